@@ -1,0 +1,100 @@
+import type { Cidr } from "../wire/address.ts";
+import type { HostPort } from "../wire/endpoint.ts";
+import type { PortMapping, PortSet } from "../wire/port-set.ts";
+
+/** The usual names (architecture.md): where traffic comes in and where it leaves. */
+export type ForwardType = "remote" | "local" | "dynamic" | "direct";
+
+/** Where the exit of a local or dynamic forward is. `here` = this process dials (direct). */
+export type Via = { readonly kind: "here" } | { readonly kind: "relay" } | { readonly kind: "agent"; readonly device: string };
+
+export type ProxyProtocolVersion = "v1" | "v2";
+
+/** Absent = no limit. */
+export interface Limits {
+  /** Connections and flows open at once on the forward. */
+  readonly connections?: number;
+  /** The same, for one source address (IPv6: its /64). */
+  readonly connectionsPerSource?: number;
+  /** New connections and flows a second for one source; bursts of up to twice that. */
+  readonly newPerSourcePerSec?: number;
+  /** Bytes a second through the forward, both directions together. */
+  readonly bandwidthBytesPerSec?: number;
+}
+
+export interface SourceRules {
+  /** Empty = every source. Deny wins over allow. */
+  readonly allow: readonly Cidr[];
+  readonly deny: readonly Cidr[];
+}
+
+export interface HealthCheck {
+  readonly intervalSec: number;
+  readonly timeoutSec: number;
+  /** Consecutive failures that make the service unhealthy. */
+  readonly failures: number;
+}
+
+/** What one forward does with the visits it admits. The same shape for every type. */
+export interface ForwardOptions {
+  readonly source: SourceRules;
+  readonly limits: Limits;
+  readonly proxyProtocol: ProxyProtocolVersion | null;
+  /** A TCP visit ends after this long without a byte either way; null = never (TCP keep-alive still finds dead peers). */
+  readonly tcpIdleSec: number | null;
+  /** After a half-close; traffic refreshes it. */
+  readonly halfCloseIdleSec: number;
+  /** RFC 4787 REQ-5: 120 s unless told otherwise. */
+  readonly udpIdleSec: number;
+  readonly healthCheck: HealthCheck | null;
+}
+
+export const DEFAULT_OPTIONS: ForwardOptions = {
+  source: { allow: [], deny: [] },
+  limits: {},
+  proxyProtocol: null,
+  tcpIdleSec: null,
+  halfCloseIdleSec: 300,
+  udpIdleSec: 120,
+  healthCheck: null,
+};
+
+/** How a forward came to be: shown in lists, and what may change it. */
+export type Origin = "cli" | "config" | "api";
+
+/**
+ * A remote forward as an agent asks for it (the relay adds owner, device, lease and decides the endpoints).
+ * `ports` is external:internal with the protocol settled: one forward, however many ports it spans.
+ */
+export interface RemoteSpec {
+  /** Stable and unique on the device: what a reconnecting agent takes back. */
+  readonly id: string;
+  /** For people, and for load balancing: devices of one account whose `group` is equal share the entry. */
+  readonly name: string;
+  readonly group: string | null;
+  readonly ports: readonly PortMapping[];
+  readonly options: ForwardOptions;
+  readonly enabled: boolean;
+  /** Seconds the ports stay reserved while the device is away; null = permanent. */
+  readonly lifetimeSec: number | null;
+}
+
+/** A forward whose entry is on this machine: local (via relay or agent), dynamic (SOCKS/HTTP CONNECT) or direct. */
+export interface LocalSpec {
+  readonly id: string;
+  readonly name: string;
+  readonly type: "local" | "dynamic" | "direct";
+  /** The address the entry listens on: an IP literal, or `*` for every address. */
+  readonly bind: string;
+  /** Entry ports, external:internal (internal = the port at `to`). Dynamic: one tcp port. */
+  readonly ports: readonly PortMapping[];
+  /** Absent for dynamic. */
+  readonly to: string | null;
+  readonly via: Via;
+  /** Dynamic only: required credentials, if any. */
+  readonly credentials: { readonly username: string; readonly password: string } | null;
+  readonly options: ForwardOptions;
+  readonly enabled: boolean;
+}
+
+export type { HostPort, PortMapping, PortSet };
