@@ -1,0 +1,142 @@
+// Installs what is missing, and only that: `node scripts/ensure.mjs [--test] [--bench]`.
+// Plain Node without dependencies: it runs before anything is installed. Progress goes to stderr.
+import { spawnSync } from "node:child_process";
+import { accessSync, closeSync, constants, existsSync, openSync, readFileSync, readSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const INHERIT_STDERR = ["ignore", 2, 2];
+
+/** Programs that the tests run, and the Debian package that brings each. A name with a slash is a file, not a program. */
+const TEST_PROGRAMS = {
+  nft: "nftables",
+  ip: "iproute2",
+  ss: "iproute2",
+  iperf3: "iperf3",
+  nginx: "nginx-light",
+  "/usr/lib/nginx/modules/ngx_stream_module.so": "libnginx-mod-stream",
+  haproxy: "haproxy",
+  socat: "socat",
+  sshd: "openssh-server",
+  ssh: "openssh-client",
+  curl: "curl",
+  dig: "dnsutils",
+  sysctl: "procps",
+};
+/** sbin is where Debian keeps nft, nginx and sshd; an ordinary user's PATH lacks it. */
+const PROGRAM_DIRECTORIES = [...(process.env.PATH ?? "").split(delimiter), "/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+function say(sentence) {
+  process.stderr.write(`hatchway: ${sentence}\n`);
+}
+
+function fail(sentence) {
+  say(sentence);
+  process.exit(1);
+}
+
+/** The packages of a lock file; null when it is absent or no lock file. */
+function lockedPackages(path) {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")).packages ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * npm writes what it installed to node_modules/.package-lock.json. Comparing content, not times: a checkout changes
+ * times without changing packages. Optional packages are those of other platforms.
+ */
+function packagesAreCurrent(withDev) {
+  const wanted = lockedPackages(join(ROOT, "package-lock.json"));
+  if (wanted === null) fail("package-lock.json is missing or damaged: check out the repository again.");
+  const present = lockedPackages(join(ROOT, "node_modules/.package-lock.json"));
+  if (present === null) return false;
+  return Object.entries(wanted).every(([path, entry]) => {
+    if (path === "" || entry.optional || entry.devOptional || (entry.dev && !withDev)) return true;
+    return present[path]?.version === entry.version && existsSync(join(ROOT, path));
+  });
+}
+
+function installPackages(withDev) {
+  if (packagesAreCurrent(withDev)) return;
+  say("installing the npm packages of package-lock.json …");
+  const args = ["ci", withDev ? "--include=dev" : "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error"];
+  const npmCli = process.env.npm_execpath;
+  const [program, programArgs] = npmCli?.endsWith(".js") ? [process.execPath, [npmCli, ...args]] : ["npm", args];
+  const { status } = spawnSync(program, programArgs, { cwd: ROOT, stdio: INHERIT_STDERR });
+  if (status !== 0) fail('"npm ci" failed: see the lines above, and check that the npm registry can be reached.');
+}
+
+/** npm ≥ 11.16 may leave out install scripts, and then bun's program is a placeholder that starts with `echo`. */
+function bunIsPlaceholder(path) {
+  const start = Buffer.alloc(5);
+  const file = openSync(path, "r");
+  readSync(file, start);
+  closeSync(file);
+  return start.toString() === "echo ";
+}
+
+function ensureBun() {
+  const bun = join(ROOT, "node_modules/bun/bin/bun.exe");
+  if (existsSync(bun) && !bunIsPlaceholder(bun)) return;
+  const installer = join(ROOT, "node_modules/bun/install.js");
+  const { status } = spawnSync(process.execPath, [installer], {
+    cwd: join(ROOT, "node_modules/bun"),
+    stdio: INHERIT_STDERR,
+  });
+  if (status !== 0) fail("Bun could not be set up: install Bun 1.4.5 or newer yourself and put it on the PATH.");
+}
+
+function isThere(program) {
+  if (program.startsWith("/")) return existsSync(program);
+  return PROGRAM_DIRECTORIES.some((directory) => {
+    try {
+      accessSync(join(directory, program), constants.X_OK);
+      return directory !== "";
+    } catch {
+      return false;
+    }
+  });
+}
+
+function missingDebianPackages() {
+  const missing = Object.entries(TEST_PROGRAMS).filter(([program]) => !isThere(program));
+  return [...new Set(missing.map(([, name]) => name))];
+}
+
+function apt(...args) {
+  // RUNLEVEL=1: a package's script starts no service of its own on this machine.
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" };
+  return spawnSync("apt-get", ["-qq", "-o", "Dpkg::Use-Pty=0", ...args], { env, stdio: INHERIT_STDERR }).status === 0;
+}
+
+/** The network scenarios say themselves, each, what they miss; so what cannot be installed here does not end the run. */
+function installTestPrograms() {
+  if (process.platform !== "linux") return say("the network scenarios need Linux; they will fail here.");
+  const missing = missingDebianPackages();
+  if (missing.length === 0) return;
+  const list = missing.join(" ");
+  if (process.getuid() !== 0) return say(`the network scenarios need root and these Debian packages: ${list}.`);
+  if (!isThere("apt-get")) return say(`the network scenarios need the programs of these Debian packages: ${list}.`);
+  say(`installing for the tests: ${list} …`);
+  if (apt("update") && apt("install", "-y", "--no-install-recommends", ...missing)) return;
+  say(`apt-get could not install what the network scenarios need: ${list}.`);
+}
+
+/** The peers to measure against are bench's own matter. */
+async function installBenchPeers() {
+  const peers = new URL("../bench/ensure.mjs", import.meta.url);
+  if (existsSync(peers)) await import(peers.href);
+}
+
+const flags = new Set(process.argv.slice(2));
+for (const flag of flags) {
+  if (flag !== "--test" && flag !== "--bench") fail(`unknown flag ${flag}; use --test or --bench.`);
+}
+installPackages(flags.has("--test") || flags.has("--bench"));
+ensureBun();
+if (flags.has("--test") || flags.has("--bench")) installTestPrograms();
+if (flags.has("--bench")) await installBenchPeers();
