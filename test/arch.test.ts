@@ -1,0 +1,227 @@
+import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+
+/**
+ * The import walls and rules of docs/architecture.md. A rule that turns out wrong is changed here and there, in one commit.
+ * Type-only imports count: a type is knowledge too. Test files may import what they like.
+ */
+const SRC = join(import.meta.dir, "../src");
+
+/** Who may import whom, by folder of src; a longer path is a narrower permission. Own folder: always, unless SEALED. */
+const ARROWS: Record<string, readonly string[]> = {
+  "main.ts": ["cli", "os"],
+  // The command line talks to a running relay or agent through servers/local's client, and reads what people write.
+  cli: ["roles", "servers/local", "core", "wire", "os"],
+  roles: ["servers", "dataplanes", "router", "store", "core", "wire", "os"],
+  // A SOCKS server hands on the connection it accepted: it knows byte ends, and not where they lead.
+  servers: ["dataplanes/io", "core", "wire", "os"],
+  dataplanes: ["core", "wire", "os"],
+  router: ["core", "wire", "os"],
+  store: ["core", "wire", "os"],
+  os: ["wire"],
+  core: ["wire"],
+  wire: [],
+};
+/** Data planes know nothing of each other; what they share is in dataplanes/io. */
+const SEALED = ["dataplanes/tunnel", "dataplanes/direct", "dataplanes/nat"];
+/** Packages that do no IO: the only ones that pure code may import. */
+const PURE_PACKAGES = ["ipaddr.js", "zod"];
+const PURE_FOLDERS = ["wire", "core"];
+const MAX_LINES = 500;
+const COMFORTABLE_LINES = 400;
+
+interface Source {
+  /** Relative to src, with forward slashes. */
+  readonly path: string;
+  readonly text: string;
+  /** The text without comments and without the content of strings. */
+  readonly code: string;
+  /** Module specifiers as written. */
+  readonly specifiers: readonly string[];
+}
+
+const IMPORT = /(?:^|[\s;}])(?:import|export)\b(?:[^;"'`()]*?\bfrom)?\s*["']([^"']+)["']/g;
+const DYNAMIC_IMPORT = /\bimport\(\s*["']([^"']+)["']/g;
+const COMMENT_OR_STRING = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'/g;
+
+function withoutComments(text: string): string {
+  return text.replace(COMMENT_OR_STRING, (found) => (found.startsWith("/") ? " " : found));
+}
+
+function withoutStrings(text: string): string {
+  return text.replace(COMMENT_OR_STRING, (found) => (found.startsWith("/") ? found.replace(/[^\n]/g, " ") : '""'));
+}
+
+function readSource(path: string): Source {
+  const text = readFileSync(join(SRC, path), "utf8");
+  const uncommented = withoutComments(text);
+  const specifiers = [...uncommented.matchAll(IMPORT), ...uncommented.matchAll(DYNAMIC_IMPORT)].map(
+    (match) => match[1]!,
+  );
+  return { path, text, code: withoutStrings(text), specifiers };
+}
+
+const sources = readdirSync(SRC, { recursive: true, encoding: "utf8" })
+  .filter((path) => path.endsWith(".ts") && !path.endsWith(".test.ts"))
+  .map(readSource);
+const known = new Set(sources.map((source) => source.path));
+
+/** The path in src that a relative specifier means, or null for a package. */
+function resolveInSrc(from: string, specifier: string): string | null {
+  return specifier.startsWith(".") ? relative(SRC, join(SRC, dirname(from), specifier)) : null;
+}
+
+function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`);
+}
+
+function mayImport(from: string, to: string): boolean {
+  const sealed = SEALED.find((folder) => isWithin(to, folder));
+  const top = from.split("/")[0]!;
+  if (sealed !== undefined && top === "dataplanes") return isWithin(from, sealed);
+  return isWithin(to, top) || (ARROWS[top] ?? []).some((folder) => isWithin(to, folder));
+}
+
+/** Every cycle that a depth-first walk closes, as the paths along it. */
+function findCycles(graph: ReadonlyMap<string, readonly string[]>): string[] {
+  const done = new Set<string>();
+  const cycles: string[] = [];
+  const walk = (path: string, trail: readonly string[]): void => {
+    const start = trail.indexOf(path);
+    if (start >= 0) cycles.push([...trail.slice(start), path].join(" → "));
+    if (start >= 0 || done.has(path)) return;
+    for (const next of graph.get(path) ?? []) walk(next, [...trail, path]);
+    done.add(path);
+  };
+  for (const path of graph.keys()) walk(path, []);
+  return cycles;
+}
+
+/** `path:line: what` for each place where `pattern` stands in code. */
+function places(pattern: RegExp, among: readonly Source[] = sources): string[] {
+  return among.flatMap(({ path, code }) =>
+    [...code.matchAll(new RegExp(pattern, "gm"))].map((match) => {
+      const line = code.slice(0, match.index).split("\n").length;
+      return `${path}:${line}: ${match[0].trim()}`;
+    }),
+  );
+}
+
+const pure = sources.filter(({ path }) => PURE_FOLDERS.some((folder) => isWithin(path, folder)));
+
+describe("import walls", () => {
+  test("every folder of src has its arrows", () => {
+    const folders = new Set(sources.map(({ path }) => path.split("/")[0]!));
+    expect([...folders].filter((folder) => !(folder in ARROWS))).toEqual([]);
+  });
+
+  test("relative imports end in .ts or .json and lead to a file", () => {
+    const broken = sources.flatMap(({ path, specifiers }) =>
+      specifiers.filter((specifier) => {
+        const target = resolveInSrc(path, specifier);
+        return target?.endsWith(".ts") ? !known.has(target) : target !== null && !target.endsWith(".json");
+      }),
+    );
+    expect(broken).toEqual([]);
+  });
+
+  test("imports follow the arrows", () => {
+    const wrong = sources.flatMap(({ path, specifiers }) =>
+      specifiers
+        .map((specifier) => resolveInSrc(path, specifier))
+        .filter((target) => target?.endsWith(".ts") && !mayImport(path, target))
+        .map((target) => `${path} → ${target}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test("no import cycles", () => {
+    const graph = new Map(
+      sources.map(({ path, specifiers }) => [
+        path,
+        specifiers.map((specifier) => resolveInSrc(path, specifier)).filter((target) => target !== null),
+      ]),
+    );
+    expect(findCycles(graph)).toEqual([]);
+  });
+
+  test("wire and core import no runtime module and only pure packages", () => {
+    const wrong = pure.flatMap(({ path, specifiers }) =>
+      specifiers
+        .filter((specifier) => !specifier.startsWith(".") && !PURE_PACKAGES.includes(specifier))
+        .map((specifier) => `${path} → ${specifier}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+});
+
+describe("rules of the house", () => {
+  test("wire and core take time, chance and IO from outside", () => {
+    const impure =
+      /(?<![.\w])(Date\.now|new Date\(\)|Math\.random|performance\.\w+|crypto\.\w+|set(Timeout|Interval|Immediate)|queueMicrotask|process\.\w+|Bun\.\w+|console\.\w+|fetch)\b/;
+    expect(places(impure, pure)).toEqual([]);
+  });
+
+  test("only main.ts ends the process", () => {
+    expect(places(/\bprocess\.(exit|abort|kill)\b/).filter((place) => !place.startsWith("main.ts:"))).toEqual([]);
+  });
+
+  test("types are not escaped", () => {
+    expect(places(/\bas any\b|:\s*any\b|<any>/)).toEqual([]);
+    // Only where the runtime's own types are wrong.
+    const nearRuntime = ["dataplanes/", "os/"];
+    const doubleCasts = places(/\bas unknown as\b/);
+    expect(doubleCasts.filter((place) => !nearRuntime.some((folder) => place.startsWith(folder)))).toEqual([]);
+    const directives = sources.filter(({ text }) => /@ts-(ignore|nocheck|expect-error)/.test(text));
+    expect(directives.map(({ path }) => path)).toEqual([]);
+  });
+
+  test("no mutable module state and no default export", () => {
+    expect(places(/^(export )?(let|var) \w+|^export default\b/)).toEqual([]);
+  });
+
+  test(`files have at most ${MAX_LINES} lines`, () => {
+    const lengths = sources.map(({ path, text }) => ({ path, lines: text.split("\n").length - 1 }));
+    for (const { path, lines } of lengths) {
+      if (lines > COMFORTABLE_LINES)
+        console.warn(`src/${path} has ${lines} lines: time to split it (${COMFORTABLE_LINES})`);
+    }
+    expect(lengths.filter(({ lines }) => lines > MAX_LINES)).toEqual([]);
+  });
+});
+
+describe("this test sees what it should", () => {
+  test.each([
+    ["wire/a.ts", "core/b.ts", false],
+    ["core/a.ts", "wire/b.ts", true],
+    ["core/a.ts", "os/clock.ts", false],
+    ["servers/socks/a.ts", "dataplanes/io/ends.ts", true],
+    ["servers/socks/a.ts", "dataplanes/tunnel/relay.ts", false],
+    ["dataplanes/direct/a.ts", "dataplanes/tunnel/b.ts", false],
+    ["dataplanes/direct/a.ts", "dataplanes/io/ends.ts", true],
+    ["dataplanes/io/a.ts", "dataplanes/tunnel/b.ts", false],
+    ["roles/relay.ts", "dataplanes/tunnel/b.ts", true],
+    ["store/a.ts", "roles/relay.ts", false],
+    ["cli/a.ts", "store/db.ts", false],
+  ])("%s → %s: %p", (from, to, allowed) => {
+    expect(mayImport(from, to)).toBe(allowed);
+  });
+
+  test("imports of every form are found", () => {
+    const text =
+      'import { a,\n b } from "./1.ts";\nimport type { c } from "./2.ts";\nexport * from "./3.ts";\nimport "./4.ts";\nawait import("./5.ts"); // import "./no.ts"\n';
+    const uncommented = withoutComments(text);
+    const found = [...uncommented.matchAll(IMPORT), ...uncommented.matchAll(DYNAMIC_IMPORT)].map((match) => match[1]!);
+    expect(found).toEqual(["./1.ts", "./2.ts", "./3.ts", "./4.ts", "./5.ts"]);
+  });
+
+  test("a cycle is found", () => {
+    const graph = new Map([
+      ["a", ["b"]],
+      ["b", ["c"]],
+      ["c", ["b"]],
+    ]);
+    expect(findCycles(graph)).toEqual(["b → c → b"]);
+  });
+});
