@@ -9,6 +9,11 @@ export interface ByteEnd {
   /** Who hears of this end. Set before any event can fire (synchronously after the end was made or accepted). */
   sink: ByteSink;
   /**
+   * Accepted ends only: the other end of the visit is connected. A tunnel stream tells its opener so (OPENED);
+   * a socket has nothing to do and leaves it out. `join` calls it when the dialled end opens.
+   */
+  opened?(): void;
+  /**
    * Sends all of `bytes`; what cannot leave now is copied and queued here. Returns how many bytes are queued
    * after the call: above 0 the caller tells its source so by `backlog`, so that the queue stays bounded.
    */
@@ -22,6 +27,11 @@ export interface ByteEnd {
   end(): void;
   /** Ends both directions at once: a TCP reset for a socket, RESET(reason) for a stream. `onClose` follows unless it already came. */
   reset(reason: ReasonName): void;
+  /**
+   * The visit has lasted a while: a socket turns TCP keep-alive on now, so that short visits are spared the system
+   * calls; other ends leave it out.
+   */
+  keepAlive?(): void;
 }
 
 export interface ByteSink {

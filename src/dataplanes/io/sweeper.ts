@@ -1,0 +1,29 @@
+/** Something with deadlines that may be noticed up to one interval late. */
+export interface Sweepable {
+  /** `nowMs` is monotonic (`Sweeper.nowMs`). */
+  sweep(nowMs: number): void;
+}
+
+/** One timer for all coarse deadlines of a process: idle visits and flows, dials without an answer. */
+export interface Sweeper {
+  /** Milliseconds, monotonic. */
+  nowMs(): number;
+  add(item: Sweepable): void;
+  remove(item: Sweepable): void;
+}
+
+/** Sweeps every `intervalMs` until `signal` aborts. The timer does not keep the process alive. */
+export function startSweeper(signal: AbortSignal, intervalMs = 1_000): Sweeper {
+  const items = new Set<Sweepable>();
+  const timer = setInterval(() => {
+    const nowMs = performance.now();
+    for (const item of items) item.sweep(nowMs);
+  }, intervalMs);
+  timer.unref();
+  signal.addEventListener("abort", () => clearInterval(timer), { once: true });
+  return {
+    nowMs: () => performance.now(),
+    add: (item) => void items.add(item),
+    remove: (item) => void items.delete(item),
+  };
+}

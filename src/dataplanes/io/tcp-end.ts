@@ -1,0 +1,272 @@
+import type { Socket, SocketHandler } from "bun";
+import type { ReasonName } from "../../wire/reason.ts";
+import { ByteQueue } from "./byte-queue.ts";
+import { dialReason } from "./dial-error.ts";
+import type { ByteEnd, ByteSink } from "./ends.ts";
+import { SILENT_SINK } from "./silent-sink.ts";
+
+/**
+ * Above this many bytes waiting on the other side a socket stops reading, and at RESUME_AT_BYTES it goes on. The
+ * distance keeps a visit from pausing and resuming (two epoll_ctl calls) at every partial write.
+ */
+const PAUSE_ABOVE_BYTES = 256 * 1024;
+const RESUME_AT_BYTES = 64 * 1024;
+
+/** First probe of TCP keep-alive after this long without traffic. */
+const KEEP_ALIVE_MS = 60_000;
+
+/** Hears of connections that a listener accepted: the `data` of a `Bun.listen` made with ACCEPT_HANDLERS. */
+export interface Acceptor {
+  /** Sets `end.sink` before it returns, or resets the end. `remoteAddress` is as the socket gives it. */
+  accepted(end: TcpEnd, remoteAddress: string, remotePort: number): void;
+}
+
+/** Hears that an attempt of its end to connect failed; tries another address or calls `end.refuse`. */
+export interface Dialer {
+  dialFailed(end: TcpEnd, reason: ReasonName): void;
+}
+
+/** One attempt to connect. Bun gives the socket only when it is open: an abandoned attempt is closed then. */
+class Attempt {
+  constructor(
+    public end: TcpEnd | null,
+    readonly address: string,
+    readonly port: number,
+    readonly startedMs: number,
+  ) {}
+}
+
+type TcpSocket = Socket<TcpEnd>;
+/** What `socket.data` is before the first event of a socket has been handled. */
+type NewSocket = Socket<TcpEnd | Attempt | Acceptor>;
+
+/**
+ * A TCP socket as a ByteEnd. One set of handlers serves every socket (`socket.data` is the end), so a connection
+ * costs two small objects and no closure. What Bun 1.4.5 does on real sockets is held by tcp-end.test.ts.
+ */
+export class TcpEnd implements ByteEnd {
+  sink: ByteSink = SILENT_SINK;
+  #socket: TcpSocket | null;
+  #attempt: Attempt | null = null;
+  readonly #dialer: Dialer | null;
+  #queue: ByteQueue | null = null;
+  #paused = false;
+  /** `end()` was called. */
+  #ending = false;
+  /** The peer's FIN was delivered. */
+  #ended = false;
+  /** Our FIN was sent. */
+  #finSent = false;
+  #closed = false;
+  #resetReason: ReasonName | null = null;
+
+  private constructor(socket: TcpSocket | null, dialer: Dialer | null) {
+    this.#socket = socket;
+    this.#dialer = dialer;
+  }
+
+  /** An end that is not connected yet: `dial` starts an attempt. Bytes written before it opens are queued. */
+  static dialled(dialer: Dialer): TcpEnd {
+    return new TcpEnd(null, dialer);
+  }
+
+  /** The `socket` of a `Bun.listen` whose `data` is an Acceptor and whose `allowHalfOpen` is true. */
+  static readonly ACCEPT_HANDLERS: SocketHandler<Acceptor> = TcpEnd.#handlers((socket) => {
+    const acceptor = socket.data as Acceptor;
+    const end = new TcpEnd(socket as TcpSocket, null);
+    socket.data = end;
+    acceptor.accepted(end, socket.remoteAddress, socket.remotePort);
+  }) as unknown as SocketHandler<Acceptor>;
+
+  static readonly #DIAL_HANDLERS: SocketHandler<Attempt> = TcpEnd.#handlers((socket) => {
+    const end = (socket.data as Attempt).end;
+    if (end === null) {
+      socket.terminate();
+      return;
+    }
+    socket.data = end;
+    end.#opened(socket as TcpSocket);
+  }) as unknown as SocketHandler<Attempt>;
+
+  static #handlers(open: (socket: NewSocket) => void): SocketHandler<TcpEnd | Attempt | Acceptor> {
+    return {
+      open,
+      data: (socket, bytes) => (socket.data as TcpEnd).sink.onData(bytes),
+      drain: (socket) => {
+        if (socket.data instanceof TcpEnd) socket.data.#flush();
+      },
+      end: (socket) => {
+        if (socket.data instanceof TcpEnd) socket.data.#peerEnded();
+      },
+      close: (socket, error) => {
+        if (socket.data instanceof TcpEnd) socket.data.#socketClosed(error);
+      },
+      connectError: (socket, error) => TcpEnd.#attemptFailed(socket.data as Attempt, error),
+      // Reached only when a sink throws: a defect, which must not be silent nor leave the connection half alive.
+      error: (socket, error) => {
+        if (socket.data instanceof TcpEnd) socket.data.reset("resources");
+        reportError(error);
+      },
+    };
+  }
+
+  /**
+   * Starts an attempt to connect to an IP literal; an attempt under way is abandoned. The outcome comes as
+   * `sink.onOpen` or `dialer.dialFailed`. `nowMs` is monotonic.
+   */
+  dial(address: string, port: number): void {
+    if (this.#closed || this.#socket !== null) return;
+    this.abandon();
+    const attempt = new Attempt(this, address, port, performance.now());
+    this.#attempt = attempt;
+    Bun.connect({
+      hostname: address,
+      port,
+      allowHalfOpen: true,
+      data: attempt,
+      socket: TcpEnd.#DIAL_HANDLERS,
+    }).catch(ignoreRejection);
+  }
+
+  /** Gives up the attempt under way without an event. */
+  abandon(): void {
+    if (this.#attempt !== null) this.#attempt.end = null;
+    this.#attempt = null;
+  }
+
+  /** A dialled end that cannot be connected: `onClose(reason)` follows at once. */
+  refuse(reason: ReasonName): void {
+    if (this.#socket !== null) return;
+    this.abandon();
+    this.#finish(reason);
+  }
+
+  get isOpen(): boolean {
+    return this.#socket !== null && !this.#closed;
+  }
+
+  write(bytes: Uint8Array): number {
+    if (this.#closed || this.#ending) return this.#queued;
+    let written = 0;
+    if (this.#socket !== null && this.#queued === 0) {
+      written = this.#socket.write(bytes);
+      if (written === bytes.length) return 0;
+      // -1: the socket is closed, and its close event is on the way.
+      if (written < 0) return 0;
+    }
+    this.#queue ??= new ByteQueue();
+    this.#queue.push(written === 0 ? bytes : bytes.subarray(written));
+    return this.#queue.length;
+  }
+
+  backlog(queuedBytes: number): void {
+    if (queuedBytes > PAUSE_ABOVE_BYTES) {
+      if (this.#paused) return;
+      this.#paused = true;
+      if (!this.#closed) this.#socket?.pause();
+    } else if (this.#paused && queuedBytes <= RESUME_AT_BYTES) {
+      this.#paused = false;
+      if (!this.#closed) this.#socket?.resume();
+    }
+  }
+
+  end(): void {
+    if (this.#closed || this.#ending) return;
+    this.#ending = true;
+    this.#flush();
+  }
+
+  reset(reason: ReasonName): void {
+    if (this.#closed) return;
+    this.#resetReason ??= reason;
+    this.abandon();
+    // Fires the close handler before it returns.
+    this.#socket?.terminate();
+    this.#finish(this.#resetReason);
+  }
+
+  keepAlive(): void {
+    if (!this.#closed) this.#socket?.setKeepAlive(true, KEEP_ALIVE_MS);
+  }
+
+  get #queued(): number {
+    return this.#queue === null ? 0 : this.#queue.length;
+  }
+
+  #opened(socket: TcpSocket): void {
+    this.#attempt = null;
+    this.#socket = socket;
+    if (this.#paused) socket.pause();
+    this.sink.onOpen();
+    if (!this.#closed) this.#flush();
+  }
+
+  /** Sends what is queued, then the half-close that waits behind it. */
+  #flush(): void {
+    const socket = this.#socket;
+    if (socket === null || this.#closed) return;
+    const queue = this.#queue;
+    const before = queue === null ? 0 : queue.length;
+    let left = before;
+    if (queue !== null) {
+      for (let bytes = queue.peek(); bytes !== null; bytes = queue.peek()) {
+        const written = socket.write(bytes);
+        if (written > 0) queue.consume(written);
+        if (written < bytes.length) break;
+      }
+      left = queue.length;
+      // A visit that was slow once need not keep a queue for life.
+      if (left === 0) this.#queue = null;
+    }
+    if (left === 0 && this.#ending && !this.#finSent) {
+      this.#finSent = true;
+      socket.shutdown();
+    }
+    if (left < before && !this.#closed) this.sink.onDrain(left);
+  }
+
+  #peerEnded(): void {
+    if (this.#ended || this.#closed) return;
+    this.#ended = true;
+    this.sink.onEnd();
+  }
+
+  #socketClosed(error: Error | undefined): void {
+    if (this.#closed) return;
+    if (this.#resetReason !== null) {
+      this.#finish(this.#resetReason);
+    } else if (error === undefined && this.#finSent) {
+      // When both directions end, Bun may report the peer's FIN only by closing.
+      this.#peerEnded();
+      this.#finish(null);
+    } else {
+      // ECONNRESET; EPIPE for a reset after the peer's FIN; ETIMEDOUT from keep-alive.
+      this.#finish("reset");
+    }
+  }
+
+  #finish(reason: ReasonName | null): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#queue = null;
+    const sink = this.sink;
+    this.sink = SILENT_SINK;
+    sink.onClose(reason);
+  }
+
+  static #attemptFailed(attempt: Attempt, error: Error): void {
+    const end = attempt.end;
+    if (end === null || end.#attempt !== attempt) return;
+    const elapsedMs = performance.now() - attempt.startedMs;
+    const reason = dialReason(error, attempt.address, attempt.port, elapsedMs);
+    // Bun may fail within Bun.connect, before whoever made the end has set its sink.
+    queueMicrotask(() => {
+      if (attempt.end === null) return;
+      end.#attempt = null;
+      end.#dialer?.dialFailed(end, reason);
+    });
+  }
+}
+
+/** `connectError` has already told the end. */
+function ignoreRejection(): void {}
