@@ -1,98 +1,93 @@
 import type { HostPort, PortMapping } from "../core/forward.ts";
-import type {
-	AgentControl,
-	AttachEvent,
-	ForwardSpec,
-	RelayControl,
-} from "../servers/local/control.ts";
+import type { AgentControl, AttachEvent, ForwardSpec, RelayControl } from "../servers/local/control.ts";
 
 export * from "../servers/local/control.ts";
 
 /** A destination that an exit may dial: from `[relay] allow` and `[agent] allow`. */
 export interface ExitRule {
-	/** A CIDR, an IP literal, a host name, or `*` for every host. */
-	readonly host: string;
-	/** Null = every port. */
-	readonly ports: readonly PortMapping[] | null;
+  /** A CIDR, an IP literal, a host name, or `*` for every host. */
+  readonly host: string;
+  /** Null = every port. */
+  readonly ports: readonly PortMapping[] | null;
 }
 
 /** `[relay]` of hatchway.toml with the command's flags laid over it. */
 export interface RelaySettings {
-	/** The agent port. Port 0 asks for any free one (tests). */
-	readonly listen: HostPort;
-	/** What visitors type; null = the address that agents reach the relay by. */
-	readonly publicHost: string | null;
-	/** The pool of public ports. */
-	readonly ports: readonly PortMapping[];
-	/** What local and dynamic forwards `via = "relay"` may reach from the relay. Empty = nothing. */
-	readonly allow: readonly ExitRule[];
+  /** The agent port. Port 0 asks for any free one (tests). */
+  readonly listen: HostPort;
+  /** What visitors type; null = the address that agents reach the relay by. */
+  readonly publicHost: string | null;
+  /** The pool of public ports. */
+  readonly ports: readonly PortMapping[];
+  /** What local and dynamic forwards `via = "relay"` may reach from the relay. Empty = nothing. */
+  readonly allow: readonly ExitRule[];
 }
 
 /** `[agent]`, `[[expose]]`, `[[forward]]` and `[[socks]]`. */
 export interface AgentSettings {
-	/** Null = the name that the join code carries. */
-	readonly name: string | null;
-	/** Overrides the relay's address of the join code (same certificate); null = as enrolled. */
-	readonly relay: HostPort | null;
-	/** What this agent may be the exit for, beside its own machine's services and what its forwards name. */
-	readonly allow: readonly ExitRule[];
-	readonly forwards: readonly ForwardSpec[];
+  /** Null = the name that the join code carries. */
+  readonly name: string | null;
+  /** Overrides the relay's address of the join code (same certificate); null = as enrolled. */
+  readonly relay: HostPort | null;
+  /** What this agent may be the exit for, beside its own machine's services and what its forwards name. */
+  readonly allow: readonly ExitRule[];
+  readonly forwards: readonly ForwardSpec[];
 }
 
 export interface StartRelayOptions {
-	readonly dataDir: string;
-	/** Called once at start and at every reload. Rejects with ControlError `usage` (the reload then changes nothing). */
-	readonly readSettings: () => Promise<RelaySettings>;
+  readonly dataDir: string;
+  /** Called once at start and at every reload. Rejects with ControlError `usage` (the reload then changes nothing). */
+  readonly readSettings: () => Promise<RelaySettings>;
 }
 
 export interface RelayReady {
-	readonly listen: HostPort;
-	readonly publicHost: string;
-	/** SHA-256 of the certificate, hexadecimal. */
-	readonly fingerprint: string;
+  readonly listen: HostPort;
+  readonly publicHost: string;
+  /** SHA-256 of the certificate, hexadecimal. */
+  readonly fingerprint: string;
 }
 
 interface Running {
-	/** Settles when everything is closed; rejects with a ControlError when the process cannot go on. */
-	readonly closed: Promise<void>;
-	/** Refuses new visitors, lets the open ones end within `drainMs`, then closes all. Calling it again cuts the drain short. */
-	stop(options?: { readonly drainMs?: number }): Promise<void>;
+  /** Settles when everything is closed; rejects with a ControlError when the process cannot go on. */
+  readonly closed: Promise<void>;
+  /** Refuses new visitors, lets the open ones end within `drainMs`, then closes all. Calling it again cuts the drain short. */
+  stop(options?: { readonly drainMs?: number }): Promise<void>;
 }
 
 /** `startRelay` resolves with it when every listener and the local socket are open. */
 export interface RunningRelay extends RelayControl, Running {
-	readonly ready: RelayReady;
+  readonly ready: RelayReady;
 }
 
 export interface StartAgentOptions {
-	readonly dataDir: string;
-	/** A join code for the first start; null = the identity in `dataDir` (absent there: ControlError `usage`). */
-	readonly joinCode: string | null;
-	readonly readSettings: () => Promise<AgentSettings>;
-	/**
-	 * What `hatchway.toml` and `forward add` list is run (`agent`), or only what is attached (`expose` and `connect`
-	 * without a running agent).
-	 */
-	readonly runListed: boolean;
+  readonly dataDir: string;
+  /** A join code for the first start; null = the identity in `dataDir` (absent there: ControlError `usage`). */
+  readonly joinCode: string | null;
+  readonly readSettings: () => Promise<AgentSettings>;
+  /**
+   * What `hatchway.toml` and `forward add` list is run (`agent`), or only what is attached (`expose` and `connect`
+   * without a running agent).
+   */
+  readonly runListed: boolean;
 }
 
 /** What happens to an agent's link to its relay. */
 export type LinkEvent =
-	| {
-			readonly event: "connected";
-			readonly relay: HostPort;
-			readonly name: string;
-			readonly deviceId: string;
-			readonly carriers: number;
-			readonly rttMs: number | null;
-	  }
-	| {
-			readonly event: "disconnected";
-			readonly message: string;
-			readonly retryInMs: number | null;
-	  }
-	/** The relay does not accept this device (revoked, expired, unknown): `closed` rejects with `refused`. */
-	| { readonly event: "rejected"; readonly message: string };
+  | {
+      readonly event: "connected";
+      readonly relay: HostPort;
+      readonly name: string;
+      readonly deviceId: string;
+      readonly carriers: number;
+      readonly rttMs: number | null;
+    }
+  | {
+      readonly event: "disconnected";
+      readonly message: string;
+      readonly retryInMs: number | null;
+    }
+  /** The relay does not accept this device (revoked, expired, unknown): `closed` rejects with `refused`. */
+  | { readonly event: "rejected"; readonly message: string };
 
 /**
  * `startAgent` resolves with it when the agent is enrolled and its local socket is open; it connects, and connects
@@ -100,14 +95,11 @@ export type LinkEvent =
  * `unreachable` (the relay does not answer while enrolling).
  */
 export interface RunningAgent extends AgentControl, Running {
-	/** Starts with the present state; ends on abort and when the agent stops. */
-	link(signal: AbortSignal): AsyncIterable<LinkEvent>;
+  /** Starts with the present state; ends on abort and when the agent stops. */
+  link(signal: AbortSignal): AsyncIterable<LinkEvent>;
 }
 
 export type StartRelay = (options: StartRelayOptions) => Promise<RunningRelay>;
 export type StartAgent = (options: StartAgentOptions) => Promise<RunningAgent>;
 /** Direct forwards alone, without an agent or a data directory. The same events as `AgentControl.attach`. */
-export type StartDirect = (
-	specs: readonly ForwardSpec[],
-	signal: AbortSignal,
-) => AsyncIterable<AttachEvent>;
+export type StartDirect = (specs: readonly ForwardSpec[], signal: AbortSignal) => AsyncIterable<AttachEvent>;

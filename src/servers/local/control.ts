@@ -1,14 +1,14 @@
 import type {
-	AddReply,
-	AgentStatus,
-	AttachEvent,
-	DeviceInfo,
-	ForwardInfo,
-	ForwardSpec,
-	JoinCodeRequest,
-	RelayStatus,
-	ReloadReport,
-	VisitInfo,
+  AddReply,
+  AgentStatus,
+  AttachEvent,
+  DeviceInfo,
+  ForwardInfo,
+  ForwardSpec,
+  JoinCodeRequest,
+  RelayStatus,
+  ReloadReport,
+  VisitInfo,
 } from "./schema.ts";
 
 export * from "./schema.ts";
@@ -21,70 +21,64 @@ export type ControlErrorKind = "usage" | "refused" | "unreachable" | "failed";
  * `message` is one sentence for people that says what to do next; it never holds a secret.
  */
 export class ControlError extends Error {
-	override readonly name = "ControlError";
-	constructor(
-		readonly kind: ControlErrorKind,
-		message: string,
-		options?: { readonly cause?: unknown },
-	) {
-		super(message, options);
-	}
+  override readonly name = "ControlError";
+  constructor(
+    readonly kind: ControlErrorKind,
+    message: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(message, options);
+  }
 }
 
 /** The program's exit codes: stable, part of its interface. */
 export const EXIT_CODES = {
-	ok: 0,
-	failed: 1,
-	usage: 2,
-	refused: 3,
-	unreachable: 4,
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  refused: 3,
+  unreachable: 4,
 } as const;
 
 /**
  * What a running relay offers to local commands. Every method rejects with a ControlError.
  */
 export interface RelayControl {
-	status(): Promise<RelayStatus>;
-	/** Every forward whose entry is on this relay, of every device, also of devices that are away. */
-	listForwards(): Promise<readonly ForwardInfo[]>;
-	listDevices(): Promise<readonly DeviceInfo[]>;
-	/** Ends the device's sessions and forgets its key. `usage` when no such device, or the name is not unique. */
-	revokeDevice(nameOrId: string): Promise<DeviceInfo>;
-	/** Resolves with the code once it is on disk: what this returns survives a kill -9. */
-	createJoinCode(request: JoinCodeRequest): Promise<string>;
-	/** Reads the config again and applies what changed; connections of unchanged forwards live on. */
-	reload(): Promise<ReloadReport>;
-	/** The live connections and flows, oldest first. */
-	visits(): Promise<readonly VisitInfo[]>;
+  status(): Promise<RelayStatus>;
+  /** Every forward whose entry is on this relay, of every device, also of devices that are away. */
+  listForwards(): Promise<readonly ForwardInfo[]>;
+  listDevices(): Promise<readonly DeviceInfo[]>;
+  /** Ends the device's sessions and forgets its key. `usage` when no such device, or the name is not unique. */
+  revokeDevice(nameOrId: string): Promise<DeviceInfo>;
+  /** Resolves with the code once it is on disk: what this returns survives a kill -9. */
+  createJoinCode(request: JoinCodeRequest): Promise<string>;
+  /** Reads the config again and applies what changed; connections of unchanged forwards live on. */
+  reload(): Promise<ReloadReport>;
+  /** The live connections and flows, oldest first. */
+  visits(): Promise<readonly VisitInfo[]>;
 }
 
 /**
  * What a running agent offers to local commands. Every method rejects with a ControlError.
  */
 export interface AgentControl {
-	status(): Promise<AgentStatus>;
-	listForwards(): Promise<readonly ForwardInfo[]>;
-	/**
-	 * Opens a forward and, when `lasting`, keeps it over restarts (on disk before this resolves). A forward of the
-	 * same id is replaced. Rejects with `refused` when the relay refuses it; while the relay is away a lasting
-	 * forward is kept and reported with state `waiting`.
-	 */
-	addForward(
-		spec: ForwardSpec,
-		options: { readonly lasting: boolean },
-	): Promise<AddReply>;
-	/** Only forwards that `addForward` made; what hatchway.toml lists is changed there (`usage`). */
-	removeForward(idOrName: string): Promise<ForwardInfo>;
-	reload(): Promise<ReloadReport>;
-	visits(): Promise<readonly VisitInfo[]>;
-	/**
-	 * Foreground forwards (`expose`, `connect`): they live until `signal` aborts or the iteration is left, and no
-	 * longer. Each spec is answered by one `exposed` or `refused` (again after a reconnect when an endpoint changed).
-	 * `counters` come once a second. Ends quietly on abort and when every spec was refused; throws `unreachable` when
-	 * the agent itself stops.
-	 */
-	attach(
-		specs: readonly ForwardSpec[],
-		signal: AbortSignal,
-	): AsyncIterable<AttachEvent>;
+  status(): Promise<AgentStatus>;
+  listForwards(): Promise<readonly ForwardInfo[]>;
+  /**
+   * Opens a forward and, when `lasting`, keeps it over restarts (on disk before this resolves). A forward of the
+   * same id is replaced. Rejects with `refused` when the relay refuses it; while the relay is away a lasting
+   * forward is kept and reported with state `waiting`.
+   */
+  addForward(spec: ForwardSpec, options: { readonly lasting: boolean }): Promise<AddReply>;
+  /** Only forwards that `addForward` made; what hatchway.toml lists is changed there (`usage`). */
+  removeForward(idOrName: string): Promise<ForwardInfo>;
+  reload(): Promise<ReloadReport>;
+  visits(): Promise<readonly VisitInfo[]>;
+  /**
+   * Foreground forwards (`expose`, `connect`): they live until `signal` aborts or the iteration is left, and no
+   * longer. Each spec is answered by one `exposed` or `refused` (again after a reconnect when an endpoint changed).
+   * `counters` come once a second. Ends quietly on abort and when every spec was refused; throws `unreachable` when
+   * the agent itself stops.
+   */
+  attach(specs: readonly ForwardSpec[], signal: AbortSignal): AsyncIterable<AttachEvent>;
 }

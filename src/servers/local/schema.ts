@@ -22,73 +22,66 @@ const reasonName = z.enum(Object.keys(Reason) as [ReasonName, ...ReasonName[]]);
 const timeMs = z.number();
 
 const portMapping: z.ZodType<PortMapping> = z
-	.strictObject({
-		protocol,
-		first: z.int().min(ANY_EXTERNAL).max(MAX_PORT),
-		last: z.int().min(0).max(MAX_PORT),
-		internalFirst: port,
-	})
-	.refine(
-		(m) =>
-			m.last >= m.first && m.internalFirst + (m.last - m.first) <= MAX_PORT,
-		"the port range is not a range",
-	);
+  .strictObject({
+    protocol,
+    first: z.int().min(ANY_EXTERNAL).max(MAX_PORT),
+    last: z.int().min(0).max(MAX_PORT),
+    internalFirst: port,
+  })
+  .refine(
+    (m) => m.last >= m.first && m.internalFirst + (m.last - m.first) <= MAX_PORT,
+    "the port range is not a range",
+  );
 
 const options = z.strictObject({
-	source: z.strictObject({
-		allow: z
-			.array(z.custom<Cidr>((value) => typeof value === "string"))
-			.readonly(),
-		deny: z
-			.array(z.custom<Cidr>((value) => typeof value === "string"))
-			.readonly(),
-	}),
-	limits: z.strictObject({
-		connections: positive.exactOptional(),
-		connectionsPerSource: positive.exactOptional(),
-		newPerSourcePerSec: positive.exactOptional(),
-		bandwidthBytesPerSec: positive.exactOptional(),
-	}),
-	proxyProtocol: z.enum(["v1", "v2"]).nullable(),
-	tcpIdleSec: positive.nullable(),
-	halfCloseIdleSec: positive,
-	udpIdleSec: positive,
-	healthCheck: z
-		.strictObject({
-			intervalSec: positive,
-			timeoutSec: positive,
-			failures: z.int().positive(),
-		})
-		.nullable(),
+  source: z.strictObject({
+    allow: z.array(z.custom<Cidr>((value) => typeof value === "string")).readonly(),
+    deny: z.array(z.custom<Cidr>((value) => typeof value === "string")).readonly(),
+  }),
+  limits: z.strictObject({
+    connections: positive.exactOptional(),
+    connectionsPerSource: positive.exactOptional(),
+    newPerSourcePerSec: positive.exactOptional(),
+    bandwidthBytesPerSec: positive.exactOptional(),
+  }),
+  proxyProtocol: z.enum(["v1", "v2"]).nullable(),
+  tcpIdleSec: positive.nullable(),
+  halfCloseIdleSec: positive,
+  udpIdleSec: positive,
+  healthCheck: z
+    .strictObject({
+      intervalSec: positive,
+      timeoutSec: positive,
+      failures: z.int().positive(),
+    })
+    .nullable(),
 });
 
 const remoteSpec: z.ZodType<RemoteSpec> = z.strictObject({
-	id: text,
-	name: text,
-	group: text.nullable(),
-	ports: z.array(portMapping).min(1).max(MAX_RANGES).readonly(),
-	options,
-	enabled: z.boolean(),
-	lifetimeSec: positive.nullable(),
+  id: text,
+  name: text,
+  group: text.nullable(),
+  ports: z.array(portMapping).min(1).max(MAX_RANGES).readonly(),
+  options,
+  enabled: z.boolean(),
+  lifetimeSec: positive.nullable(),
 });
 
 const localSpec: z.ZodType<LocalSpec> = z.strictObject({
-	id: text,
-	name: text,
-	type: z.enum(["local", "dynamic", "direct"]),
-	bind: text,
-	ports: z.array(portMapping).min(1).max(MAX_RANGES).readonly(),
-	to: text.nullable(),
-	via: z.discriminatedUnion("kind", [
-		z.strictObject({ kind: z.literal("here") }),
-		z.strictObject({ kind: z.literal("relay") }),
-		z.strictObject({ kind: z.literal("agent"), device: text }),
-	]),
-	credentials: z
-		.strictObject({ username: text, password: z.string().min(1).max(255) })
-		.nullable(),
-	options,
-	enabled: z.boolean(),
+  id: text,
+  name: text,
+  type: z.enum(["local", "dynamic", "direct"]),
+  bind: text,
+  ports: z.array(portMapping).min(1).max(MAX_RANGES).readonly(),
+  to: text.nullable(),
+  via: z.discriminatedUnion("kind", [
+    z.strictObject({ kind: z.literal("here") }),
+    z.strictObject({ kind: z.literal("relay") }),
+    z.strictObject({ kind: z.literal("agent"), device: text }),
+  ]),
+  credentials: z.strictObject({ username: text, password: z.string().min(1).max(255) }).nullable(),
+  options,
+  enabled: z.boolean(),
 });
 
 /**
@@ -96,53 +89,46 @@ const localSpec: z.ZodType<LocalSpec> = z.strictObject({
  * an IP literal) is where this agent dials, and the relay never learns it.
  */
 export const ForwardSpec = z.discriminatedUnion("kind", [
-	z.strictObject({ kind: z.literal("remote"), remote: remoteSpec, to: text }),
-	z.strictObject({ kind: z.literal("local"), local: localSpec }),
+  z.strictObject({ kind: z.literal("remote"), remote: remoteSpec, to: text }),
+  z.strictObject({ kind: z.literal("local"), local: localSpec }),
 ]);
 export type ForwardSpec =
-	| {
-			readonly kind: "remote";
-			readonly remote: RemoteSpec;
-			readonly to: string;
-	  }
-	| { readonly kind: "local"; readonly local: LocalSpec };
+  | {
+      readonly kind: "remote";
+      readonly remote: RemoteSpec;
+      readonly to: string;
+    }
+  | { readonly kind: "local"; readonly local: LocalSpec };
 
 /** An entry that is open. A range is one endpoint: `port` to `lastPort`, and `port + n` reaches `internalPort + n`. */
 export const Endpoint = z.object({
-	protocol,
-	/** What a visitor types: the relay's public name or address, or the bind address on this machine. */
-	host: z.string(),
-	port,
-	lastPort: port,
-	/** Null for a dynamic forward: the destination is chosen per connection. */
-	internalHost: z.string().nullable(),
-	internalPort: port.nullable(),
+  protocol,
+  /** What a visitor types: the relay's public name or address, or the bind address on this machine. */
+  host: z.string(),
+  port,
+  lastPort: port,
+  /** Null for a dynamic forward: the destination is chosen per connection. */
+  internalHost: z.string().nullable(),
+  internalPort: port.nullable(),
 });
 export type Endpoint = z.infer<typeof Endpoint>;
 
 /** Since the forward (or the process) started. A visitor is one TCP connection or one UDP flow. */
 export const Counters = z.object({
-	visitorsTotal: z.number(),
-	visitorsOpen: z.number(),
-	/** From visitors towards the service, payload only. */
-	bytesIn: z.number(),
-	/** From the service towards visitors, payload only. */
-	bytesOut: z.number(),
-	/** Visitors refused or cut, by reason; reasons that never happened are absent. */
-	refused: z.partialRecord(reasonName, z.number()),
-	/** From the visitor's arrival to the service's answer, milliseconds, over the recent visits; null = none yet. */
-	answerMs: z.object({ p50: z.number(), p90: z.number() }).nullable(),
+  visitorsTotal: z.number(),
+  visitorsOpen: z.number(),
+  /** From visitors towards the service, payload only. */
+  bytesIn: z.number(),
+  /** From the service towards visitors, payload only. */
+  bytesOut: z.number(),
+  /** Visitors refused or cut, by reason; reasons that never happened are absent. */
+  refused: z.partialRecord(reasonName, z.number()),
+  /** From the visitor's arrival to the service's answer, milliseconds, over the recent visits; null = none yet. */
+  answerMs: z.object({ p50: z.number(), p90: z.number() }).nullable(),
 });
 export type Counters = z.infer<typeof Counters>;
 
-export const ForwardState = z.enum([
-	"open",
-	"waiting",
-	"refused",
-	"disabled",
-	"away",
-	"unhealthy",
-]);
+export const ForwardState = z.enum(["open", "waiting", "refused", "disabled", "away", "unhealthy"]);
 /**
  * open: entries accept. waiting: asked for, the relay is not reachable now. refused: see `message`. disabled: by its
  * owner. away: (on the relay) the device is not connected, the ports are reserved. unhealthy: the service fails its check.
@@ -150,95 +136,95 @@ export const ForwardState = z.enum([
 export type ForwardState = z.infer<typeof ForwardState>;
 
 export const ForwardInfo = z.object({
-	id: z.string(),
-	name: z.string(),
-	type: z.enum(["remote", "local", "dynamic", "direct"]),
-	origin: z.enum(["cli", "config", "api"]),
-	/** On the relay: the device's name. On an agent: null. */
-	device: z.string().nullable(),
-	group: z.string().nullable(),
-	state: ForwardState,
-	/** One sentence when the state is not `open`, else null. */
-	message: z.string().nullable(),
-	endpoints: z.array(Endpoint).readonly(),
-	/** `here`, `relay` or `agent:NAME`. */
-	via: z.string(),
-	/** The reservation of a device that is away ends then; null = not running out. */
-	leaseEndsMs: timeMs.nullable(),
-	counters: Counters,
+  id: z.string(),
+  name: z.string(),
+  type: z.enum(["remote", "local", "dynamic", "direct"]),
+  origin: z.enum(["cli", "config", "api"]),
+  /** On the relay: the device's name. On an agent: null. */
+  device: z.string().nullable(),
+  group: z.string().nullable(),
+  state: ForwardState,
+  /** One sentence when the state is not `open`, else null. */
+  message: z.string().nullable(),
+  endpoints: z.array(Endpoint).readonly(),
+  /** `here`, `relay` or `agent:NAME`. */
+  via: z.string(),
+  /** The reservation of a device that is away ends then; null = not running out. */
+  leaseEndsMs: timeMs.nullable(),
+  counters: Counters,
 });
 export type ForwardInfo = z.infer<typeof ForwardInfo>;
 
 export const DeviceInfo = z.object({
-	id: z.string(),
-	name: z.string(),
-	account: z.string(),
-	connected: z.boolean(),
-	/** `address:port` it connects from; null when it is away. */
-	address: z.string().nullable(),
-	version: z.string().nullable(),
-	enrolledMs: timeMs,
-	lastSeenMs: timeMs.nullable(),
-	rttMs: z.number().nullable(),
-	forwards: z.number(),
-	revoked: z.boolean(),
+  id: z.string(),
+  name: z.string(),
+  account: z.string(),
+  connected: z.boolean(),
+  /** `address:port` it connects from; null when it is away. */
+  address: z.string().nullable(),
+  version: z.string().nullable(),
+  enrolledMs: timeMs,
+  lastSeenMs: timeMs.nullable(),
+  rttMs: z.number().nullable(),
+  forwards: z.number(),
+  revoked: z.boolean(),
 });
 export type DeviceInfo = z.infer<typeof DeviceInfo>;
 
 export const VisitInfo = z.object({
-	id: z.string(),
-	forwardId: z.string(),
-	forwardName: z.string(),
-	device: z.string().nullable(),
-	protocol,
-	/** `address:port`. */
-	visitor: z.string(),
-	entry: z.string(),
-	openedMs: timeMs,
-	bytesIn: z.number(),
-	bytesOut: z.number(),
+  id: z.string(),
+  forwardId: z.string(),
+  forwardName: z.string(),
+  device: z.string().nullable(),
+  protocol,
+  /** `address:port`. */
+  visitor: z.string(),
+  entry: z.string(),
+  openedMs: timeMs,
+  bytesIn: z.number(),
+  bytesOut: z.number(),
 });
 export type VisitInfo = z.infer<typeof VisitInfo>;
 
 const processFields = {
-	v,
-	version: z.string(),
-	pid: z.int(),
-	startedMs: timeMs,
-	memoryBytes: z.number(),
-	forwardsOpen: z.number(),
-	counters: Counters,
+  v,
+  version: z.string(),
+  pid: z.int(),
+  startedMs: timeMs,
+  memoryBytes: z.number(),
+  forwardsOpen: z.number(),
+  counters: Counters,
 };
 
 export const RelayStatus = z.object({
-	role: z.literal("relay"),
-	...processFields,
-	/** The agent port, `host:port`, as it is bound. */
-	listen: z.string(),
-	publicHost: z.string(),
-	/** The pool of public ports, as a port set. */
-	ports: z.string(),
-	/** SHA-256 of the relay's certificate, hexadecimal: what join codes pin. */
-	fingerprint: z.string(),
-	devicesConnected: z.number(),
-	devicesEnrolled: z.number(),
-	draining: z.boolean(),
+  role: z.literal("relay"),
+  ...processFields,
+  /** The agent port, `host:port`, as it is bound. */
+  listen: z.string(),
+  publicHost: z.string(),
+  /** The pool of public ports, as a port set. */
+  ports: z.string(),
+  /** SHA-256 of the relay's certificate, hexadecimal: what join codes pin. */
+  fingerprint: z.string(),
+  devicesConnected: z.number(),
+  devicesEnrolled: z.number(),
+  draining: z.boolean(),
 });
 export type RelayStatus = z.infer<typeof RelayStatus>;
 
 export const AgentStatus = z.object({
-	role: z.literal("agent"),
-	...processFields,
-	name: z.string(),
-	deviceId: z.string(),
-	/** `host:port` of the relay's agent port. */
-	relay: z.string(),
-	link: z.enum(["up", "connecting", "down"]),
-	/** Why the link is not up, one sentence; null when it is. */
-	message: z.string().nullable(),
-	connectedMs: timeMs.nullable(),
-	rttMs: z.number().nullable(),
-	carriers: z.number(),
+  role: z.literal("agent"),
+  ...processFields,
+  name: z.string(),
+  deviceId: z.string(),
+  /** `host:port` of the relay's agent port. */
+  relay: z.string(),
+  link: z.enum(["up", "connecting", "down"]),
+  /** Why the link is not up, one sentence; null when it is. */
+  message: z.string().nullable(),
+  connectedMs: timeMs.nullable(),
+  rttMs: z.number().nullable(),
+  carriers: z.number(),
 });
 export type AgentStatus = z.infer<typeof AgentStatus>;
 
@@ -246,40 +232,33 @@ export const Status = z.discriminatedUnion("role", [RelayStatus, AgentStatus]);
 export type Status = z.infer<typeof Status>;
 
 export const JoinCodeRequest = z.strictObject({
-	/** The device's name; unique within the account. */
-	name: text,
-	/** Absent: the only account, or the first. */
-	account: text.exactOptional(),
-	/** A port set: what the device may open; absent = the whole pool. */
-	ports: z.string().min(1).max(4_096).exactOptional(),
-	lifetimeSec: positive,
+  /** The device's name; unique within the account. */
+  name: text,
+  /** Absent: the only account, or the first. */
+  account: text.exactOptional(),
+  /** A port set: what the device may open; absent = the whole pool. */
+  ports: z.string().min(1).max(4_096).exactOptional(),
+  lifetimeSec: positive,
 });
 export type JoinCodeRequest = z.infer<typeof JoinCodeRequest>;
 
 /** Names of forwards by what the reload did to them. `refused`: sentences about what could not be applied. */
 export const ReloadReport = z.object({
-	v,
-	added: z.array(z.string()).readonly(),
-	changed: z.array(z.string()).readonly(),
-	removed: z.array(z.string()).readonly(),
-	unchanged: z.number(),
-	refused: z.array(z.string()).readonly(),
-	/** Settings that changed and need a restart, by their key (`relay.listen`). */
-	needRestart: z.array(z.string()).readonly(),
+  v,
+  added: z.array(z.string()).readonly(),
+  changed: z.array(z.string()).readonly(),
+  removed: z.array(z.string()).readonly(),
+  unchanged: z.number(),
+  refused: z.array(z.string()).readonly(),
+  /** Settings that changed and need a restart, by their key (`relay.listen`). */
+  needRestart: z.array(z.string()).readonly(),
 });
 export type ReloadReport = z.infer<typeof ReloadReport>;
 
 export const AddReply = z.object({ v, forward: ForwardInfo });
 export type AddReply = z.infer<typeof AddReply>;
 
-export const RefusalKind = z.enum([
-	"usage",
-	"policy",
-	"conflict",
-	"credentials",
-	"unreachable",
-	"failed",
-]);
+export const RefusalKind = z.enum(["usage", "policy", "conflict", "credentials", "unreachable", "failed"]);
 /**
  * usage: the request makes no sense. policy: the relay's rules say no. conflict: the port is held by someone else or in
  * use on this machine. credentials: the device is not (or no longer) known. unreachable: the relay or the far agent is away.
@@ -287,62 +266,56 @@ export const RefusalKind = z.enum([
 export type RefusalKind = z.infer<typeof RefusalKind>;
 
 const exposed = z.object({
-	event: z.literal("exposed"),
-	v,
-	id: z.string(),
-	name: z.string(),
-	type: z.enum(["remote", "local", "dynamic", "direct"]),
-	via: z.string(),
-	endpoints: z.array(Endpoint).readonly(),
+  event: z.literal("exposed"),
+  v,
+  id: z.string(),
+  name: z.string(),
+  type: z.enum(["remote", "local", "dynamic", "direct"]),
+  via: z.string(),
+  endpoints: z.array(Endpoint).readonly(),
 });
 const refused = z.object({
-	event: z.literal("refused"),
-	v,
-	id: z.string(),
-	name: z.string(),
-	kind: RefusalKind,
-	/** One sentence that says what to do. */
-	message: z.string(),
+  event: z.literal("refused"),
+  v,
+  id: z.string(),
+  name: z.string(),
+  kind: RefusalKind,
+  /** One sentence that says what to do. */
+  message: z.string(),
 });
 const counters = z.object({
-	event: z.literal("counters"),
-	v,
-	atMs: timeMs,
-	/** Round trip to the relay; null for direct forwards and while the link is down. */
-	rttMs: z.number().nullable(),
-	forwards: z.array(Counters.extend({ id: z.string() })).readonly(),
+  event: z.literal("counters"),
+  v,
+  atMs: timeMs,
+  /** Round trip to the relay; null for direct forwards and while the link is down. */
+  rttMs: z.number().nullable(),
+  forwards: z.array(Counters.extend({ id: z.string() })).readonly(),
 });
 const down = z.object({
-	event: z.literal("down"),
-	v,
-	message: z.string(),
-	retryInMs: z.number().nullable(),
+  event: z.literal("down"),
+  v,
+  message: z.string(),
+  retryInMs: z.number().nullable(),
 });
 const up = z.object({
-	event: z.literal("up"),
-	v,
-	rttMs: z.number().nullable(),
+  event: z.literal("up"),
+  v,
+  rttMs: z.number().nullable(),
 });
 
 /** What a foreground command hears of its forwards. `down` and `up` are about the link to the relay. */
-export const AttachEvent = z.discriminatedUnion("event", [
-	exposed,
-	refused,
-	counters,
-	down,
-	up,
-]);
+export const AttachEvent = z.discriminatedUnion("event", [exposed, refused, counters, down, up]);
 export type AttachEvent = z.infer<typeof AttachEvent>;
 
 export const AttachRequest = z.strictObject({
-	specs: z.array(ForwardSpec).min(1).max(MAX_SPECS).readonly(),
+  specs: z.array(ForwardSpec).min(1).max(MAX_SPECS).readonly(),
 });
 
 /** What the local socket answers instead of a result; on a stream: the last line. */
 export const ErrorReply = z.object({
-	event: z.literal("error"),
-	v,
-	kind: z.enum(["usage", "refused", "unreachable", "failed"]),
-	message: z.string(),
+  event: z.literal("error"),
+  v,
+  kind: z.enum(["usage", "refused", "unreachable", "failed"]),
+  message: z.string(),
 });
 export type ErrorReply = z.infer<typeof ErrorReply>;

@@ -1,0 +1,58 @@
+import { z } from "zod";
+import {
+  AddReply,
+  AgentStatus,
+  CONTROL_VERSION,
+  DeviceInfo,
+  ForwardInfo,
+  ForwardSpec,
+  JoinCodeRequest,
+  RelayStatus,
+  ReloadReport,
+  VisitInfo,
+} from "./schema.ts";
+
+/** One request of the local socket: `POST /v1/<name>` with `input` as JSON, answered by `{"v":1,"result":<output>}`. */
+export interface Call {
+  readonly input: z.ZodType;
+  readonly output: z.ZodType;
+}
+
+const nothing = z.strictObject({});
+const forwards = z.array(ForwardInfo).readonly();
+const visits = z.array(VisitInfo).readonly();
+const nameOrId = z.string().min(1).max(255);
+
+export const RELAY_CALLS = {
+  status: { input: nothing, output: RelayStatus },
+  listForwards: { input: nothing, output: forwards },
+  listDevices: { input: nothing, output: z.array(DeviceInfo).readonly() },
+  revokeDevice: { input: z.strictObject({ nameOrId }), output: DeviceInfo },
+  createJoinCode: { input: JoinCodeRequest, output: z.object({ code: z.string() }) },
+  reload: { input: nothing, output: ReloadReport },
+  visits: { input: nothing, output: visits },
+} satisfies Record<string, Call>;
+
+export const AGENT_CALLS = {
+  status: { input: nothing, output: AgentStatus },
+  listForwards: { input: nothing, output: forwards },
+  addForward: { input: z.strictObject({ spec: ForwardSpec, lasting: z.boolean() }), output: AddReply },
+  removeForward: { input: z.strictObject({ nameOrId }), output: ForwardInfo },
+  reload: { input: nothing, output: ReloadReport },
+  visits: { input: nothing, output: visits },
+} satisfies Record<string, Call>;
+
+/** The functions behind a table of calls. */
+export type Handlers<Calls extends Record<string, Call>> = {
+  readonly [K in keyof Calls]: (input: z.infer<Calls[K]["input"]>) => Promise<z.infer<Calls[K]["output"]>>;
+};
+
+/** The one request that is answered by a stream: lines of AttachEvent, closed by the client to withdraw its forwards. */
+export const ATTACH_PATH = `/v${CONTROL_VERSION}/attach`;
+
+export function callPath(name: string): string {
+  return `/v${CONTROL_VERSION}/${name}`;
+}
+
+/** A request above this is not one of ours. */
+export const MAX_REQUEST_BYTES = 4 * 1024 * 1024;

@@ -1,0 +1,146 @@
+import type { z } from "zod";
+import { AGENT_CALLS, ATTACH_PATH, callPath, RELAY_CALLS } from "./calls.ts";
+import {
+  type AgentControl,
+  AttachEvent,
+  ControlError,
+  ErrorReply,
+  type ForwardSpec,
+  type RelayControl,
+} from "./control.ts";
+import { ndjsonValues } from "./ndjson.ts";
+
+type Role = "relay" | "agent";
+
+/** The relay that runs with the socket `path`, as if it were in this process. Nothing is opened before the first call. */
+export function relayClient(path: string): RelayControl {
+  const call = caller("relay", path);
+  return {
+    status: () => call("status", RELAY_CALLS.status, {}),
+    listForwards: () => call("listForwards", RELAY_CALLS.listForwards, {}),
+    listDevices: () => call("listDevices", RELAY_CALLS.listDevices, {}),
+    revokeDevice: (nameOrId) => call("revokeDevice", RELAY_CALLS.revokeDevice, { nameOrId }),
+    createJoinCode: async (request) => (await call("createJoinCode", RELAY_CALLS.createJoinCode, request)).code,
+    reload: () => call("reload", RELAY_CALLS.reload, {}),
+    visits: () => call("visits", RELAY_CALLS.visits, {}),
+  };
+}
+
+/** The agent that runs with the socket `path`, as if it were in this process. Nothing is opened before the first call. */
+export function agentClient(path: string): AgentControl {
+  const call = caller("agent", path);
+  return {
+    status: () => call("status", AGENT_CALLS.status, {}),
+    listForwards: () => call("listForwards", AGENT_CALLS.listForwards, {}),
+    addForward: (spec, { lasting }) => call("addForward", AGENT_CALLS.addForward, { spec, lasting }),
+    removeForward: (nameOrId) => call("removeForward", AGENT_CALLS.removeForward, { nameOrId }),
+    reload: () => call("reload", AGENT_CALLS.reload, {}),
+    visits: () => call("visits", AGENT_CALLS.visits, {}),
+    attach: (specs, signal) => attach(path, specs, signal),
+  };
+}
+
+/** Whether a live process answers on the socket. Throws ControlError `refused` when it is another user's. */
+export async function isRunning(role: Role, path: string): Promise<boolean> {
+  try {
+    await (await post(role, path, callPath(""), {}, null)).text();
+    return true;
+  } catch (error) {
+    if (error instanceof ControlError && error.kind === "unreachable") return false;
+    throw error;
+  }
+}
+
+function caller(role: Role, path: string) {
+  return async <I, O>(
+    name: string,
+    call: { readonly input: z.ZodType<I>; readonly output: z.ZodType<O> },
+    input: I,
+  ): Promise<O> => {
+    const response = await post(role, path, callPath(name), input, null);
+    const body = await replyJson(role, response);
+    if (!response.ok) throw asError(role, body);
+    const result = call.output.safeParse(
+      body !== null && typeof body === "object" && "result" in body ? body.result : undefined,
+    );
+    if (!result.success) throw otherVersion(role, result.error);
+    return result.data;
+  };
+}
+
+async function* attach(
+  path: string,
+  specs: readonly ForwardSpec[],
+  signal: AbortSignal,
+): AsyncGenerator<AttachEvent, void, void> {
+  try {
+    const response = await post("agent", path, ATTACH_PATH, { specs }, signal);
+    if (!response.ok) throw asError("agent", await replyJson("agent", response));
+    if (response.body === null) throw otherVersion("agent", null);
+    for await (const value of ndjsonValues(response.body)) {
+      const event = AttachEvent.safeParse(value);
+      if (!event.success) throw asError("agent", value);
+      if (signal.aborted) return;
+      yield event.data;
+    }
+  } catch (cause) {
+    if (signal.aborted) return;
+    if (cause instanceof ControlError) throw cause;
+    throw new ControlError(
+      "unreachable",
+      "The agent stopped, and the forwards with it: start it again with `hatchway agent`.",
+      { cause },
+    );
+  }
+}
+
+async function post(
+  role: Role,
+  path: string,
+  url: string,
+  body: unknown,
+  signal: AbortSignal | null,
+): Promise<Response> {
+  try {
+    return await fetch(`http://hatchway${url}`, {
+      unix: path,
+      method: "POST",
+      body: JSON.stringify(body),
+      signal,
+      timeout: false,
+    } as RequestInit);
+  } catch (cause) {
+    if (signal?.aborted === true) throw cause;
+    const code = cause instanceof Error && "code" in cause ? cause.code : null;
+    if (code === "EACCES" || code === "EPERM") {
+      throw new ControlError("refused", `The socket ${path} belongs to another user: run this command as that user.`, {
+        cause,
+      });
+    }
+    const start = role === "relay" ? "hatchway serve" : "hatchway agent";
+    throw new ControlError(
+      "unreachable",
+      `No ${role} answers at ${path}: start one with \`${start}\`, or name its directory with --data.`,
+      { cause },
+    );
+  }
+}
+
+async function replyJson(role: Role, response: Response): Promise<unknown> {
+  try {
+    return await response.json();
+  } catch (cause) {
+    throw new ControlError("unreachable", `The ${role} stopped before it answered: start it again.`, { cause });
+  }
+}
+
+function asError(role: Role, body: unknown): ControlError {
+  const reply = ErrorReply.safeParse(body);
+  return reply.success ? new ControlError(reply.data.kind, reply.data.message) : otherVersion(role, reply.error);
+}
+
+function otherVersion(role: Role, cause: unknown): ControlError {
+  return new ControlError("failed", `The running ${role} speaks another version than this command: restart it.`, {
+    cause,
+  });
+}

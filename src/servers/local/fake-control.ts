@@ -1,0 +1,242 @@
+import { DEFAULT_OPTIONS } from "../../core/forward.ts";
+import {
+  type AddReply,
+  type AgentControl,
+  type AgentStatus,
+  type AttachEvent,
+  CONTROL_VERSION,
+  ControlError,
+  type Counters,
+  type DeviceInfo,
+  type Endpoint,
+  type ForwardInfo,
+  type ForwardSpec,
+  type JoinCodeRequest,
+  type RelayControl,
+  type RelayStatus,
+  type ReloadReport,
+  type VisitInfo,
+} from "./control.ts";
+
+const COUNTERS: Counters = {
+  visitorsTotal: 3,
+  visitorsOpen: 1,
+  bytesIn: 1_000,
+  bytesOut: 2_000_000,
+  refused: { sourceNotAllowed: 2 },
+  answerMs: { p50: 1.5, p90: 4 },
+};
+const PROCESS = { v: CONTROL_VERSION, version: "0.1.0", pid: 1, startedMs: 0, memoryBytes: 50_000_000 } as const;
+const RELOADED: ReloadReport = {
+  v: CONTROL_VERSION,
+  added: ["web"],
+  changed: [],
+  removed: [],
+  unchanged: 2,
+  refused: [],
+  needRestart: [],
+};
+
+/** A remote forward of one port to 127.0.0.1, as `expose` asks for it. */
+export function exposeSpec(name: string, port: number): ForwardSpec {
+  return {
+    kind: "remote",
+    to: "127.0.0.1",
+    remote: {
+      id: name,
+      name,
+      group: null,
+      ports: [{ protocol: "tcp", first: port, last: port, internalFirst: port }],
+      options: DEFAULT_OPTIONS,
+      enabled: true,
+      lifetimeSec: 600,
+    },
+  };
+}
+
+/** A relay for tests: one device `den`, nothing behind it. */
+export class FakeRelay implements RelayControl {
+  readonly codes: JoinCodeRequest[] = [];
+  private device: DeviceInfo = {
+    id: "dev-1",
+    name: "den",
+    account: "default",
+    connected: true,
+    address: "192.0.2.7:50000",
+    version: "0.1.0",
+    enrolledMs: 0,
+    lastSeenMs: 0,
+    rttMs: 12,
+    forwards: 0,
+    revoked: false,
+  };
+
+  async status(): Promise<RelayStatus> {
+    return {
+      role: "relay",
+      ...PROCESS,
+      forwardsOpen: 0,
+      counters: COUNTERS,
+      listen: "0.0.0.0:7744",
+      publicHost: "relay.example",
+      ports: "10000-20000",
+      fingerprint: "ab".repeat(32),
+      devicesConnected: 1,
+      devicesEnrolled: 1,
+      draining: false,
+    };
+  }
+  async listForwards(): Promise<readonly ForwardInfo[]> {
+    return [forwardInfo(exposeSpec("web", 8080), "den")];
+  }
+  async listDevices(): Promise<readonly DeviceInfo[]> {
+    return [this.device];
+  }
+  async revokeDevice(nameOrId: string): Promise<DeviceInfo> {
+    if (nameOrId !== this.device.name) throw new ControlError("usage", `No device is called ${nameOrId}.`);
+    this.device = { ...this.device, revoked: true };
+    return this.device;
+  }
+  async createJoinCode(request: JoinCodeRequest): Promise<string> {
+    this.codes.push(request);
+    return `code-for-${request.name}`;
+  }
+  async reload(): Promise<ReloadReport> {
+    return RELOADED;
+  }
+  async visits(): Promise<readonly VisitInfo[]> {
+    return [];
+  }
+}
+
+/** An agent for tests: every forward opens at once on `relay.example`; ports below 1024 are refused. */
+export class FakeAgent implements AgentControl {
+  attached: string[] = [];
+  /** What the next `attach` throws. */
+  failAttach: ControlError | null = null;
+  private readonly forwards = new Map<string, ForwardSpec>();
+  private withdrawn = Promise.withResolvers<void>();
+
+  /** Resolves when the forwards of an `attach` were withdrawn. */
+  async allWithdrawn(): Promise<void> {
+    await this.withdrawn.promise;
+  }
+
+  async status(): Promise<AgentStatus> {
+    return {
+      role: "agent",
+      ...PROCESS,
+      forwardsOpen: this.forwards.size,
+      counters: COUNTERS,
+      name: "den",
+      deviceId: "dev-1",
+      relay: "relay.example:7744",
+      link: "up",
+      message: null,
+      connectedMs: 0,
+      rttMs: 12,
+      carriers: 3,
+    };
+  }
+  async listForwards(): Promise<readonly ForwardInfo[]> {
+    return [...this.forwards.values()].map((spec) => forwardInfo(spec, null));
+  }
+  async addForward(spec: ForwardSpec): Promise<AddReply> {
+    if (isPrivileged(spec)) throw new ControlError("refused", "The relay does not give out ports below 1024.");
+    this.forwards.set(specId(spec), spec);
+    return { v: CONTROL_VERSION, forward: forwardInfo(spec, null) };
+  }
+  async removeForward(idOrName: string): Promise<ForwardInfo> {
+    for (const [id, spec] of this.forwards) {
+      if (id !== idOrName && specName(spec) !== idOrName) continue;
+      this.forwards.delete(id);
+      return forwardInfo(spec, null);
+    }
+    throw new ControlError("usage", `No forward is called ${idOrName}.`);
+  }
+  async reload(): Promise<ReloadReport> {
+    return RELOADED;
+  }
+  async visits(): Promise<readonly VisitInfo[]> {
+    return [];
+  }
+
+  async *attach(specs: readonly ForwardSpec[], signal: AbortSignal): AsyncGenerator<AttachEvent, void, void> {
+    if (this.failAttach !== null) throw this.failAttach;
+    const aborted = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    this.attached = specs.map(specId);
+    this.withdrawn = Promise.withResolvers<void>();
+    try {
+      for (const spec of specs) {
+        const about = { v: CONTROL_VERSION, id: specId(spec), name: specName(spec) } as const;
+        if (isPrivileged(spec)) {
+          yield {
+            event: "refused",
+            ...about,
+            kind: "policy",
+            message: "The relay does not give out ports below 1024.",
+          };
+        } else {
+          yield { event: "exposed", ...about, type: specType(spec), via: "relay", endpoints: endpoints(spec) };
+        }
+      }
+      if (specs.every(isPrivileged)) return;
+      const forwards = specs.map((spec) => ({ id: specId(spec), ...COUNTERS }));
+      yield { event: "counters", v: CONTROL_VERSION, atMs: 0, rttMs: 12, forwards };
+      await aborted;
+    } finally {
+      this.attached = [];
+      this.withdrawn.resolve();
+    }
+  }
+}
+
+function isPrivileged(spec: ForwardSpec): boolean {
+  return spec.kind === "remote" && spec.remote.ports.some((mapping) => mapping.first > 0 && mapping.first < 1_024);
+}
+
+function specId(spec: ForwardSpec): string {
+  return spec.kind === "remote" ? spec.remote.id : spec.local.id;
+}
+
+function specName(spec: ForwardSpec): string {
+  return spec.kind === "remote" ? spec.remote.name : spec.local.name;
+}
+
+function specType(spec: ForwardSpec): ForwardInfo["type"] {
+  return spec.kind === "remote" ? "remote" : spec.local.type;
+}
+
+function endpoints(spec: ForwardSpec): Endpoint[] {
+  const ports = spec.kind === "remote" ? spec.remote.ports : spec.local.ports;
+  const host = spec.kind === "remote" ? "relay.example" : spec.local.bind;
+  const internalHost = spec.kind === "remote" ? spec.to : spec.local.to;
+  return ports.map((mapping) => {
+    const port = mapping.first === 0 ? 20_000 : mapping.first;
+    return {
+      protocol: mapping.protocol,
+      host,
+      port,
+      lastPort: port + (mapping.last - mapping.first),
+      internalHost,
+      internalPort: internalHost === null ? null : mapping.internalFirst,
+    };
+  });
+}
+
+function forwardInfo(spec: ForwardSpec, device: string | null): ForwardInfo {
+  return {
+    id: specId(spec),
+    name: specName(spec),
+    type: specType(spec),
+    origin: "cli",
+    device,
+    group: null,
+    state: "open",
+    message: null,
+    endpoints: endpoints(spec),
+    via: "relay",
+    leaseEndsMs: null,
+    counters: COUNTERS,
+  };
+}
