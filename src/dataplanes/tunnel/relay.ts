@@ -1,0 +1,297 @@
+import type { Socket, TCPSocketListener } from "bun";
+import type { WindowBudget } from "../../core/tunnel/window.ts";
+import { type ControlOf, decodeControl, encodeControl, TUNNEL_VERSION } from "../../wire/tunnel/control.ts";
+import { FrameType, type FrameTypeCode } from "../../wire/tunnel/frame.ts";
+import { Carrier, type CarrierSink, Flusher } from "./carrier.ts";
+import { type Peer, Session, type SessionEvents } from "./session.ts";
+import { ALPN_WIRE, type CertificatePair, HANDSHAKE_MS, sessionBinding, TLS_1_3_ONLY } from "./tls.ts";
+
+/** What a connecting device showed; the signature over the TLS session has been checked already. */
+export interface Credentials {
+  /** Ed25519, 32 bytes. */
+  readonly publicKey: Uint8Array;
+  readonly join: string | null;
+  readonly version: string;
+  /** Names of its client certificate; null when the relay asks for none. */
+  readonly certificateNames: readonly string[] | null;
+}
+
+export type AuthVerdict =
+  | { readonly kind: "accepted"; readonly peer: Peer }
+  /** Every wrong credential gets the same words, after this long. */
+  | { readonly kind: "denied"; readonly afterMs: number };
+
+export type HandshakeOutcome = "accepted" | "failed" | "timeout" | "gone";
+
+export interface RelayTunnelOptions {
+  readonly hostname: string;
+  readonly port: number;
+  readonly certificate: CertificatePair;
+  /** PEM of the CA that agents' certificates must chain to; null = agents need none. */
+  readonly clientCa: string | null;
+  readonly publicHost: () => string;
+  readonly budget: WindowBudget;
+  nowMs(): number;
+  verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
+  /** A new connection: false = too many are pending, or the source is under a penalty. */
+  admit(address: string): boolean;
+  /** The pending connection is settled; called once for each admitted one. */
+  settled(address: string, outcome: HandshakeOutcome): void;
+  authenticate(credentials: Credentials, address: string): AuthVerdict;
+  readonly events: SessionEvents;
+}
+
+export const CARRIERS = { light: 1, bulk: 2, datagram: 1 } as const;
+const MAX_STREAMS = 20_000;
+const MAX_FLOWS = 20_000;
+const TICK_MS = 1000;
+
+/** The relay's side: listens for agents, checks who they are, keeps their sessions. */
+export class RelayTunnel {
+  private readonly sessions = new Map<string, Session>();
+  private readonly byDevice = new Map<string, Session>();
+  private readonly pending = new Set<PendingCarrier>();
+  private readonly flusher = new Flusher();
+  private readonly listener: TCPSocketListener<Carrier>;
+  private readonly timer: Timer;
+
+  /** Throws what Bun.listen throws (EADDRINUSE …): the caller classifies it. */
+  constructor(private readonly options: RelayTunnelOptions) {
+    this.listener = Bun.listen<Carrier>({
+      hostname: options.hostname,
+      port: options.port,
+      tls: {
+        ...options.certificate,
+        ALPNProtocols: ALPN_WIRE,
+        ...TLS_1_3_ONLY,
+        ...(options.clientCa === null ? {} : { ca: options.clientCa, requestCert: true, rejectUnauthorized: true }),
+      },
+      socket: {
+        open: (socket) => this.onOpen(socket),
+        handshake: (socket, success, error) => this.onHandshake(socket, success, error),
+        data: (socket, bytes) => socket.data?.receive(bytes, options.nowMs()),
+        drain: (socket) => socket.data?.drain(),
+        close: (socket, error) => socket.data?.socketClosed(error),
+        error: (socket, error) => socket.data?.fail(error.message),
+      },
+    });
+    this.timer = setInterval(() => this.tick(), TICK_MS);
+  }
+
+  get port(): number {
+    return this.listener.port;
+  }
+
+  session(deviceId: string): Session | undefined {
+    return this.byDevice.get(deviceId);
+  }
+
+  allSessions(): Iterable<Session> {
+    return this.byDevice.values();
+  }
+
+  get pendingCount(): number {
+    return this.pending.size;
+  }
+
+  private onOpen(socket: Socket<Carrier>): void {
+    const address = socket.remoteAddress;
+    if (!this.options.admit(address)) {
+      socket.terminate();
+      return;
+    }
+    const waiting = new PendingCarrier(address, this.options, (hello, carrier) => this.onHello(hello, carrier, socket));
+    this.pending.add(waiting);
+    waiting.onSettled = () => this.pending.delete(waiting);
+    socket.data = new Carrier(socket, this.flusher, waiting, this.options.nowMs());
+    waiting.carrier = socket.data;
+  }
+
+  private onHandshake(socket: Socket<Carrier>, success: boolean, error: Error | null): void {
+    if (socket.data === undefined) return;
+    if (!success) return socket.data.fail(`TLS failed: ${error?.message ?? "no reason given"}`);
+    if (socket.alpnProtocol !== ALPN_WIRE.subarray(1).toString()) return socket.data.fail("the peer speaks another protocol");
+    if (this.options.clientCa !== null && !socket.authorized) socket.data.fail("the agent's certificate is not accepted");
+  }
+
+  /** Null when the carrier was taken into a session, else how long to wait before saying no. */
+  private onHello(hello: ControlOf<"hello">, carrier: Carrier, socket: Socket<Carrier>): number | null {
+    const publicKey = Buffer.from(hello.key, "base64url");
+    const signature = Buffer.from(hello.sig, "base64url");
+    const proven =
+      hello.v === TUNNEL_VERSION &&
+      publicKey.length === 32 &&
+      this.options.verify(publicKey, sessionBinding(socket as Socket<never>), signature);
+    const verdict: AuthVerdict = this.options.authenticate(
+      {
+        publicKey: proven ? publicKey : new Uint8Array(0),
+        join: hello.role === "control" ? (hello.join ?? null) : null,
+        version: hello.version,
+        certificateNames: this.options.clientCa === null ? null : certificateNames(socket),
+      },
+      carrier.remoteAddress,
+    );
+    if (verdict.kind === "denied") return verdict.afterMs;
+    if (!proven) return 0;
+    return hello.role === "control" ? this.begin(verdict.peer, carrier) : this.join(hello, verdict.peer, carrier);
+  }
+
+  private begin(peer: Peer, carrier: Carrier): null {
+    carrier.trust();
+    carrier.role = "control";
+    carrier.index = 0;
+    const id = Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString("base64url");
+    const session = new Session(
+      id,
+      peer,
+      carrier,
+      {
+        side: "relay",
+        carriers: CARRIERS,
+        budget: this.options.budget,
+        maxStreams: MAX_STREAMS,
+        maxFlows: MAX_FLOWS,
+        nowMs: this.options.nowMs,
+      },
+      {
+        onReady: (ready) => this.onReady(ready),
+        onControl: (from, message) => this.options.events.onControl(from, message),
+        onStream: (from, request, stream) => this.options.events.onStream(from, request, stream),
+        onFlow: (from, request, flow) => this.options.events.onFlow(from, request, flow),
+        onClose: (closed, why) => this.onClosed(closed, why),
+      },
+    );
+    this.sessions.set(id, session);
+    session.send({
+      t: "welcome",
+      v: TUNNEL_VERSION,
+      session: id,
+      device: peer.name,
+      account: peer.account,
+      publicHost: this.options.publicHost(),
+      carriers: CARRIERS,
+    });
+    return null;
+  }
+
+  private join(hello: ControlOf<"hello">, peer: Peer, carrier: Carrier): number | null {
+    const session = this.sessions.get(hello.session ?? "");
+    if (session === undefined || session.peer.deviceId !== peer.deviceId) return 0;
+    carrier.trust();
+    carrier.role = hello.role;
+    carrier.index = hello.index ?? 0;
+    return session.attach(carrier) ? null : 0;
+  }
+
+  private onReady(session: Session): void {
+    const before = this.byDevice.get(session.peer.deviceId);
+    this.byDevice.set(session.peer.deviceId, session);
+    if (before !== undefined) {
+      before.send({ t: "bye", why: "takeover" });
+      before.close("the device connected again", true);
+    }
+    session.pingAll();
+    this.options.events.onReady(session);
+  }
+
+  private onClosed(session: Session, why: string): void {
+    this.sessions.delete(session.id);
+    if (this.byDevice.get(session.peer.deviceId) === session) this.byDevice.delete(session.peer.deviceId);
+    this.options.events.onClose(session, why);
+  }
+
+  /** Ends a device's session at once: it was revoked. */
+  revoke(deviceId: string): void {
+    for (const session of [...this.sessions.values()]) {
+      if (session.peer.deviceId !== deviceId) continue;
+      session.send({ t: "bye", why: "revoked" });
+      session.close("the device was revoked", true);
+    }
+  }
+
+  private tick(): void {
+    const nowMs = this.options.nowMs();
+    for (const session of [...this.sessions.values()]) {
+      if (!session.ready && nowMs - session.sinceMs > HANDSHAKE_MS) session.close("its carriers did not all come");
+      else session.tick(nowMs);
+    }
+    for (const waiting of [...this.pending]) waiting.tick(nowMs);
+  }
+
+  /** No new agents; the present sessions go on. */
+  stopListening(): void {
+    this.listener.stop();
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+    this.listener.stop();
+    for (const waiting of [...this.pending]) waiting.carrier?.fail("the relay is shutting down");
+    for (const session of [...this.sessions.values()]) {
+      session.send({ t: "bye", why: "shutdown" });
+      session.close("the relay is shutting down", true);
+    }
+  }
+}
+
+function certificateNames(socket: Socket<Carrier>): readonly string[] {
+  const subjectAltName = socket.getPeerX509Certificate?.()?.subjectAltName ?? "";
+  return subjectAltName.split(", ").map((name) => name.slice(name.indexOf(":") + 1));
+}
+
+/** A carrier whose peer has not proved itself: takes one HELLO, within its deadline. */
+class PendingCarrier implements CarrierSink {
+  carrier: Carrier | null = null;
+  onSettled: () => void = () => undefined;
+  private settledAs: HandshakeOutcome | null = null;
+  private answerTimer: Timer | null = null;
+  private readonly deadlineMs: number;
+
+  constructor(
+    private readonly address: string,
+    private readonly options: RelayTunnelOptions,
+    private readonly hello: (message: ControlOf<"hello">, carrier: Carrier) => number | null,
+  ) {
+    this.deadlineMs = options.nowMs() + HANDSHAKE_MS;
+  }
+
+  private settle(outcome: HandshakeOutcome): void {
+    if (this.settledAs !== null) return;
+    this.settledAs = outcome;
+    if (this.answerTimer !== null) clearTimeout(this.answerTimer);
+    this.onSettled();
+    this.options.settled(this.address, outcome);
+  }
+
+  onFrame(carrier: Carrier, type: FrameTypeCode, _id: number, payload: Uint8Array): void {
+    const message = type === FrameType.control ? decodeControl(payload) : null;
+    if (message === null || !message.ok || message.value.t !== "hello" || this.answerTimer !== null) {
+      this.settle("failed");
+      return carrier.fail("the peer did not begin with a hello");
+    }
+    const denyAfterMs = this.hello(message.value, carrier);
+    if (denyAfterMs === null) return this.settle("accepted");
+    this.answerTimer = setTimeout(() => {
+      carrier.send(FrameType.control, 0, encodeControl({ t: "denied", retrySec: Math.ceil(denyAfterMs / 1000) }));
+      carrier.end();
+      this.settle("failed");
+    }, denyAfterMs);
+  }
+
+  onDataPart(carrier: Carrier): void {
+    this.settle("failed");
+    carrier.fail("the peer did not begin with a hello");
+  }
+
+  onDrain(): void {}
+
+  onClose(): void {
+    this.settle("gone");
+  }
+
+  tick(nowMs: number): void {
+    if (nowMs < this.deadlineMs || this.answerTimer !== null) return;
+    this.settle("timeout");
+    this.carrier?.fail("no hello in time");
+  }
+}

@@ -1,0 +1,363 @@
+import type { WindowBudget } from "../../core/tunnel/window.ts";
+import { leastLoaded } from "../../core/tunnel/placement.ts";
+import { Reason, type ReasonName, reasonName } from "../../wire/reason.ts";
+import { type ControlMessage, decodeControl, encodeControl } from "../../wire/tunnel/control.ts";
+import { FrameType, type FrameTypeCode, readU32 } from "../../wire/tunnel/frame.ts";
+import { decodeOpen, encodeOpen, type OpenRequest } from "../../wire/tunnel/open.ts";
+import type { ByteEnd, FlowEnd } from "../io/ends.ts";
+import type { Carrier, CarrierSink } from "./carrier.ts";
+import { type FlowHost, TunnelFlow } from "./flow.ts";
+import { type StreamHost, TunnelStream } from "./stream.ts";
+
+/** Who hears of a session. */
+export interface SessionEvents {
+  /** All carriers are there: streams may be opened. */
+  onReady(session: Session): void;
+  onControl(session: Session, message: ControlMessage): void;
+  /** A peer's stream: set its sink before returning, or reset it. */
+  onStream(session: Session, request: OpenRequest, stream: ByteEnd): void;
+  onFlow(session: Session, request: OpenRequest, flow: FlowEnd): void;
+  /** Every stream and flow has been cut before this; the last call. */
+  onClose(session: Session, why: string): void;
+}
+
+/** Who is at the other end, proven when the session began. At an agent: the relay, by its address. */
+export interface Peer {
+  readonly deviceId: string;
+  readonly name: string;
+  readonly account: string;
+}
+
+export interface SessionOptions {
+  /** Which ids this side gives: agents odd, relays even. */
+  readonly side: "agent" | "relay";
+  readonly carriers: { readonly light: number; readonly bulk: number; readonly datagram: number };
+  readonly budget: WindowBudget;
+  /** Bounds what one peer can make this side hold. */
+  readonly maxStreams: number;
+  readonly maxFlows: number;
+  nowMs(): number;
+}
+
+/** A datagram carrier with more than this queued drops: an old datagram is worth less than none (tunnel.md "UDP"). */
+const DATAGRAM_QUEUE_BYTES = 1024 * 1024;
+const ID_STEP = 2;
+const MAX_ID = 0xffff_ffff;
+
+/** Everything between one device and the relay: its carriers, streams and flows. The same code on both sides. */
+export class Session implements CarrierSink, StreamHost, FlowHost {
+  readonly budget: WindowBudget;
+  datagramsDropped = 0;
+  readonly sinceMs: number;
+  private readonly light: Carrier[] = [];
+  private readonly bulk: Carrier[] = [];
+  private readonly datagram: Carrier[] = [];
+  private readonly byIndex: (Carrier | undefined)[] = [];
+  private readonly streams = new Map<number, TunnelStream>();
+  private readonly flows = new Map<number, TunnelFlow>();
+  /** By carrier index: streams with something to send once the carrier has room, first come first served. */
+  private readonly waiting: Set<TunnelStream>[] = [];
+  private nextId: number;
+  private isReady = false;
+  private closed = false;
+
+  constructor(
+    readonly id: string,
+    readonly peer: Peer,
+    private readonly control: Carrier,
+    private readonly options: SessionOptions,
+    private readonly events: SessionEvents,
+  ) {
+    this.budget = options.budget;
+    this.nextId = options.side === "agent" ? 1 : 2;
+    this.sinceMs = options.nowMs();
+    this.adopt(control);
+  }
+
+  get ready(): boolean {
+    return this.isReady && !this.closed;
+  }
+
+  get isClosed(): boolean {
+    return this.closed;
+  }
+
+  get carrierCount(): number {
+    return this.byIndex.filter((carrier) => carrier !== undefined).length;
+  }
+
+  get openStreams(): number {
+    return this.streams.size;
+  }
+
+  get openFlows(): number {
+    return this.flows.size;
+  }
+
+  get remoteAddress(): string {
+    return this.control.remoteAddress;
+  }
+
+  get localAddress(): string {
+    return this.control.localAddress;
+  }
+
+  get rttMs(): number {
+    return this.light[0]?.liveness.rttMs ?? this.control.liveness.rttMs ?? 0;
+  }
+
+  nowMs(): number {
+    return this.options.nowMs();
+  }
+
+  /** A further carrier proved itself. False when its role is full or its index taken. */
+  attach(carrier: Carrier): boolean {
+    if (this.closed || carrier.index === 0 || this.byIndex[carrier.index] !== undefined) return false;
+    if (carrier.role === "control") return false;
+    const lane = this[carrier.role];
+    if (lane.length >= this.options.carriers[carrier.role]) return false;
+    lane.push(carrier);
+    this.adopt(carrier);
+    const expected = this.options.carriers;
+    if (
+      this.light.length === expected.light &&
+      this.bulk.length === expected.bulk &&
+      this.datagram.length === expected.datagram
+    ) {
+      this.isReady = true;
+      this.events.onReady(this);
+    }
+    return true;
+  }
+
+  private adopt(carrier: Carrier): void {
+    carrier.sink = this;
+    this.byIndex[carrier.index] = carrier;
+    this.waiting[carrier.index] = new Set();
+  }
+
+  send(message: ControlMessage): void {
+    this.control.send(FrameType.control, 0, encodeControl(message));
+  }
+
+  /** Opens a stream to the peer. The outcome comes by its sink: `onOpen`, or `onClose` with the reason. */
+  openStream(request: OpenRequest): ByteEnd | ReasonName {
+    const opened = this.open(FrameType.open, request, this.streams.size, this.options.maxStreams);
+    if (typeof opened === "string") return opened;
+    const stream = new TunnelStream(this, opened.id, false, opened.carrier, this.nowMs());
+    opened.carrier.load++;
+    this.streams.set(opened.id, stream);
+    return stream;
+  }
+
+  /** Opens a flow to the peer; datagrams may follow at once. */
+  openFlow(request: OpenRequest): FlowEnd | ReasonName {
+    const opened = this.open(FrameType.flowOpen, request, this.flows.size, this.options.maxFlows);
+    if (typeof opened === "string") return opened;
+    const flow = new TunnelFlow(this, opened.id);
+    this.flows.set(opened.id, flow);
+    return flow;
+  }
+
+  private open(
+    type: typeof FrameType.open | typeof FrameType.flowOpen,
+    request: OpenRequest,
+    count: number,
+    most: number,
+  ): { id: number; carrier: Carrier } | ReasonName {
+    if (!this.ready) return "deviceAway";
+    if (count >= most) return "resources";
+    const payload = encodeOpen(request);
+    if (!payload.ok) return "hostNotFound";
+    const carrier = type === FrameType.open ? this.leastLoadedOf(this.light) : (this.datagram[0] as Carrier);
+    const id = this.takeId();
+    carrier.send(type, id, payload.value);
+    return { id, carrier };
+  }
+
+  private takeId(): number {
+    for (;;) {
+      const id = this.nextId;
+      this.nextId = id + ID_STEP > MAX_ID ? (id & 1) + (id & 1 ? 0 : 2) : id + ID_STEP;
+      if (!this.streams.has(id) && !this.flows.has(id)) return id;
+    }
+  }
+
+  private leastLoadedOf(lane: readonly Carrier[]): Carrier {
+    if (lane.length === 1) return lane[0] as Carrier;
+    return lane[leastLoaded(lane.map((carrier) => carrier.load))] as Carrier;
+  }
+
+  // ——— StreamHost ———
+
+  carrierFor(lane: "light" | "bulk", current: Carrier): Carrier {
+    if (current.role === lane) return current;
+    const next = this.leastLoadedOf(lane === "light" ? this.light : this.bulk);
+    current.load--;
+    next.load++;
+    return next;
+  }
+
+  awaitCarrier(carrier: Carrier, stream: TunnelStream): void {
+    this.waiting[carrier.index]?.add(stream);
+    // A carrier with room sends no drain event: serve the turn's end from the queue itself.
+    if (carrier.ready) setImmediate(() => this.serve(carrier));
+  }
+
+  forget(stream: TunnelStream): void {
+    stream.sendingOn.load--;
+    this.waiting[stream.sendingOn.index]?.delete(stream);
+    this.streams.delete(stream.id);
+  }
+
+  // ——— FlowHost ———
+
+  sendDatagram(id: number, datagram: Uint8Array): boolean {
+    const carrier = this.datagram[0];
+    if (carrier === undefined || carrier.backlogBytes > DATAGRAM_QUEUE_BYTES) {
+      this.datagramsDropped++;
+      return false;
+    }
+    carrier.send(FrameType.datagram, id, datagram);
+    return true;
+  }
+
+  closeFlow(flow: TunnelFlow, reason: ReasonName | null): void {
+    this.flows.delete(flow.id);
+    this.datagram[0]?.send(FrameType.flowClose, flow.id, Uint8Array.of(Reason[reason ?? "idle"]));
+  }
+
+  // ——— CarrierSink ———
+
+  onDataPart(carrier: Carrier, id: number, part: Uint8Array): void {
+    // Unknown: reset or refused on this side while the peer's bytes were on their way.
+    this.streams.get(id)?.receiveData(carrier, part);
+  }
+
+  onFrame(carrier: Carrier, type: FrameTypeCode, id: number, payload: Uint8Array): void {
+    switch (type) {
+      case FrameType.data:
+        return;
+      case FrameType.open:
+        return this.acceptStream(carrier, id, payload);
+      case FrameType.opened:
+        return this.streams.get(id)?.receiveOpened();
+      case FrameType.refused:
+      case FrameType.reset:
+        return this.streams.get(id)?.cut(reasonName(payload[0] as number));
+      case FrameType.end:
+        return this.streams.get(id)?.receiveOrdered(carrier, { kind: "end" });
+      case FrameType.move: {
+        const next = payload[0] as number;
+        if (this.byIndex[next] === undefined) return carrier.fail(`the peer moved a stream to carrier ${next}, which is none`);
+        return this.streams.get(id)?.receiveOrdered(carrier, { kind: "move", carrier: next });
+      }
+      case FrameType.credit:
+        return this.streams.get(id)?.receiveCredit(readU32(payload, 0));
+      case FrameType.flowOpen:
+        return this.acceptFlow(carrier, id, payload);
+      case FrameType.datagram:
+        return this.flows.get(id)?.receive(payload);
+      case FrameType.flowClose: {
+        const flow = this.flows.get(id);
+        this.flows.delete(id);
+        return flow?.cut(reasonName(payload[0] as number));
+      }
+      case FrameType.ping:
+        return carrier.send(FrameType.pong, 0, payload.slice());
+      case FrameType.pong:
+        return carrier.liveness.pong(new DataView(payload.buffer, payload.byteOffset).getFloat64(0), this.nowMs());
+      case FrameType.control: {
+        const message = decodeControl(payload);
+        if (!message.ok) return carrier.fail(`the peer sent a bad control message: ${message.error.message}`);
+        return this.events.onControl(this, message.value);
+      }
+      default:
+        return type satisfies never;
+    }
+  }
+
+  private peersId(id: number): boolean {
+    return id !== 0 && (id & 1) === (this.options.side === "agent" ? 0 : 1) && !this.streams.has(id) && !this.flows.has(id);
+  }
+
+  private acceptStream(carrier: Carrier, id: number, payload: Uint8Array): void {
+    if (!this.peersId(id)) return carrier.fail(`the peer opened stream ${id}, which is not its to open`);
+    if (this.streams.size >= this.options.maxStreams) {
+      return carrier.send(FrameType.refused, id, Uint8Array.of(Reason.resources));
+    }
+    const request = decodeOpen(payload);
+    if (!request.ok) return carrier.fail(`the peer sent a bad OPEN (${request.error.kind})`);
+    const stream = new TunnelStream(this, id, true, carrier, this.nowMs());
+    carrier.load++;
+    this.streams.set(id, stream);
+    this.events.onStream(this, request.value, stream);
+  }
+
+  private acceptFlow(carrier: Carrier, id: number, payload: Uint8Array): void {
+    if (!this.peersId(id)) return carrier.fail(`the peer opened flow ${id}, which is not its to open`);
+    if (this.flows.size >= this.options.maxFlows) {
+      return carrier.send(FrameType.flowClose, id, Uint8Array.of(Reason.resources));
+    }
+    const request = decodeOpen(payload);
+    if (!request.ok) return carrier.fail(`the peer sent a bad FLOW_OPEN (${request.error.kind})`);
+    const flow = new TunnelFlow(this, id);
+    this.flows.set(id, flow);
+    this.events.onFlow(this, request.value, flow);
+  }
+
+  onDrain(carrier: Carrier): void {
+    this.serve(carrier);
+  }
+
+  /** Gives each waiting stream a turn while the carrier has room. */
+  private serve(carrier: Carrier): void {
+    const queue = this.waiting[carrier.index];
+    while (queue !== undefined && carrier.ready && !this.closed) {
+      const next = queue.values().next();
+      if (next.done) return;
+      queue.delete(next.value);
+      next.value.carrierReady();
+    }
+  }
+
+  /** Pings, and ends the session when a carrier is dead. Call about once a second. */
+  tick(nowMs: number): void {
+    for (const carrier of this.byIndex) {
+      if (carrier === undefined || this.closed) continue;
+      const action = carrier.liveness.tick(nowMs);
+      if (action === "dead") carrier.fail("nothing was heard from the peer for three heartbeats");
+      else if (action === "ping") this.ping(carrier, nowMs);
+    }
+  }
+
+  /** Measures the round trip now: called once when the session begins, so that windows need not wait for the first ping. */
+  pingAll(): void {
+    for (const carrier of this.byIndex) if (carrier !== undefined) this.ping(carrier, this.nowMs());
+  }
+
+  private ping(carrier: Carrier, nowMs: number): void {
+    const payload = new Uint8Array(8);
+    new DataView(payload.buffer).setFloat64(0, nowMs);
+    carrier.send(FrameType.ping, 0, payload);
+  }
+
+  onClose(carrier: Carrier, why: string): void {
+    this.close(`${carrier.role} carrier ${carrier.index}: ${why}`);
+  }
+
+  /** Cuts every stream and flow, then every carrier. `orderly`: what is queued on the carriers still leaves. */
+  close(why: string, orderly = false): void {
+    if (this.closed) return;
+    this.closed = true;
+    for (const stream of [...this.streams.values()]) stream.cut("carrierLost");
+    for (const flow of [...this.flows.values()]) flow.cut("carrierLost");
+    this.streams.clear();
+    this.flows.clear();
+    for (const carrier of this.byIndex) {
+      if (orderly) carrier?.end();
+      else carrier?.fail(why);
+    }
+    this.events.onClose(this, why);
+  }
+}

@@ -1,0 +1,67 @@
+import { X509Certificate } from "node:crypto";
+import type { Socket } from "bun";
+import type { HostPort } from "../../wire/endpoint.ts";
+import { ALPN, EXPORTER_BYTES, EXPORTER_LABEL } from "../../wire/tunnel/control.ts";
+import { err, ok, type Result } from "../../wire/result.ts";
+
+/** RFC 8446; nothing older is spoken. Bun 1.4.5 takes the option though its types do not list it (test: tls.test.ts). */
+export const TLS_1_3_ONLY = { minVersion: 0x0304 } as const;
+
+/** RFC 7301 wire form: one length-prefixed name. */
+export const ALPN_WIRE: Buffer = Buffer.concat([Buffer.from([ALPN.length]), Buffer.from(ALPN)]);
+
+/** Finishing TCP, TLS and the hello takes no honest peer longer. A stalled TLS handshake does not end by itself in Bun. */
+export const HANDSHAKE_MS = 10_000;
+
+/** How an agent knows its relay. */
+export type RelayTrust =
+  /** SHA-256 of the certificate's SubjectPublicKeyInfo, from the join code. */
+  | { readonly kind: "pinned"; readonly fingerprint: Uint8Array }
+  /** A certificate that chains to a public CA, or to `ca` (PEM), and names the relay's host. */
+  | { readonly kind: "verified"; readonly ca: string | null };
+
+export interface CertificatePair {
+  /** PEM. */
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** The bytes a device signs: unique to this TLS session, known to its two ends only (RFC 5705, RFC 8446 §7.5). */
+export function sessionBinding(socket: Socket<never>): Uint8Array {
+  // Bun's types say void; it returns a Buffer (tried on 1.4.5, equal at both ends).
+  return socket.exportKeyingMaterial(EXPORTER_BYTES, EXPORTER_LABEL, Buffer.alloc(0)) as unknown as Uint8Array;
+}
+
+/**
+ * Checks the relay's certificate after the handshake. A pinned one must have the pinned key and be within its
+ * validity; a verified one was checked by TLS itself (`authorizationError`), its name is checked here as well.
+ */
+export function checkRelayCertificate(
+  socket: Socket<never>,
+  authorizationError: Error | null,
+  trust: RelayTrust,
+  relay: HostPort,
+  nowMs: number,
+): Result<null, string> {
+  const der = socket.getPeerX509Certificate?.()?.raw;
+  if (der === undefined) return err("the relay showed no certificate");
+  const certificate = new X509Certificate(der);
+  if (nowMs < Date.parse(certificate.validFrom) || nowMs > Date.parse(certificate.validTo)) {
+    return err(`the relay's certificate is valid from ${certificate.validFrom} to ${certificate.validTo}, not now`);
+  }
+  switch (trust.kind) {
+    case "pinned": {
+      const spki = certificate.publicKey.export({ type: "spki", format: "der" });
+      const fingerprint = new Bun.CryptoHasher("sha256").update(spki).digest();
+      if (Buffer.compare(fingerprint, trust.fingerprint) === 0) return ok(null);
+      return err("the relay's certificate is not the one the join code named: someone may stand in between");
+    }
+    case "verified": {
+      if (authorizationError !== null) return err(`the relay's certificate is not trusted: ${authorizationError.message}`);
+      const names = certificate.checkIP(relay.host) ?? certificate.checkHost(relay.host);
+      return names === undefined ? err(`the relay's certificate is for another name than ${relay.host}`) : ok(null);
+    }
+    default:
+      return trust satisfies never;
+  }
+}

@@ -1,0 +1,176 @@
+import { z } from "zod";
+import { parseCidr, type Cidr } from "../address.ts";
+import { err, ok, type Result } from "../result.ts";
+
+/**
+ * Messages of CONTROL frames: one JSON object each. They set the tunnel up and manage forwards; nothing per visitor
+ * passes here. Unknown keys are ignored, so that a newer peer can add some; unknown types are an error.
+ */
+export const TUNNEL_VERSION = 1;
+/** ALPN protocol name, static (RFC 7301). */
+export const ALPN = "hatchway/1";
+/** RFC 5705 label of the exported key that a device signs: binds its proof to this one TLS session. */
+export const EXPORTER_LABEL = "EXPORTER-hatchway-device-v1";
+export const EXPORTER_BYTES = 32;
+
+const text = (most: number) => z.string().max(most);
+const portNumber = z.number().int().min(1).max(65_535);
+const positive = z.number().int().positive();
+
+const cidr = z.string().transform((value, context): Cidr => {
+  const parsed = parseCidr(value);
+  if (parsed.ok) return parsed.value;
+  context.addIssue({ code: "custom", message: "not a network" });
+  return z.NEVER;
+});
+
+export const portMappingSchema = z
+  .object({
+    protocol: z.enum(["tcp", "udp"]),
+    /** 0 = any free port of the pool. */
+    first: z.number().int().min(0).max(65_535),
+    last: z.number().int().min(0).max(65_535),
+    internalFirst: portNumber,
+  })
+  .refine((mapping) => mapping.first <= mapping.last && mapping.internalFirst + mapping.last - mapping.first <= 65_535);
+
+export const forwardOptionsSchema = z.object({
+  source: z.object({ allow: z.array(cidr).max(1000), deny: z.array(cidr).max(1000) }),
+  limits: z.object({
+    connections: positive.exactOptional(),
+    connectionsPerSource: positive.exactOptional(),
+    newPerSourcePerSec: z.number().positive().exactOptional(),
+    bandwidthBytesPerSec: positive.exactOptional(),
+  }),
+  proxyProtocol: z.enum(["v1", "v2"]).nullable(),
+  tcpIdleSec: z.number().positive().nullable(),
+  halfCloseIdleSec: z.number().positive(),
+  udpIdleSec: z.number().positive(),
+  healthCheck: z
+    .object({ intervalSec: z.number().positive(), timeoutSec: z.number().positive(), failures: positive })
+    .nullable(),
+});
+
+/** The wire form of a remote forward; equal in shape to core's RemoteSpec. */
+export const remoteSpecSchema = z.object({
+  id: text(64).min(1),
+  name: text(64),
+  group: text(64).nullable(),
+  ports: z.array(portMappingSchema).min(1).max(1000),
+  options: forwardOptionsSchema,
+  enabled: z.boolean(),
+  lifetimeSec: positive.nullable(),
+});
+
+export const carrierRole = z.enum(["control", "light", "bulk", "datagram"]);
+export type CarrierRole = z.infer<typeof carrierRole>;
+
+const rid = z.number().int().nonnegative();
+
+const hello = z.object({
+  t: z.literal("hello"),
+  v: z.number().int(),
+  role: carrierRole,
+  /** Device public key, Ed25519, base64url of 32 bytes. */
+  key: text(64),
+  /** Signature of the exported keying material, base64url of 64 bytes. */
+  sig: text(128),
+  /** First contact only: the join code's one-time secret. */
+  join: text(128).exactOptional(),
+  /** Carriers after the first: the session they belong to, and their index in it. */
+  session: text(64).exactOptional(),
+  index: z.number().int().min(0).max(255).exactOptional(),
+  /** Program version, for lists. */
+  version: text(64),
+});
+const put = z.object({ t: z.literal("put"), rid, handle: z.number().int().min(1).max(0xffff_ffff), spec: remoteSpecSchema });
+const remove = z.object({ t: z.literal("remove"), rid, id: text(64) });
+/** After (re)connecting: the ids this device still wants; the relay drops its others. */
+const sync = z.object({ t: z.literal("sync"), rid, ids: z.array(text(64)).max(10_000) });
+const stats = z.object({ t: z.literal("stats"), rid, ids: z.array(text(64)).max(1000) });
+/** The service behind a forward changed health. */
+const health = z.object({ t: z.literal("health"), id: text(64), healthy: z.boolean() });
+
+const welcome = z.object({
+  t: z.literal("welcome"),
+  v: z.number().int(),
+  session: text(64),
+  device: text(64),
+  account: text(64),
+  /** Host name or address visitors use. */
+  publicHost: text(255),
+  /** How many carriers of each role the relay expects after the control carrier. */
+  carriers: z.object({ light: positive, bulk: positive, datagram: positive }),
+});
+/** Same words for every wrong credential. */
+const denied = z.object({ t: z.literal("denied"), retrySec: z.number().nonnegative() });
+export const endpointSchema = z.object({
+  protocol: z.enum(["tcp", "udp"]),
+  host: text(255),
+  port: portNumber,
+  lastPort: portNumber,
+  internalPort: portNumber,
+});
+export const refusalKind = z.enum(["policy", "conflict", "failed"]);
+const result = z.object({
+  t: z.literal("result"),
+  rid,
+  outcome: z.discriminatedUnion("kind", [
+    z.object({ kind: z.literal("open"), endpoints: z.array(endpointSchema) }),
+    z.object({ kind: z.literal("done") }),
+    z.object({ kind: z.literal("refused"), why: refusalKind, message: text(2000) }),
+    z.object({
+      kind: z.literal("stats"),
+      forwards: z.array(
+        z.object({
+          id: text(64),
+          visitors: z.number(),
+          open: z.number(),
+          bytesIn: z.number(),
+          bytesOut: z.number(),
+          refused: z.record(z.string(), z.number()),
+        }),
+      ),
+    }),
+  ]),
+});
+/** The relay is about to end the session: drained for an upgrade, taken over by a newer connection, or revoked. */
+const bye = z.object({ t: z.literal("bye"), why: z.enum(["shutdown", "takeover", "revoked"]) });
+
+const messageSchema = z.discriminatedUnion("t", [
+  hello,
+  put,
+  remove,
+  sync,
+  stats,
+  health,
+  welcome,
+  denied,
+  result,
+  bye,
+]);
+export type ControlMessage = z.infer<typeof messageSchema>;
+export type ControlOf<T extends ControlMessage["t"]> = Extract<ControlMessage, { t: T }>;
+export type TunnelEndpoint = z.infer<typeof endpointSchema>;
+export type ResultOutcome = ControlOf<"result">["outcome"];
+
+export type ControlError = { readonly kind: "not-json" | "not-a-message"; readonly message: string };
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+export function encodeControl(message: ControlMessage): Uint8Array {
+  return encoder.encode(JSON.stringify(message));
+}
+
+export function decodeControl(bytes: Uint8Array): Result<ControlMessage, ControlError> {
+  let json: unknown;
+  try {
+    json = JSON.parse(decoder.decode(bytes));
+  } catch (error) {
+    return err({ kind: "not-json", message: error instanceof Error ? error.message : "not JSON" });
+  }
+  const parsed = messageSchema.safeParse(json);
+  if (parsed.success) return ok(parsed.data);
+  return err({ kind: "not-a-message", message: z.prettifyError(parsed.error) });
+}
