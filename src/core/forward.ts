@@ -6,7 +6,10 @@ import type { PortMapping, PortSet } from "../wire/port-set.ts";
 export type ForwardType = "remote" | "local" | "dynamic" | "direct";
 
 /** Where the exit of a local or dynamic forward is. `here` = this process dials (direct). */
-export type Via = { readonly kind: "here" } | { readonly kind: "relay" } | { readonly kind: "agent"; readonly device: string };
+export type Via =
+  | { readonly kind: "here" }
+  | { readonly kind: "relay" }
+  | { readonly kind: "agent"; readonly device: string };
 
 export type ProxyProtocolVersion = "v1" | "v2";
 
