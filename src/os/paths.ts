@@ -1,0 +1,62 @@
+import { mkdir, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { err, ok, type Result } from "../wire/result.ts";
+import { type FileError, fileError, HAS_POSIX_FILES, PRIVATE_DIRECTORY_MODE } from "./files.ts";
+
+/** What a data directory holds: absolute paths. A relay and an agent may share one. */
+export interface DataPaths {
+  readonly directory: string;
+  /** The relay's store (SQLite; `-wal` and `-shm` stand beside it while it is open). */
+  readonly database: string;
+  readonly relayCertificate: string;
+  readonly relayKey: string;
+  readonly deviceKey: string;
+  /** The agent's enrolment and added forwards. */
+  readonly agentState: string;
+  /** Where local commands talk to the running relay, and to the running agent. */
+  readonly relaySocket: string;
+  readonly agentSocket: string;
+}
+
+/** `sun_path` holds 108 bytes on Linux, 104 on macOS and the BSDs, with its closing zero (unix(7)). */
+const SOCKET_PATH_BYTES_MAX = process.platform === "linux" ? 107 : 103;
+const WRITABLE_BY_OTHERS = 0o022;
+
+export function dataPaths(directory: string): DataPaths {
+  const root = resolve(directory);
+  return {
+    directory: root,
+    database: join(root, "hatchway.db"),
+    relayCertificate: join(root, "relay-cert.pem"),
+    relayKey: join(root, "relay-key.pem"),
+    deviceKey: join(root, "device-key.pem"),
+    agentState: join(root, "agent.json"),
+    relaySocket: join(root, "relay.sock"),
+    agentSocket: join(root, "agent.sock"),
+  };
+}
+
+/**
+ * Makes the directory, mode 0700, when it is not there. One that is there keeps its mode (it may be anything the user
+ * named), but must not be writable by others: they could put their own keys and database in place of ours.
+ */
+export async function openDataDirectory(directory: string): Promise<Result<DataPaths, FileError>> {
+  const paths = dataPaths(directory);
+  const longest = Math.max(Buffer.byteLength(paths.relaySocket), Buffer.byteLength(paths.agentSocket));
+  if (HAS_POSIX_FILES && longest > SOCKET_PATH_BYTES_MAX) {
+    const excess = longest - SOCKET_PATH_BYTES_MAX;
+    const message = `The path ${paths.directory} is ${excess} bytes too long for the sockets in it: choose a shorter one with --data.`;
+    return err({ kind: "io", message });
+  }
+  try {
+    await mkdir(paths.directory, { recursive: true, mode: PRIVATE_DIRECTORY_MODE });
+    const { mode } = await stat(paths.directory);
+    if (HAS_POSIX_FILES && (mode & WRITABLE_BY_OTHERS) !== 0) {
+      const message = `Others may write to ${paths.directory}: run chmod 700 on it, or choose another directory with --data.`;
+      return err({ kind: "exposed", message });
+    }
+    return ok(paths);
+  } catch (cause) {
+    return err(fileError(cause, "create", paths.directory));
+  }
+}

@@ -1,0 +1,44 @@
+import { createPrivateKey, createPublicKey, randomBytes } from "node:crypto";
+import { isIP } from "node:net";
+
+const DAY_MS = 86_400_000;
+/** An agent whose clock runs behind still accepts a new certificate. */
+const BACKDATED_MS = DAY_MS;
+/** Ten years: agents pin the key, so a short life would protect nobody and cut them all off on one day. */
+const LIFETIME_MS = 3_650 * DAY_MS;
+/** RFC 5280 section 4.1.2.2: positive, at most 20 octets. */
+const SERIAL_BYTES = 16;
+const SIGNATURE = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
+
+/** A self-signed server certificate, PEM, for an ECDSA P-256 key (PKCS #8, PEM). `names`: host names and IP literals. */
+export async function selfSignedCertificate(keyPem: string, names: readonly string[], nowMs: number): Promise<string> {
+  // Loaded here and not above: its 70 ms are paid when a certificate is made, not at every start.
+  await import("reflect-metadata");
+  const x509 = await import("@peculiar/x509");
+  const privateKey = createPrivateKey(keyPem);
+  const pkcs8 = privateKey.export({ type: "pkcs8", format: "der" });
+  const spki = createPublicKey(privateKey).export({ type: "spki", format: "der" });
+  const keys = {
+    privateKey: await crypto.subtle.importKey("pkcs8", pkcs8, SIGNATURE, true, ["sign"]),
+    publicKey: await crypto.subtle.importKey("spki", spki, SIGNATURE, true, ["verify"]),
+  };
+  const serial = randomBytes(SERIAL_BYTES);
+  serial[0] = 0x40 | ((serial[0] ?? 0) & 0x3f);
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: serial.toString("hex"),
+    name: "CN=Hatchway relay",
+    notBefore: new Date(nowMs - BACKDATED_MS),
+    notAfter: new Date(nowMs + LIFETIME_MS),
+    keys,
+    signingAlgorithm: SIGNATURE,
+    extensions: [
+      new x509.BasicConstraintsExtension(false),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+      new x509.SubjectAlternativeNameExtension(
+        names.map((name) => ({ type: isIP(name) === 0 ? ("dns" as const) : ("ip" as const), value: name })),
+      ),
+    ],
+  });
+  return `${certificate.toString("pem")}\n`;
+}
