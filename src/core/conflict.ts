@@ -1,0 +1,57 @@
+import type { Protocol } from "../wire/port-set.ts";
+import { sameExternal } from "./external-ports.ts";
+import type { HeldForward } from "./held.ts";
+import { formatRemaining } from "./lease.ts";
+import type { Refusal } from "./refusal.ts";
+
+/** Somebody else holds an entry port that was asked for. */
+export interface Conflict extends Refusal {
+  readonly kind: "conflict";
+  readonly protocol: Protocol;
+  /** The lowest port that is taken. */
+  readonly port: number;
+  readonly holder: HeldForward;
+  /** Milliseconds until the holder's lease ends; null while its device is connected, or when it is permanent. */
+  readonly remainingMs: number | null;
+}
+
+export interface ConflictFacts {
+  readonly protocol: Protocol;
+  readonly port: number;
+  readonly asked: HeldForward;
+  readonly holder: HeldForward;
+  readonly holderName: string;
+  readonly holderConnected: boolean;
+  readonly leaseEndMs: number | null;
+  readonly nowMs: number;
+}
+
+export function conflictWith(facts: ConflictFacts): Conflict {
+  const { protocol, port, holder } = facts;
+  const remainingMs = facts.leaseEndMs === null ? null : Math.max(0, facts.leaseEndMs - facts.nowMs);
+  const message = `Port ${port}/${protocol} is ${held(facts, remainingMs)}; ${advice(facts, remainingMs)}.`;
+  return { kind: "conflict", message, protocol, port, holder, remainingMs };
+}
+
+function held(facts: ConflictFacts, remainingMs: number | null): string {
+  if (facts.asked.owner.device === facts.holder.owner.device) {
+    return `already used by this device's forward "${facts.holder.spec.name}"`;
+  }
+  if (facts.holderConnected) return `held by device "${facts.holderName}", which is connected`;
+  if (remainingMs === null) return `reserved for good for device "${facts.holderName}"`;
+  return `reserved for device "${facts.holderName}" for another ${formatRemaining(remainingMs)}`;
+}
+
+function advice(facts: ConflictFacts, remainingMs: number | null): string {
+  const { asked, holder } = facts;
+  if (asked.owner.account !== holder.owner.account) {
+    return remainingMs === null ? "choose another port" : "choose another port, or try again then";
+  }
+  if (asked.spec.group !== null && asked.spec.group === holder.spec.group) {
+    return `give both forwards of group "${asked.spec.group}" the same external ports`;
+  }
+  if (sameExternal(asked.external, holder.external)) {
+    return "choose another port, remove that forward, or give both the same group to share it";
+  }
+  return "choose another port, or remove that forward";
+}

@@ -1,0 +1,24 @@
+/**
+ * Why a forward was not accepted: `policy` = the relay's operator does not allow it; `conflict` = somebody holds the
+ * port; `invalid` = what was asked makes no sense (a peer that skips its own checks).
+ */
+export type RefusalKind = "policy" | "conflict" | "invalid";
+
+/** `message` is one sentence that says what to do; it is safe to show to whoever asked. */
+export interface Refusal {
+  readonly kind: RefusalKind;
+  readonly message: string;
+}
+
+/** The command line's exit codes for a refusal: 3 = refused by policy or credentials, 1 = failed. */
+export function refusalExitCode(kind: RefusalKind): 1 | 3 {
+  switch (kind) {
+    case "policy":
+      return 3;
+    case "conflict":
+    case "invalid":
+      return 1;
+    default:
+      return kind satisfies never;
+  }
+}
