@@ -5,7 +5,10 @@ interface Block {
   end: number;
 }
 
-/** Small writes share a block of this size, so that a queue of many small pieces costs little more than its bytes. */
+/**
+ * Small writes behind others share a block of this size, so that a queue of many small pieces costs little more than
+ * its bytes. The first write gets a block of its own size: often one early request is all that is ever queued.
+ */
 const BLOCK_BYTES = 16_384;
 
 /**
@@ -34,7 +37,7 @@ export class ByteQueue {
         if (rest.length === 0) return;
       }
     }
-    const block = new Uint8Array(Math.max(rest.length, BLOCK_BYTES));
+    const block = new Uint8Array(last === undefined ? rest.length : Math.max(rest.length, BLOCK_BYTES));
     block.set(rest);
     this.#blocks.push({ bytes: block, start: 0, end: rest.length });
   }

@@ -1,16 +1,12 @@
 import type { ReasonName } from "../../wire/reason.ts";
+import { errorCode } from "./entry-error.ts";
+import { connectUdp } from "./udp-socket.ts";
 
 /**
  * A TCP reset answers a SYN within one round trip. A refusal that comes later than the first retransmission of the
  * SYN (RFC 6298 §2.1: 1 s) is Bun's name for a neighbour or router that reported the host unreachable.
  */
 const LATE_REFUSAL_MS = 1_000;
-
-/** The `code` of an operating system error (`ECONNREFUSED`), or null for anything else. */
-export function errorCode(error: unknown): string | null {
-  const code = (error as { readonly code?: unknown } | null | undefined)?.code;
-  return typeof code === "string" ? code : null;
-}
 
 /**
  * Why a dial to `address` failed. Bun 1.4.5 reports ENETUNREACH, EHOSTUNREACH and EMFILE of connect(2) as
@@ -24,7 +20,8 @@ export function dialReason(error: unknown, address: string, port: number, elapse
   return routeError === null ? "serviceRefused" : reasonOfCode(routeError);
 }
 
-function reasonOfCode(code: string | null): ReasonName {
+/** The reason for the `code` of an error of connect(2) or send(2). */
+export function reasonOfCode(code: string | null): ReasonName {
   switch (code) {
     case "ECONNREFUSED":
     case "ECONNRESET":
@@ -49,20 +46,9 @@ function reasonOfCode(code: string | null): ReasonName {
 }
 
 function probeRoute(address: string, port: number): string | null {
-  const probe = Bun.udpSocket({ connect: { hostname: address, port: port === 0 ? 1 : port }, socket: {} });
-  // Bun binds and connects at once for an IP literal: the promise is settled when it is returned.
-  const settled = Bun.peek(probe);
-  if (settled === probe) {
-    probe.then(
-      (socket) => socket.close(),
-      () => undefined,
-    );
-    return null;
-  }
-  if (settled instanceof Error) {
-    probe.catch(() => undefined);
-    return errorCode(settled);
-  }
-  (settled as unknown as Bun.udp.ConnectedSocket<"buffer">).close();
+  // Port 0 cannot be connected to; the route does not depend on the port.
+  const probe = connectUdp(address, port === 0 ? 1 : port, {});
+  if (!probe.ok) return errorCode(probe.error);
+  probe.value.close();
   return null;
 }

@@ -6,7 +6,7 @@ import type { ReasonName } from "../../wire/reason.ts";
 import type { ByteEnd } from "./ends.ts";
 import { TcpEnd } from "./tcp-end.ts";
 
-const REFUSING = { dialFailed: (end: TcpEnd, reason: ReasonName) => end.refuse(reason) };
+const REFUSING = { dialOpened() {}, dialFailed: (end: TcpEnd, reason: ReasonName) => end.refuse(reason) };
 
 function dial(port: number, address = "127.0.0.1"): TcpEnd {
   const end = TcpEnd.dialled(REFUSING);

@@ -23,6 +23,7 @@ export interface Acceptor {
 
 /** Hears that an attempt of its end to connect failed; tries another address or calls `end.refuse`. */
 export interface Dialer {
+  dialOpened(end: TcpEnd): void;
   dialFailed(end: TcpEnd, reason: ReasonName): void;
 }
 
@@ -141,6 +142,11 @@ export class TcpEnd implements ByteEnd {
     this.#finish(reason);
   }
 
+  /** The address of this machine that the peer reached; empty when the end is not connected. */
+  get localAddress(): string {
+    return this.#socket?.localAddress ?? "";
+  }
+
   get isOpen(): boolean {
     return this.#socket !== null && !this.#closed;
   }
@@ -197,6 +203,7 @@ export class TcpEnd implements ByteEnd {
     this.#attempt = null;
     this.#socket = socket;
     if (this.#paused) socket.pause();
+    this.#dialer?.dialOpened(this);
     this.sink.onOpen();
     if (!this.#closed) this.#flush();
   }

@@ -1,0 +1,20 @@
+import { ANY_HOST } from "../../wire/endpoint.ts";
+
+const ANY_V6 = "::";
+const ANY_V4 = "0.0.0.0";
+const MAPPED_PREFIX = "::ffff:";
+
+/** The addresses to try for a bind address as written: `*` is every address, of both families where there is IPv6. */
+export function bindCandidates(bind: string): readonly string[] {
+  return bind === ANY_HOST ? [ANY_V6, ANY_V4] : [bind];
+}
+
+/** A socket bound to it is reached at any address of the machine. */
+export function isWildcard(address: string): boolean {
+  return address === ANY_V6 || address === ANY_V4;
+}
+
+/** The address as an Endpoint writes it: a dual-stack socket shows IPv4 peers as `::ffff:192.0.2.1`. */
+export function unmapped(address: string): string {
+  return address.startsWith(MAPPED_PREFIX) && address.includes(".") ? address.slice(MAPPED_PREFIX.length) : address;
+}

@@ -1,0 +1,136 @@
+import type { ForwardOptions } from "../../core/forward.ts";
+import type { Endpoint } from "../../wire/endpoint.ts";
+import type { PortMapping, Protocol } from "../../wire/port-set.ts";
+import type { ReasonName } from "../../wire/reason.ts";
+import { ok, type Result } from "../../wire/result.ts";
+import type { ByteEnd, Exit, FlowEnd, Visit } from "./ends.ts";
+import type { EntryError } from "./entry-error.ts";
+import { join } from "./join.ts";
+import { Shaper } from "./shaper.ts";
+import type { Sweeper } from "./sweeper.ts";
+import { type EntryPort, openTcpEntry } from "./tcp-entry.ts";
+import { openUdpEntry } from "./udp-entry.ts";
+import { type Admission, Visits } from "./visits.ts";
+
+export interface EntrySpec {
+  /** An IP literal, or `*` for every address of both families. */
+  readonly bind: string;
+  readonly ports: readonly PortMapping[];
+  readonly options: ForwardOptions;
+  readonly admission: Admission;
+  readonly sweeper: Sweeper;
+}
+
+export interface OpenPort extends EntryPort {
+  readonly protocol: Protocol;
+}
+
+/** An open entry: the listeners of one forward and the visits that came by them. */
+export interface Entry {
+  readonly ports: readonly OpenPort[];
+  readonly visits: Visits;
+  /** New options and, when given, a new admission; open visits stay, and go by the new timeouts and rate. */
+  change(options: ForwardOptions, admission?: Admission): void;
+  /** Stops accepting; open visits go on. */
+  drain(): void;
+  /** Stops accepting and cuts every visit. Frees the ports before it returns. */
+  close(): void;
+}
+
+/** What becomes of a TCP visitor that was admitted. */
+export type TcpReception = (visitor: ByteEnd, visit: Visit, visits: Visits, admission: Admission) => void;
+
+/** Opens an entry whose visitors leave by `exit`: all ports, or none and the first error. */
+export function openEntry(spec: EntrySpec, exit: Exit): Result<Entry, EntryError> {
+  const host = new EntryHost(spec, exit);
+  return host.open(spec, (visitor, visit, visits, admission) => {
+    join(visitor, host.shape(exit.connect(visit)), visit, visits, admission);
+  });
+}
+
+/** The same with another reception for TCP visitors: a proxy asks them first where they want to go. */
+export function openReception(
+  spec: EntrySpec,
+  exit: Exit,
+  receive: (visitor: ByteEnd, visit: Visit, host: EntryHost, admission: Admission) => void,
+): Result<Entry, EntryError> {
+  const host = new EntryHost(spec, exit);
+  return host.open(spec, (visitor, visit, _visits, admission) => receive(visitor, visit, host, admission));
+}
+
+/** What the listeners of one entry share. */
+export class EntryHost {
+  readonly visits: Visits;
+  shaper: Shaper | null;
+  #admission: Admission;
+
+  constructor(
+    readonly spec: EntrySpec,
+    readonly exit: Exit,
+  ) {
+    this.visits = new Visits(spec.options);
+    this.#admission = spec.admission;
+    const rate = spec.options.limits.bandwidthBytesPerSec;
+    this.shaper = rate === undefined ? null : new Shaper(rate);
+  }
+
+  open(spec: EntrySpec, receive: TcpReception): Result<Entry, EntryError> {
+    const { visits } = this;
+    const tcp = openTcpEntry(spec.bind, spec.ports, (end, visit) => {
+      const admitted = this.admit(visit.visitor);
+      if (typeof admitted !== "string") receive(this.shape(end), visit, visits, admitted);
+      else {
+        visits.counters.countRefused(admitted);
+        end.reset(admitted);
+      }
+    });
+    if (!tcp.ok) return tcp;
+    const udp = openUdpEntry(spec.bind, spec.ports, this);
+    if (!udp.ok) {
+      tcp.value.close();
+      return udp;
+    }
+    spec.sweeper.add(visits);
+    const open = (protocol: Protocol) => (port: EntryPort) => ({
+      protocol,
+      endpoint: port.endpoint,
+      externalPort: port.externalPort,
+    });
+    return ok({
+      ports: [...tcp.value.ports.map(open("tcp")), ...udp.value.ports.map(open("udp"))],
+      visits,
+      change: (options, admission) => this.#change(options, admission),
+      drain: () => {
+        tcp.value.close();
+        udp.value.drain();
+      },
+      close: () => {
+        tcp.value.close();
+        visits.cutAll("shutdown");
+        udp.value.close();
+        spec.sweeper.remove(visits);
+      },
+    });
+  }
+
+  admit(visitor: Endpoint): Admission | ReasonName {
+    const refused = this.#admission.admit(visitor.address, this.spec.sweeper.nowMs());
+    return refused ?? this.#admission;
+  }
+
+  openFlow(visit: Visit): FlowEnd {
+    return this.exit.openFlow(visit);
+  }
+
+  shape(end: ByteEnd): ByteEnd {
+    return this.shaper === null ? end : this.shaper.shape(end);
+  }
+
+  #change(options: ForwardOptions, admission: Admission | undefined): void {
+    this.visits.limits = options;
+    if (admission !== undefined) this.#admission = admission;
+    const rate = options.limits.bandwidthBytesPerSec;
+    if (this.shaper !== null) this.shaper.setRate(rate ?? null);
+    else if (rate !== undefined) this.shaper = new Shaper(rate);
+  }
+}

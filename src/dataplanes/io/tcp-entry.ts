@@ -1,0 +1,118 @@
+import type { TCPSocketListener } from "bun";
+import type { Endpoint } from "../../wire/endpoint.ts";
+import type { PortMapping } from "../../wire/port-set.ts";
+import { err, ok, type Result } from "../../wire/result.ts";
+import { bindCandidates, isWildcard, unmapped } from "./bind-address.ts";
+import type { ByteEnd, Visit } from "./ends.ts";
+import { type EntryError, entryError, errorCode } from "./entry-error.ts";
+import { type Acceptor, TcpEnd } from "./tcp-end.ts";
+import { bindUdp } from "./udp-socket.ts";
+
+/** A port that an entry listens on. `externalPort` is the port set's number for it: 0 when any free one was asked for. */
+export interface EntryPort {
+  readonly endpoint: Endpoint;
+  readonly externalPort: number;
+}
+
+/** Hears of each visitor. It joins `end` or resets it before it returns. */
+export type OnTcpVisitor = (end: ByteEnd, visit: Visit) => void;
+
+/** The TCP listeners of one forward. */
+export interface TcpEntry {
+  readonly ports: readonly EntryPort[];
+  /** Stops accepting; connections live on. */
+  close(): void;
+}
+
+/**
+ * Listens on every TCP port of `mappings` at `bind` (an IP literal, or `*` for every address, dual-stack), or on none
+ * and returns the first error.
+ */
+export function openTcpEntry(
+  bind: string,
+  mappings: readonly PortMapping[],
+  onVisitor: OnTcpVisitor,
+): Result<TcpEntry, EntryError> {
+  const listeners: PortListener[] = [];
+  const close = () => {
+    for (const listener of listeners) listener.close();
+  };
+  for (const mapping of mappings) {
+    if (mapping.protocol !== "tcp") continue;
+    for (let port = mapping.first; port <= mapping.last; port++) {
+      const listener = PortListener.open(bind, port, onVisitor);
+      if (!listener.ok) {
+        close();
+        return listener;
+      }
+      listeners.push(listener.value);
+    }
+  }
+  return ok({ ports: listeners, close });
+}
+
+class PortListener implements Acceptor, EntryPort {
+  endpoint: Endpoint;
+  #listener: TCPSocketListener<Acceptor> | null = null;
+  readonly #wildcard: boolean;
+
+  private constructor(
+    address: string,
+    readonly externalPort: number,
+    readonly onVisitor: OnTcpVisitor,
+  ) {
+    this.endpoint = { address, port: externalPort };
+    this.#wildcard = isWildcard(address);
+  }
+
+  static open(bind: string, port: number, onVisitor: OnTcpVisitor): Result<PortListener, EntryError> {
+    let failure: unknown = null;
+    for (const address of bindCandidates(bind)) {
+      const listener = new PortListener(address, port, onVisitor);
+      const error = listener.#listen();
+      if (error === null) return ok(listener);
+      failure = error;
+      // `*` on a machine without IPv6: IPv4 alone is every address.
+      if (errorCode(error) === "EADDRINUSE") break;
+    }
+    return err(entryError(failure, "tcp", bind, port));
+  }
+
+  #listen(): unknown {
+    const { address, port } = this.endpoint;
+    try {
+      this.#listener = Bun.listen<Acceptor>({
+        hostname: address,
+        port,
+        allowHalfOpen: true,
+        data: this,
+        socket: TcpEnd.ACCEPT_HANDLERS,
+      });
+    } catch (error) {
+      return errorCode(error) === null ? this.#unnamed(error) : error;
+    }
+    this.endpoint = { address, port: this.#listener.port };
+    return null;
+  }
+
+  /** Bun 1.4.5 gives no code when socket(2) fails (EMFILE, no IPv6): a UDP socket at the address tells which. */
+  #unnamed(error: unknown): unknown {
+    const probe = bindUdp(this.endpoint.address, 0, {});
+    if (!probe.ok) return probe.error;
+    probe.value.close();
+    return error;
+  }
+
+  accepted(end: TcpEnd, remoteAddress: string, remotePort: number): void {
+    this.onVisitor(end, {
+      visitor: { address: unmapped(remoteAddress), port: remotePort },
+      entry: this.#wildcard ? { address: unmapped(end.localAddress), port: this.endpoint.port } : this.endpoint,
+      externalPort: this.externalPort,
+    });
+  }
+
+  close(): void {
+    this.#listener?.stop(false);
+    this.#listener = null;
+  }
+}

@@ -1,0 +1,46 @@
+import { err, ok, type Result } from "../../wire/result.ts";
+
+export type UdpSocket = Bun.udp.Socket<"buffer">;
+export type ConnectedUdpSocket = Bun.udp.ConnectedSocket<"buffer">;
+
+/** Payload of the largest IPv4 UDP datagram: 65,535 − 20 (IP header) − 8 (UDP header). */
+export const MAX_DATAGRAM_BYTES = 65_507;
+
+/** A UDP socket bound to an IP literal and a port (0 = any free one). The error is the operating system's. */
+export function bindUdp(
+  address: string,
+  port: number,
+  socket: Bun.udp.SocketHandler<"buffer">,
+): Result<UdpSocket, unknown> {
+  return settled(() => Bun.udpSocket({ hostname: address, port, socket }));
+}
+
+/** A UDP socket connected to an IP literal and a port; nothing is sent. The error is the operating system's. */
+export function connectUdp(
+  address: string,
+  port: number,
+  socket: Bun.udp.ConnectedSocketHandler<"buffer">,
+): Result<ConnectedUdpSocket, unknown> {
+  return settled(() => Bun.udpSocket({ connect: { hostname: address, port }, socket }));
+}
+
+/** Bun 1.4.5 makes UDP sockets before it returns: the promise is fulfilled, or the error thrown (udp-socket.test.ts). */
+function settled<Socket extends { close(): void }>(make: () => Promise<Socket>): Result<Socket, unknown> {
+  try {
+    const promise = make();
+    const socket: unknown = Bun.peek(promise);
+    if (socket !== promise) return ok(socket as Socket);
+    promise.then((late) => late.close(), ignoreRejection);
+    return err(new Error("The UDP socket was not made at once."));
+  } catch (error) {
+    return err(error);
+  }
+}
+
+/** The caller has been told already. */
+function ignoreRejection(): void {}
+
+/** Bun calls a UDP `error` handler with the error alone; its types say (socket, error). Either is understood. */
+export function udpErrorOf(first: unknown, second: unknown): unknown {
+  return second instanceof Error ? second : first;
+}
