@@ -1,0 +1,121 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { DEFAULT_OPTIONS, type LocalSpec, type RemoteSpec } from "./forward.ts";
+import { type Item, isSettled, localItem, plan, remoteItem } from "./reconcile.ts";
+import { mappings, remoteSpec } from "./table.fixture.ts";
+
+function remotePlan(desired: RemoteSpec[], actual: RemoteSpec[]): Record<string, string[]> {
+  const made = plan(
+    desired.map((spec) => remoteItem(spec)),
+    actual.map((spec) => remoteItem(spec)),
+  );
+  return {
+    close: made.close.map((spec) => spec.id),
+    change: made.change.map(({ from, to }) => `${from.id}>${to.id}`),
+    open: made.open.map((spec) => spec.id),
+    keep: made.keep.map((spec) => spec.id),
+  };
+}
+
+const web = remoteSpec("web", mappings("80"));
+const ssh = remoteSpec("ssh", mappings("22"));
+const limited = { ...web, options: { ...DEFAULT_OPTIONS, limits: { connections: 5 } } };
+const off = { ...web, enabled: false };
+
+describe("remote forwards", () => {
+  const cases: [string, RemoteSpec[], RemoteSpec[], Record<string, string[]>][] = [
+    ["nothing", [], [], {}],
+    ["first start", [web, ssh], [], { open: ["web", "ssh"] }],
+    ["settled", [web, ssh], [ssh, web], { keep: ["ssh", "web"] }],
+    ["removed", [ssh], [web, ssh], { close: ["web"], keep: ["ssh"] }],
+    ["options only", [limited], [web], { change: ["web>web"] }],
+    ["name and lifetime only", [{ ...web, name: "site", lifetimeSec: null }], [web], { change: ["web>web"] }],
+    ["ports moved", [{ ...web, ports: mappings("81") }], [web], { close: ["web"], open: ["web"] }],
+    ["internal port moved", [{ ...web, ports: mappings("80:8080") }], [web], { close: ["web"], open: ["web"] }],
+    ["group changed", [{ ...web, group: "g" }], [web], { close: ["web"], open: ["web"] }],
+    ["disabled", [off], [web], { close: ["web"] }],
+    ["disabled and absent", [off], [], {}],
+    ["enabled again", [web], [], { open: ["web"] }],
+    ["disabled and moved", [{ ...off, ports: mappings("81") }], [web], { close: ["web"] }],
+    ["a key twice: the later is wanted", [web, limited], [web], { change: ["web>web"] }],
+    ["open twice: the later stays", [web], [web, { ...web }], { close: ["web"], keep: ["web"] }],
+  ];
+  for (const [name, desired, actual, expected] of cases) {
+    test(name, () => {
+      expect(remotePlan(desired, actual)).toEqual({ close: [], change: [], open: [], keep: [], ...expected });
+    });
+  }
+
+  test("forwards that swap ports are all closed before any is opened", () => {
+    const swapped = [
+      { ...web, ports: ssh.ports },
+      { ...ssh, ports: web.ports },
+    ];
+    expect(remotePlan(swapped, [web, ssh])).toMatchObject({ close: ["web", "ssh"], open: ["web", "ssh"] });
+  });
+
+  test("a scope keeps equal ids of two devices apart", () => {
+    expect(remoteItem(web, "nas").key).not.toBe(remoteItem(web, "pi").key);
+  });
+});
+
+describe("local forwards", () => {
+  const db: LocalSpec = {
+    id: "db",
+    name: "db",
+    type: "local",
+    bind: "127.0.0.1",
+    ports: mappings("5432"),
+    to: "db.example",
+    via: { kind: "agent", device: "nas" },
+    credentials: null,
+    options: DEFAULT_OPTIONS,
+    enabled: true,
+  };
+  const cases: [string, Partial<LocalSpec>, "keep" | "change" | "reopen"][] = [
+    ["the same", {}, "keep"],
+    ["another name", { name: "x" }, "change"],
+    ["other credentials", { credentials: { username: "u", password: "p" } }, "change"],
+    ["another bind address", { bind: "*" }, "reopen"],
+    ["another target", { to: "other.example" }, "reopen"],
+    ["another exit", { via: { kind: "relay" } }, "reopen"],
+  ];
+  for (const [name, more, expected] of cases) {
+    test(name, () => {
+      const made = plan([localItem({ ...db, ...more })], [localItem(db)]);
+      expect(isSettled(made)).toBe(expected === "keep");
+      expect([made.close.length, made.change.length, made.open.length]).toEqual(
+        { keep: [0, 0, 0], change: [0, 1, 0], reopen: [1, 0, 1] }[expected],
+      );
+    });
+  }
+});
+
+test("carried out, a plan gives the desired state; planning again gives nothing to do", () => {
+  const item = fc.record({
+    key: fc.constantFrom<string>("a", "b", "c", "d"),
+    enabled: fc.boolean(),
+    entry: fc.integer({ min: 0, max: 2 }),
+    options: fc.integer({ min: 0, max: 2 }),
+  });
+  const state = fc.uniqueArray(item, { selector: ({ key }) => key });
+  const items = (
+    values: { key: string; enabled: boolean; entry: number; options: number }[],
+  ): Item<(typeof values)[0]>[] => values.map((value) => ({ ...value, value }));
+  fc.assert(
+    fc.property(state, state, (desired, actual) => {
+      const made = plan(items(desired), items(actual));
+      const open = new Map(actual.map((value) => [value.key, value]));
+      for (const value of made.close) expect(open.delete(value.key)).toBe(true);
+      for (const { to } of made.change) open.set(to.key, to);
+      for (const value of made.open) {
+        expect(open.has(value.key)).toBe(false);
+        open.set(value.key, value);
+      }
+      const bare = (values: Iterable<(typeof desired)[0]>): unknown[] =>
+        [...values].map(({ key, entry, options }) => `${key}${entry}${options}`).sort();
+      expect(bare(open.values())).toEqual(bare(desired.filter((value) => value.enabled)));
+      expect(isSettled(plan(items(desired), items([...open.values()])))).toBe(true);
+    }),
+  );
+});
