@@ -1,0 +1,132 @@
+import { z } from "zod";
+import * as field from "./fields.ts";
+
+const DEFAULT_AGENT_PORT = 7744;
+const NAME = /^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,62}$/u;
+
+const name = z
+  .string()
+  .regex(NAME, { error: 'must be a name of 1 to 63 letters, digits, spaces, ".", "_" and "-"' })
+  .meta({ description: "For people, lists and `forward rm`; unique on this machine." });
+const protocol = z
+  .enum(["tcp", "udp", "tcp+udp"])
+  .meta({ description: "For ports that do not say it themselves (80/udp)." });
+const data = z.string().min(1).meta({ description: "The data directory, when --data does not name it." });
+const log = z.enum(["debug", "info", "warning", "error"]).meta({ description: "The least important lines to log." });
+const count = (description: string) => z.int().positive().max(10_000_000).meta({ description });
+
+const relay = z.strictObject({
+  listen: field.hostPort("HOST:PORT where agents connect; default 0.0.0.0:7744.", DEFAULT_AGENT_PORT).exactOptional(),
+  public: z.string().min(1).meta({ description: "The name or address that visitors and agents use." }).exactOptional(),
+  ports: field.portSet
+    .meta({ description: "The ports that agents may open here; default 1024-65535." })
+    .exactOptional(),
+  data: data.exactOptional(),
+  allow: field.exitRules.exactOptional(),
+  log: log.exactOptional(),
+});
+
+const agent = z.strictObject({
+  name: name.exactOptional(),
+  relay: field
+    .hostPort("HOST:PORT of the relay, when it moved since this agent joined.", DEFAULT_AGENT_PORT)
+    .exactOptional(),
+  allow: field.exitRules.exactOptional(),
+  data: data.exactOptional(),
+  log: log.exactOptional(),
+});
+
+/** What every kind of forward can do with its visitors. */
+const admission = {
+  name: name.exactOptional(),
+  allow: field.cidrs.meta({ description: "Only these sources may connect; empty = all." }).exactOptional(),
+  deny: field.cidrs.meta({ description: "These sources may not connect; deny wins over allow." }).exactOptional(),
+  connections: count("Connections and flows open at once.").exactOptional(),
+  "connections-per-source": count("The same, for one source address (IPv6: its /64).").exactOptional(),
+  "new-per-source": field.perSecond.exactOptional(),
+  bandwidth: field.bandwidth.exactOptional(),
+  idle: field
+    .durationOr("never", "End a TCP connection after this long without a byte; default never.")
+    .exactOptional(),
+  "udp-idle": field.duration("End a UDP flow after this long without a datagram; default 120s.").exactOptional(),
+  enabled: z.boolean().meta({ description: "false keeps the forward here and closed." }).exactOptional(),
+};
+
+const service = {
+  protocol: protocol.exactOptional(),
+  "proxy-protocol": z
+    .enum(["v1", "v2"])
+    .meta({ description: "Tell the service who the visitor is (HAProxy's PROXY protocol)." })
+    .exactOptional(),
+  "health-check": field.healthCheck.exactOptional(),
+};
+
+export const ExposeEntry = z.strictObject({
+  ports: field.portSet,
+  to: z.string().min(1).meta({ description: "The host of the service; default 127.0.0.1." }).exactOptional(),
+  as: field.asPorts.exactOptional(),
+  ...service,
+  ...admission,
+  group: name.meta({ description: "Devices with the same group share one entry, and its visitors." }).exactOptional(),
+  lifetime: field
+    .durationOr("permanent", "How long the ports stay reserved while this agent is away; default 10m.")
+    .exactOptional(),
+});
+export type ExposeEntry = z.infer<typeof ExposeEntry>;
+
+export const ForwardEntry = z.strictObject({
+  listen: field.listen,
+  to: field.target,
+  via: field.via.exactOptional(),
+  ...service,
+  ...admission,
+});
+export type ForwardEntry = z.infer<typeof ForwardEntry>;
+
+export const SocksEntry = z.strictObject({
+  listen: field.listen,
+  via: field.via.exactOptional(),
+  username: z.string().min(1).max(255).meta({ description: "Asked of SOCKS5 and HTTP clients." }).exactOptional(),
+  "password-file": z
+    .string()
+    .min(1)
+    .meta({ description: "A file with the password, readable by its owner only; relative to this file." })
+    .exactOptional(),
+  ...admission,
+});
+export type SocksEntry = z.infer<typeof SocksEntry>;
+
+export const ConfigFile = z.strictObject({
+  relay: relay.exactOptional(),
+  agent: agent.exactOptional(),
+  expose: z.array(ExposeEntry).max(1_000).exactOptional(),
+  forward: z.array(ForwardEntry).max(1_000).exactOptional(),
+  socks: z.array(SocksEntry).max(1_000).exactOptional(),
+});
+export type ConfigFile = z.infer<typeof ConfigFile>;
+
+/** JSON Schema (draft 2020-12) of hatchway.toml, for editors. */
+export function configJsonSchema(): unknown {
+  return { title: "hatchway.toml", ...z.toJSONSchema(ConfigFile, { io: "input" }) };
+}
+
+const HEALTH_CHECK_KEYS = ["interval", "timeout", "failures"];
+
+/** The keys that the table at `path` may have. */
+export function keysAt(path: readonly PropertyKey[]): readonly string[] {
+  if (path.at(-1) === "health-check") return HEALTH_CHECK_KEYS;
+  switch (path[0]) {
+    case "relay":
+      return Object.keys(relay.shape);
+    case "agent":
+      return Object.keys(agent.shape);
+    case "expose":
+      return Object.keys(ExposeEntry.shape);
+    case "forward":
+      return Object.keys(ForwardEntry.shape);
+    case "socks":
+      return Object.keys(SocksEntry.shape);
+    default:
+      return Object.keys(ConfigFile.shape);
+  }
+}

@@ -1,0 +1,140 @@
+import { DEFAULT_OPTIONS, type ForwardOptions, type LocalSpec, type Via } from "../../core/forward.ts";
+import type { ForwardSpec } from "../../servers/local/control.ts";
+import { parseHost } from "../../wire/endpoint.ts";
+import type { PortMapping } from "../../wire/port-set.ts";
+import { err, ok, type Result } from "../../wire/result.ts";
+import { exposePorts, formatMappings, pairPorts } from "./ports.ts";
+import type { Problem } from "./problem.ts";
+import type { ExposeEntry, ForwardEntry, SocksEntry } from "./schema.ts";
+
+/** How long the ports of a device that is away stay reserved (tunnel.md, Liveness). */
+export const DEFAULT_LIFETIME_SEC = 600;
+const LOOPBACK = "127.0.0.1";
+const MAX_NAME_CHARS = 60;
+const HERE: Via = { kind: "here" };
+
+/** A remote forward from an `[[expose]]` entry, or from `expose`'s arguments under the same keys. */
+export function exposeSpec(entry: ExposeEntry): Result<ForwardSpec, Problem> {
+  const to = parseHost(entry.to ?? LOOPBACK);
+  if (!to.ok) {
+    return err({ path: ["to"], message: to.error.message, place: { text: entry.to ?? "", error: to.error } });
+  }
+  const ports = exposePorts(entry.ports, entry.as ?? null, entry.protocol ?? "tcp");
+  if (!ports.ok) return err({ path: ["as"], message: ports.error });
+  const problem = serviceProblem(entry, ports.value);
+  if (problem !== null) return err(problem);
+  const title = titleOf(entry.name, formatMappings(ports.value));
+  const remote = {
+    id: stableId("expose", entry.name, { ports: ports.value, to: to.value }),
+    name: title,
+    group: entry.group ?? null,
+    ports: ports.value,
+    options: optionsOf(entry),
+    enabled: entry.enabled ?? true,
+    lifetimeSec: entry.lifetime === undefined ? DEFAULT_LIFETIME_SEC : entry.lifetime,
+  };
+  return ok({ kind: "remote", remote, to: to.value });
+}
+
+/** A local or direct forward from a `[[forward]]` entry, or from `direct`'s and `connect -L`'s arguments. */
+export function forwardSpec(entry: ForwardEntry): Result<ForwardSpec, Problem> {
+  const ports = pairPorts(entry.listen, entry.to, entry.protocol ?? "tcp");
+  if (!ports.ok) return err({ path: ["to"], message: ports.error });
+  const problem = serviceProblem(entry, ports.value);
+  if (problem !== null) return err(problem);
+  const via = entry.via ?? HERE;
+  return ok(
+    localSpec({
+      type: via.kind === "here" ? "direct" : "local",
+      entry,
+      ports: ports.value,
+      to: entry.to.host,
+      via,
+      credentials: null,
+    }),
+  );
+}
+
+/** A dynamic forward from a `[[socks]]` entry or `connect -D`. `password`: what stands in the password file. */
+export function socksSpec(entry: SocksEntry, password: string | null): Result<ForwardSpec, Problem> {
+  const run = entry.listen.ports.ranges[0];
+  if (entry.listen.ports.ranges.length !== 1 || run === undefined || run.first !== run.last || run.protocol === "udp") {
+    return err({ path: ["listen"], message: "must be one TCP port, such as 127.0.0.1:1080" });
+  }
+  if ((entry.username === undefined) !== (password === null)) {
+    const path = entry.username === undefined ? ["username"] : ["password-file"];
+    return err({ path, message: "is missing: a user name and a password go together" });
+  }
+  const credentials = entry.username === undefined || password === null ? null : { username: entry.username, password };
+  const ports: readonly PortMapping[] = [
+    { protocol: "tcp", first: run.first, last: run.last, internalFirst: run.first },
+  ];
+  return ok(localSpec({ type: "dynamic", entry, ports, to: null, via: entry.via ?? HERE, credentials }));
+}
+
+function localSpec(parts: {
+  readonly type: LocalSpec["type"];
+  readonly entry: ForwardEntry | SocksEntry;
+  readonly ports: readonly PortMapping[];
+  readonly to: string | null;
+  readonly via: Via;
+  readonly credentials: LocalSpec["credentials"];
+}): ForwardSpec {
+  const { type, entry, ports, to, via, credentials } = parts;
+  const { bind } = entry.listen;
+  const local: LocalSpec = {
+    id: stableId(type, entry.name, { bind, ports, to, via }),
+    name: titleOf(entry.name, formatMappings(ports)),
+    type,
+    bind,
+    ports,
+    to,
+    via,
+    credentials,
+    options: optionsOf(entry),
+    enabled: entry.enabled ?? true,
+  };
+  return { kind: "local", local };
+}
+
+/** The same on every run, wherever the entry stands in the file: a reload keeps what did not change. */
+function stableId(kind: string, name: string | undefined, content: object): string {
+  if (name !== undefined) return `${kind}/${name}`;
+  return `${kind}/${Bun.hash(JSON.stringify(content)).toString(36)}`;
+}
+
+function titleOf(name: string | undefined, ports: string): string {
+  const title = name ?? ports;
+  return title.length <= MAX_NAME_CHARS ? title : `${title.slice(0, MAX_NAME_CHARS - 1)}…`;
+}
+
+function optionsOf(entry: ExposeEntry | ForwardEntry | SocksEntry): ForwardOptions {
+  return {
+    ...DEFAULT_OPTIONS,
+    source: { allow: entry.allow ?? [], deny: entry.deny ?? [] },
+    limits: {
+      ...(entry.connections === undefined ? {} : { connections: entry.connections }),
+      ...(entry["connections-per-source"] === undefined
+        ? {}
+        : { connectionsPerSource: entry["connections-per-source"] }),
+      ...(entry["new-per-source"] === undefined ? {} : { newPerSourcePerSec: entry["new-per-source"] }),
+      ...(entry.bandwidth === undefined ? {} : { bandwidthBytesPerSec: entry.bandwidth }),
+    },
+    proxyProtocol: "proxy-protocol" in entry ? (entry["proxy-protocol"] ?? null) : null,
+    tcpIdleSec: entry.idle ?? DEFAULT_OPTIONS.tcpIdleSec,
+    udpIdleSec: entry["udp-idle"] ?? DEFAULT_OPTIONS.udpIdleSec,
+    healthCheck: "health-check" in entry ? (entry["health-check"] ?? null) : null,
+  };
+}
+
+/** What the keys rule out together. */
+function serviceProblem(entry: ExposeEntry | ForwardEntry, ports: readonly PortMapping[]): Problem | null {
+  const hasUdp = ports.some((mapping) => mapping.protocol === "udp");
+  if (entry["proxy-protocol"] === "v1" && hasUdp) {
+    return { path: ["proxy-protocol"], message: 'must be "v2" when UDP ports are forwarded: v1 knows TCP only' };
+  }
+  const hasTcp = ports.some((mapping) => mapping.protocol === "tcp");
+  const checks = entry["health-check"] !== undefined && entry["health-check"] !== null;
+  if (checks && !hasTcp) return { path: ["health-check"], message: "needs a TCP port: it connects to the service" };
+  return null;
+}
