@@ -34,7 +34,10 @@ export interface AgentTunnelOptions {
   readonly join: string | null;
   readonly version: string;
   readonly budget: WindowBudget;
+  /** Monotonic. */
   nowMs(): number;
+  /** Unix time: a certificate's validity is checked by it. */
+  wallMs(): number;
   readonly events: SessionEvents;
 }
 
@@ -206,7 +209,7 @@ async function dial(
         if (signal.aborted) onAbort();
       },
       handshake(socket, success, error) {
-        const trusted = checkRelayCertificate(socket as Socket<never>, error, trust, relay, options.nowMs());
+        const trusted = checkRelayCertificate(socket as Socket<never>, error, trust, relay, options.wallMs());
         if (!trusted.ok || !success) {
           const why = trusted.ok ? `TLS with ${where} failed: ${error?.message ?? "no reason given"}` : trusted.error;
           fail(trusted.ok ? "unreachable" : "untrusted", why);

@@ -84,6 +84,10 @@ export class Carrier implements FrameSink {
     this.parser.maxPayload = MAX_PAYLOAD;
   }
 
+  get isClosed(): boolean {
+    return this.closed;
+  }
+
   get remoteAddress(): string {
     return this.socket.remoteAddress;
   }
@@ -210,7 +214,8 @@ export class Carrier implements FrameSink {
     if (this.closed) return;
     this.liveness.heard(nowMs);
     const error = this.parser.push(bytes, this);
-    if (error !== null) this.fail(`the peer sent a bad frame (${error.kind}, type ${error.type}, ${error.length} bytes)`);
+    if (error !== null)
+      this.fail(`the peer sent a bad frame (${error.kind}, type ${error.type}, ${error.length} bytes)`);
   }
 
   onDataPart(id: number, part: Uint8Array): void {

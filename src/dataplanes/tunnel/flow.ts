@@ -10,6 +10,8 @@ export interface FlowHost {
 /** One visitor's UDP flow inside a session. Datagrams that come before a sink is set are lost, as UDP may. */
 export class TunnelFlow implements FlowEnd {
   sink: FlowSink = NO_SINK;
+  /** Called once at the end, before the sink hears of it: for whoever counts flows. */
+  onGone: (() => void) | null = null;
   private closed = false;
 
   constructor(
@@ -25,6 +27,11 @@ export class TunnelFlow implements FlowEnd {
     if (this.closed) return;
     this.closed = true;
     this.host.closeFlow(this, reason);
+    this.finish(reason);
+  }
+
+  private finish(reason: ReasonName | null): void {
+    this.onGone?.();
     this.sink.onClose(reason);
   }
 
@@ -36,7 +43,7 @@ export class TunnelFlow implements FlowEnd {
   cut(reason: ReasonName | null): void {
     if (this.closed) return;
     this.closed = true;
-    this.sink.onClose(reason);
+    this.finish(reason);
   }
 }
 

@@ -37,7 +37,7 @@ export interface RelayTunnelOptions {
   admit(address: string): boolean;
   /** The pending connection is settled; called once for each admitted one. */
   settled(address: string, outcome: HandshakeOutcome): void;
-  authenticate(credentials: Credentials, address: string): AuthVerdict;
+  authenticate(credentials: Credentials, address: string): Promise<AuthVerdict>;
   readonly events: SessionEvents;
 }
 
@@ -110,19 +110,21 @@ export class RelayTunnel {
   private onHandshake(socket: Socket<Carrier>, success: boolean, error: Error | null): void {
     if (socket.data === undefined) return;
     if (!success) return socket.data.fail(`TLS failed: ${error?.message ?? "no reason given"}`);
-    if (socket.alpnProtocol !== ALPN_WIRE.subarray(1).toString()) return socket.data.fail("the peer speaks another protocol");
-    if (this.options.clientCa !== null && !socket.authorized) socket.data.fail("the agent's certificate is not accepted");
+    if (socket.alpnProtocol !== ALPN_WIRE.subarray(1).toString())
+      return socket.data.fail("the peer speaks another protocol");
+    if (this.options.clientCa !== null && !socket.authorized)
+      socket.data.fail("the agent's certificate is not accepted");
   }
 
   /** Null when the carrier was taken into a session, else how long to wait before saying no. */
-  private onHello(hello: ControlOf<"hello">, carrier: Carrier, socket: Socket<Carrier>): number | null {
+  private async onHello(hello: ControlOf<"hello">, carrier: Carrier, socket: Socket<Carrier>): Promise<number | null> {
     const publicKey = Buffer.from(hello.key, "base64url");
     const signature = Buffer.from(hello.sig, "base64url");
     const proven =
       hello.v === TUNNEL_VERSION &&
       publicKey.length === 32 &&
       this.options.verify(publicKey, sessionBinding(socket as Socket<never>), signature);
-    const verdict: AuthVerdict = this.options.authenticate(
+    const verdict: AuthVerdict = await this.options.authenticate(
       {
         publicKey: proven ? publicKey : new Uint8Array(0),
         join: hello.role === "control" ? (hello.join ?? null) : null,
@@ -132,7 +134,7 @@ export class RelayTunnel {
       carrier.remoteAddress,
     );
     if (verdict.kind === "denied") return verdict.afterMs;
-    if (!proven) return 0;
+    if (!proven || carrier.isClosed) return 0;
     return hello.role === "control" ? this.begin(verdict.peer, carrier) : this.join(hello, verdict.peer, carrier);
   }
 
@@ -244,13 +246,14 @@ class PendingCarrier implements CarrierSink {
   carrier: Carrier | null = null;
   onSettled: () => void = () => undefined;
   private settledAs: HandshakeOutcome | null = null;
+  private greeted = false;
   private answerTimer: Timer | null = null;
   private readonly deadlineMs: number;
 
   constructor(
     private readonly address: string,
     private readonly options: RelayTunnelOptions,
-    private readonly hello: (message: ControlOf<"hello">, carrier: Carrier) => number | null,
+    private readonly hello: (message: ControlOf<"hello">, carrier: Carrier) => Promise<number | null>,
   ) {
     this.deadlineMs = options.nowMs() + HANDSHAKE_MS;
   }
@@ -265,17 +268,27 @@ class PendingCarrier implements CarrierSink {
 
   onFrame(carrier: Carrier, type: FrameTypeCode, _id: number, payload: Uint8Array): void {
     const message = type === FrameType.control ? decodeControl(payload) : null;
-    if (message === null || !message.ok || message.value.t !== "hello" || this.answerTimer !== null) {
+    if (message === null || !message.ok || message.value.t !== "hello" || this.greeted) {
       this.settle("failed");
       return carrier.fail("the peer did not begin with a hello");
     }
-    const denyAfterMs = this.hello(message.value, carrier);
-    if (denyAfterMs === null) return this.settle("accepted");
-    this.answerTimer = setTimeout(() => {
-      carrier.send(FrameType.control, 0, encodeControl({ t: "denied", retrySec: Math.ceil(denyAfterMs / 1000) }));
-      carrier.end();
-      this.settle("failed");
-    }, denyAfterMs);
+    this.greeted = true;
+    this.hello(message.value, carrier).then(
+      (denyAfterMs) => {
+        if (denyAfterMs === null) this.settle("accepted");
+        else if (!carrier.isClosed) this.answerTimer = setTimeout(() => this.deny(carrier, denyAfterMs), denyAfterMs);
+      },
+      (error: unknown) => {
+        this.settle("failed");
+        carrier.fail(`the relay could not check the device: ${error instanceof Error ? error.message : String(error)}`);
+      },
+    );
+  }
+
+  private deny(carrier: Carrier, afterMs: number): void {
+    carrier.send(FrameType.control, 0, encodeControl({ t: "denied", retrySec: Math.ceil(afterMs / 1000) }));
+    carrier.end();
+    this.settle("failed");
   }
 
   onDataPart(carrier: Carrier): void {
@@ -290,7 +303,7 @@ class PendingCarrier implements CarrierSink {
   }
 
   tick(nowMs: number): void {
-    if (nowMs < this.deadlineMs || this.answerTimer !== null) return;
+    if (nowMs < this.deadlineMs || this.greeted) return;
     this.settle("timeout");
     this.carrier?.fail("no hello in time");
   }

@@ -1,5 +1,5 @@
-import type { WindowBudget } from "../../core/tunnel/window.ts";
 import { leastLoaded } from "../../core/tunnel/placement.ts";
+import type { WindowBudget } from "../../core/tunnel/window.ts";
 import { Reason, type ReasonName, reasonName } from "../../wire/reason.ts";
 import { type ControlMessage, decodeControl, encodeControl } from "../../wire/tunnel/control.ts";
 import { FrameType, type FrameTypeCode, readU32 } from "../../wire/tunnel/frame.ts";
@@ -141,20 +141,22 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
   }
 
   /** Opens a stream to the peer. The outcome comes by its sink: `onOpen`, or `onClose` with the reason. */
-  openStream(request: OpenRequest): ByteEnd | ReasonName {
+  openStream(request: OpenRequest, onGone: (() => void) | null = null): ByteEnd | ReasonName {
     const opened = this.open(FrameType.open, request, this.streams.size, this.options.maxStreams);
     if (typeof opened === "string") return opened;
     const stream = new TunnelStream(this, opened.id, false, opened.carrier, this.nowMs());
+    stream.onGone = onGone;
     opened.carrier.load++;
     this.streams.set(opened.id, stream);
     return stream;
   }
 
   /** Opens a flow to the peer; datagrams may follow at once. */
-  openFlow(request: OpenRequest): FlowEnd | ReasonName {
+  openFlow(request: OpenRequest, onGone: (() => void) | null = null): FlowEnd | ReasonName {
     const opened = this.open(FrameType.flowOpen, request, this.flows.size, this.options.maxFlows);
     if (typeof opened === "string") return opened;
     const flow = new TunnelFlow(this, opened.id);
+    flow.onGone = onGone;
     this.flows.set(opened.id, flow);
     return flow;
   }
@@ -249,7 +251,8 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
         return this.streams.get(id)?.receiveOrdered(carrier, { kind: "end" });
       case FrameType.move: {
         const next = payload[0] as number;
-        if (this.byIndex[next] === undefined) return carrier.fail(`the peer moved a stream to carrier ${next}, which is none`);
+        if (this.byIndex[next] === undefined)
+          return carrier.fail(`the peer moved a stream to carrier ${next}, which is none`);
         return this.streams.get(id)?.receiveOrdered(carrier, { kind: "move", carrier: next });
       }
       case FrameType.credit:
@@ -278,7 +281,9 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
   }
 
   private peersId(id: number): boolean {
-    return id !== 0 && (id & 1) === (this.options.side === "agent" ? 0 : 1) && !this.streams.has(id) && !this.flows.has(id);
+    return (
+      id !== 0 && (id & 1) === (this.options.side === "agent" ? 0 : 1) && !this.streams.has(id) && !this.flows.has(id)
+    );
   }
 
   private acceptStream(carrier: Carrier, id: number, payload: Uint8Array): void {

@@ -25,6 +25,8 @@ const QUANTUM_BYTES = 64 * 1024;
 /** One TCP connection's bytes inside a session; both the opener's and the acceptor's side. */
 export class TunnelStream implements ByteEnd {
   sink: ByteSink = UNSET_SINK;
+  /** Called once at the end, before the sink hears of it: for whoever counts streams. */
+  onGone: (() => void) | null = null;
   private credit = INITIAL_WINDOW_BYTES;
   private pending: Uint8Array[] = [];
   private pendingBytes = 0;
@@ -239,6 +241,7 @@ export class TunnelStream implements ByteEnd {
     this.pendingBytes = 0;
     this.window.release();
     this.host.forget(this);
+    this.onGone?.();
     this.sink.onClose(reason);
   }
 

@@ -1,8 +1,8 @@
 import { X509Certificate } from "node:crypto";
 import type { Socket } from "bun";
 import type { HostPort } from "../../wire/endpoint.ts";
-import { ALPN, EXPORTER_BYTES, EXPORTER_LABEL } from "../../wire/tunnel/control.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
+import { ALPN, EXPORTER_BYTES, EXPORTER_LABEL } from "../../wire/tunnel/control.ts";
 
 /** RFC 8446; nothing older is spoken. Bun 1.4.5 takes the option though its types do not list it (test: tls.test.ts). */
 export const TLS_1_3_ONLY = { minVersion: 0x0304 } as const;
@@ -41,12 +41,12 @@ export function checkRelayCertificate(
   authorizationError: Error | null,
   trust: RelayTrust,
   relay: HostPort,
-  nowMs: number,
+  wallMs: number,
 ): Result<null, string> {
   const der = socket.getPeerX509Certificate?.()?.raw;
   if (der === undefined) return err("the relay showed no certificate");
   const certificate = new X509Certificate(der);
-  if (nowMs < Date.parse(certificate.validFrom) || nowMs > Date.parse(certificate.validTo)) {
+  if (wallMs < Date.parse(certificate.validFrom) || wallMs > Date.parse(certificate.validTo)) {
     return err(`the relay's certificate is valid from ${certificate.validFrom} to ${certificate.validTo}, not now`);
   }
   switch (trust.kind) {
@@ -57,7 +57,8 @@ export function checkRelayCertificate(
       return err("the relay's certificate is not the one the join code named: someone may stand in between");
     }
     case "verified": {
-      if (authorizationError !== null) return err(`the relay's certificate is not trusted: ${authorizationError.message}`);
+      if (authorizationError !== null)
+        return err(`the relay's certificate is not trusted: ${authorizationError.message}`);
       const names = certificate.checkIP(relay.host) ?? certificate.checkHost(relay.host);
       return names === undefined ? err(`the relay's certificate is for another name than ${relay.host}`) : ok(null);
     }
