@@ -1,0 +1,70 @@
+import type { Db } from "./schema.ts";
+
+/** Who did what to what. `detail` never holds a secret. */
+export interface AuditEvent {
+  /** `operator` (a local command), `device:ID`, `relay`, or an account's name. */
+  readonly actor: string;
+  /** `device.enrolled`, `ports.granted`: a noun and what happened to it. */
+  readonly action: string;
+  /** `device:ID`, `account:ID`, `join-code:ID`. */
+  readonly subject: string;
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+export interface AuditEntry extends AuditEvent {
+  /** Rising; a later event has a higher one. */
+  readonly id: number;
+  readonly atMs: number;
+}
+
+export const OPERATOR = "operator";
+const PAGE_DEFAULT = 100;
+
+export interface Audit {
+  append(event: AuditEvent, nowMs: number): Promise<void>;
+  /** Newest first. `beforeId`: the next page. */
+  list(filter?: {
+    readonly subject?: string;
+    readonly beforeId?: number;
+    readonly limit?: number;
+  }): Promise<AuditEntry[]>;
+  /** Forgets what happened before; answers how many entries that were. */
+  prune(beforeMs: number): Promise<number>;
+}
+
+export function auditOn(db: Db): Audit {
+  return {
+    append: (event, nowMs) => appendAudit(db, event, nowMs),
+    async list({ subject, beforeId, limit = PAGE_DEFAULT } = {}) {
+      const rows = await db
+        .selectFrom("audit")
+        .selectAll()
+        .$if(subject !== undefined, (query) => query.where("subject", "=", subject ?? ""))
+        .$if(beforeId !== undefined, (query) => query.where("id", "<", beforeId ?? 0))
+        .orderBy("id", "desc")
+        .limit(limit)
+        .execute();
+      return rows.map(({ id, at_ms, actor, action, subject, detail }) => ({
+        id,
+        atMs: at_ms,
+        actor,
+        action,
+        subject,
+        detail: JSON.parse(detail) as Record<string, unknown>,
+      }));
+    },
+    async prune(beforeMs) {
+      const { numDeletedRows } = await db.deleteFrom("audit").where("at_ms", "<", beforeMs).executeTakeFirstOrThrow();
+      return Number(numDeletedRows);
+    },
+  };
+}
+
+/** For use inside the transaction that does what it tells of: neither stands without the other. */
+export async function appendAudit(db: Db, event: AuditEvent, nowMs: number): Promise<void> {
+  const { actor, action, subject, detail } = event;
+  await db
+    .insertInto("audit")
+    .values({ at_ms: nowMs, actor, action, subject, detail: JSON.stringify(detail) })
+    .execute();
+}

@@ -1,0 +1,198 @@
+import type { Selectable } from "kysely";
+import type { Protocol } from "../wire/port-set.ts";
+import { err, ok, type Result } from "../wire/result.ts";
+import { appendAudit } from "./audit.ts";
+import type { Db, LeasesTable } from "./schema.ts";
+
+/** External ports, inclusive. */
+export interface LeasedRange {
+  readonly protocol: Protocol;
+  readonly first: number;
+  readonly last: number;
+}
+
+interface Holder {
+  readonly deviceId: string;
+  readonly forwardId: string;
+  readonly accountId: string;
+  /** Devices of one account that name the same group share ports (load balancing). */
+  readonly group: string | null;
+  /** The relay's address it listens on: an IP literal, or `*`. */
+  readonly bind: string;
+  /** Null while the device is connected, and for ports that are its own for good. */
+  readonly expiresMs: number | null;
+}
+
+/** Who has ports, until when. */
+export interface Lease extends Holder, LeasedRange {}
+
+export interface LeaseClaim extends Holder {
+  readonly ranges: readonly LeasedRange[];
+}
+
+/** Someone else has one of the ports. */
+export interface LeaseConflict {
+  readonly held: Lease;
+}
+
+export interface Leases {
+  /**
+   * Gives a forward exactly the ranges it claims, all of them or none, in place of those it had. What has expired is
+   * freed first. A port goes to one holder only, whatever the caller believes: this is checked in the same transaction.
+   */
+  grant(claim: LeaseClaim, nowMs: number): Promise<Result<void, LeaseConflict>>;
+  /** Sets when leases end, all in one transaction: what a relay does when a device goes away, or comes back. */
+  setExpiry(deviceId: string, ends: ReadonlyMap<string, number | null>): Promise<void>;
+  /** Frees a forward's ports; false when it had none. */
+  release(deviceId: string, forwardId: string, nowMs: number): Promise<boolean>;
+  /** Frees what has expired and answers it. */
+  releaseExpired(nowMs: number): Promise<Lease[]>;
+  /** By protocol and port. Expired ones are not among them. */
+  list(nowMs: number, filter?: { readonly deviceId?: string; readonly accountId?: string }): Promise<Lease[]>;
+}
+
+const EVERY_ADDRESS = ["*", "0.0.0.0", "::"];
+
+export function leasesOn(db: Db): Leases {
+  return {
+    grant: (claim, nowMs) => db.transaction().execute((trx) => grant(trx, claim, nowMs)),
+    setExpiry: (deviceId, ends) =>
+      db.transaction().execute(async (trx) => {
+        for (const [forwardId, expiresMs] of ends)
+          await trx
+            .updateTable("leases")
+            .set({ expires_ms: expiresMs })
+            .where("device_id", "=", deviceId)
+            .where("forward_id", "=", forwardId)
+            .execute();
+      }),
+    release: (deviceId, forwardId, nowMs) =>
+      db.transaction().execute(async (trx) => {
+        const freed = await drop(trx, deviceId, forwardId);
+        await tellReleased(trx, freed, "released", nowMs);
+        return freed.length > 0;
+      }),
+    releaseExpired: (nowMs) => db.transaction().execute((trx) => dropExpired(trx, nowMs)),
+    async list(nowMs, { deviceId, accountId } = {}) {
+      const rows = await db
+        .selectFrom("leases")
+        .selectAll()
+        .where((where) => where.or([where("expires_ms", "is", null), where("expires_ms", ">", nowMs)]))
+        .$if(deviceId !== undefined, (query) => query.where("device_id", "=", deviceId ?? ""))
+        .$if(accountId !== undefined, (query) => query.where("account_id", "=", accountId ?? ""))
+        .orderBy("protocol")
+        .orderBy("first_port")
+        .orderBy("device_id")
+        .execute();
+      return rows.map(toLease);
+    },
+  };
+}
+
+async function grant(trx: Db, claim: LeaseClaim, nowMs: number): Promise<Result<void, LeaseConflict>> {
+  await dropExpired(trx, nowMs);
+  for (const range of claim.ranges) {
+    const held = await findConflict(trx, claim, range);
+    if (held !== null) return err({ held });
+  }
+  const before = await drop(trx, claim.deviceId, claim.forwardId);
+  const rows = claim.ranges.map((range) => toRow({ ...claim, ...range }));
+  for (const row of rows) await trx.insertInto("leases").values(row).execute();
+  if (portsOf(before) === portsOf(rows.map(toLease))) return ok(undefined);
+  await tellReleased(trx, before, "released", nowMs);
+  if (rows.length === 0) return ok(undefined);
+  const actor = `device:${claim.deviceId}`;
+  const detail = { forward: claim.forwardId, ports: portsOf(rows.map(toLease)), expiresMs: claim.expiresMs };
+  await appendAudit(trx, { actor, action: "ports.granted", subject: actor, detail }, nowMs);
+  return ok(undefined);
+}
+
+/** Another forward's lease on one of these ports, unless both are of one group. */
+async function findConflict(db: Db, claim: LeaseClaim, range: LeasedRange): Promise<Lease | null> {
+  const everywhere = EVERY_ADDRESS.includes(claim.bind);
+  const rows = await db
+    .selectFrom("leases")
+    .selectAll()
+    .where("protocol", "=", range.protocol)
+    .where("first_port", "<=", range.last)
+    .where("last_port", ">=", range.first)
+    .$if(!everywhere, (query) => query.where("bind", "in", [claim.bind, ...EVERY_ADDRESS]))
+    .orderBy("first_port")
+    .execute();
+  const row = rows.find((other) => {
+    const own = other.device_id === claim.deviceId && other.forward_id === claim.forwardId;
+    const shared = claim.group !== null && other.group_name === claim.group && other.account_id === claim.accountId;
+    return !own && !shared;
+  });
+  return row === undefined ? null : toLease(row);
+}
+
+async function drop(trx: Db, deviceId: string, forwardId: string): Promise<Lease[]> {
+  const rows = await trx
+    .deleteFrom("leases")
+    .where("device_id", "=", deviceId)
+    .where("forward_id", "=", forwardId)
+    .returningAll()
+    .execute();
+  return rows.map(toLease);
+}
+
+async function dropExpired(trx: Db, nowMs: number): Promise<Lease[]> {
+  const rows = await trx.deleteFrom("leases").where("expires_ms", "<=", nowMs).returningAll().execute();
+  const leases = rows.map(toLease);
+  await tellReleased(trx, leases, "expired", nowMs);
+  return leases;
+}
+
+/** One audit entry for each forward: who had which port until when. */
+async function tellReleased(
+  trx: Db,
+  leases: readonly Lease[],
+  how: "released" | "expired",
+  nowMs: number,
+): Promise<void> {
+  const byForward = Map.groupBy(leases, ({ deviceId, forwardId }) => JSON.stringify([deviceId, forwardId]));
+  for (const group of byForward.values()) {
+    const [lease] = group;
+    if (lease === undefined) continue;
+    const subject = `device:${lease.deviceId}`;
+    const detail = { forward: lease.forwardId, ports: portsOf(group) };
+    await appendAudit(trx, { actor: "relay", action: `ports.${how}`, subject, detail }, nowMs);
+  }
+}
+
+/** `8000-8010/tcp on *, 53/udp on *`: for the audit log, and to see whether two grants are the same. */
+function portsOf(leases: readonly Lease[]): string {
+  return leases
+    .map(({ protocol, first, last, bind }) => `${first === last ? first : `${first}-${last}`}/${protocol} on ${bind}`)
+    .sort()
+    .join(", ");
+}
+
+function toLease(row: Selectable<LeasesTable>): Lease {
+  return {
+    deviceId: row.device_id,
+    forwardId: row.forward_id,
+    accountId: row.account_id,
+    group: row.group_name,
+    protocol: row.protocol,
+    first: row.first_port,
+    last: row.last_port,
+    bind: row.bind,
+    expiresMs: row.expires_ms,
+  };
+}
+
+function toRow(lease: Lease): Selectable<LeasesTable> {
+  return {
+    device_id: lease.deviceId,
+    forward_id: lease.forwardId,
+    account_id: lease.accountId,
+    group_name: lease.group,
+    protocol: lease.protocol,
+    first_port: lease.first,
+    last_port: lease.last,
+    bind: lease.bind,
+    expires_ms: lease.expiresMs,
+  };
+}

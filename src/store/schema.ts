@@ -1,0 +1,87 @@
+import type { Generated, Kysely } from "kysely";
+import type { Origin } from "../core/forward.ts";
+import type { Protocol } from "../wire/port-set.ts";
+
+/**
+ * The tables as queries see them. Times are milliseconds since the epoch (`_ms`), truth values 0 or 1, keys and hashes
+ * lower-case hexadecimal text, port sets text in canonical form. Plain types only, so that one schema fits PostgreSQL too.
+ */
+export type Schema = {
+  accounts: AccountsTable;
+  devices: DevicesTable;
+  join_codes: JoinCodesTable;
+  forwards: ForwardsTable;
+  leases: LeasesTable;
+  audit: AuditTable;
+};
+
+export type Db = Kysely<Schema>;
+
+export interface AccountsTable {
+  id: string;
+  name: string;
+  role: "admin" | "user";
+  ports: string | null;
+  quota_forwards: number | null;
+  quota_ports: number | null;
+  created_ms: number;
+}
+
+export interface DevicesTable {
+  id: string;
+  account_id: string;
+  name: string;
+  public_key: string;
+  ports: string | null;
+  created_ms: number;
+  last_seen_ms: number | null;
+  last_address: string | null;
+  revoked_ms: number | null;
+}
+
+export interface JoinCodesTable {
+  id: string;
+  account_id: string;
+  device_name: string;
+  secret_hash: string;
+  ports: string | null;
+  created_ms: number;
+  expires_ms: number;
+  used_ms: number | null;
+  used_by: string | null;
+  revoked_ms: number | null;
+}
+
+export interface ForwardsTable {
+  device_id: string;
+  spec_id: string;
+  /** RemoteSpec as JSON. */
+  spec: string;
+  enabled: number;
+  origin: Origin;
+  created_ms: number;
+  updated_ms: number;
+}
+
+export interface LeasesTable {
+  device_id: string;
+  forward_id: string;
+  account_id: string;
+  /** `group` is a word of SQL. */
+  group_name: string | null;
+  protocol: Protocol;
+  first_port: number;
+  last_port: number;
+  bind: string;
+  expires_ms: number | null;
+}
+
+export interface AuditTable {
+  id: Generated<number>;
+  at_ms: number;
+  actor: string;
+  action: string;
+  subject: string;
+  /** A JSON object. */
+  detail: string;
+}
