@@ -141,7 +141,7 @@ describe("the socket's file", () => {
     const file = join(root, "file");
     writeFileSync(file, "");
     const path = join(file, "data", "agent.sock");
-    expect(() => serveAgentControl(new FakeAgent(), { path, ...unexpected() })).toThrow(/cannot be made private/);
+    expect(() => serveAgentControl(new FakeAgent(), { path, ...unexpected() })).toThrow(/cannot be made/);
   });
 
   test("no relay, and a directory without one", async () => {

@@ -118,9 +118,7 @@ function bind(file: SocketFile, fetch: Route) {
     // Bun's default ends a request that sends nothing for 10 s, and `server.timeout()` does not lift it (1.4.5); an
     // attached stream may be as quiet as its visitors. The types leave the option out beside `unix`.
     const noIdleTimeout: object = { idleTimeout: 0 };
-    const server = Bun.serve({ unix: file.path, maxRequestBodySize: MAX_REQUEST_BYTES, fetch, ...noIdleTimeout });
-    file.bound();
-    return server;
+    return file.bound((unix) => Bun.serve({ unix, maxRequestBodySize: MAX_REQUEST_BYTES, fetch, ...noIdleTimeout }));
   } catch (cause) {
     file.release();
     const tooLong = cause instanceof Error && "code" in cause && cause.code === "ENAMETOOLONG";

@@ -1,35 +1,32 @@
-import { chmodSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { ControlError } from "./control.ts";
 import { acquireLock } from "./lock.ts";
 
 const DIRECTORY_MODE = 0o700;
-const SOCKET_MODE = 0o600;
-const OTHERS = 0o077;
+/** Left out of the mode of what is made here: 0600, private from its first moment. */
+const PRIVATE_UMASK = 0o177;
 
 export interface SocketFile {
   readonly path: string;
-  /** To be called once the socket is bound: only its owner may open it. */
-  bound(): void;
+  /** Runs `bind`, which makes the socket at once, so that only its owner may ever open it. */
+  bound<T>(bind: (path: string) => T): T;
   /** Removes the socket and frees its name for another process. */
   release(): void;
 }
 
 /**
- * Reserves a socket's name for this process: makes its directory private, refuses with ControlError `usage` when
+ * Reserves a socket's name for this process: makes its directory (private) if need be, refuses with ControlError `usage` when
  * a live process has the name, and removes the socket that a dead one left.
  */
 export function reserveSocket(path: string, role: "relay" | "agent"): SocketFile {
   const directory = dirname(path);
   try {
     mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
-    if ((statSync(directory).mode & OTHERS) !== 0) chmodSync(directory, DIRECTORY_MODE);
   } catch (cause) {
-    throw new ControlError(
-      "usage",
-      `The data directory ${directory} cannot be made private to you: name another with --data.`,
-      { cause },
-    );
+    throw new ControlError("usage", `The data directory ${directory} cannot be made: name another with --data.`, {
+      cause,
+    });
   }
   const lock = openLock(`${path}.lock`);
   if (lock === null) {
@@ -41,7 +38,7 @@ export function reserveSocket(path: string, role: "relay" | "agent"): SocketFile
   rmSync(path, { force: true });
   return {
     path,
-    bound: () => chmodSync(path, SOCKET_MODE),
+    bound: (bind) => privately(() => bind(path)),
     release: () => {
       rmSync(path, { force: true });
       lock.release();
@@ -51,7 +48,7 @@ export function reserveSocket(path: string, role: "relay" | "agent"): SocketFile
 
 function openLock(path: string) {
   try {
-    return acquireLock(path);
+    return privately(() => acquireLock(path));
   } catch (cause) {
     throw new ControlError(
       "usage",
@@ -60,5 +57,14 @@ function openLock(path: string) {
         cause,
       },
     );
+  }
+}
+
+function privately<T>(make: () => T): T {
+  const before = process.umask(PRIVATE_UMASK);
+  try {
+    return make();
+  } finally {
+    process.umask(before);
   }
 }

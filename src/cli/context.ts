@@ -1,0 +1,49 @@
+import type { StartAgent, StartDirect, StartRelay } from "../roles/control.ts";
+
+/** What a command has of the world: given by main.ts, and by tests. Commands touch nothing of `process` themselves. */
+export interface Io {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Only results go here. */
+  out(text: string): void;
+  /** Sentences for people, and logs. */
+  err(text: string): void;
+  readonly stdin: () => Promise<string>;
+  /** Standard output is a terminal that understands cursor movements. */
+  readonly isTerminal: boolean;
+  readonly columns: number;
+  /** Effective user 0. */
+  readonly isRoot: boolean;
+  /** Aborts on the first Ctrl-C or SIGTERM: end in order. */
+  readonly stop: AbortSignal;
+  /** Aborts on the second: end now. */
+  readonly stopNow: AbortSignal;
+  /** Calls `reload` at each SIGHUP from now on, until the returned function is called. Without it SIGHUP is a stop. */
+  onHangup(reload: () => void): () => void;
+  startLog(level: LogLevel): Promise<void>;
+  /** Loaded when a command needs them, so that `--help` costs nothing. */
+  readonly roles: Roles;
+}
+
+export type LogLevel = "debug" | "info" | "warning" | "error";
+
+export interface Roles {
+  relay(): Promise<StartRelay>;
+  agent(): Promise<StartAgent>;
+  direct(): Promise<StartDirect>;
+  /** `demo`, which `npm start` runs: ends with its signal. */
+  demo(): Promise<(options: { readonly dataDir: string; readonly io: Io }) => Promise<void>>;
+}
+
+/** The options that every command takes. */
+export interface GlobalOptions {
+  readonly json?: true;
+  readonly data?: string;
+  readonly config?: string;
+  readonly verbose?: true;
+}
+
+/** What an action gets: the world and the parsed global options. */
+export interface Context {
+  readonly io: Io;
+  readonly options: GlobalOptions;
+}

@@ -1,0 +1,151 @@
+import { type Command, Option } from "commander";
+import type { Problem } from "../roles/config/problem.ts";
+import type { ForwardSpec } from "../roles/control.ts";
+import { ControlError } from "../servers/local/error.ts";
+import type { Result } from "../wire/result.ts";
+
+/** A command-line option that is a key of hatchway.toml as well: same name, same values, same checks. */
+interface EntryOption {
+  readonly flags: string;
+  readonly text: string;
+  readonly kind: "text" | "number" | "list" | "flag-or-text";
+}
+
+const SERVICE: readonly EntryOption[] = [
+  {
+    flags: "--protocol <PROTOCOL>",
+    text: "tcp, udp or tcp+udp, for ports that do not say it (default: tcp)",
+    kind: "text",
+  },
+  {
+    flags: "--proxy-protocol <VERSION>",
+    text: "tell the service who the visitor is: v1 or v2 (UDP: v2)",
+    kind: "text",
+  },
+  {
+    flags: "--health-check [INTERVAL]",
+    text: "refuse visitors while the TCP service is down (default interval: 10s)",
+    kind: "flag-or-text",
+  },
+];
+const ADMISSION: readonly EntryOption[] = [
+  { flags: "--name <NAME>", text: "a name for lists and for `forward rm`", kind: "text" },
+  { flags: "--allow <CIDR>", text: "only these sources may connect; repeat for more", kind: "list" },
+  { flags: "--deny <CIDR>", text: "these sources may not connect; wins over --allow; repeat for more", kind: "list" },
+  { flags: "--connections <N>", text: "connections and flows open at once", kind: "number" },
+  { flags: "--connections-per-source <N>", text: "the same, for one source address (IPv6: its /64)", kind: "number" },
+  { flags: "--new-per-source <RATE>", text: "new connections for one source: 5/s, 300/m", kind: "number" },
+  { flags: "--bandwidth <RATE>", text: 'both directions together: "10 MB/s", "100 Mbit/s"', kind: "text" },
+  { flags: "--idle <DURATION>", text: "end a silent TCP connection: 90s, 10m, never (default: never)", kind: "text" },
+  { flags: "--udp-idle <DURATION>", text: "end a silent UDP flow (default: 120s)", kind: "text" },
+];
+const EXPOSE: readonly EntryOption[] = [
+  { flags: "--to <HOST>", text: "the host of the service (default: 127.0.0.1)", kind: "text" },
+  {
+    flags: "--as <PORTSET>",
+    text: "the public ports, one for one; any = free ones of the pool (default: the same)",
+    kind: "text",
+  },
+  ...SERVICE,
+  ...ADMISSION,
+  { flags: "--group <NAME>", text: "share the entry, and its visitors, with devices of the same group", kind: "text" },
+  {
+    flags: "--lifetime <DURATION>",
+    text: "keep the ports reserved while this agent is away: 10m, permanent (default: 10m)",
+    kind: "text",
+  },
+];
+
+export const EXPOSE_OPTIONS = EXPOSE;
+export const DIRECT_OPTIONS: readonly EntryOption[] = [...SERVICE, ...ADMISSION];
+
+export function addEntryOptions(command: Command, options: readonly EntryOption[]): Command {
+  for (const { flags, text, kind } of options) {
+    const option = new Option(flags, text);
+    if (kind === "list") option.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
+    command.addOption(option);
+  }
+  return command;
+}
+
+/** The options a person gave, as a table of hatchway.toml. */
+export function entryOf(
+  given: Readonly<Record<string, unknown>>,
+  options: readonly EntryOption[],
+): Record<string, unknown> {
+  const entry: Record<string, unknown> = {};
+  for (const { flags, kind } of options) {
+    const key = keyOf(flags);
+    const value = given[camelCase(key)];
+    if (value === undefined) continue;
+    entry[key] = kind === "number" && typeof value === "string" && /^\d{1,15}$/.test(value) ? Number(value) : value;
+  }
+  return entry;
+}
+
+/** Throws ControlError `usage` with every problem, each under the option's or argument's name. */
+export function failWith(
+  problems: readonly Problem[],
+  names: Readonly<Record<string, string>>,
+  render: (subject: string, problem: Problem) => string,
+): never {
+  const lines = problems.map((problem) => {
+    const key = problem.path.find((part) => typeof part === "string");
+    return render(key === undefined ? "The request" : (names[key] ?? `--${key}`), problem);
+  });
+  throw new ControlError("usage", lines.join("\n"));
+}
+
+/** A remote forward from `expose`'s and `forward add`'s arguments. */
+export async function exposeSpecOf(ports: string, given: Readonly<Record<string, unknown>>): Promise<ForwardSpec> {
+  const { ExposeEntry, keysAt } = await import("../roles/config/schema.ts");
+  const { exposeSpec } = await import("../roles/config/specs.ts");
+  const { problemsOf, renderProblem } = await import("../roles/config/problem.ts");
+  const entry = { ...entryOf(given, EXPOSE), ports };
+  const names = { ports: "PORTSET" };
+  const parsed = ExposeEntry.safeParse(entry);
+  if (!parsed.success)
+    failWith(
+      problemsOf(parsed.error.issues, entry, () => keysAt(["expose"])),
+      names,
+      renderProblem,
+    );
+  return unwrap(exposeSpec(parsed.data), names, renderProblem);
+}
+
+/** A direct forward from `direct`'s arguments. */
+export async function directSpecOf(
+  listen: string,
+  to: string,
+  given: Readonly<Record<string, unknown>>,
+): Promise<ForwardSpec> {
+  const { ForwardEntry, keysAt } = await import("../roles/config/schema.ts");
+  const { forwardSpec } = await import("../roles/config/specs.ts");
+  const { problemsOf, renderProblem } = await import("../roles/config/problem.ts");
+  const entry = { ...entryOf(given, DIRECT_OPTIONS), listen, to };
+  const names = { listen: "LISTEN", to: "TARGET" };
+  const parsed = ForwardEntry.safeParse(entry);
+  if (!parsed.success)
+    failWith(
+      problemsOf(parsed.error.issues, entry, () => keysAt(["forward"])),
+      names,
+      renderProblem,
+    );
+  return unwrap(forwardSpec(parsed.data), names, renderProblem);
+}
+
+function unwrap(
+  made: Result<ForwardSpec, Problem>,
+  names: Readonly<Record<string, string>>,
+  render: (subject: string, problem: Problem) => string,
+): ForwardSpec {
+  return made.ok ? made.value : failWith([made.error], names, render);
+}
+
+function keyOf(flags: string): string {
+  return (flags.split(" ")[0] ?? "").replace(/^--/, "");
+}
+
+function camelCase(key: string): string {
+  return key.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}

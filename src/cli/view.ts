@@ -1,0 +1,109 @@
+import pc from "picocolors";
+import type { AttachEvent } from "../roles/control.ts";
+import type { Io } from "./context.ts";
+import { formatBytes, formatEntry, formatInternal, formatMs, formatRefused, printable } from "./text.ts";
+
+const CLEAR_LINE = "\r\u001b[2K";
+const MAX_SHOWN = 20;
+
+type Counted = Extract<AttachEvent, { event: "counters" }>;
+
+export interface ForegroundView {
+  show(event: AttachEvent): void;
+  close(): void;
+}
+
+/**
+ * The foreground commands' face. On a terminal: the addresses in a box and one line of counters that is written over
+ * and over. Elsewhere: a line an address, no counters, no cursor movement.
+ */
+export function foregroundView(io: Io): ForegroundView {
+  const colours = pc.createColors(io.isTerminal && !io.env["NO_COLOR"]);
+  let last: Counted | null = null;
+  let hasStatusLine = false;
+  const clear = () => {
+    if (hasStatusLine) io.out(CLEAR_LINE);
+    hasStatusLine = false;
+  };
+  const status = (line: string) => {
+    io.out(`${CLEAR_LINE}${line}`);
+    hasStatusLine = true;
+  };
+  return {
+    show(event) {
+      switch (event.event) {
+        case "exposed": {
+          const lines = event.endpoints.map((endpoint) => `${formatEntry(endpoint)} → ${formatInternal(endpoint)}`);
+          const more = lines.length - MAX_SHOWN;
+          const shown = more > 0 ? [...lines.slice(0, MAX_SHOWN), `and ${more} more`] : lines;
+          clear();
+          io.out(io.isTerminal ? box(shown.map(printable), colours.green) : `${lines.map(printable).join("\n")}\n`);
+          if (io.isTerminal) io.out(`${colours.dim("Ctrl-C closes it.")}\n`);
+          return;
+        }
+        case "counters":
+          if (io.isTerminal) status(clip(counterLine(event, last), io.columns));
+          last = event;
+          return;
+        case "down":
+          clear();
+          io.err(`${colours.yellow("The link to the relay is down")}: ${printable(event.message)}\n`);
+          return;
+        case "up":
+          clear();
+          io.err(`${colours.green("The link to the relay is up again")}.\n`);
+          return;
+        case "refused":
+          return;
+        default:
+          return event satisfies never;
+      }
+    },
+    close: () => {
+      if (hasStatusLine) io.out("\n");
+      hasStatusLine = false;
+    },
+  };
+}
+
+function counterLine(event: Counted, last: Counted | null): string {
+  const now = sum(event);
+  const before = last === null ? null : sum(last);
+  const seconds = last === null ? 0 : (event.atMs - last.atMs) / 1_000;
+  const rate = (to: number, from: number) => (seconds > 0 ? Math.max(0, to - from) / seconds : 0);
+  const inRate = before === null ? 0 : rate(now.bytesIn, before.bytesIn);
+  const outRate = before === null ? 0 : rate(now.bytesOut, before.bytesOut);
+  const [answer] = event.forwards.flatMap((forward) => (forward.answerMs === null ? [] : [forward.answerMs]));
+  const refused = event.forwards.map(formatRefused).filter((text) => text !== "");
+  return [
+    `visitors ${now.open} (${now.total} in all)`,
+    `in ${formatBytes(now.bytesIn)}, ${formatBytes(inRate)}/s`,
+    `out ${formatBytes(now.bytesOut)}, ${formatBytes(outRate)}/s`,
+    ...(answer === undefined ? [] : [`answer p50 ${formatMs(answer.p50)}, p90 ${formatMs(answer.p90)}`]),
+    ...(event.rttMs === null ? [] : [`relay ${formatMs(event.rttMs)}`]),
+    ...(refused.length === 0 ? [] : [`refused ${refused.join(", ")}`]),
+  ].join(" · ");
+}
+
+function sum(event: Counted) {
+  const total = { open: 0, total: 0, bytesIn: 0, bytesOut: 0 };
+  for (const forward of event.forwards) {
+    total.open += forward.visitorsOpen;
+    total.total += forward.visitorsTotal;
+    total.bytesIn += forward.bytesIn;
+    total.bytesOut += forward.bytesOut;
+  }
+  return total;
+}
+
+/** A line that wraps could not be written over. */
+function clip(line: string, columns: number): string {
+  return line.length < columns ? line : `${line.slice(0, Math.max(0, columns - 2))}…`;
+}
+
+function box(lines: readonly string[], colour: (text: string) => string): string {
+  const width = Math.max(...lines.map((line) => Bun.stringWidth(line)));
+  const edge = "─".repeat(width + 2);
+  const rows = lines.map((line) => `${colour("│")} ${line}${" ".repeat(width - Bun.stringWidth(line))} ${colour("│")}`);
+  return `${[colour(`┌${edge}┐`), ...rows, colour(`└${edge}┘`)].join("\n")}\n`;
+}
