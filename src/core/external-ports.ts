@@ -1,6 +1,7 @@
+import { MAX_PORT } from "../wire/endpoint.ts";
 import type { PortMapping } from "../wire/port-set.ts";
 import { err, ok, type Result } from "../wire/result.ts";
-import { countPorts, formatSpan, MAX_PORT, MIN_PORT, type PortSpans, PROTOCOLS, spansOf } from "./port-spans.ts";
+import { countPorts, formatSpan, MIN_PORT, type PortSpans, PROTOCOLS, spansOf } from "./port-spans.ts";
 import type { Refusal } from "./refusal.ts";
 
 /** The external side of a forward: what it holds on the relay. */

@@ -18,7 +18,6 @@ export type PortSpans = readonly PortSpan[];
 export const PROTOCOLS: readonly Protocol[] = ["tcp", "udp"];
 
 export const MIN_PORT = 1;
-export const MAX_PORT = 65_535;
 
 export function mergeSpans(spans: Iterable<PortSpan>): PortSpans {
   const sorted = [...spans].sort((a, b) => a.first - b.first);
