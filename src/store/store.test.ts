@@ -144,6 +144,31 @@ describe("when storage fails", () => {
     await store.close();
   });
 
+  test("a database that may only be read is told", async () => {
+    await using fixture = await temporaryStore();
+    const database = new Database(fixture.path, { readonly: true });
+    const db = kyselyOn(database);
+    const failure = await failureOf(sql`delete from audit`.execute(db));
+    expect(failure.kind).toBe("read-only");
+    await db.destroy();
+  });
+
+  test("a statement that makes no sense is our fault, and is told as such", async () => {
+    const db = kyselyOn(new Database(":memory:"));
+    const failure = await failureOf(sql`select * from absent`.execute(db));
+    expect(failure.kind).toBe("unexpected");
+    expect(failure.message).toContain("no such table");
+  });
+
+  test("a broken constraint and what is no failure of SQLite pass as they are", async () => {
+    const db = kyselyOn(new Database(":memory:"));
+    await sql`create table t (a integer unique)`.execute(db);
+    await sql`insert into t values (1)`.execute(db);
+    await expect(sql`insert into t values (1)`.execute(db)).rejects.toThrow(/UNIQUE/);
+    const other = new RangeError("other");
+    expect(classifyFailure(other, "test.db")).toBe(other);
+  });
+
   test("a file that another program locks is told, and works again afterwards", async () => {
     await using fixture = await temporaryStore();
     const impatient = openDatabase(fixture.path);
@@ -165,4 +190,14 @@ test("transactions take turns: none sees another's half", async () => {
     Array.from({ length: 20 }, () => fixture.store.accounts.create({ name: "one", role: "user" }, 1)),
   );
   expect(made.filter((result) => result.ok)).toHaveLength(1);
+});
+
+test("rows can be streamed, and a failure on the way is classified too", async () => {
+  const db = kyselyOn(new Database(":memory:")).withTables<{ t: { a: number } }>();
+  await expect(db.selectFrom("t").selectAll().stream().next()).rejects.toBeInstanceOf(StoreFailure);
+  await sql`create table t (a integer)`.execute(db);
+  await sql`insert into t values (1), (2), (3)`.execute(db);
+  const seen: number[] = [];
+  for await (const { a } of db.selectFrom("t").selectAll().orderBy("a").stream()) seen.push(a);
+  expect(seen).toEqual([1, 2, 3]);
 });

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { decodeBase32, encodeBase32 } from "./base32.ts";
 import { crc32 } from "./crc32.ts";
+import { parseHost } from "./endpoint.ts";
 import { decodeJoinCode, encodeJoinCode, type JoinCode, type JoinCodeErrorKind } from "./join-code.ts";
 
 const bytes = (count: number, from = 0) => Uint8Array.from({ length: count }, (_, i) => (from + i) & 0xff);
@@ -60,8 +61,13 @@ describe("the join code", () => {
     expect(decodeJoinCode(text)).toEqual({ ok: true, value: PINNED });
   });
 
-  test("the host is written in lower case", () => {
-    expect(encode({ ...PINNED, relay: { host: "Relay.Example.COM", port: 7744 } })).toBe(TEXT);
+  test.each([
+    ["Relay.Example.COM", "relay.example.com"],
+    ["2001:DB8:0::1", "2001:db8::1"],
+    ["::ffff:192.0.2.1", "192.0.2.1"],
+  ])("the host %p is written %p", (host, written) => {
+    const of = (name: string) => encode({ ...PINNED, relay: { host: name, port: 7744 } });
+    expect(of(host)).toBe(of(written));
   });
 
   test("clipped at every character it is incomplete", () => {
@@ -133,6 +139,10 @@ const host = fc.oneof(
   fc.ipV4(),
   fc.ipV6(),
 );
+const canonical = (text: string) => {
+  const parsed = parseHost(text);
+  return parsed.ok ? parsed.value : text;
+};
 const relay = fc.record({ host, port: fc.integer({ min: 1, max: 65_535 }) });
 const secret = fc.uint8Array({ minLength: 16, maxLength: 64 }).map((array) => new Uint8Array(array));
 const fingerprint = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((array) => new Uint8Array(array));
@@ -147,7 +157,7 @@ describe("properties of the join code", () => {
       fc.property(joinCode, (code) => {
         expect(decodeJoinCode(encode(code))).toEqual({
           ok: true,
-          value: { ...code, relay: { ...code.relay, host: code.relay.host.toLowerCase() } },
+          value: { ...code, relay: { ...code.relay, host: canonical(code.relay.host) } },
         });
       }),
     );

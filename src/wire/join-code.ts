@@ -1,7 +1,6 @@
-import { isIP } from "node:net";
 import { decodeBase32, encodeBase32 } from "./base32.ts";
 import { crc32 } from "./crc32.ts";
-import type { HostPort } from "./endpoint.ts";
+import { type HostPort, MAX_HOST_CHARS, MAX_PORT, parseHost } from "./endpoint.ts";
 import { err, ok, type Result } from "./result.ts";
 
 /**
@@ -20,7 +19,7 @@ import { err, ok, type Result } from "./result.ts";
  * | 2 | 1 | flags: bit 0 = public CA, bit 1 = a fingerprint follows; the others are zero |
  * | 3 | 2 | port of the relay |
  * | 5 | 1 | length of the host, h |
- * | 6 | h | host: DNS name or IP literal, ASCII, lower case |
+ * | 6 | h | host: DNS name or IP literal in its canonical text (parseHost), ASCII |
  * | 6 + h | 0 or 32 | SHA-256 of the relay certificate's SPKI (RFC 7469 section 2.4 pins the same bytes) |
  * | … | s ≥ 16 | one-time secret: what is left before the checksum |
  * | last 4 | 4 | CRC-32 of all before it |
@@ -64,18 +63,12 @@ export const SECRET_BYTES_MAX = 64;
 const NAME = "hatchway";
 const PREFIX = `${NAME}${JOIN_CODE_VERSION}-`;
 const ANY_PREFIX = /^hatchway(\d{1,9})-/;
-/** RFC 1035 section 2.3.4: a name of 255 octets on the wire is at most 253 characters. */
-const HOST_CHARS_MAX = 253;
 const OFFSET = { length: 0, flags: 2, port: 3, hostLength: 5, host: 6 } as const;
 const CHECKSUM_BYTES = 4;
 const PAYLOAD_BYTES_MIN = OFFSET.host + 1 + SECRET_BYTES_MIN + CHECKSUM_BYTES;
-const PAYLOAD_BYTES_MAX = OFFSET.host + HOST_CHARS_MAX + FINGERPRINT_BYTES + SECRET_BYTES_MAX + CHECKSUM_BYTES;
+const PAYLOAD_BYTES_MAX = OFFSET.host + MAX_HOST_CHARS + FINGERPRINT_BYTES + SECRET_BYTES_MAX + CHECKSUM_BYTES;
 const FLAG = { publicCa: 1, fingerprint: 2 } as const;
 const KNOWN_FLAGS = FLAG.publicCa | FLAG.fingerprint;
-const PORT_MAX = 65_535;
-
-/** RFC 1123 section 2.1 labels; the underscore is not a host name's. */
-const DNS_NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
 const SENTENCE: Record<JoinCodeErrorKind, string> = {
   "not-a-code": `This is not a join code: one starts with ${PREFIX}; make one on the relay with hatchway join-code create.`,
@@ -86,9 +79,10 @@ const SENTENCE: Record<JoinCodeErrorKind, string> = {
   invalid: "This join code is damaged: make a new one on the relay with hatchway join-code create.",
 };
 
-/** Fails with kind `invalid` on a host, port, fingerprint or secret that no code can hold. The host is lower-cased. */
+/** Fails with kind `invalid` on a host, port, fingerprint or secret that no code can hold. The host is made canonical. */
 export function encodeJoinCode(code: JoinCode): Result<string, JoinCodeError> {
-  const host = code.relay.host.toLowerCase();
+  const parsedHost = parseHost(code.relay.host);
+  const host = parsedHost.ok ? parsedHost.value : code.relay.host;
   const problem = problemOf(host, code.relay.port, code.fingerprint, code.secret);
   if (problem !== null) return err({ kind: "invalid", message: problem });
 
@@ -148,20 +142,19 @@ function decodePayload(bytes: Uint8Array): Result<JoinCode, JoinCodeError> {
   const host = String.fromCharCode(...bytes.subarray(OFFSET.host, hostEnd));
   const fingerprint = pinned ? bytes.slice(hostEnd, secretAt) : null;
   const secret = bytes.slice(secretAt, secretEnd);
-  // Only a host in lower case, as encode writes it: a code has one spelling.
-  if (host !== host.toLowerCase() || problemOf(host, port, fingerprint, secret) !== null) return fail("invalid");
+  if (problemOf(host, port, fingerprint, secret) !== null) return fail("invalid");
   const relay = { host, port };
   if ((flags & FLAG.publicCa) !== 0) return ok({ relay, secret, trust: "public-ca", fingerprint });
   if (fingerprint === null) return fail("invalid");
   return ok({ relay, secret, trust: "pinned", fingerprint });
 }
 
-/** What a code cannot hold, as a sentence; null = nothing is wrong. */
+/** What a code cannot hold, as a sentence; null = nothing is wrong. A host has one spelling, so that a code has one. */
 function problemOf(host: string, port: number, fingerprint: Uint8Array | null, secret: Uint8Array): string | null {
   if (!isHost(host))
     return `A join code needs the relay's host name or address, and ${JSON.stringify(host)} is neither.`;
-  if (!Number.isInteger(port) || port < 1 || port > PORT_MAX)
-    return `A join code needs the relay's port, from 1 to ${PORT_MAX}, not ${port}.`;
+  if (!Number.isInteger(port) || port < 1 || port > MAX_PORT)
+    return `A join code needs the relay's port, from 1 to ${MAX_PORT}, not ${port}.`;
   if (fingerprint !== null && fingerprint.length !== FINGERPRINT_BYTES)
     return `A certificate fingerprint has ${FINGERPRINT_BYTES} bytes, not ${fingerprint.length}.`;
   if (secret.length < SECRET_BYTES_MIN || secret.length > SECRET_BYTES_MAX)
@@ -169,11 +162,9 @@ function problemOf(host: string, port: number, fingerprint: Uint8Array | null, s
   return null;
 }
 
-/** A zone index (`%eth0`) means nothing on another machine; a name that ends in digits would be read as IPv4. */
 function isHost(host: string): boolean {
-  if (host.length === 0 || host.length > HOST_CHARS_MAX || host.includes("%")) return false;
-  if (isIP(host) !== 0) return true;
-  return DNS_NAME.test(host) && !/(?:^|\.)\d+$/.test(host);
+  const parsed = parseHost(host);
+  return parsed.ok && parsed.value === host;
 }
 
 function checksumHolds(payload: Uint8Array): boolean {
