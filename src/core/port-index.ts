@@ -57,9 +57,4 @@ export class PortIndex<T> {
       else slots[index] = { first, last, holders };
     }
   }
-
-  /** Every slot of a protocol, ascending. */
-  slots(protocol: Protocol): readonly Slot<T>[] {
-    return this.#slots[protocol];
-  }
 }
