@@ -31,6 +31,34 @@ export async function visitUdp<T>(lab: Lab, host: Host, ...args: readonly (strin
   return await child.event<T>("done", { deadlineMs: 60_000 });
 }
 
+export interface SocksDnsAnswer {
+  /** RFC 1928 section 6. */
+  readonly reply: number;
+  readonly address: string | null;
+  /** `address:port` that the proxy's UDP header names. */
+  readonly from: string | null;
+}
+
+/** Asks a DNS server for a name's address through SOCKS5's UDP ASSOCIATE. */
+export async function askDnsThroughSocks(
+  lab: Lab,
+  host: Host,
+  proxyPort: number,
+  dnsHost: string,
+  name: string,
+): Promise<SocksDnsAnswer> {
+  await using child = lab.spawn(host, [
+    ...BUN,
+    peer("socks-visitor"),
+    "127.0.0.1",
+    String(proxyPort),
+    dnsHost,
+    "53",
+    name,
+  ]);
+  return await child.event<SocksDnsAnswer>("done");
+}
+
 /** One end of the connection as peers/visitor.ts saw it. */
 export interface VisitEnd {
   readonly ended: boolean;

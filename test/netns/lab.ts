@@ -1,8 +1,17 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Child, startChild } from "./child.ts";
-import { ipBatch, namespaceName, removeNamespace, SBIN_PATH, sweepLeftovers, tool, whyNotHere } from "./namespaces.ts";
+import {
+  ipBatch,
+  namespaceFiles,
+  namespaceName,
+  removeNamespace,
+  SBIN_PATH,
+  sweepLeftovers,
+  tool,
+  whyNotHere,
+} from "./namespaces.ts";
 
 /**
  * Network namespaces for one test file:
@@ -12,7 +21,8 @@ import { ipBatch, namespaceName, removeNamespace, SBIN_PATH, sweepLeftovers, too
  *   (bridge)    ┘                                                       └ other 192.168.78.2, fd00:78::2
  *
  * The NAT box masquerades IPv4 and IPv6 and lets nothing in, so agent and other have no route from the visitor and
- * their addresses are hidden. Visitor and relay have no default route.
+ * their addresses are hidden. Visitor and relay have no default route. `visitor.test`, `visitor6.test` and the like
+ * resolve everywhere in the lab, by /etc/hosts.
  */
 export interface Lab extends AsyncDisposable {
   readonly visitor: Host;
@@ -65,6 +75,12 @@ table inet lab {
   chain postrouting { type nat hook postrouting priority 100; oifname "wan" masquerade; }
   chain forward { type filter hook forward priority 0; policy drop; iifname { "lan1", "lan2" } accept; ct state established,related accept; }
 }
+`;
+const HOSTS = `127.0.0.1 localhost
+203.0.113.10 visitor.test
+2001:db8:113::10 visitor6.test
+203.0.113.1 relay.test
+2001:db8:113::1 relay6.test
 `;
 const BLACKHOLE = "add chain inet lab blackhole { type filter hook forward priority -10; policy drop; }\n";
 const EXEC_TIMEOUT_MS = 30_000;
@@ -165,6 +181,10 @@ function build(ns: Record<(typeof ROLES)[number], string>): void {
     `link add lan1 netns ${ns.nat} type veth peer name eth0 netns ${ns.agent}`,
     `link add lan2 netns ${ns.nat} type veth peer name eth0 netns ${ns.other}`,
   ]);
+  for (const name of Object.values(ns)) {
+    mkdirSync(namespaceFiles(name), { recursive: true });
+    writeFileSync(join(namespaceFiles(name), "hosts"), HOSTS);
+  }
   ipBatch(ns.net, [
     "link add internet type bridge mcast_snooping 0 stp_state 0",
     ...["visitor", "relay", "nat"].map((port) => `link set ${port} master internet up`),

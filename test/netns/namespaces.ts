@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 
 /** Namespaces of the scenarios are named PREFIX-PID-NUMBER-ROLE: whose process is gone is a leftover. */
 const PREFIX = "hwt";
@@ -32,6 +32,11 @@ export function namespaceName(labNumber: number, role: string): string {
   return `${PREFIX}-${process.pid}-${labNumber}-${role}`;
 }
 
+/** Files of a namespace that `ip netns exec` lays over /etc. */
+export function namespaceFiles(name: string): string {
+  return `/etc/netns/${name}`;
+}
+
 /** Ends what still runs in a namespace and removes it. */
 export function removeNamespace(name: string): void {
   for (const pid of tool(["ip", "netns", "pids", name]).split("\n").filter(Boolean)) {
@@ -42,6 +47,7 @@ export function removeNamespace(name: string): void {
     }
   }
   tool(["ip", "netns", "delete", name]);
+  rmSync(namespaceFiles(name), { recursive: true, force: true });
 }
 
 /** Removes what a run that crashed left behind; other runs that are still alive keep theirs. */
