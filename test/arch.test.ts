@@ -35,7 +35,7 @@ interface Source {
   /** Relative to src, with forward slashes. */
   readonly path: string;
   readonly text: string;
-  /** The text without comments and without the content of strings. */
+  /** The text without comments and without the content of strings (templates with a value in them stay). */
   readonly code: string;
   /** Module specifiers as written. */
   readonly specifiers: readonly string[];
@@ -43,7 +43,7 @@ interface Source {
 
 const IMPORT = /(?:^|[\s;}])(?:import|export)\b(?:[^;"'`()]*?\bfrom)?\s*["']([^"']+)["']/g;
 const DYNAMIC_IMPORT = /\bimport\(\s*["']([^"']+)["']/g;
-const COMMENT_OR_STRING = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'/g;
+const COMMENT_OR_STRING = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\$])*`/g;
 
 function withoutComments(text: string): string {
   return text.replace(COMMENT_OR_STRING, (found) => (found.startsWith("/") ? " " : found));

@@ -56,12 +56,6 @@ export interface Opened {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** What a foreground command was told instead of being opened. */
-export interface Refused {
-  readonly kind: string;
-  readonly message: string;
-}
-
 export function newHome(lab: Lab, host: Host, toml = ""): Home {
   const directory = mkdtempSync(join(lab.directory, "home-"));
   const home = { host, data: join(directory, "data"), config: join(directory, "hatchway.toml") };
@@ -91,7 +85,13 @@ export async function query<T>(lab: Lab, home: Home, ...args: readonly string[])
   return value as T;
 }
 
-export const status = (lab: Lab, home: Home): Promise<StatusInfo> => query(lab, home, "status");
+/** Of the relay or the agent that runs on this home. */
+export async function status(lab: Lab, home: Home): Promise<StatusInfo> {
+  const { relay, agent } = await query<{ relay: StatusInfo | null; agent: StatusInfo | null }>(lab, home, "status");
+  const found = relay ?? agent;
+  if (found === null) throw new Error("status answers, and names neither relay nor agent");
+  return found;
+}
 
 export async function forwards(lab: Lab, home: Home): Promise<readonly ForwardLine[]> {
   return (await query<{ forwards: readonly ForwardLine[] }>(lab, home, "forward", "ls")).forwards;
@@ -147,32 +147,18 @@ export async function startOther(lab: Lab, site: Site, toml = ""): Promise<{ hom
   return { home, child: await startAgent(lab, home, await joinCode(lab, site.relayHome, "cellar")) };
 }
 
-/** Runs `expose`, `connect` or `direct` until its forwards are open. Throws when it is refused. */
+/** Runs `expose`, `connect` or `direct` until its forwards are open. Rejects with what it said when it is refused. */
 export async function open(lab: Lab, home: Home, ...args: readonly string[]): Promise<Opened> {
   const child = lab.spawn(home.host, command(home, ...args, "--json"));
-  const outcome = await firstOutcome(child);
-  if ("message" in outcome) throw new Error(`hatchway ${args.join(" ")} was refused: ${outcome.message}`);
-  return { child, endpoints: outcome.endpoints, [Symbol.asyncDispose]: () => close(child) };
-}
-
-/** Runs a foreground command that must be refused, to its end. */
-export async function openRefused(
-  lab: Lab,
-  home: Home,
-  ...args: readonly string[]
-): Promise<Refused & { exitCode: number }> {
-  await using child = lab.spawn(home.host, command(home, ...args, "--json"));
-  const outcome = await firstOutcome(child);
-  if (!("message" in outcome)) throw new Error(`hatchway ${args.join(" ")} was not refused`);
-  return { ...outcome, exitCode: await child.exited };
-}
-
-function firstOutcome(child: Child): Promise<{ readonly endpoints: readonly EndpointInfo[] } | Refused> {
-  return child.line("exposed or refused", (line) => {
-    const value = parseJson(line);
-    if (value?.["event"] === "exposed") return value as unknown as { endpoints: readonly EndpointInfo[] };
-    return value?.["event"] === "refused" ? (value as unknown as Refused) : undefined;
-  });
+  const count = Math.max(1, args.filter((arg) => /^-[LRD]$/.test(arg)).length);
+  let fromLine = 0;
+  const endpoints: EndpointInfo[] = [];
+  for (let opened = 0; opened < count; opened++) {
+    const event = await child.event<{ endpoints: EndpointInfo[] }>("exposed", { fromLine });
+    endpoints.push(...event.endpoints);
+    fromLine = opened + 1;
+  }
+  return { child, endpoints, [Symbol.asyncDispose]: () => close(child) };
 }
 
 /** Ctrl-C, as a person ends it: the ports are closed when it has ended. */
