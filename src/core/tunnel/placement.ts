@@ -50,11 +50,12 @@ export class LaneChooser {
   }
 }
 
-/** The index of the least loaded carrier; ties go to the first. `loads` is not empty. */
-export function leastLoaded(loads: readonly number[]): number {
-  let best = 0;
-  for (let index = 1; index < loads.length; index++) {
-    if ((loads[index] as number) < (loads[best] as number)) best = index;
+/** The least loaded of `carriers`, which are not empty; ties go to the first. Called per stream: allocates nothing. */
+export function leastLoaded<T extends { readonly load: number }>(carriers: readonly T[]): T {
+  let best = carriers[0] as T;
+  for (let index = 1; index < carriers.length; index++) {
+    const carrier = carriers[index] as T;
+    if (carrier.load < best.load) best = carrier;
   }
   return best;
 }

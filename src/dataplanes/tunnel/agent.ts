@@ -96,11 +96,13 @@ export async function connectToRelay(
   );
   const onAbort = () => session.close("the agent is shutting down", true);
   signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
   await attachOthers(session, welcome.value, options, flusher, signal);
+  const timer = setTimeout(() => session.close("the relay did not take all carriers in time"), HANDSHAKE_MS);
   const outcome = await ready.promise;
+  clearTimeout(timer);
   signal.removeEventListener("abort", onAbort);
   if (!outcome.ok) return outcome;
-  session.pingAll();
   options.events.onReady(session);
   return ok({ session, welcome: welcome.value });
 }
@@ -174,7 +176,11 @@ async function dial(
   const { relay, trust, clientCertificate } = options;
   const where = formatHostPort(relay.host, relay.port);
   const outcome = Promise.withResolvers<Result<Dialled, ConnectError>>();
-  const fail = (kind: "unreachable" | "untrusted", message: string) => outcome.resolve(err({ kind, message }));
+  let settled = false;
+  const fail = (kind: "unreachable" | "untrusted", message: string) => {
+    settled = true;
+    outcome.resolve(err({ kind, message }));
+  };
   let raw: Socket<Carrier> | null = null;
   const onAbort = () => {
     fail("unreachable", "stopped");
@@ -185,6 +191,7 @@ async function dial(
     raw?.terminate();
   }, HANDSHAKE_MS);
   signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
   const waiting: CarrierSink = {
     onFrame: (carrier) => carrier.fail("the relay spoke before its turn"),
     onDataPart: (carrier) => carrier.fail("the relay spoke before its turn"),
@@ -206,7 +213,8 @@ async function dial(
       open(socket) {
         raw = socket;
         socket.data = new Carrier(socket, flusher, waiting, options.nowMs());
-        if (signal.aborted) onAbort();
+        // It opened after its time, or after the abort.
+        if (settled) socket.terminate();
       },
       handshake(socket, success, error) {
         const trusted = checkRelayCertificate(socket as Socket<never>, error, trust, relay, options.wallMs());

@@ -8,6 +8,7 @@ import {
   FrameType,
   type FrameTypeCode,
   HEADER_BYTES,
+  MAX_DATA_BYTES,
   MAX_PAYLOAD,
 } from "../../wire/tunnel/frame.ts";
 
@@ -26,6 +27,11 @@ const MAX_HELLO_BYTES = 8 * 1024;
  * answers (pings, refused opens) without reading them gets here.
  */
 const MAX_QUEUE_BYTES = 8 * 1024 * 1024;
+
+/** After `end` the peer may take this long to read what is queued. */
+const LINGER_MS = 3_000;
+/** Sent chunks at the head of the queue are let go in batches of this: O(1) a chunk, and a queue that never empties stays short. */
+const QUEUE_BATCH = 256;
 
 export interface CarrierSink {
   onDataPart(carrier: Carrier, id: number, part: Uint8Array): void;
@@ -69,6 +75,7 @@ export class Carrier implements FrameSink {
   private queueHead = 0;
   private queuedBytes = 0;
   private closed = false;
+  private lingering: Timer | null = null;
 
   constructor(
     private readonly socket: Socket<Carrier>,
@@ -116,8 +123,8 @@ export class Carrier implements FrameSink {
   /** DATA, in as many frames as it takes. The bytes are sent or copied before it returns. */
   sendData(id: number, bytes: Uint8Array): void {
     if (this.closed) return;
-    for (let at = 0; at < bytes.length; at += MAX_PAYLOAD) {
-      const part = bytes.length <= MAX_PAYLOAD ? bytes : bytes.subarray(at, at + MAX_PAYLOAD);
+    for (let at = 0; at < bytes.length; at += MAX_DATA_BYTES) {
+      const part = bytes.length <= MAX_DATA_BYTES ? bytes : bytes.subarray(at, at + MAX_DATA_BYTES);
       this.writeFrame(FrameType.data, id, part);
     }
     this.schedule();
@@ -202,12 +209,15 @@ export class Carrier implements FrameSink {
       }
       this.queue[this.queueHead] = EMPTY;
       this.queueHead++;
+      if (this.queueHead === QUEUE_BATCH) {
+        this.queue.splice(0, QUEUE_BATCH);
+        this.queueHead = 0;
+      }
     }
-    if (this.queueHead > 0) {
-      this.queue = [];
-      this.queueHead = 0;
-    }
-    if (!this.closed) this.sink.onDrain(this);
+    this.queue.length = 0;
+    this.queueHead = 0;
+    if (this.lingering !== null) this.socket.end();
+    else if (!this.closed) this.sink.onDrain(this);
   }
 
   receive(bytes: Uint8Array, nowMs: number): void {
@@ -226,25 +236,37 @@ export class Carrier implements FrameSink {
     if (!this.closed) this.sink.onFrame(this, type, id, payload);
   }
 
-  /** Sends what is queued as far as the kernel takes it, then closes in order. */
+  /** Sends what is queued, for LINGER_MS at most, then closes in order. Nothing is to be sent after. */
   end(): void {
-    if (this.closed) return;
+    if (this.closed || this.lingering !== null) return;
     this.flush();
-    this.socket.end();
+    if (this.queuedBytes === 0) {
+      this.socket.end();
+      return;
+    }
+    this.lingering = setTimeout(() => this.fail("the peer did not read the last bytes"), LINGER_MS);
   }
 
   /** Cuts the connection and tells the sink why. */
   fail(why: string): void {
     if (this.closed) return;
-    this.closed = true;
+    this.release();
     this.socket.terminate();
     this.sink.onClose(this, why);
+  }
+
+  private release(): void {
+    this.closed = true;
+    this.queue.length = 0;
+    this.queueHead = 0;
+    this.queuedBytes = 0;
+    if (this.lingering !== null) clearTimeout(this.lingering);
   }
 
   /** The socket's close event. */
   socketClosed(error: Error | undefined): void {
     if (this.closed) return;
-    this.closed = true;
+    this.release();
     this.sink.onClose(this, error === undefined ? "the connection was closed" : error.message);
   }
 }

@@ -29,7 +29,8 @@ export interface RelayTunnelOptions {
   readonly certificate: CertificatePair;
   /** PEM of the CA that agents' certificates must chain to; null = agents need none. */
   readonly clientCa: string | null;
-  readonly publicHost: () => string;
+  /** What visitors type, for a device that reached the relay at `localAddress`. */
+  publicHost(localAddress: string): string;
   readonly budget: WindowBudget;
   nowMs(): number;
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
@@ -49,6 +50,8 @@ const TICK_MS = 1000;
 /** The relay's side: listens for agents, checks who they are, keeps their sessions. */
 export class RelayTunnel {
   private readonly sessions = new Map<string, Session>();
+  /** By device: the session whose carriers have not all come yet, and the one that is ready. */
+  private readonly beginning = new Map<string, Session>();
   private readonly byDevice = new Map<string, Session>();
   private readonly pending = new Set<PendingCarrier>();
   private readonly flusher = new Flusher();
@@ -109,9 +112,14 @@ export class RelayTunnel {
 
   private onHandshake(socket: Socket<Carrier>, success: boolean, error: Error | null): void {
     if (socket.data === undefined) return;
-    if (!success) return socket.data.fail(`TLS failed: ${error?.message ?? "no reason given"}`);
-    if (socket.alpnProtocol !== ALPN_WIRE.subarray(1).toString())
-      return socket.data.fail("the peer speaks another protocol");
+    if (!success) {
+      socket.data.fail(`TLS failed: ${error?.message ?? "no reason given"}`);
+      return;
+    }
+    if (socket.alpnProtocol !== ALPN_WIRE.subarray(1).toString()) {
+      socket.data.fail("the peer speaks another protocol");
+      return;
+    }
     if (this.options.clientCa !== null && !socket.authorized)
       socket.data.fail("the agent's certificate is not accepted");
   }
@@ -127,7 +135,8 @@ export class RelayTunnel {
     const verdict: AuthVerdict = await this.options.authenticate(
       {
         publicKey: proven ? publicKey : new Uint8Array(0),
-        join: hello.role === "control" ? (hello.join ?? null) : null,
+        // A join code is spent at its first use: never by somebody who has not proved the key it would be bound to.
+        join: proven && hello.role === "control" ? (hello.join ?? null) : null,
         version: hello.version,
         certificateNames: this.options.clientCa === null ? null : certificateNames(socket),
       },
@@ -142,6 +151,8 @@ export class RelayTunnel {
     carrier.trust();
     carrier.role = "control";
     carrier.index = 0;
+    // One attempt at a time: a device cannot pile up sessions that never become ready.
+    this.beginning.get(peer.deviceId)?.close("the device began another session");
     const id = Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString("base64url");
     const session = new Session(
       id,
@@ -164,13 +175,14 @@ export class RelayTunnel {
       },
     );
     this.sessions.set(id, session);
+    this.beginning.set(peer.deviceId, session);
     session.send({
       t: "welcome",
       v: TUNNEL_VERSION,
       session: id,
       device: peer.name,
       account: peer.account,
-      publicHost: this.options.publicHost(),
+      publicHost: this.options.publicHost(carrier.localAddress),
       carriers: CARRIERS,
     });
     return null;
@@ -186,18 +198,19 @@ export class RelayTunnel {
   }
 
   private onReady(session: Session): void {
+    this.beginning.delete(session.peer.deviceId);
     const before = this.byDevice.get(session.peer.deviceId);
     this.byDevice.set(session.peer.deviceId, session);
     if (before !== undefined) {
       before.send({ t: "bye", why: "takeover" });
       before.close("the device connected again", true);
     }
-    session.pingAll();
     this.options.events.onReady(session);
   }
 
   private onClosed(session: Session, why: string): void {
     this.sessions.delete(session.id);
+    if (this.beginning.get(session.peer.deviceId) === session) this.beginning.delete(session.peer.deviceId);
     if (this.byDevice.get(session.peer.deviceId) === session) this.byDevice.delete(session.peer.deviceId);
     this.options.events.onClose(session, why);
   }
@@ -247,6 +260,7 @@ class PendingCarrier implements CarrierSink {
   onSettled: () => void = () => undefined;
   private settledAs: HandshakeOutcome | null = null;
   private greeted = false;
+  private denied = false;
   private answerTimer: Timer | null = null;
   private readonly deadlineMs: number;
 
@@ -270,13 +284,15 @@ class PendingCarrier implements CarrierSink {
     const message = type === FrameType.control ? decodeControl(payload) : null;
     if (message === null || !message.ok || message.value.t !== "hello" || this.greeted) {
       this.settle("failed");
-      return carrier.fail("the peer did not begin with a hello");
+      carrier.fail("the peer did not begin with a hello");
+      return;
     }
     this.greeted = true;
     this.hello(message.value, carrier).then(
       (denyAfterMs) => {
-        if (denyAfterMs === null) this.settle("accepted");
-        else if (!carrier.isClosed) this.answerTimer = setTimeout(() => this.deny(carrier, denyAfterMs), denyAfterMs);
+        if (denyAfterMs === null) return this.settle("accepted");
+        this.denied = true;
+        if (!carrier.isClosed) this.answerTimer = setTimeout(() => this.deny(carrier, denyAfterMs), denyAfterMs);
       },
       (error: unknown) => {
         this.settle("failed");
@@ -299,7 +315,8 @@ class PendingCarrier implements CarrierSink {
   onDrain(): void {}
 
   onClose(): void {
-    this.settle("gone");
+    // Who does not wait for the answer was refused all the same.
+    this.settle(this.denied ? "failed" : "gone");
   }
 
   tick(nowMs: number): void {

@@ -2,7 +2,7 @@ import { leastLoaded } from "../../core/tunnel/placement.ts";
 import type { WindowBudget } from "../../core/tunnel/window.ts";
 import { Reason, type ReasonName, reasonName } from "../../wire/reason.ts";
 import { type ControlMessage, decodeControl, encodeControl } from "../../wire/tunnel/control.ts";
-import { FrameType, type FrameTypeCode, readU32 } from "../../wire/tunnel/frame.ts";
+import { FrameType, type FrameTypeCode, MAX_PAYLOAD, readU32 } from "../../wire/tunnel/frame.ts";
 import { decodeOpen, encodeOpen, type OpenRequest } from "../../wire/tunnel/open.ts";
 import type { ByteEnd, FlowEnd } from "../io/ends.ts";
 import type { Carrier, CarrierSink } from "./carrier.ts";
@@ -57,6 +57,8 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
   private readonly flows = new Map<number, TunnelFlow>();
   /** By carrier index: streams with something to send once the carrier has room, first come first served. */
   private readonly waiting: Set<TunnelStream>[] = [];
+  /** Agents: carriers that the relay has pinged, until the session is ready. */
+  private readonly pinged = new Set<Carrier>();
   private nextId: number;
   private isReady = false;
   private closed = false;
@@ -118,16 +120,31 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
     if (lane.length >= this.options.carriers[carrier.role]) return false;
     lane.push(carrier);
     this.adopt(carrier);
-    const expected = this.options.carriers;
-    if (
-      this.light.length === expected.light &&
-      this.bulk.length === expected.bulk &&
-      this.datagram.length === expected.datagram
-    ) {
-      this.isReady = true;
-      this.events.onReady(this);
-    }
+    if (this.options.side === "relay" && this.complete) this.becomeReady();
     return true;
+  }
+
+  private get complete(): boolean {
+    const { light, bulk, datagram } = this.options.carriers;
+    return this.light.length === light && this.bulk.length === bulk && this.datagram.length === datagram;
+  }
+
+  /**
+   * The relay pings every carrier once it has them all, and only then. Until then an agent sends nothing after its
+   * hellos: a frame on one carrier could come before the hello of another, or before the relay has looked the device up.
+   */
+  private heardPing(carrier: Carrier): void {
+    if (this.isReady || this.options.side === "relay") return;
+    this.pinged.add(carrier);
+    if (this.complete && this.pinged.size === this.carrierCount) this.becomeReady();
+  }
+
+  private becomeReady(): void {
+    this.isReady = true;
+    this.pinged.clear();
+    // Measures the round trip at once as well, so that windows need not wait for the first heartbeat.
+    for (const carrier of this.byIndex) if (carrier !== undefined) this.ping(carrier, this.nowMs());
+    this.events.onReady(this);
   }
 
   private adopt(carrier: Carrier): void {
@@ -137,7 +154,9 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
   }
 
   send(message: ControlMessage): void {
-    this.control.send(FrameType.control, 0, encodeControl(message));
+    const bytes = encodeControl(message);
+    if (bytes.length <= MAX_PAYLOAD) this.control.send(FrameType.control, 0, bytes);
+    else this.close(`a ${message.t} message of ${bytes.length} bytes is longer than the tunnel carries`);
   }
 
   /** Opens a stream to the peer. The outcome comes by its sink: `onOpen`, or `onClose` with the reason. */
@@ -171,10 +190,11 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
     if (count >= most) return "resources";
     const payload = encodeOpen(request);
     if (!payload.ok) return "hostNotFound";
-    const carrier = type === FrameType.open ? this.leastLoadedOf(this.light) : (this.datagram[0] as Carrier);
+    const carrier = type === FrameType.open ? leastLoaded(this.light) : (this.datagram[0] as Carrier);
     const id = this.takeId();
     carrier.send(type, id, payload.value);
-    return { id, carrier };
+    // A carrier whose peer reads nothing fails within the call.
+    return this.ready ? { id, carrier } : "deviceAway";
   }
 
   private takeId(): number {
@@ -185,16 +205,11 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
     }
   }
 
-  private leastLoadedOf(lane: readonly Carrier[]): Carrier {
-    if (lane.length === 1) return lane[0] as Carrier;
-    return lane[leastLoaded(lane.map((carrier) => carrier.load))] as Carrier;
-  }
-
   // ——— StreamHost ———
 
   carrierFor(lane: "light" | "bulk", current: Carrier): Carrier {
     if (current.role === lane) return current;
-    const next = this.leastLoadedOf(lane === "light" ? this.light : this.bulk);
+    const next = leastLoaded(lane === "light" ? this.light : this.bulk);
     current.load--;
     next.load++;
     return next;
@@ -232,51 +247,72 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
   // ——— CarrierSink ———
 
   onDataPart(carrier: Carrier, id: number, part: Uint8Array): void {
+    if (this.closed) return;
     // Unknown: reset or refused on this side while the peer's bytes were on their way.
     this.streams.get(id)?.receiveData(carrier, part);
   }
 
-  onFrame(carrier: Carrier, type: FrameTypeCode, id: number, payload: Uint8Array): void {
-    switch (type) {
+  onFrame(carrier: Carrier, frameType: FrameTypeCode, id: number, payload: Uint8Array): void {
+    // An orderly close leaves the carriers open while their last bytes leave.
+    if (this.closed) return;
+    switch (frameType) {
       case FrameType.data:
         return;
       case FrameType.open:
-        return this.acceptStream(carrier, id, payload);
+        this.acceptStream(carrier, id, payload);
+        return;
       case FrameType.opened:
-        return this.streams.get(id)?.receiveOpened();
+        this.streams.get(id)?.receiveOpened();
+        return;
       case FrameType.refused:
       case FrameType.reset:
-        return this.streams.get(id)?.cut(reasonName(payload[0] as number));
+        this.streams.get(id)?.cut(reasonName(payload[0] as number));
+        return;
       case FrameType.end:
-        return this.streams.get(id)?.receiveOrdered(carrier, { kind: "end" });
+        this.streams.get(id)?.receiveOrdered(carrier, { kind: "end" });
+        return;
       case FrameType.move: {
         const next = payload[0] as number;
-        if (this.byIndex[next] === undefined)
-          return carrier.fail(`the peer moved a stream to carrier ${next}, which is none`);
-        return this.streams.get(id)?.receiveOrdered(carrier, { kind: "move", carrier: next });
+        if (this.byIndex[next] === undefined) {
+          carrier.fail(`the peer moved a stream to carrier ${next}, which is none`);
+          return;
+        }
+        this.streams.get(id)?.receiveOrdered(carrier, { kind: "move", carrier: next });
+        return;
       }
       case FrameType.credit:
-        return this.streams.get(id)?.receiveCredit(readU32(payload, 0));
+        this.streams.get(id)?.receiveCredit(readU32(payload, 0));
+        return;
       case FrameType.flowOpen:
-        return this.acceptFlow(carrier, id, payload);
+        this.acceptFlow(carrier, id, payload);
+        return;
       case FrameType.datagram:
-        return this.flows.get(id)?.receive(payload);
+        this.flows.get(id)?.receive(payload);
+        return;
       case FrameType.flowClose: {
         const flow = this.flows.get(id);
         this.flows.delete(id);
-        return flow?.cut(reasonName(payload[0] as number));
+        flow?.cut(reasonName(payload[0] as number));
+        return;
       }
       case FrameType.ping:
-        return carrier.send(FrameType.pong, 0, payload.slice());
+        carrier.send(FrameType.pong, 0, payload);
+        this.heardPing(carrier);
+        return;
       case FrameType.pong:
-        return carrier.liveness.pong(new DataView(payload.buffer, payload.byteOffset).getFloat64(0), this.nowMs());
+        carrier.liveness.pong(new DataView(payload.buffer, payload.byteOffset).getFloat64(0), this.nowMs());
+        return;
       case FrameType.control: {
         const message = decodeControl(payload);
-        if (!message.ok) return carrier.fail(`the peer sent a bad control message: ${message.error.message}`);
-        return this.events.onControl(this, message.value);
+        if (!message.ok) {
+          carrier.fail(`the peer sent a bad control message: ${message.error.message}`);
+          return;
+        }
+        this.events.onControl(this, message.value);
+        return;
       }
       default:
-        return type satisfies never;
+        frameType satisfies never;
     }
   }
 
@@ -287,12 +323,19 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
   }
 
   private acceptStream(carrier: Carrier, id: number, payload: Uint8Array): void {
-    if (!this.peersId(id)) return carrier.fail(`the peer opened stream ${id}, which is not its to open`);
+    if (!this.peersId(id)) {
+      carrier.fail(`the peer opened stream ${id}, which is not its to open`);
+      return;
+    }
     if (this.streams.size >= this.options.maxStreams) {
-      return carrier.send(FrameType.refused, id, Uint8Array.of(Reason.resources));
+      carrier.send(FrameType.refused, id, Uint8Array.of(Reason.resources));
+      return;
     }
     const request = decodeOpen(payload);
-    if (!request.ok) return carrier.fail(`the peer sent a bad OPEN (${request.error.kind})`);
+    if (!request.ok) {
+      carrier.fail(`the peer sent a bad OPEN (${request.error.kind})`);
+      return;
+    }
     const stream = new TunnelStream(this, id, true, carrier, this.nowMs());
     carrier.load++;
     this.streams.set(id, stream);
@@ -300,12 +343,19 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
   }
 
   private acceptFlow(carrier: Carrier, id: number, payload: Uint8Array): void {
-    if (!this.peersId(id)) return carrier.fail(`the peer opened flow ${id}, which is not its to open`);
+    if (!this.peersId(id)) {
+      carrier.fail(`the peer opened flow ${id}, which is not its to open`);
+      return;
+    }
     if (this.flows.size >= this.options.maxFlows) {
-      return carrier.send(FrameType.flowClose, id, Uint8Array.of(Reason.resources));
+      carrier.send(FrameType.flowClose, id, Uint8Array.of(Reason.resources));
+      return;
     }
     const request = decodeOpen(payload);
-    if (!request.ok) return carrier.fail(`the peer sent a bad FLOW_OPEN (${request.error.kind})`);
+    if (!request.ok) {
+      carrier.fail(`the peer sent a bad FLOW_OPEN (${request.error.kind})`);
+      return;
+    }
     const flow = new TunnelFlow(this, id);
     this.flows.set(id, flow);
     this.events.onFlow(this, request.value, flow);
@@ -336,12 +386,8 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
     }
   }
 
-  /** Measures the round trip now: called once when the session begins, so that windows need not wait for the first ping. */
-  pingAll(): void {
-    for (const carrier of this.byIndex) if (carrier !== undefined) this.ping(carrier, this.nowMs());
-  }
-
   private ping(carrier: Carrier, nowMs: number): void {
+    carrier.liveness.pinged(nowMs);
     const payload = new Uint8Array(8);
     new DataView(payload.buffer).setFloat64(0, nowMs);
     carrier.send(FrameType.ping, 0, payload);

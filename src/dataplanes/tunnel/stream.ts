@@ -19,6 +19,8 @@ export interface StreamHost {
 }
 
 const NOTHING = new Uint8Array(0);
+/** More than a u32 of credit at once is a peer that does not count (compare RFC 9113 §6.9.1). */
+const MAX_CREDIT_BYTES = 0xffff_ffff;
 /** One turn of a stream on a carrier that others wait for. */
 const QUANTUM_BYTES = 64 * 1024;
 
@@ -33,6 +35,8 @@ export class TunnelStream implements ByteEnd {
   private sinkBacklog = 0;
   private waiting = false;
   private isOpen = false;
+  /** The peer has this stream: its DATA may take another carrier, where it could overtake OPEN. */
+  private peerKnows: boolean;
   private localEnd = false;
   private localEndSent = false;
   private remoteEnd = false;
@@ -52,6 +56,7 @@ export class TunnelStream implements ByteEnd {
     nowMs: number,
   ) {
     this.carrier = home;
+    this.peerKnows = accepted;
     this.window = new ReceiveWindow(host.budget, nowMs);
     this.lane = new LaneChooser(nowMs);
     this.sequence = new CarrierSequence(home.index);
@@ -91,7 +96,8 @@ export class TunnelStream implements ByteEnd {
   }
 
   private chooseCarrier(bytes: number): void {
-    const next = this.host.carrierFor(this.lane.next(bytes, this.host.nowMs()), this.carrier);
+    const lane = this.lane.next(bytes, this.host.nowMs());
+    const next = this.peerKnows ? this.host.carrierFor(lane, this.carrier) : this.carrier;
     if (next === this.carrier) return;
     this.carrier.send(FrameType.move, this.id, Uint8Array.of(next.index));
     // The MOVE must not wait for the turn's end while the new carrier runs ahead.
@@ -159,7 +165,8 @@ export class TunnelStream implements ByteEnd {
 
   private grant(): void {
     if (this.closed || this.remoteEnd) return;
-    const credit = this.window.consumed(this.sinkBacklog, this.host.rttMs, this.host.nowMs());
+    const queuedBytes = this.sinkBacklog + this.sequence.earlyBytes;
+    const credit = this.window.consumed(queuedBytes, this.host.rttMs, this.host.nowMs());
     if (credit === 0) return;
     const payload = new Uint8Array(4);
     writeU32(payload, 0, credit);
@@ -169,12 +176,13 @@ export class TunnelStream implements ByteEnd {
   // ——— what the peer sent ———
 
   receiveData(from: Carrier, part: Uint8Array): void {
-    if (this.remoteEnd || !this.window.received(part.length)) {
+    if (!this.window.received(part.length)) {
       this.reset("protocolError");
       return;
     }
-    if (this.sequence.inOrder(from.index)) this.deliver({ kind: "data", bytes: part });
-    else this.keep(from, { kind: "data", bytes: part.slice() });
+    const item = { kind: "data", bytes: part } as const;
+    if (this.sequence.inOrder(from.index)) this.deliver(item);
+    else this.keep(from, item);
   }
 
   receiveOrdered(from: Carrier, item: Sequenced): void {
@@ -182,39 +190,47 @@ export class TunnelStream implements ByteEnd {
       this.keep(from, item);
       return;
     }
-    if (item.kind !== "move") {
-      this.deliver(item);
-      return;
-    }
-    for (const due of this.sequence.moved(item.carrier)) this.deliver(due);
+    if (item.kind === "move") this.sequence.moved(item.carrier, (due) => this.deliver(due));
+    else this.deliver(item);
   }
 
   private keep(from: Carrier, item: Sequenced): void {
     if (!this.sequence.keep(from.index, item)) this.reset("protocolError");
   }
 
-  private deliver(item: Sequenced): void {
+  private deliver(item: Exclude<Sequenced, { readonly kind: "move" }>): void {
     if (this.closed) return;
     switch (item.kind) {
       case "data":
+        if (this.remoteEnd) {
+          this.reset("protocolError");
+          return;
+        }
         this.sink.onData(item.bytes);
         this.grant();
         return;
       case "end":
-        if (this.remoteEnd) return;
+        if (this.remoteEnd) {
+          this.reset("protocolError");
+          return;
+        }
         this.remoteEnd = true;
         this.sink.onEnd();
         this.closeIfDone();
         return;
-      case "move":
-        return;
       default:
-        return item satisfies never;
+        item satisfies never;
+        return;
     }
   }
 
   receiveCredit(bytes: number): void {
+    this.peerKnows = true;
     this.credit += bytes;
+    if (this.credit > MAX_CREDIT_BYTES) {
+      this.reset("protocolError");
+      return;
+    }
     if (!this.waiting) this.sendPending(Number.POSITIVE_INFINITY);
   }
 
@@ -222,6 +238,7 @@ export class TunnelStream implements ByteEnd {
   receiveOpened(): void {
     if (this.accepted || this.isOpen) return;
     this.isOpen = true;
+    this.peerKnows = true;
     this.sink.onOpen();
   }
 
@@ -257,7 +274,8 @@ const UNSET_SINK: ByteSink = {
   onData: unset,
   onDrain: unset,
   onEnd: unset,
-  onClose: unset,
+  // Whoever resets a stream at once needs no sink for it.
+  onClose: () => undefined,
 };
 
 function unset(): never {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { parseCidr, type Cidr } from "../address.ts";
+import { type Cidr, parseCidr } from "../address.ts";
 import { err, ok, type Result } from "../result.ts";
 
 /**
@@ -65,6 +65,9 @@ export const remoteSpecSchema = z.object({
 export const carrierRole = z.enum(["control", "light", "bulk", "datagram"]);
 export type CarrierRole = z.infer<typeof carrierRole>;
 
+/** The carrier's index travels in one byte, and nobody gains from more connections than this. */
+const carrierCount = z.number().int().min(1).max(16);
+
 const rid = z.number().int().nonnegative();
 
 const hello = z.object({
@@ -83,7 +86,12 @@ const hello = z.object({
   /** Program version, for lists. */
   version: text(64),
 });
-const put = z.object({ t: z.literal("put"), rid, handle: z.number().int().min(1).max(0xffff_ffff), spec: remoteSpecSchema });
+const put = z.object({
+  t: z.literal("put"),
+  rid,
+  handle: z.number().int().min(1).max(0xffff_ffff),
+  spec: remoteSpecSchema,
+});
 const remove = z.object({ t: z.literal("remove"), rid, id: text(64) });
 /** After (re)connecting: the ids this device still wants; the relay drops its others. */
 const sync = z.object({ t: z.literal("sync"), rid, ids: z.array(text(64)).max(10_000) });
@@ -100,7 +108,7 @@ const welcome = z.object({
   /** Host name or address visitors use. */
   publicHost: text(255),
   /** How many carriers of each role the relay expects after the control carrier. */
-  carriers: z.object({ light: positive, bulk: positive, datagram: positive }),
+  carriers: z.object({ light: carrierCount, bulk: carrierCount, datagram: carrierCount }),
 });
 /** Same words for every wrong credential. */
 const denied = z.object({ t: z.literal("denied"), retrySec: z.number().nonnegative() });

@@ -10,8 +10,10 @@ import { err, ok, type Result } from "../result.ts";
 export const HEADER_BYTES = 8;
 const OFFSET = { type: 0, length: 1, id: 4 } as const;
 
+/** No frame is longer. Only CONTROL comes near: 10,000 forward ids in one message. */
+export const MAX_PAYLOAD = 1024 * 1024;
 /** A DATA frame is handed on as it arrives, never reassembled: the cap only bounds how long one stream may hold a carrier. */
-export const MAX_PAYLOAD = 256 * 1024;
+export const MAX_DATA_BYTES = 256 * 1024;
 
 /** Codes are part of the protocol: append, never renumber. */
 export const FrameType = {
@@ -38,7 +40,7 @@ const PAYLOAD_LIMITS: Readonly<Record<FrameTypeCode, readonly [least: number, mo
   [FrameType.open]: [1, 1024],
   [FrameType.opened]: [0, 0],
   [FrameType.refused]: [1, 1],
-  [FrameType.data]: [1, MAX_PAYLOAD],
+  [FrameType.data]: [1, MAX_DATA_BYTES],
   [FrameType.end]: [0, 0],
   [FrameType.reset]: [1, 1],
   [FrameType.credit]: [4, 4],
@@ -57,7 +59,11 @@ export interface FrameHeader {
   readonly length: number;
 }
 
-export type FrameError = { readonly kind: "unknown-type" | "bad-length"; readonly type: number; readonly length: number };
+export type FrameError = {
+  readonly kind: "unknown-type" | "bad-length";
+  readonly type: number;
+  readonly length: number;
+};
 
 /** Writes the header at `at`; the caller has room for HEADER_BYTES and a length within the type's limits. */
 export function encodeHeader(into: Uint8Array, at: number, type: FrameTypeCode, id: number, length: number): void {

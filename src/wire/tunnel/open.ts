@@ -29,13 +29,16 @@ export type OpenRequest =
       readonly entry: Endpoint;
     };
 
-export type OpenError = { readonly kind: "truncated" | "unknown-kind" | "bad-address" | "trailing" | "too-long" };
+export type OpenError = {
+  readonly kind: "truncated" | "unknown-kind" | "bad-text" | "bad-address" | "trailing" | "too-long";
+};
 
 const Kind = { forward: 1, dial: 2 } as const;
 /** A DNS name has at most 253 bytes (RFC 1035), a device name 63: one length byte is enough for both. */
 const MAX_TEXT_BYTES = 255;
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+/** A byte order mark is no part of a name: kept, so that what is checked is what was sent. */
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 class Writer {
   private bytes = new Uint8Array(96);
@@ -130,6 +133,15 @@ class Reader {
     const at = this.take(count);
     return this.bytes.subarray(at, at + count);
   }
+  /** Null = not UTF-8. */
+  text(): string | null {
+    const bytes = this.raw(this.u8());
+    try {
+      return decoder.decode(bytes);
+    } catch {
+      return null;
+    }
+  }
   endpoint(): Endpoint | null {
     const length = this.u8();
     if (length !== 4 && length !== 16) return null;
@@ -152,9 +164,10 @@ export function decodeOpen(bytes: Uint8Array): Result<OpenRequest, OpenError> {
     return finish(input, (visitor, entry) => ({ kind: "forward", handle, externalPort, visitor, entry }));
   }
   if (kind === Kind.dial) {
-    const device = decoder.decode(input.raw(input.u8()));
-    const host = decoder.decode(input.raw(input.u8()));
+    const device = input.text();
+    const host = input.text();
     const port = input.u16();
+    if (device === null || host === null) return err({ kind: input.short ? "truncated" : "bad-text" });
     return finish(input, (visitor, entry) => ({ kind: "dial", device, host, port, visitor, entry }));
   }
   return err({ kind: "unknown-kind" });
