@@ -1,0 +1,55 @@
+import { readFile } from "node:fs/promises";
+
+/** Linux reports processor time in ticks of 1/100 s to every program (`getconf CLK_TCK`). */
+const TICKS_PER_SEC = 100;
+/** Fields of /proc/PID/stat after the command's name, proc_pid_stat(5): utime, stime, cutime, cstime. */
+const FIRST_TIME_FIELD = 11;
+
+export interface Usage {
+  /** User and system time, of children that have ended too. */
+  readonly cpuSec: number;
+  readonly residentBytes: number;
+}
+
+const NOTHING: Usage = { cpuSec: 0, residentBytes: 0 };
+
+async function usageOf(id: number): Promise<Usage> {
+  try {
+    const [stat, status] = await Promise.all([
+      readFile(`/proc/${id}/stat`, "utf8"),
+      readFile(`/proc/${id}/status`, "utf8"),
+    ]);
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const ticks = fields.slice(FIRST_TIME_FIELD, FIRST_TIME_FIELD + 4).reduce((sum, field) => sum + Number(field), 0);
+    const residentKb = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0);
+    return { cpuSec: ticks / TICKS_PER_SEC, residentBytes: residentKb * 1024 };
+  } catch {
+    return NOTHING; // It ended between the listing and the look.
+  }
+}
+
+/** The sum over these processes. */
+export async function usage(ids: readonly number[]): Promise<Usage> {
+  const all = await Promise.all(ids.map(usageOf));
+  return {
+    cpuSec: all.reduce((sum, one) => sum + one.cpuSec, 0),
+    residentBytes: all.reduce((sum, one) => sum + one.residentBytes, 0),
+  };
+}
+
+/** Asks these processes to end, and ends those that are still there after `graceMs`. */
+export async function endProcesses(list: () => Promise<readonly number[]>, graceMs: number): Promise<void> {
+  const deadline = Date.now() + graceMs;
+  for (const id of await list()) signal(id, "SIGTERM");
+  while ((await list()).length > 0 && Date.now() < deadline) await Bun.sleep(20);
+  for (const id of await list()) signal(id, "SIGKILL");
+  while ((await list()).length > 0 && Date.now() < deadline + graceMs) await Bun.sleep(20);
+}
+
+export function signal(id: number, name: "SIGTERM" | "SIGKILL"): void {
+  try {
+    process.kill(id, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}

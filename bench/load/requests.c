@@ -1,0 +1,126 @@
+// load requests HOST PORT CONNECTIONS PER_SEC SECONDS
+// Keep-alive requests. PER_SEC > 0 is an open loop: each request has a due time, a late one is sent as soon as its
+// connection is free, and its latency counts from the due time, so a stall is not hidden. 0 is a closed loop.
+#include "common.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#define MAX_EVENTS 256
+#define CONNECT_MS 5000
+#define TICK_NS 200000
+
+struct link {
+  int fd;
+  bool waiting;
+  size_t answer_bytes;
+  uint64_t due_ns;
+};
+
+static struct samples taken;
+static long failed, overdue;
+
+static void ask(struct link *link) {
+  link->waiting = true;
+  link->answer_bytes = 0;
+  if (send(link->fd, REQUEST, REQUEST_BYTES, MSG_NOSIGNAL) == (ssize_t)REQUEST_BYTES) return;
+  failed++;
+  close(link->fd);
+  link->fd = -1;
+}
+
+// True when the answer is complete.
+static bool hear(struct link *link) {
+  char buffer[4096];
+  ssize_t got = recv(link->fd, buffer, sizeof buffer, 0);
+  if (got < 0 && errno == EAGAIN) return false;
+  if (got <= 0) {
+    failed++;
+    close(link->fd);
+    link->fd = -1;
+    return false;
+  }
+  link->answer_bytes += (size_t)got;
+  if (link->answer_bytes < RESPONSE_BYTES) return false;
+  add_sample(&taken, now_ns() - link->due_ns);
+  link->waiting = false;
+  return true;
+}
+
+static void open_links(struct link *links, long count, const struct sockaddr_in *target, int poll_fd) {
+  for (long i = 0; i < count; i++) {
+    links[i].fd = start_connect(target);
+    if (links[i].fd < 0) die("connect");
+    struct pollfd ready = {.fd = links[i].fd, .events = POLLOUT};
+    if (poll(&ready, 1, CONNECT_MS) != 1 || connect_error(links[i].fd) != 0) {
+      fprintf(stderr, "connection %ld was not accepted\n", i);
+      exit(1);
+    }
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &links[i]};
+    if (epoll_ctl(poll_fd, EPOLL_CTL_ADD, links[i].fd, &event) < 0) die("epoll_ctl");
+  }
+}
+
+int requests_main(int argc, char **argv) {
+  if (argc != 6) usage("requests HOST PORT CONNECTIONS PER_SEC SECONDS");
+  struct sockaddr_in target = parse_address(argv[1], argv[2]);
+  long count = parse_number(argv[3], 1, 10000), per_sec = parse_number(argv[4], 0, 1000000), seconds = parse_number(argv[5], 1, 600);
+  struct link *links = calloc((size_t)count, sizeof *links);
+  int poll_fd = epoll_create1(EPOLL_CLOEXEC), timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+  if (!links || poll_fd < 0 || timer < 0) die("start");
+  open_links(links, count, &target, poll_fd);
+  uint64_t gap = per_sec > 0 ? NS_PER_SEC * (uint64_t)count / (uint64_t)per_sec : 0;
+  uint64_t begin = now_ns(), end = begin + (uint64_t)seconds * NS_PER_SEC;
+  for (long i = 0; i < count; i++) {
+    links[i].due_ns = begin + (per_sec > 0 ? gap * (uint64_t)i / (uint64_t)count : 0);
+    if (per_sec == 0) ask(&links[i]);
+  }
+  if (per_sec > 0) {
+    struct itimerspec tick = {{0, TICK_NS}, {0, TICK_NS}};
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+    if (timerfd_settime(timer, 0, &tick, NULL) < 0 || epoll_ctl(poll_fd, EPOLL_CTL_ADD, timer, &event) < 0) die("timer");
+  }
+  while (now_ns() < end) {
+    struct epoll_event events[MAX_EVENTS];
+    int ready = epoll_wait(poll_fd, events, MAX_EVENTS, 100);
+    for (int i = 0; i < ready; i++) {
+      struct link *link = events[i].data.ptr;
+      if (link == NULL) {
+        uint64_t ticks;
+        if (read(timer, &ticks, sizeof ticks) < 0 && errno != EAGAIN) die("read");
+        continue;
+      }
+      if (link->fd < 0 || !hear(link)) continue;
+      if (per_sec > 0) {
+        link->due_ns += gap;
+      } else {
+        link->due_ns = now_ns();
+        ask(link);
+      }
+    }
+    if (per_sec == 0) continue;
+    uint64_t now = now_ns();
+    for (long i = 0; i < count; i++) {
+      if (links[i].fd >= 0 && !links[i].waiting && links[i].due_ns <= now) ask(&links[i]);
+    }
+  }
+  // A request that is still waiting at the end waited at least this long: leaving it out would hide a stall.
+  uint64_t stop = now_ns();
+  for (long i = 0; i < count; i++) {
+    if (links[i].fd < 0 || !links[i].waiting || stop - links[i].due_ns < 50 * NS_PER_MS) continue;
+    add_sample(&taken, stop - links[i].due_ns);
+    overdue++;
+  }
+  double took = (double)(stop - begin) / (double)NS_PER_SEC;
+  sort_samples(&taken);
+  printf("{\"perSec\":%.1f,\"served\":%zu,\"failed\":%ld,\"overdue\":%ld,\"p50Ms\":%.3f,\"p99Ms\":%.3f}\n",
+         (double)(taken.count - (size_t)overdue) / took, taken.count - (size_t)overdue, failed, overdue, percentile_ms(&taken, 50),
+         percentile_ms(&taken, 99));
+  return 0;
+}

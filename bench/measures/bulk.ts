@@ -1,0 +1,78 @@
+import { ADDRESS } from "../lab/namespaces.ts";
+import type { Site } from "../lab/site.ts";
+import { FORWARD } from "../peers/peer.ts";
+import { field, type Measure, serve, type Trial } from "./measure.ts";
+
+const PING_PER_SEC = 500;
+const BULK_STREAMS = 8;
+/** Until eight streams are past their slow start. */
+const WARM_UP_MS = 700;
+const END_LIMIT_MS = 15_000;
+
+interface Transfer {
+  readonly gbitPerSec: number;
+  readonly bytes: number;
+}
+
+interface IperfReport {
+  readonly error?: string;
+  readonly end?: { readonly sum_received?: { readonly bits_per_second: number; readonly bytes: number } };
+}
+
+async function transfer(site: Site, seconds: number, more: readonly string[] = []): Promise<Transfer> {
+  const command = ["iperf3", "-c", ADDRESS.relay, "-p", `${FORWARD.bulk.entryPort}`, "-t", `${seconds}`, "-J", ...more];
+  const report = JSON.parse(await site.visit(command, seconds * 1_000 + END_LIMIT_MS)) as IperfReport;
+  const received = report.end?.sum_received;
+  if (report.error !== undefined || received === undefined) throw new Error(`iperf3: ${report.error ?? "no result"}`);
+  return { gbitPerSec: received.bits_per_second / 1e9, bytes: received.bytes };
+}
+
+async function cpuSec({ site, peer }: Trial): Promise<number> {
+  const sides = peer.type === "remote" ? (["relay", "agent"] as const) : (["relay"] as const);
+  const all = await Promise.all(sides.map((side) => site.usage(side)));
+  return all.reduce((sum, one) => sum + one.cpuSec, 0);
+}
+
+/** One TCP stream each way, one after the other, and what they cost. */
+export const bulk: Measure = {
+  name: "bulk",
+  planes: ["remote", "direct"],
+  protocol: "tcp",
+  oursOnly: false,
+  figures: [
+    { id: "up", label: "bulk, visitor → service", unit: "Gbit/s", better: "higher" },
+    { id: "down", label: "bulk, service → visitor", unit: "Gbit/s", better: "higher" },
+    { id: "cpu", label: "processor time, both sides", unit: "s/GB", better: "lower" },
+  ],
+  async run(trial) {
+    await serve(trial, [FORWARD.web, FORWARD.bulk]);
+    const before = await cpuSec(trial);
+    const up = await transfer(trial.site, trial.seconds);
+    const down = await transfer(trial.site, trial.seconds, ["-R"]);
+    const spent = (await cpuSec(trial)) - before;
+    return { up: up.gbitPerSec, down: down.gbitPerSec, cpu: spent / ((up.bytes + down.bytes) / 1e9) };
+  },
+};
+
+/** One stream that asks 500 times a second beside eight that take all they can, of the same agent. */
+export const mixed: Measure = {
+  name: "mixed",
+  planes: ["remote", "direct"],
+  protocol: "tcp",
+  oursOnly: false,
+  figures: [
+    { id: "p50", label: "ping-pong beside 8 bulk streams, p50", unit: "ms", better: "lower" },
+    { id: "p99", label: "ping-pong beside 8 bulk streams, p99", unit: "ms", better: "lower" },
+    { id: "bulk", label: "the 8 bulk streams meanwhile", unit: "Gbit/s", better: "higher" },
+  ],
+  async run(trial) {
+    await serve(trial, [FORWARD.web, FORWARD.bulk]);
+    const load = transfer(trial.site, trial.seconds + 2, ["-P", `${BULK_STREAMS}`]);
+    const ask = Bun.sleep(WARM_UP_MS).then(() => {
+      const where = [ADDRESS.relay, `${FORWARD.web.entryPort}`];
+      return trial.site.load(["requests", ...where, "1", `${PING_PER_SEC}`, `${trial.seconds}`]);
+    });
+    const [moved, asked] = await Promise.all([load, ask]);
+    return { p50: field(asked, "p50Ms"), p99: field(asked, "p99Ms"), bulk: moved.gbitPerSec };
+  },
+};
