@@ -98,13 +98,11 @@ function bad(message: string): ConnectError {
 function lineText(bytes: Uint8Array, start: number, lf: number): string | null {
   const end = lf - 1;
   if (end < start || bytes[end] !== CR) return null;
-  let text = "";
   for (let at = start; at < end; at++) {
     const byte = bytes[at] ?? 0;
     if ((byte < SPACE && byte !== HTAB) || byte === DEL) return null;
-    text += String.fromCharCode(byte);
   }
-  return text;
+  return String.fromCharCode(...bytes.subarray(start, end));
 }
 
 function readRequestLine(line: string): Result<HostPort, ConnectError> {
