@@ -1,3 +1,4 @@
+import type { Command } from "commander";
 import type { StartAgent, StartDirect, StartRelay } from "../roles/control.ts";
 
 /** What a command has of the world: given by main.ts, and by tests. Commands touch nothing of `process` themselves. */
@@ -30,8 +31,6 @@ export interface Roles {
   relay(): Promise<StartRelay>;
   agent(): Promise<StartAgent>;
   direct(): Promise<StartDirect>;
-  /** `demo`, which `npm start` runs: ends with its signal. */
-  demo(): Promise<(options: { readonly dataDir: string; readonly io: Io }) => Promise<void>>;
 }
 
 /** The options that every command takes. */
@@ -47,3 +46,6 @@ export interface Context {
   readonly io: Io;
   readonly options: GlobalOptions;
 }
+
+/** How a command's action is run: with its context, and with its failure as an exit code. */
+export type Run = (command: Command, action: (context: Context) => Promise<void>) => Promise<void>;

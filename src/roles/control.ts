@@ -47,7 +47,7 @@ export interface RelayReady {
   readonly fingerprint: string;
 }
 
-interface Running {
+export interface Running {
   /** Settles when everything is closed; rejects with a ControlError when the process cannot go on. */
   readonly closed: Promise<void>;
   /** Refuses new visitors, lets the open ones end within `drainMs`, then closes all. Calling it again cuts the drain short. */

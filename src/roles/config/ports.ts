@@ -11,6 +11,9 @@ export type ProtocolChoice = "tcp" | "udp" | "tcp+udp";
 const DEFAULT_BIND = "127.0.0.1";
 const MAX_PORT = 65_535;
 
+/** Port 0: any free port of this machine. */
+const ANY_PORT: PortSet = { ranges: [{ protocol: null, first: 0, last: 0, internalFirst: 0 }] };
+
 /** `8810-8815`, `127.0.0.1:8080`, `*:80`, `[::1]:8080`: where a local, dynamic or direct forward listens. */
 export interface Listen {
   readonly bind: string;
@@ -22,6 +25,7 @@ export function parseListen(text: string): Result<Listen, TextError> {
   const split = splitHost(text);
   if (!split.ok) return split;
   const { host, rest, restOffset } = split.value;
+  if (rest === "0") return ok({ bind: host ?? DEFAULT_BIND, ports: ANY_PORT, text });
   const ports = parsePortSet(rest);
   if (!ports.ok) return err({ ...ports.error, offset: ports.error.offset + restOffset });
   const mapped = ports.value.ranges.some((range) => range.internalFirst !== range.first);
@@ -105,7 +109,9 @@ export function pairPorts(
   protocol: ProtocolChoice,
 ): Result<readonly PortMapping[], string> {
   const entry = settleProtocol(listen.ports, protocol);
-  if (target.ports === null) return ok(entry);
+  if (target.ports === null) {
+    return listen.ports === ANY_PORT ? err("must name its port when any port may be the entry") : ok(entry);
+  }
   return zipPorts(entry, settleProtocol(target.ports, protocol), {
     fewer: (wanted, have) =>
       `${listen.text} is ${wanted} and ${target.text} is ${have}; give both the same number of ports.`,

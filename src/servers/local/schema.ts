@@ -26,7 +26,7 @@ const portMapping: z.ZodType<PortMapping> = z
     protocol,
     first: z.int().min(ANY_EXTERNAL).max(MAX_PORT),
     last: z.int().min(0).max(MAX_PORT),
-    internalFirst: port,
+    internalFirst: z.int().min(0).max(MAX_PORT),
   })
   .refine(
     (m) => m.last >= m.first && m.internalFirst + (m.last - m.first) <= MAX_PORT,

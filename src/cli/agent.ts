@@ -1,0 +1,87 @@
+import type { Command } from "commander";
+import type { LinkEvent, RunningAgent } from "../roles/control.ts";
+import { formatHostPort } from "../wire/endpoint.ts";
+import type { Context, Io, Run } from "./context.ts";
+import { findPlace } from "./data-dir.ts";
+import { runUntilStopped } from "./live.ts";
+import { readJoinCode } from "./secrets.ts";
+import { formatMs, printable } from "./text.ts";
+
+interface AgentOptions {
+  readonly join?: string;
+  readonly joinFile?: string;
+}
+
+export function defineAgent(program: Command, run: Run): void {
+  program
+    .command("agent")
+    .summary("run the agent: what its hatchway.toml lists and what was added")
+    .description(
+      "Connects this machine to its relay and opens the forwards of hatchway.toml and of `hatchway forward add`.",
+    )
+    .option("--join <CODE>", "the join code, the first time; - reads it from standard input")
+    .option("--join-file <FILE>", "a file with the join code; - is standard input")
+    .addHelpText(
+      "after",
+      `
+Other users of this machine can read the arguments of a command: --join - , --join-file or $HATCHWAY_JOIN keep the code from them.
+With --json, one line on standard output for each change of the link:
+  {"event":"connected","v":1,"relay":{"host":…,"port":…},"name":…,"deviceId":…,"carriers":…,"rttMs":…}
+  {"event":"disconnected","v":1,"message":…,"retryInMs":…}
+SIGHUP reads the config again; connections of forwards that did not change go on.
+
+Examples:
+  hatchway agent --join-file code.txt
+  hatchway agent`,
+    )
+    .action(async (given: AgentOptions, command: Command) => run(command, (context) => agent(context, given)));
+}
+
+async function agent(context: Context, given: AgentOptions): Promise<void> {
+  const { io, options } = context;
+  const joinCode = await readJoinCode(io, given);
+  const place = await findPlace(context, "agent");
+  const { agentSettings } = await import("../roles/config/load.ts");
+  const log = (await place.readConfig()).file.agent?.log;
+  if (log !== undefined && options.verbose !== true) await io.startLog(log);
+  const startAgent = await io.roles.agent();
+  const running = await startAgent({
+    dataDir: place.paths.directory,
+    joinCode,
+    readSettings: async () => agentSettings(await place.readConfig()),
+    runListed: true,
+  });
+  const ended = new AbortController();
+  const telling = tellLink(io, running, options.json === true, ended.signal);
+  try {
+    await runUntilStopped(io, running);
+  } finally {
+    ended.abort();
+    await telling;
+  }
+}
+
+async function tellLink(io: Io, running: RunningAgent, json: boolean, signal: AbortSignal): Promise<void> {
+  for await (const event of running.link(signal)) {
+    if (json) {
+      const { event: name, ...rest } = event;
+      io.out(`${JSON.stringify({ event: name, v: 1, ...rest })}\n`);
+    } else {
+      io.err(`${linkSentence(event)}\n`);
+    }
+  }
+}
+
+function linkSentence(event: LinkEvent): string {
+  switch (event.event) {
+    case "connected": {
+      const rtt = event.rttMs === null ? "" : ` (${formatMs(event.rttMs)})`;
+      return `Connected to ${formatHostPort(event.relay.host, event.relay.port)} as ${printable(event.name)}${rtt}.`;
+    }
+    case "disconnected":
+    case "rejected":
+      return printable(event.message);
+    default:
+      return event satisfies never;
+  }
+}

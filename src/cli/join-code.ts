@@ -1,0 +1,54 @@
+import type { Command } from "commander";
+import { parsePortSet } from "../wire/port-set.ts";
+import type { Context, Run } from "./context.ts";
+import { findPlace } from "./data-dir.ts";
+import { parsedOption } from "./parse.ts";
+
+interface CreateOptions {
+  readonly name: string;
+  readonly ports?: string;
+  readonly account?: string;
+  readonly lifetime: string;
+}
+
+export function defineJoinCode(program: Command, run: Run): void {
+  const group = program
+    .command("join-code")
+    .summary("make codes that let agents join")
+    .description("Join codes of the running relay.");
+  group
+    .command("create")
+    .summary("print a new join code, and nothing else")
+    .description(
+      "Asks the relay that runs with --data for a join code and prints it, and nothing else. A code enrols one device, once.",
+    )
+    .requiredOption("--name <NAME>", "the name the device gets")
+    .option("--ports <PORTSET>", "the public ports the device may open (default: the relay's whole pool)")
+    .option("--account <ACCOUNT>", "the account that owns the device (default: the first)")
+    .option("--lifetime <DURATION>", "how long the code can be used: 90s, 10m, 2h", "1h")
+    .addHelpText(
+      "after",
+      `
+With --json: {"v":1,"code":…}
+
+Examples:
+  hatchway join-code create --name den
+  hatchway join-code create --name nas --ports 8840,8810-8815 | ssh nas hatchway agent --join -`,
+    )
+    .action(async (given: CreateOptions, command: Command) => run(command, (context) => create(context, given)));
+}
+
+async function create(context: Context, given: CreateOptions): Promise<void> {
+  const { parseDuration } = await import("../roles/config/units.ts");
+  const { relayClient } = await import("../servers/local/client.ts");
+  const lifetimeSec = parsedOption("--lifetime", given.lifetime, parseDuration);
+  if (given.ports !== undefined) parsedOption("--ports", given.ports, parsePortSet);
+  const { paths } = await findPlace(context, "relay");
+  const code = await relayClient(paths.relaySocket).createJoinCode({
+    name: given.name,
+    lifetimeSec,
+    ...(given.ports === undefined ? {} : { ports: given.ports }),
+    ...(given.account === undefined ? {} : { account: given.account }),
+  });
+  context.io.out(context.options.json ? `${JSON.stringify({ v: 1, code })}\n` : `${code}\n`);
+}

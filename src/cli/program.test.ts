@@ -1,0 +1,526 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type {
+  AttachEvent,
+  LinkEvent,
+  RunningAgent,
+  RunningRelay,
+  StartAgentOptions,
+  StartRelayOptions,
+} from "../roles/control.ts";
+import { ControlError } from "../servers/local/error.ts";
+import { FakeAgent, FakeRelay } from "../servers/local/fake-control.ts";
+import { serveAgentControl, serveRelayControl } from "../servers/local/server.ts";
+import type { Io } from "./context.ts";
+import { runProgram } from "./program.ts";
+import { formatAge, formatBytes, formatTable, printable } from "./text.ts";
+
+const root = mkdtempSync(join(tmpdir(), "hatchway-cli-"));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+let directories = 0;
+function freshData(): string {
+  const directory = join(root, `d${directories++}`);
+  mkdirSync(directory, { mode: 0o700 });
+  return directory;
+}
+
+interface FakeWorld {
+  readonly io: Io;
+  readonly stopped: AbortController;
+  readonly started: { relay?: StartRelayOptions; agent?: StartAgentOptions };
+  stdout(): string;
+  stderr(): string;
+  /** Resolves when standard output holds so many lines. */
+  lines(count: number): Promise<string[]>;
+  hangup(): void;
+}
+
+function fakeWorld(
+  parts: { terminal?: boolean; env?: Record<string, string>; stdin?: string; link?: LinkEvent[] } = {},
+): FakeWorld {
+  let out = "";
+  let err = "";
+  let wake = () => {};
+  const stopped = new AbortController();
+  const reloads = new Set<() => void>();
+  const started: FakeWorld["started"] = {};
+  const agent = new FakeAgent();
+  const runningParts = () => {
+    const { promise: closed, resolve } = Promise.withResolvers<void>();
+    return { closed, stop: async () => resolve() };
+  };
+  const io: Io = {
+    env: parts.env ?? {},
+    out(text) {
+      out += text;
+      wake();
+    },
+    err(text) {
+      err += text;
+      wake();
+    },
+    stdin: async () => parts.stdin ?? "",
+    isTerminal: parts.terminal ?? false,
+    columns: 100,
+    isRoot: false,
+    stop: stopped.signal,
+    stopNow: new AbortController().signal,
+    onHangup(reload) {
+      reloads.add(reload);
+      return () => reloads.delete(reload);
+    },
+    startLog: async () => {},
+    roles: {
+      relay: async () => async (options) => {
+        started.relay = options;
+        await options.readSettings();
+        const ready = { listen: { host: "0.0.0.0", port: 7744 }, publicHost: "relay.example", fingerprint: "ab" };
+        return Object.assign(new FakeRelay(), runningParts(), { ready }) satisfies RunningRelay;
+      },
+      agent: async () => async (options) => {
+        started.agent = options;
+        await options.readSettings();
+        const link = async function* () {
+          yield* parts.link ?? [];
+        };
+        return Object.assign(agent, runningParts(), { link }) satisfies RunningAgent;
+      },
+      direct: async () => (specs, signal) => agent.attach(specs, signal),
+    },
+  };
+  return {
+    io,
+    stopped,
+    started,
+    stdout: () => out,
+    stderr: () => err,
+    async lines(count) {
+      while (out.split("\n").length <= count) await new Promise<void>((resolve) => (wake = resolve));
+      return out.split("\n").slice(0, count);
+    },
+    hangup() {
+      for (const reload of reloads) reload();
+    },
+  };
+}
+
+async function outcome(args: readonly string[], world = fakeWorld()) {
+  const code = await runProgram(args, world.io);
+  return { code, out: world.stdout(), err: world.stderr() };
+}
+
+describe("wrong usage: one sentence, exit 2, nothing on stdout", () => {
+  const data = freshData();
+  test.each([
+    ["unknown command", "expos 80", "hatchway: unknown command 'expos'. Did you mean expose?\n"],
+    ["unknown option", "expose 80 --protocl tcp", "hatchway: unknown option '--protocl'. Did you mean --protocol?\n"],
+    ["no argument", "expose", "hatchway: missing required argument 'PORTSET'.\n"],
+    [
+      "too many arguments",
+      "expose 80 90",
+      "hatchway: too many arguments for 'expose'. Expected 1 argument but got 2.\n",
+    ],
+    ["option without value", "expose 80 --to", "hatchway: option '--to <HOST>' argument missing.\n"],
+    [
+      "port set",
+      "expose 8820,8815-8810",
+      "hatchway: PORTSET: Write the lower port first.\n  8820,8815-8810\n       ^^^^^^^^^\nDid you mean 8810-8815?\n",
+    ],
+    [
+      "word",
+      "expose 80 --protocol tpc",
+      'hatchway: --protocol must be "tcp", "udp" or "tcp+udp", not "tpc". Did you mean "tcp"?\n',
+    ],
+    ["number", "expose 80 --connections many", 'hatchway: --connections must be a number, not "many".\n'],
+    ["network", "expose 80 --allow 10.0.0.0/33", "hatchway: --allow: The prefix length"],
+    ["as", "expose 80-82 --as 90", "hatchway: --as: `as` is 1 port and the ports are 3 ports"],
+    ["host", "expose 80 --to a..b", "hatchway: --to: A host name has no empty part between dots."],
+    ["two at once", "expose 80 --idle 5 --bandwidth x", 'hatchway: --bandwidth: "x" is not a bandwidth'],
+    ["forward add", "forward add 99999", "hatchway: PORTSET: "],
+    ["forward rm", "forward rm", "hatchway: missing required argument 'NAME'.\n"],
+    ["forward alone", "forward", "Usage: hatchway forward"],
+    ["direct", "direct 80", "hatchway: missing required argument 'TARGET'.\n"],
+    [
+      "direct's target",
+      "direct 80 90",
+      "hatchway: TARGET: Add the host before the port.\n  90\n  ^^\nDid you mean 127.0.0.1:90?\n",
+    ],
+    ["direct's ports", "direct 80-82 db:90", "hatchway: TARGET: 80-82 is 3 ports and db:90 is 1 port"],
+    ["connect alone", "connect", "hatchway: Name at least one forward with -L, -R or -D.\n"],
+    ["connect -L", "connect -L 80", "hatchway: -L: "],
+    [
+      "connect -R with an address",
+      "connect -R 127.0.0.1:80:db:80",
+      "hatchway: -R: The relay opens it on its public address",
+    ],
+    ["connect -R as a proxy", "connect -R 1080", "hatchway: -R without a target is not offered"],
+    ["connect --via", "connect -D 1080 --via office", 'hatchway: --via must be relay or agent:NAME, not "office".\n'],
+    [
+      "connect's name alone",
+      "connect -D 1080 --username ann",
+      "hatchway: --username and --password-file go together.\n",
+    ],
+    [
+      "serve --listen",
+      "serve --listen x:99999",
+      "hatchway: --listen: The port is a number from 0 to 65535.\n  x:99999\n    ^^^^^\n",
+    ],
+    [
+      "serve --ports",
+      "serve --ports 9-8",
+      "hatchway: --ports: Write the lower port first.\n  9-8\n  ^^^\nDid you mean 8-9?\n",
+    ],
+    ["serve --public", "serve --public a..b", "hatchway: --public: A host name has no empty part between dots."],
+    ["agent --join", "agent --join hello", "hatchway: This is not a join code"],
+    ["agent, two codes", "agent --join a --join-file b", "hatchway: Give the join code once"],
+    [
+      "agent --join-file",
+      "agent --join-file /nonexistent/code",
+      "hatchway: There is no file /nonexistent/code with a join code.\n",
+    ],
+    ["join-code create", "join-code create", "hatchway: required option '--name <NAME>' not specified.\n"],
+    [
+      "its lifetime",
+      "join-code create --name a --lifetime 5",
+      'hatchway: --lifetime: "5" is not a duration: write 90s, 10m, 2h or 1d.\n  5\n  ^\nDid you mean 5s?\n',
+    ],
+    ["its ports", "join-code create --name a --ports x", "hatchway: --ports: "],
+    ["devices revoke", "devices revoke", "hatchway: missing required argument 'DEVICE'.\n"],
+    ["config validate", "config validate /nonexistent.toml", "hatchway: There is no config file /nonexistent.toml.\n"],
+    ["--config", "serve --config /nonexistent.toml", "hatchway: There is no config file /nonexistent.toml.\n"],
+  ])("%s", async (_, line, expected) => {
+    const { code, out, err } = await outcome([...line.split(" "), "--data", data]);
+    expect(err.slice(0, expected.length)).toBe(expected);
+    expect({ code, out }).toEqual({ code: 2, out: "" });
+    expect(err).not.toContain("    at ");
+  });
+
+  test("a config file's mistake begins with its place", async () => {
+    const directory = freshData();
+    writeFileSync(join(directory, "hatchway.toml"), "[[expose]]\nprot = 1\nports = 80\n");
+    const { code, err } = await outcome(["agent", "--data", directory]);
+    expect(code).toBe(2);
+    expect(err).toBe(
+      `${directory}/hatchway.toml:2:1: "prot" is not a key that is known here. Did you mean protocol?\n`,
+    );
+  });
+});
+
+describe("nothing runs: exit 4", () => {
+  test.each([
+    ["status"],
+    ["forward ls"],
+    ["forward add 80"],
+    ["forward rm x"],
+    ["devices ls"],
+    ["devices revoke x"],
+    ["join-code create --name a"],
+  ])("%s", async (line) => {
+    const { code, out, err } = await outcome([...line.split(" "), "--data", freshData()]);
+    expect({ code, out }).toEqual({ code: 4, out: "" });
+    expect(err.split("\n")).toHaveLength(2);
+  });
+});
+
+describe("help", () => {
+  test.each([
+    [["--help"], "join-code"],
+    [["expose", "--help"], "hatchway expose 25565"],
+    [["help", "serve"], '{"event":"ready"'],
+    [["connect", "--help"], "-L, --local"],
+    [["forward", "add", "--help"], "--bandwidth"],
+  ])("%j", async (args, part) => {
+    const { code, out, err } = await outcome(args);
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(out).toContain(part);
+    expect(out).toContain("Examples:");
+  });
+});
+
+describe("serve and agent", () => {
+  test("serve prints one ready line, reloads on SIGHUP and ends on a stop", async () => {
+    const data = freshData();
+    const world = fakeWorld();
+    const args = ["serve", "--json", "--data", data, "--listen", "127.0.0.1:0", "--ports", "2000-2001/tcp"];
+    const ended = runProgram(args, world.io);
+    const [line = ""] = await world.lines(1);
+    expect(JSON.parse(line)).toMatchObject({
+      event: "ready",
+      v: 1,
+      listen: { port: 7744 },
+      public: "relay.example",
+      data,
+    });
+    expect(await world.started.relay!.readSettings()).toMatchObject({
+      listen: { host: "127.0.0.1", port: 0 },
+      ports: [{ protocol: "tcp", first: 2000, last: 2001, internalFirst: 2000 }],
+    });
+    world.hangup();
+    world.stopped.abort();
+    expect(await ended).toBe(0);
+    expect(world.stdout().split("\n")).toHaveLength(2);
+  });
+
+  test("agent prints the link's changes", async () => {
+    const connected: LinkEvent = {
+      event: "connected",
+      relay: { host: "relay.example", port: 7744 },
+      name: "den",
+      deviceId: "dev-1",
+      carriers: 3,
+      rttMs: 12,
+    };
+    const world = fakeWorld({ link: [connected] });
+    const ended = runProgram(["agent", "--json", "--data", freshData()], world.io);
+    const [line = ""] = await world.lines(1);
+    expect(JSON.parse(line)).toEqual({ v: 1, ...connected });
+    expect(world.started.agent).toMatchObject({ joinCode: null, runListed: true });
+    world.stopped.abort();
+    expect(await ended).toBe(0);
+  });
+
+  test.each([
+    ["argument", ["--join", "CODE"], {}],
+    ["standard input", ["--join", "-"], { stdin: "CODE\n" }],
+    ["file that is standard input", ["--join-file", "-"], { stdin: "CODE\n" }],
+    ["environment", [], { env: { HATCHWAY_JOIN: "CODE" } }],
+  ])("a join code comes by %s", async (_, args, parts) => {
+    const { encodeJoinCode } = await import("../wire/join-code.ts");
+    const made = encodeJoinCode({
+      relay: { host: "relay.example", port: 7744 },
+      secret: new Uint8Array(16),
+      trust: "pinned",
+      fingerprint: new Uint8Array(32),
+    });
+    if (!made.ok) throw new Error(made.error.message);
+    const fill = (text: string) => text.replace("CODE", made.value);
+    const env = "env" in parts ? { HATCHWAY_JOIN: fill(parts.env.HATCHWAY_JOIN) } : {};
+    const world = fakeWorld({ env, ...("stdin" in parts ? { stdin: fill(parts.stdin) } : {}) });
+    world.stopped.abort();
+    expect(await runProgram(["agent", "--data", freshData(), ...args.map(fill)], world.io)).toBe(0);
+    expect(world.started.agent?.joinCode).toBe(made.value);
+  });
+});
+
+describe("foreground", () => {
+  test.each([
+    [
+      "expose 8080 --to db",
+      { type: "remote", endpoints: [{ protocol: "tcp", host: "relay.example", port: 8080, internalHost: "db" }] },
+    ],
+    ["expose 80 --as any", { endpoints: [{ port: 20_000, internalPort: 80 }] }],
+    [
+      "connect -R 2222:localhost:22",
+      { type: "remote", endpoints: [{ port: 2222, internalHost: "localhost", internalPort: 22 }] },
+    ],
+    [
+      "connect -L 5432:db:5433 --via agent:office",
+      { type: "local", endpoints: [{ host: "127.0.0.1", port: 5432, internalPort: 5433 }] },
+    ],
+    ["connect -D 1080", { type: "dynamic", endpoints: [{ port: 1080, internalHost: null }] }],
+    ["direct *:80 db:81", { type: "direct", endpoints: [{ host: "*", port: 80, internalPort: 81 }] }],
+  ])("%s --json prints one line and ends on a stop", async (line, expected) => {
+    const world = fakeWorld();
+    const ended = runProgram([...line.split(" "), "--json", "--data", freshData()], world.io);
+    const [first = ""] = await world.lines(1);
+    expect(JSON.parse(first)).toMatchObject({ event: "exposed", v: 1, ...expected });
+    world.stopped.abort();
+    expect(await ended).toBe(0);
+    expect(world.stdout().split("\n")).toHaveLength(2);
+  });
+
+  test("off a terminal: an address a line, no cursor movement", async () => {
+    const world = fakeWorld();
+    const ended = runProgram(["expose", "8080-8082", "--data", freshData()], world.io);
+    expect(await world.lines(1)).toEqual(["relay.example:8080-8082/tcp → 127.0.0.1:8080-8082"]);
+    world.stopped.abort();
+    await ended;
+    expect(world.stdout()).not.toContain("\u001b");
+  });
+
+  test("on a terminal: a box and counters; NO_COLOR leaves the colours out", async () => {
+    const world = fakeWorld({ terminal: true, env: { NO_COLOR: "1" } });
+    const ended = runProgram(["expose", "8080", "--data", freshData()], world.io);
+    await world.lines(4);
+    world.stopped.abort();
+    await ended;
+    expect(world.stdout()).toContain("│ relay.example:8080/tcp → 127.0.0.1:8080 │");
+    expect(world.stdout()).not.toContain("\u001b[3");
+  });
+
+  test("a refusal is one sentence and exit 3", async () => {
+    const { code, out, err } = await outcome(["expose", "80", "--json", "--data", freshData()]);
+    expect({ code, out, err }).toEqual({
+      code: 3,
+      out: "",
+      err: "hatchway: The relay does not give out ports below 1024.\n",
+    });
+  });
+
+  test.each([
+    ["conflict", 1],
+    ["credentials", 3],
+    ["policy", 3],
+    ["unreachable", 4],
+    ["usage", 2],
+    ["failed", 1],
+  ] as const)("refused for %s: exit %p", async (kind, expected) => {
+    const world = fakeWorld();
+    const refused: AttachEvent = { event: "refused", v: 1, id: "x", name: "x", kind, message: "No." };
+    const direct = async function* () {
+      yield refused;
+    };
+    const io: Io = { ...world.io, roles: { ...world.io.roles, direct: async () => direct } };
+    expect(await runProgram(["direct", "8080", "db:80"], io)).toBe(expected);
+  });
+
+  test("an unexpected exception: a sentence, exit 1, the stack only with --verbose", async () => {
+    const world = fakeWorld();
+    const io: Io = {
+      ...world.io,
+      roles: { ...world.io.roles, direct: () => Promise.reject(new TypeError("boom")) },
+    };
+    expect(await runProgram(["direct", "8080", "db:80"], io)).toBe(1);
+    expect(world.stderr()).toBe(
+      "hatchway: Unexpected error: boom\nRun the command again with --verbose to see where.\n",
+    );
+    expect(await runProgram(["direct", "8080", "db:80", "--verbose"], io)).toBe(1);
+    expect(world.stderr()).toContain("    at ");
+  });
+});
+
+describe("with a relay and an agent that run", () => {
+  const data = freshData();
+  const relay = serveRelayControl(new FakeRelay(), { path: join(data, "relay.sock"), onUnexpected: () => {} });
+  const agent = serveAgentControl(new FakeAgent(), { path: join(data, "agent.sock"), onUnexpected: () => {} });
+  afterAll(async () => {
+    await relay.close();
+    await agent.close();
+  });
+  const at = (line: string) => outcome([...line.split(" "), "--data", data]);
+
+  test("join-code create prints the code and nothing else", async () => {
+    expect(await at("join-code create --name den")).toEqual({ code: 0, out: "code-for-den\n", err: "" });
+    expect((await at("join-code create --name den --json")).out).toBe('{"v":1,"code":"code-for-den"}\n');
+  });
+
+  test("forward add, ls and rm", async () => {
+    expect(await at("forward add 8080 --name web")).toEqual({
+      code: 0,
+      out: "relay.example:8080/tcp → 127.0.0.1:8080\n",
+      err: "",
+    });
+    expect(JSON.parse((await at("forward ls --json")).out)).toMatchObject({
+      v: 1,
+      forwards: [{ name: "web", state: "open" }],
+    });
+    expect((await at("forward ls")).out).toContain("relay.example:8080/tcp");
+    expect((await at("forward add 80")).code).toBe(3);
+    expect(await at("forward rm web")).toEqual({ code: 0, out: "", err: "Removed web.\n" });
+    expect(await at("forward rm web")).toEqual({ code: 2, out: "", err: "hatchway: No forward is called web.\n" });
+  });
+
+  test("status", async () => {
+    const { code, out } = await at("status --json --visits");
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({
+      v: 1,
+      relay: { role: "relay", v: 1 },
+      agent: { role: "agent", v: 1 },
+      visits: [],
+    });
+    const human = (await at("status")).out;
+    expect(human).toContain("relay relay.example");
+    expect(human).toContain("refused    sourceNotAllowed 2");
+  });
+
+  test("devices", async () => {
+    expect((await at("devices ls")).out).toContain("den");
+    expect(await at("devices revoke den")).toEqual({ code: 0, out: "", err: "Revoked den.\n" });
+    expect((await at("devices revoke nobody")).code).toBe(2);
+  });
+
+  test("expose goes through the agent that runs", async () => {
+    const world = fakeWorld();
+    const ended = runProgram(["expose", "8080", "--json", "--data", data], world.io);
+    await world.lines(1);
+    expect(world.started.agent).toBeUndefined();
+    world.stopped.abort();
+    expect(await ended).toBe(0);
+  });
+});
+
+test("config validate and schema", async () => {
+  const file = join(freshData(), "hatchway.toml");
+  writeFileSync(file, "[[expose]]\nports = 80\n");
+  expect(await outcome(["config", "validate", file])).toEqual({
+    code: 0,
+    out: "",
+    err: `${file} is right; it lists 1 forward.\n`,
+  });
+  expect(JSON.parse((await outcome(["config", "validate", file, "--json"])).out)).toEqual({ v: 1, file, forwards: 1 });
+  expect(JSON.parse((await outcome(["config", "schema"])).out)).toMatchObject({
+    type: "object",
+    additionalProperties: false,
+  });
+});
+
+describe("the data directory", () => {
+  test.each([
+    ["--data", ["--data", "/d"], { HATCHWAY_DATA: "/e" }, "/d"],
+    ["$HATCHWAY_DATA", [], { HATCHWAY_DATA: "/e", XDG_DATA_HOME: "/x" }, "/e"],
+    ["$XDG_DATA_HOME", [], { XDG_DATA_HOME: "/x", HOME: "/h" }, "/x/hatchway"],
+    ["the home directory", [], { HOME: "/h" }, "/h/.local/share/hatchway"],
+  ])("by %s", async (_, args, env, expected) => {
+    const { err } = await outcome(["status", ...args], fakeWorld({ env }));
+    expect(err).toContain(`Nothing runs with ${expected}:`);
+  });
+
+  test("by `data` of the file that --config names, relative to it", async () => {
+    const directory = freshData();
+    const file = join(directory, "other.toml");
+    writeFileSync(file, '[relay]\ndata = "here"\n');
+    const world = fakeWorld();
+    world.stopped.abort();
+    await runProgram(["serve", "--config", file], world.io);
+    expect(world.started.relay?.dataDir).toBe(join(directory, "here"));
+  });
+});
+
+describe("text", () => {
+  test.each([
+    [0, "0 B"],
+    [999, "999 B"],
+    [1_500, "1.5 kB"],
+    [9_960, "10 kB"],
+    [20_000_000, "20 MB"],
+    [999_600, "1.0 MB"],
+  ])("%p bytes", (bytes, expected) => expect(formatBytes(bytes)).toBe(expected));
+
+  test.each([
+    [-5, "0s"],
+    [45_000, "45s"],
+    [720_000, "12m"],
+    [12_000_000, "3h 20m"],
+    [187_200_000, "2d 4h"],
+  ])("%p ms", (ms, expected) => expect(formatAge(ms)).toBe(expected));
+
+  test("names from elsewhere cannot move the cursor", () => {
+    expect(printable("a\u001b[2Jb")).toBe("a?[2Jb");
+    expect(formatTable(["A", "B"], [["x\ny", "z"]])).toBe("A    B\nx?y  z");
+  });
+});
+
+test("ControlErrors of the in-process agent keep their exit code", async () => {
+  const world = fakeWorld();
+  const io: Io = {
+    ...world.io,
+    roles: {
+      ...world.io.roles,
+      agent: async () => () => Promise.reject(new ControlError("usage", "This machine has not joined a relay.")),
+    },
+  };
+  expect(await runProgram(["expose", "8080", "--data", freshData()], io)).toBe(2);
+});

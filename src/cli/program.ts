@@ -1,0 +1,117 @@
+import { Command, CommanderError } from "commander";
+import { ControlError, EXIT_CODES } from "../servers/local/error.ts";
+import { defineAgent } from "./agent.ts";
+import { defineConfig } from "./config.ts";
+import { defineConnect } from "./connect.ts";
+import type { GlobalOptions, Io, Run } from "./context.ts";
+import { defineDevices } from "./devices.ts";
+import { defineDirect } from "./direct.ts";
+import { defineExpose } from "./expose.ts";
+import { defineForward } from "./forward.ts";
+import { defineJoinCode } from "./join-code.ts";
+import { defineServe } from "./serve.ts";
+import { defineStatus } from "./status.ts";
+import { defineVersion, VERSION } from "./version.ts";
+
+const EXAMPLES = `
+Exit codes: 0 done · 1 failed · 2 wrong usage or config · 3 refused by policy or credentials · 4 not reachable
+
+Examples:
+  hatchway serve --public relay.example.net       on the public machine
+  hatchway join-code create --name den            there too: prints a code
+  hatchway agent --join -                         on the machine behind NAT: paste the code
+  hatchway expose 25565                           make a port public until Ctrl-C
+  hatchway connect -L 5432:db:5432                reach a private service without a public port`;
+
+/** Runs the command of `args` (without the program's own name) and resolves with its exit code. Never rejects. */
+export async function runProgram(args: readonly string[], io: Io): Promise<number> {
+  let exitCode: number = EXIT_CODES.ok;
+  const run: Run = async (command, action) => {
+    const options = command.optsWithGlobals<GlobalOptions>();
+    try {
+      await io.startLog(options.verbose ? "debug" : "warning");
+      await action({ io, options });
+    } catch (error) {
+      exitCode = tell(io, error, options.verbose === true);
+    }
+  };
+  const program = defineProgram(io, run);
+  try {
+    await program.parseAsync([...args], { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) return tell(io, error, false);
+    // Commander wrote its sentence already. A bare `hatchway forward` shows its help, and did nothing.
+    return error.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
+  }
+  return exitCode;
+}
+
+function defineProgram(io: Io, run: Run): Command {
+  const program = new Command("hatchway");
+  program
+    .description("Self-hosted port forwarding: reach exactly the ports you choose, from exactly where you allow.")
+    .version(VERSION, "-V, --version", "print the version")
+    .helpOption("-h, --help", "show help, with examples")
+    .helpCommand("help [COMMAND]", "show the help of a command")
+    .showSuggestionAfterError(true)
+    .addHelpText("after", EXAMPLES)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => io.out(text),
+      writeErr: (text) => io.err(text),
+      outputError: (text, write) => write(usageSentence(text)),
+      getOutHelpWidth: () => io.columns,
+      getErrHelpWidth: () => io.columns,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    });
+  defineServe(program, run);
+  defineJoinCode(program, run);
+  defineAgent(program, run);
+  defineExpose(program, run);
+  defineConnect(program, run);
+  defineDirect(program, run);
+  defineStatus(program, run);
+  defineForward(program, run);
+  defineDevices(program, run);
+  defineConfig(program, run);
+  defineVersion(program, run);
+  addGlobalOptions(program);
+  return program;
+}
+
+/** On every command, so that they may stand before or behind its name. */
+function addGlobalOptions(command: Command): void {
+  command
+    .option("--json", "results as JSON, one object a line; its shape is versioned")
+    .option(
+      "--data <DIR>",
+      "the data directory (default: $HATCHWAY_DATA; root: /var/lib/hatchway; else ~/.local/share/hatchway)",
+    )
+    .option("--config <FILE>", "the config file (default: hatchway.toml in the data directory)")
+    .option("--verbose", "log more, and show the cause of a failure");
+  for (const child of command.commands) addGlobalOptions(child);
+}
+
+/** Commander's `error: unknown option '--prot'\n(Did you mean --ports?)` as one line in our form. */
+function usageSentence(text: string): string {
+  const [first = "", ...rest] = text.trim().split("\n");
+  const sentence = first.replace(/^error: /, "").replace(/\.?$/, ".");
+  const hint = rest.map((line) => line.replace(/^\((.*)\)$/, "$1")).join(" ");
+  return `hatchway: ${[sentence, hint].filter((part) => part !== "").join(" ")}\n`;
+}
+
+function tell(io: Io, error: unknown, verbose: boolean): number {
+  const known = error instanceof ControlError;
+  const message = error instanceof Error ? error.message : String(error);
+  // A config file's mistakes begin with FILE:LINE:COLUMN:, which editors read at the start of a line only.
+  const prefix = /^\S+:\d+:\d+: /.test(message) ? "" : "hatchway: ";
+  io.err(known ? `${prefix}${message}\n` : `hatchway: Unexpected error: ${message}\n`);
+  if (verbose && error instanceof Error) {
+    if (!known) io.err(`${error.stack ?? ""}\n`);
+    for (let cause = error.cause; cause instanceof Error; cause = cause.cause) io.err(`  cause: ${cause.message}\n`);
+  } else if (!known) {
+    io.err("Run the command again with --verbose to see where.\n");
+  }
+  return known ? EXIT_CODES[error.kind] : EXIT_CODES.failed;
+}

@@ -1,0 +1,8 @@
+import type { Roles } from "./context.ts";
+
+/** The real relay, agent and direct forwards, each loaded when a command starts it. */
+export const ROLES: Roles = {
+  relay: async () => (await import("../roles/relay.ts")).startRelay,
+  agent: async () => (await import("../roles/agent.ts")).startAgent,
+  direct: async () => (await import("../roles/direct.ts")).startDirect,
+};

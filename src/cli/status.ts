@@ -1,0 +1,115 @@
+import type { Command } from "commander";
+import type { AgentStatus, Counters, ForwardInfo, RelayStatus, VisitInfo } from "../roles/control.ts";
+import { ControlError } from "../servers/local/error.ts";
+import type { Context, Run } from "./context.ts";
+import { findPlace } from "./data-dir.ts";
+import { formatAge, formatBytes, formatMs, formatRefused, formatTable, forwardsTable, printable } from "./text.ts";
+
+export function defineStatus(program: Command, run: Run): void {
+  program
+    .command("status")
+    .summary("show what runs with --data: relay, agent, forwards, refused visitors")
+    .description("Shows the relay and the agent that run with --data, their forwards, and why visitors were refused.")
+    .option("--visits", "list the live connections and flows as well")
+    .addHelpText(
+      "after",
+      `
+With --json: {"v":1,"relay":{…}|null,"agent":{…}|null,"forwards":[…],"visits":[…]} (visits with --visits)
+Exit code 4 when neither runs.
+
+Examples:
+  hatchway status
+  hatchway status --visits --data /srv/hatchway`,
+    )
+    .action(async (given: { readonly visits?: true }, command: Command) =>
+      run(command, (context) => status(context, given.visits === true)),
+    );
+}
+
+interface Found {
+  readonly status: RelayStatus | AgentStatus;
+  readonly forwards: readonly ForwardInfo[];
+  readonly visits: readonly VisitInfo[];
+}
+
+async function status(context: Context, withVisits: boolean): Promise<void> {
+  const { agentClient, isRunning, relayClient } = await import("../servers/local/client.ts");
+  const { nowMs } = await import("../os/clock.ts");
+  const { paths } = await findPlace(context, "agent");
+  const ask = async (control: ReturnType<typeof relayClient> | ReturnType<typeof agentClient>): Promise<Found> => ({
+    status: await control.status(),
+    forwards: await control.listForwards(),
+    visits: withVisits ? await control.visits() : [],
+  });
+  const relay = (await isRunning("relay", paths.relaySocket)) ? await ask(relayClient(paths.relaySocket)) : null;
+  const agent = (await isRunning("agent", paths.agentSocket)) ? await ask(agentClient(paths.agentSocket)) : null;
+  if (relay === null && agent === null) {
+    throw new ControlError(
+      "unreachable",
+      `Nothing runs with ${paths.directory}: start \`hatchway serve\` or \`hatchway agent\`, or name its directory with --data.`,
+    );
+  }
+  const found = [relay, agent].filter((one) => one !== null);
+  if (context.options.json) {
+    const reply = {
+      v: 1,
+      relay: relay?.status ?? null,
+      agent: agent?.status ?? null,
+      forwards: found.flatMap((one) => one.forwards),
+      ...(withVisits ? { visits: found.flatMap((one) => one.visits) } : {}),
+    };
+    context.io.out(`${JSON.stringify(reply)}\n`);
+    return;
+  }
+  context.io.out(`${found.map((one) => statusText(one, withVisits, nowMs())).join("\n\n")}\n`);
+}
+
+function statusText({ status: process, forwards, visits }: Found, withVisits: boolean, nowMs: number): string {
+  const lines = process.role === "relay" ? relayLines(process) : agentLines(process);
+  const age = formatAge(nowMs - process.startedMs);
+  const common = [
+    `  running    ${age}, version ${process.version}, process ${process.pid}, ${formatBytes(process.memoryBytes)} of memory`,
+    `  traffic    ${trafficText(process.counters)}`,
+  ];
+  const refused = formatRefused(process.counters);
+  if (refused !== "") common.push(`  refused    ${refused}`);
+  const blocks = [[...lines, ...common].join("\n")];
+  blocks.push(forwards.length === 0 ? "No forwards." : forwardsTable(forwards));
+  if (withVisits) blocks.push(visits.length === 0 ? "No visitors." : visitsTable(visits, nowMs));
+  return blocks.join("\n\n");
+}
+
+function relayLines(relay: RelayStatus): string[] {
+  return [
+    `relay ${relay.publicHost}${relay.draining ? " (stopping)" : ""}`,
+    `  agents     at ${relay.listen}: ${relay.devicesConnected} connected of ${relay.devicesEnrolled} enrolled`,
+    `  ports      ${relay.ports}`,
+    `  identity   SHA-256 ${relay.fingerprint}`,
+  ];
+}
+
+function agentLines(agent: AgentStatus): string[] {
+  const link =
+    agent.link === "up"
+      ? `up, ${formatMs(agent.rttMs)}, ${agent.carriers} carriers`
+      : `${agent.link}${agent.message === null ? "" : `: ${printable(agent.message)}`}`;
+  return [`agent ${printable(agent.name)}`, `  relay      ${agent.relay}`, `  link       ${link}`];
+}
+
+function trafficText(counters: Counters): string {
+  const { visitorsOpen, visitorsTotal, bytesIn, bytesOut } = counters;
+  return `${visitorsOpen} visitors now, ${visitorsTotal} in all, in ${formatBytes(bytesIn)}, out ${formatBytes(bytesOut)}`;
+}
+
+function visitsTable(visits: readonly VisitInfo[], nowMs: number): string {
+  const rows = visits.map((visit) => [
+    visit.visitor,
+    visit.protocol,
+    visit.entry,
+    visit.forwardName,
+    formatAge(nowMs - visit.openedMs),
+    formatBytes(visit.bytesIn),
+    formatBytes(visit.bytesOut),
+  ]);
+  return formatTable(["VISITOR", "PROTOCOL", "ENTRY", "FORWARD", "AGE", "IN", "OUT"], rows);
+}

@@ -1,0 +1,30 @@
+import type { AgentControl } from "../roles/control.ts";
+import type { Context } from "./context.ts";
+import { findPlace } from "./data-dir.ts";
+
+/**
+ * Runs `use` with the agent of --data: the one that runs, or else one of this process that opens nothing but what it
+ * is asked for and ends with `use`.
+ */
+export async function withAgent(context: Context, use: (agent: AgentControl) => Promise<void>): Promise<void> {
+  const { agentClient, isRunning } = await import("../servers/local/client.ts");
+  const place = await findPlace(context, "agent");
+  if (await isRunning("agent", place.paths.agentSocket)) {
+    await use(agentClient(place.paths.agentSocket));
+    return;
+  }
+  const { agentSettings } = await import("../roles/config/load.ts");
+  const startAgent = await context.io.roles.agent();
+  const agent = await startAgent({
+    dataDir: place.paths.directory,
+    joinCode: null,
+    readSettings: async () => agentSettings(await place.readConfig()),
+    runListed: false,
+  });
+  try {
+    // An agent that cannot go on (revoked, say) rejects here, with the reason.
+    await Promise.race([use(agent), agent.closed]);
+  } finally {
+    await agent.stop({ drainMs: 0 });
+  }
+}

@@ -1,0 +1,437 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ForwardSpec } from "../control.ts";
+import { ControlError } from "../control.ts";
+import { agentSettings, EMPTY_CONFIG, loadConfig, readConfig, relaySettings } from "./load.ts";
+import { mapToml } from "./locate.ts";
+import { configJsonSchema } from "./schema.ts";
+import { closest, editDistance } from "./suggest.ts";
+import { parseBandwidth, parseDuration, parseRate } from "./units.ts";
+
+const root = mkdtempSync(join(tmpdir(), "hatchway-config-"));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+async function mistakes(text: string): Promise<string> {
+  try {
+    await readConfig(text, "t.toml");
+  } catch (error) {
+    if (error instanceof ControlError && error.kind === "usage") return error.message;
+    throw error;
+  }
+  throw new Error("the config was accepted");
+}
+
+async function only(text: string): Promise<ForwardSpec> {
+  const { forwards } = await readConfig(text, "t.toml");
+  expect(forwards).toHaveLength(1);
+  return forwards[0]!;
+}
+
+const idOf = (spec: ForwardSpec) => (spec.kind === "remote" ? spec.remote.id : spec.local.id);
+const run = (protocol: "tcp" | "udp", first: number, last: number, internalFirst: number) => ({
+  protocol,
+  first,
+  last,
+  internalFirst,
+});
+
+describe("mistakes are one sentence, with their place", () => {
+  test.each([
+    ["not TOML", "[relay\n", "t.toml:1:1: This is not TOML: "],
+    [
+      "not TOML, further down",
+      "[relay]\nlisten = '1.2.3.4:5'\npublic = x\n",
+      't.toml:3:1: This is not TOML: Strings must be quoted: "x".',
+    ],
+    ["a key twice", "[agent]\nname = 'a'\nname = 'b'\n", "t.toml:3:1: This is not TOML: Cannot redefine key 'name'."],
+    [
+      "unknown key",
+      "[relay]\nlistn = 'x'",
+      't.toml:2:1: "listn" is not a key that is known here. Did you mean listen?',
+    ],
+    [
+      "other spelling",
+      "[[expose]]\nports = 80\nproxy_protocol = 'v1'",
+      't.toml:3:1: "proxy_protocol" is not a key that is known here. Did you mean proxy-protocol?',
+    ],
+    [
+      "cut short",
+      "[[expose]]\nports = 80\nproto = 'udp'",
+      't.toml:3:1: "proto" is not a key that is known here. Did you mean protocol?',
+    ],
+    [
+      "unknown table",
+      "[expos]\nports = 1",
+      't.toml:1:1: "expos" is not a key that is known here. Did you mean expose?',
+    ],
+    [
+      "nothing like it",
+      "[agent]\nzzzzzz = 1",
+      't.toml:2:1: "zzzzzz" is not a key that is known here; known are name, relay, allow, data, log.',
+    ],
+    ["one bracket", "[expose]\nports = 80", 't.toml:1:1: "expose" must be a list, not a table.'],
+    ["missing key", "[[expose]]\nto = 'db'", 't.toml:1:1: "ports" is missing.'],
+    [
+      "port set",
+      "[[expose]]\nports = '8820, 8815-8810'",
+      't.toml:2:1: "ports": Write the lower port first.\n  8820, 8815-8810\n        ^^^^^^^^^\nDid you mean 8810-8815?',
+    ],
+    [
+      "word",
+      "[[expose]]\nports = 80\nprotocol = 'tpc'",
+      't.toml:3:1: "protocol" must be "tcp", "udp" or "tcp+udp", not "tpc". Did you mean "tcp"?',
+    ],
+    [
+      "type: number",
+      "[[expose]]\nports = 80\nconnections = '5'",
+      't.toml:3:1: "connections" must be a number, not "5".',
+    ],
+    [
+      "type: fraction",
+      "[[expose]]\nports = 80\nconnections = 1.5",
+      't.toml:3:1: "connections" must be a whole number, not 1.5.',
+    ],
+    ["too small", "[[expose]]\nports = 80\nconnections = 0", 't.toml:3:1: "connections" must be above 0, not 0.'],
+    ["type: text", "[[expose]]\nports = 80\nidle = 90", 't.toml:3:1: "idle" must be a text in quotes, not 90.'],
+    [
+      "type: boolean",
+      "[[expose]]\nports = 80\nenabled = 'no'",
+      't.toml:3:1: "enabled" must be true or false, not "no".',
+    ],
+    [
+      "duration",
+      "[[expose]]\nports = 80\nidle = '90'",
+      't.toml:3:1: "idle": "90" is not a duration: write 90s, 10m, 2h or 1d.\n  90\n  ^^\nDid you mean 90s?',
+    ],
+    [
+      "bandwidth",
+      "[[expose]]\nports = 80\nbandwidth = '10 mb/s'",
+      't.toml:3:1: "bandwidth": "10 mb/s" is not a bandwidth',
+    ],
+    [
+      "rate",
+      "[[expose]]\nports = 80\nnew-per-source = '5 per second'",
+      't.toml:3:1: "new-per-source": "5 per second" is not a rate: write 5/s or 300/m.',
+    ],
+    ["network", "[[expose]]\nports = 80\nallow = ['10.0.0.0/33']", 't.toml:3:1: "allow": The prefix length'],
+    [
+      "as with a mapping",
+      "[[expose]]\nports = '8000:80'\nas = '90'",
+      't.toml:3:1: "as": The ports say outside:inside already',
+    ],
+    [
+      "as of another size",
+      "[[expose]]\nports = '80-82'\nas = '90'",
+      't.toml:3:1: "as": `as` is 1 port and the ports are 3 ports',
+    ],
+    ["host", "[[expose]]\nports = 80\nto = 'a_b..c'", 't.toml:3:1: "to": A host name has no empty part between dots.'],
+    [
+      "PROXY v1 and UDP",
+      "[[expose]]\nports = '53/udp'\nproxy-protocol = 'v1'",
+      't.toml:3:1: "proxy-protocol" must be "v2" when UDP',
+    ],
+    [
+      "health check of UDP",
+      "[[expose]]\nports = '53/udp'\nhealth-check = true",
+      't.toml:3:1: "health-check" needs a TCP port',
+    ],
+    [
+      "health check's key",
+      "[[expose]]\nports = 80\nhealth-check = { intervall = '2s' }",
+      't.toml:3:1: "intervall" is not a key that is known here. Did you mean interval?',
+    ],
+    [
+      "health check's type",
+      "[[expose]]\nports = 80\nhealth-check = 5",
+      't.toml:3:1: "health-check" must be true, an interval',
+    ],
+    [
+      "via",
+      "[[forward]]\nlisten = 80\nto = 'db:80'\nvia = 'office'",
+      't.toml:4:1: "via" must be "relay" or "agent:NAME"',
+    ],
+    [
+      "target without a host",
+      "[[forward]]\nlisten = 80\nto = '80'",
+      't.toml:3:1: "to": Add the host before the port.\n  80\n  ^^\nDid you mean 127.0.0.1:80?',
+    ],
+    [
+      "bare IPv6",
+      "[[forward]]\nlisten = '::1:80'\nto = 'db'",
+      't.toml:2:1: "listen": Put the IPv6 address in brackets.',
+    ],
+    [
+      "mapping to listen on",
+      "[[forward]]\nlisten = '8000:80'\nto = 'db'",
+      't.toml:2:1: "listen": Write only the ports to listen on here',
+    ],
+    ["SOCKS range", "[[socks]]\nlisten = '1080-1081'", 't.toml:2:1: "listen" must be one TCP port'],
+    [
+      "SOCKS name alone",
+      "[[socks]]\nlisten = 1080\nusername = 'ann'",
+      't.toml:1:1: "password-file" is missing: a user name and a password go together.',
+    ],
+    [
+      "name twice",
+      "[[expose]]\nname = 'a'\nports = 80\n[[expose]]\nname = 'a'\nports = 81",
+      't.toml:5:1: "name" is used by an entry of [[expose]] already',
+    ],
+    ["entry twice", "[[expose]]\nports = 80\n[[expose]]\nports = 80", 't.toml:3:1: "expose" is listed twice'],
+    ["exit rule", "[agent]\nallow = ['10.0.0.0/8:99999']", 't.toml:2:1: "allow": '],
+  ])("%s", async (_, text, expected) => {
+    const message = await mistakes(text);
+    expect(message.slice(0, expected.length)).toBe(expected);
+  });
+
+  test("each mistake has its line, in the file's order", async () => {
+    const message = await mistakes("[[expose]]\nprots = 1\n[relay]\nlistn = 1\n");
+    expect(message.split("\n").map((line) => line.split(" ")[0])).toEqual([
+      "t.toml:1:1:",
+      "t.toml:2:1:",
+      "t.toml:4:1:",
+    ]);
+  });
+
+  test("no file: fine unless a person named it", async () => {
+    const path = join(root, "none.toml");
+    expect(await loadConfig(path, false)).toBe(EMPTY_CONFIG);
+    expect(loadConfig(path, true)).rejects.toThrow(`There is no config file ${path}.`);
+  });
+});
+
+describe("forwards", () => {
+  test("expose, with every key", async () => {
+    const spec = await only(`[[expose]]
+name = "game"
+ports = "8810-8815"
+protocol = "tcp+udp"
+to = "192.168.1.20"
+as = "9000-9005"
+allow = ["198.51.100.0/24", "2001:db8::7"]
+deny = ["198.51.100.9"]
+connections = 100
+connections-per-source = 5
+new-per-source = "300/m"
+bandwidth = "100 Mbit/s"
+proxy-protocol = "v2"
+idle = "10m"
+udp-idle = "90s"
+health-check = { interval = "30s" }
+group = "den"
+enabled = false
+lifetime = "permanent"
+`);
+    expect(spec).toMatchObject({
+      kind: "remote",
+      to: "192.168.1.20",
+      remote: {
+        id: "expose/game",
+        name: "game",
+        group: "den",
+        ports: [run("tcp", 9000, 9005, 8810), run("udp", 9000, 9005, 8810)],
+        enabled: false,
+        lifetimeSec: null,
+        options: {
+          source: { allow: ["198.51.100.0/24", "2001:db8::7/128"], deny: ["198.51.100.9/32"] },
+          limits: {
+            connections: 100,
+            connectionsPerSource: 5,
+            newPerSourcePerSec: 5,
+            bandwidthBytesPerSec: 12_500_000,
+          },
+          proxyProtocol: "v2",
+          tcpIdleSec: 600,
+          udpIdleSec: 90,
+          healthCheck: { intervalSec: 30, timeoutSec: 3, failures: 3 },
+        },
+      },
+    });
+  });
+
+  test.each([
+    ["a number", "ports = 80", [run("tcp", 80, 80, 80)]],
+    ["any port", 'ports = "80, 90-95"\nas = "any"', [run("tcp", 0, 0, 80), run("tcp", 0, 5, 90)]],
+    ["paired across runs", 'ports = "80-83"\nas = "90, 95-97"', [run("tcp", 90, 90, 80), run("tcp", 95, 97, 81)]],
+    ["mapping", 'ports = "8000:80"', [run("tcp", 8000, 8000, 80)]],
+  ])("expose: %s", async (_, keys, ports) => {
+    const spec = await only(`[[expose]]\n${keys}`);
+    expect(spec.kind === "remote" && spec.remote.ports).toEqual(ports);
+  });
+
+  test.each([
+    [
+      "direct",
+      "listen = 8080\nto = 'db:5432'",
+      { type: "direct", bind: "127.0.0.1", to: "db", ports: [run("tcp", 8080, 8080, 5432)] },
+    ],
+    [
+      "same ports",
+      "listen = '*:8000-8002'\nto = '10.0.0.7'\nprotocol = 'udp'",
+      { type: "direct", bind: "*", ports: [run("udp", 8000, 8002, 8000)] },
+    ],
+    [
+      "IPv6",
+      "listen = '[::1]:80'\nto = '[2001:db8::7]:81'",
+      { bind: "::1", to: "2001:db8::7", ports: [run("tcp", 80, 80, 81)] },
+    ],
+    ["via the relay", "listen = 80\nto = 'db'\nvia = 'relay'", { type: "local", via: { kind: "relay" } }],
+    [
+      "via an agent",
+      "listen = 80\nto = 'db'\nvia = 'agent:office'",
+      { type: "local", via: { kind: "agent", device: "office" } },
+    ],
+  ])("forward: %s", async (_, keys, expected) => {
+    const spec = await only(`[[forward]]\n${keys}`);
+    expect(spec).toMatchObject({ kind: "local", local: expected });
+  });
+
+  test("socks with a password from a private file", async () => {
+    const file = join(root, "password");
+    writeFileSync(file, "s3cret\n");
+    chmodSync(file, 0o600);
+    const text = `[[socks]]\nlisten = 1080\nvia = "relay"\nusername = "ann"\npassword-file = "password"`;
+    const { forwards } = await readConfig(text, join(root, "hatchway.toml"));
+    expect(forwards[0]).toMatchObject({
+      local: { type: "dynamic", to: null, credentials: { username: "ann", password: "s3cret" } },
+    });
+    chmodSync(file, 0o644);
+    expect(readConfig(text, join(root, "hatchway.toml"))).rejects.toThrow(/Others may read/);
+  });
+
+  test("ids do not depend on the place in the file, and differ when the content does", async () => {
+    const a = "[[expose]]\nports = 80\n";
+    const b = "[[expose]]\nports = 81\n";
+    const first = await readConfig(a + b, "t.toml");
+    const second = await readConfig(b + a, "t.toml");
+    expect(first.forwards.map(idOf).sort()).toEqual(second.forwards.map(idOf).sort());
+    expect(new Set(first.forwards.map(idOf)).size).toBe(2);
+  });
+});
+
+test("settings have defaults, and [relay] and [agent] replace them", async () => {
+  expect(relaySettings(EMPTY_CONFIG)).toMatchObject({
+    listen: { host: "0.0.0.0", port: 7744 },
+    publicHost: null,
+    allow: [],
+  });
+  expect(agentSettings(EMPTY_CONFIG)).toEqual({ name: null, relay: null, allow: [], forwards: [] });
+  const config = await readConfig(
+    `[relay]\nlisten = "[::]:7000"\npublic = "r.example"\nports = "2000-2999"\nallow = ["10.0.0.0/8:5432", "*:443"]\n[agent]\nname = "den"\nrelay = "r.example"\nallow = ["192.168.1.0/24"]\n`,
+    "t.toml",
+  );
+  expect(relaySettings(config)).toEqual({
+    listen: { host: "::", port: 7000 },
+    publicHost: "r.example",
+    ports: [run("tcp", 2000, 2999, 2000), run("udp", 2000, 2999, 2000)],
+    allow: [
+      { host: "10.0.0.0/8", ports: [run("tcp", 5432, 5432, 5432), run("udp", 5432, 5432, 5432)] },
+      { host: "*", ports: [run("tcp", 443, 443, 443), run("udp", 443, 443, 443)] },
+    ],
+  });
+  expect(agentSettings(config)).toMatchObject({ name: "den", relay: { host: "r.example", port: 7744 } });
+});
+
+test("the JSON Schema knows the tables and forbids other keys", () => {
+  const schema = configJsonSchema() as { additionalProperties: boolean; properties: Record<string, unknown> };
+  expect(Object.keys(schema.properties)).toEqual(["relay", "agent", "expose", "forward", "socks"]);
+  expect(schema.additionalProperties).toBe(false);
+});
+
+describe("units", () => {
+  test.each([
+    ["90s", 90],
+    ["10m", 600],
+    ["2h", 7_200],
+    ["1d", 86_400],
+    ["0s", null],
+    ["1w", null],
+    ["-5s", null],
+    ["", null],
+  ])("duration %p", (text, expected) => {
+    const parsed = parseDuration(text);
+    expect(parsed.ok ? parsed.value : null).toBe(expected);
+  });
+
+  test.each([
+    ["10 MB/s", 10_000_000],
+    ["100 Mbit/s", 12_500_000],
+    ["1 MiB/s", 1_048_576],
+    ["500kB/s", 500_000],
+    ["2.5 Gbit/s", 312_500_000],
+    ["800 bit/s", 100],
+    ["10 Mbps", null],
+    ["10 mb/s", null],
+    ["0 B/s", null],
+    ["10", null],
+  ])("bandwidth %p", (text, expected) => {
+    const parsed = parseBandwidth(text);
+    expect(parsed.ok ? parsed.value : null).toBe(expected);
+  });
+
+  test.each([
+    ["5/s", 5],
+    ["300/m", 5],
+    ["0/s", null],
+    ["5", null],
+  ])("rate %p", (text, expected) => {
+    const parsed = parseRate(text);
+    expect(parsed.ok ? parsed.value : null).toBe(expected);
+  });
+});
+
+describe("suggestions", () => {
+  test.each([
+    ["prots", ["ports", "protocol"], "ports"],
+    ["proxyProtocol", ["proxy-protocol"], "proxy-protocol"],
+    ["teh", ["the"], "the"],
+    ["xyz", ["ports"], null],
+    ["", ["ports"], null],
+  ])("%p", (word, known, expected) => {
+    expect(closest(word, known)).toBe(expected);
+  });
+
+  test.each([
+    ["", "", 0],
+    ["abc", "", 3],
+    ["kitten", "sitting", 3],
+    ["ab", "ba", 1],
+  ])("distance of %p and %p", (a, b, expected) => {
+    expect(editDistance(a, b)).toBe(expected);
+  });
+});
+
+describe("places in a TOML text", () => {
+  const text = `# [not] a table
+a.b = 1
+"quoted key" = """
+[x]
+y = 2
+"""
+[[expose]]
+ports = [ # list
+  "80", ']',
+]
+  deep = { inner = 1 }
+[[expose]]
+  ports = 'it''s'
+[expose.sub]
+k = 1
+`;
+  test.each([
+    [["a", "b"], 2, 1],
+    [["quoted key"], 3, 1],
+    [["expose"], 7, 1],
+    [["expose", 0], 7, 1],
+    [["expose", 0, "ports", 1], 8, 1],
+    [["expose", 0, "deep", "inner"], 11, 3],
+    [["expose", 1], 12, 1],
+    [["expose", 1, "ports"], 13, 3],
+    [["expose", 1, "sub", "k"], 15, 1],
+    [["expose", 1, "nowhere"], 12, 1],
+    [["nowhere"], 1, 1],
+  ])("%j", (path, line, column) => {
+    expect(mapToml(text).find(path)).toEqual({ line, column });
+  });
+});
