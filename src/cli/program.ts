@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { VERSION } from "../os/version.ts";
 import { ControlError, EXIT_CODES } from "../servers/local/error.ts";
 import { defineAgent } from "./agent.ts";
 import { defineConfig } from "./config.ts";
@@ -11,7 +12,7 @@ import { defineForward } from "./forward.ts";
 import { defineJoinCode } from "./join-code.ts";
 import { defineServe } from "./serve.ts";
 import { defineStatus } from "./status.ts";
-import { defineVersion, VERSION } from "./version.ts";
+import { defineVersion } from "./version.ts";
 
 const EXAMPLES = `
 Exit codes: 0 done · 1 failed · 2 wrong usage or config · 3 refused by policy or credentials · 4 not reachable

@@ -1,8 +1,6 @@
 import type { Command } from "commander";
-import packageJson from "../../package.json" with { type: "json" };
+import { VERSION } from "../os/version.ts";
 import type { Run } from "./context.ts";
-
-export const VERSION = packageJson.version;
 
 export function defineVersion(program: Command, run: Run): void {
   program

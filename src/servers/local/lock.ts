@@ -11,7 +11,7 @@ export interface ProcessLock {
 export function acquireLock(path: string): ProcessLock | null {
   const database = new Database(path);
   try {
-    database.exec("PRAGMA busy_timeout=0; BEGIN EXCLUSIVE");
+    database.exec("PRAGMA busy_timeout=0; PRAGMA journal_mode=OFF; BEGIN EXCLUSIVE");
   } catch (error) {
     database.close();
     if (error instanceof Error && "code" in error && error.code === "SQLITE_BUSY") return null;
