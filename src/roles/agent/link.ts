@@ -21,9 +21,11 @@ export interface LinkEvents extends Pick<SessionEvents, "onStream" | "onFlow"> {
   onControl(session: Session, message: ControlMessage): void;
 }
 
-export interface LinkOptions extends Omit<AgentTunnelOptions, "events" | "relay"> {
+export interface LinkOptions extends Omit<AgentTunnelOptions, "events" | "relay" | "join"> {
   /** Asked before each attempt: a reload may have changed it. */
   readonly relay: () => AgentTunnelOptions["relay"];
+  /** The join code's secret until the device is enrolled. */
+  readonly join: () => string | null;
   readonly events: LinkEvents;
   random(): number;
 }
@@ -76,6 +78,7 @@ export class Link {
       {
         ...this.#options,
         relay: this.#options.relay(),
+        join: this.#options.join(),
         events: {
           onReady: () => undefined,
           onControl: (session, message) => this.#onControl(session, message),

@@ -35,7 +35,7 @@ export const portMappingSchema = z
   .refine((mapping) => mapping.first <= mapping.last && mapping.internalFirst + mapping.last - mapping.first <= 65_535);
 
 export const forwardOptionsSchema = z.object({
-  source: z.object({ allow: z.array(cidr).max(1000), deny: z.array(cidr).max(1000) }),
+  source: z.object({ allow: z.array(cidr).max(1000).readonly(), deny: z.array(cidr).max(1000).readonly() }),
   limits: z.object({
     connections: positive.exactOptional(),
     connectionsPerSource: positive.exactOptional(),
@@ -56,7 +56,7 @@ export const remoteSpecSchema = z.object({
   id: text(64).min(1),
   name: text(64),
   group: text(64).nullable(),
-  ports: z.array(portMappingSchema).min(1).max(1000),
+  ports: z.array(portMappingSchema).min(1).max(1000).readonly(),
   options: forwardOptionsSchema,
   enabled: z.boolean(),
   lifetimeSec: positive.nullable(),
@@ -124,7 +124,7 @@ const result = z.object({
   t: z.literal("result"),
   rid,
   outcome: z.discriminatedUnion("kind", [
-    z.object({ kind: z.literal("open"), endpoints: z.array(endpointSchema) }),
+    z.object({ kind: z.literal("open"), endpoints: z.array(endpointSchema).readonly() }),
     z.object({ kind: z.literal("done") }),
     z.object({ kind: z.literal("refused"), why: refusalKind, message: text(2000) }),
     z.object({

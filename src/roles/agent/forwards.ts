@@ -1,0 +1,198 @@
+import type { LocalSpec, Origin } from "../../core/forward.ts";
+import { localItem, plan } from "../../core/reconcile.ts";
+import { same } from "../../core/same.ts";
+import type { ByteEnd, FlowEnd } from "../../dataplanes/io/ends.ts";
+import type { EntryError } from "../../dataplanes/io/entry-error.ts";
+import type { Visits } from "../../dataplanes/io/visits.ts";
+import type { Result } from "../../wire/result.ts";
+import type { OpenRequest } from "../../wire/tunnel/open.ts";
+import type { ForwardSpec } from "../control.ts";
+import { type LocalForward, type LocalPlane, openLocal } from "../local-forward.ts";
+import { RemoteForward, type RemoteForwardOptions, type RemoteSetting } from "./remote-forward.ts";
+import type { Requests } from "./requests.ts";
+
+/** How a forward came to be on this agent, and so what ends it. */
+export type Held = {
+  readonly origin: Origin;
+  /** Attached forwards live as long as a command; the others last. */
+  readonly attached: boolean;
+} & (
+  | { readonly kind: "remote"; readonly forward: RemoteForward }
+  | { readonly kind: "local"; spec: LocalSpec; forward: LocalForward | null; error: EntryError | null }
+);
+
+export interface AgentForwardsOptions extends Pick<RemoteForwardOptions, "random"> {
+  readonly plane: LocalPlane;
+  /** A forward changed what it is: state, endpoints. */
+  onChange(id: string): void;
+}
+
+const MAX_HANDLE = 0xffff_ffff;
+
+/** Every forward of an agent: what is wanted, what is open, what the relay answered. */
+export class AgentForwards {
+  readonly #options: AgentForwardsOptions;
+  readonly #held = new Map<string, Held>();
+  readonly #byHandle = new Map<number, RemoteForward>();
+  #requests: Requests | null = null;
+  #nextHandle = 1;
+
+  constructor(options: AgentForwardsOptions) {
+    this.#options = options;
+  }
+
+  get(id: string): Held | undefined {
+    return this.#held.get(id);
+  }
+
+  list(): Iterable<[string, Held]> {
+    return this.#held.entries();
+  }
+
+  /** Opens the forward, or changes the one of the same id. Resolves when its state is known (the relay answered, or is away). */
+  async put(spec: ForwardSpec, origin: Origin, attached: boolean): Promise<Held> {
+    const before = this.#held.get(idOf(spec));
+    if (before !== undefined && before.kind !== spec.kind) this.remove(idOf(spec));
+    return spec.kind === "remote"
+      ? this.#putRemote(spec, origin, attached)
+      : this.#putLocal(spec.local, origin, attached);
+  }
+
+  async #putRemote(spec: ForwardSpec & { kind: "remote" }, origin: Origin, attached: boolean): Promise<Held> {
+    const setting: RemoteSetting = { spec: spec.remote, to: spec.to };
+    const before = this.#held.get(spec.remote.id);
+    let forward: RemoteForward;
+    if (before?.kind === "remote") {
+      forward = before.forward;
+      if (forward.answer.kind === "open" && same(forward.setting, setting)) return before;
+      forward.change(setting);
+    } else {
+      forward = new RemoteForward(this.#takeHandle(), setting, {
+        dials: this.#options.plane.dials,
+        resolver: this.#options.plane.resolver,
+        random: this.#options.random,
+        onHealth: (changed, healthy) => this.#tellHealth(changed, healthy),
+      });
+      this.#byHandle.set(forward.handle, forward);
+    }
+    const held: Held = { kind: "remote", forward, origin, attached };
+    this.#held.set(spec.remote.id, held);
+    await this.#ask(forward);
+    return held;
+  }
+
+  #takeHandle(): number {
+    while (this.#byHandle.has(this.#nextHandle)) this.#nextHandle = (this.#nextHandle % MAX_HANDLE) + 1;
+    return this.#nextHandle;
+  }
+
+  async #ask(forward: RemoteForward): Promise<void> {
+    const outcome = (await this.#requests?.ask({ t: "put", handle: forward.handle, spec: forward.spec })) ?? null;
+    forward.answered(outcome);
+    if (outcome !== null && !forward.healthy) this.#tellHealth(forward, false);
+    this.#options.onChange(forward.spec.id);
+  }
+
+  #tellHealth(forward: RemoteForward, healthy: boolean): void {
+    this.#options.plane.session()?.send({ t: "health", id: forward.spec.id, healthy });
+    this.#options.onChange(forward.spec.id);
+  }
+
+  async #putLocal(spec: LocalSpec, origin: Origin, attached: boolean): Promise<Held> {
+    const before = this.#held.get(spec.id);
+    const actual = before?.kind === "local" && before.forward !== null ? [localItem(before.spec)] : [];
+    const steps = plan([localItem(spec)], actual);
+    let forward = before?.kind === "local" ? before.forward : null;
+    let error: EntryError | null = null;
+    if (steps.close.length > 0) {
+      forward?.close();
+      forward = null;
+    }
+    if (steps.change.length > 0) forward?.change(spec);
+    if (steps.open.length > 0) {
+      const opened: Result<LocalForward, EntryError> = openLocal(this.#options.plane, spec);
+      if (opened.ok) forward = opened.value;
+      else error = opened.error;
+    }
+    const held: Held = { kind: "local", spec, forward, error, origin, attached };
+    this.#held.set(spec.id, held);
+    this.#options.onChange(spec.id);
+    return held;
+  }
+
+  /** Withdraws a forward: its ports are given back, its connections cut. False when there is none. */
+  remove(id: string): boolean {
+    const held = this.#held.get(id);
+    if (held === undefined) return false;
+    this.#held.delete(id);
+    if (held.kind === "remote") {
+      this.#byHandle.delete(held.forward.handle);
+      held.forward.close();
+      // Unanswered when the link breaks: then the next sync says it.
+      void this.#requests?.ask({ t: "remove", id });
+    } else {
+      held.forward?.close();
+    }
+    return true;
+  }
+
+  /** The link is up: the relay is told what this agent still wants, then each forward. */
+  async linkUp(requests: Requests): Promise<void> {
+    this.#requests = requests;
+    const remotes = [...this.#held.values()].flatMap((held) => (held.kind === "remote" ? [held.forward] : []));
+    await requests.ask({ t: "sync", ids: remotes.map(({ spec }) => spec.id) });
+    await Promise.all(remotes.map((forward) => this.#ask(forward)));
+  }
+
+  linkDown(): void {
+    this.#requests?.sessionEnded();
+    this.#requests = null;
+    for (const held of this.#held.values()) {
+      if (held.kind !== "remote") continue;
+      held.forward.answered(null);
+      this.#options.onChange(held.forward.spec.id);
+    }
+  }
+
+  onStream(request: OpenRequest & { kind: "forward" }, stream: ByteEnd): void {
+    const forward = this.#byHandle.get(request.handle);
+    if (forward === undefined || !forward.spec.enabled) stream.reset("noForward");
+    else forward.onStream(request, stream);
+  }
+
+  onFlow(request: OpenRequest & { kind: "forward" }, flow: FlowEnd): void {
+    const forward = this.#byHandle.get(request.handle);
+    if (forward === undefined || !forward.spec.enabled) flow.close("noForward");
+    else forward.onFlow(request, flow);
+  }
+
+  /** What the agent's own forwards lead to: other devices may dial it too. */
+  exposed(): { readonly to: string; readonly spec: RemoteForward["spec"] }[] {
+    return [...this.#held.values()].flatMap((held) =>
+      held.kind === "remote" ? [{ to: held.forward.setting.to, spec: held.forward.spec }] : [],
+    );
+  }
+
+  /** The open visits of every forward. */
+  visits(): Visits[] {
+    return [...this.#held.values()].flatMap((held) => {
+      if (held.kind === "remote") return [held.forward.visits];
+      return held.forward === null ? [] : [held.forward.entry.visits];
+    });
+  }
+
+  /** Stops accepting on local entries; what is open goes on. */
+  drain(): void {
+    for (const held of this.#held.values()) if (held.kind === "local") held.forward?.entry.drain();
+  }
+
+  close(): void {
+    for (const held of this.#held.values()) held.forward?.close();
+    this.#held.clear();
+    this.#byHandle.clear();
+  }
+}
+
+export function idOf(spec: ForwardSpec): string {
+  return spec.kind === "remote" ? spec.remote.id : spec.local.id;
+}

@@ -1,0 +1,89 @@
+import { Penalties } from "../../core/penalty.ts";
+import { Pending } from "../../core/pending.ts";
+import type { AuthVerdict, Credentials, HandshakeOutcome } from "../../dataplanes/tunnel/relay.ts";
+import type { Device } from "../../store/devices.ts";
+import type { Store } from "../../store/store.ts";
+import { parseAddress, sourceKey } from "../../wire/address.ts";
+
+/** The first wrong credential is answered after this long, later ones after their penalty. */
+const FIRST_DENIAL_MS = 1_000;
+/** A held-back answer keeps a place among the pending ones: it is not held longer. */
+const LONGEST_DENIAL_MS = 30_000;
+/** Compared with when no join code was shown, so that both ways do the same work. */
+const NO_SECRET = new Uint8Array(16);
+
+export interface AuthOptions {
+  readonly store: Store;
+  /** Monotonic. */
+  nowMs(): number;
+  wallMs(): number;
+  random(): number;
+  /** A denied credential, for the log: where from, how long it waits. */
+  onDenied(address: string, afterMs: number): void;
+  onEnrolled(device: Device): void;
+}
+
+/**
+ * Who may connect: enrolled devices by their key, new ones by a join code. A wrong, used, expired or revoked credential
+ * gets one answer, later each time its source fails. A right one is never made to wait for its neighbours' mistakes:
+ * keys and secrets are too long to guess, the wait only makes guessing and logs cheaper to bear.
+ */
+export class RelayAuth {
+  readonly #options: AuthOptions;
+  readonly #pending = new Pending();
+  readonly #penalties = new Penalties();
+
+  constructor(options: AuthOptions) {
+    this.#options = options;
+  }
+
+  admit(address: string): boolean {
+    return this.#pending.enter(keyOf(address), this.#options.random()) === null;
+  }
+
+  settled(address: string, outcome: HandshakeOutcome): void {
+    const key = keyOf(address);
+    this.#pending.leave(key);
+    if (outcome === "timeout") this.#penalties.offend(key, "graceExceeded", this.#options.nowMs());
+    else if (outcome === "gone") this.#penalties.offend(key, "noAuth", this.#options.nowMs());
+  }
+
+  async authenticate(credentials: Credentials, address: string): Promise<AuthVerdict> {
+    const { store } = this.#options;
+    const device = await this.#find(credentials);
+    if (device === null || !namesFit(credentials, device.name)) return this.#deny(address);
+    const account = await store.accounts.find(device.accountId);
+    if (account === null) return this.#deny(address);
+    return { kind: "accepted", peer: { deviceId: device.id, name: device.name, account: account.id } };
+  }
+
+  async #find(credentials: Credentials): Promise<Device | null> {
+    const { store } = this.#options;
+    const known = await store.devices.findByKey(credentials.publicKey);
+    if (credentials.join === null) return known;
+    // An unproven key comes as zero bytes: it must not use a code up.
+    const proven = credentials.publicKey.length > 0;
+    const secret = proven ? Buffer.from(credentials.join, "base64url") : NO_SECRET;
+    const redeemed = await store.joinCodes.redeem(secret, credentials.publicKey, this.#options.wallMs());
+    if (!redeemed.ok || !proven) return null;
+    this.#options.onEnrolled(redeemed.value);
+    return redeemed.value;
+  }
+
+  #deny(address: string): AuthVerdict {
+    const penaltyMs = this.#penalties.offend(keyOf(address), "failed", this.#options.nowMs());
+    const afterMs = Math.min(Math.max(penaltyMs, FIRST_DENIAL_MS), LONGEST_DENIAL_MS);
+    this.#options.onDenied(address, afterMs);
+    return { kind: "denied", afterMs };
+  }
+}
+
+/** Where the relay asks for client certificates, theirs must name the device: one principal, proven twice. */
+function namesFit(credentials: Credentials, deviceName: string): boolean {
+  return credentials.certificateNames === null || credentials.certificateNames.includes(deviceName);
+}
+
+function keyOf(address: string): string {
+  const parsed = parseAddress(address);
+  return sourceKey(parsed.ok ? parsed.value : address);
+}

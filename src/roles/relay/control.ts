@@ -1,0 +1,192 @@
+import type { HeldForward } from "../../core/held.ts";
+import type { Session } from "../../dataplanes/tunnel/session.ts";
+import type { Store } from "../../store/store.ts";
+import { formatHostPort } from "../../wire/endpoint.ts";
+import { encodeJoinCode } from "../../wire/join-code.ts";
+import { parsePortSet } from "../../wire/port-set.ts";
+import {
+  ControlError,
+  type DeviceInfo,
+  type ForwardInfo,
+  type ForwardState,
+  type JoinCodeRequest,
+  type RelayControl,
+  type RelayStatus,
+  type ReloadReport,
+  type VisitInfo,
+} from "../control.ts";
+import { countersOf, NO_COUNTERS, sumCounters, V, visitInfos } from "../views.ts";
+import type { RelayDials } from "./dials.ts";
+import type { RelayForwards } from "./forwards.ts";
+
+export interface RelayView {
+  readonly store: Store;
+  readonly forwards: RelayForwards;
+  readonly dials: RelayDials;
+  /** SHA-256 of the certificate's SPKI. */
+  readonly fingerprint: Uint8Array;
+  readonly version: string;
+  readonly startedMs: number;
+  session(deviceId: string): Session | undefined;
+  /** `host`, as the agent port is bound, and its port. */
+  listen(): { readonly host: string; readonly port: number };
+  publicHost(session: Session | undefined): string;
+  /** The pool as a port set. */
+  ports(): string;
+  draining(): boolean;
+  wallMs(): number;
+  /** Cuts a revoked device's session. */
+  cut(deviceId: string): void;
+  reload(): Promise<ReloadReport>;
+  clientVersion(deviceId: string): string | null;
+}
+
+/** What local commands may ask a running relay. */
+export function relayControl(relay: RelayView): RelayControl {
+  return {
+    status: () => status(relay),
+    listForwards: async () => [...relay.forwards.list()].map((forward) => forwardInfo(relay, forward)),
+    listDevices: () => listDevices(relay),
+    revokeDevice: (nameOrId) => revoke(relay, nameOrId),
+    createJoinCode: (request) => createJoinCode(relay, request),
+    reload: () => relay.reload(),
+    visits: async () => visits(relay),
+  };
+}
+
+async function status(relay: RelayView): Promise<RelayStatus> {
+  const devices = await relay.store.devices.list();
+  const forwards = [...relay.forwards.list()];
+  const infos = forwards.map((forward) => forwardInfo(relay, forward));
+  const { host, port } = relay.listen();
+  return {
+    role: "relay",
+    ...V,
+    version: relay.version,
+    pid: process.pid,
+    startedMs: relay.startedMs,
+    memoryBytes: process.memoryUsage.rss(),
+    forwardsOpen: infos.filter(({ state }) => state === "open").length,
+    counters: sumCounters([...distinctCounters(relay, forwards), countersOf(relay.dials.visits.counters)]),
+    listen: formatHostPort(host, port),
+    publicHost: relay.publicHost(undefined),
+    ports: relay.ports(),
+    fingerprint: Buffer.from(relay.fingerprint).toString("hex"),
+    devicesConnected: devices.filter(({ id }) => relay.session(id) !== undefined).length,
+    devicesEnrolled: devices.length,
+    draining: relay.draining(),
+  };
+}
+
+/** A group's members share one entry: it counts once. */
+function distinctCounters(relay: RelayView, forwards: readonly HeldForward[]) {
+  const entries = new Set(forwards.map((forward) => relay.forwards.entryOf(forward)?.entry ?? null));
+  return [...entries].flatMap((entry) => (entry === null ? [] : [countersOf(entry.visits.counters)]));
+}
+
+function forwardInfo(relay: RelayView, forward: HeldForward): ForwardInfo {
+  const { owner, spec } = forward;
+  const shared = relay.forwards.entryOf(forward);
+  const { state, message } = stateOf(relay, forward);
+  return {
+    id: spec.id,
+    name: spec.name,
+    type: "remote",
+    origin: "cli",
+    device: relay.forwards.deviceName(owner.device),
+    group: spec.group,
+    state,
+    message,
+    endpoints: relay.forwards
+      .endpointsOf(forward, relay.session(owner.device))
+      .map((endpoint) => ({ ...endpoint, internalHost: null })),
+    via: `agent:${relay.forwards.deviceName(owner.device)}`,
+    leaseEndsMs: relay.forwards.leaseEndsMs(forward),
+    counters: shared?.entry == null ? NO_COUNTERS : countersOf(shared.entry.visits.counters),
+  };
+}
+
+function stateOf(relay: RelayView, { owner, spec }: HeldForward): { state: ForwardState; message: string | null } {
+  if (!spec.enabled) return { state: "disabled", message: "Its owner has disabled it." };
+  const shared = relay.forwards.entryOf({ owner, spec } as HeldForward);
+  const member = shared?.members.get(owner.device);
+  if (shared === undefined || member === undefined) {
+    return { state: "refused", message: "Its ports could not be opened on the relay; see the relay's log." };
+  }
+  if (relay.session(owner.device) === undefined || member.handle === null) {
+    return { state: "away", message: "Its device is not connected; the ports are reserved for it." };
+  }
+  if (!member.healthy) return { state: "unhealthy", message: "The service behind it fails its health check." };
+  return { state: "open", message: null };
+}
+
+function visits(relay: RelayView): VisitInfo[] {
+  const forwards = [...relay.forwards.list()];
+  const seen = new Set<unknown>();
+  const all = forwards.flatMap((forward) => {
+    const entry = relay.forwards.entryOf(forward)?.entry ?? null;
+    if (entry === null || seen.has(entry)) return [];
+    seen.add(entry);
+    const { id, name } = forward.spec;
+    return visitInfos(entry.visits, { id, name, device: relay.forwards.deviceName(forward.owner.device) });
+  });
+  const dialled = visitInfos(relay.dials.visits, { id: "dials", name: "dials", device: null });
+  return [...all, ...dialled].sort((a, b) => a.openedMs - b.openedMs);
+}
+
+async function listDevices(relay: RelayView): Promise<DeviceInfo[]> {
+  const accounts = new Map((await relay.store.accounts.list()).map(({ id, name }) => [id, name]));
+  const devices = await relay.store.devices.list({ revoked: true });
+  return devices.map((device) => {
+    const session = relay.session(device.id);
+    return {
+      id: device.id,
+      name: device.name,
+      account: accounts.get(device.accountId) ?? device.accountId,
+      connected: session !== undefined,
+      address: session?.remoteAddress ?? null,
+      version: relay.clientVersion(device.id),
+      enrolledMs: device.createdMs,
+      lastSeenMs: device.lastSeenMs,
+      rttMs: session?.rttMs ?? null,
+      forwards: relay.forwards.ofDevice(device.id).length,
+      revoked: device.revokedMs !== null,
+    };
+  });
+}
+
+async function revoke(relay: RelayView, nameOrId: string): Promise<DeviceInfo> {
+  const revoked = await relay.store.devices.revoke(nameOrId, relay.wallMs());
+  if (!revoked.ok) throw new ControlError("usage", revoked.error.message);
+  relay.cut(revoked.value.id);
+  relay.forwards.removeDevice(revoked.value.id);
+  const info = (await listDevices(relay)).find(({ id }) => id === revoked.value.id);
+  if (info === undefined) throw new ControlError("failed", "The device was revoked but is no longer listed.");
+  return info;
+}
+
+async function createJoinCode(relay: RelayView, request: JoinCodeRequest): Promise<string> {
+  const { name, account, ports, lifetimeSec } = request;
+  if (ports !== undefined) {
+    const parsed = parsePortSet(ports);
+    if (!parsed.ok) throw new ControlError("usage", parsed.error.message);
+  }
+  const made = await relay.store.joinCodes.create(
+    {
+      deviceName: name,
+      lifetimeSec,
+      ...(account === undefined ? {} : { account }),
+      ...(ports === undefined ? {} : { ports }),
+    },
+    relay.wallMs(),
+  );
+  if (!made.ok) throw new ControlError("usage", made.error.message);
+  const code = encodeJoinCode({
+    relay: { host: relay.publicHost(undefined), port: relay.listen().port },
+    secret: made.value.secret,
+    trust: "pinned",
+    fingerprint: relay.fingerprint,
+  });
+  if (!code.ok) throw new ControlError("failed", code.error.message);
+  return code.value;
+}

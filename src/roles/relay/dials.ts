@@ -1,0 +1,63 @@
+import { DEFAULT_OPTIONS } from "../../core/forward.ts";
+import type { ByteEnd, Exit, FlowEnd, Visit } from "../../dataplanes/io/ends.ts";
+import { join } from "../../dataplanes/io/join.ts";
+import { joinFlows } from "../../dataplanes/io/join-flows.ts";
+import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
+import { Visits } from "../../dataplanes/io/visits.ts";
+import { tunnelExit } from "../../dataplanes/tunnel/exit.ts";
+import type { Session } from "../../dataplanes/tunnel/session.ts";
+import type { ReasonName } from "../../wire/reason.ts";
+import type { OpenRequest } from "../../wire/tunnel/open.ts";
+
+export interface RelayDialsOptions {
+  /** How the relay itself dials: a direct exit under the relay's own exit policy. */
+  readonly exit: Exit;
+  readonly sweeper: Sweeper;
+  /** The session of a device of that account, by the device's name; undefined while it is away. */
+  sessionByName(account: string, name: string): Session | undefined;
+}
+
+/** What devices ask the relay to open for them: a destination it reaches itself, or one that another device reaches. */
+export class RelayDials {
+  readonly visits = new Visits(DEFAULT_OPTIONS);
+  readonly #options: RelayDialsOptions;
+
+  constructor(options: RelayDialsOptions) {
+    this.#options = options;
+    options.sweeper.add(this.visits);
+  }
+
+  onStream(session: Session, request: OpenRequest, stream: ByteEnd): void {
+    const chosen = this.#choose(session, request);
+    if (typeof chosen === "string") {
+      this.visits.counters.countRefused(chosen);
+      stream.reset(chosen);
+      return;
+    }
+    join(stream, chosen.exit.connect(chosen.visit), chosen.visit, this.visits);
+  }
+
+  onFlow(session: Session, request: OpenRequest, flow: FlowEnd): void {
+    const chosen = this.#choose(session, request);
+    if (typeof chosen === "string") {
+      this.visits.counters.countRefused(chosen);
+      flow.close(chosen);
+      return;
+    }
+    joinFlows(flow, chosen.exit.openFlow(chosen.visit), chosen.visit, this.visits);
+  }
+
+  #choose(session: Session, request: OpenRequest): { exit: Exit; visit: Visit } | ReasonName {
+    // Forwards are opened by the relay towards agents, never the other way.
+    if (request.kind !== "dial") return "noForward";
+    const { device, host, port, visitor, entry } = request;
+    const visit: Visit = { visitor, entry, externalPort: entry.port, destination: { host, port } };
+    if (device === "") return { exit: this.#options.exit, visit };
+    // Only devices of the same account reach each other; of others a device does not even learn whether they exist.
+    const target = this.#options.sessionByName(session.peer.account, device);
+    if (target === undefined) return "deviceAway";
+    if (target === session) return "policy";
+    const onward: OpenRequest = { ...request, device: session.peer.name };
+    return { exit: tunnelExit(() => ({ session: target, request: onward, onGone: null })), visit };
+  }
+}

@@ -1,0 +1,58 @@
+import type { ForwardCounters } from "../dataplanes/io/counters.ts";
+import type { OpenVisit, Visits } from "../dataplanes/io/visits.ts";
+import { formatEndpoint } from "../wire/endpoint.ts";
+import { CONTROL_VERSION, type Counters, type VisitInfo } from "./control.ts";
+
+export const NO_COUNTERS: Counters = {
+  visitorsTotal: 0,
+  visitorsOpen: 0,
+  bytesIn: 0,
+  bytesOut: 0,
+  refused: {},
+  answerMs: null,
+};
+
+/** What a forward counted, as local commands are told. */
+export function countersOf(counters: ForwardCounters): Counters {
+  return {
+    visitorsTotal: counters.visitorsTotal,
+    visitorsOpen: counters.visitorsOpen,
+    bytesIn: counters.bytesIn,
+    bytesOut: counters.bytesOut,
+    refused: counters.refused(),
+    answerMs: counters.answerMs(),
+  };
+}
+
+/** Sums; answer times of different forwards do not add up and are left out. */
+export function sumCounters(all: Iterable<Counters>): Counters {
+  const sum = { ...NO_COUNTERS, refused: {} as Record<string, number> };
+  for (const one of all) {
+    sum.visitorsTotal += one.visitorsTotal;
+    sum.visitorsOpen += one.visitorsOpen;
+    sum.bytesIn += one.bytesIn;
+    sum.bytesOut += one.bytesOut;
+    for (const [reason, count] of Object.entries(one.refused)) sum.refused[reason] = (sum.refused[reason] ?? 0) + count;
+  }
+  return sum;
+}
+
+export function visitInfos(
+  visits: Visits,
+  forward: { readonly id: string; readonly name: string; readonly device: string | null },
+): VisitInfo[] {
+  return [...visits.list()].map(([id, visit]: readonly [number, OpenVisit]) => ({
+    id: `${forward.id}/${id}`,
+    forwardId: forward.id,
+    forwardName: forward.name,
+    device: forward.device,
+    protocol: visit.protocol,
+    visitor: formatEndpoint(visit.visit.visitor),
+    entry: formatEndpoint(visit.visit.entry),
+    openedMs: visit.sinceMs,
+    bytesIn: visit.bytesIn,
+    bytesOut: visit.bytesOut,
+  }));
+}
+
+export const V = { v: CONTROL_VERSION } as const;
