@@ -1,12 +1,16 @@
-// load requests HOST PORT CONNECTIONS PER_SEC SECONDS
-// Keep-alive requests. PER_SEC > 0 is an open loop: each request has a due time, a late one is sent as soon as its
-// connection is free, and its latency counts from the due time, so a stall is not hidden. 0 is a closed loop.
+// load requests HOST PORT CONNECTIONS LOOP PER_SEC SECONDS
+// Keep-alive requests over CONNECTIONS connections. LOOP is
+//   closed  the next request follows the answer at once; PER_SEC is not used
+//   open    each request has a due time; a late one is sent as soon as its connection is free, and its latency counts
+//           from the due time, so that a stall shows in full
+//   paced   at most PER_SEC requests a second; the latency counts from the sending, so that each is one round trip
 #include "common.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -15,6 +19,8 @@
 #define MAX_EVENTS 256
 #define CONNECT_MS 5000
 #define TICK_NS 200000
+
+enum loop { CLOSED, OPEN, PACED };
 
 struct link {
   int fd;
@@ -67,21 +73,30 @@ static void open_links(struct link *links, long count, const struct sockaddr_in 
   }
 }
 
+static enum loop parse_loop(const char *text) {
+  static const char *const NAMES[] = {"closed", "open", "paced"};
+  for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+    if (strcmp(text, NAMES[i]) == 0) return (enum loop)i;
+  }
+  usage("requests … closed|open|paced …");
+}
+
 int requests_main(int argc, char **argv) {
-  if (argc != 6) usage("requests HOST PORT CONNECTIONS PER_SEC SECONDS");
+  if (argc != 7) usage("requests HOST PORT CONNECTIONS LOOP PER_SEC SECONDS");
   struct sockaddr_in target = parse_address(argv[1], argv[2]);
-  long count = parse_number(argv[3], 1, 10000), per_sec = parse_number(argv[4], 0, 1000000), seconds = parse_number(argv[5], 1, 600);
+  enum loop loop = parse_loop(argv[4]);
+  long count = parse_number(argv[3], 1, 10000), per_sec = parse_number(argv[5], 1, 1000000), seconds = parse_number(argv[6], 1, 600);
   struct link *links = calloc((size_t)count, sizeof *links);
   int poll_fd = epoll_create1(EPOLL_CLOEXEC), timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
   if (!links || poll_fd < 0 || timer < 0) die("start");
   open_links(links, count, &target, poll_fd);
-  uint64_t gap = per_sec > 0 ? NS_PER_SEC * (uint64_t)count / (uint64_t)per_sec : 0;
+  uint64_t gap = NS_PER_SEC * (uint64_t)count / (uint64_t)per_sec;
   uint64_t begin = now_ns(), end = begin + (uint64_t)seconds * NS_PER_SEC;
   for (long i = 0; i < count; i++) {
-    links[i].due_ns = begin + (per_sec > 0 ? gap * (uint64_t)i / (uint64_t)count : 0);
-    if (per_sec == 0) ask(&links[i]);
+    links[i].due_ns = begin + (loop == CLOSED ? 0 : gap * (uint64_t)i / (uint64_t)count);
+    if (loop == CLOSED) ask(&links[i]);
   }
-  if (per_sec > 0) {
+  if (loop != CLOSED) {
     struct itimerspec tick = {{0, TICK_NS}, {0, TICK_NS}};
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
     if (timerfd_settime(timer, 0, &tick, NULL) < 0 || epoll_ctl(poll_fd, EPOLL_CTL_ADD, timer, &event) < 0) die("timer");
@@ -97,14 +112,16 @@ int requests_main(int argc, char **argv) {
         continue;
       }
       if (link->fd < 0 || !hear(link)) continue;
-      if (per_sec > 0) {
-        link->due_ns += gap;
-      } else {
-        link->due_ns = now_ns();
+      uint64_t answered = now_ns();
+      if (loop == CLOSED) {
+        link->due_ns = answered;
         ask(link);
+        continue;
       }
+      link->due_ns += gap;
+      if (loop == PACED && link->due_ns < answered) link->due_ns = answered;
     }
-    if (per_sec == 0) continue;
+    if (loop == CLOSED) continue;
     uint64_t now = now_ns();
     for (long i = 0; i < count; i++) {
       if (links[i].fd >= 0 && !links[i].waiting && links[i].due_ns <= now) ask(&links[i]);

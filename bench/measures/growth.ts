@@ -20,7 +20,7 @@ interface Speed {
 async function speed({ site, seconds }: Trial): Promise<Speed> {
   const where = [ADDRESS.relay, `${FORWARD.web.entryPort}`];
   const fresh = await site.load(["visitors", ...where, `${AT_ONCE}`, `${seconds}`]);
-  const kept = await site.load(["requests", ...where, `${AT_ONCE}`, "0", `${seconds}`]);
+  const kept = await site.load(["requests", ...where, `${AT_ONCE}`, "closed", "1", `${seconds}`]);
   refuseFailures(fresh);
   refuseFailures(kept);
   return { newPerSec: field(fresh, "perSec"), requestsPerSec: field(kept, "perSec") };

@@ -40,8 +40,15 @@ export const keepAlive: Measure = {
   ],
   async run(trial) {
     await serve(trial);
-    const closed = await trial.site.load(["requests", ...WEB, `${AT_ONCE}`, "0", `${trial.seconds}`]);
-    const paced = await trial.site.load(["requests", ...WEB, `${AT_ONCE}`, `${PACED_PER_SEC}`, `${trial.seconds}`]);
+    const closed = await trial.site.load(["requests", ...WEB, `${AT_ONCE}`, "closed", "1", `${trial.seconds}`]);
+    const paced = await trial.site.load([
+      "requests",
+      ...WEB,
+      `${AT_ONCE}`,
+      "open",
+      `${PACED_PER_SEC}`,
+      `${trial.seconds}`,
+    ]);
     refuseFailures(closed);
     refuseFailures(paced);
     return {

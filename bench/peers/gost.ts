@@ -19,9 +19,12 @@ async function write(
   return file;
 }
 
+/** Otherwise its UDP flows end with the first answer. */
+const keepFlows = { metadata: { keepAlive: true } };
+
 const service = (forward: Forward, type: string, listener: object, host: string) => ({
   name: forward.name,
-  addr: `:${forward.entryPort}`,
+  addr: `0.0.0.0:${forward.entryPort}`,
   handler: { type },
   listener,
   forwarder: { nodes: [{ name: forward.name, addr: `${host}:${forward.servicePort}` }] },
@@ -57,7 +60,7 @@ export const gost: RemotePeer = {
     };
     const services = forwards.map((forward) => {
       const type = forward.protocol === "udp" ? "rudp" : "rtcp";
-      return service(forward, type, { type, chain: "out" }, "127.0.0.1");
+      return service(forward, type, { type, chain: "out", ...keepFlows }, "127.0.0.1");
     });
     const chain = { name: "out", hops: [{ name: "relay", nodes: [node] }] };
     await site.start("agent", ["gost", await write(site, "agent.json", services, [chain])]);
@@ -72,7 +75,7 @@ export const gostDirect: DirectPeer = {
   version,
   async startRelay(site, forwards) {
     const services = forwards.map((forward) =>
-      service(forward, forward.protocol, { type: forward.protocol }, ADDRESS.agent),
+      service(forward, forward.protocol, { type: forward.protocol, ...keepFlows }, ADDRESS.agent),
     );
     await site.start("relay", ["gost", await write(site, "direct.json", services)]);
   },

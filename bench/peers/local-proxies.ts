@@ -5,7 +5,7 @@ import { askVersion, type DirectPeer, type Forward } from "./peer.ts";
 
 /** Two descriptors each, and a descriptor limit of 20,000 is the least that this bench is run with. */
 const CONNECTIONS = 9_000;
-const SOCAT_BUFFER_BYTES = 131_072;
+const SOCAT_BUFFER_BYTES = 65_536;
 const STREAM_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
 async function write(site: Site, name: string, text: string): Promise<string> {
