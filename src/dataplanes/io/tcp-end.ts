@@ -147,6 +147,10 @@ export class TcpEnd implements ByteEnd {
     return this.#socket?.localAddress ?? "";
   }
 
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
   get isOpen(): boolean {
     return this.#socket !== null && !this.#closed;
   }
