@@ -5,6 +5,7 @@ import { defineAgent } from "./agent.ts";
 import { defineConfig } from "./config.ts";
 import { defineConnect } from "./connect.ts";
 import type { GlobalOptions, Io, Run } from "./context.ts";
+import { defineDemo } from "./demo.ts";
 import { defineDevices } from "./devices.ts";
 import { defineDirect } from "./direct.ts";
 import { defineExpose } from "./expose.ts";
@@ -76,6 +77,7 @@ function defineProgram(io: Io, run: Run): Command {
   defineForward(program, run);
   defineDevices(program, run);
   defineConfig(program, run);
+  defineDemo(program, run);
   defineVersion(program, run);
   addGlobalOptions(program);
   return program;

@@ -1,15 +1,10 @@
+import type { ExitRule } from "../core/exit-rule.ts";
 import type { HostPort, PortMapping } from "../core/forward.ts";
 import type { AgentControl, AttachEvent, ForwardSpec, RelayControl } from "../servers/local/control.ts";
 
 export * from "../servers/local/control.ts";
 
-/** A destination that an exit may dial: from `[relay] allow` and `[agent] allow`. */
-export interface ExitRule {
-  /** A CIDR, an IP literal, a host name, or `*` for every host. */
-  readonly host: string;
-  /** Null = every port. */
-  readonly ports: readonly PortMapping[] | null;
-}
+export type { ExitRule };
 
 /** `[relay]` of hatchway.toml with the command's flags laid over it. */
 export interface RelaySettings {

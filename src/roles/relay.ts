@@ -78,7 +78,6 @@ class Relay {
   readonly #startedMs = wallMs();
   /** One session's requests are handled in their order, and not before its rights are known. */
   readonly #queues = new WeakMap<Session, Promise<void>>();
-  readonly #versions = new Map<string, string>();
   readonly #exitPolicy: LiveExitPolicy;
   readonly #auth: RelayAuth;
   readonly #entries: RelayEntries;
@@ -189,6 +188,8 @@ class Relay {
     this.#log.info("a device's session ended", { device: peer.name, why });
     // After a takeover the newer session's forwards are set up by `put`; the leases must not run meanwhile.
     if (this.#tunnel?.session(peer.deviceId) !== undefined) return;
+    // At the next start every lease runs anew.
+    if (this.#draining) return;
     this.#forwards.sessionDown(peer).catch((error: unknown) => this.#failed("a session's end was not stored", error));
   }
 
@@ -299,7 +300,6 @@ class Relay {
       wallMs,
       cut: (deviceId) => this.#tunnel?.revoke(deviceId),
       reload: () => this.#reload(),
-      clientVersion: (deviceId) => this.#versions.get(deviceId) ?? null,
     });
   }
 

@@ -17,6 +17,7 @@ import {
   type CertificatePair,
   checkRelayCertificate,
   HANDSHAKE_MS,
+  handshakeDone,
   type RelayTrust,
   sessionBinding,
   TLS_1_3_ONLY,
@@ -75,7 +76,12 @@ export async function connectToRelay(
   const ready = Promise.withResolvers<Result<null, ConnectError>>();
   const session = new Session(
     welcome.value.session,
-    { deviceId: "", name: formatHostPort(options.relay.host, options.relay.port), account: welcome.value.account },
+    {
+      deviceId: "",
+      name: formatHostPort(options.relay.host, options.relay.port),
+      account: welcome.value.account,
+      version: "",
+    },
     control.value.carrier,
     {
       side: "agent",
@@ -218,7 +224,7 @@ async function dial(
       },
       handshake(socket, success, error) {
         const trusted = checkRelayCertificate(socket as Socket<never>, error, trust, relay, options.wallMs());
-        if (!trusted.ok || !success) {
+        if (!trusted.ok || !handshakeDone(success, error, trust)) {
           const why = trusted.ok ? `TLS with ${where} failed: ${error?.message ?? "no reason given"}` : trusted.error;
           fail(trusted.ok ? "unreachable" : "untrusted", why);
           socket.terminate();

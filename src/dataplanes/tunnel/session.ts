@@ -26,6 +26,8 @@ export interface Peer {
   readonly deviceId: string;
   readonly name: string;
   readonly account: string;
+  /** Of its program; empty when it is not told. */
+  readonly version: string;
 }
 
 export interface SessionOptions {

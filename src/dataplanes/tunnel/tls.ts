@@ -33,6 +33,30 @@ export function sessionBinding(socket: Socket<never>): Uint8Array {
 }
 
 /**
+ * What X.509 verification says of a certificate that the TLS library does not know (openssl verify(1)), or whose name
+ * is another. A pinned key needs neither an issuer nor a name. Anything else means that the handshake itself failed.
+ */
+const PINNED_MAY_LACK: ReadonlySet<string> = new Set([
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  "ERR_TLS_CERT_ALTNAME_INVALID",
+  "HOSTNAME_MISMATCH",
+]);
+
+/**
+ * Whether the TLS handshake came to its end. Bun reports a certificate it cannot verify as a failed handshake even
+ * with `rejectUnauthorized: false` (1.4.5: when the name differs as well).
+ */
+export function handshakeDone(success: boolean, error: Error | null, trust: RelayTrust): boolean {
+  if (success) return true;
+  const code = (error as { readonly code?: unknown } | null)?.code;
+  return trust.kind === "pinned" && typeof code === "string" && PINNED_MAY_LACK.has(code);
+}
+
+/**
  * Checks the relay's certificate after the handshake. A pinned one must have the pinned key and be within its
  * validity; a verified one was checked by TLS itself (`authorizationError`), its name is checked here as well.
  */

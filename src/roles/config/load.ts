@@ -1,4 +1,5 @@
 import { dirname, resolve } from "node:path";
+import { PUBLIC_ONLY } from "../../core/exit-rule.ts";
 import { readPrivateText, readText } from "../../os/files.ts";
 import { ControlError } from "../../servers/local/control.ts";
 import { settleProtocol } from "../../wire/port-set.ts";
@@ -157,7 +158,7 @@ export function relaySettings(config: Config): RelaySettings {
     listen: relay.listen ?? DEFAULT_LISTEN,
     publicHost: relay.public ?? null,
     ports: settleProtocol(relay.ports ?? { ranges: [DEFAULT_POOL] }, "tcp+udp"),
-    allow: relay.allow ?? [],
+    allow: relay.allow ?? PUBLIC_ONLY,
   };
 }
 

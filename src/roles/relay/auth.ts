@@ -54,7 +54,8 @@ export class RelayAuth {
     if (device === null || !namesFit(credentials, device.name)) return this.#deny(address);
     const account = await store.accounts.find(device.accountId);
     if (account === null) return this.#deny(address);
-    return { kind: "accepted", peer: { deviceId: device.id, name: device.name, account: account.id } };
+    const { id: deviceId, name } = device;
+    return { kind: "accepted", peer: { deviceId, name, account: account.id, version: credentials.version } };
   }
 
   async #find(credentials: Credentials): Promise<Device | null> {

@@ -38,7 +38,6 @@ export interface RelayView {
   /** Cuts a revoked device's session. */
   cut(deviceId: string): void;
   reload(): Promise<ReloadReport>;
-  clientVersion(deviceId: string): string | null;
 }
 
 /** What local commands may ask a running relay. */
@@ -145,7 +144,7 @@ async function listDevices(relay: RelayView): Promise<DeviceInfo[]> {
       account: accounts.get(device.accountId) ?? device.accountId,
       connected: session !== undefined,
       address: session?.remoteAddress ?? null,
-      version: relay.clientVersion(device.id),
+      version: session?.peer.version ?? null,
       enrolledMs: device.createdMs,
       lastSeenMs: device.lastSeenMs,
       rttMs: session?.rttMs ?? null,

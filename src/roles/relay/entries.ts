@@ -98,8 +98,7 @@ export class SharedEntry {
 
   #route(visit: Visit): Route | ReasonName {
     if (this.members.size === 1) {
-      const [[device, member]] = this.members as unknown as [[string, Member]];
-      return this.#routeTo(device, member, visit, null);
+      for (const [device, member] of this.members) return this.#routeTo(device, member, visit, null);
     }
     const device = this.#balancer.pick();
     const member = device === null ? undefined : this.members.get(device);
