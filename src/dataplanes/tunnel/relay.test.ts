@@ -160,7 +160,7 @@ describe("deadlines", () => {
     },
   };
   for (const [name, stall] of Object.entries(stallers)) {
-    test(`${name}: closed at the deadline, not before`, async () => {
+    test(`${name}: closed at the deadline`, async () => {
       newLab();
       const { closed } = await stall(lab.relay.port);
       let isClosed = false;
@@ -324,7 +324,7 @@ describe("a dead link", () => {
 });
 
 describe("limits", () => {
-  test("20,000 streams and flows of one peer; the next ones are refused for want of resources", async () => {
+  test("20,000 streams of one peer; the next is refused for want of resources", async () => {
     newLab();
     const raw = await rawSession(lab, "many");
     lab.atRelay.onStream = (stream) => void new Recorder(stream);
