@@ -1,0 +1,33 @@
+import type { LocalSpec } from "../../core/forward.ts";
+import type { Exit } from "../../dataplanes/io/ends.ts";
+import { type Entry, type EntrySpec, openReception } from "../../dataplanes/io/entry.ts";
+import type { EntryError } from "../../dataplanes/io/entry-error.ts";
+import { ok, type Result } from "../../wire/result.ts";
+import { Clients } from "./clients.ts";
+import { shakeHands } from "./handshake.ts";
+
+export interface ProxySpec extends EntrySpec {
+  /** What every client must show; null = nothing. */
+  readonly credentials: LocalSpec["credentials"];
+}
+
+/**
+ * Opens the entry of a dynamic forward: SOCKS 5 (CONNECT, UDP ASSOCIATE), SOCKS 4 and 4a, and HTTP CONNECT on one port,
+ * told apart by the first byte. Where a client asks to go leaves by `exit` as `visit.destination`.
+ */
+export function openProxy(spec: ProxySpec, exit: Exit): Result<Entry, EntryError> {
+  const { credentials } = spec;
+  const clients = new Clients(spec.sweeper);
+  const entry = openReception(spec, exit, (client, visit, host, admission) => {
+    shakeHands({ host, clients, credentials }, client, visit, admission);
+  });
+  if (!entry.ok) {
+    clients.close();
+    return entry;
+  }
+  const close = () => {
+    entry.value.close();
+    clients.close();
+  };
+  return ok({ ...entry.value, close });
+}
