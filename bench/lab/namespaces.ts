@@ -92,9 +92,14 @@ export async function createNamespaces(): Promise<Namespaces> {
       await run(inside("agent", ["ss", "-K", "-t", "dst", ADDRESS.relay]));
     },
     async silenceAgentLink() {
-      const drop = (hook: string, direction: string) =>
-        `chain ${hook} { type filter hook ${hook} priority 0; ${direction} "${AGENT_LINK}" drop; }`;
-      await nft("agent", `table inet silence { ${drop("input", "iifname")} ${drop("output", "oifname")} }`);
+      const chain = (hook: string, direction: string) => [
+        `chain ${hook} {`,
+        `type filter hook ${hook} priority 0`,
+        `${direction} "${AGENT_LINK}" drop`,
+        "}",
+      ];
+      const rules = ["table inet silence {", ...chain("input", "iifname"), ...chain("output", "oifname"), "}"];
+      await nft("agent", rules.join("\n"));
       return () => nft("agent", "delete table inet silence");
     },
     remove,

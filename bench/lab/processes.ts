@@ -5,6 +5,8 @@ const TICKS_PER_SEC = 100;
 /** Fields of /proc/PID/stat after the command's name, proc_pid_stat(5): utime, stime, cutime, cstime. */
 const FIRST_TIME_FIELD = 11;
 
+const POLL_MS = 20;
+
 export interface Usage {
   /** User and system time, of children that have ended too. */
   readonly cpuSec: number;
@@ -37,16 +39,31 @@ export async function usage(ids: readonly number[]): Promise<Usage> {
   };
 }
 
-/** Asks these processes to end, and ends those that are still there after `graceMs`. */
+/**
+ * Asks these processes to end, and ends those that are still there after `graceMs`. Resolves when all are gone for good:
+ * a process leaves its namespace before its sockets are closed, and its ports would still be taken.
+ */
 export async function endProcesses(list: () => Promise<readonly number[]>, graceMs: number): Promise<void> {
   const deadline = Date.now() + graceMs;
-  for (const id of await list()) signal(id, "SIGTERM");
-  while ((await list()).length > 0 && Date.now() < deadline) await Bun.sleep(20);
-  for (const id of await list()) signal(id, "SIGKILL");
-  while ((await list()).length > 0 && Date.now() < deadline + graceMs) await Bun.sleep(20);
+  const seen = new Set<number>();
+  for (let left = await list(); left.length > 0; left = await list()) {
+    const name = Date.now() < deadline ? "SIGTERM" : "SIGKILL";
+    for (const id of left) {
+      if (name === "SIGKILL" || !seen.has(id)) signal(id, name);
+      seen.add(id);
+    }
+    await Bun.sleep(POLL_MS);
+  }
+  while ((await Promise.all([...seen].map(isAlive))).includes(true)) await Bun.sleep(POLL_MS);
 }
 
-export function signal(id: number, name: "SIGTERM" | "SIGKILL"): void {
+/** False for a process that has ended and only waits for its parent to take note (state Z). */
+async function isAlive(id: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${id}/stat`, "utf8").catch(() => null);
+  return stat !== null && stat[stat.lastIndexOf(")") + 2] !== "Z";
+}
+
+function signal(id: number, name: "SIGTERM" | "SIGKILL"): void {
   try {
     process.kill(id, name);
   } catch (error) {

@@ -100,7 +100,7 @@ async function furnish(base: string, namespaces: Namespaces): Promise<Site> {
   async function startServices(): Promise<void> {
     const web = await start("agent", [load, "service", "0.0.0.0", `${SERVICE_PORT.web}`, `${SERVICE_PORT.datagrams}`]);
     const bulk = await start("agent", [iperf, "-s", "-p", `${SERVICE_PORT.bulk}`]);
-    await Promise.all([web.printed("ready"), bulk.listening(SERVICE_PORT.bulk)]);
+    await Promise.all([web.printed('"event":"ready"'), bulk.listening(SERVICE_PORT.bulk)]);
     fixtures = await namespaces.processIds("agent");
   }
 

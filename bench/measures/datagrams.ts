@@ -9,6 +9,8 @@ const WINDOW = 8;
 const PACED_PER_SEC = 4_000;
 /** Of what was sent; a changed datagram also counts as lost. */
 const MAX_CHANGED = 0.01;
+/** Beyond this, the latency of what does come back says nothing. */
+const MAX_LOST = 0.5;
 const OPEN_LOOP_WINDOW = 1;
 
 const figuresOf = (size: number): readonly Figure[] => [
@@ -47,9 +49,15 @@ export const datagrams: Measure = {
     for (const size of SIZES) {
       const closed = await pass(size, WINDOW, 0);
       const paced = await pass(size, OPEN_LOOP_WINDOW, PACED_PER_SEC);
+      const lostShare = (field(paced, "sent") - field(paced, "delivered")) / field(paced, "sent");
+      if (lostShare > MAX_LOST) {
+        throw new Error(
+          `${Math.round(100 * lostShare)} % of ${size}-byte datagrams at ${PACED_PER_SEC}/s did not come back`,
+        );
+      }
       values[`perSec${size}`] = field(closed, "perSec");
       values[`p99of${size}`] = field(paced, "p99Ms");
-      values[`lost${size}`] = (100 * (field(paced, "sent") - field(paced, "delivered"))) / field(paced, "sent");
+      values[`lost${size}`] = 100 * lostShare;
     }
     return values;
   },

@@ -5,6 +5,9 @@ import { askVersion, type RemotePeer } from "./peer.ts";
 const PORT = 7835;
 const SECRET = { BORE_SECRET: "bench-token" };
 
+/** bore ends when its connection does: this loop is what people put around it. */
+const RESTART_LOOP = 'while :; do bore "$@"; sleep 1; done';
+
 /** Without encryption: shown for comparison, not ranked. One agent process per port. */
 export const bore: RemotePeer = {
   name: "bore",
@@ -20,7 +23,18 @@ export const bore: RemotePeer = {
 
   async startAgent(site, forwards) {
     for (const { entryPort, servicePort } of forwards) {
-      const command = ["bore", "local", `${servicePort}`, "--to", ADDRESS.relay, "--port", `${entryPort}`];
+      const command = [
+        "sh",
+        "-c",
+        RESTART_LOOP,
+        "sh",
+        "local",
+        `${servicePort}`,
+        "--to",
+        ADDRESS.relay,
+        "--port",
+        `${entryPort}`,
+      ];
       await site.start("agent", command, { environment: SECRET });
     }
   },
