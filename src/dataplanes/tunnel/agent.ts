@@ -223,10 +223,16 @@ async function dial(
         if (settled) socket.terminate();
       },
       handshake(socket, success, error) {
+        const broken = `TLS with ${where} failed: ${error?.message ?? "no reason given"}`;
+        // A connection that broke before the certificate came says nothing about who is there.
+        if (!success && socket.getPeerX509Certificate?.() === undefined) {
+          fail("unreachable", broken);
+          socket.terminate();
+          return;
+        }
         const trusted = checkRelayCertificate(socket as Socket<never>, error, trust, relay, options.wallMs());
         if (!trusted.ok || !handshakeDone(success, error, trust)) {
-          const why = trusted.ok ? `TLS with ${where} failed: ${error?.message ?? "no reason given"}` : trusted.error;
-          fail(trusted.ok ? "unreachable" : "untrusted", why);
+          fail(trusted.ok ? "unreachable" : "untrusted", trusted.ok ? broken : trusted.error);
           socket.terminate();
           return;
         }

@@ -1,4 +1,5 @@
 import { X509Certificate } from "node:crypto";
+import { isIP } from "node:net";
 import type { Socket } from "bun";
 import type { HostPort } from "../../wire/endpoint.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
@@ -83,8 +84,9 @@ export function checkRelayCertificate(
     case "verified": {
       if (authorizationError !== null)
         return err(`the relay's certificate is not trusted: ${authorizationError.message}`);
-      const names = certificate.checkIP(relay.host) ?? certificate.checkHost(relay.host);
-      return names === undefined ? err(`the relay's certificate is for another name than ${relay.host}`) : ok(null);
+      // Bun's checkIP throws on a name.
+      const named = isIP(relay.host) === 0 ? certificate.checkHost(relay.host) : certificate.checkIP(relay.host);
+      return named === undefined ? err(`the relay's certificate is for another name than ${relay.host}`) : ok(null);
     }
     default:
       return trust satisfies never;
