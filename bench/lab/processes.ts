@@ -63,7 +63,8 @@ async function isAlive(id: number): Promise<boolean> {
   return stat !== null && stat[stat.lastIndexOf(")") + 2] !== "Z";
 }
 
-function signal(id: number, name: "SIGTERM" | "SIGKILL"): void {
+/** Nothing happens when the process is gone. */
+export function signal(id: number, name: "SIGTERM" | "SIGKILL" | "SIGSTOP" | "SIGCONT"): void {
   try {
     process.kill(id, name);
   } catch (error) {
