@@ -143,6 +143,7 @@ export async function startIperf(lab: Lab, host: Host, port: number): Promise<Ch
 }
 
 interface IperfReport {
+  readonly error?: string;
   readonly end: {
     readonly sum_received?: { readonly bits_per_second: number };
     readonly sum?: { readonly lost_percent: number; readonly packets: number; readonly bits_per_second: number };
@@ -153,7 +154,9 @@ interface IperfReport {
 export async function iperf(lab: Lab, host: Host, args: readonly string[]): Promise<IperfReport["end"]> {
   const { exitCode, stdout, stderr } = await lab.exec(host, ["iperf3", "-J", ...args]);
   if (exitCode !== 0) throw new Error(`iperf3 ${args.join(" ")} failed: ${stdout.slice(-500)} ${stderr}`);
-  return (JSON.parse(stdout) as IperfReport).end;
+  const { end, error } = JSON.parse(stdout) as IperfReport;
+  if (error !== undefined) throw new Error(`iperf3 ${args.join(" ")}: ${error}`);
+  return end;
 }
 
 export async function curl(
