@@ -51,6 +51,7 @@ import {
   text,
   textCodec,
 } from "./codec.ts";
+import { tunnel } from "./tunnel-codecs.ts";
 
 const V2 = "0d0a0d0a000d0a515549540a";
 
@@ -336,4 +337,11 @@ const httpConnect: readonly FuzzCodec[] = [
 ];
 
 /** Every parser of bytes or text from outside. Add a codec here and `npm test` mutates it. */
-export const codecs: readonly FuzzCodec[] = [...addresses, ...texts, ...proxyProtocol, ...socks, ...httpConnect];
+export const codecs: readonly FuzzCodec[] = [
+  ...addresses,
+  ...texts,
+  ...proxyProtocol,
+  ...socks,
+  ...httpConnect,
+  ...tunnel,
+];
