@@ -29,14 +29,7 @@ export function forwardsOn(db: Db): Forwards {
   return {
     put: (deviceId, spec, origin, nowMs) =>
       db.transaction().execute((trx) => putForward(trx, deviceId, spec, origin, nowMs)),
-    async remove(deviceId, specId) {
-      const { numDeletedRows } = await db
-        .deleteFrom("forwards")
-        .where("device_id", "=", deviceId)
-        .where("spec_id", "=", specId)
-        .executeTakeFirstOrThrow();
-      return numDeletedRows > 0n;
-    },
+    remove: (deviceId, specId) => removeForward(db, deviceId, specId),
     retain: (deviceId, specIds) =>
       db.transaction().execute(async (trx) => {
         const rows = await trx.selectFrom("forwards").select("spec_id").where("device_id", "=", deviceId).execute();
@@ -78,7 +71,22 @@ export function forwardsOn(db: Db): Forwards {
   };
 }
 
-async function putForward(db: Db, deviceId: string, spec: RemoteSpec, origin: Origin, nowMs: number): Promise<void> {
+export async function removeForward(db: Db, deviceId: string, specId: string): Promise<boolean> {
+  const { numDeletedRows } = await db
+    .deleteFrom("forwards")
+    .where("device_id", "=", deviceId)
+    .where("spec_id", "=", specId)
+    .executeTakeFirstOrThrow();
+  return numDeletedRows > 0n;
+}
+
+export async function putForward(
+  db: Db,
+  deviceId: string,
+  spec: RemoteSpec,
+  origin: Origin,
+  nowMs: number,
+): Promise<void> {
   const text = JSON.stringify(spec);
   const present = await db
     .selectFrom("forwards")

@@ -56,22 +56,9 @@ const EVERY_ADDRESS = ["*", "0.0.0.0", "::"];
 export function leasesOn(db: Db): Leases {
   return {
     grant: (claim, nowMs) => db.transaction().execute((trx) => grant(trx, claim, nowMs)),
-    setExpiry: (deviceId, ends) =>
-      db.transaction().execute(async (trx) => {
-        for (const [forwardId, expiresMs] of ends)
-          await trx
-            .updateTable("leases")
-            .set({ expires_ms: expiresMs })
-            .where("device_id", "=", deviceId)
-            .where("forward_id", "=", forwardId)
-            .execute();
-      }),
+    setExpiry: (deviceId, ends) => db.transaction().execute((trx) => setExpiry(trx, deviceId, ends)),
     release: (deviceId, forwardId, nowMs) =>
-      db.transaction().execute(async (trx) => {
-        const freed = await drop(trx, deviceId, forwardId);
-        await tellReleased(trx, freed, "released", nowMs);
-        return freed.length > 0;
-      }),
+      db.transaction().execute((trx) => releasePorts(trx, deviceId, forwardId, nowMs)),
     releaseExpired: (nowMs) => db.transaction().execute((trx) => dropExpired(trx, nowMs)),
     async list(nowMs, { deviceId, accountId } = {}) {
       const rows = await db
@@ -91,6 +78,11 @@ export function leasesOn(db: Db): Leases {
 
 async function grant(trx: Db, claim: LeaseClaim, nowMs: number): Promise<Result<void, LeaseConflict>> {
   await dropExpired(trx, nowMs);
+  return grantPorts(trx, claim, nowMs);
+}
+
+/** `Leases.grant` without freeing what has expired first. */
+export async function grantPorts(trx: Db, claim: LeaseClaim, nowMs: number): Promise<Result<void, LeaseConflict>> {
   for (const range of claim.ranges) {
     const held = await findConflict(trx, claim, range);
     if (held !== null) return err({ held });
@@ -137,7 +129,26 @@ async function drop(trx: Db, deviceId: string, forwardId: string): Promise<Lease
   return rows.map(toLease);
 }
 
-async function dropExpired(trx: Db, nowMs: number): Promise<Lease[]> {
+/** Frees a forward's ports; false when it had none. */
+export async function releasePorts(trx: Db, deviceId: string, forwardId: string, nowMs: number): Promise<boolean> {
+  const freed = await drop(trx, deviceId, forwardId);
+  await tellReleased(trx, freed, "released", nowMs);
+  return freed.length > 0;
+}
+
+/** Writes only rows that differ. */
+export async function setExpiry(trx: Db, deviceId: string, ends: ReadonlyMap<string, number | null>): Promise<void> {
+  for (const [forwardId, expiresMs] of ends)
+    await trx
+      .updateTable("leases")
+      .set({ expires_ms: expiresMs })
+      .where("device_id", "=", deviceId)
+      .where("forward_id", "=", forwardId)
+      .where("expires_ms", "is distinct from", expiresMs)
+      .execute();
+}
+
+export async function dropExpired(trx: Db, nowMs: number): Promise<Lease[]> {
   const rows = await trx.deleteFrom("leases").where("expires_ms", "<=", nowMs).returningAll().execute();
   const leases = rows.map(toLease);
   await tellReleased(trx, leases, "expired", nowMs);

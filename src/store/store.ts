@@ -9,6 +9,7 @@ import { bunSqliteDialect } from "./bun-sqlite-dialect.ts";
 import { type Devices, devicesOn } from "./devices.ts";
 import { classifyFailure, StoreFailure } from "./failure.ts";
 import { type Forwards, forwardsOn } from "./forwards.ts";
+import { type Holdings, holdingsOn } from "./holdings.ts";
 import { type JoinCodes, joinCodesOn } from "./join-codes.ts";
 import { type Leases, leasesOn } from "./leases.ts";
 import { MIGRATIONS, migrate } from "./migrate.ts";
@@ -24,6 +25,8 @@ export interface Store {
   readonly joinCodes: JoinCodes;
   readonly forwards: Forwards;
   readonly leases: Leases;
+  /** Forwards with their leases, many in one transaction. */
+  readonly holdings: Holdings;
   readonly audit: Audit;
   close(): Promise<void>;
 }
@@ -52,6 +55,7 @@ export async function storeOn(database: Database, path: string): Promise<Store> 
     joinCodes: joinCodesOn(db),
     forwards: forwardsOn(db),
     leases: leasesOn(db),
+    holdings: holdingsOn(db),
     audit: auditOn(db),
     close: () => db.destroy(),
   };
