@@ -99,10 +99,24 @@ test("when the carrier is full, datagrams are dropped and counted, whole ones", 
   expect(raw.relaySession.ready).toBe(true);
 });
 
+test("an orderly close sends what is queued before it closes", async () => {
+  const raw = await rawSession(lab, "last words");
+  raw.datagram.socket.pause();
+  const flow = openFlow(raw.relaySession);
+  let taken = 0;
+  while (flow.send(new Uint8Array(1_400))) {
+    taken++;
+    if (taken % 64 === 0) await new Promise(setImmediate);
+  }
+  raw.relaySession.close("done", true);
+  raw.datagram.socket.resume();
+  await raw.datagram.whenHeard(FrameType.datagram, taken);
+  await raw.datagram.whenClosed();
+});
+
 test("a flow that one side closes is closed at the other, and lets nothing through after", async () => {
   const { flow, answers, whenAnswers } = echoFlow();
   const closed: (string | null)[] = [];
-  const arrived = lab.atRelay;
   flow.send(Uint8Array.of(1));
   await whenAnswers(1);
   const accepted = link.agent.flows.at(-1) as FlowEnd;
@@ -120,5 +134,5 @@ test("a flow that one side closes is closed at the other, and lets nothing throu
   expect(closed).toEqual(["killed"]);
   expect(accepted.send(Uint8Array.of(3))).toBe(false);
   expect(answers).toHaveLength(1);
-  expect(arrived.closed.map(({ why }) => why)).toEqual([]);
+  expect(link.relaySession.ready).toBe(true);
 });
