@@ -1,6 +1,7 @@
 import type { ReasonName } from "../../wire/reason.ts";
 import type { Sweepable, Sweeper } from "../io/sweeper.ts";
 import { type Dialer, TcpEnd } from "../io/tcp-end.ts";
+import type { Turnstile } from "../io/turnstile.ts";
 
 /** A service that has not answered after this long is reported as serviceTimeout. */
 export const DIAL_DEADLINE_MS = 10_000;
@@ -39,7 +40,8 @@ export class Dials implements Sweepable {
 
 /** One dial: the addresses of a service tried in turn until one answers. */
 export class Dial implements Dialer {
-  readonly end: TcpEnd = TcpEnd.dialled(this);
+  readonly turnstile: Turnstile;
+  readonly end: TcpEnd;
   #addresses: readonly string[] = [];
   #port = 0;
   #next = 0;
@@ -47,6 +49,8 @@ export class Dial implements Dialer {
   #attemptMs: number;
 
   constructor(readonly dials: Dials) {
+    this.turnstile = dials.sweeper.turnstile;
+    this.end = TcpEnd.dialled(this);
     this.#startedMs = dials.sweeper.nowMs();
     this.#attemptMs = this.#startedMs;
   }

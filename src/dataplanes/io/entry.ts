@@ -8,7 +8,7 @@ import type { EntryError } from "./entry-error.ts";
 import { join } from "./join.ts";
 import { Shaper } from "./shaper.ts";
 import type { Sweeper } from "./sweeper.ts";
-import { type EntryPort, openTcpEntry } from "./tcp-entry.ts";
+import { type EntryPort, type OnTcpVisitor, openTcpEntry } from "./tcp-entry.ts";
 import { openUdpEntry } from "./udp-entry.ts";
 import { type Admission, Visits } from "./visits.ts";
 
@@ -76,14 +76,15 @@ export class EntryHost {
 
   open(spec: EntrySpec, receive: TcpReception): Result<Entry, EntryError> {
     const { visits } = this;
-    const tcp = openTcpEntry(spec.bind, spec.ports, (end, visit) => {
+    const onVisitor: OnTcpVisitor = (end, visit) => {
       const admitted = this.admit(visit.visitor);
       if (typeof admitted !== "string") receive(this.shape(end), visit, visits, admitted);
       else {
         visits.counters.countRefused(admitted);
         end.reset(admitted);
       }
-    });
+    };
+    const tcp = openTcpEntry(spec.bind, spec.ports, onVisitor, spec.sweeper.turnstile);
     if (!tcp.ok) return tcp;
     const udp = openUdpEntry(spec.bind, spec.ports, this);
     if (!udp.ok) {

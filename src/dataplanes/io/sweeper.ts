@@ -1,11 +1,17 @@
+import { Turnstile } from "./turnstile.ts";
+
 /** Something with deadlines that may be noticed up to one interval late. */
 export interface Sweepable {
   /** `nowMs` is monotonic (`Sweeper.nowMs`). */
   sweep(nowMs: number): void;
 }
 
-/** One timer for all coarse deadlines of a process: idle visits and flows, dials without an answer. */
+/**
+ * What the connections of a process share over time: one timer for all coarse deadlines (idle visits and flows, dials
+ * without an answer), and the turns of its bulk readers.
+ */
 export interface Sweeper {
+  readonly turnstile: Turnstile;
   /** Milliseconds, monotonic. */
   nowMs(): number;
   add(item: Sweepable): void;
@@ -22,6 +28,7 @@ export function startSweeper(signal: AbortSignal, intervalMs = 1_000): Sweeper {
   timer.unref();
   signal.addEventListener("abort", () => clearInterval(timer), { once: true });
   return {
+    turnstile: new Turnstile(),
     nowMs: () => performance.now(),
     add: (item) => void items.add(item),
     remove: (item) => void items.delete(item),

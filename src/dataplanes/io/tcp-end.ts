@@ -4,6 +4,7 @@ import { ByteQueue } from "./byte-queue.ts";
 import { dialReason } from "./dial-error.ts";
 import type { ByteEnd, ByteSink } from "./ends.ts";
 import { SILENT_SINK } from "./silent-sink.ts";
+import type { Reader, Turnstile } from "./turnstile.ts";
 
 /**
  * Above this many bytes waiting on the other side a socket stops reading, and at RESUME_AT_BYTES it goes on. The
@@ -19,12 +20,14 @@ const KEEP_ALIVE_MS = 60_000;
 export interface Acceptor {
   /** Sets `end.sink` before it returns, or resets the end. `remoteAddress` is as the socket gives it. */
   accepted(end: TcpEnd, remoteAddress: string, remotePort: number): void;
+  readonly turnstile?: Turnstile;
 }
 
 /** Hears that an attempt of its end to connect failed; tries another address or calls `end.refuse`. */
 export interface Dialer {
   dialOpened(end: TcpEnd): void;
   dialFailed(end: TcpEnd, reason: ReasonName): void;
+  readonly turnstile?: Turnstile;
 }
 
 /** One attempt to connect. Bun gives the socket only when it is open: an abandoned attempt is closed then. */
@@ -45,13 +48,17 @@ type NewSocket = Socket<TcpEnd | Attempt | Acceptor>;
  * A TCP socket as a ByteEnd. One set of handlers serves every socket (`socket.data` is the end), so a connection
  * costs two small objects and no closure. What Bun 1.4.5 does on real sockets is held by tcp-end.test.ts.
  */
-export class TcpEnd implements ByteEnd {
+export class TcpEnd implements ByteEnd, Reader {
   sink: ByteSink = SILENT_SINK;
   #socket: TcpSocket | null;
   #attempt: Attempt | null = null;
   readonly #dialer: Dialer | null;
   #queue: ByteQueue | null = null;
+  readonly #turnstile: Turnstile | null;
+  /** The other side is behind. */
   #paused = false;
+  /** Other bulk readers have their turn. */
+  #standing = false;
   /** `end()` was called. */
   #ending = false;
   /** The peer's FIN was delivered. */
@@ -61,20 +68,21 @@ export class TcpEnd implements ByteEnd {
   #closed = false;
   #resetReason: ReasonName | null = null;
 
-  private constructor(socket: TcpSocket | null, dialer: Dialer | null) {
+  private constructor(socket: TcpSocket | null, dialer: Dialer | null, turnstile: Turnstile | null) {
     this.#socket = socket;
     this.#dialer = dialer;
+    this.#turnstile = turnstile;
   }
 
   /** An end that is not connected yet: `dial` starts an attempt. Bytes written before it opens are queued. */
   static dialled(dialer: Dialer): TcpEnd {
-    return new TcpEnd(null, dialer);
+    return new TcpEnd(null, dialer, dialer.turnstile ?? null);
   }
 
   /** The `socket` of a `Bun.listen` whose `data` is an Acceptor and whose `allowHalfOpen` is true. */
   static readonly ACCEPT_HANDLERS: SocketHandler<Acceptor> = TcpEnd.#handlers((socket) => {
     const acceptor = socket.data as Acceptor;
-    const end = new TcpEnd(socket as TcpSocket, null);
+    const end = new TcpEnd(socket as TcpSocket, null, acceptor.turnstile ?? null);
     socket.data = end;
     acceptor.accepted(end, socket.remoteAddress, socket.remotePort);
   }) as unknown as SocketHandler<Acceptor>;
@@ -92,7 +100,11 @@ export class TcpEnd implements ByteEnd {
   static #handlers(open: (socket: NewSocket) => void): SocketHandler<TcpEnd | Attempt | Acceptor> {
     return {
       open,
-      data: (socket, bytes) => (socket.data as TcpEnd).sink.onData(bytes),
+      data: (socket, bytes) => {
+        const end = socket.data as TcpEnd;
+        end.sink.onData(bytes);
+        end.#turnstile?.passed(end, bytes.length);
+      },
       drain: (socket) => {
         if (socket.data instanceof TcpEnd) socket.data.#flush();
       },
@@ -176,8 +188,18 @@ export class TcpEnd implements ByteEnd {
       if (!this.#closed) this.#socket?.pause();
     } else if (this.#paused && queuedBytes <= RESUME_AT_BYTES) {
       this.#paused = false;
-      if (!this.#closed) this.#socket?.resume();
+      if (!this.#closed && !this.#standing) this.#socket?.resume();
     }
+  }
+
+  standStill(): void {
+    this.#standing = true;
+    if (!this.#closed) this.#socket?.pause();
+  }
+
+  goOn(): void {
+    this.#standing = false;
+    if (!this.#closed && !this.#paused) this.#socket?.resume();
   }
 
   end(): void {
@@ -231,7 +253,9 @@ export class TcpEnd implements ByteEnd {
     }
     if (left === 0 && this.#ending && !this.#finSent) {
       this.#finSent = true;
-      socket.shutdown();
+      // After the peer's FIN nothing is left to wait for: closing sends ours and spares a wake-up.
+      if (this.#ended) socket.end();
+      else socket.shutdown();
     }
     if (left < before && !this.#closed) this.sink.onDrain(left);
   }

@@ -6,6 +6,7 @@ import { bindCandidates, isWildcard, unmapped } from "./bind-address.ts";
 import type { ByteEnd, Visit } from "./ends.ts";
 import { type EntryError, entryError, errorCode } from "./entry-error.ts";
 import { type Acceptor, TcpEnd } from "./tcp-end.ts";
+import type { Turnstile } from "./turnstile.ts";
 import { bindUdp } from "./udp-socket.ts";
 
 /** A port that an entry listens on. `externalPort` is the port set's number for it: 0 when any free one was asked for. */
@@ -32,6 +33,7 @@ export function openTcpEntry(
   bind: string,
   mappings: readonly PortMapping[],
   onVisitor: OnTcpVisitor,
+  turnstile: Turnstile,
 ): Result<TcpEntry, EntryError> {
   const listeners: PortListener[] = [];
   const close = () => {
@@ -40,7 +42,7 @@ export function openTcpEntry(
   for (const mapping of mappings) {
     if (mapping.protocol !== "tcp") continue;
     for (let port = mapping.first; port <= mapping.last; port++) {
-      const listener = PortListener.open(bind, port, onVisitor);
+      const listener = PortListener.open(bind, port, onVisitor, turnstile);
       if (!listener.ok) {
         close();
         return listener;
@@ -60,15 +62,21 @@ class PortListener implements Acceptor, EntryPort {
     address: string,
     readonly externalPort: number,
     readonly onVisitor: OnTcpVisitor,
+    readonly turnstile: Turnstile,
   ) {
     this.endpoint = { address, port: externalPort };
     this.#wildcard = isWildcard(address);
   }
 
-  static open(bind: string, port: number, onVisitor: OnTcpVisitor): Result<PortListener, EntryError> {
+  static open(
+    bind: string,
+    port: number,
+    onVisitor: OnTcpVisitor,
+    turnstile: Turnstile,
+  ): Result<PortListener, EntryError> {
     let failure: unknown = null;
     for (const address of bindCandidates(bind)) {
-      const listener = new PortListener(address, port, onVisitor);
+      const listener = new PortListener(address, port, onVisitor, turnstile);
       const error = listener.#listen();
       if (error === null) return ok(listener);
       failure = error;

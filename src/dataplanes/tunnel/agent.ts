@@ -10,6 +10,7 @@ import {
   TUNNEL_VERSION,
 } from "../../wire/tunnel/control.ts";
 import { FrameType, type FrameTypeCode } from "../../wire/tunnel/frame.ts";
+import type { Turnstile } from "../io/turnstile.ts";
 import { Carrier, type CarrierSink, Flusher } from "./carrier.ts";
 import { Session, type SessionEvents } from "./session.ts";
 import {
@@ -35,6 +36,8 @@ export interface AgentTunnelOptions {
   readonly join: string | null;
   readonly version: string;
   readonly budget: WindowBudget;
+  /** Shared with the sockets of this process, so that bulk takes its turns everywhere. */
+  readonly turnstile?: Turnstile;
   /** Monotonic. */
   nowMs(): number;
   /** Unix time: a certificate's validity is checked by it. */
@@ -68,7 +71,7 @@ export async function connectToRelay(
   options: AgentTunnelOptions,
   signal: AbortSignal,
 ): Promise<Result<Connected, ConnectError>> {
-  const flusher = new Flusher();
+  const flusher = new Flusher(options.turnstile ?? null);
   const control = await dial(options, flusher, signal);
   if (!control.ok) return control;
   const welcome = await greet(control.value, options, signal);

@@ -11,6 +11,7 @@ import {
   MAX_DATA_BYTES,
   MAX_PAYLOAD,
 } from "../../wire/tunnel/frame.ts";
+import type { Reader, Turnstile } from "../io/turnstile.ts";
 
 /** Payloads from here on are written from the reader's buffer; smaller ones are gathered (tunnel.md: 5.5 against 4.8 Gbit/s). */
 const DIRECT_BYTES = 8 * 1024;
@@ -47,6 +48,8 @@ export interface CarrierSink {
  * requests/s). One Flusher serves all carriers of a relay or an agent.
  */
 export class Flusher {
+  constructor(readonly turnstile: Turnstile | null = null) {}
+
   private dirty: Carrier[] = [];
   private readonly run = () => {
     const due = this.dirty;
@@ -61,7 +64,7 @@ export class Flusher {
 }
 
 /** One TLS connection between agent and relay: frames in, frames out, in order, never blocking. */
-export class Carrier implements FrameSink {
+export class Carrier implements FrameSink, Reader {
   role: CarrierRole = "control";
   index = 0;
   readonly liveness: Liveness;
@@ -226,6 +229,15 @@ export class Carrier implements FrameSink {
     const error = this.parser.push(bytes, this);
     if (error !== null)
       this.fail(`the peer sent a bad frame (${error.kind}, type ${error.type}, ${error.length} bytes)`);
+    else this.flusher.turnstile?.passed(this, bytes.length);
+  }
+
+  standStill(): void {
+    if (!this.closed) this.socket.pause();
+  }
+
+  goOn(): void {
+    if (!this.closed) this.socket.resume();
   }
 
   onDataPart(id: number, part: Uint8Array): void {

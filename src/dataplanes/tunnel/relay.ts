@@ -2,6 +2,7 @@ import type { Socket, TCPSocketListener } from "bun";
 import type { WindowBudget } from "../../core/tunnel/window.ts";
 import { type ControlOf, decodeControl, encodeControl, TUNNEL_VERSION } from "../../wire/tunnel/control.ts";
 import { FrameType, type FrameTypeCode } from "../../wire/tunnel/frame.ts";
+import type { Turnstile } from "../io/turnstile.ts";
 import { Carrier, type CarrierSink, Flusher } from "./carrier.ts";
 import { type Peer, Session, type SessionEvents } from "./session.ts";
 import { ALPN_WIRE, type CertificatePair, HANDSHAKE_MS, sessionBinding, TLS_1_3_ONLY } from "./tls.ts";
@@ -32,6 +33,8 @@ export interface RelayTunnelOptions {
   /** What visitors type, for a device that reached the relay at `localAddress`. */
   publicHost(localAddress: string): string;
   readonly budget: WindowBudget;
+  /** Shared with the sockets of this process, so that bulk takes its turns everywhere. */
+  readonly turnstile?: Turnstile;
   nowMs(): number;
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
   /** A new connection: false = too many are pending, or the source is under a penalty. */
@@ -54,12 +57,13 @@ export class RelayTunnel {
   private readonly beginning = new Map<string, Session>();
   private readonly byDevice = new Map<string, Session>();
   private readonly pending = new Set<PendingCarrier>();
-  private readonly flusher = new Flusher();
+  private readonly flusher: Flusher;
   private readonly listener: TCPSocketListener<Carrier>;
   private readonly timer: Timer;
 
   /** Throws what Bun.listen throws (EADDRINUSE …): the caller classifies it. */
   constructor(private readonly options: RelayTunnelOptions) {
+    this.flusher = new Flusher(options.turnstile ?? null);
     this.listener = Bun.listen<Carrier>({
       hostname: options.hostname,
       port: options.port,
