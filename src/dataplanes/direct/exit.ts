@@ -3,6 +3,7 @@ import type { HostPort } from "../../wire/endpoint.ts";
 import type { PortMapping, Protocol } from "../../wire/port-set.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import type { ByteEnd, Exit, FlowEnd, Visit } from "../io/ends.ts";
+import { type EnlargeBuffers, udpBuffers } from "../io/udp-buffers.ts";
 import type { Dials } from "./dial.ts";
 import { proxyDatagramPrefix, proxyStreamHeader } from "./proxy-header.ts";
 import type { Resolver } from "./resolver.ts";
@@ -35,9 +36,10 @@ export interface DirectExitOptions {
  * an address that was checked: a second look-up could answer differently (DNS rebinding).
  */
 export function directExit(options: DirectExitOptions): Exit {
+  const enlarge = udpBuffers();
   return {
     connect: (visit) => connect(options, visit),
-    openFlow: (visit) => openFlow(options, visit),
+    openFlow: (visit) => openFlow(options, visit, enlarge),
   };
 }
 
@@ -76,8 +78,8 @@ function connect(options: DirectExitOptions, visit: Visit): ByteEnd {
   return dial.end;
 }
 
-function openFlow(options: DirectExitOptions, visit: Visit): FlowEnd {
-  const flow = new DirectFlow(options.proxyProtocol() === null ? null : proxyDatagramPrefix(visit));
+function openFlow(options: DirectExitOptions, visit: Visit, enlarge: EnlargeBuffers): FlowEnd {
+  const flow = new DirectFlow(options.proxyProtocol() === null ? null : proxyDatagramPrefix(visit), enlarge);
   withRoute(options, visit, "udp", (route) => {
     const address = typeof route === "string" ? undefined : route.addresses[0];
     if (typeof route === "string" || address === undefined)

@@ -3,6 +3,7 @@ import { reasonOfCode } from "../io/dial-error.ts";
 import type { FlowEnd, FlowSink } from "../io/ends.ts";
 import { errorCode } from "../io/entry-error.ts";
 import { SILENT_SINK } from "../io/silent-sink.ts";
+import type { EnlargeBuffers } from "../io/udp-buffers.ts";
 import { type ConnectedUdpSocket, connectUdp, udpErrorOf } from "../io/udp-socket.ts";
 
 /** Datagrams and bytes that wait while a host name is resolved; what comes on top is dropped. */
@@ -20,7 +21,10 @@ export class DirectFlow implements FlowEnd {
   #waitingBytes = 0;
   #closed = false;
 
-  constructor(readonly prefix: DatagramPrefix) {}
+  constructor(
+    readonly prefix: DatagramPrefix,
+    readonly enlarge: EnlargeBuffers,
+  ) {}
 
   /** Connects to an IP literal and sends what waited. */
   connect(address: string, port: number): void {
@@ -34,6 +38,7 @@ export class DirectFlow implements FlowEnd {
       return;
     }
     this.#socket = socket.value;
+    this.enlarge(socket.value);
     const waiting = this.#waiting ?? [];
     this.#waiting = null;
     for (const datagram of waiting) this.#transmit(datagram);

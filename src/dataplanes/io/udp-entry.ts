@@ -7,6 +7,7 @@ import type { FlowEnd, FlowSink, Visit } from "./ends.ts";
 import { type EntryError, entryError, errorCode } from "./entry-error.ts";
 import type { Shaper } from "./shaper.ts";
 import type { EntryPort } from "./tcp-entry.ts";
+import { type EnlargeBuffers, udpBuffers } from "./udp-buffers.ts";
 import { bindUdp, type UdpSocket } from "./udp-socket.ts";
 import type { Admission, IdleLimits, OpenVisit, Visits } from "./visits.ts";
 
@@ -42,13 +43,14 @@ export function openUdpEntry(
   host: FlowHost,
 ): Result<UdpEntry, EntryError> {
   const ports: UdpPort[] = [];
+  const enlarge = udpBuffers();
   const close = () => {
     for (const port of ports) port.close();
   };
   for (const mapping of mappings) {
     if (mapping.protocol !== "udp") continue;
     for (let number = mapping.first; number <= mapping.last; number++) {
-      const port = openPort(bind, number, host);
+      const port = openPort(bind, number, host, enlarge);
       if (!port.ok) {
         close();
         return port;
@@ -65,11 +67,11 @@ export function openUdpEntry(
   });
 }
 
-function openPort(bind: string, number: number, host: FlowHost): Result<UdpPort, EntryError> {
+function openPort(bind: string, number: number, host: FlowHost, enlarge: EnlargeBuffers): Result<UdpPort, EntryError> {
   let failure: unknown = null;
   for (const address of bindCandidates(bind)) {
     const port = new UdpPort(number, host);
-    const error = port.listen(address);
+    const error = port.listen(address, enlarge);
     if (error === null) return ok(port);
     failure = error;
     if (errorCode(error) === "EADDRINUSE") break;
@@ -91,7 +93,7 @@ class UdpPort implements EntryPort {
   ) {}
 
   /** Null when the socket is bound, else the operating system's error. */
-  listen(address: string): unknown {
+  listen(address: string, enlarge: EnlargeBuffers): unknown {
     const socket = bindUdp(address, this.externalPort, {
       data: (_socket, datagram, port, from) => this.#received(datagram, port, from),
       // An ICMP error of a visitor that went away (IP_RECVERR): its flow ends by its idle timeout.
@@ -99,6 +101,7 @@ class UdpPort implements EntryPort {
     });
     if (!socket.ok) return socket.error;
     this.#socket = socket.value;
+    enlarge(socket.value);
     this.endpoint = { address, port: socket.value.port };
     return null;
   }
