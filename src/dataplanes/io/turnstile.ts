@@ -7,13 +7,13 @@ export interface Reader {
 
 /** A read of this size filled the buffer (Bun 1.4.5: 512 KiB): more waits behind it. */
 const FULL_READ_BYTES = 256 * 1024;
-/** Full readers that go on in one turn of the event loop. */
-const READERS_A_TURN = 2;
+/** Full readers that go on in one turn of the event loop: what else is ready waits for one such read at most. */
+const READERS_A_TURN = 1;
 
 /**
  * Lets bulk readers go on in turns. Bun reads a busy socket up to ten times 512 KiB before it looks at the next one
  * (strace: eight bulk streams made turns of 40 MB, and a keystroke waited 65 ms for its own); a reader that stands
- * still after a full read ends that at once, and two of them at a time keep both directions of a stream moving.
+ * still after a full read ends that at once.
  */
 export class Turnstile {
   readonly #waiting: Reader[] = [];

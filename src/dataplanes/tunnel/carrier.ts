@@ -24,7 +24,7 @@ const RECORD_BYTES = 16 * 1024;
 /** Before a peer has proved itself it may make us hold this much. */
 const MAX_HELLO_BYTES = 8 * 1024;
 /**
- * Streams stop writing at the first queued byte and datagrams are dropped at 1 MiB, so only a peer that asks for
+ * Streams stop writing at the first queued byte and datagrams are dropped at 4 MiB, so only a peer that asks for
  * answers (pings, refused opens) without reading them gets here.
  */
 const MAX_QUEUE_BYTES = 8 * 1024 * 1024;

@@ -42,7 +42,7 @@ export interface SessionOptions {
 }
 
 /** A datagram carrier with more than this queued drops: an old datagram is worth less than none (tunnel.md "UDP"). */
-const DATAGRAM_QUEUE_BYTES = 1024 * 1024;
+const DATAGRAM_QUEUE_BYTES = 4 * 1024 * 1024;
 const ID_STEP = 2;
 const MAX_ID = 0xffff_ffff;
 

@@ -1,14 +1,20 @@
-import { Penalties } from "../../core/penalty.ts";
+import { Penalties, type PenaltyOptions, SOURCE_PENALTIES } from "../../core/penalty.ts";
 import { Pending } from "../../core/pending.ts";
 import type { AuthVerdict, Credentials, HandshakeOutcome } from "../../dataplanes/tunnel/relay.ts";
 import type { Device } from "../../store/devices.ts";
 import type { Store } from "../../store/store.ts";
 import { parseAddress, sourceKey } from "../../wire/address.ts";
 
-/** The first wrong credential is answered after this long, later ones after their penalty. */
-const FIRST_DENIAL_MS = 1_000;
-/** A held-back answer keeps a place among the pending ones: it is not held longer. */
-const LONGEST_DENIAL_MS = 30_000;
+/**
+ * A wrong credential is answered after 1 s, the source's next ones after 2, 4, 8, 16 and at most 30 s: a held-back answer
+ * keeps a place among the pending connections, so it is not held longer.
+ */
+const DENIALS: PenaltyOptions = {
+  ...SOURCE_PENALTIES,
+  baseSec: { noAuth: 0, failed: 1, graceExceeded: 1 },
+  maxSec: 30,
+  minSec: 0,
+};
 /** Compared with when no join code was shown, so that both ways do the same work. */
 const NO_SECRET = new Uint8Array(16);
 
@@ -31,7 +37,7 @@ export interface AuthOptions {
 export class RelayAuth {
   readonly #options: AuthOptions;
   readonly #pending = new Pending();
-  readonly #penalties = new Penalties();
+  readonly #penalties = new Penalties(DENIALS);
 
   constructor(options: AuthOptions) {
     this.#options = options;
@@ -45,7 +51,6 @@ export class RelayAuth {
     const key = keyOf(address);
     this.#pending.leave(key);
     if (outcome === "timeout") this.#penalties.offend(key, "graceExceeded", this.#options.nowMs());
-    else if (outcome === "gone") this.#penalties.offend(key, "noAuth", this.#options.nowMs());
   }
 
   async authenticate(credentials: Credentials, address: string): Promise<AuthVerdict> {
@@ -72,8 +77,7 @@ export class RelayAuth {
   }
 
   #deny(address: string): AuthVerdict {
-    const penaltyMs = this.#penalties.offend(keyOf(address), "failed", this.#options.nowMs());
-    const afterMs = Math.min(Math.max(penaltyMs, FIRST_DENIAL_MS), LONGEST_DENIAL_MS);
+    const afterMs = this.#penalties.offend(keyOf(address), "failed", this.#options.nowMs());
     this.#options.onDenied(address, afterMs);
     return { kind: "denied", afterMs };
   }
