@@ -105,15 +105,19 @@ function forwardInfo(relay: RelayView, forward: HeldForward): ForwardInfo {
   };
 }
 
-function stateOf(relay: RelayView, { owner, spec }: HeldForward): { state: ForwardState; message: string | null } {
+function stateOf(relay: RelayView, forward: HeldForward): { state: ForwardState; message: string | null } {
+  const { owner, spec } = forward;
   if (!spec.enabled) return { state: "disabled", message: "Its owner has disabled it." };
-  const shared = relay.forwards.entryOf({ owner, spec } as HeldForward);
+  const shared = relay.forwards.entryOf(forward);
   const member = shared?.members.get(owner.device);
   if (shared === undefined || member === undefined) {
     return { state: "refused", message: "Its ports could not be opened on the relay; see the relay's log." };
   }
-  if (relay.session(owner.device) === undefined || member.handle === null) {
+  if (relay.session(owner.device) === undefined) {
     return { state: "away", message: "Its device is not connected; the ports are reserved for it." };
+  }
+  if (member.handle === null) {
+    return { state: "away", message: "Its device is connected but has not taken it back; see the agent's status." };
   }
   if (!member.healthy) return { state: "unhealthy", message: "The service behind it fails its health check." };
   return { state: "open", message: null };
@@ -158,7 +162,7 @@ async function revoke(relay: RelayView, nameOrId: string): Promise<DeviceInfo> {
   const revoked = await relay.store.devices.revoke(nameOrId, relay.wallMs());
   if (!revoked.ok) throw new ControlError("usage", revoked.error.message);
   relay.cut(revoked.value.id);
-  relay.forwards.removeDevice(revoked.value.id);
+  await relay.forwards.removeDevice(revoked.value.id);
   const info = (await listDevices(relay)).find(({ id }) => id === revoked.value.id);
   if (info === undefined) throw new ControlError("failed", "The device was revoked but is no longer listed.");
   return info;

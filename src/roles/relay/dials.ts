@@ -21,10 +21,16 @@ export interface RelayDialsOptions {
 export class RelayDials {
   readonly visits = new Visits(DEFAULT_OPTIONS);
   readonly #options: RelayDialsOptions;
+  #draining = false;
 
   constructor(options: RelayDialsOptions) {
     this.#options = options;
     options.sweeper.add(this.visits);
+  }
+
+  /** Opens nothing new; what is open goes on. */
+  drain(): void {
+    this.#draining = true;
   }
 
   onStream(session: Session, request: OpenRequest, stream: ByteEnd): void {
@@ -50,6 +56,7 @@ export class RelayDials {
   #choose(session: Session, request: OpenRequest): { exit: Exit; visit: Visit } | ReasonName {
     // Forwards are opened by the relay towards agents, never the other way.
     if (request.kind !== "dial") return "noForward";
+    if (this.#draining) return "shutdown";
     const { device, host, port, visitor, entry } = request;
     const visit: Visit = { visitor, entry, externalPort: entry.port, destination: { host, port } };
     if (device === "") return { exit: this.#options.exit, visit };

@@ -1,7 +1,9 @@
 import { Admission } from "../../core/admission.ts";
 import { Balancer } from "../../core/balance.ts";
+import type { ExternalPorts } from "../../core/external-ports.ts";
 import type { ForwardOptions } from "../../core/forward.ts";
 import type { HeldForward } from "../../core/held.ts";
+import { firstInside, PROTOCOLS } from "../../core/port-spans.ts";
 import type { Visit } from "../../dataplanes/io/ends.ts";
 import { type Entry, openEntry } from "../../dataplanes/io/entry.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
@@ -11,12 +13,17 @@ import type { Session } from "../../dataplanes/tunnel/session.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import { ok, type Result } from "../../wire/result.ts";
 
-interface Member {
-  forward: HeldForward;
+interface MemberState {
   /** What the device calls the forward on its present session; null while it is away. */
   handle: number | null;
   healthy: boolean;
 }
+
+interface Member extends MemberState {
+  forward: HeldForward;
+}
+
+const UNKNOWN: MemberState = { handle: null, healthy: true };
 
 /** The listeners of one forward, or of a group's forwards: several devices behind one entry. */
 export class SharedEntry {
@@ -46,13 +53,10 @@ export class SharedEntry {
     return this.#entry;
   }
 
-  add(forward: HeldForward): void {
-    const before = this.members.get(forward.owner.device);
-    this.members.set(forward.owner.device, {
-      forward,
-      handle: before?.handle ?? null,
-      healthy: before?.healthy ?? true,
-    });
+  /** `state`: what is known of a member that held another entry before. */
+  add(forward: HeldForward, state: MemberState = this.members.get(forward.owner.device) ?? UNKNOWN): void {
+    const { handle, healthy } = state;
+    this.members.set(forward.owner.device, { forward, handle, healthy });
     this.#balancer.add(forward.owner.device);
     this.#refresh(forward.owner.device);
   }
@@ -146,20 +150,43 @@ export class RelayEntries {
   }
 
   /** Opens the forward's entry, or joins its group's. */
-  open(forward: HeldForward): Result<null, EntryError> {
+  open(forward: HeldForward, state?: MemberState): Result<null, EntryError> {
     const key = keyOf(forward);
     const present = this.#byKey.get(key);
     if (present !== undefined) {
-      present.add(forward);
+      present.add(forward, state);
       present.change(forward.spec.options);
       return ok(null);
     }
     const shared = new SharedEntry(this.sessions, forward.spec.options);
     const opened = shared.open(forward, this.sweeper);
     if (!opened.ok) return opened;
-    shared.add(forward);
+    shared.add(forward, state);
     this.#byKey.set(key, shared);
     return ok(null);
+  }
+
+  /**
+   * Opens `next` in the place of `before`, which is open. When that fails, `before` is open as it was: its connections
+   * live on unless the two share a port (then it had to be closed first).
+   */
+  replace(before: HeldForward, next: HeldForward): Result<null, EntryError> {
+    const key = keyOf(before);
+    const shared = this.#byKey.get(key);
+    const state = shared?.members.get(before.owner.device);
+    if (overlap(before.external, next.external)) {
+      this.close(before);
+      const opened = this.open(next, state);
+      if (!opened.ok) this.open(before, state);
+      return opened;
+    }
+    const sameKey = shared !== undefined && keyOf(next) === key;
+    if (sameKey) this.#byKey.delete(key);
+    const opened = this.open(next, state);
+    if (sameKey && opened.ok) shared.close();
+    else if (sameKey) this.#byKey.set(key, shared);
+    else if (opened.ok) this.close(before);
+    return opened;
   }
 
   /** The last member closes the listeners. */
@@ -172,14 +199,19 @@ export class RelayEntries {
     this.#byKey.delete(key);
     shared.close();
   }
+
+  closeAll(): void {
+    for (const shared of this.#byKey.values()) shared.close();
+    this.#byKey.clear();
+  }
 }
 
-function keyOf({ owner, spec }: HeldForward): string {
-  return spec.group === null
-    ? `${owner.device}/${spec.id}`
-    : `group ${owner.account}/${spec.group}/${spec.ports.map(rangeText).join()}`;
+/** A group's members hold the same external ports, however each writes them down. */
+function keyOf({ owner, spec, external }: HeldForward): string {
+  if (spec.group === null) return JSON.stringify([owner.device, spec.id]);
+  return JSON.stringify([owner.account, spec.group, external.tcp, external.udp]);
 }
 
-function rangeText({ protocol, first, last }: HeldForward["spec"]["ports"][number]): string {
-  return `${protocol}${first}-${last}`;
+function overlap(a: ExternalPorts, b: ExternalPorts): boolean {
+  return PROTOCOLS.some((protocol) => a[protocol].some((span) => firstInside(b[protocol], span) !== null));
 }

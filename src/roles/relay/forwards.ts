@@ -1,20 +1,23 @@
-import { allocateExternal, asksForAny, settlesAs } from "../../core/allocate.ts";
-import { type ExternalPorts, externalPorts } from "../../core/external-ports.ts";
+import { asksForAny, settlesAs } from "../../core/allocate.ts";
+import { externalPorts, externalSide } from "../../core/external-ports.ts";
 import type { RemoteSpec } from "../../core/forward.ts";
 import type { HeldForward, Owner } from "../../core/held.ts";
-import { checkPolicy, type Grant, type RelayPolicy, UNLIMITED_GRANT } from "../../core/policy.ts";
+import { checkPolicy, type PolicyRefusal, type RelayPolicy } from "../../core/policy.ts";
 import { spansOf } from "../../core/port-spans.ts";
-import type { Refusal } from "../../core/refusal.ts";
 import { same } from "../../core/same.ts";
 import { ForwardTable, type PutOutcome } from "../../core/table.ts";
+import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import type { Peer, Session } from "../../dataplanes/tunnel/session.ts";
-import { StoreFailure } from "../../store/failure.ts";
-import type { LeaseClaim } from "../../store/leases.ts";
+import type { HoldingChange } from "../../store/holdings.ts";
 import type { Store } from "../../store/store.ts";
-import { type PortMapping, type PortSet, parsePortSet } from "../../wire/port-set.ts";
+import type { PortMapping } from "../../wire/port-set.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import type { ResultOutcome, TunnelEndpoint } from "../../wire/tunnel/control.ts";
+import { openAnyPorts } from "./any-ports.ts";
 import type { RelayEntries, SharedEntry } from "./entries.ts";
+import { Grants } from "./grants.ts";
+import { Journal, type JournalFailure } from "./journal.ts";
+import { type Refused, refused } from "./refused.ts";
 
 export interface RelayForwardsOptions {
   readonly store: Store;
@@ -32,25 +35,23 @@ export interface RelayForwardsOptions {
 
 /** Entries listen on every address of the relay. */
 const BIND = "*";
-/** How many bases of an "any port" request are tried when other programs hold ports of the pool. */
-const ANY_TRIES = 50;
 
-interface Grants {
-  readonly account: Grant;
-  readonly device: Grant;
-}
-
-type Refused = Extract<ResultOutcome, { kind: "refused" }>;
-
-/** The remote forwards of a relay: table, policy, listeners and store kept in step. */
+/**
+ * The remote forwards of a relay: table, policy, listeners and store kept in step. Decisions are made, and listeners
+ * opened, within the call, in the order of the calls; the disk follows by the journal, and who asked is answered then.
+ */
 export class RelayForwards {
   readonly #options: RelayForwardsOptions;
+  /** Of every device that holds a forward, and of those connected. */
   readonly #names = new Map<string, string>();
-  readonly #grants = new Map<string, Grants>();
-  readonly #table = new ForwardTable((device) => this.#names.get(device) ?? device);
+  readonly #grants: Grants;
+  readonly #table = new ForwardTable((device) => this.deviceName(device));
+  readonly #journal: Journal;
 
   constructor(options: RelayForwardsOptions) {
     this.#options = options;
+    this.#grants = new Grants(options.store);
+    this.#journal = new Journal({ apply: (changes) => options.store.holdings.apply(changes, options.wallMs()) });
   }
 
   /** Holds again what was granted before the start; every lease runs anew, because the relay's absence is no device's fault. */
@@ -61,7 +62,7 @@ export class RelayForwards {
       const device = devices.get(deviceId);
       return device === undefined ? [] : [{ owner: { account: device.accountId, device: deviceId }, spec, bind: BIND }];
     });
-    for (const device of devices.values()) this.#names.set(device.id, device.name);
+    for (const { owner } of rows) this.#names.set(owner.device, devices.get(owner.device)?.name ?? owner.device);
     for (const { row, error } of this.#table.restore(rows, this.#options.nowMs())) {
       warn(`forward "${row.spec.name}" was not restored: ${error.message}`);
     }
@@ -70,7 +71,7 @@ export class RelayForwards {
       const opened = entries.open(forward);
       if (!opened.ok) warn(`forward "${forward.spec.name}" is not open: ${opened.error.message}`);
     }
-    for (const deviceId of new Set(rows.map(({ owner }) => owner.device))) await this.#storeExpiry(deviceId);
+    for (const deviceId of new Set(rows.map(({ owner }) => owner.device))) this.#storeExpiry(deviceId);
   }
 
   get size(): number {
@@ -83,6 +84,10 @@ export class RelayForwards {
 
   ofDevice(device: string): readonly HeldForward[] {
     return this.#table.ofDevice(device);
+  }
+
+  get(device: string, id: string): HeldForward | null {
+    return this.#table.get(device, id);
   }
 
   entryOf(forward: HeldForward): SharedEntry | undefined {
@@ -99,56 +104,6 @@ export class RelayForwards {
     return endMs === null ? null : this.#options.wallMs() + (endMs - this.#options.nowMs());
   }
 
-  /** The device connected: it takes its forwards back by `put`; until then their ports wait without a lease running. */
-  async sessionUp({ deviceId, name, account }: Peer): Promise<void> {
-    this.#names.set(deviceId, name);
-    this.#table.deviceBack(deviceId);
-    const { store } = this.#options;
-    const device = await store.devices.find(deviceId);
-    const owner = await store.accounts.find(account);
-    this.#grants.set(deviceId, {
-      account: {
-        ports: portsOf(owner?.ports ?? null),
-        ...(owner?.quotaForwards == null ? {} : { maxForwards: owner.quotaForwards }),
-        ...(owner?.quotaPorts == null ? {} : { maxPorts: owner.quotaPorts }),
-      },
-      device: { ports: portsOf(device.ok ? device.value.ports : null) },
-    });
-    await this.#storeExpiry(deviceId);
-  }
-
-  async sessionDown({ deviceId }: Peer): Promise<void> {
-    this.#grants.delete(deviceId);
-    for (const forward of this.#table.deviceGone(deviceId, this.#options.nowMs())) {
-      this.entryOf(forward)?.setHandle(deviceId, null);
-    }
-    await this.#storeExpiry(deviceId);
-  }
-
-  async #storeExpiry(deviceId: string): Promise<void> {
-    const ends = new Map(this.#table.ofDevice(deviceId).map((held) => [held.spec.id, this.leaseEndsMs(held)]));
-    if (ends.size > 0) await this.#options.store.leases.setExpiry(deviceId, ends);
-  }
-
-  /** Opens or changes a forward. What it answers as open is on the disk. */
-  async put(session: Session, handle: number, asked: RemoteSpec): Promise<ResultOutcome> {
-    const owner: Owner = { account: session.peer.account, device: session.peer.deviceId };
-    const before = this.#table.get(owner.device, asked.id);
-    const outcome = asksForAny(asked.ports) ? this.#putAny(owner, asked, before) : this.#putExact(owner, asked);
-    if (!outcome.ok) return outcome.error;
-    const { forward } = outcome.value;
-    this.entryOf(forward)?.setHandle(owner.device, handle);
-    this.entryOf(forward)?.setHealthy(owner.device, true);
-    if (outcome.value.kind !== "unchanged") {
-      const failure = await this.#save(forward);
-      if (failure !== null) {
-        this.#undo(outcome.value);
-        return refused("failed", failure);
-      }
-    }
-    return { kind: "open", endpoints: this.endpointsOf(forward, session) };
-  }
-
   endpointsOf({ spec }: HeldForward, session: Session | undefined): TunnelEndpoint[] {
     const host = this.#options.publicHost(session);
     return spec.ports.map(({ protocol, first, last, internalFirst }) => ({
@@ -160,144 +115,214 @@ export class RelayForwards {
     }));
   }
 
+  /**
+   * The device connected: it takes its forwards back by `put`, and until then their ports wait without a lease running.
+   * What its session before called them is forgotten at once: the numbers may mean other services now. Resolves when
+   * the device's grants are known; no `put` before that.
+   */
+  async sessionUp(peer: Peer): Promise<void> {
+    const { deviceId, name } = peer;
+    this.#names.set(deviceId, name);
+    this.#table.deviceBack(deviceId);
+    this.#forgetHandles(deviceId);
+    this.#storeExpiry(deviceId);
+    await this.#grants.load(peer);
+    if (!this.#table.isConnected(deviceId)) this.#grants.forget(deviceId);
+  }
+
+  /** The device's last session ended. */
+  sessionDown({ deviceId }: Peer): void {
+    this.#table.deviceGone(deviceId, this.#options.nowMs());
+    this.#grants.forget(deviceId);
+    this.#forgetHandles(deviceId);
+    this.#storeExpiry(deviceId);
+    this.#forgetName(deviceId);
+  }
+
+  #forgetHandles(deviceId: string): void {
+    for (const forward of this.#table.ofDevice(deviceId)) this.entryOf(forward)?.setHandle(deviceId, null);
+  }
+
+  #forgetName(deviceId: string): void {
+    if (!this.#table.isConnected(deviceId) && this.#table.ofDevice(deviceId).length === 0) this.#names.delete(deviceId);
+  }
+
+  /** Only for who reads the database: what counts is the table's own clock. */
+  #storeExpiry(deviceId: string): void {
+    const ends = new Map(this.#table.ofDevice(deviceId).map((held) => [held.spec.id, this.leaseEndsMs(held)]));
+    if (ends.size > 0) void this.#note({ kind: "expiry", deviceId, ends });
+  }
+
+  /** Opens or changes a forward. What it answers as open is on the disk; what it refuses is as it was before. */
+  async put(session: Session, handle: number, asked: RemoteSpec): Promise<ResultOutcome> {
+    const owner: Owner = { account: session.peer.account, device: session.peer.deviceId };
+    const outcome = asksForAny(asked.ports) ? this.#putAny(owner, asked) : this.#putExact(owner, asked);
+    if (!outcome.ok) return outcome.error;
+    const { forward } = outcome.value;
+    const entry = this.entryOf(forward);
+    entry?.setHandle(owner.device, handle);
+    entry?.setHealthy(owner.device, true);
+    const failure = await this.#stored(outcome.value);
+    if (failure !== null) return this.#notStored(forward, failure);
+    return { kind: "open", endpoints: this.endpointsOf(forward, session) };
+  }
+
+  #stored(outcome: PutOutcome): Promise<JournalFailure | null> {
+    // Perhaps an earlier session's request for the same is still being stored.
+    if (outcome.kind === "unchanged") return this.#journal.settled();
+    const { owner, spec, bind } = outcome.forward;
+    const holder = { deviceId: owner.device, forwardId: spec.id, accountId: owner.account, group: spec.group };
+    const ranges = spec.ports.map(({ protocol, first, last }) => ({ protocol, first, last }));
+    const claim = { ...holder, bind, expiresMs: null, ranges };
+    return this.#journal.write({ kind: "hold", spec, origin: "cli", claim }, () => this.#undo(outcome));
+  }
+
+  #notStored({ spec }: HeldForward, failure: JournalFailure): Refused {
+    if (failure.kind === "storage") {
+      this.#options.warn(`forward "${spec.name}" could not be stored: ${failure.message}`);
+      const message =
+        "The relay cannot write to its disk, so the forward is not open; ask its operator to read its log.";
+      return refused("failed", message);
+    }
+    const { first, protocol } = failure.conflict.held;
+    return refused("conflict", `Port ${first}/${protocol} is leased to another device; choose another port.`);
+  }
+
   #putExact(owner: Owner, spec: RemoteSpec): Result<PutOutcome, Refused> {
-    const before = this.#table.get(owner.device, spec.id);
     const external = externalPorts(spec.ports);
     if (!external.ok) return err(refused("failed", external.error.message));
-    const allowed = this.#allows(owner, external.value, before);
-    if (!allowed.ok) return err(refused("policy", allowed.error.message));
+    const refusal = this.#policyRefusal(owner, spec);
+    if (refusal !== null) return err(refused("policy", refusal.message));
     const put = this.#table.put(owner, spec, BIND, this.#options.nowMs());
     if (!put.ok) return err(refused(put.error.kind === "conflict" ? "conflict" : "failed", put.error.message));
-    return this.#openEntry(put.value);
-  }
-
-  #allows(owner: Owner, external: ExternalPorts, except: HeldForward | null): Result<null, Refusal> {
-    const { account, device } = this.#grantsOf(owner.device);
-    return checkPolicy(external, { relay: this.#options.policy(), account, device }, this.#table.usage(owner, except));
-  }
-
-  #grantsOf(device: string): Grants {
-    return this.#grants.get(device) ?? { account: UNLIMITED_GRANT, device: UNLIMITED_GRANT };
-  }
-
-  /** A device that comes back gets the ports it had; a new request the lowest free ones it may have. */
-  #putAny(owner: Owner, asked: RemoteSpec, before: HeldForward | null): Result<PutOutcome, Refused> {
-    if (before !== null && settlesAs(asked.ports, before.spec.ports)) {
-      return this.#putExact(owner, { ...asked, ports: before.spec.ports });
-    }
-    const { account, device } = this.#grantsOf(owner.device);
-    const pool = device.ports ?? account.ports ?? this.#options.policy().pool;
-    const protocol = asked.ports[0]?.protocol ?? "tcp";
-    let tries = 0;
-    let last: Refused = refused(
-      "policy",
-      "No run of free ports is left in what this relay hands out to this device; ask for fewer.",
-    );
-    const tried = new Set<number>();
-    while (tries++ < ANY_TRIES) {
-      const settled = allocateExternal(asked.ports, spansOf(pool.ranges, protocol), (ports) => {
-        const external = externalPorts(ports);
-        return (
-          external.ok &&
-          !tried.has(ports[0]?.first ?? 0) &&
-          this.#isFree(ports) &&
-          this.#allows(owner, external.value, before).ok
-        );
-      });
-      if (settled === null) return err(last);
-      tried.add(settled[0]?.first ?? 0);
-      const put = this.#putExact(owner, { ...asked, ports: settled });
-      if (put.ok) return put;
-      last = put.error;
-    }
-    return err(last);
-  }
-
-  #isFree(ports: readonly PortMapping[]): boolean {
-    return ports.every(({ protocol, first, last }) => {
-      for (let port = first; port <= last; port++) if (this.#table.at(protocol, port).length > 0) return false;
-      return true;
-    });
-  }
-
-  /** Brings the listeners in line with the table; on failure the table goes back to what it was. */
-  #openEntry(outcome: PutOutcome): Result<PutOutcome, Refused> {
-    const { entries } = this.#options;
-    const { forward } = outcome;
-    if (outcome.kind === "changed") {
-      const { before } = outcome;
-      const present = before.spec.enabled ? entries.get(before) : undefined;
-      if (present !== undefined && forward.spec.enabled && sameEntry(before, forward)) {
-        present.add(forward);
-        present.change(forward.spec.options);
-        return ok(outcome);
-      }
-      if (present !== undefined) entries.close(before);
-    }
-    if (!forward.spec.enabled || (outcome.kind === "unchanged" && entries.get(forward) !== undefined))
-      return ok(outcome);
-    const opened = entries.open(forward);
-    if (opened.ok) return ok(outcome);
-    this.#undo(outcome);
+    const opened = this.#openEntry(put.value);
+    if (opened.ok) return ok(put.value);
+    this.#revertTable(put.value);
     return err(refused(opened.error.kind === "inUse" ? "conflict" : "failed", opened.error.message));
   }
 
-  /** Takes back a put whose listeners or row could not be had. */
-  #undo(outcome: PutOutcome): void {
-    if (outcome.kind === "unchanged") return;
-    const { forward } = outcome;
-    this.#options.entries.close(forward);
-    this.#table.remove(forward.owner.device, forward.spec.id);
-    if (outcome.kind !== "changed") return;
-    const { before } = outcome;
-    this.#table.put(before.owner, before.spec, before.bind, this.#options.nowMs());
-    const reopened = before.spec.enabled ? this.#options.entries.open(before) : ok(null);
-    if (!reopened.ok)
-      this.#options.warn(`forward "${before.spec.name}" could not be opened again: ${reopened.error.message}`);
+  /** `spec.ports` are in order (`externalPorts`). */
+  #policyRefusal(owner: Owner, { id, ports }: Pick<RemoteSpec, "id" | "ports">): PolicyRefusal | null {
+    const { account, device } = this.#grants.of(owner);
+    const usage = this.#table.usage(owner, this.#table.get(owner.device, id));
+    const checked = checkPolicy(externalSide(ports), { relay: this.#options.policy(), account, device }, usage);
+    return checked.ok ? null : checked.error;
   }
 
-  /** Null when the forward is on the disk, else one sentence. */
-  async #save({ owner, spec, bind }: HeldForward): Promise<string | null> {
-    const { store } = this.#options;
-    const nowMs = this.#options.wallMs();
-    const claim: LeaseClaim = {
-      deviceId: owner.device,
-      forwardId: spec.id,
-      accountId: owner.account,
-      group: spec.group,
-      bind,
-      expiresMs: null,
-      ranges: spec.ports.map(({ protocol, first, last }) => ({ protocol, first, last })),
-    };
-    try {
-      await store.forwards.put(owner.device, spec, "cli", nowMs);
-      const granted = await store.leases.grant(claim, nowMs);
-      return granted.ok
-        ? null
-        : `Port ${granted.error.held.first}/${granted.error.held.protocol} is leased to another device; choose another port.`;
-    } catch (error) {
-      if (error instanceof StoreFailure) return error.message;
-      throw error;
+  /** A device that comes back gets the ports it had; a new request the lowest free ones it may have. */
+  #putAny(owner: Owner, asked: RemoteSpec): Result<PutOutcome, Refused> {
+    const before = this.#table.get(owner.device, asked.id);
+    if (before !== null && settlesAs(asked.ports, before.spec.ports)) {
+      const kept = this.#putExact(owner, { ...asked, ports: before.spec.ports });
+      // A conflict on what it holds itself: another program took the port while the relay was down.
+      if (kept.ok || kept.error.why !== "conflict") return kept;
     }
+    const { account, device } = this.#grants.of(owner);
+    const pool = device.ports ?? account.ports ?? this.#options.policy().pool;
+    return openAnyPorts(asked.ports, {
+      candidates: spansOf(pool.ranges, asked.ports[0]?.protocol ?? "tcp"),
+      isFree: (ports) => this.#isFree(ports),
+      refusal: (ports) => (externalPorts(ports).ok ? this.#policyRefusal(owner, { id: asked.id, ports }) : null),
+      open: (ports) => this.#putExact(owner, { ...asked, ports }),
+    });
   }
 
+  #isFree(ports: readonly PortMapping[]): boolean {
+    for (const { protocol, first, last } of ports) {
+      for (let port = first; port <= last; port++) if (this.#table.at(protocol, port).length > 0) return false;
+    }
+    return true;
+  }
+
+  /** Brings the listeners in line with the table; on failure they are as they were. */
+  #openEntry(outcome: PutOutcome): Result<null, EntryError> {
+    const { entries } = this.#options;
+    const { forward } = outcome;
+    const before = outcome.kind === "changed" ? outcome.before : forward;
+    const present = before.spec.enabled ? entries.get(before) : undefined;
+    if (!forward.spec.enabled) {
+      if (present !== undefined) entries.close(before);
+      return ok(null);
+    }
+    if (present === undefined || outcome.kind === "added") return entries.open(forward);
+    if (outcome.kind === "unchanged") return ok(null);
+    if (!sameEntry(before, forward)) return entries.replace(before, forward);
+    present.add(forward);
+    present.change(forward.spec.options);
+    return ok(null);
+  }
+
+  #revertTable(outcome: PutOutcome): void {
+    const { forward } = outcome;
+    if (outcome.kind === "added") this.#table.remove(forward.owner.device, forward.spec.id);
+    else if (outcome.kind === "changed")
+      this.#table.put(forward.owner, outcome.before.spec, outcome.before.bind, this.#options.nowMs());
+  }
+
+  /** Takes back a put that could not be stored, unless something came over it since. */
+  #undo(outcome: PutOutcome): void {
+    const { owner, spec } = outcome.forward;
+    if (this.#table.get(owner.device, spec.id)?.spec !== spec) return;
+    if (outcome.kind !== "changed") {
+      this.#options.entries.close(outcome.forward);
+      this.#revertTable(outcome);
+      return;
+    }
+    const back = this.#table.put(owner, outcome.before.spec, outcome.before.bind, this.#options.nowMs());
+    const opened = back.ok ? this.#openEntry(back.value) : back;
+    if (!opened.ok) this.#options.warn(`forward "${spec.name}" could not be opened again: ${opened.error.message}`);
+  }
+
+  /** Gives the ports back at once, and resolves when that is on the disk. Null when there is no such forward. */
   async remove(device: string, id: string): Promise<HeldForward | null> {
     const removed = this.#table.remove(device, id);
     if (removed === null) return null;
-    this.#options.entries.close(removed);
-    await this.#forget(removed);
+    await this.#forget([removed]);
     return removed;
-  }
-
-  async #forget({ owner, spec }: HeldForward): Promise<void> {
-    await this.#options.store.forwards.remove(owner.device, spec.id);
-    await this.#options.store.leases.release(owner.device, spec.id, this.#options.wallMs());
   }
 
   /** A device that came back names what it still wants; the rest is given up. */
   async sync(device: string, ids: readonly string[]): Promise<void> {
     const wanted = new Set(ids);
-    for (const { spec } of this.#table.ofDevice(device)) if (!wanted.has(spec.id)) await this.remove(device, spec.id);
+    const unwanted = this.#table.ofDevice(device).filter(({ spec }) => !wanted.has(spec.id));
+    for (const { spec } of unwanted) this.#table.remove(device, spec.id);
+    await this.#forget(unwanted);
+  }
+
+  /** The device was revoked. The store has forgotten its forwards, but perhaps not one that was just being stored. */
+  async removeDevice(device: string): Promise<void> {
+    const removed = this.#table.removeDevice(device);
+    this.#grants.forget(device);
+    await this.#forget(removed);
+  }
+
+  /** Ends the leases that ran out. */
+  async expire(): Promise<void> {
+    await this.#forget(this.#table.expire(this.#options.nowMs()));
+  }
+
+  /** Closes the entries of forwards that the table has dropped, all of them before anything is waited for. */
+  async #forget(dropped: readonly HeldForward[]): Promise<void> {
+    for (const forward of dropped) {
+      this.#options.entries.close(forward);
+      this.#forgetName(forward.owner.device);
+    }
+    await Promise.all(
+      dropped.map(({ owner, spec }) => this.#note({ kind: "release", deviceId: owner.device, forwardId: spec.id })),
+    );
+  }
+
+  /**
+   * Stores what is true in any case. A disk that does not take it costs no device its service; at the next start the
+   * forward is held again, until its device says that it does not want it or its lease ends.
+   */
+  async #note(change: HoldingChange): Promise<void> {
+    try {
+      const failure = await this.#journal.write(change, () => undefined);
+      if (failure?.kind === "storage") this.#options.warn(`a change could not be stored: ${failure.message}`);
+    } catch (error) {
+      this.#options.warn(`a change could not be stored: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
 
   setHealthy(device: string, id: string, healthy: boolean): void {
@@ -305,40 +330,16 @@ export class RelayForwards {
     if (forward !== null) this.entryOf(forward)?.setHealthy(device, healthy);
   }
 
-  get(device: string, id: string): HeldForward | null {
-    return this.#table.get(device, id);
-  }
-
-  /** The device was revoked: the store has forgotten its forwards already. */
-  removeDevice(device: string): void {
-    for (const forward of this.#table.removeDevice(device)) this.#options.entries.close(forward);
-    this.#grants.delete(device);
-  }
-
-  /** Ends the leases that ran out. */
-  async expire(): Promise<void> {
-    for (const forward of this.#table.expire(this.#options.nowMs())) {
-      this.#options.entries.close(forward);
-      await this.#forget(forward);
-    }
-  }
-
   nextDeadlineMs(): number | null {
     return this.#table.nextDeadlineMs();
+  }
+
+  /** Resolves when everything that was decided is stored, or could not be. */
+  idle(): Promise<void> {
+    return this.#journal.idle();
   }
 }
 
 function sameEntry(a: HeldForward, b: HeldForward): boolean {
   return a.bind === b.bind && a.spec.group === b.spec.group && same(a.spec.ports, b.spec.ports);
-}
-
-function refused(why: Refused["why"], message: string): Refused {
-  return { kind: "refused", why, message };
-}
-
-/** The store holds what `join-code create` checked; a row that no longer parses grants nothing. */
-function portsOf(text: string | null): PortSet | null {
-  if (text === null) return null;
-  const parsed = parsePortSet(text);
-  return parsed.ok ? parsed.value : { ranges: [] };
 }

@@ -1,0 +1,32 @@
+import type { AgentControl, RelayControl } from "../servers/local/control.ts";
+
+/**
+ * The local socket is opened first of all, because it is also the lock on the data directory: nothing there is read or
+ * written by two processes. Requests that come before the rest is up wait for it, and fail as the start fails.
+ */
+export function startingRelay(ready: Promise<RelayControl>): RelayControl {
+  return {
+    status: async () => (await ready).status(),
+    listForwards: async () => (await ready).listForwards(),
+    listDevices: async () => (await ready).listDevices(),
+    revokeDevice: async (nameOrId) => (await ready).revokeDevice(nameOrId),
+    createJoinCode: async (request) => (await ready).createJoinCode(request),
+    reload: async () => (await ready).reload(),
+    visits: async () => (await ready).visits(),
+  };
+}
+
+/** The same for an agent. */
+export function startingAgent(ready: Promise<AgentControl>): AgentControl {
+  return {
+    status: async () => (await ready).status(),
+    listForwards: async () => (await ready).listForwards(),
+    addForward: async (spec, options) => (await ready).addForward(spec, options),
+    removeForward: async (idOrName) => (await ready).removeForward(idOrName),
+    reload: async () => (await ready).reload(),
+    visits: async () => (await ready).visits(),
+    async *attach(specs, signal) {
+      yield* (await ready).attach(specs, signal);
+    },
+  };
+}
