@@ -314,7 +314,7 @@ test("settings have defaults, and [relay] and [agent] replace them", async () =>
   expect(relaySettings(EMPTY_CONFIG)).toMatchObject({
     listen: { host: "0.0.0.0", port: 7744 },
     publicHost: null,
-    allow: [],
+    allow: [{ host: "*", ports: null }],
   });
   expect(agentSettings(EMPTY_CONFIG)).toEqual({ name: null, relay: null, allow: [], forwards: [] });
   const config = await readConfig(
