@@ -6,43 +6,72 @@ import { systemResolver } from "../dataplanes/direct/resolver.ts";
 import type { ByteEnd, FlowEnd } from "../dataplanes/io/ends.ts";
 import { startSweeper } from "../dataplanes/io/sweeper.ts";
 import type { Session } from "../dataplanes/tunnel/session.ts";
-import type { RelayTrust } from "../dataplanes/tunnel/tls.ts";
 import { monotonicMs, nowMs as wallMs } from "../os/clock.ts";
 import { type DeviceKey, loadOrCreateDeviceKey } from "../os/device-key.ts";
 import type { FileError } from "../os/files.ts";
 import { areaLogger } from "../os/log.ts";
 import { openDataDirectory } from "../os/paths.ts";
 import { VERSION } from "../os/version.ts";
-import { serveAgentControl } from "../servers/local/server.ts";
-import { type AgentState, type Enrolment, openAgentState } from "../store/agent-state.ts";
-import { decodeJoinCode } from "../wire/join-code.ts";
+import { type LocalServer, serveAgentControl } from "../servers/local/server.ts";
+import { type AgentState, openAgentState } from "../store/agent-state.ts";
 import type { Result } from "../wire/result.ts";
 import type { ControlMessage } from "../wire/tunnel/control.ts";
 import type { OpenRequest } from "../wire/tunnel/open.ts";
 import { agentControl } from "./agent/control.ts";
 import { DialledVisits } from "./agent/dialled.ts";
 import { AgentForwards } from "./agent/forwards.ts";
+import { type Identity, identityOf, trustOf } from "./agent/identity.ts";
 import { Link, type LinkState } from "./agent/link.ts";
+import { linkEvents } from "./agent/link-events.ts";
 import { Requests } from "./agent/requests.ts";
-import { type AgentSettings, ControlError, type LinkEvent, type RunningAgent, type StartAgent } from "./control.ts";
+import {
+  type AgentControl,
+  type AgentSettings,
+  ControlError,
+  type LinkEvent,
+  type RunningAgent,
+  type StartAgent,
+} from "./control.ts";
 import { refuseUnsafeEnvironment } from "./environment.ts";
 import { LiveExitPolicy } from "./exits.ts";
+import { pause } from "./pause.ts";
+import { startingAgent } from "./starting.ts";
 
 /** Windows beyond the first 256 KiB of every stream, all streams of the process together (tunnel.md "Windows"). */
 const WINDOW_BUDGET_BYTES = 96 * 1024 * 1024;
 const DRAIN_MS = 10_000;
+/** How often forwards that were refused are asked for again. */
+const RETRY_MS = 15_000;
 
 /** Runs an agent: connected to its relay, serving what its config lists, what was added and what is attached. */
 export const startAgent: StartAgent = async ({ dataDir, joinCode, readSettings, runListed }) => {
   refuseUnsafeEnvironment();
+  const log = areaLogger("agent");
   const paths = unwrap(await openDataDirectory(dataDir));
-  const key = unwrap(await loadOrCreateDeviceKey(dataDir));
-  const state = unwrap(await openAgentState(dataDir));
-  const settings = await readSettings();
-  const identity = identityOf(joinCode, state);
-  const agent = new Agent({ key, state, settings, readSettings, identity, runListed });
-  await agent.start(paths.agentSocket);
-  return agent.running();
+  const control = Promise.withResolvers<AgentControl>();
+  control.promise.catch(() => undefined);
+  const local = serveAgentControl(startingAgent(control.promise), {
+    path: paths.agentSocket,
+    onUnexpected: (error) => log.error("a local request failed: {error}", { error: String(error) }),
+  });
+  let agent: Agent | null = null;
+  try {
+    const key = unwrap(await loadOrCreateDeviceKey(dataDir));
+    const state = unwrap(await openAgentState(dataDir));
+    const settings = await readSettings();
+    const identity = identityOf(joinCode, state);
+    agent = new Agent({ key, state, settings, readSettings, identity, runListed, local });
+    const running = agent.running();
+    // A command may attach its forwards while the agent is still enrolling.
+    control.resolve(running);
+    await agent.start();
+    return running;
+  } catch (error) {
+    control.reject(error);
+    if (agent === null) await local.close();
+    else await agent.stop(0);
+    throw error;
+  }
 };
 
 function unwrap<T>(result: Result<T, FileError>): T {
@@ -50,52 +79,28 @@ function unwrap<T>(result: Result<T, FileError>): T {
   throw new ControlError("usage", result.error.message, { cause: result.error.cause });
 }
 
-/** Which relay this agent belongs to, and the one-time secret when it is to join now. */
-interface Identity {
-  readonly enrolment: Omit<Enrolment, "deviceName">;
-  readonly deviceName: string | null;
-  readonly secret: string | null;
-}
-
-function identityOf(joinCode: string | null, state: AgentState): Identity {
-  if (joinCode === null) {
-    const enrolment = state.enrolment();
-    if (enrolment !== null) return { enrolment, deviceName: enrolment.deviceName, secret: null };
-    throw new ControlError(
-      "usage",
-      'This agent has not joined a relay yet: run "hatchway join-code create --name NAME" beside the relay, then "hatchway agent --join CODE" here.',
-    );
-  }
-  const code = decodeJoinCode(joinCode);
-  if (!code.ok) throw new ControlError("usage", code.error.message);
-  const { relay, trust, fingerprint, secret } = code.value;
-  return {
-    enrolment: { relay, trust, fingerprint },
-    deviceName: null,
-    secret: Buffer.from(secret).toString("base64url"),
-  };
-}
-
-interface AgentOptions {
+interface AgentParts {
   readonly key: DeviceKey;
   readonly state: AgentState;
   readonly settings: AgentSettings;
   readonly readSettings: () => Promise<AgentSettings>;
   readonly identity: Identity;
   readonly runListed: boolean;
+  /** Open since before anything else: it holds the lock on the data directory. */
+  readonly local: LocalServer;
 }
 
 class Agent {
   readonly #log = areaLogger("agent");
-  readonly #options: AgentOptions;
+  readonly #parts: AgentParts;
   readonly #ended = Promise.withResolvers<void>();
   readonly #abort = new AbortController();
   readonly #sweeper = startSweeper(this.#abort.signal);
   readonly #dials = new Dials(this.#sweeper);
   readonly #resolver = systemResolver();
   readonly #startedMs = wallMs();
-  readonly #watchers = new Set<(state: LinkState) => void>();
-  readonly #changes = new Set<(id: string) => void>();
+  readonly #linkWatchers = new Set<(state: LinkState) => void>();
+  readonly #forwardWatchers = new Set<(id: string) => void>();
   readonly #exitPolicy: LiveExitPolicy;
   readonly #dialled: DialledVisits;
   readonly #forwards: AgentForwards;
@@ -103,13 +108,15 @@ class Agent {
   #settings: AgentSettings;
   #identity: Identity;
   #requests: Requests | null = null;
-  #local: { close(): Promise<void> } | null = null;
+  #linkRun: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | null = null;
 
-  constructor(options: AgentOptions) {
-    this.#options = options;
-    this.#settings = options.settings;
-    this.#identity = options.identity;
+  constructor(parts: AgentParts) {
+    this.#parts = parts;
+    this.#settings = parts.settings;
+    this.#identity = parts.identity;
+    // Whoever looks at `closed` hears of a failure; it is nobody's duty to look.
+    this.#ended.promise.catch(() => undefined);
     this.#exitPolicy = new LiveExitPolicy({
       rules: () => this.#settings.allow,
       exposed: () => this.#exposedRules(),
@@ -135,7 +142,7 @@ class Agent {
       random: Math.random,
       onChange: (id) => {
         this.#exitPolicy.changed();
-        for (const changed of [...this.#changes]) changed(id);
+        for (const changed of [...this.#forwardWatchers]) changed(id);
       },
     });
     this.#link = this.#makeLink();
@@ -154,7 +161,7 @@ class Agent {
   }
 
   #makeLink(): Link {
-    const { key } = this.#options;
+    const { key } = this.#parts;
     const { enrolment } = this.#identity;
     return new Link({
       relay: () => this.#settings.relay ?? enrolment.relay,
@@ -165,6 +172,7 @@ class Agent {
       join: () => this.#identity.secret,
       version: VERSION,
       budget: new WindowBudget(WINDOW_BUDGET_BYTES),
+      turnstile: this.#sweeper.turnstile,
       nowMs: monotonicMs,
       wallMs,
       random: Math.random,
@@ -177,26 +185,28 @@ class Agent {
     });
   }
 
-  /** Resolves when the local socket is open, the listed forwards are asked for and, with a join code, the device is enrolled. */
-  async start(socketPath: string): Promise<void> {
-    this.#local = serveAgentControl(this.#control(), {
-      path: socketPath,
-      onUnexpected: (error) => this.#log.error("a local request failed: {error}", { error: String(error) }),
+  /** Resolves when the listed forwards are asked for and, with a join code, the device is enrolled. */
+  async start(): Promise<void> {
+    if (this.#parts.runListed) await this.#openListed();
+    this.#linkRun = this.#link.run(this.#abort.signal);
+    this.#linkRun.then(
+      () => this.#linkEnded(),
+      (error: unknown) => this.stop(0, error),
+    );
+    if (this.#identity.secret !== null) await this.#joined();
+    let nextRetryMs = monotonicMs() + RETRY_MS;
+    this.#sweeper.add({
+      sweep: (nowMs) => {
+        if (nowMs < nextRetryMs) return;
+        nextRetryMs = nowMs + RETRY_MS;
+        this.#logged("refused forwards could not be asked for again", this.#forwards.retryRefused());
+      },
     });
-    try {
-      if (this.#options.runListed) await this.#openListed();
-      const joined = this.#identity.secret === null ? null : this.#joined();
-      void this.#link.run(this.#abort.signal).then(() => this.#linkEnded());
-      await joined;
-    } catch (error) {
-      await this.#stop(0);
-      throw error;
-    }
   }
 
   async #openListed(): Promise<void> {
     for (const spec of this.#settings.forwards) await this.#forwards.put(spec, "config", false);
-    for (const spec of this.#options.state.forwards()) await this.#forwards.put(spec, "cli", false);
+    for (const spec of this.#parts.state.forwards()) await this.#forwards.put(spec, "cli", false);
   }
 
   /** The outcome of the first attempt with a join code; it is on the disk when this resolves. */
@@ -205,14 +215,14 @@ class Agent {
     const watch = (state: LinkState) => {
       if (state.kind !== "connecting") first.resolve(state);
     };
-    this.#watchers.add(watch);
-    const state = await first.promise;
-    this.#watchers.delete(watch);
+    this.#linkWatchers.add(watch);
+    const state = await Promise.race([first.promise, this.#linkRun.then(() => this.#link.state)]);
+    this.#linkWatchers.delete(watch);
     switch (state.kind) {
       case "up": {
         const { enrolment } = this.#identity;
         const deviceName = state.welcome.device;
-        unwrap(await this.#options.state.enrol({ ...enrolment, deviceName }));
+        unwrap(await this.#parts.state.enrol({ ...enrolment, deviceName }));
         this.#identity = { enrolment, deviceName, secret: null };
         return;
       }
@@ -221,7 +231,7 @@ class Agent {
       case "rejected":
         throw new ControlError("refused", state.message);
       case "connecting":
-        return;
+        throw new ControlError("unreachable", "The agent was stopped before it had joined.");
       default:
         return state satisfies never;
     }
@@ -229,9 +239,18 @@ class Agent {
 
   #linkEnded(): void {
     if (this.#link.state.kind !== "rejected") return;
-    const { message } = this.#link.state;
-    void this.#stop(0);
-    this.#ended.reject(new ControlError("refused", message));
+    void this.stop(0, new ControlError("refused", this.#link.state.message));
+  }
+
+  #logged(what: string, work: Promise<void>): void {
+    work.catch((error: unknown) => this.#log.error("{what}: {error}", { what, error: String(error) }));
+  }
+
+  /** What is listed but not run here: the relay keeps it for the device. */
+  #reserved(): string[] {
+    if (this.#parts.runListed) return [];
+    const listed = [...this.#settings.forwards, ...this.#parts.state.forwards()];
+    return listed.flatMap((spec) => (spec.kind === "remote" ? [spec.remote.id] : []));
   }
 
   #onLink(state: LinkState): void {
@@ -240,11 +259,7 @@ class Agent {
         this.#log.info("connected to the relay", { relay: state.session.peer.name, device: state.welcome.device });
         const requests = new Requests(state.session);
         this.#requests = requests;
-        this.#forwards
-          .linkUp(requests)
-          .catch((error: unknown) =>
-            this.#log.error("forwards could not be asked for: {error}", { error: String(error) }),
-          );
+        this.#logged("forwards could not be asked for", this.#forwards.linkUp(requests, this.#reserved()));
         break;
       }
       case "down":
@@ -263,7 +278,7 @@ class Agent {
       default:
         state satisfies never;
     }
-    for (const watch of [...this.#watchers]) watch(state);
+    for (const watch of [...this.#linkWatchers]) watch(state);
   }
 
   #linkDown(): void {
@@ -290,26 +305,27 @@ class Agent {
     return agentControl({
       forwards: this.#forwards,
       dialled: this.#dialled.visits,
-      state: this.#options.state,
+      state: this.#parts.state,
       requests: () => this.#requests,
       link: () => this.#link.state,
       relay: () => this.#settings.relay ?? this.#identity.enrolment.relay,
       deviceName: () => this.#identity.deviceName ?? "",
-      deviceId: this.#options.key.deviceId,
+      deviceId: this.#parts.key.deviceId,
       version: VERSION,
       startedMs: this.#startedMs,
       wallMs,
       ended: this.#abort.signal,
+      runListed: this.#parts.runListed,
       settings: () => this.#settings,
       reload: async () => {
-        const next = await this.#options.readSettings();
+        const next = await this.#parts.readSettings();
         const before = this.#settings;
         this.#settings = next;
         this.#exitPolicy.changed();
         return before;
       },
-      watchLink: (watch) => subscribe(this.#watchers, watch),
-      watchForwards: (watch) => subscribe(this.#changes, watch),
+      watchLink: (watch) => subscribe(this.#linkWatchers, watch),
+      watchForwards: (watch) => subscribe(this.#forwardWatchers, watch),
     });
   }
 
@@ -318,93 +334,55 @@ class Agent {
       ...this.#control(),
       link: (signal) => this.#linkEvents(signal),
       closed: this.#ended.promise,
-      stop: (options) => this.#stop(options?.drainMs ?? DRAIN_MS),
+      stop: (options) => this.stop(options?.drainMs ?? DRAIN_MS),
     };
   }
 
-  async *#linkEvents(signal: AbortSignal): AsyncGenerator<LinkEvent> {
-    const events: LinkEvent[] = [];
-    let wake = Promise.withResolvers<void>();
-    const push = (state: LinkState) => {
-      const event = this.#linkEvent(state);
-      if (event !== null) events.push(event);
-      wake.resolve();
-    };
-    push(this.#link.state);
-    const stopWatching = subscribe(this.#watchers, push);
-    const onAbort = () => wake.resolve();
-    signal.addEventListener("abort", onAbort, { once: true });
-    this.#abort.signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      for (;;) {
-        for (let event = events.shift(); event !== undefined; event = events.shift()) yield event;
-        if (signal.aborted || this.#abort.signal.aborted) return;
-        await wake.promise;
-        wake = Promise.withResolvers<void>();
-      }
-    } finally {
-      stopWatching();
-    }
+  #linkEvents(signal: AbortSignal): AsyncIterable<LinkEvent> {
+    return linkEvents({
+      present: this.#link.state,
+      watch: (watch) => subscribe(this.#linkWatchers, watch),
+      ends: [signal, this.#abort.signal],
+      relay: () => this.#settings.relay ?? this.#identity.enrolment.relay,
+      deviceId: this.#parts.key.deviceId,
+    });
   }
 
-  #linkEvent(state: LinkState): LinkEvent | null {
-    switch (state.kind) {
-      case "connecting":
-        return null;
-      case "up":
-        return {
-          event: "connected",
-          relay: this.#settings.relay ?? this.#identity.enrolment.relay,
-          name: state.welcome.device,
-          deviceId: this.#options.key.deviceId,
-          carriers: state.session.carrierCount,
-          rttMs: state.session.rttMs,
-        };
-      case "down":
-        return { event: "disconnected", message: state.message, retryInMs: state.retryInMs };
-      case "rejected":
-        return { event: "rejected", message: state.message };
-      default:
-        return state satisfies never;
-    }
-  }
-
-  #stop(drainMs: number): Promise<void> {
+  /** The second call cuts the drain of the first short. `failure`: what `closed` rejects with. */
+  stop(drainMs: number, failure: unknown = null): Promise<void> {
     if (this.#stopping !== null) this.#abort.abort();
-    this.#stopping ??= this.#close(drainMs);
+    else {
+      this.#stopping = this.#drainAndClose(drainMs);
+      this.#stopping.then(
+        () => (failure === null ? this.#ended.resolve() : this.#ended.reject(failure)),
+        this.#ended.reject,
+      );
+    }
     return this.#stopping;
   }
 
   /** Attached forwards are given back first, so that their ports close at once; what is listed stays reserved. */
-  async #close(drainMs: number): Promise<void> {
-    await this.#local?.close();
+  async #drainAndClose(drainMs: number): Promise<void> {
+    await this.#parts.local.close();
     this.#forwards.drain();
+    this.#dialled.drain();
     const open = [this.#dialled.visits, ...this.#forwards.visits()];
-    if (drainMs > 0) await Promise.race([Promise.all(open.map((visits) => visits.drained())), this.#deadline(drainMs)]);
+    await Promise.race([Promise.all(open.map((visits) => visits.drained())), this.#cutShort(drainMs)]);
     for (const [id, held] of [...this.#forwards.list()]) if (held.attached) this.#forwards.remove(id);
     this.#abort.abort();
     this.#forwards.close();
     this.#dialled.visits.cutAll("shutdown");
     this.#dials.close();
-    this.#ended.resolve();
+    await this.#linkRun;
   }
 
-  #deadline(drainMs: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, drainMs);
-    this.#abort.signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      resolve();
-    });
-    return promise;
+  #cutShort(drainMs: number): Promise<void> {
+    if (drainMs <= 0 || this.#abort.signal.aborted) return Promise.resolve();
+    return pause(drainMs, this.#abort.signal);
   }
 }
 
 function subscribe<T>(all: Set<T>, one: T): () => void {
   all.add(one);
   return () => all.delete(one);
-}
-
-function trustOf({ trust, fingerprint }: Omit<Enrolment, "deviceName">): RelayTrust {
-  return trust === "pinned" && fingerprint !== null ? { kind: "pinned", fingerprint } : { kind: "verified", ca: null };
 }

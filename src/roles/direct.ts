@@ -4,9 +4,10 @@ import { systemResolver } from "../dataplanes/direct/resolver.ts";
 import { startSweeper } from "../dataplanes/io/sweeper.ts";
 import { monotonicMs, nowMs as wallMs } from "../os/clock.ts";
 import { areaLogger } from "../os/log.ts";
-import { EventQueue, outcomeEvent } from "./agent/attach.ts";
+import { attachQueue } from "./agent/attach.ts";
 import { AgentForwards, idOf } from "./agent/forwards.ts";
 import { countersOfHeld } from "./agent/info.ts";
+import { outcomeEvent } from "./agent/outcome.ts";
 import type { StartDirect } from "./control.ts";
 import { LiveExitPolicy } from "./exits.ts";
 import { V } from "./views.ts";
@@ -19,7 +20,7 @@ export const startDirect: StartDirect = async function* (specs, signal) {
   const abort = new AbortController();
   const sweeper = startSweeper(abort.signal);
   const dials = new Dials(sweeper);
-  const queue = new EventQueue();
+  const queue = attachQueue();
   const forwards = new AgentForwards({
     plane: {
       sweeper,

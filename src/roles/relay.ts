@@ -29,6 +29,7 @@ import {
 } from "./control.ts";
 import { refuseUnsafeEnvironment } from "./environment.ts";
 import { LiveExitPolicy } from "./exits.ts";
+import { pause } from "./pause.ts";
 import { RelayAuth } from "./relay/auth.ts";
 import { relayControl } from "./relay/control.ts";
 import { RelayDials } from "./relay/dials.ts";
@@ -319,14 +320,7 @@ class Relay {
   }
 
   #cutShort(drainMs: number): Promise<void> {
-    if (drainMs <= 0) return Promise.resolve();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, drainMs);
-    this.#abort.signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      resolve();
-    });
-    return promise;
+    return drainMs <= 0 ? Promise.resolve() : pause(drainMs, this.#abort.signal);
   }
 }
 

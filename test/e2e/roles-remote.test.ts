@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { anyPort, mapping, remote, rolesLab, tcpAndUdp } from "../fixtures/roles-lab.ts";
-import { ask, askUdp, tcpService, udpService } from "../fixtures/services.ts";
+import { anyPort, attach, mapping, remote, rolesLab, tcpAndUdp } from "../fixtures/roles-lab.ts";
+import { ask, askUdp, tcpService, udpService, visit } from "../fixtures/services.ts";
 
 const portOf = (info: { endpoints: readonly { port: number }[] } | undefined) => info?.endpoints[0]?.port ?? 0;
 
@@ -83,3 +83,205 @@ describe("a remote forward", () => {
     expect(await ask(lab.pool[3]!)).toBe("tcp:hello");
   });
 });
+
+describe("what the relay refuses", () => {
+  const cases = [
+    {
+      name: "a port outside its pool",
+      ports: undefined,
+      asks: (pool: readonly number[]) => mapping("tcp", pool[0]! - 1),
+      says: (pool: readonly number[]) =>
+        `Port ${pool[0]! - 1}/tcp is outside the tcp ports this relay hands out (${pool[0]}-${pool.at(-1)}); choose one of those, or ask the relay's operator to add it to --ports.`,
+    },
+    {
+      name: "a port that the join code does not grant",
+      ports: (pool: readonly number[]) => `${pool[0]}-${pool[1]}`,
+      asks: (pool: readonly number[]) => mapping("tcp", pool[2]!),
+      says: (pool: readonly number[]) =>
+        `Port ${pool[2]} is outside the ports its join code grants to this device (${pool[0]}-${pool[1]}); choose one of those, or join again with a code that has it in --ports.`,
+    },
+  ];
+  for (const { name, ports, asks, says } of cases) {
+    test(name, async () => {
+      await using lab = await rolesLab();
+      const agent = await lab.agent("web1", ports === undefined ? {} : { ports: ports(lab.pool) });
+      const added = agent.add(remote("web", [asks(lab.pool)]));
+      await expect(added).rejects.toMatchObject({ name: "ControlError", kind: "refused", message: says(lab.pool) });
+      expect(await agent.running.listForwards()).toEqual([]);
+      expect(await lab.relay.listForwards()).toEqual([]);
+    });
+  }
+
+  test("its own agent port", async () => {
+    await using lab = await rolesLab();
+    const { port } = lab.relay.ready.listen;
+    lab.relaySettings = { ...lab.relaySettings, ports: tcpAndUdp(1024, 65_535) };
+    await lab.relay.reload();
+    const agent = await lab.agent("web1");
+    const message = `Port ${port}/tcp is the relay's agent port; choose another port.`;
+    await expect(agent.add(remote("web", [mapping("tcp", port)]))).rejects.toMatchObject({ kind: "refused", message });
+  });
+
+  test("more than the account's quotas", async () => {
+    await using lab = await rolesLab();
+    await lab.restartRelay(async () => {
+      const store = await lab.openStore();
+      await store.accounts.setLimits("owner", { ports: null, quotaForwards: 2, quotaPorts: 3 }, 1);
+      await store.close();
+    });
+    const agent = await lab.agent("web1");
+    await agent.add(remote("two", [mapping("tcp", lab.pool[0]!, lab.pool[1]!)]));
+    const four = agent.add(remote("four", [mapping("tcp", lab.pool[2]!, lab.pool[3]!)]));
+    await expect(four).rejects.toMatchObject({
+      kind: "refused",
+      message:
+        "This account may hold 3 ports, has 2 and asks for 2 more; ask for fewer, remove a forward, or ask the relay's operator for a larger quota.",
+    });
+    // A change counts once.
+    await agent.add(remote("two", [mapping("tcp", lab.pool[1]!, lab.pool[2]!)]));
+    await agent.add(remote("one", [mapping("tcp", lab.pool[3]!)]));
+    const any = agent.add(remote("any", anyPort(80)));
+    await expect(any).rejects.toMatchObject({ kind: "refused", message: expect.stringContaining("may have 2 forwards") });
+  });
+
+  test("any port when all are held", async () => {
+    await using lab = await rolesLab({}, 2);
+    const agent = await lab.agent("web1");
+    await agent.add(remote("all", [mapping("tcp", lab.pool[0]!, lab.pool[1]!)]));
+    const message = "The relay has no such run of free ports left for this device; ask for fewer.";
+    await expect(agent.add(remote("any", anyPort(80)))).rejects.toMatchObject({ kind: "refused", message });
+  });
+});
+
+describe("a port that is held", () => {
+  test("is refused to another device, which is told who holds it", async () => {
+    await using lab = await rolesLab();
+    const first = await lab.agent("web1");
+    const second = await lab.agent("web2");
+    const spec = remote("web", [mapping("tcp", lab.pool[0]!)]);
+    await first.add(spec);
+    const held = `Port ${lab.pool[0]}/tcp is held by device "web1", which is connected; choose another port, remove that forward, or give both the same group to share it.`;
+    await expect(second.add(spec)).rejects.toMatchObject({ kind: "failed", message: held });
+    const away = first.link("disconnected").catch(() => undefined);
+    await first.stop();
+    await away;
+    await expect(second.add(spec)).rejects.toMatchObject({
+      message: expect.stringMatching(/^Port \d+\/tcp is reserved for device "web1" for another (10 min|9 min \d\d s); /),
+    });
+  });
+
+  test("is free at once when its forward is removed", async () => {
+    await using lab = await rolesLab();
+    using service = tcpService("second");
+    const first = await lab.agent("web1");
+    const second = await lab.agent("web2");
+    await first.add(remote("web", [mapping("tcp", lab.pool[0]!)]), true);
+    await first.running.removeForward("web");
+    // The relay carries out the requests of one device in their order.
+    await first.running.status();
+    await first.add(remote("other", [mapping("tcp", lab.pool[1]!)]));
+    await second.add(remote("web", [mapping("tcp", lab.pool[0]!, lab.pool[0]!, service.port)]));
+    expect(await ask(lab.pool[0]!)).toBe("second:hello");
+  });
+
+  test("by another program on the relay is a conflict, and the table stays as it was", async () => {
+    await using lab = await rolesLab();
+    const agent = await lab.agent("web1");
+    using taken = Bun.listen({ hostname: "::", port: lab.pool[0]!, socket: { data: () => undefined } });
+    const added = agent.add(remote("web", [mapping("tcp", lab.pool[0]!)]));
+    const message = `TCP port ${lab.pool[0]} is in use on this machine; stop the program that has it or choose another port.`;
+    await expect(added).rejects.toMatchObject({ kind: "failed", message });
+    expect(await lab.relay.listForwards()).toEqual([]);
+    taken.stop(true);
+    expect((await agent.add(remote("web", [mapping("tcp", lab.pool[0]!)]))).state).toBe("open");
+  });
+
+  test("is passed over when any port is asked for", async () => {
+    await using lab = await rolesLab();
+    const agent = await lab.agent("web1");
+    using _taken = Bun.listen({ hostname: "::", port: lab.pool[0]!, socket: { data: () => undefined } });
+    expect(portOf(await agent.add(remote("any", anyPort(80))))).toBe(lab.pool[1]!);
+  });
+
+  for (const { name, from, to } of [
+    { name: "elsewhere", from: [0, 0], to: [1, 1] },
+    { name: "grown over it", from: [0, 0], to: [0, 1] },
+  ]) {
+    test(`leaves a forward that was to move there (${name}) as it was`, async () => {
+      await using lab = await rolesLab();
+      using service = tcpService("web");
+      const agent = await lab.agent("web1");
+      const at = ([first, last]: number[]) =>
+        remote("web", [mapping("tcp", lab.pool[first!]!, lab.pool[last!]!, service.port)]);
+      await agent.add(at(from));
+      using visitor = await visit(lab.pool[0]!);
+      expect(await visitor.ask("before")).toBe("web:before");
+      using _taken = Bun.listen({ hostname: "::", port: lab.pool[1]!, socket: { data: () => undefined } });
+      await expect(agent.add(at(to))).rejects.toMatchObject({ kind: "failed" });
+      expect(await ask(lab.pool[0]!)).toBe("web:hello");
+      expect((await lab.relay.listForwards()).map(({ state, endpoints }) => [state, endpoints[0]?.port])).toEqual([
+        ["open", lab.pool[0]],
+      ]);
+      if (name === "elsewhere") expect(await visitor.ask("after")).toBe("web:after");
+    });
+  }
+});
+
+describe("a device that comes back", () => {
+  test("takes its forwards back after its link broke, and its visitors find it", async () => {
+    await using lab = await rolesLab();
+    using service = tcpService("web");
+    const agent = await lab.agent("web1");
+    await agent.add(remote("web", [mapping("tcp", lab.pool[0]!, lab.pool[0]!, service.port)]), true);
+    const { listen } = lab.relay.ready;
+    await lab.restartRelay();
+    expect(lab.relay.ready.listen).toEqual(listen);
+    await agent.running.status();
+    // Asked for again: answered after what came before it.
+    await agent.add(remote("web", [mapping("tcp", lab.pool[0]!, lab.pool[0]!, service.port)]), true);
+    expect(await ask(lab.pool[0]!)).toBe("web:hello");
+  });
+
+  test("as another process of the same key takes over at once", async () => {
+    await using lab = await rolesLab();
+    using old = tcpService("old");
+    using young = tcpService("young");
+    const first = await lab.agent("web1");
+    await first.add(remote("other", [mapping("tcp", lab.pool[1]!, lab.pool[1]!, old.port)]), true);
+    await first.add(remote("web", [mapping("tcp", lab.pool[0]!, lab.pool[0]!, old.port)]), true);
+    const { cp } = await import("node:fs/promises");
+    await cp(lab.directoryOf("web1"), lab.directoryOf("copy"), {
+      recursive: true,
+      filter: (path) => !path.endsWith(".sock") && !path.endsWith(".lock"),
+    });
+    const down = first.link("disconnected");
+    lab.knows("copy");
+    const second = await lab.agent("copy");
+    expect(await down).toMatchObject({ message: "another program connected with this device's key" });
+    // It numbers its forwards anew: no visitor may come by the old numbers.
+    await second.add(remote("web", [mapping("tcp", lab.pool[0]!, lab.pool[0]!, young.port)]), true);
+    expect(await ask(lab.pool[0]!)).toBe("young:hello");
+  });
+});
+
+test("a thousand forwards open, and come back, without a write for those that did not change", async () => {
+  await using lab = await rolesLab({}, 1_000);
+  const agent = await lab.agent("web1");
+  const attached = attach(
+    agent,
+    lab.pool.map((port) => remote(`f${port}`, [mapping("tcp", port)])),
+  );
+  for (let n = 0; n < 1_000; n++) await attached.next("exposed");
+  const changes = async () => {
+    const store = await lab.openStore();
+    const rows = await store.forwards.list();
+    await store.close();
+    return rows.map(({ updatedMs }) => updatedMs);
+  };
+  const before = await changes();
+  expect(before).toHaveLength(1_000);
+  await lab.restartRelay();
+  await agent.running.status();
+  expect(await changes()).toEqual(before);
+  attached.abort();
+}, 30_000);

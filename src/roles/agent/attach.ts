@@ -1,84 +1,112 @@
-import type { ReasonName } from "../../wire/reason.ts";
-import type { AttachEvent, Counters, Endpoint, ForwardSpec } from "../control.ts";
+import { same } from "../../core/same.ts";
+import { type AttachEvent, ControlError, type ForwardSpec } from "../control.ts";
+import { EventQueue } from "../event-queue.ts";
 import { V } from "../views.ts";
-import type { Held } from "./forwards.ts";
-import { endpointsOf, nameOf, typeOf, viaOf } from "./info.ts";
+import { countersOfAll } from "./counters.ts";
+import { idOf } from "./forwards.ts";
+import { nameOf } from "./info.ts";
+import type { LinkState } from "./link.ts";
+import { outcomeEvent } from "./outcome.ts";
+import type { AgentView } from "./view.ts";
 
-/** What a foreground command hears: events wait here until it takes them. */
-export class EventQueue {
-  readonly #waiting: AttachEvent[] = [];
-  #wake: (() => void) | null = null;
-  #ended = false;
+const COUNTERS_MS = 1_000;
 
-  push(event: AttachEvent): void {
-    if (this.#ended) return;
-    // Counters are a state, not a history: a slow reader gets the latest.
-    if (event.event === "counters" && this.#waiting.at(-1)?.event === "counters") this.#waiting.pop();
-    this.#waiting.push(event);
-    this.#wake?.();
-  }
+/** Events for one foreground command: a reader who lags behind gets the latest counters only. */
+export function attachQueue(): EventQueue<AttachEvent> {
+  return new EventQueue<AttachEvent>((next, last) => next.event === "counters" && last.event === "counters");
+}
 
-  end(): void {
-    this.#ended = true;
-    this.#wake?.();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<AttachEvent> {
-    for (;;) {
-      const next = this.#waiting.shift();
-      if (next !== undefined) yield next;
-      else if (this.#ended) return;
-      else await this.#more();
+/** Forwards that live as long as a command (`AgentControl.attach`). */
+export async function* attach(
+  agent: AgentView,
+  specs: readonly ForwardSpec[],
+  signal: AbortSignal,
+): AsyncGenerator<AttachEvent> {
+  const queue = attachQueue();
+  const attached = new Map<string, { readonly spec: ForwardSpec; told: AttachEvent | null }>();
+  const tell = (id: string) => {
+    const one = attached.get(id);
+    const held = agent.forwards.get(id);
+    const event = one === undefined || held === undefined ? null : outcomeEvent(one.spec, held);
+    if (one === undefined || event === null || same(event, one.told)) return;
+    one.told = event;
+    queue.push(event);
+    if (event.event !== "refused") return;
+    attached.delete(id);
+    agent.forwards.remove(id);
+    if (attached.size === 0) queue.end();
+  };
+  // Within the abort itself: the ports close at once, however slow the reader is.
+  const end = () => {
+    queue.end();
+    for (const id of attached.keys()) agent.forwards.remove(id);
+    attached.clear();
+  };
+  const stops = [agent.watchForwards(tell), agent.watchLink((state) => tellLink(queue, state))];
+  signal.addEventListener("abort", end, { once: true });
+  agent.ended.addEventListener("abort", end, { once: true });
+  let timer: Timer | null = null;
+  try {
+    for (const spec of specs) {
+      if (agent.forwards.get(idOf(spec)) !== undefined || attached.has(idOf(spec))) queue.push(taken(spec));
+      else attached.set(idOf(spec), { spec, told: null });
     }
-  }
-
-  #more(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = () => {
-        this.#wake = null;
-        resolve();
-      };
-    });
-  }
-}
-
-/** The event that tells what became of a forward; null while nothing is known. */
-export function outcomeEvent(spec: ForwardSpec, held: Held): (AttachEvent & { event: "exposed" | "refused" }) | null {
-  const base = { ...V, id: spec.kind === "remote" ? spec.remote.id : spec.local.id, name: nameOf(spec) };
-  if (held.kind === "local") {
-    if (held.error !== null) {
-      const kind = held.error.kind === "inUse" ? "conflict" : "failed";
-      return { event: "refused", ...base, kind, message: held.error.message };
-    }
-    return exposed(base, spec, endpointsOf(held));
-  }
-  const { answer } = held.forward;
-  switch (answer.kind) {
-    case "waiting":
-      return null;
-    case "open":
-      return exposed(base, spec, endpointsOf(held));
-    case "refused":
-      return { event: "refused", ...base, kind: answer.why, message: answer.message };
-    default:
-      return answer satisfies never;
+    if (signal.aborted || agent.ended.aborted) end();
+    if (attached.size === 0) queue.end();
+    // All at once: a thousand forwards cost one round trip.
+    Promise.all([...attached.values()].map(({ spec }) => agent.forwards.put(spec, "cli", true))).catch(
+      (error: unknown) => queue.fail(error),
+    );
+    timer = countEvery(agent, queue, () => [...attached.keys()]);
+    yield* queue;
+    if (agent.ended.aborted && !signal.aborted) throw new ControlError("unreachable", "The agent was stopped.");
+  } finally {
+    if (timer !== null) clearInterval(timer);
+    for (const stop of stops) stop();
+    signal.removeEventListener("abort", end);
+    agent.ended.removeEventListener("abort", end);
+    end();
   }
 }
 
-function exposed(
-  base: { readonly v: 1; readonly id: string; readonly name: string },
-  spec: ForwardSpec,
-  endpoints: readonly Endpoint[],
-): AttachEvent & { event: "exposed" } {
-  return { event: "exposed", ...base, type: typeOf(spec), via: viaOf(spec), endpoints };
+function taken(spec: ForwardSpec): AttachEvent {
+  const message = `This agent runs "${nameOf(spec)}" already: end that first, or give this one another name.`;
+  return { event: "refused", ...V, id: idOf(spec), name: nameOf(spec), kind: "conflict", message };
 }
 
-/** This agent's counts, with the visitors that the relay itself turned away. */
-export function mergeRefused(own: Counters, atRelay: Readonly<Record<string, number>>): Counters {
-  const refused: Partial<Record<ReasonName, number>> = { ...own.refused };
-  for (const [reason, count] of Object.entries(atRelay)) {
-    const name = reason as ReasonName;
-    refused[name] = Math.max(refused[name] ?? 0, count);
-  }
-  return { ...own, refused };
+function tellLink(queue: EventQueue<AttachEvent>, state: LinkState): void {
+  if (state.kind === "up") queue.push({ event: "up", ...V, rttMs: state.session.rttMs });
+  else if (state.kind === "down")
+    queue.push({ event: "down", ...V, message: state.message, retryInMs: state.retryInMs });
+  else if (state.kind === "rejected") queue.push({ event: "down", ...V, message: state.message, retryInMs: null });
+}
+
+function countEvery(agent: AgentView, queue: EventQueue<AttachEvent>, ids: () => readonly string[]): Timer {
+  let asking = false;
+  return setInterval(() => {
+    // The relay takes its time: one question at a time is enough.
+    if (asking) return;
+    asking = true;
+    tellCounters(agent, queue, ids())
+      .catch((error: unknown) => queue.fail(error))
+      .finally(() => {
+        asking = false;
+      });
+  }, COUNTERS_MS);
+}
+
+async function tellCounters(agent: AgentView, queue: EventQueue<AttachEvent>, ids: readonly string[]): Promise<void> {
+  const held = ids.flatMap((id) => {
+    const one = agent.forwards.get(id);
+    return one === undefined ? [] : ([[id, one]] as const);
+  });
+  const counted = await countersOfAll(agent, held);
+  const link = agent.link();
+  queue.push({
+    event: "counters",
+    ...V,
+    atMs: agent.wallMs(),
+    rttMs: link.kind === "up" ? link.session.rttMs : null,
+    forwards: [...counted].map(([id, one]) => ({ id, ...one })),
+  });
 }

@@ -9,6 +9,7 @@ import type { OpenRequest } from "../../wire/tunnel/open.ts";
 /** What other devices of the account reach through this agent, as far as its own exit policy lets them. */
 export class DialledVisits {
   readonly visits = new Visits(DEFAULT_OPTIONS);
+  #draining = false;
 
   constructor(
     readonly exit: Exit,
@@ -17,12 +18,25 @@ export class DialledVisits {
     sweeper.add(this.visits);
   }
 
+  /** Opens nothing new; what is open goes on. */
+  drain(): void {
+    this.#draining = true;
+  }
+
   onStream(request: OpenRequest & { kind: "dial" }, stream: ByteEnd): void {
+    if (this.#draining) {
+      stream.reset("shutdown");
+      return;
+    }
     const visit = visitOf(request);
     join(stream, this.exit.connect(visit), visit, this.visits);
   }
 
   onFlow(request: OpenRequest & { kind: "dial" }, flow: FlowEnd): void {
+    if (this.#draining) {
+      flow.close("shutdown");
+      return;
+    }
     const visit = visitOf(request);
     joinFlows(flow, this.exit.openFlow(visit), visit, this.visits);
   }

@@ -35,7 +35,8 @@ export class AgentForwards {
   readonly #held = new Map<string, Held>();
   readonly #byHandle = new Map<number, RemoteForward>();
   #requests: Requests | null = null;
-  #nextHandle = 1;
+  #lastHandle = 0;
+  #draining = false;
 
   constructor(options: AgentForwardsOptions) {
     this.#options = options;
@@ -64,8 +65,14 @@ export class AgentForwards {
     let forward: RemoteForward;
     if (before?.kind === "remote") {
       forward = before.forward;
-      if (forward.answer.kind === "open" && same(forward.setting, setting)) return before;
-      forward.change(setting);
+      const unchanged = forward.answer.kind === "open" && same(forward.setting, setting);
+      if (unchanged && before.origin === origin && before.attached === attached) return before;
+      forward.setting = setting;
+      if (unchanged) {
+        const held: Held = { kind: "remote", forward, origin, attached };
+        this.#held.set(spec.remote.id, held);
+        return held;
+      }
     } else {
       forward = new RemoteForward(this.#takeHandle(), setting, {
         dials: this.#options.plane.dials,
@@ -81,14 +88,18 @@ export class AgentForwards {
     return held;
   }
 
+  /** A number is not used again soon: a visitor of the forward that had it may still be on the way from the relay. */
   #takeHandle(): number {
-    while (this.#byHandle.has(this.#nextHandle)) this.#nextHandle = (this.#nextHandle % MAX_HANDLE) + 1;
-    return this.#nextHandle;
+    do this.#lastHandle = (this.#lastHandle % MAX_HANDLE) + 1;
+    while (this.#byHandle.has(this.#lastHandle));
+    return this.#lastHandle;
   }
 
   async #ask(forward: RemoteForward): Promise<void> {
-    const outcome = (await this.#requests?.ask({ t: "put", handle: forward.handle, spec: forward.spec })) ?? null;
-    forward.answered(outcome);
+    const question = forward.asks();
+    const { setting } = question;
+    const outcome = (await this.#requests?.ask({ t: "put", handle: forward.handle, spec: setting.spec })) ?? null;
+    forward.answered(question, outcome);
     if (outcome !== null && !forward.healthy) this.#tellHealth(forward, false);
     this.#options.onChange(forward.spec.id);
   }
@@ -136,12 +147,24 @@ export class AgentForwards {
     return true;
   }
 
-  /** The link is up: the relay is told what this agent still wants, then each forward. */
-  async linkUp(requests: Requests): Promise<void> {
+  /** The link is up: the relay is told what this agent still wants (and `reserved`, though it is not run), then each forward. */
+  async linkUp(requests: Requests, reserved: readonly string[]): Promise<void> {
     this.#requests = requests;
     const remotes = [...this.#held.values()].flatMap((held) => (held.kind === "remote" ? [held.forward] : []));
-    await requests.ask({ t: "sync", ids: remotes.map(({ spec }) => spec.id) });
-    await Promise.all(remotes.map((forward) => this.#ask(forward)));
+    const ids = new Set([...remotes.map(({ spec }) => spec.id), ...reserved]);
+    // The relay takes them in this order; the answers need not be waited for one by one.
+    await Promise.all([requests.ask({ t: "sync", ids: [...ids] }), ...remotes.map((forward) => this.#ask(forward))]);
+  }
+
+  /** Asks again for what was refused: the reason may be gone. What a command attached is that command's to repeat. */
+  async retryRefused(): Promise<void> {
+    const again: Promise<unknown>[] = [];
+    for (const held of this.#held.values()) {
+      if (held.attached) continue;
+      if (held.kind === "remote" && held.forward.answer.kind === "refused") again.push(this.#ask(held.forward));
+      if (held.kind === "local" && held.error !== null) again.push(this.#putLocal(held.spec, held.origin, false));
+    }
+    await Promise.all(again);
   }
 
   linkDown(): void {
@@ -149,20 +172,22 @@ export class AgentForwards {
     this.#requests = null;
     for (const held of this.#held.values()) {
       if (held.kind !== "remote") continue;
-      held.forward.answered(null);
+      held.forward.answered(held.forward.asks(), null);
       this.#options.onChange(held.forward.spec.id);
     }
   }
 
   onStream(request: OpenRequest & { kind: "forward" }, stream: ByteEnd): void {
     const forward = this.#byHandle.get(request.handle);
-    if (forward === undefined || !forward.spec.enabled) stream.reset("noForward");
+    if (this.#draining) stream.reset("shutdown");
+    else if (forward === undefined || !forward.accepts) stream.reset("noForward");
     else forward.onStream(request, stream);
   }
 
   onFlow(request: OpenRequest & { kind: "forward" }, flow: FlowEnd): void {
     const forward = this.#byHandle.get(request.handle);
-    if (forward === undefined || !forward.spec.enabled) flow.close("noForward");
+    if (this.#draining) flow.close("shutdown");
+    else if (forward === undefined || !forward.accepts) flow.close("noForward");
     else forward.onFlow(request, flow);
   }
 
@@ -181,12 +206,15 @@ export class AgentForwards {
     });
   }
 
-  /** Stops accepting on local entries; what is open goes on. */
+  /** Takes no new visitor; what is open goes on. */
   drain(): void {
+    this.#draining = true;
     for (const held of this.#held.values()) if (held.kind === "local") held.forward?.entry.drain();
   }
 
   close(): void {
+    this.#requests?.sessionEnded();
+    this.#requests = null;
     for (const held of this.#held.values()) held.forward?.close();
     this.#held.clear();
     this.#byHandle.clear();

@@ -3,6 +3,7 @@ import { type AgentTunnelOptions, type ConnectError, connectToRelay } from "../.
 import type { Session, SessionEvents } from "../../dataplanes/tunnel/session.ts";
 import { ownAddresses } from "../../os/interfaces.ts";
 import type { ControlMessage, ControlOf } from "../../wire/tunnel/control.ts";
+import { pause } from "../pause.ts";
 
 /** How often the machine's own addresses are compared with the session's: a changed one is seen long before a heartbeat is missed. */
 const ADDRESS_CHECK_MS = 2_000;
@@ -153,16 +154,4 @@ function refusal(
     default:
       return error satisfies never;
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-  });
 }

@@ -1,4 +1,5 @@
 import type { RemoteSpec } from "../../core/forward.ts";
+import { same } from "../../core/same.ts";
 import type { Dials } from "../../dataplanes/direct/dial.ts";
 import { ALLOWS_ALL, directExit, mappedTarget } from "../../dataplanes/direct/exit.ts";
 import type { Resolver } from "../../dataplanes/direct/resolver.ts";
@@ -30,15 +31,24 @@ export interface RemoteForwardOptions {
   onHealth(forward: RemoteForward, healthy: boolean): void;
 }
 
+/** One put, to know its answer by: an older answer must not hide a newer one. */
+export interface Question {
+  readonly setting: RemoteSetting;
+}
+
 /** A forward whose entry is on the relay and whose exit is this agent. */
 export class RemoteForward {
   readonly visits: Visits;
   answer: RemoteAnswer = { kind: "waiting" };
+  /** What is wanted; the relay may not have heard of it, or have refused it. */
+  setting: RemoteSetting;
   readonly #options: RemoteForwardOptions;
   readonly #exit: Exit;
-  #setting: RemoteSetting;
+  /** What visits go by: as the relay accepted it last. A change that it refuses leaves this as it was. */
+  #serving: RemoteSetting;
   /** With the external ports as the relay settled them. */
   #ports: readonly PortMapping[];
+  #latest: Question | null = null;
   #checker: HealthChecker | null = null;
 
   constructor(
@@ -47,58 +57,64 @@ export class RemoteForward {
     setting: RemoteSetting,
     options: RemoteForwardOptions,
   ) {
-    this.#setting = setting;
+    this.setting = setting;
+    this.#serving = setting;
     this.#options = options;
     this.#ports = setting.spec.ports;
     this.visits = new Visits(setting.spec.options);
     options.dials.sweeper.add(this.visits);
     this.#exit = directExit({
-      target: (visit, protocol) => mappedTarget(this.#setting.to, this.#ports)(visit, protocol),
+      target: (visit, protocol) => mappedTarget(this.#serving.to, this.#ports)(visit, protocol),
       // Its own person exposed it: that is the permission.
       allows: ALLOWS_ALL,
       resolver: options.resolver,
       dials: options.dials,
-      proxyProtocol: () => this.#setting.spec.options.proxyProtocol,
+      proxyProtocol: () => this.#serving.spec.options.proxyProtocol,
     });
     this.#startCheck();
   }
 
-  get setting(): RemoteSetting {
-    return this.#setting;
-  }
-
   get spec(): RemoteSpec {
-    return this.#setting.spec;
+    return this.setting.spec;
   }
 
   get healthy(): boolean {
     return this.#checker?.healthy ?? true;
   }
 
-  /** Another specification of the same id; connections live on. */
-  change(setting: RemoteSetting): void {
-    this.#setting = setting;
-    this.#ports = setting.spec.ports;
+  get accepts(): boolean {
+    return this.#serving.spec.enabled;
+  }
+
+  /** The relay is about to be asked for the present setting. */
+  asks(): Question {
+    this.#latest = { setting: this.setting };
+    return this.#latest;
+  }
+
+  /** Null = no answer: the link broke. */
+  answered(question: Question, outcome: ResultOutcome | null): void {
+    if (outcome?.kind === "open") this.#serve(question.setting, outcome.endpoints);
+    if (question !== this.#latest) return;
+    if (outcome === null) this.answer = { kind: "waiting" };
+    else if (outcome.kind === "open" || outcome.kind === "refused") this.answer = outcome;
+  }
+
+  /** Another setting of the same forward; connections live on. */
+  #serve(setting: RemoteSetting, endpoints: readonly TunnelEndpoint[]): void {
+    const before = this.#serving;
+    this.#serving = setting;
+    this.#ports = endpoints.map(({ protocol, port, lastPort, internalPort }) => ({
+      protocol,
+      first: port,
+      last: lastPort,
+      internalFirst: internalPort,
+    }));
     this.visits.limits = setting.spec.options;
+    if (same(checked(before), checked(setting))) return;
     this.#checker?.close();
     this.#checker = null;
     this.#startCheck();
-  }
-
-  answered(outcome: ResultOutcome | null): void {
-    if (outcome === null) {
-      this.answer = { kind: "waiting" };
-    } else if (outcome.kind === "open") {
-      this.answer = outcome;
-      this.#ports = outcome.endpoints.map(({ protocol, port, lastPort, internalPort }) => ({
-        protocol,
-        first: port,
-        last: lastPort,
-        internalFirst: internalPort,
-      }));
-    } else if (outcome.kind === "refused") {
-      this.answer = outcome;
-    }
   }
 
   onStream(request: OpenRequest & { kind: "forward" }, stream: ByteEnd): void {
@@ -118,18 +134,24 @@ export class RemoteForward {
   }
 
   #startCheck(): void {
-    const { spec, to } = this.#setting;
-    const tcp = spec.ports.find(({ protocol }) => protocol === "tcp");
-    if (spec.options.healthCheck === null || tcp === undefined || !spec.enabled) return;
+    const { check, service } = checked(this.#serving);
+    if (check === null || service === null) return;
     this.#checker = new HealthChecker({
-      check: spec.options.healthCheck,
-      service: { host: to, port: tcp.internalFirst },
+      check,
+      service,
       dials: this.#options.dials,
       resolver: this.#options.resolver,
       random: this.#options.random,
       onChange: (healthy) => this.#options.onHealth(this, healthy),
     });
   }
+}
+
+/** What a health check is made of. */
+function checked({ spec, to }: RemoteSetting) {
+  const tcp = spec.ports.find(({ protocol }) => protocol === "tcp");
+  const service = tcp === undefined ? null : { host: to, port: tcp.internalFirst };
+  return { check: spec.enabled ? spec.options.healthCheck : null, service };
 }
 
 function visitOf({ visitor, entry, externalPort }: OpenRequest & { kind: "forward" }): Visit {

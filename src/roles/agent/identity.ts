@@ -1,0 +1,35 @@
+import type { RelayTrust } from "../../dataplanes/tunnel/tls.ts";
+import type { AgentState, Enrolment } from "../../store/agent-state.ts";
+import { decodeJoinCode } from "../../wire/join-code.ts";
+import { ControlError } from "../control.ts";
+
+/** Which relay this agent belongs to, and the one-time secret when it is to join now. */
+export interface Identity {
+  readonly enrolment: Omit<Enrolment, "deviceName">;
+  readonly deviceName: string | null;
+  readonly secret: string | null;
+}
+
+/** From a join code, or from what the data directory remembers. Throws ControlError `usage` when neither is there. */
+export function identityOf(joinCode: string | null, state: AgentState): Identity {
+  if (joinCode === null) {
+    const enrolment = state.enrolment();
+    if (enrolment !== null) return { enrolment, deviceName: enrolment.deviceName, secret: null };
+    throw new ControlError(
+      "usage",
+      'This agent has not joined a relay yet: run "hatchway join-code create --name NAME" beside the relay, then "hatchway agent --join CODE" here.',
+    );
+  }
+  const code = decodeJoinCode(joinCode);
+  if (!code.ok) throw new ControlError("usage", code.error.message);
+  const { relay, trust, fingerprint, secret } = code.value;
+  return {
+    enrolment: { relay, trust, fingerprint },
+    deviceName: null,
+    secret: Buffer.from(secret).toString("base64url"),
+  };
+}
+
+export function trustOf({ trust, fingerprint }: Identity["enrolment"]): RelayTrust {
+  return trust === "pinned" && fingerprint !== null ? { kind: "pinned", fingerprint } : { kind: "verified", ca: null };
+}
