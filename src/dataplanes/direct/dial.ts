@@ -1,4 +1,5 @@
 import type { ReasonName } from "../../wire/reason.ts";
+import type { Descriptors } from "../io/descriptors.ts";
 import type { Sweepable, Sweeper } from "../io/sweeper.ts";
 import { type Dialer, TcpEnd } from "../io/tcp-end.ts";
 import type { Turnstile } from "../io/turnstile.ts";
@@ -41,6 +42,7 @@ export class Dials implements Sweepable {
 /** One dial: the addresses of a service tried in turn until one answers. */
 export class Dial implements Dialer {
   readonly turnstile: Turnstile;
+  readonly descriptors: Descriptors;
   readonly end: TcpEnd;
   #addresses: readonly string[] = [];
   #port = 0;
@@ -50,6 +52,7 @@ export class Dial implements Dialer {
 
   constructor(readonly dials: Dials) {
     this.turnstile = dials.sweeper.turnstile;
+    this.descriptors = dials.sweeper.descriptors;
     this.end = TcpEnd.dialled(this);
     this.#startedMs = dials.sweeper.nowMs();
     this.#attemptMs = this.#startedMs;

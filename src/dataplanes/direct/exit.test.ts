@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { Recorder } from "../../../test/contract/recorder.ts";
 import type { ProxyProtocolVersion } from "../../core/forward.ts";
 import { decodeProxyHeader } from "../../wire/proxy-protocol.ts";
+import { Descriptors } from "../io/descriptors.ts";
 import type { FlowEnd, Visit } from "../io/ends.ts";
 import { type Sweepable, startSweeper } from "../io/sweeper.ts";
 import { Turnstile } from "../io/turnstile.ts";
@@ -136,9 +137,9 @@ describe("a TCP visit", () => {
   test("a service that never answers is given up at the deadline", async () => {
     const items: Sweepable[] = [];
     let nowMs = 0;
-    const turnstile = new Turnstile();
+    const shared = { turnstile: new Turnstile(), descriptors: new Descriptors() };
     const add = (item: Sweepable) => void items.push(item);
-    const dials = new Dials({ turnstile, nowMs: () => nowMs, add, remove: () => undefined });
+    const dials = new Dials({ ...shared, nowMs: () => nowMs, add, remove: () => undefined });
     const resolver: Resolver = { known: () => null, resolve: () => new Promise(() => undefined) };
     const end = new Recorder(exitTo({ to: "name", port: 1, resolver, dials }).connect(VISIT));
     nowMs = DIAL_DEADLINE_MS - 1;

@@ -71,6 +71,10 @@ function connect(options: DirectExitOptions, visit: Visit): ByteEnd {
   const dial = options.dials.begin();
   const version = options.proxyProtocol();
   if (version !== null) dial.end.write(proxyStreamHeader(version, visit));
+  if (options.dials.sweeper.descriptors.scarce) {
+    dial.refuse("resources");
+    return dial.end;
+  }
   withRoute(options, visit, "tcp", (route) => {
     if (typeof route === "string") dial.refuse(route);
     else dial.start(route.addresses, route.port);
@@ -79,7 +83,16 @@ function connect(options: DirectExitOptions, visit: Visit): ByteEnd {
 }
 
 function openFlow(options: DirectExitOptions, visit: Visit, enlarge: EnlargeBuffers): FlowEnd {
-  const flow = new DirectFlow(options.proxyProtocol() === null ? null : proxyDatagramPrefix(visit), enlarge);
+  const { descriptors } = options.dials.sweeper;
+  const flow = new DirectFlow(
+    options.proxyProtocol() === null ? null : proxyDatagramPrefix(visit),
+    enlarge,
+    descriptors,
+  );
+  if (descriptors.scarce) {
+    flow.refuse("resources");
+    return flow;
+  }
   withRoute(options, visit, "udp", (route) => {
     const address = typeof route === "string" ? undefined : route.addresses[0];
     if (typeof route === "string" || address === undefined)

@@ -1,4 +1,5 @@
 import type { ReasonName } from "../../wire/reason.ts";
+import type { Descriptors } from "../io/descriptors.ts";
 import { reasonOfCode } from "../io/dial-error.ts";
 import type { FlowEnd, FlowSink } from "../io/ends.ts";
 import { errorCode } from "../io/entry-error.ts";
@@ -24,6 +25,7 @@ export class DirectFlow implements FlowEnd {
   constructor(
     readonly prefix: DatagramPrefix,
     readonly enlarge: EnlargeBuffers,
+    readonly descriptors: Descriptors,
   ) {}
 
   /** Connects to an IP literal and sends what waited. */
@@ -38,6 +40,7 @@ export class DirectFlow implements FlowEnd {
       return;
     }
     this.#socket = socket.value;
+    this.descriptors.taken();
     this.enlarge(socket.value);
     const waiting = this.#waiting ?? [];
     this.#waiting = null;
@@ -64,7 +67,10 @@ export class DirectFlow implements FlowEnd {
     if (this.#closed) return;
     this.#closed = true;
     this.#waiting = null;
-    this.#socket?.close();
+    if (this.#socket !== null) {
+      this.#socket.close();
+      this.descriptors.given();
+    }
     this.sink = SILENT_SINK;
   }
 

@@ -84,7 +84,7 @@ export class EntryHost {
         end.reset(admitted);
       }
     };
-    const tcp = openTcpEntry(spec.bind, spec.ports, onVisitor, spec.sweeper.turnstile);
+    const tcp = openTcpEntry(spec.bind, spec.ports, onVisitor, spec.sweeper);
     if (!tcp.ok) return tcp;
     const udp = openUdpEntry(spec.bind, spec.ports, this);
     if (!udp.ok) {
@@ -115,6 +115,7 @@ export class EntryHost {
   }
 
   admit(visitor: Endpoint): Admission | ReasonName {
+    if (this.spec.sweeper.descriptors.scarce) return "resources";
     const refused = this.#admission.admit(visitor.address, this.spec.sweeper.nowMs());
     return refused ?? this.#admission;
   }

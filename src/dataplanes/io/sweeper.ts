@@ -1,3 +1,4 @@
+import { Descriptors } from "./descriptors.ts";
 import { Turnstile } from "./turnstile.ts";
 
 /** Something with deadlines that may be noticed up to one interval late. */
@@ -8,10 +9,11 @@ export interface Sweepable {
 
 /**
  * What the connections of a process share over time: one timer for all coarse deadlines (idle visits and flows, dials
- * without an answer), and the turns of its bulk readers.
+ * without an answer), the turns of its bulk readers, and its file descriptors.
  */
 export interface Sweeper {
   readonly turnstile: Turnstile;
+  readonly descriptors: Descriptors;
   /** Milliseconds, monotonic. */
   nowMs(): number;
   add(item: Sweepable): void;
@@ -29,6 +31,7 @@ export function startSweeper(signal: AbortSignal, intervalMs = 1_000): Sweeper {
   signal.addEventListener("abort", () => clearInterval(timer), { once: true });
   return {
     turnstile: new Turnstile(),
+    descriptors: new Descriptors(),
     nowMs: () => performance.now(),
     add: (item) => void items.add(item),
     remove: (item) => void items.delete(item),

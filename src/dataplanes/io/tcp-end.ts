@@ -1,6 +1,7 @@
 import type { Socket, SocketHandler } from "bun";
 import type { ReasonName } from "../../wire/reason.ts";
 import { ByteQueue } from "./byte-queue.ts";
+import type { Descriptors } from "./descriptors.ts";
 import { dialReason } from "./dial-error.ts";
 import type { ByteEnd, ByteSink } from "./ends.ts";
 import { SILENT_SINK } from "./silent-sink.ts";
@@ -21,6 +22,7 @@ export interface Acceptor {
   /** Sets `end.sink` before it returns, or resets the end. `remoteAddress` is as the socket gives it. */
   accepted(end: TcpEnd, remoteAddress: string, remotePort: number): void;
   readonly turnstile?: Turnstile;
+  readonly descriptors?: Descriptors;
 }
 
 /** Hears that an attempt of its end to connect failed; tries another address or calls `end.refuse`. */
@@ -28,6 +30,7 @@ export interface Dialer {
   dialOpened(end: TcpEnd): void;
   dialFailed(end: TcpEnd, reason: ReasonName): void;
   readonly turnstile?: Turnstile;
+  readonly descriptors?: Descriptors;
 }
 
 /** One attempt to connect. Bun gives the socket only when it is open: an abandoned attempt is closed then. */
@@ -55,6 +58,7 @@ export class TcpEnd implements ByteEnd, Reader {
   readonly #dialer: Dialer | null;
   #queue: ByteQueue | null = null;
   readonly #turnstile: Turnstile | null;
+  readonly #descriptors: Descriptors | null;
   /** The other side is behind. */
   #paused = false;
   /** Other bulk readers have their turn. */
@@ -68,21 +72,23 @@ export class TcpEnd implements ByteEnd, Reader {
   #closed = false;
   #resetReason: ReasonName | null = null;
 
-  private constructor(socket: TcpSocket | null, dialer: Dialer | null, turnstile: Turnstile | null) {
+  private constructor(socket: TcpSocket | null, dialer: Dialer | null, { turnstile, descriptors }: Acceptor | Dialer) {
     this.#socket = socket;
     this.#dialer = dialer;
-    this.#turnstile = turnstile;
+    this.#turnstile = turnstile ?? null;
+    this.#descriptors = descriptors ?? null;
+    this.#descriptors?.taken();
   }
 
   /** An end that is not connected yet: `dial` starts an attempt. Bytes written before it opens are queued. */
   static dialled(dialer: Dialer): TcpEnd {
-    return new TcpEnd(null, dialer, dialer.turnstile ?? null);
+    return new TcpEnd(null, dialer, dialer);
   }
 
   /** The `socket` of a `Bun.listen` whose `data` is an Acceptor and whose `allowHalfOpen` is true. */
   static readonly ACCEPT_HANDLERS: SocketHandler<Acceptor> = TcpEnd.#handlers((socket) => {
     const acceptor = socket.data as Acceptor;
-    const end = new TcpEnd(socket as TcpSocket, null, acceptor.turnstile ?? null);
+    const end = new TcpEnd(socket as TcpSocket, null, acceptor);
     socket.data = end;
     acceptor.accepted(end, socket.remoteAddress, socket.remotePort);
   }) as unknown as SocketHandler<Acceptor>;
@@ -284,6 +290,7 @@ export class TcpEnd implements ByteEnd, Reader {
     if (this.#closed) return;
     this.#closed = true;
     this.#queue = null;
+    this.#descriptors?.given();
     const sink = this.sink;
     this.sink = SILENT_SINK;
     sink.onClose(reason);

@@ -3,8 +3,10 @@ import type { Endpoint } from "../../wire/endpoint.ts";
 import type { PortMapping } from "../../wire/port-set.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import { bindCandidates, isWildcard, unmapped } from "./bind-address.ts";
+import type { Descriptors } from "./descriptors.ts";
 import type { ByteEnd, Visit } from "./ends.ts";
 import { type EntryError, entryError, errorCode } from "./entry-error.ts";
+import type { Sweeper } from "./sweeper.ts";
 import { type Acceptor, TcpEnd } from "./tcp-end.ts";
 import type { Turnstile } from "./turnstile.ts";
 import { bindUdp } from "./udp-socket.ts";
@@ -33,7 +35,7 @@ export function openTcpEntry(
   bind: string,
   mappings: readonly PortMapping[],
   onVisitor: OnTcpVisitor,
-  turnstile: Turnstile,
+  shared: Shared,
 ): Result<TcpEntry, EntryError> {
   const listeners: PortListener[] = [];
   const close = () => {
@@ -42,7 +44,7 @@ export function openTcpEntry(
   for (const mapping of mappings) {
     if (mapping.protocol !== "tcp") continue;
     for (let port = mapping.first; port <= mapping.last; port++) {
-      const listener = PortListener.open(bind, port, onVisitor, turnstile);
+      const listener = PortListener.open(bind, port, onVisitor, shared);
       if (!listener.ok) {
         close();
         return listener;
@@ -53,8 +55,13 @@ export function openTcpEntry(
   return ok({ ports: listeners, close });
 }
 
+/** What the sockets of one process have in common. */
+type Shared = Pick<Sweeper, "turnstile" | "descriptors">;
+
 class PortListener implements Acceptor, EntryPort {
   endpoint: Endpoint;
+  readonly turnstile: Turnstile;
+  readonly descriptors: Descriptors;
   #listener: TCPSocketListener<Acceptor> | null = null;
   readonly #wildcard: boolean;
 
@@ -62,21 +69,18 @@ class PortListener implements Acceptor, EntryPort {
     address: string,
     readonly externalPort: number,
     readonly onVisitor: OnTcpVisitor,
-    readonly turnstile: Turnstile,
+    { turnstile, descriptors }: Shared,
   ) {
+    this.turnstile = turnstile;
+    this.descriptors = descriptors;
     this.endpoint = { address, port: externalPort };
     this.#wildcard = isWildcard(address);
   }
 
-  static open(
-    bind: string,
-    port: number,
-    onVisitor: OnTcpVisitor,
-    turnstile: Turnstile,
-  ): Result<PortListener, EntryError> {
+  static open(bind: string, port: number, onVisitor: OnTcpVisitor, shared: Shared): Result<PortListener, EntryError> {
     let failure: unknown = null;
     for (const address of bindCandidates(bind)) {
-      const listener = new PortListener(address, port, onVisitor, turnstile);
+      const listener = new PortListener(address, port, onVisitor, shared);
       const error = listener.#listen();
       if (error === null) return ok(listener);
       failure = error;
