@@ -12,7 +12,7 @@ test("connections stop before the descriptors do", () => {
     for (; !descriptors.scarce; taken++) descriptors.taken();
     expect(taken).toBe(most);
     descriptors.given();
-    expect(descriptors.scarce).toBe(false);
+    expect<boolean>(descriptors.scarce).toBe(false);
   }
 });
 
