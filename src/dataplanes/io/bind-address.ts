@@ -18,3 +18,12 @@ export function isWildcard(address: string): boolean {
 export function unmapped(address: string): string {
   return address.startsWith(MAPPED_PREFIX) && address.includes(".") ? address.slice(MAPPED_PREFIX.length) : address;
 }
+
+/**
+ * The entry's address as a PROXY protocol header names it to a visitor's service. A UDP socket does not tell which address
+ * a datagram came to: on a wildcard it is the wildcard of the visitor's family, so that both addresses are of one family.
+ */
+export function entryAddress(bound: string, visitor: string): string {
+  if (isWildcard(bound)) return visitor.includes(":") ? ANY_V6 : ANY_V4;
+  return unmapped(bound);
+}

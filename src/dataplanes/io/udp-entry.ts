@@ -2,7 +2,7 @@ import type { Endpoint } from "../../wire/endpoint.ts";
 import type { PortMapping } from "../../wire/port-set.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
-import { bindCandidates, unmapped } from "./bind-address.ts";
+import { bindCandidates, entryAddress, unmapped } from "./bind-address.ts";
 import type { FlowEnd, FlowSink, Visit } from "./ends.ts";
 import { type EntryError, entryError, errorCode } from "./entry-error.ts";
 import type { Shaper } from "./shaper.ts";
@@ -122,9 +122,10 @@ class UdpPort implements EntryPort {
     if (known !== undefined) return known;
     if (this.draining) return null;
     const { host } = this;
+    const address = unmapped(from);
     const visit: Visit = {
-      visitor: { address: unmapped(from), port },
-      entry: { address: unmapped(this.endpoint.address), port: this.endpoint.port },
+      visitor: { address, port },
+      entry: { address: entryAddress(this.endpoint.address, address), port: this.endpoint.port },
       externalPort: this.externalPort,
     };
     if (this.#flows.size >= MAX_FLOWS_PER_PORT) return this.#refuse("resources");
