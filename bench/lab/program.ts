@@ -15,7 +15,9 @@ export interface Program {
   printed(text: string): Promise<string>;
   /** Resolves once something in the program's network namespace accepts TCP connections on `port`. */
   listening(port: number): Promise<void>;
-  /** What it said before it ended; null while it runs. */
+  /** The end of what it printed. */
+  lastWords(): Promise<string>;
+  /** The same with how it ended; null while it runs. */
   lastWordsIfGone(): Promise<string | null>;
 }
 
@@ -43,10 +45,11 @@ export function startProgram(
   closeSync(file);
   const printedSoFar = () => readFile(logFile, "utf8");
 
+  const lastWords = async () => (await printedSoFar()).trim().slice(-LAST_WORDS);
+
   async function lastWordsIfGone(): Promise<string | null> {
     if (child.exitCode === null && child.signalCode === null) return null;
-    const words = (await printedSoFar()).trim().slice(-LAST_WORDS);
-    return `${name} ended (${child.exitCode ?? child.signalCode}): ${words}`;
+    return `${name} ended (${child.exitCode ?? child.signalCode}): ${await lastWords()}`;
   }
 
   async function until<T>(what: string, find: () => Promise<T | undefined>): Promise<T> {
@@ -68,6 +71,7 @@ export function startProgram(
     async listening(port) {
       await until(`listener on port ${port}`, async () => (await isListening(child.pid, port)) || undefined);
     },
+    lastWords,
     lastWordsIfGone,
   };
 }

@@ -33,6 +33,8 @@ export interface Site {
   usage(place: "relay" | "agent"): Promise<Usage>;
   /** Throws, with its last words, when a program that was started since the last `clear` or `end` is gone. */
   checkAlive(): Promise<void>;
+  /** The end of what each program there printed, for a report of what went wrong. */
+  lastWords(place: Place): Promise<string>;
   /** Whether anything there accepts TCP connections on `port`. */
   isListening(place: Place, port: number): Promise<boolean>;
   /** Ends everything that was started on that side, and waits until it is gone. */
@@ -150,6 +152,10 @@ async function furnish(base: string, namespaces: Namespaces): Promise<Site> {
       }
     },
     usage: async (place) => usage(await livingOn(place)),
+    async lastWords(place) {
+      const there = [...running].filter(([, where]) => where === place).map(([program]) => program.lastWords());
+      return (await Promise.all(there)).filter(Boolean).join(" | ");
+    },
     async isListening(place, port) {
       const [anyone] = await namespaces.processIds(place);
       return anyone !== undefined && isListening(anyone, port);

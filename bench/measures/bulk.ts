@@ -1,7 +1,7 @@
 import { ADDRESS } from "../lab/namespaces.ts";
 import type { Site } from "../lab/site.ts";
 import { FORWARD } from "../peers/peer.ts";
-import { field, type Measure, serve, type Trial } from "./measure.ts";
+import { field, type Measure, serve, type Trial, WARM_UP_SEC } from "./measure.ts";
 
 /** Few enough that asking is no load of its own. */
 const PING_PER_SEC = 100;
@@ -9,7 +9,7 @@ const PING_PER_SEC = 100;
 const MIN_PING_SEC = 5;
 const BULK_STREAMS = 8;
 /** Until eight streams are past their slow start. */
-const WARM_UP_MS = 700;
+const SLOW_START_MS = 700;
 const END_LIMIT_MS = 15_000;
 
 interface Transfer {
@@ -49,6 +49,7 @@ export const bulk: Measure = {
   ],
   async run(trial) {
     await serve(trial, [FORWARD.web, FORWARD.bulk]);
+    for (const direction of [[], ["-R"]]) await transfer(trial.site, WARM_UP_SEC, direction);
     const before = await cpuSec(trial);
     const up = await transfer(trial.site, trial.seconds);
     const down = await transfer(trial.site, trial.seconds, ["-R"]);
@@ -72,7 +73,7 @@ export const mixed: Measure = {
     await serve(trial, [FORWARD.web, FORWARD.bulk]);
     const seconds = Math.max(trial.seconds, MIN_PING_SEC);
     const load = transfer(trial.site, seconds + 2, ["-P", `${BULK_STREAMS}`]);
-    const ask = Bun.sleep(WARM_UP_MS).then(() => {
+    const ask = Bun.sleep(SLOW_START_MS).then(() => {
       const where = [ADDRESS.relay, `${FORWARD.web.entryPort}`];
       return trial.site.load(["requests", ...where, "1", "paced", `${PING_PER_SEC}`, `${seconds}`]);
     });

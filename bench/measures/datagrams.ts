@@ -1,6 +1,6 @@
 import { ADDRESS } from "../lab/namespaces.ts";
 import { FORWARD } from "../peers/peer.ts";
-import { type Figure, field, type Measure, serve } from "./measure.ts";
+import { type Figure, field, type Measure, serve, warmLoad } from "./measure.ts";
 
 const SIZES = [64, 512, 1_400] as const;
 const FLOWS = 16;
@@ -27,20 +27,12 @@ export const datagrams: Measure = {
   oursOnly: false,
   figures: SIZES.flatMap(figuresOf),
   async run(trial) {
-    const { site, seconds } = trial;
     await serve(trial, [FORWARD.datagrams]);
     const values: Record<string, number> = {};
     const pass = async (size: number, window: number, perSec: number) => {
       const where = [ADDRESS.relay, `${FORWARD.datagrams.entryPort}`];
-      const result = await site.load([
-        "datagrams",
-        ...where,
-        `${size}`,
-        `${FLOWS}`,
-        `${window}`,
-        `${perSec}`,
-        `${seconds}`,
-      ]);
+      const shape = [`${size}`, `${FLOWS}`, `${window}`, `${perSec}`];
+      const result = await warmLoad(trial, ["datagrams", ...where, ...shape]);
       if (field(result, "corrupt") > MAX_CHANGED * field(result, "sent")) {
         throw new Error(`${result["corrupt"]} datagrams of ${size} bytes came back changed, or to another flow`);
       }

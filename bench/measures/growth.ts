@@ -3,7 +3,7 @@ import { signal } from "../lab/processes.ts";
 import type { Site } from "../lab/site.ts";
 import { startNamedAgent } from "../peers/hatchway.ts";
 import { FORWARD, type Forward } from "../peers/peer.ts";
-import { field, type Measure, refuseFailures, serve, type Trial, untilServing } from "./measure.ts";
+import { field, type Measure, refuseFailures, serve, type Trial, untilServing, warmLoad } from "./measure.ts";
 
 const CROWD = 5_000;
 const FORWARDS = 1_000;
@@ -23,10 +23,10 @@ interface Speed {
   readonly requestsPerSec: number;
 }
 
-async function speed({ site, seconds }: Trial): Promise<Speed> {
+async function speed(trial: Trial): Promise<Speed> {
   const where = [ADDRESS.relay, `${FORWARD.web.entryPort}`];
-  const fresh = await site.load(["visitors", ...where, `${AT_ONCE}`, `${seconds}`]);
-  const kept = await site.load(["requests", ...where, `${AT_ONCE}`, "closed", "1", `${seconds}`]);
+  const fresh = await warmLoad(trial, ["visitors", ...where, `${AT_ONCE}`]);
+  const kept = await warmLoad(trial, ["requests", ...where, `${AT_ONCE}`, "closed", "1"]);
   refuseFailures(fresh);
   refuseFailures(kept);
   return { newPerSec: field(fresh, "perSec"), requestsPerSec: field(kept, "perSec") };

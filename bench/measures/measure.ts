@@ -52,7 +52,10 @@ export async function untilServing(site: Site, forwards: readonly Forward[]): Pr
     }
     while (!(await site.isListening("relay", forward.entryPort))) {
       await site.checkAlive();
-      if (Date.now() > deadline) throw new Error(`port ${forward.entryPort} did not open in ${READY_LIMIT_SEC} s`);
+      if (Date.now() > deadline) {
+        const words = `${await site.lastWords("relay")} | ${await site.lastWords("agent")}`;
+        throw new Error(`port ${forward.entryPort} did not open in ${READY_LIMIT_SEC} s: ${words}`);
+      }
       await Bun.sleep(POLL_MS);
     }
     if (forward.servicePort === FORWARD.web.servicePort) await firstByteMs(site, forward);
@@ -91,4 +94,16 @@ export function refuseFailures(result: Readonly<Record<string, number>>): void {
   const failed = field(result, "failed");
   if (failed > 0.001 * field(result, "served") + 1)
     throw new Error(`${failed} of ${failed + field(result, "served")} requests failed`);
+}
+
+/** Before what counts, so that caches are filled, buffers have their size and compilers that work at run time are done. */
+export const WARM_UP_SEC = 1;
+
+/** Runs a load program, whose last argument is its seconds, once without counting and then for `seconds`. */
+export async function warmLoad(
+  { site, seconds }: Trial,
+  arguments_: readonly string[],
+): Promise<Readonly<Record<string, number>>> {
+  await site.load([...arguments_, `${WARM_UP_SEC}`]);
+  return await site.load([...arguments_, `${seconds}`]);
 }

@@ -1,6 +1,6 @@
 import { ADDRESS } from "../lab/namespaces.ts";
 import { FORWARD } from "../peers/peer.ts";
-import { field, type Measure, refuseFailures, serve } from "./measure.ts";
+import { field, type Measure, refuseFailures, serve, warmLoad } from "./measure.ts";
 
 const AT_ONCE = 64;
 /** Well below what every peer can do, so that it shows latency and not saturation. */
@@ -19,7 +19,7 @@ export const visitors: Measure = {
   ],
   async run(trial) {
     await serve(trial);
-    const result = await trial.site.load(["visitors", ...WEB, `${AT_ONCE}`, `${trial.seconds}`]);
+    const result = await warmLoad(trial, ["visitors", ...WEB, `${AT_ONCE}`]);
     refuseFailures(result);
     return { perSec: field(result, "perSec"), p99: field(result, "p99Ms") };
   },
@@ -40,15 +40,8 @@ export const keepAlive: Measure = {
   ],
   async run(trial) {
     await serve(trial);
-    const closed = await trial.site.load(["requests", ...WEB, `${AT_ONCE}`, "closed", "1", `${trial.seconds}`]);
-    const paced = await trial.site.load([
-      "requests",
-      ...WEB,
-      `${AT_ONCE}`,
-      "open",
-      `${PACED_PER_SEC}`,
-      `${trial.seconds}`,
-    ]);
+    const closed = await warmLoad(trial, ["requests", ...WEB, `${AT_ONCE}`, "closed", "1"]);
+    const paced = await warmLoad(trial, ["requests", ...WEB, `${AT_ONCE}`, "open", `${PACED_PER_SEC}`]);
     refuseFailures(closed);
     refuseFailures(paced);
     return {
