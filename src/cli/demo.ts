@@ -21,13 +21,16 @@ export function defineDemo(program: Command, run: Run): void {
     .command("demo")
     .summary("a relay, an agent and a page behind it, in one command: what npm start runs")
     .description(
-      "Runs a relay with its data in ./data, an agent that joins it, and a small page on loopback that the agent makes reachable through the tunnel.",
+      "Runs a relay, an agent that joins it, and a small page on loopback that the agent makes reachable through the tunnel. The data directory is ./data unless --data names another; there is no config file.",
     )
     .option("--listen <HOST:PORT>", "where agents connect", "0.0.0.0:7744")
     .option("--page <PORT>", "the public port of the page", "8080")
     .addHelpText(
       "after",
       `
+With --json, one line on standard output when the page can be reached:
+  {"event":"ready","v":1,"urls":[…],"listen":{"host":…,"port":…},"data":…,"pid":…}
+
 Examples:
   hatchway demo
   hatchway demo --listen 127.0.0.1:7755 --page 9090 --data /tmp/try`,
@@ -45,7 +48,7 @@ async function demo(context: Context, given: DemoOptions): Promise<void> {
   const relay = await startDemoRelay(context, dataDir, listen);
   try {
     const agent = await startDemoAgent(context, join(dataDir, "agent"), relay);
-    const page = serveDemoPage(relay.ready.publicHost, async () => {
+    const page = serveDemoPage({ relayHost: relay.ready.publicHost, dataDir }, async () => {
       const [atRelay, atAgent] = await Promise.all([relay.status(), agent.status()]);
       const { visitorsTotal, bytesOut } = atRelay.counters;
       return { visitorsTotal, bytesOut, rttMs: atAgent.rttMs, carriers: atAgent.carriers };
@@ -75,6 +78,8 @@ async function startDemoAgent({ io }: Context, dataDir: string, relay: RunningRe
     name: null,
     relay: { host: "127.0.0.1", port: relay.ready.listen.port },
     allow: [],
+    certificate: null,
+    ca: null,
     forwards: [],
   };
   const start = (joinCode: string | null) =>
@@ -139,8 +144,8 @@ function tell({ io, options }: Context, { relay, dataDir, port }: Demo): void {
       `  Agents connect to ${formatHostPort(publicHost, listen.port)}. To make a port of another machine public:`,
       "",
       `    here   bin/hatchway join-code create --name den ${data}`,
-      "    there  bin/hatchway agent --join CODE",
-      "    there  bin/hatchway expose 25565",
+      "    there  bin/hatchway agent --join CODE      (leave it running)",
+      "    there  bin/hatchway expose 25565           (in another terminal)",
       "",
       `  What is open: bin/hatchway status ${data}`,
       "  Ctrl-C ends it.",

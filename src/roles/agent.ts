@@ -6,6 +6,7 @@ import { systemResolver } from "../dataplanes/direct/resolver.ts";
 import type { ByteEnd, FlowEnd } from "../dataplanes/io/ends.ts";
 import { startSweeper } from "../dataplanes/io/sweeper.ts";
 import type { Session } from "../dataplanes/tunnel/session.ts";
+import type { CertificatePair } from "../dataplanes/tunnel/tls.ts";
 import { monotonicMs, nowMs as wallMs } from "../os/clock.ts";
 import { type DeviceKey, loadOrCreateDeviceKey } from "../os/device-key.ts";
 import type { FileError } from "../os/files.ts";
@@ -24,6 +25,7 @@ import { type Identity, identityOf, trustOf } from "./agent/identity.ts";
 import { Link, type LinkState } from "./agent/link.ts";
 import { linkEvents } from "./agent/link-events.ts";
 import { Requests } from "./agent/requests.ts";
+import { loadClientCertificate, readPem } from "./certificates.ts";
 import {
   type AgentControl,
   type AgentSettings,
@@ -60,7 +62,10 @@ export const startAgent: StartAgent = async ({ dataDir, joinCode, readSettings, 
     const state = unwrap(await openAgentState(dataDir));
     const settings = await readSettings();
     const identity = identityOf(joinCode, state);
-    agent = new Agent({ key, state, settings, readSettings, identity, runListed, local });
+    const ca = settings.ca === null ? null : await readPem(settings.ca);
+    const clientCertificate = await loadClientCertificate(settings.certificate, wallMs());
+    const certificates = { ca, clientCertificate };
+    agent = new Agent({ key, state, settings, readSettings, identity, runListed, local, ...certificates });
     const running = agent.running();
     // A command may attach its forwards while the agent is still enrolling.
     control.resolve(running);
@@ -86,6 +91,9 @@ interface AgentParts {
   readonly readSettings: () => Promise<AgentSettings>;
   readonly identity: Identity;
   readonly runListed: boolean;
+  /** PEM of the CA of a relay with a certificate of its own. */
+  readonly ca: string | null;
+  readonly clientCertificate: CertificatePair | null;
   /** Open since before anything else: it holds the lock on the data directory. */
   readonly local: LocalServer;
 }
@@ -165,8 +173,8 @@ class Agent {
     const { enrolment } = this.#identity;
     return new Link({
       relay: () => this.#settings.relay ?? enrolment.relay,
-      trust: trustOf(enrolment),
-      clientCertificate: null,
+      trust: trustOf(enrolment, this.#parts.ca),
+      clientCertificate: this.#parts.clientCertificate,
       publicKey: key.publicKey,
       sign: (message) => key.sign(message),
       join: () => this.#identity.secret,

@@ -6,6 +6,12 @@ export * from "../servers/local/control.ts";
 
 export type { ExitRule };
 
+/** Paths of a certificate (leaf first, then intermediates) and its key, in PEM. */
+export interface CertificateFiles {
+  readonly certificate: string;
+  readonly key: string;
+}
+
 /** `[relay]` of hatchway.toml with the command's flags laid over it. */
 export interface RelaySettings {
   /** The agent port. Port 0 asks for any free one (tests). */
@@ -16,6 +22,10 @@ export interface RelaySettings {
   readonly ports: readonly PortMapping[];
   /** What local and dynamic forwards `via = "relay"` may reach from the relay. Empty = nothing. */
   readonly allow: readonly ExitRule[];
+  /** The operator's own certificate, verified by agents like a web site's; null = one of our making, pinned by join codes. */
+  readonly certificate: CertificateFiles | null;
+  /** Path of the CA that agents' certificates must come from, beside their device keys; null = they need none. */
+  readonly clientCa: string | null;
 }
 
 /** `[agent]`, `[[expose]]`, `[[forward]]` and `[[socks]]`. */
@@ -26,6 +36,10 @@ export interface AgentSettings {
   readonly relay: HostPort | null;
   /** What this agent may be the exit for, beside its own machine's services and what its forwards name. */
   readonly allow: readonly ExitRule[];
+  /** Shown to a relay that has a client CA. */
+  readonly certificate: CertificateFiles | null;
+  /** Path of the CA that vouches for a relay's own certificate; null = the system's CAs. */
+  readonly ca: string | null;
   readonly forwards: readonly ForwardSpec[];
 }
 

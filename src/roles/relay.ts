@@ -8,7 +8,6 @@ import { entryError } from "../dataplanes/io/entry-error.ts";
 import { startSweeper } from "../dataplanes/io/sweeper.ts";
 import { RelayTunnel } from "../dataplanes/tunnel/relay.ts";
 import type { Session } from "../dataplanes/tunnel/session.ts";
-import { loadOrCreateRelayCertificate } from "../os/certificate.ts";
 import { monotonicMs, nowMs as wallMs } from "../os/clock.ts";
 import { verifyDeviceSignature } from "../os/device-key.ts";
 import { ownAddresses } from "../os/interfaces.ts";
@@ -19,6 +18,7 @@ import { type LocalServer, serveRelayControl } from "../servers/local/server.ts"
 import { StoreFailure } from "../store/failure.ts";
 import { openStore, type Store } from "../store/store.ts";
 import { formatPortSet, type PortSet } from "../wire/port-set.ts";
+import { loadRelayIdentity, type RelayIdentity } from "./certificates.ts";
 import {
   ControlError,
   type RelayControl,
@@ -60,10 +60,9 @@ export const startRelay: StartRelay = async ({ dataDir, readSettings }) => {
   let store: Store | null = null;
   let relay: Relay | null = null;
   try {
-    const certificate = await loadOrCreateRelayCertificate(dataDir, [publicHostOf(settings)], wallMs());
-    if (!certificate.ok) throw new ControlError("failed", certificate.error.message);
+    const identity = await loadRelayIdentity(settings, dataDir, publicHostOf(settings), wallMs());
     store = await openStore(paths.value.database);
-    relay = new Relay({ store, local, certificate: certificate.value, settings, readSettings });
+    relay = new Relay({ store, local, identity, settings, readSettings });
     await relay.start();
     const running = relay.running();
     control.resolve(running);
@@ -90,7 +89,7 @@ interface RelayParts {
   readonly store: Store;
   /** Open since before anything else: it holds the lock on the data directory. */
   readonly local: LocalServer;
-  readonly certificate: { readonly certificatePem: string; readonly keyPem: string; readonly fingerprint: Uint8Array };
+  readonly identity: RelayIdentity;
   readonly settings: RelaySettings;
   readonly readSettings: () => Promise<RelaySettings>;
 }
@@ -180,15 +179,16 @@ class Relay {
 
   #listen(): RelayTunnel {
     const { host, port } = this.#settings.listen;
-    const { certificatePem, keyPem } = this.#parts.certificate;
+    const { certificate, clientCa } = this.#parts.identity;
     try {
       return new RelayTunnel({
         hostname: host === "*" ? "::" : host,
         port,
-        certificate: { cert: certificatePem, key: keyPem },
-        clientCa: null,
+        certificate: { cert: certificate.certificatePem, key: certificate.keyPem },
+        clientCa,
         publicHost: (localAddress) => this.#settings.publicHost ?? localAddress,
         budget: new WindowBudget(WINDOW_BUDGET_BYTES),
+        turnstile: this.#sweeper.turnstile,
         nowMs: monotonicMs,
         verify: verifyDeviceSignature,
         admit: (address) => this.#phase === "serving" && this.#auth.admit(address),
@@ -239,12 +239,13 @@ class Relay {
   }
 
   #control() {
-    const { store, certificate } = this.#parts;
+    const { store, identity } = this.#parts;
     return relayControl({
       store,
       forwards: this.#forwards,
       dials: this.#dialRequests,
-      fingerprint: certificate.fingerprint,
+      fingerprint: identity.certificate.fingerprint,
+      trust: identity.trust,
       version: VERSION,
       startedMs: this.#startedMs,
       session: (deviceId) => this.#tunnel?.session(deviceId),
@@ -269,6 +270,8 @@ class Relay {
       if (!Bun.deepEquals(next[key], this.#settings[key]))
         changed.push(`relay.${key === "publicHost" ? "public" : key}`);
     }
+    if (!Bun.deepEquals(next.certificate, this.#settings.certificate)) needRestart.push("relay.certificate");
+    if (next.clientCa !== this.#settings.clientCa) needRestart.push("relay.client-ca");
     this.#settings = { ...next, listen: this.#settings.listen };
     this.#exitPolicy.changed();
     return { ...V, added: [], changed, removed: [], unchanged: this.#forwards.size, refused: [], needRestart };
@@ -281,7 +284,7 @@ class Relay {
       ready: {
         listen: { host, port: this.#tunnel?.port ?? 0 },
         publicHost: this.#publicHost(undefined),
-        fingerprint: Buffer.from(this.#parts.certificate.fingerprint).toString("hex"),
+        fingerprint: Buffer.from(this.#parts.identity.certificate.fingerprint).toString("hex"),
       },
       closed: this.#ended.promise,
       stop: (options) => this.stop(options?.drainMs ?? DRAIN_MS),

@@ -30,6 +30,7 @@ export function identityOf(joinCode: string | null, state: AgentState): Identity
   };
 }
 
-export function trustOf({ trust, fingerprint }: Identity["enrolment"]): RelayTrust {
-  return trust === "pinned" && fingerprint !== null ? { kind: "pinned", fingerprint } : { kind: "verified", ca: null };
+/** `ca`: PEM of the CA that vouches for a relay with a certificate of its own; null = the system's CAs. */
+export function trustOf({ trust, fingerprint }: Identity["enrolment"], ca: string | null): RelayTrust {
+  return trust === "pinned" && fingerprint !== null ? { kind: "pinned", fingerprint } : { kind: "verified", ca };
 }

@@ -15,6 +15,8 @@ export async function reload(agent: AgentView): Promise<ReloadReport> {
   const needRestart = [
     ...(before.name === after.name ? [] : ["agent.name"]),
     ...(same(before.relay, after.relay) ? [] : ["agent.relay"]),
+    ...(same(before.certificate, after.certificate) ? [] : ["agent.certificate"]),
+    ...(before.ca === after.ca ? [] : ["agent.ca"]),
   ];
   const report = { ...V, added: [], changed: [], removed: [], unchanged: 0, refused: [], needRestart };
   return agent.runListed ? { ...report, ...(await bringInLine(agent, before.forwards, after.forwards)) } : report;

@@ -69,7 +69,7 @@ describe("mistakes are one sentence, with their place", () => {
     [
       "nothing like it",
       "[agent]\nzzzzzz = 1",
-      't.toml:2:1: "zzzzzz" is not a key that is known here; known are name, relay, allow, data, log.',
+      't.toml:2:1: "zzzzzz" is not a key that is known here; known are name, relay, allow, certificate, key, ca, data, log.',
     ],
     ["one bracket", "[expose]\nports = 80", 't.toml:1:1: "expose" must be a list, not a table.'],
     ["missing key", "[[expose]]\nto = 'db'", 't.toml:1:1: "ports" is missing.'],
@@ -316,7 +316,14 @@ test("settings have defaults, and [relay] and [agent] replace them", async () =>
     publicHost: null,
     allow: [{ host: "*", ports: null }],
   });
-  expect(agentSettings(EMPTY_CONFIG)).toEqual({ name: null, relay: null, allow: [], forwards: [] });
+  expect(agentSettings(EMPTY_CONFIG)).toEqual({
+    name: null,
+    relay: null,
+    allow: [],
+    certificate: null,
+    ca: null,
+    forwards: [],
+  });
   const config = await readConfig(
     `[relay]\nlisten = "[::]:7000"\npublic = "r.example"\nports = "2000-2999"\nallow = ["10.0.0.0/8:5432", "*:443"]\n[agent]\nname = "den"\nrelay = "r.example"\nallow = ["192.168.1.0/24"]\n`,
     "t.toml",
@@ -329,8 +336,22 @@ test("settings have defaults, and [relay] and [agent] replace them", async () =>
       { host: "10.0.0.0/8", ports: [run("tcp", 5432, 5432, 5432), run("udp", 5432, 5432, 5432)] },
       { host: "*", ports: [run("tcp", 443, 443, 443), run("udp", 443, 443, 443)] },
     ],
+    certificate: null,
+    clientCa: null,
   });
   expect(agentSettings(config)).toMatchObject({ name: "den", relay: { host: "r.example", port: 7744 } });
+});
+
+test("certificates are found beside the config file, and go with their key", async () => {
+  const text = `[relay]\ncertificate = "relay.pem"\nkey = "/keys/relay.key"\nclient-ca = "ca.pem"\n[agent]\nca = "ca.pem"\n`;
+  const config = await readConfig(text, "/etc/hatchway/hatchway.toml");
+  expect(relaySettings(config)).toMatchObject({
+    certificate: { certificate: "/etc/hatchway/relay.pem", key: "/keys/relay.key" },
+    clientCa: "/etc/hatchway/ca.pem",
+  });
+  expect(agentSettings(config)).toMatchObject({ certificate: null, ca: "/etc/hatchway/ca.pem" });
+  const lacking = await readConfig(`[agent]\ncertificate = "agent.pem"\n`, "t.toml");
+  expect(() => agentSettings(lacking)).toThrow("[agent] has no key: certificate and key go together.");
 });
 
 test("the JSON Schema knows the tables and forbids other keys", () => {

@@ -4,7 +4,7 @@ import { readPrivateText, readText } from "../../os/files.ts";
 import { ControlError } from "../../servers/local/control.ts";
 import { settleProtocol } from "../../wire/port-set.ts";
 import type { Result } from "../../wire/result.ts";
-import type { AgentSettings, ForwardSpec, RelaySettings } from "../control.ts";
+import type { AgentSettings, CertificateFiles, ForwardSpec, RelaySettings } from "../control.ts";
 import { mapToml, type TomlMap } from "./locate.ts";
 import { type Problem, problemsOf, renderProblem } from "./problem.ts";
 import { ConfigFile, keysAt } from "./schema.ts";
@@ -148,6 +148,25 @@ export async function readPassword(path: string): Promise<string | Problem> {
   return password;
 }
 
+/** Throws ControlError `usage` when one is named without the other. */
+function certificateFiles(
+  config: Config,
+  section: "relay" | "agent",
+  given: { readonly certificate?: string; readonly key?: string },
+): CertificateFiles | null {
+  const certificate = besideConfig(config, given.certificate);
+  const key = besideConfig(config, given.key);
+  if (certificate !== null && key !== null) return { certificate, key };
+  if (certificate === null && key === null) return null;
+  const lacking = certificate === null ? "certificate" : "key";
+  throw new ControlError("usage", `[${section}] has no ${lacking}: certificate and key go together.`);
+}
+
+function besideConfig(config: Config, path: string | undefined): string | null {
+  if (path === undefined) return null;
+  return config.path === null ? resolve(path) : resolve(dirname(config.path), path);
+}
+
 const DEFAULT_LISTEN = { host: "0.0.0.0", port: 7744 } as const;
 const DEFAULT_POOL = { protocol: null, first: 1_024, last: 65_535, internalFirst: 1_024 } as const;
 
@@ -159,6 +178,8 @@ export function relaySettings(config: Config): RelaySettings {
     publicHost: relay.public ?? null,
     ports: settleProtocol(relay.ports ?? { ranges: [DEFAULT_POOL] }, "tcp+udp"),
     allow: relay.allow ?? PUBLIC_ONLY,
+    certificate: certificateFiles(config, "relay", relay),
+    clientCa: besideConfig(config, relay["client-ca"]),
   };
 }
 
@@ -169,6 +190,8 @@ export function agentSettings(config: Config): AgentSettings {
     name: agent.name ?? null,
     relay: agent.relay ?? null,
     allow: agent.allow ?? [],
+    certificate: certificateFiles(config, "agent", agent),
+    ca: besideConfig(config, agent.ca),
     forwards: config.forwards,
   };
 }

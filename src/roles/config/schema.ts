@@ -15,6 +15,9 @@ const data = z.string().min(1).meta({ description: "The data directory, when --d
 const log = z.enum(["debug", "info", "warning", "error"]).meta({ description: "The least important lines to log." });
 const count = (description: string) => z.int().positive().max(10_000_000).meta({ description });
 
+/** Beside the config file, when the path is relative. */
+const file = (description: string) => z.string().min(1).meta({ description });
+
 const relay = z.strictObject({
   listen: field.hostPort("HOST:PORT where agents connect; default 0.0.0.0:7744.", DEFAULT_AGENT_PORT).exactOptional(),
   public: z.string().min(1).meta({ description: "The name or address that visitors and agents use." }).exactOptional(),
@@ -23,6 +26,9 @@ const relay = z.strictObject({
     .exactOptional(),
   data: data.exactOptional(),
   allow: field.exitRules.exactOptional(),
+  certificate: file("The relay's own certificate, PEM, leaf first; default: one that join codes pin.").exactOptional(),
+  key: file("The key of certificate, PEM.").exactOptional(),
+  "client-ca": file("Agents must show a certificate from this CA that names their device.").exactOptional(),
   log: log.exactOptional(),
 });
 
@@ -32,6 +38,9 @@ const agent = z.strictObject({
     .hostPort("HOST:PORT of the relay, when it moved since this agent joined.", DEFAULT_AGENT_PORT)
     .exactOptional(),
   allow: field.exitRules.exactOptional(),
+  certificate: file("This agent's certificate, PEM, for a relay with a client CA.").exactOptional(),
+  key: file("The key of certificate, PEM.").exactOptional(),
+  ca: file("The CA of a relay that has a certificate of its own; default: the system's CAs.").exactOptional(),
   data: data.exactOptional(),
   log: log.exactOptional(),
 });

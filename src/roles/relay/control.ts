@@ -25,6 +25,7 @@ export interface RelayView {
   readonly dials: RelayDials;
   /** SHA-256 of the certificate's SPKI. */
   readonly fingerprint: Uint8Array;
+  readonly trust: "pinned" | "public-ca";
   readonly version: string;
   readonly startedMs: number;
   session(deviceId: string): Session | undefined;
@@ -187,8 +188,10 @@ async function createJoinCode(relay: RelayView, request: JoinCodeRequest): Promi
   const code = encodeJoinCode({
     relay: { host: relay.publicHost(undefined), port: relay.listen().port },
     secret: made.value.secret,
-    trust: "pinned",
-    fingerprint: relay.fingerprint,
+    ...(relay.trust === "pinned"
+      ? { trust: "pinned", fingerprint: relay.fingerprint }
+      : // The operator's certificate is renewed, often with a new key: its CA and name are what lasts.
+        { trust: "public-ca", fingerprint: null }),
   });
   if (!code.ok) throw new ControlError("failed", code.error.message);
   return code.value;
