@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { anyPort, attach, mapping, remote, rolesLab, tcpAndUdp } from "../fixtures/roles-lab.ts";
+import { anyPort, attach, away, mapping, remote, rolesLab, tcpAndUdp } from "../fixtures/roles-lab.ts";
 import { ask, askUdp, tcpService, udpService, visit } from "../fixtures/services.ts";
 
 const portOf = (info: { endpoints: readonly { port: number }[] } | undefined) => info?.endpoints[0]?.port ?? 0;
@@ -141,7 +141,10 @@ describe("what the relay refuses", () => {
     await agent.add(remote("two", [mapping("tcp", lab.pool[1]!, lab.pool[2]!)]));
     await agent.add(remote("one", [mapping("tcp", lab.pool[3]!)]));
     const any = agent.add(remote("any", anyPort(80)));
-    await expect(any).rejects.toMatchObject({ kind: "refused", message: expect.stringContaining("may have 2 forwards") });
+    await expect(any).rejects.toMatchObject({
+      kind: "refused",
+      message: expect.stringContaining("may have 2 forwards"),
+    });
   });
 
   test("any port when all are held", async () => {
@@ -162,11 +165,12 @@ describe("a port that is held", () => {
     await first.add(spec);
     const held = `Port ${lab.pool[0]}/tcp is held by device "web1", which is connected; choose another port, remove that forward, or give both the same group to share it.`;
     await expect(second.add(spec)).rejects.toMatchObject({ kind: "failed", message: held });
-    const away = first.link("disconnected").catch(() => undefined);
     await first.stop();
-    await away;
+    await away(lab, "web1");
     await expect(second.add(spec)).rejects.toMatchObject({
-      message: expect.stringMatching(/^Port \d+\/tcp is reserved for device "web1" for another (10 min|9 min \d\d s); /),
+      message: expect.stringMatching(
+        /^Port \d+\/tcp is reserved for device "web1" for another (10 min|9 min \d\d s); /,
+      ),
     });
   });
 
