@@ -5,7 +5,7 @@ import type { Context, Io, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
 import { runUntilStopped } from "./live.ts";
 import { readJoinCode } from "./secrets.ts";
-import { formatMs, printable } from "./text.ts";
+import { asSentence, formatMs, printable } from "./text.ts";
 
 interface AgentOptions {
   readonly join?: string;
@@ -17,7 +17,7 @@ export function defineAgent(program: Command, run: Run): void {
     .command("agent")
     .summary("run the agent: what its hatchway.toml lists and what was added")
     .description(
-      "Connects this machine to its relay and opens the forwards of hatchway.toml and of `hatchway forward add`.",
+      "Connects this machine to its relay, opens the forwards of hatchway.toml and of `hatchway forward add`, and goes on until Ctrl-C.",
     )
     .option("--join <CODE>", "the join code, the first time; - reads it from standard input")
     .option("--join-file <FILE>", "a file with the join code; - is standard input")
@@ -28,6 +28,7 @@ Other users of this machine can read the arguments of a command: --join - , --jo
 With --json, one line on standard output for each change of the link:
   {"event":"connected","v":1,"relay":{"host":…,"port":…},"name":…,"deviceId":…,"carriers":…,"rttMs":…}
   {"event":"disconnected","v":1,"message":…,"retryInMs":…}
+  {"event":"rejected","v":1,"message":…}          and exit code 3
 SIGHUP reads the config again; connections of forwards that did not change go on.
 
 Examples:
@@ -43,7 +44,11 @@ async function agent(context: Context, given: AgentOptions): Promise<void> {
   const place = await findPlace(context, "agent");
   const { agentSettings } = await import("../roles/config/load.ts");
   const log = (await place.readConfig()).file.agent?.log;
-  if (log !== undefined && options.verbose !== true) await io.startLog(log);
+  if (options.verbose !== true) {
+    // On a terminal the link's changes are told in sentences; elsewhere they are the log's.
+    if (log !== undefined) await io.startLog(log);
+    else if (io.isTerminal && !options.json) await io.startLog("error");
+  }
   const startAgent = await io.roles.agent();
   const running = await startAgent({
     dataDir: place.paths.directory,
@@ -62,25 +67,31 @@ async function agent(context: Context, given: AgentOptions): Promise<void> {
 }
 
 async function tellLink(io: Io, running: RunningAgent, json: boolean, signal: AbortSignal): Promise<void> {
+  let told = "";
   for await (const event of running.link(signal)) {
     if (json) {
       const { event: name, ...rest } = event;
       io.out(`${JSON.stringify({ event: name, v: 1, ...rest })}\n`);
-    } else {
-      io.err(`${linkSentence(event)}\n`);
+      continue;
     }
+    const sentence = linkSentence(event);
+    if (sentence === null || sentence === told || (event.event === "disconnected" && !io.isTerminal)) continue;
+    told = sentence;
+    io.err(`${sentence}\n`);
   }
 }
 
-function linkSentence(event: LinkEvent): string {
+/** Null when the command's own failure says it. */
+function linkSentence(event: LinkEvent): string | null {
   switch (event.event) {
     case "connected": {
       const rtt = event.rttMs === null ? "" : ` (${formatMs(event.rttMs)})`;
       return `Connected to ${formatHostPort(event.relay.host, event.relay.port)} as ${printable(event.name)}${rtt}.`;
     }
     case "disconnected":
+      return `Not connected, trying again: ${printable(asSentence(event.message))}`;
     case "rejected":
-      return printable(event.message);
+      return null;
     default:
       return event satisfies never;
   }

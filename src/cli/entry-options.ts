@@ -29,7 +29,7 @@ const SERVICE: readonly EntryOption[] = [
   },
 ];
 const ADMISSION: readonly EntryOption[] = [
-  { flags: "--name <NAME>", text: "a name for lists and for `forward rm`", kind: "text" },
+  { flags: "--name <NAME>", text: "a name for lists and commands (default: the ports)", kind: "text" },
   { flags: "--allow <CIDR>", text: "only these sources may connect; repeat for more", kind: "list" },
   { flags: "--deny <CIDR>", text: "these sources may not connect; wins over --allow; repeat for more", kind: "list" },
   { flags: "--connections <N>", text: "connections and flows open at once", kind: "number" },

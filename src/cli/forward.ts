@@ -3,7 +3,7 @@ import type { Context, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
 import { addEntryOptions, EXPOSE_OPTIONS, exposeSpecOf } from "./entry-options.ts";
 import { PORTSET_HELP } from "./expose.ts";
-import { formatEntry, formatInternal, forwardsTable, printable } from "./text.ts";
+import { endpointTexts, forwardsTable, NO_FORWARDS, printable } from "./text.ts";
 
 export function defineForward(program: Command, run: Run): void {
   const group = program
@@ -52,7 +52,7 @@ async function list(context: Context): Promise<void> {
   const control = relayOnly ? relayClient(paths.relaySocket) : agentClient(paths.agentSocket);
   const forwards = await control.listForwards();
   if (context.options.json) context.io.out(`${JSON.stringify({ v: 1, forwards })}\n`);
-  else context.io.out(forwards.length === 0 ? "No forwards.\n" : `${forwardsTable(forwards)}\n`);
+  else context.io.out(forwards.length === 0 ? `${NO_FORWARDS}\n` : `${forwardsTable(forwards)}\n`);
 }
 
 async function addForward(context: Context, ports: string, given: Readonly<Record<string, unknown>>): Promise<void> {
@@ -65,8 +65,7 @@ async function addForward(context: Context, ports: string, given: Readonly<Recor
     return;
   }
   const { endpoints, message } = reply.forward;
-  for (const endpoint of endpoints)
-    context.io.out(`${printable(`${formatEntry(endpoint)} → ${formatInternal(endpoint)}`)}\n`);
+  for (const { entry, exit } of endpointTexts(endpoints)) context.io.out(`${printable(`${entry} → ${exit}`)}\n`);
   if (message !== null) context.io.err(`${printable(message)}\n`);
 }
 

@@ -15,12 +15,12 @@ export function defineJoinCode(program: Command, run: Run): void {
   const group = program
     .command("join-code")
     .summary("make codes that let agents join")
-    .description("Join codes of the running relay.");
+    .description("Join codes: each lets one agent join the relay that runs with --data.");
   group
     .command("create")
     .summary("print a new join code, and nothing else")
     .description(
-      "Asks the relay that runs with --data for a join code and prints it, and nothing else. A code enrols one device, once.",
+      "Asks the relay that runs with --data for a join code and prints it, and nothing else. A code enrols one device, once; a new code for the same name ends the one before.",
     )
     .requiredOption("--name <NAME>", "the name the device gets")
     .option("--ports <PORTSET>", "the public ports the device may open (default: the relay's whole pool)")

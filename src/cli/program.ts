@@ -21,9 +21,10 @@ Exit codes: 0 done · 1 failed · 2 wrong usage or config · 3 refused by policy
 Examples:
   hatchway serve --public relay.example.net       on the public machine
   hatchway join-code create --name den            there too: prints a code
-  hatchway agent --join -                         on the machine behind NAT: paste the code
-  hatchway expose 25565                           make a port public until Ctrl-C
-  hatchway connect -L 5432:db:5432                reach a private service without a public port`;
+  hatchway agent --join -                         behind NAT: paste the code, Enter, Ctrl-D
+  hatchway expose 25565                           there too: make a port public until Ctrl-C
+  hatchway connect -L 5432:db:5432 --via agent:den
+                                                  reach a private service without a public port`;
 
 /** Runs the command of `args` (without the program's own name) and resolves with its exit code. Never rejects. */
 export async function runProgram(args: readonly string[], io: Io): Promise<number> {
@@ -67,15 +68,18 @@ function defineProgram(io: Io, run: Run): Command {
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     });
+  program.commandsGroup("On the public machine:");
   defineServe(program, run);
   defineJoinCode(program, run);
+  defineDevices(program, run);
+  program.commandsGroup("On a machine behind NAT:");
   defineAgent(program, run);
   defineExpose(program, run);
   defineConnect(program, run);
+  defineForward(program, run);
+  program.commandsGroup("On any machine:");
   defineDirect(program, run);
   defineStatus(program, run);
-  defineForward(program, run);
-  defineDevices(program, run);
   defineConfig(program, run);
   defineDemo(program, run);
   defineVersion(program, run);
@@ -86,6 +90,7 @@ function defineProgram(io: Io, run: Run): Command {
 /** On every command, so that they may stand before or behind its name. */
 function addGlobalOptions(command: Command): void {
   command
+    .optionsGroup("Options of every command:")
     .option("--json", "results as JSON, one object a line; its shape is versioned")
     .option(
       "--data <DIR>",

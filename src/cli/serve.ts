@@ -57,7 +57,8 @@ async function serve(context: Context, given: ServeOptions): Promise<void> {
     io.out(`${JSON.stringify(ready)}\n`);
   } else {
     io.err(`The relay is ready: agents connect to ${formatHostPort(publicHost, listen.port)}.\n`);
-    io.err("Let one join with the code of: hatchway join-code create --name NAME\n");
+    const data = options.data === undefined ? "" : ` --data ${options.data}`;
+    io.err(`Let one join with the code of: hatchway join-code create --name NAME${data}\n`);
   }
   await runUntilStopped(io, relay);
 }

@@ -3,7 +3,16 @@ import type { AgentStatus, Counters, ForwardInfo, RelayStatus, VisitInfo } from 
 import { ControlError } from "../servers/local/error.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
-import { formatAge, formatBytes, formatMs, formatRefused, formatTable, forwardsTable, printable } from "./text.ts";
+import {
+  formatAge,
+  formatBytes,
+  formatMs,
+  formatRefused,
+  formatTable,
+  forwardsTable,
+  NO_FORWARDS,
+  printable,
+} from "./text.ts";
 
 export function defineStatus(program: Command, run: Run): void {
   program
@@ -71,10 +80,10 @@ function statusText({ status: process, forwards, visits }: Found, withVisits: bo
     `  running    ${age}, version ${process.version}, process ${process.pid}, ${formatBytes(process.memoryBytes)} of memory`,
     `  traffic    ${trafficText(process.counters)}`,
   ];
-  const refused = formatRefused(process.counters);
+  const refused = formatRefused(process.counters.refused);
   if (refused !== "") common.push(`  refused    ${refused}`);
   const blocks = [[...lines, ...common].join("\n")];
-  blocks.push(forwards.length === 0 ? "No forwards." : forwardsTable(forwards));
+  blocks.push(forwards.length === 0 ? NO_FORWARDS : forwardsTable(forwards));
   if (withVisits) blocks.push(visits.length === 0 ? "No visitors." : visitsTable(visits, nowMs));
   return blocks.join("\n\n");
 }

@@ -1,5 +1,6 @@
 import type { Counters, Endpoint, ForwardInfo } from "../roles/control.ts";
 import { formatHostPort } from "../wire/endpoint.ts";
+import type { ReasonName } from "../wire/reason.ts";
 
 const KILO = 1_000;
 const BYTE_UNITS = ["B", "kB", "MB", "GB", "TB", "PB"] as const;
@@ -29,30 +30,91 @@ export function formatAge(milliseconds: number): string {
 
 export function formatMs(milliseconds: number | null): string {
   if (milliseconds === null) return "-";
+  if (milliseconds < 0.05) return "< 0.1 ms";
   return `${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`;
 }
 
-/** `relay.example:8810-8815/tcp`. */
-export function formatEntry(endpoint: Endpoint): string {
-  return `${formatHostPort(endpoint.host, endpoint.port)}${rangeEnd(endpoint.port, endpoint.lastPort)}/${endpoint.protocol}`;
-}
-
-/** `127.0.0.1:8810-8815`; for a dynamic forward what the visitor asks for. */
+/**
+ * `127.0.0.1:8810-8815`. `:8810-8815` where the host is the device's own affair: a relay never learns it. For a dynamic
+ * forward what the visitor asks for.
+ */
 export function formatInternal(endpoint: Endpoint): string {
   const { internalHost, internalPort, port, lastPort } = endpoint;
-  if (internalHost === null || internalPort === null) return "where each visitor asks";
-  return `${formatHostPort(internalHost, internalPort)}${rangeEnd(internalPort, internalPort + (lastPort - port))}`;
+  if (internalPort === null) return "where each visitor asks";
+  const end = rangeEnd(internalPort, internalPort + (lastPort - port));
+  return internalHost === null ? `:${internalPort}${end}` : `${formatHostPort(internalHost, internalPort)}${end}`;
+}
+
+/** An endpoint as a list shows it. */
+export interface EndpointText {
+  /** `relay.example:53/tcp+udp`. */
+  readonly entry: string;
+  readonly exit: string;
+}
+
+/** One text for each run of ports; the TCP and the UDP side of the same run are one. In the order of `endpoints`. */
+export function endpointTexts(endpoints: readonly Endpoint[]): EndpointText[] {
+  const runs = new Map<string, { readonly endpoint: Endpoint; readonly protocols: string[] }>();
+  for (const endpoint of endpoints) {
+    const { protocol, ...ports } = endpoint;
+    const key = JSON.stringify([ports.host, ports.port, ports.lastPort, ports.internalHost, ports.internalPort]);
+    const run = runs.get(key);
+    if (run === undefined) runs.set(key, { endpoint, protocols: [protocol] });
+    else run.protocols.push(protocol);
+  }
+  return [...runs.values()].map(({ endpoint, protocols }) => {
+    const { host, port, lastPort } = endpoint;
+    const entry = `${formatHostPort(host, port)}${rangeEnd(port, lastPort)}/${protocols.toSorted().join("+")}`;
+    return { entry, exit: formatInternal(endpoint) };
+  });
 }
 
 function rangeEnd(first: number, last: number): string {
   return first === last ? "" : `-${last}`;
 }
 
-/** `sourceNotAllowed 2, rateLimit 1`; empty when nobody was refused. */
-export function formatRefused(counters: Counters): string {
-  return Object.entries(counters.refused)
-    .map(([reason, count]) => `${reason} ${count}`)
-    .join(", ");
+/** Visitors that never reached the service, and why. */
+const REFUSED_WORDS: Readonly<Partial<Record<ReasonName, string>>> = {
+  serviceRefused: "service refused",
+  serviceTimeout: "service did not answer",
+  serviceUnreachable: "no route to the service",
+  hostNotFound: "host name not found",
+  exitNotAllowed: "exit not allowed",
+  policy: "relay's policy",
+  deviceAway: "device away",
+  noForward: "no such forward",
+  connectionLimit: "connection limit",
+  rateLimit: "rate limit",
+  sourceNotAllowed: "source not allowed",
+  unhealthy: "service fails its check",
+  resources: "out of descriptors or memory",
+};
+
+/** Visits that were open, and what ended them before their time. */
+const CUT_WORDS: Readonly<Partial<Record<ReasonName, string>>> = {
+  reset: "reset by the other side",
+  idle: "idle",
+  killed: "ended by a person",
+  shutdown: "forward or program stopped",
+  carrierLost: "link to the relay lost",
+  protocolError: "protocol error",
+};
+
+/** `12 refused: service refused 10, source not allowed 2; 1 cut: idle 1`; empty when there was none. */
+export function formatRefused(refused: Counters["refused"]): string {
+  const parts = [countsText("refused", refused, REFUSED_WORDS), countsText("cut", refused, CUT_WORDS)];
+  return parts.filter((part) => part !== "").join("; ");
+}
+
+function countsText(what: string, refused: Counters["refused"], words: Readonly<Record<string, string>>): string {
+  const counts = Object.entries(refused).flatMap(([reason, count]) => {
+    const word = words[reason];
+    return word === undefined || count === 0 ? [] : [{ word, count }];
+  });
+  if (counts.length === 0) return "";
+  const total = counts.reduce((sum, { count }) => sum + count, 0);
+  const most = counts.toSorted((a, b) => b.count - a.count);
+  return `${total} ${what}: ${most.map(({ word, count }) => `${word} ${count}`).join(", ")}`;
 }
 
 /** Columns side by side, two spaces between, no borders. The last column is not padded. */
@@ -69,11 +131,20 @@ export function formatTable(head: readonly string[], rows: readonly (readonly st
     .join("\n");
 }
 
+/** With one full stop at its end. */
+export function asSentence(text: string): string {
+  return text.replace(/\.?$/, ".");
+}
+
 /** Names come from other machines: what could move the cursor is shown as a question mark. */
 export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}]/gu, "?");
 }
 
+export const NO_FORWARDS = "No forwards: open one with `hatchway expose` or `hatchway forward add` on a device.";
+const MAX_RUNS_SHOWN = 5;
+
+/** The forwards, a line for each run of ports, and under the table why some are not open or refused visitors. */
 export function forwardsTable(forwards: readonly ForwardInfo[]): string {
   const withDevice = forwards.some((forward) => forward.device !== null);
   const head = [
@@ -83,33 +154,38 @@ export function forwardsTable(forwards: readonly ForwardInfo[]): string {
     "STATE",
     "ENTRY",
     "EXIT",
-    "VIA",
-    "VISITORS",
+    ...(withDevice ? [] : ["VIA"]),
+    "NOW/ALL",
     "IN",
     "OUT",
   ];
-  const rows = forwards.map((forward) => {
-    const [first, ...more] = forward.endpoints;
-    const rest = more.length === 0 ? "" : ` +${more.length}`;
+  const rows = forwards.flatMap((forward) => {
+    const runs = endpointTexts(forward.endpoints);
+    const more = runs.length - MAX_RUNS_SHOWN;
+    const shown = more > 0 ? [...runs.slice(0, MAX_RUNS_SHOWN), { entry: `and ${more} more`, exit: "" }] : runs;
+    const [first = { entry: "-", exit: "-" }, ...rest] = shown;
+    const { visitorsOpen, visitorsTotal, bytesIn, bytesOut } = forward.counters;
     return [
-      forward.name,
-      ...(withDevice ? [forward.device ?? "-"] : []),
-      forward.type,
-      forward.state,
-      first === undefined ? "-" : formatEntry(first) + rest,
-      first === undefined ? "-" : formatInternal(first) + rest,
-      forward.via,
-      `${forward.counters.visitorsOpen}/${forward.counters.visitorsTotal}`,
-      formatBytes(forward.counters.bytesIn),
-      formatBytes(forward.counters.bytesOut),
+      [
+        forward.name,
+        ...(withDevice ? [forward.device ?? "-"] : []),
+        forward.type,
+        forward.state,
+        first.entry,
+        first.exit,
+        ...(withDevice ? [] : [forward.via]),
+        `${visitorsOpen}/${visitorsTotal}`,
+        formatBytes(bytesIn),
+        formatBytes(bytesOut),
+      ],
+      ...rest.map(({ entry, exit }) => ["", ...(withDevice ? [""] : []), "", "", entry, exit]),
     ];
   });
-  const notes = forwards.flatMap((forward) => {
-    const refused = formatRefused(forward.counters);
-    return [
-      ...(forward.message === null ? [] : [`${printable(forward.name)}: ${printable(forward.message)}`]),
-      ...(refused === "" ? [] : [`${printable(forward.name)}: visitors refused: ${refused}`]),
-    ];
+  const notes = forwards.flatMap(({ name, message, counters }) => {
+    const refused = formatRefused(counters.refused);
+    return [message === null ? "" : printable(message), refused]
+      .filter((note) => note !== "")
+      .map((note) => `${printable(name)}: ${note}`);
   });
   return [formatTable(head, rows), ...notes].join("\n");
 }

@@ -13,6 +13,8 @@ export async function withAgent(context: Context, use: (agent: AgentControl) => 
     await use(agentClient(place.paths.agentSocket));
     return;
   }
+  // The view tells of the link in a sentence, and a log line between its lines would tear it.
+  if (!context.options.json && !context.options.verbose) await context.io.startLog("error");
   const { agentSettings } = await import("../roles/config/load.ts");
   const startAgent = await context.io.roles.agent();
   const agent = await startAgent({

@@ -1,7 +1,7 @@
 import pc from "picocolors";
-import type { AttachEvent } from "../roles/control.ts";
+import type { AttachEvent, Counters } from "../roles/control.ts";
 import type { Io } from "./context.ts";
-import { formatBytes, formatEntry, formatInternal, formatMs, formatRefused, printable } from "./text.ts";
+import { asSentence, endpointTexts, formatBytes, formatMs, formatRefused, printable } from "./text.ts";
 
 const CLEAR_LINE = "\r\u001b[2K";
 const MAX_SHOWN = 20;
@@ -17,10 +17,12 @@ export interface ForegroundView {
  * The foreground commands' face. On a terminal: the addresses in a box and one line of counters that is written over
  * and over. Elsewhere: a line an address, no counters, no cursor movement.
  */
-export function foregroundView(io: Io): ForegroundView {
+export function foregroundView(io: Pick<Io, "env" | "isTerminal" | "columns" | "out" | "err">): ForegroundView {
   const colours = pc.createColors(io.isTerminal && !io.env["NO_COLOR"]);
   let last: Counted | null = null;
   let hasStatusLine = false;
+  /** The reason that was told last; null = the link is up, as far as was told. A relay that is away is told once. */
+  let toldDown: string | null = null;
   const clear = () => {
     if (hasStatusLine) io.out(CLEAR_LINE);
     hasStatusLine = false;
@@ -33,7 +35,7 @@ export function foregroundView(io: Io): ForegroundView {
     show(event) {
       switch (event.event) {
         case "exposed": {
-          const lines = event.endpoints.map((endpoint) => `${formatEntry(endpoint)} → ${formatInternal(endpoint)}`);
+          const lines = endpointTexts(event.endpoints).map(({ entry, exit }) => `${entry} → ${exit}`);
           const more = lines.length - MAX_SHOWN;
           const shown = more > 0 ? [...lines.slice(0, MAX_SHOWN), `and ${more} more`] : lines;
           clear();
@@ -46,10 +48,14 @@ export function foregroundView(io: Io): ForegroundView {
           last = event;
           return;
         case "down":
+          if (toldDown === event.message) return;
+          toldDown = event.message;
           clear();
-          io.err(`${colours.yellow("The link to the relay is down")}: ${printable(event.message)}\n`);
+          io.err(`${colours.yellow("The link to the relay is down")}: ${printable(asSentence(event.message))}\n`);
           return;
         case "up":
+          if (toldDown === null) return;
+          toldDown = null;
           clear();
           io.err(`${colours.green("The link to the relay is up again")}.\n`);
           return;
@@ -60,7 +66,7 @@ export function foregroundView(io: Io): ForegroundView {
       }
     },
     close: () => {
-      if (hasStatusLine) io.out("\n");
+      if (hasStatusLine) io.out("\nClosed.\n");
       hasStatusLine = false;
     },
   };
@@ -74,14 +80,14 @@ function counterLine(event: Counted, last: Counted | null): string {
   const inRate = before === null ? 0 : rate(now.bytesIn, before.bytesIn);
   const outRate = before === null ? 0 : rate(now.bytesOut, before.bytesOut);
   const [answer] = event.forwards.flatMap((forward) => (forward.answerMs === null ? [] : [forward.answerMs]));
-  const refused = event.forwards.map(formatRefused).filter((text) => text !== "");
+  const refused = formatRefused(refusedSum(event));
   return [
     `visitors ${now.open} (${now.total} in all)`,
     `in ${formatBytes(now.bytesIn)}, ${formatBytes(inRate)}/s`,
     `out ${formatBytes(now.bytesOut)}, ${formatBytes(outRate)}/s`,
     ...(answer === undefined ? [] : [`answer p50 ${formatMs(answer.p50)}, p90 ${formatMs(answer.p90)}`]),
     ...(event.rttMs === null ? [] : [`relay ${formatMs(event.rttMs)}`]),
-    ...(refused.length === 0 ? [] : [`refused ${refused.join(", ")}`]),
+    ...(refused === "" ? [] : [refused]),
   ].join(" · ");
 }
 
@@ -94,6 +100,14 @@ function sum(event: Counted) {
     total.bytesOut += forward.bytesOut;
   }
   return total;
+}
+
+function refusedSum(event: Counted): Counters["refused"] {
+  const total = new Map<string, number>();
+  for (const { refused } of event.forwards) {
+    for (const [reason, count] of Object.entries(refused)) total.set(reason, (total.get(reason) ?? 0) + count);
+  }
+  return Object.fromEntries(total);
 }
 
 /** A line that wraps could not be written over. */
