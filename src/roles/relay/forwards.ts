@@ -318,7 +318,7 @@ export class RelayForwards {
    */
   async #note(change: HoldingChange): Promise<void> {
     try {
-      const failure = await this.#journal.write(change, () => undefined);
+      const failure = await this.#journal.note(change);
       if (failure?.kind === "storage") this.#options.warn(`a change could not be stored: ${failure.message}`);
     } catch (error) {
       this.#options.warn(`a change could not be stored: ${error instanceof Error ? error.message : String(error)}`);

@@ -22,7 +22,8 @@ const BATCH = 64;
 interface Waiting {
   /** Null: nothing to store, told when everything before it is. */
   readonly change: HoldingChange | null;
-  readonly undo: () => void;
+  /** Null: nothing builds on it. */
+  readonly undo: (() => void) | null;
   readonly resolve: (failure: JournalFailure | null) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -46,9 +47,14 @@ export class Journal {
     return this.#add(change, undo);
   }
 
-  /** Null when everything written so far is on the disk: costs nothing when nothing waits. */
+  /** Stores what stays true when it cannot be stored. Null when it is on the disk. */
+  note(change: HoldingChange): Promise<JournalFailure | null> {
+    return this.#add(change, null);
+  }
+
+  /** Null when nothing that was written so far had to be undone: costs nothing when nothing waits. */
   settled(): Promise<JournalFailure | null> {
-    return this.#running === null ? Promise.resolve(null) : this.#add(null, () => undefined);
+    return this.#running === null ? Promise.resolve(null) : this.#add(null, null);
   }
 
   /** Resolves when nothing waits any more, stored or not. */
@@ -56,7 +62,7 @@ export class Journal {
     while (this.#running !== null) await this.#running;
   }
 
-  #add(change: HoldingChange | null, undo: () => void): Promise<JournalFailure | null> {
+  #add(change: HoldingChange | null, undo: (() => void) | null): Promise<JournalFailure | null> {
     const { promise, resolve, reject } = Promise.withResolvers<JournalFailure | null>();
     this.#waiting.push({ change, undo, resolve, reject });
     this.#running ??= this.#run();
@@ -74,7 +80,7 @@ export class Journal {
         let at = 0;
         for (const waiting of batch) {
           const conflict = waiting.change === null ? null : (outcomes[at++] ?? null);
-          if (conflict !== null) waiting.undo();
+          if (conflict !== null) waiting.undo?.();
           waiting.resolve(conflict === null ? null : { kind: "conflict", conflict });
         }
       } catch (error) {
@@ -85,9 +91,12 @@ export class Journal {
   }
 
   #fail(all: readonly Waiting[], error: unknown): void {
-    for (const { undo } of all.toReversed()) undo();
-    for (const { resolve, reject } of all) {
-      if (error instanceof StoreFailure) resolve({ kind: "storage", message: error.message });
+    for (const { undo } of all.toReversed()) undo?.();
+    let undone = false;
+    for (const { change, undo, resolve, reject } of all) {
+      undone ||= undo !== null;
+      if (change === null && !undone) resolve(null);
+      else if (error instanceof StoreFailure) resolve({ kind: "storage", message: error.message });
       else reject(error);
     }
   }
