@@ -3,7 +3,7 @@ import type { Via } from "../../src/core/forward.ts";
 import { startDirect } from "../../src/roles/direct.ts";
 import { freePorts } from "../fixtures/free-ports.ts";
 import { local, mapping, rolesLab, until } from "../fixtures/roles-lab.ts";
-import { ask, askUdp, tcpService, udpService } from "../fixtures/services.ts";
+import { ask, askUdp, tcpService, udpService, visit } from "../fixtures/services.ts";
 
 const HERE = "127.0.0.1";
 const allow = (port: number, host = HERE) => [
@@ -125,6 +125,41 @@ describe("a local forward by another agent", () => {
     expect(await ask(own.port)).toBe("cut");
     expect((await laptop.forward("db"))?.counters.refused).toEqual({ policy: 1 });
   });
+});
+
+describe("a dynamic forward", () => {
+  /** What an HTTP CONNECT to `target` answers, and then the service. */
+  async function connectBy(proxy: number, target: string): Promise<readonly (string | null)[]> {
+    using visitor = await visit(proxy);
+    const answer = await visitor.ask(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n\r\n`);
+    const status = answer?.split("\r\n")[0] ?? null;
+    return status?.startsWith("HTTP/1.1 200") === true ? [status.slice(0, 12), await visitor.ask("hello")] : [status];
+  }
+
+  for (const { name, via, whose } of [
+    { name: "here", via: { kind: "here" }, whose: "laptop" },
+    { name: "by the relay", via: { kind: "relay" }, whose: "relay" },
+    { name: "by another agent", via: { kind: "agent", device: "server" }, whose: "server" },
+  ] as const) {
+    test(`${name} reaches what that exit allows, and nothing else`, async () => {
+      using service = tcpService("db");
+      using secret = tcpService("secret");
+      const of = (exit: string) => (exit === whose ? allow(service.port) : []);
+      await using lab = await rolesLab({ allow: of("relay") });
+      await lab.agent("server", { allow: of("server") });
+      const laptop = await lab.agent("laptop", { allow: of("laptop") });
+      const [port] = await freePorts(1);
+      const spec = local("socks", { type: "dynamic", via, to: null, ports: [mapping("tcp", port!)] });
+      expect(await laptop.add(spec)).toMatchObject({ type: "dynamic", endpoints: [{ port, internalHost: null }] });
+      expect(await connectBy(port!, `127.0.0.1:${service.port}`)).toEqual(["HTTP/1.1 200", "db:hello"]);
+      for (const target of [`127.0.0.1:${secret.port}`, `localhost:${secret.port}`, "169.254.169.254:80"]) {
+        const [status] = await connectBy(port!, target);
+        expect(status ?? "cut").not.toStartWith("HTTP/1.1 200");
+      }
+      expect(secret.total).toBe(0);
+      expect((await laptop.forward("socks"))?.counters.refused).toMatchObject({ exitNotAllowed: 3 });
+    });
+  }
 });
 
 describe("a direct forward", () => {

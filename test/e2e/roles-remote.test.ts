@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { anyPort, attach, away, mapping, remote, rolesLab, tcpAndUdp } from "../fixtures/roles-lab.ts";
+import { breakableLink } from "../fixtures/breakable-link.ts";
+import { anyPort, attach, away, mapping, remote, rolesLab, tcpAndUdp, until } from "../fixtures/roles-lab.ts";
 import { ask, askUdp, tcpService, udpService, visit } from "../fixtures/services.ts";
 
 const portOf = (info: { endpoints: readonly { port: number }[] } | undefined) => info?.endpoints[0]?.port ?? 0;
@@ -232,6 +233,33 @@ describe("a port that is held", () => {
 });
 
 describe("a device that comes back", () => {
+  test("after its connections were killed has its ports, which nobody could take meanwhile", async () => {
+    await using lab = await rolesLab();
+    using service = tcpService("web");
+    using link = breakableLink(lab.relay.ready.listen);
+    const port = lab.pool[0]!;
+    const agent = await lab.agent("web1", { relay: link.address });
+    const other = await lab.agent("web2");
+    await agent.add(remote("web", [mapping("tcp", port, port, service.port)]), true);
+    using visitor = await visit(port);
+    expect(await visitor.ask("x")).toBe("web:x");
+    const down = agent.link("disconnected");
+    link.accepts = false;
+    link.break();
+    await down;
+    expect(await visitor.ended).toBe("reset");
+    await away(lab, "web1");
+    await expect(other.add(remote("web", [mapping("tcp", port)]))).rejects.toMatchObject({
+      message: expect.stringContaining('is reserved for device "web1"'),
+    });
+    expect(await ask(port)).toBe("cut");
+    link.accepts = true;
+    await agent.link("connected");
+    await until(async () => (await agent.forward("web"))?.state === "open");
+    expect(await ask(port)).toBe("web:hello");
+    expect((await lab.relay.listForwards())[0]?.leaseEndsMs).toBeNull();
+  });
+
   test("takes its forwards back after its link broke, and its visitors find it", async () => {
     await using lab = await rolesLab();
     using service = tcpService("web");

@@ -90,6 +90,13 @@ describe("an agent that stops", () => {
   });
 });
 
+test("a process whose relay and agent have stopped has nothing left to wait for", async () => {
+  const child = Bun.spawn([process.execPath, `${import.meta.dir}/../fixtures/start-and-stop.ts`], { stderr: "pipe" });
+  expect(await child.stdout.text()).toBe("web:hello\n");
+  expect(await child.stderr.text()).toBe("");
+  expect(await child.exited).toBe(0);
+}, 20_000);
+
 describe("a start that cannot be", () => {
   test("of a second relay in one directory touches nothing of the first", async () => {
     await using lab = await rolesLab();
