@@ -24,6 +24,11 @@ export class Turnstile {
     this.#schedule();
   };
 
+  /** Bulk readers are taking turns now. */
+  get busy(): boolean {
+    return this.#waiting.length > 0;
+  }
+
   /** Call after each read of `reader`. */
   passed(reader: Reader, readBytes: number): void {
     if (readBytes < FULL_READ_BYTES) return;

@@ -130,7 +130,9 @@ export class Carrier implements FrameSink, Reader {
       const part = bytes.length <= MAX_DATA_BYTES ? bytes : bytes.subarray(at, at + MAX_DATA_BYTES);
       this.writeFrame(FrameType.data, id, part);
     }
-    this.schedule();
+    // While bulk fills the turns, their end is late: an interactive stream's bytes leave at once.
+    if (this.role === "light" && this.flusher.turnstile?.busy === true) this.flush();
+    else this.schedule();
   }
 
   private writeFrame(type: FrameTypeCode, id: number, payload: Uint8Array): void {
