@@ -1,0 +1,206 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Io } from "../../src/cli/context.ts";
+import { runProgram } from "../../src/cli/program.ts";
+import { readConfig } from "../../src/roles/config/load.ts";
+import { keysAt } from "../../src/roles/config/schema.ts";
+import { EXIT_CODES } from "../../src/servers/local/error.ts";
+import {
+  AgentStatus,
+  AttachEvent,
+  Counters,
+  DeviceInfo,
+  Endpoint,
+  ForwardInfo,
+  RelayStatus,
+  VisitInfo,
+} from "../../src/servers/local/schema.ts";
+import { Reason } from "../../src/wire/reason.ts";
+
+/** The documents against the program: what they name exists, and what exists is named. */
+const ROOT = join(import.meta.dir, "../..");
+const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
+const OPERATIONS = read("docs/operations.md");
+const EXAMPLE = "docs/examples/hatchway.toml";
+const WITH_COMMANDS = ["README.md", "docs/operations.md", "docs/security.md", "docs/architecture.md"];
+const DOCUMENTS = [
+  "README.md",
+  "CHANGELOG.md",
+  "CONTRIBUTING.md",
+  ...[...new Bun.Glob("docs/**/*.md").scanSync(ROOT)].toSorted(),
+];
+
+async function help(path: readonly string[]): Promise<string> {
+  let text = "";
+  const never = new AbortController().signal;
+  const io: Io = {
+    env: {},
+    out: (part) => (text += part),
+    err: () => {},
+    stdin: async () => "",
+    isTerminal: false,
+    columns: 400,
+    isRoot: false,
+    stop: never,
+    stopNow: never,
+    onHangup: () => () => {},
+    startLog: async () => {},
+    roles: {
+      relay: () => Promise.reject(new Error("help starts nothing")),
+      agent: () => Promise.reject(new Error("help starts nothing")),
+      direct: () => Promise.reject(new Error("help starts nothing")),
+    },
+  };
+  await runProgram([...path, "--help"], io);
+  return text;
+}
+
+/** The command that the words begin with, and its help; null when they name none. */
+async function commandOf(words: readonly string[]): Promise<{ path: string[]; help: string } | null> {
+  const firstOther = words.findIndex((word) => !/^[a-z][a-z-]*$/.test(word));
+  const names = firstOther < 0 ? words : words.slice(0, firstOther);
+  for (let length = Math.min(2, names.length); length > 0; length--) {
+    const path = names.slice(0, length);
+    const text = await help(path);
+    if (!text.startsWith(`Usage: hatchway ${path.join(" ")} `)) continue;
+    // A group does nothing by itself: the word behind it must have been one of its commands.
+    return text.includes("\nCommands:") ? null : { path, help: text };
+  }
+  return null;
+}
+
+const flagsIn = (text: string): string[] => [...text.matchAll(/(?<![\w-])--?[A-Za-z][a-z-]*/g)].map(([flag]) => flag);
+
+/** The text of a document's section, up to the next heading. */
+function section(title: string): string {
+  const start = OPERATIONS.indexOf(`\n${title}`);
+  expect({ title, found: start >= 0 }).toEqual({ title, found: true });
+  const rest = OPERATIONS.slice(start + 1 + title.length);
+  const end = rest.search(/\n##+ /);
+  return end < 0 ? rest : rest.slice(0, end);
+}
+
+/** What the first cells of a section's table name between backticks. */
+function firstCells(title: string): string[] {
+  return section(title)
+    .split("\n")
+    .filter((line) => line.startsWith("| `"))
+    .flatMap((line) => [...(line.split(" | ")[0] ?? "").matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name));
+}
+
+/** Shell lines that run the program, continued lines joined, comments off. */
+function commandLines(document: string): string[] {
+  return [...document.matchAll(/```sh\n([\s\S]*?)```/g)]
+    .flatMap(([, block = ""]) => block.replaceAll("\\\n", " ").split("\n"))
+    .map((line) => line.replace(/\s+#.*$/, ""))
+    .flatMap((line) => /(?:^|\s|\/)hatchway (?=[a-z])(.*)$/.exec(line)?.[1] ?? []);
+}
+
+describe("commands in the documents exist, with their options", () => {
+  const lines = WITH_COMMANDS.flatMap((path) => commandLines(read(path)).map((line) => [line, path] as const));
+  test.each(lines)("hatchway %s (%s)", async (line) => {
+    const command = await commandOf(line.split(/\s+/));
+    expect(command).not.toBeNull();
+    const unknown = flagsIn(line.replaceAll(/'[^']*'|"[^"]*"/g, "''")).filter(
+      (flag) => !flagsIn(command?.help ?? "").includes(flag),
+    );
+    expect(unknown).toEqual([]);
+  });
+
+  test("there are some", () => expect(lines.length).toBeGreaterThan(15));
+
+  test("options named in sentences are options of some command", async () => {
+    const paths = ["serve", "join-code create", "agent", "expose", "connect", "direct", "status", "config validate"];
+    const known = new Set((await Promise.all(paths.map((path) => help(path.split(" "))))).flatMap(flagsIn));
+    const named = WITH_COMMANDS.flatMap((path) =>
+      [...read(path).matchAll(/`(--[a-z-]+)[^`\n]*`/g)].map(([, flag = ""]) => flag),
+    );
+    expect(named.filter((flag) => !known.has(flag))).toEqual([]);
+  });
+});
+
+describe("hatchway.toml", () => {
+  const text = read(EXAMPLE);
+  test("the example is right", async () => {
+    expect((await readConfig(text, EXAMPLE)).forwards).toHaveLength(4);
+  });
+
+  test.each(["relay", "agent", "expose", "forward", "socks"])("the example has every key of %s", (table) => {
+    const part = text.split(/^\[+/m).filter((chunk) => chunk.startsWith(`${table}]`));
+    const keys = keysAt([table]).filter((key) => !ADMISSION.includes(key) || table === "expose");
+    const shared = table === "forward" ? keys.filter((key) => !SERVICE.includes(key)) : keys;
+    expect(shared.filter((key) => !new RegExp(`^(# )?${key} =`, "m").test(part.join("\n")))).toEqual([]);
+  });
+
+  const SERVICE = firstCells("### Keys of services");
+  const ADMISSION = firstCells("### Keys of visitors");
+  test.each([
+    ["relay", "### `[relay]`", []],
+    ["agent", "### `[agent]`", []],
+    ["expose", "### `[[expose]]`", [...SERVICE, ...ADMISSION]],
+    ["forward", "### `[[forward]]`", [...SERVICE, ...ADMISSION]],
+    ["socks", "### `[[socks]]`", ADMISSION],
+  ])("the reference has the keys of %s and no others", (table, title, shared) => {
+    expect([...firstCells(title), ...shared].toSorted()).toEqual(keysAt([table]).toSorted());
+  });
+});
+
+describe("output", () => {
+  const shapes = { Endpoint, Counters, ForwardInfo, VisitInfo, DeviceInfo, RelayStatus, AgentStatus };
+  test.each(Object.entries(shapes))("%s has the fields that are described", (name, { shape }) => {
+    expect(firstCells(`### ${name}\n`).toSorted()).toEqual(Object.keys(shape).toSorted());
+  });
+
+  test("the reasons are those of the code", () => {
+    expect(firstCells("### Reasons").toSorted()).toEqual(Object.keys(Reason).toSorted());
+  });
+
+  test("the exit codes are those of the code", () => {
+    const rows = [...section("## Exit codes").matchAll(/^\| (\d) \| (\w+)/gm)].map(([, code, kind]) => [
+      kind,
+      Number(code),
+    ]);
+    expect(Object.fromEntries(rows)).toEqual(EXIT_CODES);
+  });
+
+  test("the events are those of the code", () => {
+    const foreground = AttachEvent.options.map((option) => option.shape.event.value);
+    expect([...firstCells("### Events"), "refused"].toSorted()).toEqual(foreground.toSorted());
+    const sources = ["src/cli/serve.ts", "src/cli/demo.ts", "src/roles/control.ts"].map(read).join("\n");
+    const others = [...sources.matchAll(/event: "(\w+)"/g)].map(([, name = ""]) => name);
+    const described = [...section("## JSON output").matchAll(/"event":"(\w+)"/g)].map(([, name = ""]) => name);
+    expect([...new Set(described)].toSorted()).toEqual([...new Set(others)].toSorted());
+  });
+});
+
+describe("links lead to what is there", () => {
+  const anchors = (path: string): string[] =>
+    [...read(path).matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) =>
+      title
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N} -]/gu, "")
+        .replaceAll(" ", "-"),
+    );
+
+  test.each(DOCUMENTS)("%s", (path) => {
+    const broken = [...read(path).matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, link = ""]) => {
+      if (/^[a-z]+:/.test(link)) return [];
+      const [file = "", anchor] = link.split("#");
+      const target = file === "" ? path : join(dirname(path), file);
+      if (!existsSync(join(ROOT, target))) return [link];
+      return anchor === undefined || anchors(target).includes(anchor) ? [] : [link];
+    });
+    expect(broken).toEqual([]);
+  });
+
+  test("tests and sources that are named exist", () => {
+    const named = DOCUMENTS.flatMap((path) => [...read(path).matchAll(/`((?:src|test|bench)\/[\w./-]+\.ts)`/g)]);
+    expect(named.map(([, file = ""]) => file).filter((file) => !existsSync(join(ROOT, file)))).toEqual([]);
+  });
+
+  test("every decision is in the list", () => {
+    const files = readdirSync(join(ROOT, "docs/decisions")).filter((name) => /^\d{4}-/.test(name));
+    expect(files.filter((name) => !read("docs/decisions/README.md").includes(`(${name})`))).toEqual([]);
+  });
+});
