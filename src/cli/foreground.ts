@@ -29,7 +29,7 @@ export async function runForeground(
   options: ForegroundOptions,
 ): Promise<void> {
   const failed = new AbortController();
-  const view = foregroundView(io);
+  const view = foregroundView(io, count);
   let open = 0;
   try {
     for await (const event of attach(AbortSignal.any([io.stop, failed.signal]))) {

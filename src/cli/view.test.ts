@@ -3,16 +3,19 @@ import type { AttachEvent } from "../roles/control.ts";
 import { foregroundView } from "./view.ts";
 
 describe("the view of a foreground command", () => {
-  const shown = (events: readonly AttachEvent[]) => {
+  const shown = (events: readonly AttachEvent[], { count = 1, columns = 100 } = {}) => {
     let out = "";
     let err = "";
-    const view = foregroundView({
-      env: { NO_COLOR: "1" },
-      isTerminal: true,
-      columns: 100,
-      out: (text) => (out += text),
-      err: (text) => (err += text),
-    });
+    const view = foregroundView(
+      {
+        env: { NO_COLOR: "1" },
+        isTerminal: true,
+        columns,
+        out: (text) => (out += text),
+        err: (text) => (err += text),
+      },
+      count,
+    );
     for (const event of events) view.show(event);
     view.close();
     return { out, err };
@@ -40,6 +43,16 @@ describe("the view of a foreground command", () => {
       "The link to the relay is down: no answer.",
       "",
     ]);
+  });
+
+  test("the hint stands under the last of several", () => {
+    const { out } = shown([exposed, exposed], { count: 2 });
+    expect(out.match(/Ctrl-C/g)).toHaveLength(1);
+    expect(out).toEndWith("┘\nCtrl-C closes them.\n");
+  });
+
+  test("a terminal that is too narrow gets no box", () => {
+    expect(shown([exposed], { columns: 20 }).out).toBe("r.example:80/tcp → db:80\nCtrl-C closes it.\n");
   });
 
   test("counters and what was refused stand in one line, and the end is said", () => {

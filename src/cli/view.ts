@@ -5,6 +5,8 @@ import { asSentence, endpointTexts, formatBytes, formatMs, formatRefused, printa
 
 const CLEAR_LINE = "\r\u001b[2K";
 const MAX_SHOWN = 20;
+/** What a box takes beside its text. */
+const BOX_COLUMNS = 4;
 
 type Counted = Extract<AttachEvent, { event: "counters" }>;
 
@@ -14,13 +16,17 @@ export interface ForegroundView {
 }
 
 /**
- * The foreground commands' face. On a terminal: the addresses in a box and one line of counters that is written over
+ * The foreground commands' face, of `count` forwards. On a terminal: the addresses in a box and one line of counters that is written over
  * and over. Elsewhere: a line an address, no counters, no cursor movement.
  */
-export function foregroundView(io: Pick<Io, "env" | "isTerminal" | "columns" | "out" | "err">): ForegroundView {
+export function foregroundView(
+  io: Pick<Io, "env" | "isTerminal" | "columns" | "out" | "err">,
+  count: number,
+): ForegroundView {
   const colours = pc.createColors(io.isTerminal && !io.env["NO_COLOR"]);
   let last: Counted | null = null;
   let hasStatusLine = false;
+  let opened = 0;
   /** The reason that was told last; null = the link is up, as far as was told. A relay that is away is told once. */
   let toldDown: string | null = null;
   const clear = () => {
@@ -39,8 +45,12 @@ export function foregroundView(io: Pick<Io, "env" | "isTerminal" | "columns" | "
           const more = lines.length - MAX_SHOWN;
           const shown = more > 0 ? [...lines.slice(0, MAX_SHOWN), `and ${more} more`] : lines;
           clear();
-          io.out(io.isTerminal ? box(shown.map(printable), colours.green) : `${lines.map(printable).join("\n")}\n`);
-          if (io.isTerminal) io.out(`${colours.dim("Ctrl-C closes it.")}\n`);
+          const plain = `${(io.isTerminal ? shown : lines).map(printable).join("\n")}\n`;
+          io.out((io.isTerminal ? box(shown.map(printable), io.columns, colours.green) : null) ?? plain);
+          opened++;
+          if (io.isTerminal && opened === count) {
+            io.out(`${colours.dim(`Ctrl-C closes ${count === 1 ? "it" : "them"}.`)}\n`);
+          }
           return;
         }
         case "counters":
@@ -115,8 +125,10 @@ function clip(line: string, columns: number): string {
   return line.length < columns ? line : `${line.slice(0, Math.max(0, columns - 2))}…`;
 }
 
-function box(lines: readonly string[], colour: (text: string) => string): string {
+/** Null when the terminal is too narrow for it. */
+function box(lines: readonly string[], columns: number, colour: (text: string) => string): string | null {
   const width = Math.max(...lines.map((line) => Bun.stringWidth(line)));
+  if (width + BOX_COLUMNS > columns) return null;
   const edge = "─".repeat(width + 2);
   const rows = lines.map((line) => `${colour("│")} ${line}${" ".repeat(width - Bun.stringWidth(line))} ${colour("│")}`);
   return `${[colour(`┌${edge}┐`), ...rows, colour(`└${edge}┘`)].join("\n")}\n`;
