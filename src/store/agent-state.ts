@@ -5,7 +5,7 @@ import { dataPaths } from "../os/paths.ts";
 import type { HostPort } from "../wire/endpoint.ts";
 import { FINGERPRINT_BYTES } from "../wire/join-code.ts";
 import { err, ok, type Result } from "../wire/result.ts";
-import { forwardOptionsSchema, portMappingSchema, remoteSpecSchema } from "../wire/tunnel/control.ts";
+import { forwardSpecSchema } from "../wire/spec-schema.ts";
 
 /**
  * What an agent remembers: one JSON file (`agent.json`, mode 0600), replaced whole.
@@ -59,32 +59,10 @@ const enrolmentSchema = z
   })
   .refine(({ trust, fingerprint }) => trust === "public-ca" || fingerprint !== null);
 
-const localSpecSchema = z.object({
-  id: z.string().min(1),
-  name: z.string(),
-  type: z.enum(["local", "dynamic", "direct"]),
-  bind: z.string().min(1),
-  ports: z.array(portMappingSchema).min(1),
-  to: z.string().min(1).nullable(),
-  via: z.discriminatedUnion("kind", [
-    z.object({ kind: z.literal("here") }),
-    z.object({ kind: z.literal("relay") }),
-    z.object({ kind: z.literal("agent"), device: z.string().min(1) }),
-  ]),
-  credentials: z.object({ username: z.string(), password: z.string() }).nullable(),
-  options: forwardOptionsSchema,
-  enabled: z.boolean(),
-});
-
-const forwardSchema = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("remote"), remote: remoteSpecSchema, to: z.string().min(1) }),
-  z.object({ kind: z.literal("local"), local: localSpecSchema }),
-]);
-
 const fileSchema = z.object({
   version: z.literal(FILE_VERSION),
   enrolment: enrolmentSchema.nullable(),
-  forwards: z.array(forwardSchema),
+  forwards: z.array(forwardSpecSchema),
 });
 const versionSchema = z.object({ version: z.number().gt(FILE_VERSION) });
 

@@ -1,5 +1,5 @@
 import type { Origin, RemoteSpec } from "../core/forward.ts";
-import { remoteSpecSchema } from "../wire/tunnel/control.ts";
+import { remoteSpecSchema } from "../wire/spec-schema.ts";
 import { StoreFailure } from "./failure.ts";
 import type { Db } from "./schema.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { DEFAULT_OPTIONS } from "../../src/core/forward.ts";
 import { freePorts } from "../fixtures/free-ports.ts";
-import { anyPort, attach, away, local, mapping, remote, rolesLab, until } from "../fixtures/roles-lab.ts";
+import { anyPort, attach, away, failureOf, local, mapping, remote, rolesLab, until } from "../fixtures/roles-lab.ts";
 import { ask, tcpService, visit } from "../fixtures/services.ts";
 
 describe("a forward that was added to last", () => {
@@ -43,7 +43,7 @@ describe("a forward that was added to last", () => {
   test("and is refused leaves nothing behind, here and on the relay", async () => {
     await using lab = await rolesLab();
     const agent = await lab.agent("web1");
-    await expect(agent.add(remote("web", [mapping("tcp", 1)]), true)).rejects.toMatchObject({ kind: "refused" });
+    expect(await failureOf(agent.add(remote("web", [mapping("tcp", 1)]), true))).toMatchObject({ kind: "refused" });
     await agent.stop();
     const again = await lab.agent("web1");
     await again.link("connected");
@@ -59,7 +59,7 @@ describe("a forward that was added to last", () => {
     await agent.add(remote("web", [mapping("tcp", port, port, service.port)]), true);
     using staying = await visit(port);
     expect(await staying.ask("x")).toBe("web:x");
-    await expect(agent.add(remote("web", [mapping("tcp", 1)]), true)).rejects.toMatchObject({ kind: "refused" });
+    expect(await failureOf(agent.add(remote("web", [mapping("tcp", 1)]), true))).toMatchObject({ kind: "refused" });
     expect(await staying.ask("y")).toBe("web:y");
     expect(await ask(port)).toBe("web:hello");
     expect((await agent.forward("web"))?.state).toBe("open");
@@ -90,7 +90,7 @@ describe("a forward that was added to last", () => {
       const attached = attach(agent, [remote("attached", anyPort(80))]);
       await attached.next("exposed");
       for (const id of ["a", "b"]) await agent.add(remote(id, anyPort(80), { name: "twice" }));
-      await expect(agent.running.removeForward(what)).rejects.toMatchObject({ kind: "usage", message: says });
+      expect(await failureOf(agent.running.removeForward(what))).toMatchObject({ kind: "usage", message: says });
       attached.abort();
     });
   }
@@ -100,7 +100,7 @@ describe("a forward that was added to last", () => {
     const agent = await lab.agent("web1");
     const attached = attach(agent, [remote("web", anyPort(80))]);
     await attached.next("exposed");
-    await expect(agent.add(remote("web", anyPort(80)), true)).rejects.toMatchObject({ kind: "usage" });
+    expect(await failureOf(agent.add(remote("web", anyPort(80)), true))).toMatchObject({ kind: "usage" });
     attached.abort();
   });
 });
@@ -247,7 +247,9 @@ describe("attached forwards", () => {
     await until(async () => (await agent.forward("web"))?.state === "open");
     attached.abort();
     await attached.ended;
-    expect(attached.next("exposed")).rejects.toThrow("ended before");
+    expect(await failureOf(attached.next("exposed"))).toMatchObject({
+      message: expect.stringContaining("ended before"),
+    });
   });
 
   test("end when the agent stops, and are not held for it", async () => {
@@ -256,7 +258,7 @@ describe("attached forwards", () => {
     const attached = attach(agent, [remote("web", anyPort(80))]);
     await attached.next("exposed");
     await agent.stop();
-    await expect(attached.ended).rejects.toMatchObject({ kind: "unreachable", message: "The agent was stopped." });
+    expect(await failureOf(attached.ended)).toMatchObject({ kind: "unreachable", message: "The agent was stopped." });
     await until(async () => (await lab.relay.listForwards()).length === 0);
   });
 

@@ -1,6 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import { breakableLink } from "../fixtures/breakable-link.ts";
-import { anyPort, attach, away, mapping, remote, rolesLab, tcpAndUdp, until } from "../fixtures/roles-lab.ts";
+import {
+  anyPort,
+  attach,
+  away,
+  failureOf,
+  mapping,
+  remote,
+  rolesLab,
+  tcpAndUdp,
+  until,
+} from "../fixtures/roles-lab.ts";
 import { ask, askUdp, tcpService, udpService, visit } from "../fixtures/services.ts";
 
 const portOf = (info: { endpoints: readonly { port: number }[] } | undefined) => info?.endpoints[0]?.port ?? 0;
@@ -107,7 +117,7 @@ describe("what the relay refuses", () => {
       await using lab = await rolesLab();
       const agent = await lab.agent("web1", ports === undefined ? {} : { ports: ports(lab.pool) });
       const added = agent.add(remote("web", [asks(lab.pool)]));
-      await expect(added).rejects.toMatchObject({ name: "ControlError", kind: "refused", message: says(lab.pool) });
+      expect(await failureOf(added)).toMatchObject({ name: "ControlError", kind: "refused", message: says(lab.pool) });
       expect(await agent.running.listForwards()).toEqual([]);
       expect(await lab.relay.listForwards()).toEqual([]);
     });
@@ -120,7 +130,10 @@ describe("what the relay refuses", () => {
     await lab.relay.reload();
     const agent = await lab.agent("web1");
     const message = `Port ${port}/tcp is the relay's agent port; choose another port.`;
-    await expect(agent.add(remote("web", [mapping("tcp", port)]))).rejects.toMatchObject({ kind: "refused", message });
+    expect(await failureOf(agent.add(remote("web", [mapping("tcp", port)])))).toMatchObject({
+      kind: "refused",
+      message,
+    });
   });
 
   test("more than the account's quotas", async () => {
@@ -133,7 +146,7 @@ describe("what the relay refuses", () => {
     const agent = await lab.agent("web1");
     await agent.add(remote("two", [mapping("tcp", lab.pool[0]!, lab.pool[1]!)]));
     const four = agent.add(remote("four", [mapping("tcp", lab.pool[2]!, lab.pool[3]!)]));
-    await expect(four).rejects.toMatchObject({
+    expect(await failureOf(four)).toMatchObject({
       kind: "refused",
       message:
         "This account may hold 3 ports, has 2 and asks for 2 more; ask for fewer, remove a forward, or ask the relay's operator for a larger quota.",
@@ -142,10 +155,21 @@ describe("what the relay refuses", () => {
     await agent.add(remote("two", [mapping("tcp", lab.pool[1]!, lab.pool[2]!)]));
     await agent.add(remote("one", [mapping("tcp", lab.pool[3]!)]));
     const any = agent.add(remote("any", anyPort(80)));
-    await expect(any).rejects.toMatchObject({
+    expect(await failureOf(any)).toMatchObject({
       kind: "refused",
       message: expect.stringContaining("may have 2 forwards"),
     });
+  });
+
+  test("more than one message carries, which costs the device nothing else", async () => {
+    await using lab = await rolesLab();
+    const agent = await lab.agent("web1");
+    await agent.add(remote("web", anyPort(80)));
+    const many = Array.from({ length: 1_001 }, (_, n) => mapping("tcp", 1_024 + 2 * n));
+    expect(await failureOf(agent.add(remote("many", many)))).toMatchObject({
+      message: "A forward has at most 1,000 runs of ports, and 1,000 networks in each list; split it into several.",
+    });
+    expect(await agent.running.status()).toMatchObject({ link: "up", forwardsOpen: 1 });
   });
 
   test("any port when all are held", async () => {
@@ -153,7 +177,7 @@ describe("what the relay refuses", () => {
     const agent = await lab.agent("web1");
     await agent.add(remote("all", [mapping("tcp", lab.pool[0]!, lab.pool[1]!)]));
     const message = "The relay has no such run of free ports left for this device; ask for fewer.";
-    await expect(agent.add(remote("any", anyPort(80)))).rejects.toMatchObject({ kind: "refused", message });
+    expect(await failureOf(agent.add(remote("any", anyPort(80))))).toMatchObject({ kind: "refused", message });
   });
 });
 
@@ -165,10 +189,10 @@ describe("a port that is held", () => {
     const spec = remote("web", [mapping("tcp", lab.pool[0]!)]);
     await first.add(spec);
     const held = `Port ${lab.pool[0]}/tcp is held by device "web1", which is connected; choose another port, remove that forward, or give both the same group to share it.`;
-    await expect(second.add(spec)).rejects.toMatchObject({ kind: "failed", message: held });
+    expect(await failureOf(second.add(spec))).toMatchObject({ kind: "failed", message: held });
     await first.stop();
     await away(lab, "web1");
-    await expect(second.add(spec)).rejects.toMatchObject({
+    expect(await failureOf(second.add(spec))).toMatchObject({
       message: expect.stringMatching(
         /^Port \d+\/tcp is reserved for device "web1" for another (10 min|9 min \d\d s); /,
       ),
@@ -195,7 +219,7 @@ describe("a port that is held", () => {
     using taken = Bun.listen({ hostname: "::", port: lab.pool[0]!, socket: { data: () => undefined } });
     const added = agent.add(remote("web", [mapping("tcp", lab.pool[0]!)]));
     const message = `TCP port ${lab.pool[0]} is in use on this machine; stop the program that has it or choose another port.`;
-    await expect(added).rejects.toMatchObject({ kind: "failed", message });
+    expect(await failureOf(added)).toMatchObject({ kind: "failed", message });
     expect(await lab.relay.listForwards()).toEqual([]);
     taken.stop(true);
     expect((await agent.add(remote("web", [mapping("tcp", lab.pool[0]!)]))).state).toBe("open");
@@ -222,7 +246,7 @@ describe("a port that is held", () => {
       using visitor = await visit(lab.pool[0]!);
       expect(await visitor.ask("before")).toBe("web:before");
       using _taken = Bun.listen({ hostname: "::", port: lab.pool[1]!, socket: { data: () => undefined } });
-      await expect(agent.add(at(to))).rejects.toMatchObject({ kind: "failed" });
+      expect(await failureOf(agent.add(at(to)))).toMatchObject({ kind: "failed" });
       expect(await ask(lab.pool[0]!)).toBe("web:hello");
       expect((await lab.relay.listForwards()).map(({ state, endpoints }) => [state, endpoints[0]?.port])).toEqual([
         ["open", lab.pool[0]],
@@ -249,7 +273,7 @@ describe("a device that comes back", () => {
     await down;
     expect(await visitor.ended).toBe("reset");
     await away(lab, "web1");
-    await expect(other.add(remote("web", [mapping("tcp", port)]))).rejects.toMatchObject({
+    expect(await failureOf(other.add(remote("web", [mapping("tcp", port)])))).toMatchObject({
       message: expect.stringContaining('is reserved for device "web1"'),
     });
     expect(await ask(port)).toBe("cut");

@@ -3,7 +3,7 @@ import { startAgent } from "../../src/roles/agent.ts";
 import { startRelay } from "../../src/roles/relay.ts";
 import { relayClient } from "../../src/servers/local/client.ts";
 import { freePorts } from "../fixtures/free-ports.ts";
-import { away, local, mapping, remote, rolesLab, until } from "../fixtures/roles-lab.ts";
+import { away, failureOf, local, mapping, remote, rolesLab, until } from "../fixtures/roles-lab.ts";
 import { ask, tcpService, visit } from "../fixtures/services.ts";
 
 const LONG_MS = 600_000;
@@ -20,7 +20,7 @@ describe("a relay that stops", () => {
     const stopped = lab.relay.stop({ drainMs: LONG_MS });
     expect(await ask(port)).toBe("ECONNREFUSED");
     expect((await lab.relay.status()).draining).toBe(true);
-    await expect(agent.add(remote("late", [mapping("tcp", lab.pool[1]!)]))).rejects.toMatchObject({
+    expect(await failureOf(agent.add(remote("late", [mapping("tcp", lab.pool[1]!)])))).toMatchObject({
       message: "The relay is shutting down; it opens no more forwards.",
     });
     expect(await staying.ask("y")).toBe("web:y");
@@ -103,7 +103,7 @@ describe("a start that cannot be", () => {
     const agent = await lab.agent("web1");
     await agent.add(remote("web", [mapping("tcp", lab.pool[0]!)]));
     const second = startRelay({ dataDir: lab.relayDirectory, readSettings: () => Promise.resolve(lab.relaySettings) });
-    await expect(second).rejects.toMatchObject({
+    expect(await failureOf(second)).toMatchObject({
       kind: "usage",
       message: `The relay of ${lab.relayDirectory} is already running: stop it first, or name another directory with --data.`,
     });
@@ -120,7 +120,10 @@ describe("a start that cannot be", () => {
       readSettings: () => Promise.resolve(agent.settings),
       runListed: true,
     });
-    await expect(second).rejects.toMatchObject({ kind: "usage", message: expect.stringContaining("already running") });
+    expect(await failureOf(second)).toMatchObject({
+      kind: "usage",
+      message: expect.stringContaining("already running"),
+    });
     expect((await agent.running.status()).link).toBe("up");
   });
 
@@ -136,7 +139,7 @@ describe("a start that cannot be", () => {
     const taken = Bun.listen({ hostname: "127.0.0.1", port, socket: { data: () => undefined } });
     const start = () => startRelay({ dataDir: lab.relayDirectory, readSettings: () => Promise.resolve(settings) });
     const message = `TCP port ${port} is in use on 127.0.0.1; stop the program that has it or choose another port.`;
-    await expect(start()).rejects.toMatchObject({ kind: "failed", message });
+    expect(await failureOf(start())).toMatchObject({ kind: "failed", message });
     expect(await ask(lab.pool[0]!)).toBe("ECONNREFUSED");
     taken.stop(true);
     const relay = await start();
@@ -152,7 +155,7 @@ describe("a start that cannot be", () => {
       "not a database, but long enough to be read as one".repeat(100),
     );
     const start = startRelay({ dataDir: lab.relayDirectory, readSettings: () => Promise.resolve(lab.relaySettings) });
-    await expect(start).rejects.toMatchObject({
+    expect(await failureOf(start)).toMatchObject({
       name: "ControlError",
       kind: "failed",
       message: expect.stringContaining("damaged"),
@@ -167,9 +170,9 @@ describe("a start that cannot be", () => {
       const message = "NODE_TLS_REJECT_UNAUTHORIZED=0 switches certificate checks off: unset it and start again.";
       const readSettings = () => Promise.reject(new Error("not read"));
       const relay = startRelay({ dataDir: `${lab.relayDirectory}2`, readSettings });
-      await expect(relay).rejects.toMatchObject({ kind: "usage", message });
+      expect(await failureOf(relay)).toMatchObject({ kind: "usage", message });
       const agent = startAgent({ dataDir: lab.directoryOf("x"), joinCode: null, readSettings, runListed: true });
-      await expect(agent).rejects.toMatchObject({ kind: "usage", message });
+      expect(await failureOf(agent)).toMatchObject({ kind: "usage", message });
     } finally {
       if (before === undefined) delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"];
       else process.env["NODE_TLS_REJECT_UNAUTHORIZED"] = before;

@@ -1,10 +1,12 @@
-import type { LocalSpec, Origin } from "../../core/forward.ts";
+import type { LocalSpec, Origin, RemoteSpec } from "../../core/forward.ts";
 import { localItem, plan } from "../../core/reconcile.ts";
 import { same } from "../../core/same.ts";
 import type { ByteEnd, FlowEnd } from "../../dataplanes/io/ends.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import type { Visits } from "../../dataplanes/io/visits.ts";
 import type { Result } from "../../wire/result.ts";
+import { remoteSpecSchema } from "../../wire/spec-schema.ts";
+import type { ResultOutcome } from "../../wire/tunnel/control.ts";
 import type { OpenRequest } from "../../wire/tunnel/open.ts";
 import type { ForwardSpec } from "../control.ts";
 import { type LocalForward, type LocalPlane, openLocal } from "../local-forward.ts";
@@ -28,6 +30,11 @@ export interface AgentForwardsOptions extends Pick<RemoteForwardOptions, "random
 }
 
 const MAX_HANDLE = 0xffff_ffff;
+const TOO_LARGE: ResultOutcome = {
+  kind: "refused",
+  why: "failed",
+  message: "A forward has at most 1,000 runs of ports, and 1,000 networks in each list; split it into several.",
+};
 
 /** Every forward of an agent: what is wanted, what is open, what the relay answered. */
 export class AgentForwards {
@@ -98,10 +105,14 @@ export class AgentForwards {
   async #ask(forward: RemoteForward): Promise<void> {
     const question = forward.asks();
     const { setting } = question;
-    const outcome = (await this.#requests?.ask({ t: "put", handle: forward.handle, spec: setting.spec })) ?? null;
+    const outcome = isSendable(setting.spec) ? await this.#put(forward.handle, setting.spec) : TOO_LARGE;
     forward.answered(question, outcome);
     if (outcome !== null && !forward.healthy) this.#tellHealth(forward, false);
     this.#options.onChange(forward.spec.id);
+  }
+
+  async #put(handle: number, spec: RemoteSpec): Promise<ResultOutcome | null> {
+    return (await this.#requests?.ask({ t: "put", handle, spec })) ?? null;
   }
 
   #tellHealth(forward: RemoteForward, healthy: boolean): void {
@@ -219,6 +230,11 @@ export class AgentForwards {
     this.#held.clear();
     this.#byHandle.clear();
   }
+}
+
+/** A relay ends the session of a peer that sends it what no program of ours sends: what is too large is refused here. */
+function isSendable(spec: RemoteSpec): boolean {
+  return remoteSpecSchema.safeParse(spec).success;
 }
 
 export function idOf(spec: ForwardSpec): string {

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import type { LocalSpec, PortMapping, RemoteSpec } from "../../core/forward.ts";
-import type { Cidr } from "../../wire/address.ts";
+import type { LocalSpec, RemoteSpec } from "../../core/forward.ts";
 import { Reason, type ReasonName } from "../../wire/reason.ts";
+import { forwardSpecSchema, MAX_NAME_CHARS } from "../../wire/spec-schema.ts";
 
 /** Of every JSON object the program prints or serves (`"v":1`). A field is only ever added within one version. */
 export const CONTROL_VERSION = 1;
@@ -11,7 +11,6 @@ const v = z.literal(CONTROL_VERSION);
 export const ANY_EXTERNAL = 0;
 
 const MAX_PORT = 65_535;
-const MAX_RANGES = 1_000;
 const MAX_SPECS = 1_000;
 const port = z.int().min(1).max(MAX_PORT);
 const text = z.string().min(1).max(255);
@@ -21,77 +20,11 @@ const reasonName = z.enum(Object.keys(Reason) as [ReasonName, ...ReasonName[]]);
 /** Milliseconds since the epoch. */
 const timeMs = z.number();
 
-const portMapping: z.ZodType<PortMapping> = z
-  .strictObject({
-    protocol,
-    first: z.int().min(ANY_EXTERNAL).max(MAX_PORT),
-    last: z.int().min(0).max(MAX_PORT),
-    internalFirst: z.int().min(0).max(MAX_PORT),
-  })
-  .refine(
-    (m) => m.last >= m.first && m.internalFirst + (m.last - m.first) <= MAX_PORT,
-    "the port range is not a range",
-  );
-
-const options = z.strictObject({
-  source: z.strictObject({
-    allow: z.array(z.custom<Cidr>((value) => typeof value === "string")).readonly(),
-    deny: z.array(z.custom<Cidr>((value) => typeof value === "string")).readonly(),
-  }),
-  limits: z.strictObject({
-    connections: positive.exactOptional(),
-    connectionsPerSource: positive.exactOptional(),
-    newPerSourcePerSec: positive.exactOptional(),
-    bandwidthBytesPerSec: positive.exactOptional(),
-  }),
-  proxyProtocol: z.enum(["v1", "v2"]).nullable(),
-  tcpIdleSec: positive.nullable(),
-  halfCloseIdleSec: positive,
-  udpIdleSec: positive,
-  healthCheck: z
-    .strictObject({
-      intervalSec: positive,
-      timeoutSec: positive,
-      failures: z.int().positive(),
-    })
-    .nullable(),
-});
-
-const remoteSpec: z.ZodType<RemoteSpec> = z.strictObject({
-  id: text,
-  name: text,
-  group: text.nullable(),
-  ports: z.array(portMapping).min(1).max(MAX_RANGES).readonly(),
-  options,
-  enabled: z.boolean(),
-  lifetimeSec: positive.nullable(),
-});
-
-const localSpec: z.ZodType<LocalSpec> = z.strictObject({
-  id: text,
-  name: text,
-  type: z.enum(["local", "dynamic", "direct"]),
-  bind: text,
-  ports: z.array(portMapping).min(1).max(MAX_RANGES).readonly(),
-  to: text.nullable(),
-  via: z.discriminatedUnion("kind", [
-    z.strictObject({ kind: z.literal("here") }),
-    z.strictObject({ kind: z.literal("relay") }),
-    z.strictObject({ kind: z.literal("agent"), device: text }),
-  ]),
-  credentials: z.strictObject({ username: text, password: z.string().min(1).max(255) }).nullable(),
-  options,
-  enabled: z.boolean(),
-});
-
 /**
  * One forward as a person asks an agent for it. A remote forward goes to the relay as `remote`; `to` (a host name or
  * an IP literal) is where this agent dials, and the relay never learns it.
  */
-export const ForwardSpec = z.discriminatedUnion("kind", [
-  z.strictObject({ kind: z.literal("remote"), remote: remoteSpec, to: text }),
-  z.strictObject({ kind: z.literal("local"), local: localSpec }),
-]);
+export const ForwardSpec: z.ZodType<ForwardSpec> = forwardSpecSchema;
 export type ForwardSpec =
   | {
       readonly kind: "remote";
@@ -233,7 +166,7 @@ export type Status = z.infer<typeof Status>;
 
 export const JoinCodeRequest = z.strictObject({
   /** The device's name; unique within the account. */
-  name: text,
+  name: z.string().min(1).max(MAX_NAME_CHARS),
   /** Absent: the only account, or the first. */
   account: text.exactOptional(),
   /** A port set: what the device may open; absent = the whole pool. */

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { type Cidr, parseCidr } from "../address.ts";
 import { err, ok, type Result } from "../result.ts";
+import { remoteSpecSchema } from "../spec-schema.ts";
 
 /**
  * Messages of CONTROL frames: one JSON object each. They set the tunnel up and manage forwards; nothing per visitor
@@ -15,52 +15,6 @@ export const EXPORTER_BYTES = 32;
 
 const text = (most: number) => z.string().max(most);
 const portNumber = z.number().int().min(1).max(65_535);
-const positive = z.number().int().positive();
-
-const cidr = z.string().transform((value, context): Cidr => {
-  const parsed = parseCidr(value);
-  if (parsed.ok) return parsed.value;
-  context.addIssue({ code: "custom", message: "not a network" });
-  return z.NEVER;
-});
-
-export const portMappingSchema = z
-  .object({
-    protocol: z.enum(["tcp", "udp"]),
-    /** 0 = any free port of the pool. */
-    first: z.number().int().min(0).max(65_535),
-    last: z.number().int().min(0).max(65_535),
-    internalFirst: portNumber,
-  })
-  .refine((mapping) => mapping.first <= mapping.last && mapping.internalFirst + mapping.last - mapping.first <= 65_535);
-
-export const forwardOptionsSchema = z.object({
-  source: z.object({ allow: z.array(cidr).max(1000).readonly(), deny: z.array(cidr).max(1000).readonly() }),
-  limits: z.object({
-    connections: positive.exactOptional(),
-    connectionsPerSource: positive.exactOptional(),
-    newPerSourcePerSec: z.number().positive().exactOptional(),
-    bandwidthBytesPerSec: positive.exactOptional(),
-  }),
-  proxyProtocol: z.enum(["v1", "v2"]).nullable(),
-  tcpIdleSec: z.number().positive().nullable(),
-  halfCloseIdleSec: z.number().positive(),
-  udpIdleSec: z.number().positive(),
-  healthCheck: z
-    .object({ intervalSec: z.number().positive(), timeoutSec: z.number().positive(), failures: positive })
-    .nullable(),
-});
-
-/** The wire form of a remote forward; equal in shape to core's RemoteSpec. */
-export const remoteSpecSchema = z.object({
-  id: text(64).min(1),
-  name: text(64),
-  group: text(64).nullable(),
-  ports: z.array(portMappingSchema).min(1).max(1000).readonly(),
-  options: forwardOptionsSchema,
-  enabled: z.boolean(),
-  lifetimeSec: positive.nullable(),
-});
 
 export const carrierRole = z.enum(["control", "light", "bulk", "datagram"]);
 export type CarrierRole = z.infer<typeof carrierRole>;

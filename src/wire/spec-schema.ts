@@ -1,0 +1,108 @@
+import { z } from "zod";
+import { type Cidr, parseCidr } from "./address.ts";
+
+/**
+ * Forwards as they travel and are kept: in PUT messages, over the local socket, in the store and in the agent's state.
+ * One source, so that what one of them takes no other refuses. Equal in shape to core's RemoteSpec and LocalSpec.
+ */
+const MAX_PORT = 65_535;
+const MAX_ID_CHARS = 64;
+/** Of forwards, groups and devices. */
+export const MAX_NAME_CHARS = 64;
+const MAX_HOST_CHARS = 255;
+const MAX_SECRET_CHARS = 255;
+const MAX_RANGES = 1_000;
+const MAX_NETWORKS = 1_000;
+
+const id = z.string().min(1).max(MAX_ID_CHARS);
+const name = z.string().max(MAX_NAME_CHARS);
+export const hostSchema = z.string().min(1).max(MAX_HOST_CHARS);
+const portNumber = z.number().int().min(1).max(MAX_PORT);
+const portOrAny = z.number().int().min(0).max(MAX_PORT);
+const count = z.number().int().positive();
+const positive = z.number().positive();
+
+const cidr = z.string().transform((value, context): Cidr => {
+  const parsed = parseCidr(value);
+  if (parsed.ok) return parsed.value;
+  context.addIssue({ code: "custom", message: "not a network" });
+  return z.NEVER;
+});
+
+interface Mapping {
+  readonly first: number;
+  readonly last: number;
+  readonly internalFirst: number;
+}
+
+function isRange({ first, last, internalFirst }: Mapping): boolean {
+  return first <= last && internalFirst + last - first <= MAX_PORT;
+}
+
+const remotePort = z
+  .object({
+    protocol: z.enum(["tcp", "udp"]),
+    /** 0 = any free port of the pool. */
+    first: portOrAny,
+    last: portOrAny,
+    internalFirst: portNumber,
+  })
+  .refine(isRange, "the port range is not a range");
+
+/** An entry on this machine may ask the system for a free port, and a dynamic forward has no internal one. */
+const localPort = z
+  .object({ protocol: z.enum(["tcp", "udp"]), first: portOrAny, last: portOrAny, internalFirst: portOrAny })
+  .refine(isRange, "the port range is not a range");
+
+const forwardOptions = z.object({
+  source: z.object({
+    allow: z.array(cidr).max(MAX_NETWORKS).readonly(),
+    deny: z.array(cidr).max(MAX_NETWORKS).readonly(),
+  }),
+  limits: z.object({
+    connections: count.exactOptional(),
+    connectionsPerSource: count.exactOptional(),
+    newPerSourcePerSec: positive.exactOptional(),
+    bandwidthBytesPerSec: count.exactOptional(),
+  }),
+  proxyProtocol: z.enum(["v1", "v2"]).nullable(),
+  tcpIdleSec: positive.nullable(),
+  halfCloseIdleSec: positive,
+  udpIdleSec: positive,
+  healthCheck: z.object({ intervalSec: positive, timeoutSec: positive, failures: count }).nullable(),
+});
+
+export const remoteSpecSchema = z.object({
+  id,
+  name,
+  group: name.nullable(),
+  ports: z.array(remotePort).min(1).max(MAX_RANGES).readonly(),
+  options: forwardOptions,
+  enabled: z.boolean(),
+  lifetimeSec: count.nullable(),
+});
+
+export const localSpecSchema = z.object({
+  id,
+  name,
+  type: z.enum(["local", "dynamic", "direct"]),
+  bind: hostSchema,
+  ports: z.array(localPort).min(1).max(MAX_RANGES).readonly(),
+  to: hostSchema.nullable(),
+  via: z.discriminatedUnion("kind", [
+    z.object({ kind: z.literal("here") }),
+    z.object({ kind: z.literal("relay") }),
+    z.object({ kind: z.literal("agent"), device: name.min(1) }),
+  ]),
+  credentials: z
+    .object({ username: z.string().min(1).max(MAX_SECRET_CHARS), password: z.string().min(1).max(MAX_SECRET_CHARS) })
+    .nullable(),
+  options: forwardOptions,
+  enabled: z.boolean(),
+});
+
+/** A forward as a person asks an agent for it; `to` of a remote one: the host the agent dials, which the relay never learns. */
+export const forwardSpecSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("remote"), remote: remoteSpecSchema, to: hostSchema }),
+  z.object({ kind: z.literal("local"), local: localSpecSchema }),
+]);
