@@ -199,7 +199,7 @@ class Agent {
     this.#linkRun = this.#link.run(this.#abort.signal);
     this.#linkRun.then(
       () => this.#linkEnded(),
-      (error: unknown) => this.stop(0, error),
+      (error: unknown) => void this.stop(0, error),
     );
     if (this.#identity.secret !== null) await this.#joined();
     let nextRetryMs = monotonicMs() + RETRY_MS;
@@ -381,7 +381,8 @@ class Agent {
     this.#forwards.close();
     this.#dialled.visits.cutAll("shutdown");
     this.#dials.close();
-    await this.#linkRun;
+    // A failure of it is what `closed` tells already.
+    await this.#linkRun.catch(() => undefined);
   }
 
   #cutShort(drainMs: number): Promise<void> {
