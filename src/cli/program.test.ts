@@ -499,3 +499,19 @@ test("ControlErrors of the in-process agent keep their exit code", async () => {
   };
   expect(await runProgram(["expose", "8080", "--data", freshData()], io)).toBe(2);
 });
+
+test("a device that the relay rejects: exit 3, though its link was reported down before", async () => {
+  const world = fakeWorld();
+  const closed = Promise.withResolvers<void>();
+  closed.promise.catch(() => {});
+  const rejected = Object.assign(new FakeAgent(), {
+    closed: closed.promise,
+    stop: async () => closed.reject(new ControlError("refused", "The relay revoked this device.")),
+    async *link() {},
+    async *attach(): AsyncGenerator<AttachEvent> {
+      yield { event: "down", v: 1, message: "The relay revoked this device.", retryInMs: null };
+    },
+  });
+  const io: Io = { ...world.io, roles: { ...world.io.roles, agent: async () => async () => rejected } };
+  expect(await runProgram(["expose", "8080", "--data", freshData()], io)).toBe(3);
+});

@@ -24,9 +24,10 @@ export async function withAgent(context: Context, use: (agent: AgentControl) => 
     runListed: false,
   });
   try {
-    // An agent that cannot go on (revoked, say) rejects here, with the reason.
     await Promise.race([use(agent), agent.closed]);
   } finally {
     await agent.stop({ drainMs: 0 });
+    // An agent that could not go on (revoked, say) rejects here, and its reason counts more than what followed from it.
+    await agent.closed;
   }
 }
