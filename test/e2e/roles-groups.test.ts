@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { DEFAULT_OPTIONS } from "../../src/core/forward.ts";
-import { away, mapping, remote, rolesLab, until } from "../fixtures/roles-lab.ts";
+import { away, failureOf, mapping, remote, rolesLab, until } from "../fixtures/roles-lab.ts";
 import { ask, tcpService, visit } from "../fixtures/services.ts";
 
 const CHECK = { ...DEFAULT_OPTIONS, healthCheck: { intervalSec: 0.01, timeoutSec: 1, failures: 1 } };
@@ -92,7 +92,7 @@ test("a disabled forward holds its port and accepts nothing, and opens when it i
   const spec = (enabled: boolean) => remote("web", [mapping("tcp", port, port, service.port)], { enabled });
   expect((await agent.add(spec(false))).state).toBe("disabled");
   expect(await ask(port)).toBe("ECONNREFUSED");
-  await expect(other.add(remote("web", [mapping("tcp", port)]))).rejects.toMatchObject({
+  expect(await failureOf(other.add(remote("web", [mapping("tcp", port)])))).toMatchObject({
     message: expect.stringContaining('held by device "web1"'),
   });
   expect((await agent.add(spec(true))).state).toBe("open");

@@ -98,10 +98,10 @@ export class RelayForwards {
     return this.#names.get(device) ?? device;
   }
 
-  /** Unix time; null while its device is connected, and for a permanent reservation. */
+  /** Unix time, whole milliseconds; null while its device is connected, and for a permanent reservation. */
   leaseEndsMs(forward: HeldForward): number | null {
     const endMs = this.#table.leaseEndMs(forward);
-    return endMs === null ? null : this.#options.wallMs() + (endMs - this.#options.nowMs());
+    return endMs === null ? null : Math.ceil(this.#options.wallMs() + (endMs - this.#options.nowMs()));
   }
 
   endpointsOf({ spec }: HeldForward, session: Session | undefined): TunnelEndpoint[] {
