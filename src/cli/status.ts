@@ -82,6 +82,8 @@ function statusText({ status: process, forwards, visits }: Found, withVisits: bo
   ];
   const refused = formatRefused(process.counters.refused);
   if (refused !== "") common.push(`  refused    ${refused}`);
+  const { datagramsDropped } = process.counters;
+  if (datagramsDropped > 0) common.push(`  dropped    ${datagramsDropped} UDP datagrams`);
   const blocks = [[...lines, ...common].join("\n")];
   blocks.push(forwards.length === 0 ? NO_FORWARDS : forwardsTable(forwards));
   if (withVisits) blocks.push(visits.length === 0 ? "No visitors." : visitsTable(visits, nowMs));

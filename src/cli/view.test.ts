@@ -68,6 +68,7 @@ describe("the view of a foreground command", () => {
         bytesIn: 10,
         bytesOut: 20,
         refused: { sourceNotAllowed: 2 },
+        datagramsDropped: 0,
         answerMs: null,
       })),
     };

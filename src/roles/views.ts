@@ -9,6 +9,7 @@ export const NO_COUNTERS: Counters = {
   bytesIn: 0,
   bytesOut: 0,
   refused: {},
+  datagramsDropped: 0,
   answerMs: null,
 };
 
@@ -20,6 +21,7 @@ export function countersOf(counters: ForwardCounters): Counters {
     bytesIn: counters.bytesIn,
     bytesOut: counters.bytesOut,
     refused: counters.refused(),
+    datagramsDropped: counters.datagramsDropped,
     answerMs: counters.answerMs(),
   };
 }
@@ -32,6 +34,7 @@ export function sumCounters(all: Iterable<Counters>): Counters {
     sum.visitorsOpen += one.visitorsOpen;
     sum.bytesIn += one.bytesIn;
     sum.bytesOut += one.bytesOut;
+    sum.datagramsDropped += one.datagramsDropped;
     for (const [reason, count] of Object.entries(one.refused)) sum.refused[reason] = (sum.refused[reason] ?? 0) + count;
   }
   return sum;

@@ -52,6 +52,7 @@ function forwardsLab() {
         bytesIn: 0,
         bytesOut: 0,
         refused: {},
+        datagramsDropped: 0,
         answerMs: null,
       }).state;
     },

@@ -24,6 +24,7 @@ const COUNTERS: Counters = {
   bytesIn: 1_000,
   bytesOut: 2_000_000,
   refused: { sourceNotAllowed: 2 },
+  datagramsDropped: 0,
   answerMs: { p50: 1.5, p90: 4 },
 };
 const PROCESS = { v: CONTROL_VERSION, version: "0.1.0", pid: 1, startedMs: 0, memoryBytes: 50_000_000 } as const;

@@ -56,6 +56,8 @@ export const Counters = z.object({
   bytesOut: z.number(),
   /** Visitors refused or cut, by reason; reasons that never happened are absent. */
   refused: z.partialRecord(reasonName, z.number()),
+  /** Datagrams that could not be passed on: a queue was full, or the forward's bandwidth was used up. */
+  datagramsDropped: z.number(),
   /** From the visitor's arrival to the service's answer, milliseconds, over the recent visits; null = none yet. */
   answerMs: z.object({ p50: z.number(), p90: z.number() }).nullable(),
 });
