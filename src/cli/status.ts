@@ -76,8 +76,9 @@ async function status(context: Context, withVisits: boolean): Promise<void> {
 function statusText({ status: process, forwards, visits }: Found, withVisits: boolean, nowMs: number): string {
   const lines = process.role === "relay" ? relayLines(process) : agentLines(process);
   const age = formatAge(nowMs - process.startedMs);
+  const memory = process.memoryBytes === null ? "" : `, ${formatBytes(process.memoryBytes)} of memory`;
   const common = [
-    `  running    ${age}, version ${process.version}, process ${process.pid}, ${formatBytes(process.memoryBytes)} of memory`,
+    `  running    ${age}, version ${process.version}, process ${process.pid}${memory}`,
     `  traffic    ${trafficText(process.counters)}`,
   ];
   const refused = formatRefused(process.counters.refused);

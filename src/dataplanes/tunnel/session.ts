@@ -106,8 +106,13 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
     return this.control.localAddress;
   }
 
+  /** Null before the first answer to a ping. */
+  get measuredRttMs(): number | null {
+    return this.light[0]?.liveness.rttMs ?? this.control.liveness.rttMs;
+  }
+
   get rttMs(): number {
-    return this.light[0]?.liveness.rttMs ?? this.control.liveness.rttMs ?? 0;
+    return this.measuredRttMs ?? 0;
   }
 
   nowMs(): number {

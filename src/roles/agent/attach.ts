@@ -75,7 +75,7 @@ function taken(spec: ForwardSpec): AttachEvent {
 }
 
 function tellLink(queue: EventQueue<AttachEvent>, state: LinkState): void {
-  if (state.kind === "up") queue.push({ event: "up", ...V, rttMs: state.session.rttMs });
+  if (state.kind === "up") queue.push({ event: "up", ...V, rttMs: state.session.measuredRttMs });
   else if (state.kind === "down")
     queue.push({ event: "down", ...V, message: state.message, retryInMs: state.retryInMs });
   else if (state.kind === "rejected") queue.push({ event: "down", ...V, message: state.message, retryInMs: null });
@@ -106,7 +106,7 @@ async function tellCounters(agent: AgentView, queue: EventQueue<AttachEvent>, id
     event: "counters",
     ...V,
     atMs: agent.wallMs(),
-    rttMs: link.kind === "up" ? link.session.rttMs : null,
+    rttMs: link.kind === "up" ? link.session.measuredRttMs : null,
     forwards: [...counted].map(([id, one]) => ({ id, ...one })),
   });
 }

@@ -1,3 +1,4 @@
+import { residentBytes } from "../../os/memory.ts";
 import { formatHostPort } from "../../wire/endpoint.ts";
 import {
   type AddReply,
@@ -46,7 +47,7 @@ async function status(agent: AgentView): Promise<AgentStatus> {
     version: agent.version,
     pid: process.pid,
     startedMs: agent.startedMs,
-    memoryBytes: process.memoryUsage.rss(),
+    memoryBytes: residentBytes(),
     forwardsOpen: forwards.filter(({ state }) => state === "open").length,
     counters: sumCounters([...forwards.map((forward) => forward.counters), countersOf(agent.dialled.counters)]),
     name: agent.deviceName(),
@@ -55,7 +56,7 @@ async function status(agent: AgentView): Promise<AgentStatus> {
     link: link.kind === "up" ? "up" : link.kind === "connecting" ? "connecting" : "down",
     message: link.kind === "down" || link.kind === "rejected" ? link.message : null,
     connectedMs: up?.sinceMs ?? null,
-    rttMs: up?.session.rttMs ?? null,
+    rttMs: up?.session.measuredRttMs ?? null,
     carriers: up?.session.carrierCount ?? 0,
   };
 }

@@ -4,12 +4,14 @@ import { same } from "../../core/same.ts";
 import type { ByteEnd, FlowEnd } from "../../dataplanes/io/ends.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import type { Visits } from "../../dataplanes/io/visits.ts";
+import { ownAddresses } from "../../os/interfaces.ts";
 import type { Result } from "../../wire/result.ts";
 import { remoteSpecSchema } from "../../wire/spec-schema.ts";
 import type { ResultOutcome } from "../../wire/tunnel/control.ts";
 import type { OpenRequest } from "../../wire/tunnel/open.ts";
 import type { ForwardSpec } from "../control.ts";
 import { type LocalForward, type LocalPlane, openLocal } from "../local-forward.ts";
+import { leadsBack } from "./leads-back.ts";
 import { RemoteForward, type RemoteForwardOptions, type RemoteSetting } from "./remote-forward.ts";
 import type { Requests } from "./requests.ts";
 
@@ -29,6 +31,8 @@ export interface AgentForwardsOptions extends Pick<RemoteForwardOptions, "random
   onChange(id: string): void;
 }
 
+/** The machine's addresses change (DHCP, VPN) and cost a system call: a thousand forwards at once ask for them once. */
+const OWN_ADDRESSES_MS = 1_000;
 const MAX_HANDLE = 0xffff_ffff;
 const TOO_LARGE: ResultOutcome = {
   kind: "refused",
@@ -42,6 +46,7 @@ export class AgentForwards {
   readonly #held = new Map<string, Held>();
   readonly #byHandle = new Map<number, RemoteForward>();
   #requests: Requests | null = null;
+  #own: { readonly readMs: number; readonly addresses: ReadonlySet<string> } | null = null;
   #lastHandle = 0;
   #draining = false;
 
@@ -105,10 +110,28 @@ export class AgentForwards {
   async #ask(forward: RemoteForward): Promise<void> {
     const question = forward.asks();
     const { setting } = question;
-    const outcome = isSendable(setting.spec) ? await this.#put(forward.handle, setting.spec) : TOO_LARGE;
+    const outcome = this.#refusedHere(setting) ?? (await this.#put(forward.handle, setting.spec));
     forward.answered(question, outcome);
     if (outcome !== null && !forward.healthy) this.#tellHealth(forward, false);
     this.#options.onChange(forward.spec.id);
+  }
+
+  /** What the relay need not be asked for. */
+  #refusedHere(setting: RemoteSetting): ResultOutcome | null {
+    if (!isSendable(setting.spec)) return TOO_LARGE;
+    const relayAddress = this.#options.plane.session()?.remoteAddress;
+    const port = relayAddress === undefined ? null : leadsBack(setting, relayAddress, this.#ownAddresses());
+    if (port === null) return null;
+    const message = `The relay runs on this machine, so port ${port} would lead to itself: choose another public port with --as.`;
+    return { kind: "refused", why: "failed", message };
+  }
+
+  #ownAddresses(): ReadonlySet<string> {
+    const nowMs = this.#options.plane.sweeper.nowMs();
+    if (this.#own === null || nowMs - this.#own.readMs > OWN_ADDRESSES_MS) {
+      this.#own = { readMs: nowMs, addresses: new Set(ownAddresses().map(({ address }) => address)) };
+    }
+    return this.#own.addresses;
   }
 
   async #put(handle: number, spec: RemoteSpec): Promise<ResultOutcome | null> {

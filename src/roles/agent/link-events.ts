@@ -45,7 +45,7 @@ function eventOf(state: LinkState, { relay, deviceId }: LinkEventsOptions): Link
         name: state.welcome.device,
         deviceId,
         carriers: state.session.carrierCount,
-        rttMs: state.session.rttMs,
+        rttMs: state.session.measuredRttMs,
       };
     case "down":
       return { event: "disconnected", message: state.message, retryInMs: state.retryInMs };

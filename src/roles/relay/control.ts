@@ -1,5 +1,6 @@
 import type { HeldForward } from "../../core/held.ts";
 import type { Session } from "../../dataplanes/tunnel/session.ts";
+import { residentBytes } from "../../os/memory.ts";
 import type { Store } from "../../store/store.ts";
 import { formatHostPort } from "../../wire/endpoint.ts";
 import { encodeJoinCode } from "../../wire/join-code.ts";
@@ -65,7 +66,7 @@ async function status(relay: RelayView): Promise<RelayStatus> {
     version: relay.version,
     pid: process.pid,
     startedMs: relay.startedMs,
-    memoryBytes: process.memoryUsage.rss(),
+    memoryBytes: residentBytes(),
     forwardsOpen: infos.filter(({ state }) => state === "open").length,
     counters: sumCounters([...distinctCounters(relay, forwards), countersOf(relay.dials.visits.counters)]),
     listen: formatHostPort(host, port),
@@ -152,7 +153,7 @@ async function listDevices(relay: RelayView): Promise<DeviceInfo[]> {
       version: session?.peer.version ?? null,
       enrolledMs: device.createdMs,
       lastSeenMs: device.lastSeenMs,
-      rttMs: session?.rttMs ?? null,
+      rttMs: session?.measuredRttMs ?? null,
       forwards: relay.forwards.ofDevice(device.id).length,
       revoked: device.revokedMs !== null,
     };

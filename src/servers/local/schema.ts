@@ -126,7 +126,8 @@ const processFields = {
   version: z.string(),
   pid: z.int(),
   startedMs: timeMs,
-  memoryBytes: z.number(),
+  /** Resident; null when the system does not say (out of descriptors). */
+  memoryBytes: z.number().nullable(),
   forwardsOpen: z.number(),
   counters: Counters,
 };
