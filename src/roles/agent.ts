@@ -40,7 +40,7 @@ import { pause } from "./pause.ts";
 import { startingAgent } from "./starting.ts";
 
 /** Windows beyond the first 256 KiB of every stream, all streams of the process together (tunnel.md "Windows"). */
-const WINDOW_BUDGET_BYTES = 96 * 1024 * 1024;
+const WINDOW_BUDGET_BYTES = 64 * 1024 * 1024;
 const DRAIN_MS = 10_000;
 /** How often forwards that were refused are asked for again. */
 const RETRY_MS = 15_000;

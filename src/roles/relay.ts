@@ -40,7 +40,7 @@ import { startingRelay } from "./starting.ts";
 import { V } from "./views.ts";
 
 /** Windows beyond the first 256 KiB of every stream, all streams of the process together (tunnel.md "Windows"). */
-const WINDOW_BUDGET_BYTES = 96 * 1024 * 1024;
+const WINDOW_BUDGET_BYTES = 64 * 1024 * 1024;
 const LEASE_CHECK_MS = 1_000;
 const DRAIN_MS = 30_000;
 

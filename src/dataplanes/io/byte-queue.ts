@@ -10,6 +10,8 @@ interface Block {
  * its bytes. The first write gets a block of its own size: often one early request is all that is ever queued.
  */
 const BLOCK_BYTES = 16_384;
+/** A large write is cut into blocks of this size: each is free as soon as it has left, not when the last of them has. */
+const MAX_BLOCK_BYTES = 65_536;
 
 /**
  * First in, first out, of copied bytes. `length` is exact; whoever fills it keeps it bounded (ByteEnd.backlog).
@@ -37,9 +39,13 @@ export class ByteQueue {
         if (rest.length === 0) return;
       }
     }
-    const block = new Uint8Array(last === undefined ? rest.length : Math.max(rest.length, BLOCK_BYTES));
-    block.set(rest);
-    this.#blocks.push({ bytes: block, start: 0, end: rest.length });
+    const least = last === undefined ? 0 : BLOCK_BYTES;
+    for (let at = 0; at < rest.length; at += MAX_BLOCK_BYTES) {
+      const piece = rest.subarray(at, at + MAX_BLOCK_BYTES);
+      const block = new Uint8Array(Math.max(piece.length, least));
+      block.set(piece);
+      this.#blocks.push({ bytes: block, start: 0, end: piece.length });
+    }
   }
 
   /** The first waiting bytes, a view valid until the next `consume`; null when empty. */

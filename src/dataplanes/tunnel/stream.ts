@@ -3,6 +3,7 @@ import { CarrierSequence, type Sequenced } from "../../core/tunnel/sequence.ts";
 import { INITIAL_WINDOW_BYTES, ReceiveWindow, type WindowBudget } from "../../core/tunnel/window.ts";
 import { Reason, type ReasonName } from "../../wire/reason.ts";
 import { FrameType, writeU32 } from "../../wire/tunnel/frame.ts";
+import { ByteQueue } from "../io/byte-queue.ts";
 import type { ByteEnd, ByteSink } from "../io/ends.ts";
 import type { Carrier } from "./carrier.ts";
 
@@ -30,8 +31,8 @@ export class TunnelStream implements ByteEnd {
   /** Called once at the end, before the sink hears of it: for whoever counts streams. */
   onGone: (() => void) | null = null;
   private credit = INITIAL_WINDOW_BYTES;
-  private pending: Uint8Array[] = [];
-  private pendingBytes = 0;
+  /** What waits for credit or for the carrier; most streams never need one. */
+  private queue: ByteQueue | null = null;
   private sinkBacklog = 0;
   private waiting = false;
   private isOpen = false;
@@ -74,11 +75,15 @@ export class TunnelStream implements ByteEnd {
     if (this.closed || this.localEnd) return 0;
     const sent = this.pendingBytes === 0 ? this.transmit(bytes) : 0;
     if (sent < bytes.length) {
-      this.pending.push(bytes.slice(sent));
-      this.pendingBytes += bytes.length - sent;
+      this.queue ??= new ByteQueue();
+      this.queue.push(sent === 0 ? bytes : bytes.subarray(sent));
       this.awaitCarrierIfBlocked();
     }
     return this.pendingBytes;
+  }
+
+  private get pendingBytes(): number {
+    return this.queue === null ? 0 : this.queue.length;
   }
 
   /** Sends as much as credit and the carrier allow; returns the count. */
@@ -120,15 +125,14 @@ export class TunnelStream implements ByteEnd {
   private sendPending(quantumBytes: number): void {
     let quantum = quantumBytes;
     const before = this.pendingBytes;
-    while (this.pending.length > 0 && quantum > 0) {
-      const chunk = this.pending[0] as Uint8Array;
-      const sent = this.transmit(chunk.length > quantum ? chunk.subarray(0, quantum) : chunk);
+    for (let block = this.queue?.peek() ?? null; block !== null && quantum > 0; block = this.queue?.peek() ?? null) {
+      const sent = this.transmit(block.length > quantum ? block.subarray(0, quantum) : block);
       if (sent === 0) break;
-      this.pendingBytes -= sent;
+      this.queue?.consume(sent);
       quantum -= sent;
-      if (sent === chunk.length) this.pending.shift();
-      else this.pending[0] = chunk.subarray(sent);
     }
+    // A stream that was slow once need not keep a queue for life.
+    if (this.pendingBytes === 0) this.queue = null;
     if (this.pendingBytes > 0 && this.credit > 0 && !this.waiting) {
       // Blocked by the carrier, or its turn is over while others wait.
       this.waiting = true;
@@ -254,8 +258,7 @@ export class TunnelStream implements ByteEnd {
   private finish(reason: ReasonName | null): void {
     if (this.closed) return;
     this.closed = true;
-    this.pending = [];
-    this.pendingBytes = 0;
+    this.queue = null;
     this.window.release();
     this.host.forget(this);
     this.onGone?.();
