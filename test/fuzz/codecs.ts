@@ -51,6 +51,7 @@ import {
   text,
   textCodec,
 } from "./codec.ts";
+import { joinCode } from "./join-code-codecs.ts";
 import { tunnel } from "./tunnel-codecs.ts";
 
 const V2 = "0d0a0d0a000d0a515549540a";
@@ -344,4 +345,5 @@ export const codecs: readonly FuzzCodec[] = [
   ...socks,
   ...httpConnect,
   ...tunnel,
+  ...joinCode,
 ];
