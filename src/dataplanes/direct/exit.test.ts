@@ -1,13 +1,14 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { Recorder } from "../../../test/contract/recorder.ts";
 import type { ProxyProtocolVersion } from "../../core/forward.ts";
+import { mappingContains } from "../../wire/port-set.ts";
 import { decodeProxyHeader } from "../../wire/proxy-protocol.ts";
 import { Descriptors } from "../io/descriptors.ts";
 import type { FlowEnd, Visit } from "../io/ends.ts";
 import { type Sweepable, startSweeper } from "../io/sweeper.ts";
 import { Turnstile } from "../io/turnstile.ts";
 import { DIAL_DEADLINE_MS, Dials } from "./dial.ts";
-import { ALLOWS_ALL, type Allows, directExit, internalPort, mappedTarget, type Target } from "./exit.ts";
+import { ALLOWS_ALL, type Allows, directExit, mappedTarget, type Target } from "./exit.ts";
 import { type Resolver, systemResolver } from "./resolver.ts";
 
 const VISIT: Visit = {
@@ -247,19 +248,19 @@ describe("a UDP flow", () => {
   });
 });
 
-test("internalPort follows the mapping", () => {
+test("the internal port follows the mapping", () => {
   const ports = [
     { protocol: "tcp", first: 8_000, last: 8_009, internalFirst: 80 },
     { protocol: "udp", first: 53, last: 53, internalFirst: 5_353 },
   ] as const;
-  const cases: [Parameters<typeof internalPort>[1], number, number | null][] = [
+  const cases: [Parameters<typeof mappingContains>[1], number, number | null][] = [
     ["tcp", 8_000, 80],
     ["tcp", 8_009, 89],
     ["tcp", 8_010, null],
     ["tcp", 53, null],
     ["udp", 53, 5_353],
   ];
-  for (const [protocol, external, internal] of cases) expect(internalPort(ports, protocol, external)).toBe(internal);
+  for (const [protocol, external, internal] of cases) expect(mappingContains(ports, protocol, external)).toBe(internal);
   const target = mappedTarget("192.0.2.3", ports);
   expect(target({ ...VISIT, externalPort: 8_001 }, "tcp")).toEqual({ host: "192.0.2.3", port: 81 });
   expect(target({ ...VISIT, destination: { host: "a", port: 1 } }, "tcp")).toEqual({ host: "a", port: 1 });

@@ -1,6 +1,6 @@
 import type { ProxyProtocolVersion } from "../../core/forward.ts";
 import type { HostPort } from "../../wire/endpoint.ts";
-import type { PortMapping, Protocol } from "../../wire/port-set.ts";
+import { mappingContains, type PortMapping, type Protocol } from "../../wire/port-set.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import type { ByteEnd, Exit, FlowEnd, Visit } from "../io/ends.ts";
 import { type EnlargeBuffers, udpBuffers } from "../io/udp-buffers.ts";
@@ -47,19 +47,9 @@ export function directExit(options: DirectExitOptions): Exit {
 export function mappedTarget(host: string, ports: readonly PortMapping[]): Target {
   return (visit, protocol) => {
     if (visit.destination !== undefined) return visit.destination;
-    const port = internalPort(ports, protocol, visit.externalPort);
+    const port = mappingContains(ports, protocol, visit.externalPort);
     return port === null ? null : { host, port };
   };
-}
-
-/** The internal port that an external one maps to; null when no mapping holds it. */
-export function internalPort(ports: readonly PortMapping[], protocol: Protocol, externalPort: number): number | null {
-  for (const mapping of ports) {
-    if (mapping.protocol === protocol && externalPort >= mapping.first && externalPort <= mapping.last) {
-      return mapping.internalFirst + externalPort - mapping.first;
-    }
-  }
-  return null;
 }
 
 interface Route {

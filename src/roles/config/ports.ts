@@ -1,4 +1,5 @@
-import { ANY_EXTERNAL, type ForwardSpec } from "../../servers/local/control.ts";
+import { ANY_EXTERNAL } from "../../core/allocate.ts";
+import type { ForwardSpec } from "../../servers/local/control.ts";
 import { parseAddress } from "../../wire/address.ts";
 import { ANY_HOST, parseHost } from "../../wire/endpoint.ts";
 import { formatPortSet, type PortMapping, type PortSet, parsePortSet, settleProtocol } from "../../wire/port-set.ts";

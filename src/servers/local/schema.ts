@@ -7,9 +7,6 @@ import { forwardSpecSchema, MAX_NAME_CHARS } from "../../wire/spec-schema.ts";
 export const CONTROL_VERSION = 1;
 const v = z.literal(CONTROL_VERSION);
 
-/** `first` of a mapping that asks the relay for any free run of ports: `{first: 0, last: n - 1}` asks for n in a row. */
-export const ANY_EXTERNAL = 0;
-
 const MAX_PORT = 65_535;
 const MAX_SPECS = 1_000;
 const port = z.int().min(1).max(MAX_PORT);
