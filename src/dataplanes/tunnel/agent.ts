@@ -11,7 +11,7 @@ import {
 } from "../../wire/tunnel/control.ts";
 import { FrameType, type FrameTypeCode } from "../../wire/tunnel/frame.ts";
 import type { Turnstile } from "../io/turnstile.ts";
-import { Carrier, type CarrierSink, Flusher } from "./carrier.ts";
+import { Carrier, CarrierGroup, type CarrierSink } from "./carrier.ts";
 import { Session, type SessionEvents } from "./session.ts";
 import {
   ALPN_WIRE,
@@ -71,8 +71,8 @@ export async function connectToRelay(
   options: AgentTunnelOptions,
   signal: AbortSignal,
 ): Promise<Result<Connected, ConnectError>> {
-  const flusher = new Flusher(options.turnstile ?? null);
-  const control = await dial(options, flusher, signal);
+  const group = new CarrierGroup(options.turnstile ?? null);
+  const control = await dial(options, group, signal);
   if (!control.ok) return control;
   const welcome = await greet(control.value, options, signal);
   if (!welcome.ok) return welcome;
@@ -106,7 +106,7 @@ export async function connectToRelay(
   const onAbort = () => session.close("the agent is shutting down", true);
   signal.addEventListener("abort", onAbort, { once: true });
   if (signal.aborted) onAbort();
-  await attachOthers(session, welcome.value, options, flusher, signal);
+  await attachOthers(session, welcome.value, options, group, signal);
   const timer = setTimeout(() => session.close("the relay did not take all carriers in time"), HANDSHAKE_MS);
   const outcome = await ready.promise;
   clearTimeout(timer);
@@ -128,7 +128,7 @@ async function attachOthers(
   session: Session,
   welcome: ControlOf<"welcome">,
   options: AgentTunnelOptions,
-  flusher: Flusher,
+  group: CarrierGroup,
   signal: AbortSignal,
 ): Promise<void> {
   const roles: CarrierRole[] = [];
@@ -137,7 +137,7 @@ async function attachOthers(
   }
   await Promise.all(
     roles.map(async (role, at) => {
-      const dialled = await dial(options, flusher, signal);
+      const dialled = await dial(options, group, signal);
       if (!dialled.ok) {
         session.close(dialled.error.kind === "denied" ? "the relay refused a carrier" : dialled.error.message);
         return;
@@ -179,7 +179,7 @@ function sendHello(
 /** TCP, TLS and the certificate check. */
 async function dial(
   options: AgentTunnelOptions,
-  flusher: Flusher,
+  group: CarrierGroup,
   signal: AbortSignal,
 ): Promise<Result<Dialled, ConnectError>> {
   const { relay, trust, clientCertificate } = options;
@@ -221,7 +221,7 @@ async function dial(
     socket: {
       open(socket) {
         raw = socket;
-        socket.data = new Carrier(socket, flusher, waiting, options.nowMs());
+        socket.data = new Carrier(socket, group, waiting, options.nowMs());
         // It opened after its time, or after the abort.
         if (settled) socket.terminate();
       },

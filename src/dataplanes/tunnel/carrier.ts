@@ -11,6 +11,7 @@ import {
   MAX_DATA_BYTES,
   MAX_PAYLOAD,
 } from "../../wire/tunnel/frame.ts";
+import { ByteQueue } from "../io/byte-queue.ts";
 import type { Reader, Turnstile } from "../io/turnstile.ts";
 
 /** Payloads from here on are written from the reader's buffer; smaller ones are gathered (tunnel.md: 5.5 against 4.8 Gbit/s). */
@@ -31,8 +32,6 @@ const MAX_QUEUE_BYTES = 8 * 1024 * 1024;
 
 /** After `end` the peer may take this long to read what is queued. */
 const LINGER_MS = 3_000;
-/** Sent chunks at the head of the queue are let go in batches of this: O(1) a chunk, and a queue that never empties stays short. */
-const QUEUE_BATCH = 256;
 
 export interface CarrierSink {
   onDataPart(carrier: Carrier, id: number, part: Uint8Array): void;
@@ -43,23 +42,24 @@ export interface CarrierSink {
   onClose(carrier: Carrier, why: string): void;
 }
 
-/**
- * Small frames are gathered and leave once per turn of the event loop, not per callback (tunnel.md: 28,800 → 47,600
- * requests/s). One Flusher serves all carriers of a relay or an agent.
- */
-export class Flusher {
-  constructor(readonly turnstile: Turnstile | null = null) {}
-
+/** What all carriers of a relay or an agent share: the end of the event loop's turn, and the turns of bulk readers. */
+export class CarrierGroup {
   private dirty: Carrier[] = [];
-  private readonly run = () => {
+  private readonly endTurn = () => {
     const due = this.dirty;
     this.dirty = [];
     for (const carrier of due) carrier.flush();
   };
 
-  add(carrier: Carrier): void {
+  constructor(readonly turnstile: Turnstile | null = null) {}
+
+  /**
+   * Flushes `carrier` at the turn's end: small frames are gathered and leave once a turn, not once a callback
+   * (tunnel.md: 28,800 → 47,600 requests/s).
+   */
+  flushAtTurnEnd(carrier: Carrier): void {
     this.dirty.push(carrier);
-    if (this.dirty.length === 1) setImmediate(this.run);
+    if (this.dirty.length === 1) setImmediate(this.endTurn);
   }
 }
 
@@ -74,15 +74,14 @@ export class Carrier implements FrameSink, Reader {
   private staging = new Uint8Array(FIRST_STAGING_BYTES);
   private stagedBytes = 0;
   private scheduled = false;
-  private queue: Uint8Array[] = [];
-  private queueHead = 0;
-  private queuedBytes = 0;
+  /** What the kernel did not take. */
+  private readonly queue = new ByteQueue();
   private closed = false;
   private lingering: Timer | null = null;
 
   constructor(
     private readonly socket: Socket<Carrier>,
-    private readonly flusher: Flusher,
+    private readonly group: CarrierGroup,
     public sink: CarrierSink,
     nowMs: number,
   ) {
@@ -108,12 +107,12 @@ export class Carrier implements FrameSink, Reader {
 
   /** Bytes that the kernel did not take yet, gathered ones not counted. */
   get backlogBytes(): number {
-    return this.queuedBytes;
+    return this.queue.length;
   }
 
   /** True while the kernel takes what is written. */
   get ready(): boolean {
-    return this.queuedBytes === 0 && !this.closed;
+    return this.queue.length === 0 && !this.closed;
   }
 
   /** A frame that is not DATA. `payload` is within the type's limits (frame.ts). */
@@ -131,7 +130,7 @@ export class Carrier implements FrameSink, Reader {
       this.writeFrame(FrameType.data, id, part);
     }
     // While bulk fills the turns, their end is late: an interactive stream's bytes leave at once.
-    if (this.role === "light" && this.flusher.turnstile?.busy === true) this.flush();
+    if (this.role === "light" && this.group.turnstile?.busy === true) this.flush();
     else this.schedule();
   }
 
@@ -174,7 +173,7 @@ export class Carrier implements FrameSink, Reader {
   private schedule(): void {
     if (this.scheduled || this.stagedBytes === 0) return;
     this.scheduled = true;
-    this.flusher.add(this);
+    this.group.flushAtTurnEnd(this);
   }
 
   /** Writes out what is gathered. */
@@ -189,38 +188,23 @@ export class Carrier implements FrameSink, Reader {
   private write(bytes: Uint8Array): void {
     if (this.closed) return;
     let written = 0;
-    if (this.queuedBytes === 0) {
+    if (this.queue.length === 0) {
       written = this.socket.write(bytes);
       if (written === bytes.length) return;
       // −1: the socket is closed or closing; its close event tells the sink.
       if (written < 0) return;
     }
-    const rest = bytes.slice(written);
-    this.queue.push(rest);
-    this.queuedBytes += rest.length;
-    if (this.queuedBytes > MAX_QUEUE_BYTES) this.fail("the peer does not read what it asks for");
+    this.queue.push(written === 0 ? bytes : bytes.subarray(written));
+    if (this.queue.length > MAX_QUEUE_BYTES) this.fail("the peer does not read what it asks for");
   }
 
   /** The kernel has room again. */
   drain(): void {
-    while (this.queueHead < this.queue.length) {
-      const chunk = this.queue[this.queueHead] as Uint8Array;
-      const written = this.socket.write(chunk);
-      if (written < 0) return;
-      this.queuedBytes -= written;
-      if (written < chunk.length) {
-        this.queue[this.queueHead] = chunk.subarray(written);
-        return;
-      }
-      this.queue[this.queueHead] = EMPTY;
-      this.queueHead++;
-      if (this.queueHead === QUEUE_BATCH) {
-        this.queue.splice(0, QUEUE_BATCH);
-        this.queueHead = 0;
-      }
+    for (let block = this.queue.peek(); block !== null; block = this.queue.peek()) {
+      const written = this.socket.write(block);
+      if (written > 0) this.queue.consume(written);
+      if (written < block.length) return;
     }
-    this.queue.length = 0;
-    this.queueHead = 0;
     if (this.lingering !== null) this.socket.end();
     else if (!this.closed) this.sink.onDrain(this);
   }
@@ -231,7 +215,7 @@ export class Carrier implements FrameSink, Reader {
     const error = this.parser.push(bytes, this);
     if (error !== null)
       this.fail(`the peer sent a bad frame (${error.kind}, type ${error.type}, ${error.length} bytes)`);
-    else this.flusher.turnstile?.passed(this, bytes.length);
+    else this.group.turnstile?.passed(this, bytes.length);
   }
 
   standStill(): void {
@@ -254,7 +238,7 @@ export class Carrier implements FrameSink, Reader {
   end(): void {
     if (this.closed || this.lingering !== null) return;
     this.flush();
-    if (this.queuedBytes === 0) {
+    if (this.queue.length === 0) {
       this.socket.end();
       return;
     }
@@ -271,9 +255,7 @@ export class Carrier implements FrameSink, Reader {
 
   private release(): void {
     this.closed = true;
-    this.queue.length = 0;
-    this.queueHead = 0;
-    this.queuedBytes = 0;
+    this.queue.clear();
     if (this.lingering !== null) clearTimeout(this.lingering);
   }
 
@@ -284,5 +266,3 @@ export class Carrier implements FrameSink, Reader {
     this.sink.onClose(this, error === undefined ? "the connection was closed" : error.message);
   }
 }
-
-const EMPTY = new Uint8Array(0);

@@ -3,7 +3,7 @@ import type { WindowBudget } from "../../core/tunnel/window.ts";
 import { type ControlOf, decodeControl, encodeControl, TUNNEL_VERSION } from "../../wire/tunnel/control.ts";
 import { FrameType, type FrameTypeCode } from "../../wire/tunnel/frame.ts";
 import type { Turnstile } from "../io/turnstile.ts";
-import { Carrier, type CarrierSink, Flusher } from "./carrier.ts";
+import { Carrier, CarrierGroup, type CarrierSink } from "./carrier.ts";
 import { type Peer, Session, type SessionEvents } from "./session.ts";
 import { ALPN_WIRE, type CertificatePair, HANDSHAKE_MS, sessionBinding, TLS_1_3_ONLY } from "./tls.ts";
 
@@ -57,13 +57,13 @@ export class RelayTunnel {
   private readonly beginning = new Map<string, Session>();
   private readonly byDevice = new Map<string, Session>();
   private readonly pending = new Set<PendingCarrier>();
-  private readonly flusher: Flusher;
+  private readonly group: CarrierGroup;
   private readonly listener: TCPSocketListener<Carrier>;
   private readonly timer: Timer;
 
   /** Throws what Bun.listen throws (EADDRINUSE …): the caller classifies it. */
   constructor(private readonly options: RelayTunnelOptions) {
-    this.flusher = new Flusher(options.turnstile ?? null);
+    this.group = new CarrierGroup(options.turnstile ?? null);
     this.listener = Bun.listen<Carrier>({
       hostname: options.hostname,
       port: options.port,
@@ -110,7 +110,7 @@ export class RelayTunnel {
     const waiting = new PendingCarrier(address, this.options, (hello, carrier) => this.onHello(hello, carrier, socket));
     this.pending.add(waiting);
     waiting.onSettled = () => this.pending.delete(waiting);
-    socket.data = new Carrier(socket, this.flusher, waiting, this.options.nowMs());
+    socket.data = new Carrier(socket, this.group, waiting, this.options.nowMs());
     waiting.carrier = socket.data;
   }
 

@@ -8,6 +8,7 @@ import {
   openFrame,
   openStream,
   RAW_INDEX,
+  RawCarrier,
   type RawSession,
   rawSession,
   SOMEWHERE,
@@ -275,6 +276,21 @@ describe("a peer that breaks the protocol is cut, and harms no other session", (
       const before = neighbour.b.bytes;
       neighbour.a.end.write(new Uint8Array(1000));
       await neighbour.b.whenBytes(before + 1000);
+      expect(neighbour.link.relaySession.ready).toBe(true);
+    });
+  }
+
+  for (const [name, type] of [
+    ["a stream", FrameType.open],
+    ["a flow", FrameType.flowOpen],
+  ] as const) {
+    test(`${name} before its other carriers are there: the session ends`, async () => {
+      const control = await RawCarrier.connect(lab.relay.port);
+      control.hello(lab.device(`early ${name}`), "control");
+      await control.whenControl("welcome");
+      control.write(openFrame(type, 1));
+      await control.whenClosed();
+      expect(lab.atRelay.closed.at(-1)?.why).toContain("which is not its to open");
       expect(neighbour.link.relaySession.ready).toBe(true);
     });
   }

@@ -1,4 +1,4 @@
-import { leastLoaded } from "../../core/tunnel/placement.ts";
+import type { Lane } from "../../core/tunnel/placement.ts";
 import type { WindowBudget } from "../../core/tunnel/window.ts";
 import { Reason, type ReasonName, reasonName } from "../../wire/reason.ts";
 import { type ControlMessage, decodeControl, encodeControl } from "../../wire/tunnel/control.ts";
@@ -7,6 +7,7 @@ import { decodeOpen, encodeOpen, type OpenRequest } from "../../wire/tunnel/open
 import type { ByteEnd, FlowEnd } from "../io/ends.ts";
 import type { Carrier, CarrierSink } from "./carrier.ts";
 import { type FlowHost, TunnelFlow } from "./flow.ts";
+import { type LaneSizes, Lanes } from "./lanes.ts";
 import { type StreamHost, TunnelStream } from "./stream.ts";
 
 /** Who hears of a session. */
@@ -33,7 +34,7 @@ export interface Peer {
 export interface SessionOptions {
   /** Which ids this side gives: agents odd, relays even. */
   readonly side: "agent" | "relay";
-  readonly carriers: { readonly light: number; readonly bulk: number; readonly datagram: number };
+  readonly carriers: LaneSizes;
   readonly budget: WindowBudget;
   /** Bounds what one peer can make this side hold. */
   readonly maxStreams: number;
@@ -51,14 +52,9 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
   readonly budget: WindowBudget;
   datagramsDropped = 0;
   readonly sinceMs: number;
-  private readonly light: Carrier[] = [];
-  private readonly bulk: Carrier[] = [];
-  private readonly datagram: Carrier[] = [];
-  private readonly byIndex: (Carrier | undefined)[] = [];
+  private readonly lanes: Lanes;
   private readonly streams = new Map<number, TunnelStream>();
   private readonly flows = new Map<number, TunnelFlow>();
-  /** By carrier index: streams with something to send once the carrier has room, first come first served. */
-  private readonly waiting: Set<TunnelStream>[] = [];
   /** Agents: carriers that the relay has pinged, until the session is ready. */
   private readonly pinged = new Set<Carrier>();
   private nextId: number;
@@ -68,14 +64,15 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
   constructor(
     readonly id: string,
     readonly peer: Peer,
-    private readonly control: Carrier,
+    control: Carrier,
     private readonly options: SessionOptions,
     private readonly events: SessionEvents,
   ) {
     this.budget = options.budget;
     this.nextId = options.side === "agent" ? 1 : 2;
     this.sinceMs = options.nowMs();
-    this.adopt(control);
+    this.lanes = new Lanes(control, options.carriers);
+    control.sink = this;
   }
 
   get ready(): boolean {
@@ -87,7 +84,7 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
   }
 
   get carrierCount(): number {
-    return this.byIndex.filter((carrier) => carrier !== undefined).length;
+    return this.lanes.count;
   }
 
   get openStreams(): number {
@@ -99,16 +96,16 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
   }
 
   get remoteAddress(): string {
-    return this.control.remoteAddress;
+    return this.lanes.control.remoteAddress;
   }
 
   get localAddress(): string {
-    return this.control.localAddress;
+    return this.lanes.control.localAddress;
   }
 
   /** Null before the first answer to a ping. */
   get measuredRttMs(): number | null {
-    return this.light[0]?.liveness.rttMs ?? this.control.liveness.rttMs;
+    return this.lanes.rttMs;
   }
 
   get rttMs(): number {
@@ -121,19 +118,10 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
 
   /** A further carrier proved itself. False when its role is full or its index taken. */
   attach(carrier: Carrier): boolean {
-    if (this.closed || carrier.index === 0 || this.byIndex[carrier.index] !== undefined) return false;
-    if (carrier.role === "control") return false;
-    const lane = this[carrier.role];
-    if (lane.length >= this.options.carriers[carrier.role]) return false;
-    lane.push(carrier);
-    this.adopt(carrier);
-    if (this.options.side === "relay" && this.complete) this.becomeReady();
+    if (this.closed || !this.lanes.attach(carrier)) return false;
+    carrier.sink = this;
+    if (this.options.side === "relay" && this.lanes.complete) this.becomeReady();
     return true;
-  }
-
-  private get complete(): boolean {
-    const { light, bulk, datagram } = this.options.carriers;
-    return this.light.length === light && this.bulk.length === bulk && this.datagram.length === datagram;
   }
 
   /**
@@ -143,26 +131,20 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
   private heardPing(carrier: Carrier): void {
     if (this.isReady || this.options.side === "relay") return;
     this.pinged.add(carrier);
-    if (this.complete && this.pinged.size === this.carrierCount) this.becomeReady();
+    if (this.lanes.complete && this.pinged.size === this.lanes.count) this.becomeReady();
   }
 
   private becomeReady(): void {
     this.isReady = true;
     this.pinged.clear();
     // Measures the round trip at once as well, so that windows need not wait for the first heartbeat.
-    for (const carrier of this.byIndex) if (carrier !== undefined) this.ping(carrier, this.nowMs());
+    for (const carrier of this.lanes.all()) this.ping(carrier, this.nowMs());
     this.events.onReady(this);
-  }
-
-  private adopt(carrier: Carrier): void {
-    carrier.sink = this;
-    this.byIndex[carrier.index] = carrier;
-    this.waiting[carrier.index] = new Set();
   }
 
   send(message: ControlMessage): void {
     const bytes = encodeControl(message);
-    if (bytes.length <= MAX_PAYLOAD) this.control.send(FrameType.control, 0, bytes);
+    if (bytes.length <= MAX_PAYLOAD) this.lanes.control.send(FrameType.control, 0, bytes);
     else this.close(`a ${message.t} message of ${bytes.length} bytes is longer than the tunnel carries`);
   }
 
@@ -197,7 +179,7 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
     if (count >= most) return "resources";
     const payload = encodeOpen(request);
     if (!payload.ok) return "hostNotFound";
-    const carrier = type === FrameType.open ? leastLoaded(this.light) : (this.datagram[0] as Carrier);
+    const carrier = type === FrameType.open ? this.lanes.forNewStream : this.lanes.datagram;
     const id = this.takeId();
     carrier.send(type, id, payload.value);
     // A carrier whose peer reads nothing fails within the call.
@@ -214,31 +196,24 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
 
   // ——— StreamHost ———
 
-  carrierFor(lane: "light" | "bulk", current: Carrier): Carrier {
-    if (current.role === lane) return current;
-    const next = leastLoaded(lane === "light" ? this.light : this.bulk);
-    current.load--;
-    next.load++;
-    return next;
+  carrierFor(lane: Lane, current: Carrier): Carrier {
+    return this.lanes.move(lane, current);
   }
 
   awaitCarrier(carrier: Carrier, stream: TunnelStream): void {
-    this.waiting[carrier.index]?.add(stream);
-    // A carrier with room sends no drain event: serve the turn's end from the queue itself.
-    if (carrier.ready) setImmediate(() => this.serve(carrier));
+    this.lanes.wait(carrier, stream);
   }
 
   forget(stream: TunnelStream): void {
-    stream.sendingOn.load--;
-    this.waiting[stream.sendingOn.index]?.delete(stream);
+    this.lanes.leave(stream.sendingOn, stream);
     this.streams.delete(stream.id);
   }
 
   // ——— FlowHost ———
 
   sendDatagram(id: number, datagram: Uint8Array): boolean {
-    const carrier = this.datagram[0];
-    if (carrier === undefined || carrier.backlogBytes > DATAGRAM_QUEUE_BYTES) {
+    const carrier = this.lanes.datagram;
+    if (carrier.backlogBytes > DATAGRAM_QUEUE_BYTES) {
       this.datagramsDropped++;
       return false;
     }
@@ -248,7 +223,7 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
 
   closeFlow(flow: TunnelFlow, reason: ReasonName | null): void {
     this.flows.delete(flow.id);
-    this.datagram[0]?.send(FrameType.flowClose, flow.id, Uint8Array.of(Reason[reason ?? "idle"]));
+    this.lanes.datagram.send(FrameType.flowClose, flow.id, Uint8Array.of(Reason[reason ?? "idle"]));
   }
 
   // ——— CarrierSink ———
@@ -280,7 +255,7 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
         return;
       case FrameType.move: {
         const next = payload[0] as number;
-        if (this.byIndex[next] === undefined) {
+        if (!this.lanes.has(next)) {
           carrier.fail(`the peer moved a stream to carrier ${next}, which is none`);
           return;
         }
@@ -323,10 +298,10 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
     }
   }
 
+  /** Whether the peer may open `id` now. Before all carriers are there, nothing could move or answer. */
   private peersId(id: number): boolean {
-    return (
-      id !== 0 && (id & 1) === (this.options.side === "agent" ? 0 : 1) && !this.streams.has(id) && !this.flows.has(id)
-    );
+    const parity = this.options.side === "agent" ? 0 : 1;
+    return this.lanes.complete && id !== 0 && (id & 1) === parity && !this.streams.has(id) && !this.flows.has(id);
   }
 
   private acceptStream(carrier: Carrier, id: number, payload: Uint8Array): void {
@@ -369,24 +344,13 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
   }
 
   onDrain(carrier: Carrier): void {
-    this.serve(carrier);
-  }
-
-  /** Gives each waiting stream a turn while the carrier has room. */
-  private serve(carrier: Carrier): void {
-    const queue = this.waiting[carrier.index];
-    while (queue !== undefined && carrier.ready && !this.closed) {
-      const next = queue.values().next();
-      if (next.done) return;
-      queue.delete(next.value);
-      next.value.carrierReady();
-    }
+    this.lanes.serve(carrier);
   }
 
   /** Pings, and ends the session when a carrier is dead. Call about once a second. */
   tick(nowMs: number): void {
-    for (const carrier of this.byIndex) {
-      if (carrier === undefined || this.closed) continue;
+    for (const carrier of this.lanes.all()) {
+      if (this.closed) return;
       const action = carrier.liveness.tick(nowMs);
       if (action === "dead") carrier.fail("nothing was heard from the peer for three heartbeats");
       else if (action === "ping") this.ping(carrier, nowMs);
@@ -412,9 +376,9 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
     for (const flow of [...this.flows.values()]) flow.cut("carrierLost");
     this.streams.clear();
     this.flows.clear();
-    for (const carrier of this.byIndex) {
-      if (orderly) carrier?.end();
-      else carrier?.fail(why);
+    for (const carrier of this.lanes.all()) {
+      if (orderly) carrier.end();
+      else carrier.fail(why);
     }
     this.events.onClose(this, why);
   }

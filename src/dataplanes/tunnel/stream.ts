@@ -1,4 +1,4 @@
-import { LaneChooser } from "../../core/tunnel/placement.ts";
+import { type Lane, LaneChooser } from "../../core/tunnel/placement.ts";
 import { CarrierSequence, type Sequenced } from "../../core/tunnel/sequence.ts";
 import { INITIAL_WINDOW_BYTES, ReceiveWindow, type WindowBudget } from "../../core/tunnel/window.ts";
 import { Reason, type ReasonName } from "../../wire/reason.ts";
@@ -6,6 +6,7 @@ import { FrameType, writeU32 } from "../../wire/tunnel/frame.ts";
 import { ByteQueue } from "../io/byte-queue.ts";
 import type { ByteEnd, ByteSink } from "../io/ends.ts";
 import type { Carrier } from "./carrier.ts";
+import type { Waiter } from "./lanes.ts";
 
 /** What a stream needs of its session. */
 export interface StreamHost {
@@ -13,7 +14,7 @@ export interface StreamHost {
   readonly rttMs: number;
   nowMs(): number;
   /** The carrier that a stream in this lane should use; `current` stays when it fits. */
-  carrierFor(lane: "light" | "bulk", current: Carrier): Carrier;
+  carrierFor(lane: Lane, current: Carrier): Carrier;
   /** Calls `carrierReady` once the carrier takes bytes again. */
   awaitCarrier(carrier: Carrier, stream: TunnelStream): void;
   forget(stream: TunnelStream): void;
@@ -26,7 +27,7 @@ const MAX_CREDIT_BYTES = 0xffff_ffff;
 const QUANTUM_BYTES = 64 * 1024;
 
 /** One TCP connection's bytes inside a session; both the opener's and the acceptor's side. */
-export class TunnelStream implements ByteEnd {
+export class TunnelStream implements ByteEnd, Waiter {
   sink: ByteSink = UNSET_SINK;
   /** Called once at the end, before the sink hears of it: for whoever counts streams. */
   onGone: (() => void) | null = null;
@@ -116,7 +117,6 @@ export class TunnelStream implements ByteEnd {
     this.host.awaitCarrier(this.carrier, this);
   }
 
-  /** The carrier takes bytes again: one turn. */
   carrierReady(): void {
     this.waiting = false;
     if (!this.closed) this.sendPending(QUANTUM_BYTES);
