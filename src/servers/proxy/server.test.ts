@@ -5,7 +5,7 @@ import { Dials } from "../../dataplanes/direct/dial.ts";
 import { type Allows, directExit } from "../../dataplanes/direct/exit.ts";
 import { systemResolver } from "../../dataplanes/direct/resolver.ts";
 import type { Entry } from "../../dataplanes/io/entry.ts";
-import { startSweeper } from "../../dataplanes/io/sweeper.ts";
+import { type Sweeper, startSweeper } from "../../dataplanes/io/sweeper.ts";
 import { encodeConnectRequest } from "../../wire/http-connect.ts";
 import type { Result } from "../../wire/result.ts";
 import {
@@ -75,9 +75,21 @@ async function dial(port: number) {
   };
 }
 
+/** A second for it is 50 ms: what a proxy holds back comes soon, and its patience is still half a second. */
+function hurried(sweeper: Sweeper): Sweeper {
+  const nowMs = () => sweeper.nowMs() * 20;
+  return {
+    turnstile: sweeper.turnstile,
+    descriptors: sweeper.descriptors,
+    nowMs,
+    add: (item) => sweeper.add({ sweep: () => item.sweep(nowMs()) }),
+    remove: () => undefined,
+  };
+}
+
 describe("the proxy", () => {
   const abort = new AbortController();
-  const sweeper = startSweeper(abort.signal);
+  const sweeper = startSweeper(abort.signal, 1);
   const dials = new Dials(sweeper);
   const allows: Allows = { name: (_host, port) => port !== FORBIDDEN_PORT, address: () => true };
   const exit = directExit({
@@ -93,7 +105,7 @@ describe("the proxy", () => {
   let open: Entry;
   let locked: Entry;
 
-  const openOn = (credentials: typeof CREDENTIALS | null) =>
+  const openOn = (credentials: typeof CREDENTIALS | null, by: Sweeper = sweeper) =>
     must(
       openProxy(
         {
@@ -101,7 +113,7 @@ describe("the proxy", () => {
           ports: [{ protocol: "tcp", first: 0, last: 0, internalFirst: 0 }],
           options: DEFAULT_OPTIONS,
           admission: new Admission(DEFAULT_OPTIONS),
-          sweeper,
+          sweeper: by,
           credentials,
         },
         exit,
@@ -124,7 +136,7 @@ describe("the proxy", () => {
     closedPort = other.port;
     other.stop(true);
     open = openOn(null);
-    locked = openOn(CREDENTIALS);
+    locked = openOn(CREDENTIALS, hurried(sweeper));
   });
   afterAll(() => {
     open.close();

@@ -4,6 +4,7 @@ import { type Entry, type EntrySpec, openReception } from "../../dataplanes/io/e
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import { ok, type Result } from "../../wire/result.ts";
 import { Clients } from "./clients.ts";
+import { Guesses } from "./guesses.ts";
 import { shakeHands } from "./handshake.ts";
 
 export interface ProxySpec extends EntrySpec {
@@ -18,8 +19,9 @@ export interface ProxySpec extends EntrySpec {
 export function openProxy(spec: ProxySpec, exit: Exit): Result<Entry, EntryError> {
   const { credentials } = spec;
   const clients = new Clients(spec.sweeper);
+  const guesses = new Guesses();
   const entry = openReception(spec, exit, (client, visit, host, admission) => {
-    shakeHands({ host, clients, credentials }, client, visit, admission);
+    shakeHands({ host, clients, guesses, credentials }, client, visit, admission);
   });
   if (!entry.ok) {
     clients.close();
