@@ -40,7 +40,7 @@ export function openLocal(plane: LocalPlane, initial: LocalSpec): Result<LocalFo
   const entrySpec = { bind: spec.bind, ports: spec.ports, options: spec.options, admission, sweeper: plane.sweeper };
   const opened =
     spec.type === "dynamic"
-      ? openProxy({ ...entrySpec, credentials: spec.credentials }, exit)
+      ? openProxy({ ...entrySpec, credentials: () => spec.credentials }, exit)
       : openEntry(entrySpec, exit);
   if (!opened.ok) return opened;
   const entry = opened.value;

@@ -22,7 +22,7 @@ export interface ProxyContext {
   readonly host: EntryHost;
   readonly clients: Clients;
   readonly guesses: Guesses;
-  readonly credentials: Credentials | null;
+  credentials(): Credentials | null;
 }
 
 /** Talks with an admitted client until it has asked for something, then hands it to a join or an association. */
@@ -58,7 +58,7 @@ class Handshake implements ByteSink, Impatient {
       this.#held.late.push(bytes.slice());
       return;
     }
-    this.#dialogue ??= startDialogue(bytes[0], this.context.credentials);
+    this.#dialogue ??= startDialogue(bytes[0], this.context.credentials());
     const step = this.#dialogue.feed(bytes);
     const heldMs = this.#heldMs(step);
     if (heldMs === null) this.client.reset("rateLimit");

@@ -114,7 +114,7 @@ describe("the proxy", () => {
           options: DEFAULT_OPTIONS,
           admission: new Admission(DEFAULT_OPTIONS),
           sweeper: by,
-          credentials,
+          credentials: () => credentials,
         },
         exit,
       ),

@@ -8,8 +8,8 @@ import { Guesses } from "./guesses.ts";
 import { shakeHands } from "./handshake.ts";
 
 export interface ProxySpec extends EntrySpec {
-  /** What every client must show; null = nothing. */
-  readonly credentials: LocalSpec["credentials"];
+  /** What every client must show; null = nothing. Asked for each client: a reload may have changed it. */
+  credentials(): LocalSpec["credentials"];
 }
 
 /**
@@ -17,11 +17,10 @@ export interface ProxySpec extends EntrySpec {
  * told apart by the first byte. Where a client asks to go leaves by `exit` as `visit.destination`.
  */
 export function openProxy(spec: ProxySpec, exit: Exit): Result<Entry, EntryError> {
-  const { credentials } = spec;
   const clients = new Clients(spec.sweeper);
   const guesses = new Guesses();
   const entry = openReception(spec, exit, (client, visit, host, admission) => {
-    shakeHands({ host, clients, guesses, credentials }, client, visit, admission);
+    shakeHands({ host, clients, guesses, credentials: () => spec.credentials() }, client, visit, admission);
   });
   if (!entry.ok) {
     clients.close();
