@@ -40,12 +40,12 @@ describe("a plan", () => {
     ["settled", [web, ssh], [ssh, web], { keep: ["ssh", "web"] }],
     ["removed", [ssh], [web, ssh], { close: ["web"], keep: ["ssh"] }],
     ["options only", [limited], [web], { change: ["web>web"] }],
-    ["ports moved", [{ ...web, ports: mappings("81") }], [web], { close: ["web"], open: ["web"] }],
-    ["internal port moved", [{ ...web, ports: mappings("80:8080") }], [web], { close: ["web"], open: ["web"] }],
+    ["ports moved", [{ ...web, ports: mappings("81") }], [web], { change: ["web>web"] }],
+    ["address moved", [{ ...web, bind: "*" }], [web], { close: ["web"], open: ["web"] }],
     ["disabled", [off], [web], { close: ["web"] }],
     ["disabled and absent", [off], [], {}],
     ["enabled again", [web], [], { open: ["web"] }],
-    ["disabled and moved", [{ ...off, ports: mappings("81") }], [web], { close: ["web"] }],
+    ["disabled and moved", [{ ...off, bind: "*" }], [web], { close: ["web"] }],
     ["a key twice: the later is wanted", [web, limited], [web], { change: ["web>web"] }],
     ["open twice: the later stays", [web], [web, { ...web }], { close: ["web"], keep: ["web"] }],
   ];
@@ -55,12 +55,13 @@ describe("a plan", () => {
     });
   }
 
-  test("forwards that swap ports are all closed before any is opened", () => {
+  test("forwards that swap addresses are all closed before any is opened", () => {
+    const other = { ...ssh, bind: "127.0.0.2" };
     const swapped = [
-      { ...web, ports: ssh.ports },
-      { ...ssh, ports: web.ports },
+      { ...web, bind: other.bind },
+      { ...other, bind: web.bind },
     ];
-    expect(idsOf(swapped, [web, ssh])).toMatchObject({ close: ["web", "ssh"], open: ["web", "ssh"] });
+    expect(idsOf(swapped, [web, other])).toMatchObject({ close: ["web", "ssh"], open: ["web", "ssh"] });
   });
 });
 

@@ -9,7 +9,7 @@ export interface Item<T> {
   /** Stable and unique: the forward's id. */
   readonly key: string;
   readonly enabled: boolean;
-  /** Plain data: bind address, ports, exit. */
+  /** Plain data: bind address, exit. */
   readonly entry: unknown;
   /** Plain data: everything else. */
   readonly options: unknown;
@@ -59,8 +59,8 @@ function fits<T>(want: Item<T>, item: Item<T>): boolean {
   return want.enabled && same(want.entry, item.entry);
 }
 
-/** A forward whose entry is here: a change of where it listens or where it leads opens it anew. */
+/** A forward whose entry is here: a change of its address or of where it leads opens it anew; ports may change under it. */
 export function localItem(spec: LocalSpec): Item<LocalSpec> {
-  const { id, enabled, type, bind, ports, to, via, ...options } = spec;
-  return { key: id, enabled, entry: { type, bind, ports, to, via }, options, value: spec };
+  const { id, enabled, type, bind, to, via, ...options } = spec;
+  return { key: id, enabled, entry: { type, bind, to, via }, options, value: spec };
 }

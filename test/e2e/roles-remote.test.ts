@@ -82,6 +82,30 @@ describe("a remote forward", () => {
     expect(await ask(lab.pool[1]!)).toBe("any:hello");
   });
 
+  test("that gets other ports keeps the visitors of those it keeps", async () => {
+    await using lab = await rolesLab();
+    using service = tcpService("web");
+    const [a, b, c, taken] = lab.pool as readonly [number, number, number, number];
+    const agent = await lab.agent("web1");
+    const ports = (first: number, last: number) =>
+      Array.from({ length: last - first + 1 }, (_, n) => mapping("tcp", first + n, first + n, service.port));
+    await agent.add(remote("web", ports(a, b)));
+    using gone = await visit(a);
+    using kept = await visit(b);
+    await gone.ask("x");
+    await kept.ask("x");
+    expect(await agent.add(remote("web", ports(b, c)))).toMatchObject({ state: "open" });
+    expect(await gone.ended).toBe("reset");
+    expect(await kept.ask("still")).toBe("web:still");
+    expect([await ask(a), await ask(c)]).toEqual(["ECONNREFUSED", "web:hello"]);
+
+    using _program = tcpService("program", taken);
+    expect(await failureOf(agent.add(remote("web", ports(c, taken))))).toMatchObject({ kind: "failed" });
+    expect(await kept.ask("and still")).toBe("web:and still");
+    expect(await ask(b)).toBe("web:hello");
+    expect((await lab.relay.listForwards())[0]?.counters.visitorsTotal).toBe(4);
+  });
+
   test("has TCP and UDP of one number together", async () => {
     await using lab = await rolesLab();
     using tcp = tcpService("tcp");

@@ -145,15 +145,18 @@ export class AgentForwards {
 
   async #putLocal(spec: LocalSpec, origin: Origin, attached: boolean): Promise<Held> {
     const before = this.#held.get(spec.id);
-    const actual = before?.kind === "local" && before.forward !== null ? [localItem(before.spec)] : [];
-    const steps = plan([localItem(spec)], actual);
     let forward = before?.kind === "local" ? before.forward : null;
+    const steps = plan([localItem(spec)], forward === null ? [] : [localItem(forward.spec)]);
     let error: EntryError | null = null;
-    if (steps.close.length > 0) {
+    if (steps.change.length > 0) {
+      const changed = forward?.change(spec);
+      if (changed?.ok === false) error = changed.error;
+    }
+    // What cannot be as it is wanted is not open: it must not hold a port that another forward is to have.
+    if (steps.close.length > 0 || error !== null) {
       forward?.close();
       forward = null;
     }
-    if (steps.change.length > 0) forward?.change(spec);
     if (steps.open.length > 0) {
       const opened: Result<LocalForward, EntryError> = openLocal(this.#options.plane, spec);
       if (opened.ok) forward = opened.value;

@@ -26,9 +26,18 @@ export function openProxy(spec: ProxySpec, exit: Exit): Result<Entry, EntryError
     clients.close();
     return entry;
   }
-  const close = () => {
-    entry.value.close();
-    clients.close();
-  };
-  return ok({ ...entry.value, close });
+  const { value } = entry;
+  return ok({
+    get ports() {
+      return value.ports;
+    },
+    visits: value.visits,
+    change: value.change,
+    rebind: value.rebind,
+    drain: value.drain,
+    close: () => {
+      value.close();
+      clients.close();
+    },
+  });
 }
