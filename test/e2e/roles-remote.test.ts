@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { DEFAULT_OPTIONS } from "../../src/core/forward.ts";
+import { parseCidr } from "../../src/wire/address.ts";
 import { breakableLink } from "../fixtures/breakable-link.ts";
 import {
   anyPort,
@@ -104,6 +106,40 @@ describe("a remote forward", () => {
     expect(await kept.ask("and still")).toBe("web:and still");
     expect(await ask(b)).toBe("web:hello");
     expect((await lab.relay.listForwards())[0]?.counters.visitorsTotal).toBe(4);
+  });
+
+  test("that is removed stays in the totals of relay and agent", async () => {
+    await using lab = await rolesLab();
+    using service = tcpService("web");
+    const port = lab.pool[0]!;
+    const agent = await lab.agent("web1");
+    const deny = parseCidr("127.0.0.1");
+    const source = { allow: [], deny: deny.ok ? [deny.value] : [] };
+    const spec = remote("web", [mapping("tcp", port, port, service.port)]);
+    const closed = remote("web", [mapping("tcp", port, port, service.port)], {
+      options: { ...DEFAULT_OPTIONS, source },
+    });
+    const counted = async () =>
+      [(await lab.relay.status()).counters, (await agent.running.status()).counters].map(
+        ({ visitorsTotal, bytesIn, refused }) => ({ visitorsTotal, bytesIn, refused }),
+      );
+    await agent.add(spec);
+    await ask(port);
+    await agent.add(closed);
+    await ask(port);
+    const once = { visitorsTotal: 1, bytesIn: 5, refused: { sourceNotAllowed: 1, reset: 1 } };
+    await until(async () => (await counted()).every((one) => one.refused.reset === 1));
+    expect(await counted()).toEqual([once, once]);
+    await agent.running.removeForward("web");
+    await until(async () => (await lab.relay.listForwards()).length === 0);
+    expect(await counted()).toEqual([once, once]);
+    await agent.add(spec);
+    await ask(port);
+    await until(async () => (await counted()).every((one) => one.refused.reset === 2));
+    const twice = { visitorsTotal: 2, bytesIn: 10, refused: { sourceNotAllowed: 1, reset: 2 } };
+    expect(await counted()).toEqual([twice, twice]);
+    await agent.running.removeForward("web");
+    expect(await counted()).toEqual([twice, twice]);
   });
 
   test("has TCP and UDP of one number together", async () => {

@@ -9,21 +9,15 @@ import type { Result } from "../../wire/result.ts";
 import { remoteSpecSchema } from "../../wire/spec-schema.ts";
 import type { ResultOutcome } from "../../wire/tunnel/control.ts";
 import type { OpenRequest } from "../../wire/tunnel/open.ts";
-import type { ForwardSpec } from "../control.ts";
+import type { Counters, ForwardSpec } from "../control.ts";
 import { type LocalForward, type LocalPlane, openLocal } from "../local-forward.ts";
+import { RetiredCounters } from "../retired-counters.ts";
+import { countersOf } from "../views.ts";
+import type { Held } from "./held.ts";
+import { countersOfHeld } from "./info.ts";
 import { leadsBack } from "./leads-back.ts";
 import { RemoteForward, type RemoteForwardOptions, type RemoteSetting } from "./remote-forward.ts";
 import type { Requests } from "./requests.ts";
-
-/** How a forward came to be on this agent, and so what ends it. */
-export type Held = {
-  readonly origin: Origin;
-  /** Attached forwards live as long as a command; the others last. */
-  readonly attached: boolean;
-} & (
-  | { readonly kind: "remote"; readonly forward: RemoteForward }
-  | { readonly kind: "local"; spec: LocalSpec; forward: LocalForward | null; error: EntryError | null }
-);
 
 export interface AgentForwardsOptions extends Pick<RemoteForwardOptions, "random"> {
   readonly plane: LocalPlane;
@@ -45,6 +39,7 @@ export class AgentForwards {
   readonly #options: AgentForwardsOptions;
   readonly #held = new Map<string, Held>();
   readonly #byHandle = new Map<number, RemoteForward>();
+  readonly #retired = new RetiredCounters();
   #requests: Requests | null = null;
   #own: { readonly readMs: number; readonly addresses: ReadonlySet<string> } | null = null;
   #lastHandle = 0;
@@ -153,8 +148,8 @@ export class AgentForwards {
       if (changed?.ok === false) error = changed.error;
     }
     // What cannot be as it is wanted is not open: it must not hold a port that another forward is to have.
-    if (steps.close.length > 0 || error !== null) {
-      forward?.close();
+    if (forward !== null && (steps.close.length > 0 || error !== null)) {
+      this.#closeLocal(forward);
       forward = null;
     }
     if (steps.open.length > 0) {
@@ -176,12 +171,23 @@ export class AgentForwards {
     if (held.kind === "remote") {
       this.#byHandle.delete(held.forward.handle);
       held.forward.close();
+      this.#retired.add(() => countersOfHeld(held));
       // Unanswered when the link breaks: then the next sync says it.
       void this.#requests?.ask({ t: "remove", id });
-    } else {
-      held.forward?.close();
+    } else if (held.forward !== null) {
+      this.#closeLocal(held.forward);
     }
     return true;
+  }
+
+  #closeLocal({ entry, close }: LocalForward): void {
+    close();
+    this.#retired.add(() => countersOf(entry.visits.counters));
+  }
+
+  /** What the forwards counted that are gone. */
+  get retired(): Counters {
+    return this.#retired.total();
   }
 
   /** The link is up: the relay is told what this agent still wants (and `reserved`, though it is not run), then each forward. */

@@ -10,6 +10,9 @@ import { type Route, tunnelExit } from "../../dataplanes/tunnel/exit.ts";
 import type { Session } from "../../dataplanes/tunnel/session.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import { ok, type Result } from "../../wire/result.ts";
+import type { Counters } from "../control.ts";
+import { RetiredCounters } from "../retired-counters.ts";
+import { countersOf } from "../views.ts";
 
 interface MemberState {
   /** What the device calls the forward on its present session; null while it is away. */
@@ -142,6 +145,7 @@ function usable(member: Member): boolean {
 /** Every open entry of the relay, found by forward. */
 export class RelayEntries {
   readonly #byKey = new Map<string, SharedEntry>();
+  readonly #retired = new RetiredCounters();
 
   constructor(
     readonly sweeper: Sweeper,
@@ -150,6 +154,12 @@ export class RelayEntries {
 
   get(forward: HeldForward): SharedEntry | undefined {
     return this.#byKey.get(keyOf(forward));
+  }
+
+  /** Of all entries since the start, each once. */
+  counters(): Counters[] {
+    const open = [...this.#byKey.values()].flatMap(({ entry }) => (entry === null ? [] : [entry.visits.counters]));
+    return [this.#retired.total(), ...open.map(countersOf)];
   }
 
   all(): Iterable<SharedEntry> {
@@ -202,7 +212,9 @@ export class RelayEntries {
     shared.remove(forward.owner.device);
     if (shared.members.size > 0) return;
     this.#byKey.delete(key);
+    const counters = shared.entry?.visits.counters;
     shared.close();
+    if (counters !== undefined) this.#retired.add(() => countersOf(counters));
   }
 
   closeAll(): void {

@@ -13,6 +13,7 @@ import type { Store } from "../../store/store.ts";
 import type { PortMapping } from "../../wire/port-set.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import type { ResultOutcome, TunnelEndpoint } from "../../wire/tunnel/control.ts";
+import type { Counters } from "../control.ts";
 import { openAnyPorts } from "./any-ports.ts";
 import type { RelayEntries, SharedEntry } from "./entries.ts";
 import { Grants } from "./grants.ts";
@@ -92,6 +93,11 @@ export class RelayForwards {
 
   entryOf(forward: HeldForward): SharedEntry | undefined {
     return this.#options.entries.get(forward);
+  }
+
+  /** Of every entry since the start, also of those that are closed. */
+  counters(): Counters[] {
+    return this.#options.entries.counters();
   }
 
   deviceName(device: string): string {
