@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect as connectNode } from "node:net";
 import { MemoryEnd } from "../../../test/contract/memory-end.ts";
+import { counted } from "../../../test/fixtures/counted.ts";
 import { freePorts } from "../../../test/fixtures/free-ports.ts";
 import { askUdp, visit } from "../../../test/fixtures/services.ts";
 import { Admission } from "../../core/admission.ts";
@@ -367,7 +368,8 @@ describe("UDP visitors", () => {
     first.socket.send("a", portOf(limited.entry), "127.0.0.1");
     await first.until(1);
     second.socket.send("b", portOf(limited.entry), "127.0.0.1");
-    while (limited.entry.visits.counters.refused()["connectionLimit"] !== 1) await Bun.sleep(1);
+    const { counters } = limited.entry.visits;
+    await counted(counters, () => counters.refused()["connectionLimit"] === 1);
     limited.entry.drain();
     first.socket.send("a", portOf(limited.entry), "127.0.0.1");
     await first.until(2);
@@ -382,8 +384,9 @@ describe("UDP visitors", () => {
     const limited = open([any("udp")], { ...DEFAULT_OPTIONS, limits: { bandwidthBytesPerSec: 1 } });
     const { socket } = await visitor();
     for (let sent = 0; sent < 3; sent++) socket.send(new Uint8Array(40_000), portOf(limited.entry), "127.0.0.1");
-    while (limited.entry.visits.counters.datagramsDropped < 2) await Bun.sleep(1);
-    expect(limited.entry.visits.counters.bytesIn).toBeLessThan(120_000);
+    const { counters } = limited.entry.visits;
+    await counted(counters, () => counters.datagramsDropped === 2);
+    expect(counters.bytesIn).toBeLessThan(120_000);
     limited.entry.close();
     socket.close();
   });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { counted } from "../../../test/fixtures/counted.ts";
 import { Admission } from "../../core/admission.ts";
 import { DEFAULT_OPTIONS } from "../../core/forward.ts";
 import { Dials } from "../../dataplanes/direct/dial.ts";
@@ -6,6 +7,7 @@ import { type Allows, directExit } from "../../dataplanes/direct/exit.ts";
 import { systemResolver } from "../../dataplanes/direct/resolver.ts";
 import type { Entry } from "../../dataplanes/io/entry.ts";
 import { type Sweeper, startSweeper } from "../../dataplanes/io/sweeper.ts";
+import type { Admission as EntryAdmission } from "../../dataplanes/io/visits.ts";
 import { encodeConnectRequest } from "../../wire/http-connect.ts";
 import type { Result } from "../../wire/result.ts";
 import {
@@ -105,14 +107,18 @@ describe("the proxy", () => {
   let open: Entry;
   let locked: Entry;
 
-  const openOn = (credentials: typeof CREDENTIALS | null, by: Sweeper = sweeper) =>
+  const openOn = (
+    credentials: typeof CREDENTIALS | null,
+    by: Sweeper = sweeper,
+    admission: EntryAdmission = new Admission(DEFAULT_OPTIONS),
+  ) =>
     must(
       openProxy(
         {
           bind: "127.0.0.1",
           ports: [{ protocol: "tcp", first: 0, last: 0, internalFirst: 0 }],
           options: DEFAULT_OPTIONS,
-          admission: new Admission(DEFAULT_OPTIONS),
+          admission,
           sweeper: by,
           credentials: () => credentials,
         },
@@ -337,23 +343,32 @@ describe("the proxy", () => {
       const datagram = must(encodeSocksDatagram({ destination, payload: bytes("x") }));
       mine.send(datagram, bound.port, bound.host);
       await answered.promise;
-      const dropped = open.visits.counters.datagramsDropped;
+      const { counters } = open.visits;
+      const dropped = counters.datagramsDropped;
       stranger.send(datagram, bound.port, bound.host);
-      while (open.visits.counters.datagramsDropped === dropped) await Bun.sleep(1);
+      await counted(counters, () => counters.datagramsDropped > dropped);
       const before = open.visits.size;
       control.close();
-      while (open.visits.size === before) await Bun.sleep(1);
+      await counted(counters, () => open.visits.size < before);
       mine.close();
       stranger.close();
     });
   });
 
   test("closing cuts the clients that have not asked yet", async () => {
-    const entry = openOn(null);
+    const admitted = Promise.withResolvers<void>();
+    const entry = openOn(null, sweeper, {
+      admit: () => {
+        admitted.resolve();
+        return null;
+      },
+      leave: () => undefined,
+    });
     const client = await dial(portOf(entry));
     client.send(Uint8Array.of(5));
-    while (entry.visits.counters.visitorsTotal > 0) await Bun.sleep(0);
+    await admitted.promise;
     entry.close();
     expect((await client.all()).length).toBe(0);
+    expect(entry.visits.counters.refused()).toEqual({ shutdown: 1 });
   });
 });
