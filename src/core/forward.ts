@@ -2,9 +2,6 @@ import type { Cidr } from "../wire/address.ts";
 import type { HostPort } from "../wire/endpoint.ts";
 import type { PortMapping, PortSet } from "../wire/port-set.ts";
 
-/** The usual names (architecture.md): where traffic comes in and where it leaves. */
-export type ForwardType = "remote" | "local" | "dynamic" | "direct";
-
 /** Where the exit of a local or dynamic forward is. `here` = this process dials (direct). */
 export type Via =
   | { readonly kind: "here" }

@@ -28,12 +28,6 @@ export const SOURCE_PENALTIES: PenaltyOptions = {
   maxRecords: 65_536,
 };
 
-/**
- * For accounts: whoever knows an account's name can fail in it, so the penalty stays short enough that its owner only
- * waits, while guessing from many sources is held to about two tries a minute.
- */
-export const ACCOUNT_PENALTIES: PenaltyOptions = { ...SOURCE_PENALTIES, maxSec: 30 };
-
 interface Penalty {
   failures: number;
   untilMs: number;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { PortRange, PortSet, Protocol } from "../wire/port-set.ts";
 import { externalSide } from "./external-ports.ts";
-import { checkPolicy, type Grant, type Policy, UNLIMITED_GRANT } from "./policy.ts";
+import { checkPolicy, type Grant, type Policy } from "./policy.ts";
 import { mappings } from "./table.fixture.ts";
 
 /** `1024-65535` for both protocols, `53/udp` for one. */
@@ -20,6 +20,7 @@ const RELAY: Policy["relay"] = {
   reserved: [{ protocol: "tcp", port: 7744, purpose: "the relay's agent port" }],
   denied: portSet("6667", "5060/udp"),
 };
+const UNLIMITED_GRANT: Grant = { ports: null };
 const NONE = { forwards: 0, ports: 0 };
 
 interface Case {

@@ -38,8 +38,6 @@ export interface Policy {
   readonly device: Grant;
 }
 
-export const UNLIMITED_GRANT: Grant = { ports: null };
-
 export type PolicyRule = "suspended" | "pool" | "reserved" | "denied" | "forwardQuota" | "portQuota";
 
 export interface PolicyRefusal extends Refusal {

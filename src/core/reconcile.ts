@@ -1,4 +1,4 @@
-import type { LocalSpec, RemoteSpec } from "./forward.ts";
+import type { LocalSpec } from "./forward.ts";
 import { same } from "./same.ts";
 
 /**
@@ -6,10 +6,10 @@ import { same } from "./same.ts";
  * it and opens it again, other `options` are applied to what is open, and its connections live on.
  */
 export interface Item<T> {
-  /** Stable and unique: the forward's id, or device and id. */
+  /** Stable and unique: the forward's id. */
   readonly key: string;
   readonly enabled: boolean;
-  /** Plain data: bind address, ports, exit. */
+  /** Plain data: bind address, exit. */
   readonly entry: unknown;
   /** Plain data: everything else. */
   readonly options: unknown;
@@ -59,18 +59,8 @@ function fits<T>(want: Item<T>, item: Item<T>): boolean {
   return want.enabled && same(want.entry, item.entry);
 }
 
-export function isSettled<T>(steps: Plan<T>): boolean {
-  return steps.close.length === 0 && steps.change.length === 0 && steps.open.length === 0;
-}
-
-/** A remote forward: a change of its ports or of who shares them opens it anew. `scope` keeps devices' ids apart. */
-export function remoteItem(spec: RemoteSpec, scope = ""): Item<RemoteSpec> {
-  const { id, enabled, ports, group, ...options } = spec;
-  return { key: scope === "" ? id : `${scope}/${id}`, enabled, entry: { ports, group }, options, value: spec };
-}
-
-/** A forward whose entry is here: a change of where it listens or where it leads opens it anew. */
+/** A forward whose entry is here: a change of its address or of where it leads opens it anew; ports may change under it. */
 export function localItem(spec: LocalSpec): Item<LocalSpec> {
-  const { id, enabled, type, bind, ports, to, via, ...options } = spec;
-  return { key: id, enabled, entry: { type, bind, ports, to, via }, options, value: spec };
+  const { id, enabled, type, bind, to, via, ...options } = spec;
+  return { key: id, enabled, entry: { type, bind, to, via }, options, value: spec };
 }

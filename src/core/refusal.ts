@@ -9,16 +9,3 @@ export interface Refusal {
   readonly kind: RefusalKind;
   readonly message: string;
 }
-
-/** The command line's exit codes for a refusal: 3 = refused by policy or credentials, 1 = failed. */
-export function refusalExitCode(kind: RefusalKind): 1 | 3 {
-  switch (kind) {
-    case "policy":
-      return 3;
-    case "conflict":
-    case "invalid":
-      return 1;
-    default:
-      return kind satisfies never;
-  }
-}

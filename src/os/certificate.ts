@@ -84,15 +84,6 @@ export async function loadCertificatePair(
   return ok(certificate);
 }
 
-/** SHA-256 of the subject public key info of a certificate in DER (RFC 7469 section 2.4); null when it is none. */
-export function spkiFingerprint(certificateDer: Uint8Array): Uint8Array | null {
-  try {
-    return fingerprintOf(new X509Certificate(certificateDer));
-  } catch {
-    return null;
-  }
-}
-
 /** `certificatePath` = the certificate that must have a key already; null = none, so a key may be made. */
 async function loadOrCreateKey(
   keyPath: string,
@@ -148,6 +139,7 @@ function needsReissue(leaf: X509Certificate, names: readonly string[], nowMs: nu
   return !covered || Date.parse(leaf.validTo) - nowMs < RENEW_BEFORE_MS;
 }
 
+/** SHA-256 of the subject public key info (RFC 7469 section 2.4). */
 function fingerprintOf(certificate: X509Certificate): Uint8Array {
   const spki = certificate.publicKey.export({ type: "spki", format: "der" });
   return new Uint8Array(createHash("sha256").update(spki).digest());

@@ -27,8 +27,8 @@ export interface LocalPlane {
 export interface LocalForward {
   readonly spec: LocalSpec;
   readonly entry: Entry;
-  /** The same entry with other options: open visits live on. */
-  change(spec: LocalSpec): void;
+  /** Other options, other ports: visits live on where the port does. On failure nothing has changed. */
+  change(spec: LocalSpec): Result<null, EntryError>;
   close(): void;
 }
 
@@ -36,11 +36,11 @@ export interface LocalForward {
 export function openLocal(plane: LocalPlane, initial: LocalSpec): Result<LocalForward, EntryError> {
   let spec = initial;
   const admission = new Admission(spec.options);
-  const exit = exitOf(plane, spec, () => spec.options);
+  const exit = exitOf(plane, () => spec);
   const entrySpec = { bind: spec.bind, ports: spec.ports, options: spec.options, admission, sweeper: plane.sweeper };
   const opened =
     spec.type === "dynamic"
-      ? openProxy({ ...entrySpec, credentials: spec.credentials }, exit)
+      ? openProxy({ ...entrySpec, credentials: () => spec.credentials }, exit)
       : openEntry(entrySpec, exit);
   if (!opened.ok) return opened;
   const entry = opened.value;
@@ -50,22 +50,31 @@ export function openLocal(plane: LocalPlane, initial: LocalSpec): Result<LocalFo
     },
     entry,
     change: (next) => {
+      const rebound = entry.rebind(next.ports);
+      if (!rebound.ok) return rebound;
       spec = next;
       admission.replace(next.options);
       entry.change(next.options);
+      return rebound;
     },
     close: () => entry.close(),
   });
 }
 
-function exitOf(plane: LocalPlane, spec: LocalSpec, options: () => ForwardOptions): Exit {
-  const target: Target = spec.to === null ? (visit) => visit.destination ?? null : mappedTarget(spec.to, spec.ports);
-  switch (spec.via.kind) {
+/** Asks for the spec at each visit, for its ports and options may change; the kind of exit does not. */
+function exitOf(plane: LocalPlane, specNow: () => LocalSpec): Exit {
+  const { type, via } = specNow();
+  const options = () => specNow().options;
+  const target: Target = (visit, protocol) => {
+    const { to, ports } = specNow();
+    return to === null ? (visit.destination ?? null) : mappedTarget(to, ports)(visit, protocol);
+  };
+  switch (via.kind) {
     case "here":
       return directExit({
         target,
         // A destination its own person wrote down is allowed; one that a SOCKS client asks for must be in the policy.
-        allows: spec.type === "dynamic" ? plane.allows : ALLOWS_ALL,
+        allows: type === "dynamic" ? plane.allows : ALLOWS_ALL,
         resolver: plane.resolver,
         dials: plane.dials,
         proxyProtocol: () => options().proxyProtocol,
@@ -73,9 +82,9 @@ function exitOf(plane: LocalPlane, spec: LocalSpec, options: () => ForwardOption
     case "relay":
       return dialExit(plane, "", target, options);
     case "agent":
-      return dialExit(plane, spec.via.device, target, options);
+      return dialExit(plane, via.device, target, options);
     default:
-      return spec.via satisfies never;
+      return via satisfies never;
   }
 }
 

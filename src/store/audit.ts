@@ -28,8 +28,6 @@ export interface Audit {
     readonly beforeId?: number;
     readonly limit?: number;
   }): Promise<AuditEntry[]>;
-  /** Forgets what happened before; answers how many entries that were. */
-  prune(beforeMs: number): Promise<number>;
 }
 
 export function auditOn(db: Db): Audit {
@@ -52,10 +50,6 @@ export function auditOn(db: Db): Audit {
         subject,
         detail: JSON.parse(detail) as Record<string, unknown>,
       }));
-    },
-    async prune(beforeMs) {
-      const { numDeletedRows } = await db.deleteFrom("audit").where("at_ms", "<", beforeMs).executeTakeFirstOrThrow();
-      return Number(numDeletedRows);
     },
   };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { enrolDevice, temporaryStore, testKey } from "../../test/fixtures/store.ts";
+import { enrolDevice, holdPort80, temporaryStore, testKey } from "../../test/fixtures/store.ts";
 
 describe("devices", () => {
   test("are found by key, name and id, and remember when they were seen", async () => {
@@ -32,9 +32,7 @@ describe("devices", () => {
     await using fixture = await temporaryStore();
     const { devices, leases, audit } = fixture.store;
     const device = await enrolDevice(fixture.store, "web1", 1);
-    const claim = { deviceId: device.id, accountId: device.accountId, forwardId: "f", group: null, bind: "*" };
-    const ranges = [{ protocol: "tcp" as const, first: 80, last: 80 }];
-    await leases.grant({ ...claim, expiresMs: null, ranges }, 3_000);
+    await holdPort80(fixture.store, device, 3_000);
 
     const revoked = await devices.revoke("web1", 5_000, "owner");
     expect(revoked.ok ? revoked.value.revokedMs : null).toBe(5_000);

@@ -13,49 +13,16 @@ export interface StoredForward {
 }
 
 export interface Forwards {
-  /** Writes only what differs: an agent that comes back with a thousand unchanged forwards costs no fsync. */
-  put(deviceId: string, spec: RemoteSpec, origin: Origin, nowMs: number): Promise<void>;
-  /** False when there was none. */
-  remove(deviceId: string, specId: string): Promise<boolean>;
-  /** Removes what the device no longer names; answers the ids that are gone. */
-  retain(deviceId: string, specIds: readonly string[]): Promise<string[]>;
-  /** False when there is no such forward. */
-  setEnabled(deviceId: string, specId: string, enabled: boolean, nowMs: number): Promise<boolean>;
-  /** By device, then oldest first. Absent = every device's. */
-  list(deviceId?: string): Promise<StoredForward[]>;
+  /** By device, then oldest first. Written by `Holdings`. */
+  list(): Promise<StoredForward[]>;
 }
 
 export function forwardsOn(db: Db): Forwards {
   return {
-    put: (deviceId, spec, origin, nowMs) =>
-      db.transaction().execute((trx) => putForward(trx, deviceId, spec, origin, nowMs)),
-    remove: (deviceId, specId) => removeForward(db, deviceId, specId),
-    retain: (deviceId, specIds) =>
-      db.transaction().execute(async (trx) => {
-        const rows = await trx.selectFrom("forwards").select("spec_id").where("device_id", "=", deviceId).execute();
-        const kept = new Set(specIds);
-        const gone = rows.map(({ spec_id }) => spec_id).filter((id) => !kept.has(id));
-        for (const id of gone)
-          await trx.deleteFrom("forwards").where("device_id", "=", deviceId).where("spec_id", "=", id).execute();
-        return gone;
-      }),
-    setEnabled: (deviceId, specId, enabled, nowMs) =>
-      db.transaction().execute(async (trx) => {
-        const row = await trx
-          .selectFrom("forwards")
-          .selectAll()
-          .where("device_id", "=", deviceId)
-          .where("spec_id", "=", specId)
-          .executeTakeFirst();
-        if (row === undefined) return false;
-        await putForward(trx, deviceId, { ...toSpec(row.spec, specId), enabled }, row.origin, nowMs);
-        return true;
-      }),
-    async list(deviceId) {
+    async list() {
       const rows = await db
         .selectFrom("forwards")
         .selectAll()
-        .$if(deviceId !== undefined, (query) => query.where("device_id", "=", deviceId ?? ""))
         .orderBy("device_id")
         .orderBy("created_ms")
         .orderBy("spec_id")
@@ -71,15 +38,11 @@ export function forwardsOn(db: Db): Forwards {
   };
 }
 
-export async function removeForward(db: Db, deviceId: string, specId: string): Promise<boolean> {
-  const { numDeletedRows } = await db
-    .deleteFrom("forwards")
-    .where("device_id", "=", deviceId)
-    .where("spec_id", "=", specId)
-    .executeTakeFirstOrThrow();
-  return numDeletedRows > 0n;
+export async function removeForward(db: Db, deviceId: string, specId: string): Promise<void> {
+  await db.deleteFrom("forwards").where("device_id", "=", deviceId).where("spec_id", "=", specId).execute();
 }
 
+/** Writes only what differs: an agent that comes back with a thousand unchanged forwards changes no row. */
 export async function putForward(
   db: Db,
   deviceId: string,

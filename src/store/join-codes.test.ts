@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { enrolDevice, temporaryStore, testKey } from "../../test/fixtures/store.ts";
+import { enrolDevice, holdPort80, temporaryStore, testKey } from "../../test/fixtures/store.ts";
 import type { MadeJoinCode, NewJoinCode } from "./join-codes.ts";
 import type { Store } from "./store.ts";
 
@@ -136,8 +136,7 @@ describe("redeeming", () => {
       await using fixture = await temporaryStore();
       const { devices, leases } = fixture.store;
       const old = await enrolDevice(fixture.store, "old", 1);
-      const claim = { deviceId: old.id, accountId: old.accountId, forwardId: "f", group: null, bind: "*" };
-      await leases.grant({ ...claim, expiresMs: null, ranges: [{ protocol: "tcp", first: 80, last: 80 }] }, 3_000);
+      await holdPort80(fixture.store, old, 3_000);
       if (state === "revoked") await devices.revoke("old", 3_000);
       const renewed = await enrolDevice(fixture.store, "new", 1);
       expect(renewed).toMatchObject({ id: old.id, name: "new", revokedMs: null });

@@ -51,8 +51,14 @@ export interface JoinCodes {
    * expired and a revoked code get the same answer from the same statements. The one exception is the device that used
    * the code: when its answer was lost on the way it may ask again, until the code expires, and hears the same.
    * A key that is enrolled already, or was revoked, moves to the code's account, name and ports, and starts without forwards.
+   * `names`: what the caller proved that it may be called; a code for another name is not good, and not used up. Null = any.
    */
-  redeem(secret: Uint8Array, publicKey: Uint8Array, nowMs: number): Promise<Result<Device, "invalid">>;
+  redeem(
+    secret: Uint8Array,
+    publicKey: Uint8Array,
+    nowMs: number,
+    names?: readonly string[] | null,
+  ): Promise<Result<Device, "invalid">>;
   list(nowMs: number): Promise<OpenJoinCode[]>;
   /** False when there is no such open code. */
   revoke(id: string, nowMs: number, actor?: string): Promise<boolean>;
@@ -66,7 +72,8 @@ const LIFETIME_SEC_DEFAULT = 86_400;
 export function joinCodesOn(db: Db): JoinCodes {
   return {
     create: (request, nowMs) => db.transaction().execute((trx) => createCode(trx, request, nowMs)),
-    redeem: (secret, publicKey, nowMs) => db.transaction().execute((trx) => redeemCode(trx, secret, publicKey, nowMs)),
+    redeem: (secret, publicKey, nowMs, names = null) =>
+      db.transaction().execute((trx) => redeemCode(trx, secret, publicKey, nowMs, names)),
     async list(nowMs) {
       const rows = await db
         .selectFrom("join_codes")
@@ -151,6 +158,7 @@ async function redeemCode(
   secret: Uint8Array,
   publicKey: Uint8Array,
   nowMs: number,
+  names: readonly string[] | null,
 ): Promise<Result<Device, "invalid">> {
   const secretHash = hashOf(secret);
   const deviceId = deviceIdOf(publicKey);
@@ -162,6 +170,7 @@ async function redeemCode(
     .where("revoked_ms", "is", null)
     .where("expires_ms", ">", nowMs)
     .where("used_ms", "is", null)
+    .$if(names !== null, (query) => query.where("device_name", "in", names ?? []))
     .returningAll()
     .executeTakeFirst();
   if (code !== undefined) return ok(await enrol(trx, code, deviceId, publicKey, nowMs));

@@ -35,38 +35,21 @@ export interface LeaseConflict {
   readonly held: Lease;
 }
 
+/** What `Holdings` wrote, for who looks: the relay itself counts by its own table. */
 export interface Leases {
-  /**
-   * Gives a forward exactly the ranges it claims, all of them or none, in place of those it had. What has expired is
-   * freed first. A port goes to one holder only, whatever the caller believes: this is checked in the same transaction.
-   */
-  grant(claim: LeaseClaim, nowMs: number): Promise<Result<void, LeaseConflict>>;
-  /** Sets when leases end, all in one transaction: what a relay does when a device goes away, or comes back. */
-  setExpiry(deviceId: string, ends: ReadonlyMap<string, number | null>): Promise<void>;
-  /** Frees a forward's ports; false when it had none. */
-  release(deviceId: string, forwardId: string, nowMs: number): Promise<boolean>;
-  /** Frees what has expired and answers it. */
-  releaseExpired(nowMs: number): Promise<Lease[]>;
   /** By protocol and port. Expired ones are not among them. */
-  list(nowMs: number, filter?: { readonly deviceId?: string; readonly accountId?: string }): Promise<Lease[]>;
+  list(nowMs: number): Promise<Lease[]>;
 }
 
 const EVERY_ADDRESS = ["*", "0.0.0.0", "::"];
 
 export function leasesOn(db: Db): Leases {
   return {
-    grant: (claim, nowMs) => db.transaction().execute((trx) => grant(trx, claim, nowMs)),
-    setExpiry: (deviceId, ends) => db.transaction().execute((trx) => setExpiry(trx, deviceId, ends)),
-    release: (deviceId, forwardId, nowMs) =>
-      db.transaction().execute((trx) => releasePorts(trx, deviceId, forwardId, nowMs)),
-    releaseExpired: (nowMs) => db.transaction().execute((trx) => dropExpired(trx, nowMs)),
-    async list(nowMs, { deviceId, accountId } = {}) {
+    async list(nowMs) {
       const rows = await db
         .selectFrom("leases")
         .selectAll()
         .where((where) => where.or([where("expires_ms", "is", null), where("expires_ms", ">", nowMs)]))
-        .$if(deviceId !== undefined, (query) => query.where("device_id", "=", deviceId ?? ""))
-        .$if(accountId !== undefined, (query) => query.where("account_id", "=", accountId ?? ""))
         .orderBy("protocol")
         .orderBy("first_port")
         .orderBy("device_id")
@@ -76,12 +59,10 @@ export function leasesOn(db: Db): Leases {
   };
 }
 
-async function grant(trx: Db, claim: LeaseClaim, nowMs: number): Promise<Result<void, LeaseConflict>> {
-  await dropExpired(trx, nowMs);
-  return grantPorts(trx, claim, nowMs);
-}
-
-/** `Leases.grant` without freeing what has expired first. */
+/**
+ * Gives a forward exactly the ranges it claims, all of them or none, in place of those it had. A port goes to one holder
+ * only, whatever the caller believes: this is checked in the same transaction. Free what has expired first (`dropExpired`).
+ */
 export async function grantPorts(trx: Db, claim: LeaseClaim, nowMs: number): Promise<Result<void, LeaseConflict>> {
   for (const range of claim.ranges) {
     const held = await findConflict(trx, claim, range);
@@ -129,11 +110,9 @@ async function drop(trx: Db, deviceId: string, forwardId: string): Promise<Lease
   return rows.map(toLease);
 }
 
-/** Frees a forward's ports; false when it had none. */
-export async function releasePorts(trx: Db, deviceId: string, forwardId: string, nowMs: number): Promise<boolean> {
-  const freed = await drop(trx, deviceId, forwardId);
-  await tellReleased(trx, freed, "released", nowMs);
-  return freed.length > 0;
+/** Frees a forward's ports. */
+export async function releasePorts(trx: Db, deviceId: string, forwardId: string, nowMs: number): Promise<void> {
+  await tellReleased(trx, await drop(trx, deviceId, forwardId), "released", nowMs);
 }
 
 /** Writes only rows that differ. */
@@ -148,11 +127,9 @@ export async function setExpiry(trx: Db, deviceId: string, ends: ReadonlyMap<str
       .execute();
 }
 
-export async function dropExpired(trx: Db, nowMs: number): Promise<Lease[]> {
+export async function dropExpired(trx: Db, nowMs: number): Promise<void> {
   const rows = await trx.deleteFrom("leases").where("expires_ms", "<=", nowMs).returningAll().execute();
-  const leases = rows.map(toLease);
-  await tellReleased(trx, leases, "expired", nowMs);
-  return leases;
+  await tellReleased(trx, rows.map(toLease), "expired", nowMs);
 }
 
 /** One audit entry for each forward: who had which port until when. */

@@ -1,22 +1,18 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import {
-  firstOverlap,
   formatPortSet,
   mappingContains,
-  mappingsOverlap,
   type PortMapping,
-  type PortRange,
   type PortSet,
   parsePortSet,
-  portSetSize,
-  renderPortSetError,
   settleProtocol,
 } from "./port-set.ts";
+import { renderTextError } from "./text-error.ts";
 
 function set(text: string): PortSet {
   const parsed = parsePortSet(text);
-  if (!parsed.ok) throw new Error(renderPortSetError(text, parsed.error));
+  if (!parsed.ok) throw new Error(renderTextError(text, parsed.error));
   return parsed.value;
 }
 
@@ -149,7 +145,7 @@ describe("errors", () => {
     const text = "8840, 8815-8810";
     const parsed = parsePortSet(text);
     if (parsed.ok) throw new Error("was accepted");
-    expect(renderPortSetError(text, parsed.error).split("\n")).toEqual([
+    expect(renderTextError(text, parsed.error).split("\n")).toEqual([
       "Write the lower port first.",
       "  8840, 8815-8810",
       "        ^^^^^^^^^",
@@ -157,6 +153,10 @@ describe("errors", () => {
     ]);
   });
 });
+
+function overlap(a: PortMapping, b: PortMapping): boolean {
+  return a.protocol === b.protocol && a.first <= b.last && b.first <= a.last;
+}
 
 /** Ranges near each other, so that they often touch and overlap. */
 const range = fc
@@ -181,7 +181,7 @@ describe("properties", () => {
         const mappings = settleProtocol(parsed.value, "tcp+udp");
         expect(formatPortSet({ ranges: mappings })).toBe(formatPortSet(set(formatPortSet({ ranges: mappings }))));
         for (const [index, mapping] of mappings.entries()) {
-          for (const other of mappings.slice(index + 1)) expect(mappingsOverlap([mapping], [other])).toBe(false);
+          for (const other of mappings.slice(index + 1)) expect(overlap(mapping, other)).toBe(false);
         }
         expect(mappings.length).toBeLessThanOrEqual(2 * items.length * 2);
       }),
@@ -227,13 +227,6 @@ describe("settleProtocol", () => {
   }
 });
 
-test("portSetSize counts each protocol's ports", () => {
-  const sizes = ["80", "8810-8815", "53/tcp+udp", "1-65535", "80, 443, 1000-1999"].map((text) =>
-    portSetSize(set(text)),
-  );
-  expect(sizes).toEqual([1, 6, 2, 65535, 1002]);
-});
-
 test("mappingContains gives the internal port", () => {
   const mappings = settleProtocol(set("8000-8010:9000, 53/udp"), "tcp");
   const asked: [PortMapping["protocol"], number][] = [
@@ -252,23 +245,4 @@ test("mappingContains gives the internal port", () => {
     53,
     null,
   ]);
-});
-
-describe("overlap of external ports", () => {
-  const table: [string, string, Omit<PortRange, "internalFirst"> | null][] = [
-    ["80/tcp", "80/udp", null],
-    ["80/tcp", "81/tcp", null],
-    ["80/tcp", "80:8080/tcp", { protocol: "tcp", first: 80, last: 80 }],
-    ["80-90/tcp", "85-99/tcp", { protocol: "tcp", first: 85, last: 90 }],
-    ["10-99/udp, 5/tcp", "50/udp, 20-30/udp", { protocol: "udp", first: 20, last: 30 }],
-    ["8000:80/tcp", "80/tcp", null],
-  ];
-  for (const [a, b, overlap] of table) {
-    test(`${a} and ${b}`, () => {
-      const [one, other] = [settleProtocol(set(a), "tcp"), settleProtocol(set(b), "tcp")];
-      expect(firstOverlap(one, other) as unknown).toEqual(overlap);
-      expect(mappingsOverlap(one, other)).toBe(overlap !== null);
-      expect(mappingsOverlap(other, one)).toBe(overlap !== null);
-    });
-  }
 });

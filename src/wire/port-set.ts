@@ -1,6 +1,6 @@
 import { explainItem, ITEM } from "./port-set-hints.ts";
 import { err, ok, type Result } from "./result.ts";
-import { renderTextError, type TextError } from "./text-error.ts";
+import type { TextError } from "./text-error.ts";
 
 export type Protocol = "tcp" | "udp";
 
@@ -288,11 +288,6 @@ function samePorts(a: PortRange, b: PortRange): boolean {
   return a.first === b.first && a.last === b.last && a.internalFirst === b.internalFirst;
 }
 
-/** How many external ports the ranges span, each protocol by itself (`53/tcp+udp` is 2). */
-export function portSetSize(set: PortSet): number {
-  return set.ranges.reduce((sum, range) => sum + range.last - range.first + 1, 0);
-}
-
 /** The internal port that an external one maps to, or null when no mapping has it. */
 export function mappingContains(
   mappings: readonly PortMapping[],
@@ -305,36 +300,4 @@ export function mappingContains(
     }
   }
   return null;
-}
-
-/** External ports that two lists of mappings both want. */
-export interface PortOverlap {
-  readonly protocol: Protocol;
-  readonly first: number;
-  readonly last: number;
-}
-
-/** The lowest common run of external ports, wherever they map to; null when there is none. */
-export function firstOverlap(a: readonly PortMapping[], b: readonly PortMapping[]): PortOverlap | null {
-  let lowest: PortOverlap | null = null;
-  for (const one of a) {
-    for (const other of b) {
-      if (one.protocol !== other.protocol) continue;
-      const first = Math.max(one.first, other.first);
-      const last = Math.min(one.last, other.last);
-      if (first > last || (lowest !== null && lowest.first <= first)) continue;
-      lowest = { protocol: one.protocol, first, last };
-    }
-  }
-  return lowest;
-}
-
-/** True when both lists want some external port of the same protocol. */
-export function mappingsOverlap(a: readonly PortMapping[], b: readonly PortMapping[]): boolean {
-  return firstOverlap(a, b) !== null;
-}
-
-/** The message, the text with a caret line under the place, and the suggestion: several lines, for a terminal. */
-export function renderPortSetError(text: string, error: PortSetError): string {
-  return renderTextError(text, error);
 }

@@ -44,7 +44,6 @@ export const Reason = {
 } as const;
 
 export type ReasonName = keyof typeof Reason;
-export type ReasonCode = (typeof Reason)[ReasonName];
 
 const NAMES = new Map<number, ReasonName>(Object.entries(Reason).map(([name, code]) => [code, name as ReasonName]));
 

@@ -10,6 +10,7 @@ export class MemoryEnd implements ByteEnd {
   sink: ByteSink = SILENT_SINK;
   /** What was asked of it, for tests of what stands above. */
   readonly calls: string[] = [];
+  readonly #waiting: { readonly until: () => boolean; readonly resolve: () => void }[] = [];
   #peer: MemoryEnd | null = null;
   #open: boolean;
   #outgoing: Uint8Array[] = [];
@@ -40,8 +41,24 @@ export class MemoryEnd implements ByteEnd {
     return end;
   }
 
+  /** Resolves as soon as `until` holds; looked at after every call. */
+  async when(until: () => boolean): Promise<void> {
+    if (until()) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.push({ until, resolve });
+    await promise;
+  }
+
+  #called(call: string): void {
+    this.calls.push(call);
+    for (const waiter of this.#waiting.splice(0)) {
+      if (waiter.until()) waiter.resolve();
+      else this.#waiting.push(waiter);
+    }
+  }
+
   opened(): void {
-    this.calls.push("opened");
+    this.#called("opened");
     const peer = this.#peer;
     queueMicrotask(() => {
       if (peer === null || peer.#open || peer.#closed) return;
@@ -59,19 +76,19 @@ export class MemoryEnd implements ByteEnd {
   }
 
   backlog(queuedBytes: number): void {
-    this.calls.push(`backlog ${queuedBytes}`);
+    this.#called(`backlog ${queuedBytes}`);
     this.#paused = queuedBytes > 0;
     if (this.#peer !== null) this.#peer.#pump();
   }
 
   end(): void {
-    this.calls.push("end");
+    this.#called("end");
     this.#ending = true;
     this.#pump();
   }
 
   reset(reason: ReasonName): void {
-    this.calls.push(`reset ${reason}`);
+    this.#called(`reset ${reason}`);
     if (this.#closed) return;
     const peer = this.#peer;
     queueMicrotask(() => {
@@ -81,7 +98,7 @@ export class MemoryEnd implements ByteEnd {
   }
 
   keepAlive(): void {
-    this.calls.push("keepAlive");
+    this.#called("keepAlive");
   }
 
   #over(): number {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { DEFAULT_OPTIONS } from "../../src/core/forward.ts";
+import { DEFAULT_OPTIONS, type ForwardOptions } from "../../src/core/forward.ts";
+import { parseCidr } from "../../src/wire/address.ts";
 import { away, failureOf, mapping, remote, rolesLab, until } from "../fixtures/roles-lab.ts";
 import { ask, tcpService, visit } from "../fixtures/services.ts";
 
@@ -54,21 +55,65 @@ describe("devices of one group", () => {
     expect([await ask(port), await ask(port)].sort()).toEqual(["one:hello", "two:hello"]);
   }, 20_000);
 
-  test("an option that one of them changes holds for the entry, and cuts nobody", async () => {
+  test("have the same rules for visitors: who disagrees is refused and serves no more until it agrees", async () => {
+    await using lab = await rolesLab();
+    using one = tcpService("one");
+    using two = tcpService("two");
+    const port = lab.pool[0]!;
+    const spec = (service: number, options: Partial<ForwardOptions> = {}) =>
+      remote("web", [mapping("tcp", port, port, service)], {
+        group: "web",
+        options: { ...DEFAULT_OPTIONS, ...options },
+      });
+    const limited = { limits: { connections: 1 } };
+    const first = await lab.agent("web1", { forwards: [spec(one.port)] });
+    await until(async () => (await first.forward("web"))?.state === "open");
+    const second = await lab.agent("web2");
+    expect(await failureOf(second.add(spec(two.port, limited)))).toMatchObject({
+      kind: "failed",
+      message: `Device "web1" has another "connections" for the group "web": give the same to all of its devices, and this one joins them.`,
+    });
+    // What only its own service is told may differ.
+    await second.add(spec(two.port, { healthCheck: CHECK.healthCheck }));
+    expect([await ask(port), await ask(port)].sort()).toEqual(["one:hello", "two:hello"]);
+
+    // From a config the change comes device by device: the first steps aside, then the second is the first to have it.
+    first.settings = { ...first.settings, forwards: [spec(one.port, limited)] };
+    expect((await first.running.reload()).refused).toHaveLength(1);
+    expect((await first.forward("web"))?.state).toBe("refused");
+    expect([await ask(port), await ask(port)]).toEqual(["two:hello", "two:hello"]);
+    await second.add(spec(two.port, limited));
+    using staying = await visit(port);
+    expect(await staying.ask("x")).toBe("two:x");
+    expect(await ask(port)).toBe("cut");
+    await first.running.reload();
+    expect((await first.forward("web"))?.state).toBe("open");
+    expect(await staying.ask("y")).toBe("two:y");
+  });
+
+  test("go by the one that serves when the others are away", async () => {
     await using lab = await rolesLab();
     using one = tcpService("one");
     const port = lab.pool[0]!;
+    const here = parseCidr("127.0.0.1");
+    const spec = (closed: boolean) =>
+      remote("web", [mapping("tcp", port, port, one.port)], {
+        group: "web",
+        options: { ...DEFAULT_OPTIONS, source: { allow: [], deny: closed && here.ok ? [here.value] : [] } },
+      });
     const first = await lab.agent("web1");
     const second = await lab.agent("web2");
-    const spec = (options = DEFAULT_OPTIONS) =>
-      remote("web", [mapping("tcp", port, port, one.port)], { group: "web", options });
-    await first.add(spec());
-    await second.add(spec());
-    using staying = await visit(port);
-    expect(await staying.ask("x")).toBe("one:x");
-    await second.add(spec({ ...DEFAULT_OPTIONS, limits: { connections: 1 } }));
+    await first.add(spec(true), true);
+    await second.add(spec(true), true);
+    await first.stop();
+    await away(lab, "web1");
+    await second.add(spec(false), true);
+    expect(await ask(port)).toBe("one:hello");
+    await second.stop();
+    await away(lab, "web2");
+    const again = await lab.agent("web1");
+    await until(async () => (await again.forward("web"))?.state === "open");
     expect(await ask(port)).toBe("cut");
-    expect(await staying.ask("y")).toBe("one:y");
   });
 
   test("write the same ports in another order", async () => {

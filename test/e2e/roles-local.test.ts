@@ -162,6 +162,26 @@ describe("a dynamic forward", () => {
   }
 });
 
+describe("a forward whose entry is here", () => {
+  test("and gets other ports keeps the visitors of those it keeps", async () => {
+    using service = tcpService("web");
+    await using lab = await rolesLab();
+    const agent = await lab.agent("laptop");
+    const [a, b, c] = (await freePorts(3)) as [number, number, number];
+    const to = (...ports: number[]) =>
+      local("web", { via: { kind: "here" }, ports: ports.map((port) => mapping("tcp", port, port, service.port)) });
+    await agent.add(to(a, b));
+    using gone = await visit(a);
+    using kept = await visit(b);
+    await gone.ask("x");
+    await kept.ask("x");
+    await agent.add(to(b, c));
+    expect(await gone.ended).toBe("reset");
+    expect(await kept.ask("still")).toBe("web:still");
+    expect([await ask(a), await ask(b), await ask(c)]).toEqual(["ECONNREFUSED", "web:hello", "web:hello"]);
+  });
+});
+
 describe("a direct forward", () => {
   test("runs beside an agent's others", async () => {
     using service = tcpService("web");

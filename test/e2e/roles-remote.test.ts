@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { DEFAULT_OPTIONS } from "../../src/core/forward.ts";
+import { parseCidr } from "../../src/wire/address.ts";
 import { breakableLink } from "../fixtures/breakable-link.ts";
 import {
   anyPort,
@@ -80,6 +82,64 @@ describe("a remote forward", () => {
     await agent.link("connected");
     expect(portOf(await agent.add(remote("b", anyPort(service.port))))).toBe(lab.pool[1]!);
     expect(await ask(lab.pool[1]!)).toBe("any:hello");
+  });
+
+  test("that gets other ports keeps the visitors of those it keeps", async () => {
+    await using lab = await rolesLab();
+    using service = tcpService("web");
+    const [a, b, c, taken] = lab.pool as readonly [number, number, number, number];
+    const agent = await lab.agent("web1");
+    const ports = (first: number, last: number) =>
+      Array.from({ length: last - first + 1 }, (_, n) => mapping("tcp", first + n, first + n, service.port));
+    await agent.add(remote("web", ports(a, b)));
+    using gone = await visit(a);
+    using kept = await visit(b);
+    await gone.ask("x");
+    await kept.ask("x");
+    expect(await agent.add(remote("web", ports(b, c)))).toMatchObject({ state: "open" });
+    expect(await gone.ended).toBe("reset");
+    expect(await kept.ask("still")).toBe("web:still");
+    expect([await ask(a), await ask(c)]).toEqual(["ECONNREFUSED", "web:hello"]);
+
+    using _program = tcpService("program", taken);
+    expect(await failureOf(agent.add(remote("web", ports(c, taken))))).toMatchObject({ kind: "failed" });
+    expect(await kept.ask("and still")).toBe("web:and still");
+    expect(await ask(b)).toBe("web:hello");
+    expect((await lab.relay.listForwards())[0]?.counters.visitorsTotal).toBe(4);
+  });
+
+  test("that is removed stays in the totals of relay and agent", async () => {
+    await using lab = await rolesLab();
+    using service = tcpService("web");
+    const port = lab.pool[0]!;
+    const agent = await lab.agent("web1");
+    const deny = parseCidr("127.0.0.1");
+    const source = { allow: [], deny: deny.ok ? [deny.value] : [] };
+    const spec = remote("web", [mapping("tcp", port, port, service.port)]);
+    const closed = remote("web", [mapping("tcp", port, port, service.port)], {
+      options: { ...DEFAULT_OPTIONS, source },
+    });
+    const counted = async () =>
+      [(await lab.relay.status()).counters, (await agent.running.status()).counters].map(
+        ({ visitorsTotal, bytesIn, refused }) => ({ visitorsTotal, bytesIn, refused }),
+      );
+    await agent.add(spec);
+    await ask(port);
+    await agent.add(closed);
+    await ask(port);
+    const once = { visitorsTotal: 1, bytesIn: 5, refused: { sourceNotAllowed: 1, reset: 1 } };
+    await until(async () => (await counted()).every((one) => one.refused.reset === 1));
+    expect(await counted()).toEqual([once, once]);
+    await agent.running.removeForward("web");
+    await until(async () => (await lab.relay.listForwards()).length === 0);
+    expect(await counted()).toEqual([once, once]);
+    await agent.add(spec);
+    await ask(port);
+    await until(async () => (await counted()).every((one) => one.refused.reset === 2));
+    const twice = { visitorsTotal: 2, bytesIn: 10, refused: { sourceNotAllowed: 1, reset: 2 } };
+    expect(await counted()).toEqual([twice, twice]);
+    await agent.running.removeForward("web");
+    expect(await counted()).toEqual([twice, twice]);
   });
 
   test("has TCP and UDP of one number together", async () => {

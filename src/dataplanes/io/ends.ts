@@ -1,6 +1,9 @@
 import type { Endpoint, HostPort } from "../../wire/endpoint.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 
+/** Told to an end as its backlog while it must not deliver: above any queue, so that all is held back. */
+export const HOLD_BYTES = 2 ** 30;
+
 /**
  * One side of a byte stream: a TCP socket of this process, or a stream of a tunnel session. Two of them joined
  * (join.ts) are a visit. Every method may be called in any state; after `onClose` they do nothing.

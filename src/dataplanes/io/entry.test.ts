@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect as connectNode } from "node:net";
 import { MemoryEnd } from "../../../test/contract/memory-end.ts";
+import { counted } from "../../../test/fixtures/counted.ts";
+import { freePorts } from "../../../test/fixtures/free-ports.ts";
+import { askUdp, visit } from "../../../test/fixtures/services.ts";
 import { Admission } from "../../core/admission.ts";
 import { DEFAULT_OPTIONS, type ForwardOptions } from "../../core/forward.ts";
 import type { PortMapping, Protocol } from "../../wire/port-set.ts";
@@ -13,6 +16,12 @@ import { startSweeper } from "./sweeper.ts";
 import { MAX_DATAGRAM_BYTES } from "./udp-socket.ts";
 
 const any = (protocol: Protocol): PortMapping => ({ protocol, first: 0, last: 0, internalFirst: 0 });
+
+/** Ports in a row, as one range. */
+const run = (protocol: Protocol, numbers: readonly number[]): PortMapping[] => {
+  const [first = 0] = numbers;
+  return [{ protocol, first, last: numbers.at(-1) ?? first, internalFirst: first }];
+};
 
 /** Sends every datagram back. */
 class EchoFlow implements FlowEnd {
@@ -134,9 +143,10 @@ describe("opening", () => {
     expect(opened).toMatchObject({ ok: false, error: { kind: "noAddress" } });
   });
 
-  test("1,000 ports of each protocol in under a second", () => {
+  test("1,000 ports of each protocol in under a second", async () => {
+    const numbers = await freePorts(1_000);
     const started = performance.now();
-    const { entry } = open(Array.from({ length: 1_000 }, () => [any("tcp"), any("udp")]).flat());
+    const { entry } = open([...run("tcp", numbers), ...run("udp", numbers)]);
     expect(performance.now() - started).toBeLessThan(1_000);
     expect(entry.ports).toHaveLength(2_000);
     entry.close();
@@ -161,6 +171,62 @@ describe("opening", () => {
     expect(exit.visits[0]?.entry).toEqual({ address: "127.0.0.1", port: portOf(entry) });
     socket.destroy();
     entry.close();
+  });
+});
+
+describe("another port set", () => {
+  /** A visitor that is let in, and a service that answers it. */
+  async function enter({ exit }: { exit: FakeExit }, port: number) {
+    const connected = Promise.withResolvers<void>();
+    exit.onConnect = () => connected.resolve();
+    const visitor = await visit(port);
+    await connected.promise;
+    const service = exit.services.at(-1)!;
+    service.sink = { ...SILENT_SINK, onData: (bytes) => void service.write(bytes) };
+    return visitor;
+  }
+
+  test("keeps what both have in common, with its visitors, and cuts the others", async () => {
+    const [a, b, c] = (await freePorts(3)) as [number, number, number];
+    const lab = open(run("tcp", [a, b]));
+    using gone = await enter(lab, a);
+    using kept = await enter(lab, b);
+    expect(lab.entry.rebind(run("tcp", [b, c]))).toEqual({ ok: true, value: null });
+    expect(await gone.ended).toBe("reset");
+    expect(await kept.ask("hello")).toBe("hello");
+    expect(await outcome(a)).toBe("ECONNREFUSED");
+    using added = await enter(lab, c);
+    expect(await added.ask("hello")).toBe("hello");
+    expect(lab.entry.ports.map(({ endpoint }) => endpoint.port)).toEqual([b, c]);
+    expect(lab.entry.visits.counters.visitorsTotal).toBe(3);
+    lab.entry.close();
+  });
+
+  test("that cannot be had changes nothing", async () => {
+    const [a, b, c] = (await freePorts(3)) as [number, number, number];
+    const taken = await Bun.udpSocket({ hostname: "127.0.0.1", port: c });
+    const lab = open([...run("tcp", [a, b]), ...run("udp", [a])]);
+    using visitor = await enter(lab, a);
+    const refused = lab.entry.rebind([...run("tcp", [b, c]), ...run("udp", [b, c])]);
+    expect(refused).toMatchObject({ ok: false, error: { kind: "inUse", protocol: "udp", port: c } });
+    expect(await visitor.ask("hello")).toBe("hello");
+    expect(await outcome(c)).toBe("ECONNREFUSED");
+    expect(await askUdp(a)).toBe("hello");
+    taken.close();
+    lab.entry.close();
+  });
+
+  test("of UDP keeps the flows of blocks that stay whole", async () => {
+    const [a, b, c] = (await freePorts(3)) as [number, number, number];
+    const lab = open(run("udp", [a]));
+    expect(await askUdp(a)).toBe("hello");
+    expect(lab.entry.rebind(run("udp", [a, b, c])).ok).toBe(true);
+    expect(lab.exit.flows[0]?.closed).toBeUndefined();
+    expect(await askUdp(c)).toBe("hello");
+    expect(lab.entry.rebind(run("udp", [a, b])).ok).toBe(true);
+    expect(lab.exit.flows.map(({ closed }) => closed)).toEqual([undefined, "shutdown"]);
+    expect(await askUdp(b)).toBe("hello");
+    lab.entry.close();
   });
 });
 
@@ -216,8 +282,8 @@ describe("TCP visitors", () => {
 describe("UDP visitors", () => {
   let entry: Entry;
   let exit: FakeExit;
-  beforeAll(() => {
-    ({ entry, exit } = open([any("udp"), any("udp")]));
+  beforeAll(async () => {
+    ({ entry, exit } = open(run("udp", await freePorts(2))));
   });
   afterAll(() => entry.close());
 
@@ -302,7 +368,8 @@ describe("UDP visitors", () => {
     first.socket.send("a", portOf(limited.entry), "127.0.0.1");
     await first.until(1);
     second.socket.send("b", portOf(limited.entry), "127.0.0.1");
-    while (limited.entry.visits.counters.refused()["connectionLimit"] !== 1) await Bun.sleep(1);
+    const { counters } = limited.entry.visits;
+    await counted(counters, () => counters.refused()["connectionLimit"] === 1);
     limited.entry.drain();
     first.socket.send("a", portOf(limited.entry), "127.0.0.1");
     await first.until(2);
@@ -317,8 +384,9 @@ describe("UDP visitors", () => {
     const limited = open([any("udp")], { ...DEFAULT_OPTIONS, limits: { bandwidthBytesPerSec: 1 } });
     const { socket } = await visitor();
     for (let sent = 0; sent < 3; sent++) socket.send(new Uint8Array(40_000), portOf(limited.entry), "127.0.0.1");
-    while (limited.entry.visits.counters.datagramsDropped < 2) await Bun.sleep(1);
-    expect(limited.entry.visits.counters.bytesIn).toBeLessThan(120_000);
+    const { counters } = limited.entry.visits;
+    await counted(counters, () => counters.datagramsDropped === 2);
+    expect(counters.bytesIn).toBeLessThan(120_000);
     limited.entry.close();
     socket.close();
   });

@@ -8,8 +8,8 @@ import type { EntryError } from "./entry-error.ts";
 import { join } from "./join.ts";
 import { Shaper } from "./shaper.ts";
 import type { Sweeper } from "./sweeper.ts";
-import { type EntryPort, type OnTcpVisitor, openTcpEntry } from "./tcp-entry.ts";
-import { openUdpEntry } from "./udp-entry.ts";
+import { type EntryPort, type OnTcpVisitor, TcpPorts } from "./tcp-entry.ts";
+import { UdpPorts } from "./udp-ports.ts";
 import { type Admission, Visits } from "./visits.ts";
 
 export interface EntrySpec {
@@ -31,6 +31,11 @@ export interface Entry {
   readonly visits: Visits;
   /** New options and, when given, a new admission; open visits stay, and go by the new timeouts and rate. */
   change(options: ForwardOptions, admission?: Admission): void;
+  /**
+   * Another port set. What it has in common with the present one stays open, with its visits; the visits of ports that
+   * are gone are cut. On failure nothing has changed.
+   */
+  rebind(ports: readonly PortMapping[]): Result<null, EntryError>;
   /** Stops accepting; open visits go on. */
   drain(): void;
   /** Stops accepting and cuts every visit. Frees the ports before it returns. */
@@ -84,13 +89,11 @@ export class EntryHost {
         end.reset(admitted);
       }
     };
-    const tcp = openTcpEntry(spec.bind, spec.ports, onVisitor, spec.sweeper);
-    if (!tcp.ok) return tcp;
-    const udp = openUdpEntry(spec.bind, spec.ports, this);
-    if (!udp.ok) {
-      tcp.value.close();
-      return udp;
-    }
+    const tcp = new TcpPorts(spec.bind, onVisitor, spec.sweeper);
+    const udp = new UdpPorts(spec.bind, this);
+    const rebind = (ports: readonly PortMapping[]) => rebindAll(tcp, udp, ports, visits);
+    const opened = rebind(spec.ports);
+    if (!opened.ok) return opened;
     spec.sweeper.add(visits);
     const open = (protocol: Protocol) => (port: EntryPort) => ({
       protocol,
@@ -98,17 +101,20 @@ export class EntryHost {
       externalPort: port.externalPort,
     });
     return ok({
-      ports: [...tcp.value.ports.map(open("tcp")), ...udp.value.ports.map(open("udp"))],
+      get ports() {
+        return [...tcp.ports.map(open("tcp")), ...udp.ports.map(open("udp"))];
+      },
       visits,
       change: (options, admission) => this.#change(options, admission),
+      rebind,
       drain: () => {
-        tcp.value.close();
-        udp.value.drain();
+        tcp.close();
+        udp.drain();
       },
       close: () => {
-        tcp.value.close();
+        tcp.close();
         visits.cutAll("shutdown");
-        udp.value.close();
+        udp.close();
         spec.sweeper.remove(visits);
       },
     });
@@ -135,4 +141,43 @@ export class EntryHost {
     if (this.shaper !== null) this.shaper.setRate(rate ?? null);
     else if (rate !== undefined) this.shaper = new Shaper(rate);
   }
+}
+
+function rebindAll(
+  tcp: TcpPorts,
+  udp: UdpPorts,
+  ports: readonly PortMapping[],
+  visits: Visits,
+): Result<null, EntryError> {
+  const before = { tcp: numbersOf(tcp.ports), udp: numbersOf(udp.ports) };
+  const next = { tcp: portsOf(ports, "tcp"), udp: portsOf(ports, "udp") };
+  const opened = tcp.open(next.tcp);
+  if (!opened.ok) return opened;
+  const flows = udp.open(next.udp);
+  const kept = flows.ok ? udp.keep(next.udp) : flows;
+  if (!kept.ok) {
+    tcp.keep(before.tcp);
+    // Nothing of UDP has changed, or a port was lost between closing it and opening it again: then this fails as well.
+    if (flows.ok) udp.open(before.udp);
+    udp.keep(before.udp);
+    return kept;
+  }
+  tcp.keep(next.tcp);
+  for (const [, visit] of visits.list()) {
+    if (!next[visit.protocol].has(visit.visit.externalPort)) visit.cut("shutdown");
+  }
+  return ok(null);
+}
+
+function numbersOf(ports: readonly EntryPort[]): ReadonlySet<number> {
+  return new Set(ports.map(({ externalPort }) => externalPort));
+}
+
+function portsOf(mappings: readonly PortMapping[], protocol: Protocol): ReadonlySet<number> {
+  const numbers = new Set<number>();
+  for (const mapping of mappings) {
+    if (mapping.protocol !== protocol) continue;
+    for (let port = mapping.first; port <= mapping.last; port++) numbers.add(port);
+  }
+  return numbers;
 }

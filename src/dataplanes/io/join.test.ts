@@ -85,10 +85,10 @@ describe("join", () => {
       all[side].end.backlog(1);
       other.end.write(new Uint8Array(1_000_000));
       const heldBack = () => held.calls.some((call) => call.startsWith("backlog ") && call !== "backlog 0");
-      while (!heldBack()) await Bun.sleep(0);
+      await held.when(heldBack);
       all[side].end.backlog(0);
       await all[side].whenBytes(1_000_000);
-      while (held.calls.at(-1) !== "backlog 0") await Bun.sleep(0);
+      await held.when(() => held.calls.at(-1) === "backlog 0");
     });
   }
 

@@ -28,7 +28,7 @@ describe("Shaper", () => {
     await reader.whenBytes(2_000_000);
     reader.end.backlog(5_000);
     expect(inner.calls.at(-1)).toBe(`backlog ${2 ** 30}`);
-    while (inner.calls.at(-1) !== "backlog 5000") await Bun.sleep(5);
+    await inner.when(() => inner.calls.at(-1) === "backlog 5000");
   });
 
   test("a lifted limit lets go at once", async () => {

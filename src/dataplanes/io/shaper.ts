@@ -1,10 +1,7 @@
 import { shaperBurstBytes, TokenBucket } from "../../core/token-bucket.ts";
 import type { ReasonName } from "../../wire/reason.ts";
-import type { ByteEnd, ByteSink } from "./ends.ts";
+import { type ByteEnd, type ByteSink, HOLD_BYTES } from "./ends.ts";
 import { SILENT_SINK } from "./silent-sink.ts";
-
-/** Told to an end as its backlog while it must not deliver: above any queue, so that all is held back. */
-const HOLD_BYTES = 2 ** 30;
 
 /**
  * The bandwidth limit of one forward, both directions together. Streams are slowed by holding back their ends;

@@ -1,6 +1,5 @@
 import type { TCPSocketListener } from "bun";
 import type { Endpoint } from "../../wire/endpoint.ts";
-import type { PortMapping } from "../../wire/port-set.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import { bindCandidates, isWildcard, unmapped } from "./bind-address.ts";
 import type { Descriptors } from "./descriptors.ts";
@@ -20,39 +19,57 @@ export interface EntryPort {
 /** Hears of each visitor. It joins `end` or resets it before it returns. */
 export type OnTcpVisitor = (end: ByteEnd, visit: Visit) => void;
 
-/** The TCP listeners of one forward. */
-export interface TcpEntry {
+/** The listeners of one forward in one protocol; ports are named as the forward's port set numbers them. */
+export interface Listeners {
   readonly ports: readonly EntryPort[];
-  /** Stops accepting; connections live on. */
-  close(): void;
+  /** Opens those that are not open yet, all of them, or none and returns the first error. */
+  open(numbers: ReadonlySet<number>): Result<null, EntryError>;
+  /** Closes all others. */
+  keep(numbers: ReadonlySet<number>): Result<null, EntryError>;
 }
 
-/**
- * Listens on every TCP port of `mappings` at `bind` (an IP literal, or `*` for every address, dual-stack), or on none
- * and returns the first error.
- */
-export function openTcpEntry(
-  bind: string,
-  mappings: readonly PortMapping[],
-  onVisitor: OnTcpVisitor,
-  shared: Shared,
-): Result<TcpEntry, EntryError> {
-  const listeners: PortListener[] = [];
-  const close = () => {
-    for (const listener of listeners) listener.close();
-  };
-  for (const mapping of mappings) {
-    if (mapping.protocol !== "tcp") continue;
-    for (let port = mapping.first; port <= mapping.last; port++) {
-      const listener = PortListener.open(bind, port, onVisitor, shared);
+/** The TCP ports of one forward at `bind` (an IP literal, or `*` for every address, dual-stack). */
+export class TcpPorts implements Listeners {
+  readonly #listeners = new Map<number, PortListener>();
+
+  constructor(
+    readonly bind: string,
+    readonly onVisitor: OnTcpVisitor,
+    readonly shared: Shared,
+  ) {}
+
+  get ports(): readonly EntryPort[] {
+    return [...this.#listeners.values()];
+  }
+
+  open(numbers: ReadonlySet<number>): Result<null, EntryError> {
+    const before = new Set(this.#listeners.keys());
+    for (const number of numbers) {
+      if (before.has(number)) continue;
+      const listener = PortListener.open(this.bind, number, this.onVisitor, this.shared);
       if (!listener.ok) {
-        close();
+        this.keep(before);
         return listener;
       }
-      listeners.push(listener.value);
+      this.#listeners.set(number, listener.value);
     }
+    return ok(null);
   }
-  return ok({ ports: listeners, close });
+
+  /** The connections that came by the others live on. */
+  keep(numbers: ReadonlySet<number>): Result<null, EntryError> {
+    for (const [number, listener] of this.#listeners) {
+      if (numbers.has(number)) continue;
+      listener.close();
+      this.#listeners.delete(number);
+    }
+    return ok(null);
+  }
+
+  /** Stops accepting; connections live on. */
+  close(): void {
+    this.keep(new Set());
+  }
 }
 
 /** What the sockets of one process have in common. */

@@ -239,13 +239,15 @@ describe("NODE_TLS_REJECT_UNAUTHORIZED=0", () => {
 
 test("an agent that is aborted while it connects leaves nothing open", async () => {
   const lab = newLab();
-  const silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
+  const reached = Promise.withResolvers<void>();
+  const socket = { open: () => reached.resolve(), data: () => undefined };
+  const silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket });
   const side = new Side();
   const attempted = lab.tryConnect({
     ...lab.agentOptions(lab.device("nas"), side),
     relay: { host: "127.0.0.1", port: silent.port },
   });
-  await Bun.sleep(0);
+  await reached.promise;
   lab.close();
   const outcome = await attempted;
   expect(outcome).toEqual({ ok: false, error: { kind: "unreachable", message: "stopped" } });

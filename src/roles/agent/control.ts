@@ -49,7 +49,11 @@ async function status(agent: AgentView): Promise<AgentStatus> {
     startedMs: agent.startedMs,
     memoryBytes: residentBytes(),
     forwardsOpen: forwards.filter(({ state }) => state === "open").length,
-    counters: sumCounters([...forwards.map((forward) => forward.counters), countersOf(agent.dialled.counters)]),
+    counters: sumCounters([
+      ...forwards.map((forward) => forward.counters),
+      agent.forwards.retired,
+      countersOf(agent.dialled.counters),
+    ]),
     name: agent.deviceName(),
     deviceId: agent.deviceId,
     relay: formatHostPort(agent.relay().host, agent.relay().port),

@@ -1,7 +1,6 @@
 import type { Counters } from "../control.ts";
-import type { Held } from "./forwards.ts";
+import type { Held } from "./held.ts";
 import { countersOfHeld } from "./info.ts";
-import { mergeRefused } from "./outcome.ts";
 import type { Requests } from "./requests.ts";
 
 /** The relay answers for this many forwards at once (control.ts of the wire). */
@@ -18,7 +17,11 @@ export async function countersOfAll(
 ): Promise<Map<string, Counters>> {
   const remote = held.filter(([, { kind }]) => kind === "remote").map(([id]) => id);
   const atRelay = await refusedAtRelay(agent.requests(), remote);
-  return new Map(held.map(([id, one]) => [id, mergeRefused(countersOfHeld(one), atRelay.get(id) ?? {})]));
+  for (const [id, one] of held) {
+    const refused = atRelay.get(id);
+    if (one.kind === "remote" && refused !== undefined) one.forward.refusedAtRelay.saw(refused);
+  }
+  return new Map(held.map(([id, one]) => [id, countersOfHeld(one)]));
 }
 
 async function refusedAtRelay(

@@ -75,7 +75,45 @@ function open(port: number, internalPort = 80): ResultOutcome {
 
 const REFUSED: ResultOutcome = { kind: "refused", why: "conflict", message: "Taken." };
 
+/** The status that an HTTP CONNECT proxy answers with. */
+async function proxyStatus(port: number, password: string): Promise<string> {
+  const answer = Promise.withResolvers<string>();
+  const socket = await Bun.connect({
+    hostname: "127.0.0.1",
+    port,
+    socket: {
+      data: (_socket, bytes) =>
+        answer.resolve(bytes.toString("latin1").slice("HTTP/1.1 ".length, "HTTP/1.1 200".length)),
+      close: () => answer.resolve("closed"),
+    },
+  });
+  const token = Buffer.from(`ann:${password}`).toString("base64");
+  socket.write(`CONNECT 127.0.0.1:${port} HTTP/1.1\r\nProxy-Authorization: Basic ${token}\r\n\r\n`);
+  const status = await answer.promise;
+  socket.terminate();
+  return status;
+}
+
 describe("an agent's forwards", () => {
+  test("ask for the password that was set last", async () => {
+    using lab = forwardsLab();
+    const [port] = await freePorts(1);
+    const proxy = (password: string) =>
+      local("socks", {
+        type: "dynamic",
+        via: { kind: "relay" },
+        to: null,
+        ports: [mapping("tcp", port!)],
+        credentials: { username: "ann", password },
+      });
+    await lab.forwards.put(proxy("old"), "config", false);
+    // 502: the password was right, and there is no relay in this test.
+    expect(await proxyStatus(port!, "old")).toBe("502");
+    await lab.forwards.put(proxy("new"), "config", false);
+    expect(await proxyStatus(port!, "new")).toBe("502");
+    expect(await proxyStatus(port!, "old")).toBe("407");
+  });
+
   test("go by the answer to the latest question, whichever comes first", async () => {
     using lab = forwardsLab();
     await lab.connect();

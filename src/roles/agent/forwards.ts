@@ -9,21 +9,15 @@ import type { Result } from "../../wire/result.ts";
 import { remoteSpecSchema } from "../../wire/spec-schema.ts";
 import type { ResultOutcome } from "../../wire/tunnel/control.ts";
 import type { OpenRequest } from "../../wire/tunnel/open.ts";
-import type { ForwardSpec } from "../control.ts";
+import type { Counters, ForwardSpec } from "../control.ts";
 import { type LocalForward, type LocalPlane, openLocal } from "../local-forward.ts";
+import { RetiredCounters } from "../retired-counters.ts";
+import { countersOf } from "../views.ts";
+import type { Held } from "./held.ts";
+import { countersOfHeld } from "./info.ts";
 import { leadsBack } from "./leads-back.ts";
 import { RemoteForward, type RemoteForwardOptions, type RemoteSetting } from "./remote-forward.ts";
 import type { Requests } from "./requests.ts";
-
-/** How a forward came to be on this agent, and so what ends it. */
-export type Held = {
-  readonly origin: Origin;
-  /** Attached forwards live as long as a command; the others last. */
-  readonly attached: boolean;
-} & (
-  | { readonly kind: "remote"; readonly forward: RemoteForward }
-  | { readonly kind: "local"; spec: LocalSpec; forward: LocalForward | null; error: EntryError | null }
-);
 
 export interface AgentForwardsOptions extends Pick<RemoteForwardOptions, "random"> {
   readonly plane: LocalPlane;
@@ -45,6 +39,7 @@ export class AgentForwards {
   readonly #options: AgentForwardsOptions;
   readonly #held = new Map<string, Held>();
   readonly #byHandle = new Map<number, RemoteForward>();
+  readonly #retired = new RetiredCounters();
   #requests: Requests | null = null;
   #own: { readonly readMs: number; readonly addresses: ReadonlySet<string> } | null = null;
   #lastHandle = 0;
@@ -145,15 +140,18 @@ export class AgentForwards {
 
   async #putLocal(spec: LocalSpec, origin: Origin, attached: boolean): Promise<Held> {
     const before = this.#held.get(spec.id);
-    const actual = before?.kind === "local" && before.forward !== null ? [localItem(before.spec)] : [];
-    const steps = plan([localItem(spec)], actual);
     let forward = before?.kind === "local" ? before.forward : null;
+    const steps = plan([localItem(spec)], forward === null ? [] : [localItem(forward.spec)]);
     let error: EntryError | null = null;
-    if (steps.close.length > 0) {
-      forward?.close();
+    if (steps.change.length > 0) {
+      const changed = forward?.change(spec);
+      if (changed?.ok === false) error = changed.error;
+    }
+    // What cannot be as it is wanted is not open: it must not hold a port that another forward is to have.
+    if (forward !== null && (steps.close.length > 0 || error !== null)) {
+      this.#closeLocal(forward);
       forward = null;
     }
-    if (steps.change.length > 0) forward?.change(spec);
     if (steps.open.length > 0) {
       const opened: Result<LocalForward, EntryError> = openLocal(this.#options.plane, spec);
       if (opened.ok) forward = opened.value;
@@ -173,12 +171,23 @@ export class AgentForwards {
     if (held.kind === "remote") {
       this.#byHandle.delete(held.forward.handle);
       held.forward.close();
+      this.#retired.add(() => countersOfHeld(held));
       // Unanswered when the link breaks: then the next sync says it.
       void this.#requests?.ask({ t: "remove", id });
-    } else {
-      held.forward?.close();
+    } else if (held.forward !== null) {
+      this.#closeLocal(held.forward);
     }
     return true;
+  }
+
+  #closeLocal({ entry, close }: LocalForward): void {
+    close();
+    this.#retired.add(() => countersOf(entry.visits.counters));
+  }
+
+  /** What the forwards counted that are gone. */
+  get retired(): Counters {
+    return this.#retired.total();
   }
 
   /** The link is up: the relay is told what this agent still wants (and `reserved`, though it is not run), then each forward. */

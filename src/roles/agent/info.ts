@@ -1,7 +1,8 @@
 import type { PortMapping } from "../../wire/port-set.ts";
+import type { ReasonName } from "../../wire/reason.ts";
 import type { Counters, Endpoint, ForwardInfo, ForwardSpec, ForwardState } from "../control.ts";
 import { countersOf, NO_COUNTERS } from "../views.ts";
-import type { Held } from "./forwards.ts";
+import type { Held } from "./held.ts";
 
 export function nameOf(spec: ForwardSpec): string {
   return spec.kind === "remote" ? spec.remote.name : spec.local.name;
@@ -24,9 +25,22 @@ export function specOf(held: Held): ForwardSpec {
     : { kind: "remote", remote: held.forward.spec, to: held.forward.setting.to };
 }
 
+/** With the visitors that the relay turned away, as it told last (`countersOfAll`). */
 export function countersOfHeld(held: Held): Counters {
-  if (held.kind === "remote") return countersOf(held.forward.visits.counters);
+  if (held.kind === "remote") {
+    return mergeRefused(countersOf(held.forward.visits.counters), held.forward.refusedAtRelay.total());
+  }
   return held.forward === null ? NO_COUNTERS : countersOf(held.forward.entry.visits.counters);
+}
+
+/** This agent's counts, with the visitors that the relay itself turned away. */
+function mergeRefused(own: Counters, atRelay: Readonly<Record<string, number>>): Counters {
+  const refused: Partial<Record<ReasonName, number>> = { ...own.refused };
+  for (const [reason, count] of Object.entries(atRelay)) {
+    const name = reason as ReasonName;
+    refused[name] = Math.max(refused[name] ?? 0, count);
+  }
+  return { ...own, refused };
 }
 
 export function endpointsOf(held: Held): Endpoint[] {

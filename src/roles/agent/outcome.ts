@@ -1,7 +1,6 @@
-import type { ReasonName } from "../../wire/reason.ts";
-import type { AttachEvent, Counters, Endpoint, ForwardSpec } from "../control.ts";
+import type { AttachEvent, Endpoint, ForwardSpec } from "../control.ts";
 import { V } from "../views.ts";
-import type { Held } from "./forwards.ts";
+import type { Held } from "./held.ts";
 import { endpointsOf, nameOf, typeOf, viaOf } from "./info.ts";
 
 /** The event that tells what became of a forward; null while nothing is known. */
@@ -33,14 +32,4 @@ function exposed(
   endpoints: readonly Endpoint[],
 ): AttachEvent & { event: "exposed" } {
   return { event: "exposed", ...base, type: typeOf(spec), via: viaOf(spec), endpoints };
-}
-
-/** This agent's counts, with the visitors that the relay itself turned away. */
-export function mergeRefused(own: Counters, atRelay: Readonly<Record<string, number>>): Counters {
-  const refused: Partial<Record<ReasonName, number>> = { ...own.refused };
-  for (const [reason, count] of Object.entries(atRelay)) {
-    const name = reason as ReasonName;
-    refused[name] = Math.max(refused[name] ?? 0, count);
-  }
-  return { ...own, refused };
 }

@@ -1,4 +1,5 @@
 import type { RemoteSpec } from "../../core/forward.ts";
+import { RisingCounts } from "../../core/rising-counts.ts";
 import { same } from "../../core/same.ts";
 import type { Dials } from "../../dataplanes/direct/dial.ts";
 import { ALLOWS_ALL, directExit, mappedTarget } from "../../dataplanes/direct/exit.ts";
@@ -39,6 +40,8 @@ export interface Question {
 /** A forward whose entry is on the relay and whose exit is this agent. */
 export class RemoteForward {
   readonly visits: Visits;
+  /** Visitors that the relay turned away; it counts from zero when its entry is opened again. */
+  readonly refusedAtRelay = new RisingCounts();
   answer: RemoteAnswer = { kind: "waiting" };
   /** What is wanted; the relay may not have heard of it, or have refused it. */
   setting: RemoteSetting;

@@ -1,5 +1,4 @@
 import { ANY_EXTERNAL } from "../../core/allocate.ts";
-import type { ForwardSpec } from "../../servers/local/control.ts";
 import { parseAddress } from "../../wire/address.ts";
 import { ANY_HOST, parseHost } from "../../wire/endpoint.ts";
 import { formatPortSet, type PortMapping, type PortSet, parsePortSet, settleProtocol } from "../../wire/port-set.ts";
@@ -194,9 +193,4 @@ export function formatMappings(mappings: readonly PortMapping[]): string {
     return `any:${internalFirst}${end === internalFirst ? "" : `-${end}`}/${protocol}`;
   });
   return [...(chosen.length === 0 ? [] : [formatPortSet({ ranges: chosen })]), ...freeText].join(", ");
-}
-
-/** The ports of a spec, for names and lists. */
-export function specPorts(spec: ForwardSpec): readonly PortMapping[] {
-  return spec.kind === "remote" ? spec.remote.ports : spec.local.ports;
 }

@@ -77,6 +77,14 @@ describe("a credential", () => {
       shown: async (lab) => ({ ...credentials(9, (await make(lab, "thief")).secret), publicKey: new Uint8Array(0) }),
     },
     {
+      name: "good code with another's client certificate",
+      shown: async (lab) => ({ ...credentials(9, (await make(lab, "web1")).secret), certificateNames: ["web2"] }),
+    },
+    {
+      name: "good code with a client certificate without names",
+      shown: async (lab) => ({ ...credentials(9, (await make(lab, "web1")).secret), certificateNames: [] }),
+    },
+    {
       name: "enrolled device with another's client certificate",
       shown: async (lab) => {
         await enrolDevice(lab.store, "web1", 9);
@@ -103,6 +111,17 @@ describe("a credential", () => {
     expect(lab.auth.admit(HERE)).toBe(true);
     const verdict = await lab.auth.authenticate(credentials(1), HERE);
     expect(verdict).toMatchObject({ kind: "accepted", peer: { deviceId: device.id, name: "web1" } });
+  });
+
+  test("is not used up by a device whose client certificate names another", async () => {
+    await using lab = await authLab();
+    const { secret } = await make(lab, "web1");
+    const named = (seed: number, name: string) => ({ ...credentials(seed, secret), certificateNames: [name] });
+    expect(await lab.auth.authenticate(named(9, "web2"), HERE)).toMatchObject({ kind: "denied" });
+    expect(await lab.store.devices.list()).toEqual([]);
+    expect(await lab.auth.authenticate(named(1, "web1"), HERE)).toMatchObject({ kind: "accepted" });
+    // Its answer was lost on the way.
+    expect(await lab.auth.authenticate(named(1, "web1"), HERE)).toMatchObject({ kind: "accepted" });
   });
 
   test("enrols once", async () => {

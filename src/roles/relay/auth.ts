@@ -70,7 +70,8 @@ export class RelayAuth {
     // An unproven key comes as zero bytes: it must not use a code up.
     const proven = credentials.publicKey.length > 0;
     const secret = proven ? Buffer.from(credentials.join, "base64url") : NO_SECRET;
-    const redeemed = await store.joinCodes.redeem(secret, credentials.publicKey, this.#options.wallMs());
+    const { publicKey, certificateNames } = credentials;
+    const redeemed = await store.joinCodes.redeem(secret, publicKey, this.#options.wallMs(), certificateNames);
     if (!redeemed.ok || !proven) return null;
     this.#options.onEnrolled(redeemed.value);
     return redeemed.value;
@@ -83,7 +84,10 @@ export class RelayAuth {
   }
 }
 
-/** Where the relay asks for client certificates, theirs must name the device: one principal, proven twice. */
+/**
+ * Where the relay asks for client certificates, theirs must name the device: one principal, proven twice. A join code is
+ * spent by such a device only (`redeem`).
+ */
 function namesFit(credentials: Credentials, deviceName: string): boolean {
   return credentials.certificateNames === null || credentials.certificateNames.includes(deviceName);
 }

@@ -68,7 +68,7 @@ async function status(relay: RelayView): Promise<RelayStatus> {
     startedMs: relay.startedMs,
     memoryBytes: residentBytes(),
     forwardsOpen: infos.filter(({ state }) => state === "open").length,
-    counters: sumCounters([...distinctCounters(relay, forwards), countersOf(relay.dials.visits.counters)]),
+    counters: sumCounters([...relay.forwards.counters(), countersOf(relay.dials.visits.counters)]),
     listen: formatHostPort(host, port),
     publicHost: relay.publicHost(undefined),
     ports: relay.ports(),
@@ -77,12 +77,6 @@ async function status(relay: RelayView): Promise<RelayStatus> {
     devicesEnrolled: devices.length,
     draining: relay.draining(),
   };
-}
-
-/** A group's members share one entry: it counts once. */
-function distinctCounters(relay: RelayView, forwards: readonly HeldForward[]) {
-  const entries = new Set(forwards.map((forward) => relay.forwards.entryOf(forward)?.entry ?? null));
-  return [...entries].flatMap((entry) => (entry === null ? [] : [countersOf(entry.visits.counters)]));
 }
 
 function forwardInfo(relay: RelayView, forward: HeldForward): ForwardInfo {

@@ -1,9 +1,7 @@
 import { Admission } from "../../core/admission.ts";
 import { Balancer } from "../../core/balance.ts";
-import type { ExternalPorts } from "../../core/external-ports.ts";
 import type { ForwardOptions } from "../../core/forward.ts";
 import type { HeldForward } from "../../core/held.ts";
-import { firstInside, PROTOCOLS } from "../../core/port-spans.ts";
 import type { Visit } from "../../dataplanes/io/ends.ts";
 import { type Entry, openEntry } from "../../dataplanes/io/entry.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
@@ -12,6 +10,9 @@ import { type Route, tunnelExit } from "../../dataplanes/tunnel/exit.ts";
 import type { Session } from "../../dataplanes/tunnel/session.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import { ok, type Result } from "../../wire/result.ts";
+import type { Counters } from "../control.ts";
+import { RetiredCounters } from "../retired-counters.ts";
+import { countersOf } from "../views.ts";
 
 interface MemberState {
   /** What the device calls the forward on its present session; null while it is away. */
@@ -90,6 +91,15 @@ export class SharedEntry {
     this.#entry?.change(options);
   }
 
+  /** A member writes the ports down in another way, or is the only one and holds others now. */
+  rebind(forward: HeldForward): Result<null, EntryError> {
+    const rebound = this.#entry?.rebind(forward.spec.ports) ?? ok(null);
+    if (!rebound.ok) return rebound;
+    this.add(forward);
+    this.change(forward.spec.options);
+    return rebound;
+  }
+
   /** Frees the ports and cuts what is open. */
   close(): void {
     this.#entry?.close();
@@ -135,6 +145,7 @@ function usable(member: Member): boolean {
 /** Every open entry of the relay, found by forward. */
 export class RelayEntries {
   readonly #byKey = new Map<string, SharedEntry>();
+  readonly #retired = new RetiredCounters();
 
   constructor(
     readonly sweeper: Sweeper,
@@ -143,6 +154,12 @@ export class RelayEntries {
 
   get(forward: HeldForward): SharedEntry | undefined {
     return this.#byKey.get(keyOf(forward));
+  }
+
+  /** Of all entries since the start, each once. */
+  counters(): Counters[] {
+    const open = [...this.#byKey.values()].flatMap(({ entry }) => (entry === null ? [] : [entry.visits.counters]));
+    return [this.#retired.total(), ...open.map(countersOf)];
   }
 
   all(): Iterable<SharedEntry> {
@@ -167,26 +184,24 @@ export class RelayEntries {
   }
 
   /**
-   * Opens `next` in the place of `before`, which is open. When that fails, `before` is open as it was: its connections
-   * live on unless the two share a port (then it had to be closed first).
+   * Opens `next` in the place of `before`, which is open. Ports that both have stay open, with their connections. When it
+   * fails, `before` is open as it was.
    */
   replace(before: HeldForward, next: HeldForward): Result<null, EntryError> {
-    const key = keyOf(before);
-    const shared = this.#byKey.get(key);
-    const state = shared?.members.get(before.owner.device);
-    if (overlap(before.external, next.external)) {
-      this.close(before);
-      const opened = this.open(next, state);
-      if (!opened.ok) this.open(before, state);
+    const [from, to] = [keyOf(before), keyOf(next)];
+    const shared = this.#byKey.get(from);
+    const stays = to === from || (shared?.members.size === 1 && !this.#byKey.has(to));
+    if (shared === undefined || !stays) {
+      // A group's member leaves it, or joins another: the table lets nobody hold a port of both.
+      const opened = this.open(next, shared?.members.get(before.owner.device));
+      if (opened.ok) this.close(before);
       return opened;
     }
-    const sameKey = shared !== undefined && keyOf(next) === key;
-    if (sameKey) this.#byKey.delete(key);
-    const opened = this.open(next, state);
-    if (sameKey && opened.ok) shared.close();
-    else if (sameKey) this.#byKey.set(key, shared);
-    else if (opened.ok) this.close(before);
-    return opened;
+    const rebound = shared.rebind(next);
+    if (!rebound.ok) return rebound;
+    this.#byKey.delete(from);
+    this.#byKey.set(to, shared);
+    return rebound;
   }
 
   /** The last member closes the listeners. */
@@ -197,7 +212,9 @@ export class RelayEntries {
     shared.remove(forward.owner.device);
     if (shared.members.size > 0) return;
     this.#byKey.delete(key);
+    const counters = shared.entry?.visits.counters;
     shared.close();
+    if (counters !== undefined) this.#retired.add(() => countersOf(counters));
   }
 
   closeAll(): void {
@@ -210,8 +227,4 @@ export class RelayEntries {
 function keyOf({ owner, spec, external }: HeldForward): string {
   if (spec.group === null) return JSON.stringify([owner.device, spec.id]);
   return JSON.stringify([owner.account, spec.group, external.tcp, external.udp]);
-}
-
-function overlap(a: ExternalPorts, b: ExternalPorts): boolean {
-  return PROTOCOLS.some((protocol) => a[protocol].some((span) => firstInside(b[protocol], span) !== null));
 }

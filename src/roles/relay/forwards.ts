@@ -1,6 +1,7 @@
 import { asksForAny, settlesAs } from "../../core/allocate.ts";
 import { externalPorts, externalSide } from "../../core/external-ports.ts";
 import type { RemoteSpec } from "../../core/forward.ts";
+import { differingOption } from "../../core/group-options.ts";
 import type { HeldForward, Owner } from "../../core/held.ts";
 import { checkPolicy, type PolicyRefusal, type RelayPolicy } from "../../core/policy.ts";
 import { spansOf } from "../../core/port-spans.ts";
@@ -13,6 +14,7 @@ import type { Store } from "../../store/store.ts";
 import type { PortMapping } from "../../wire/port-set.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import type { ResultOutcome, TunnelEndpoint } from "../../wire/tunnel/control.ts";
+import type { Counters } from "../control.ts";
 import { openAnyPorts } from "./any-ports.ts";
 import type { RelayEntries, SharedEntry } from "./entries.ts";
 import { Grants } from "./grants.ts";
@@ -94,6 +96,11 @@ export class RelayForwards {
     return this.#options.entries.get(forward);
   }
 
+  /** Of every entry since the start, also of those that are closed. */
+  counters(): Counters[] {
+    return this.#options.entries.counters();
+  }
+
   deviceName(device: string): string {
     return this.#names.get(device) ?? device;
   }
@@ -160,6 +167,8 @@ export class RelayForwards {
     if (!outcome.ok) return outcome.error;
     const { forward } = outcome.value;
     const entry = this.entryOf(forward);
+    // Of a group, the members that serve agree; one that was away may have come back first with what it had then.
+    if (forward.spec.group !== null) entry?.change(forward.spec.options);
     entry?.setHandle(owner.device, handle);
     entry?.setHealthy(owner.device, true);
     const failure = await this.#stored(outcome.value);
@@ -193,12 +202,44 @@ export class RelayForwards {
     if (!external.ok) return err(refused("failed", external.error.message));
     const refusal = this.#policyRefusal(owner, spec);
     if (refusal !== null) return err(refused("policy", refusal.message));
+    const disagreement = this.#disagreement(owner, spec);
+    if (disagreement !== null) {
+      this.#leaveGroup(owner, spec);
+      return err(refused("failed", disagreement));
+    }
     const put = this.#table.put(owner, spec, BIND, this.#options.nowMs());
     if (!put.ok) return err(refused(put.error.kind === "conflict" ? "conflict" : "failed", put.error.message));
     const opened = this.#openEntry(put.value);
     if (opened.ok) return ok(put.value);
     this.#revertTable(put.value);
     return err(refused(opened.error.kind === "inUse" ? "conflict" : "failed", opened.error.message));
+  }
+
+  /**
+   * The devices of a group that serve its visitors have the same rules for them, so that nobody's `deny` goes by which
+   * device came last. Who disagrees is refused, and serves no more until it agrees again: so a change can be carried out
+   * device by device, while the others serve.
+   */
+  #disagreement(owner: Owner, { group, enabled, ports, options }: RemoteSpec): string | null {
+    const [first] = ports;
+    if (group === null || !enabled || first === undefined) return null;
+    for (const { owner: other, spec } of this.#table.at(first.protocol, first.first)) {
+      if (other.account !== owner.account || other.device === owner.device || spec.group !== group) continue;
+      const differing = this.#serves(other.device, spec.id) ? differingOption(options, spec.options) : null;
+      if (differing === null) continue;
+      return `Device "${this.deviceName(other.device)}" has another "${differing}" for the group "${group}": give the same to all of its devices, and this one joins them.`;
+    }
+    return null;
+  }
+
+  #serves(device: string, id: string): boolean {
+    const forward = this.#table.get(device, id);
+    return forward !== null && this.entryOf(forward)?.members.get(device)?.handle != null;
+  }
+
+  #leaveGroup({ device }: Owner, { id, group }: RemoteSpec): void {
+    const held = this.#table.get(device, id);
+    if (held !== null && held.spec.group === group) this.entryOf(held)?.setHandle(device, null);
   }
 
   /** `spec.ports` are in order (`externalPorts`). */

@@ -7,7 +7,7 @@ const PATIENCE_MS = 10_000;
 
 /** Something that may not last. */
 export interface Impatient {
-  /** Called once, when the patience is over. */
+  /** Called once, when the time is over; up to a sweep late. */
   expired(): void;
   /** Called when the proxy closes. */
   closed(): void;
@@ -21,8 +21,8 @@ export class Clients implements Sweepable {
     sweeper.add(this);
   }
 
-  add(client: Impatient): void {
-    this.#until.set(client, this.sweeper.nowMs() + PATIENCE_MS);
+  add(client: Impatient, forMs = PATIENCE_MS): void {
+    this.#until.set(client, this.sweeper.nowMs() + forMs);
   }
 
   remove(client: Impatient): void {

@@ -27,20 +27,23 @@ export class ConnectDialogue implements Dialogue {
       const { status, message } = parsed.error;
       return refuse("protocolError", encodeConnectResponse(status, message));
     }
-    if (parsed.value === null) return { reply: null, next: null };
+    if (parsed.value === null) return { reply: null, next: null, credentials: null };
     const { request, rest } = parsed.value;
-    if (!this.#accepts(request.authorization)) {
-      return refuse("policy", encodeConnectResponse(407, "This proxy wants a user name and a password."));
+    const credentials = this.#judge(request.authorization);
+    if (this.credentials !== null && credentials !== "right") {
+      const reply = encodeConnectResponse(407, "This proxy wants a user name and a password.");
+      return { ...refuse("policy", reply), credentials };
     }
-    return { reply: null, next: { kind: "connect", to: request.target, answer: ANSWER, rest } };
+    return { reply: null, next: { kind: "connect", to: request.target, answer: ANSWER, rest }, credentials };
   }
 
-  #accepts(given: ProxyAuthorization): boolean {
-    if (this.credentials === null) return true;
-    return given.kind === "basic" && sameCredentials(this.credentials, given);
+  /** Browsers ask without credentials first: that is no wrong guess. */
+  #judge(given: ProxyAuthorization): Step["credentials"] {
+    if (this.credentials === null || given.kind === "none") return null;
+    return given.kind === "basic" && sameCredentials(this.credentials, given) ? "right" : "wrong";
   }
 }
 
 function refuse(reason: ReasonName, reply: Uint8Array): Step {
-  return { reply, next: { kind: "refuse", reason } };
+  return { reply, next: { kind: "refuse", reason }, credentials: null };
 }

@@ -6,6 +6,8 @@ import type { Answer } from "./asking-end.ts";
 export interface Step {
   readonly reply: Uint8Array | null;
   readonly next: Next | null;
+  /** The credentials that were asked for and given with these bytes; null = there were none. */
+  readonly credentials: "right" | "wrong" | null;
 }
 
 export type Next =

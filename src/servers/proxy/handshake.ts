@@ -1,4 +1,4 @@
-import type { ByteEnd, ByteSink, Visit } from "../../dataplanes/io/ends.ts";
+import { type ByteEnd, type ByteSink, HOLD_BYTES, type Visit } from "../../dataplanes/io/ends.ts";
 import type { EntryHost } from "../../dataplanes/io/entry.ts";
 import { join } from "../../dataplanes/io/join.ts";
 import type { Admission } from "../../dataplanes/io/visits.ts";
@@ -9,7 +9,8 @@ import { type Answer, AskingEnd } from "./asking-end.ts";
 import type { Clients, Impatient } from "./clients.ts";
 import { ConnectDialogue } from "./connect-dialogue.ts";
 import type { Credentials } from "./credentials.ts";
-import type { Dialogue } from "./dialogue.ts";
+import type { Dialogue, Step } from "./dialogue.ts";
+import type { Guesses } from "./guesses.ts";
 import { SocksDialogue } from "./socks-dialogue.ts";
 import { openAssociation } from "./udp-association.ts";
 
@@ -20,7 +21,8 @@ const SOCKS5_FIRST_BYTE = 5;
 export interface ProxyContext {
   readonly host: EntryHost;
   readonly clients: Clients;
-  readonly credentials: Credentials | null;
+  readonly guesses: Guesses;
+  credentials(): Credentials | null;
 }
 
 /** Talks with an admitted client until it has asked for something, then hands it to a join or an association. */
@@ -30,8 +32,16 @@ export function shakeHands(context: ProxyContext, client: ByteEnd, visit: Visit,
   context.clients.add(handshake);
 }
 
+/** What came while an answer was held back; reading is paused, so it is little. */
+interface Held {
+  readonly step: Step;
+  late: Uint8Array[];
+  ended: boolean;
+}
+
 class Handshake implements ByteSink, Impatient {
   #dialogue: Dialogue | null = null;
+  #held: Held | null = null;
 
   constructor(
     readonly context: ProxyContext,
@@ -44,8 +54,44 @@ class Handshake implements ByteSink, Impatient {
 
   onData(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
-    this.#dialogue ??= startDialogue(bytes[0], this.context.credentials);
-    const { reply, next } = this.#dialogue.feed(bytes);
+    if (this.#held !== null) {
+      this.#held.late.push(bytes.slice());
+      return;
+    }
+    this.#dialogue ??= startDialogue(bytes[0], this.context.credentials());
+    const step = this.#dialogue.feed(bytes);
+    const heldMs = this.#heldMs(step);
+    if (heldMs === null) this.client.reset("rateLimit");
+    else if (heldMs > 0) this.#hold(step, heldMs);
+    else this.#take(step);
+  }
+
+  #heldMs({ credentials }: Step): number | null {
+    if (credentials === null) return 0;
+    const { guesses, host } = this.context;
+    return guesses.heldMs(this.visit.visitor.address, credentials === "right", host.spec.sweeper.nowMs());
+  }
+
+  #hold(step: Step, heldMs: number): void {
+    const { next } = step;
+    const kept = next?.kind === "connect" ? { ...step, next: { ...next, rest: next.rest.slice() } } : step;
+    this.#held = { step: kept, late: [], ended: false };
+    this.client.backlog(HOLD_BYTES);
+    this.context.clients.add(this, heldMs);
+  }
+
+  #release({ step, late, ended }: Held): void {
+    this.#held = null;
+    this.context.guesses.answered(this.visit.visitor.address);
+    this.context.clients.add(this);
+    this.client.backlog(0);
+    this.#take(step);
+    // To whoever listens to the client now.
+    for (const bytes of late) this.client.sink.onData(bytes);
+    if (ended) this.client.sink.onEnd();
+  }
+
+  #take({ reply, next }: Step): void {
     if (reply !== null) this.client.write(reply);
     if (next === null) return;
     switch (next.kind) {
@@ -67,15 +113,19 @@ class Handshake implements ByteSink, Impatient {
 
   /** Nobody who half-closes before asking can be answered. */
   onEnd(): void {
-    this.#refuse("protocolError");
+    if (this.#held !== null) this.#held.ended = true;
+    else this.#refuse("protocolError");
   }
 
   onClose(reason: ReasonName | null): void {
+    if (this.#held !== null) this.context.guesses.answered(this.visit.visitor.address);
+    this.#held = null;
     this.#leave(reason ?? "protocolError");
   }
 
   expired(): void {
-    this.client.reset("idle");
+    if (this.#held !== null) this.#release(this.#held);
+    else this.client.reset("idle");
   }
 
   closed(): void {

@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { counted } from "../../../test/fixtures/counted.ts";
 import { Admission } from "../../core/admission.ts";
 import { DEFAULT_OPTIONS } from "../../core/forward.ts";
 import { Dials } from "../../dataplanes/direct/dial.ts";
 import { type Allows, directExit } from "../../dataplanes/direct/exit.ts";
 import { systemResolver } from "../../dataplanes/direct/resolver.ts";
 import type { Entry } from "../../dataplanes/io/entry.ts";
-import { startSweeper } from "../../dataplanes/io/sweeper.ts";
+import { type Sweeper, startSweeper } from "../../dataplanes/io/sweeper.ts";
+import type { Admission as EntryAdmission } from "../../dataplanes/io/visits.ts";
 import { encodeConnectRequest } from "../../wire/http-connect.ts";
 import type { Result } from "../../wire/result.ts";
 import {
@@ -75,9 +77,21 @@ async function dial(port: number) {
   };
 }
 
+/** A second for it is 50 ms: what a proxy holds back comes soon, and its patience is still half a second. */
+function hurried(sweeper: Sweeper): Sweeper {
+  const nowMs = () => sweeper.nowMs() * 20;
+  return {
+    turnstile: sweeper.turnstile,
+    descriptors: sweeper.descriptors,
+    nowMs,
+    add: (item) => sweeper.add({ sweep: () => item.sweep(nowMs()) }),
+    remove: () => undefined,
+  };
+}
+
 describe("the proxy", () => {
   const abort = new AbortController();
-  const sweeper = startSweeper(abort.signal);
+  const sweeper = startSweeper(abort.signal, 1);
   const dials = new Dials(sweeper);
   const allows: Allows = { name: (_host, port) => port !== FORBIDDEN_PORT, address: () => true };
   const exit = directExit({
@@ -93,16 +107,20 @@ describe("the proxy", () => {
   let open: Entry;
   let locked: Entry;
 
-  const openOn = (credentials: typeof CREDENTIALS | null) =>
+  const openOn = (
+    credentials: typeof CREDENTIALS | null,
+    by: Sweeper = sweeper,
+    admission: EntryAdmission = new Admission(DEFAULT_OPTIONS),
+  ) =>
     must(
       openProxy(
         {
           bind: "127.0.0.1",
           ports: [{ protocol: "tcp", first: 0, last: 0, internalFirst: 0 }],
           options: DEFAULT_OPTIONS,
-          admission: new Admission(DEFAULT_OPTIONS),
-          sweeper,
-          credentials,
+          admission,
+          sweeper: by,
+          credentials: () => credentials,
         },
         exit,
       ),
@@ -124,7 +142,7 @@ describe("the proxy", () => {
     closedPort = other.port;
     other.stop(true);
     open = openOn(null);
-    locked = openOn(CREDENTIALS);
+    locked = openOn(CREDENTIALS, hurried(sweeper));
   });
   afterAll(() => {
     open.close();
@@ -325,23 +343,32 @@ describe("the proxy", () => {
       const datagram = must(encodeSocksDatagram({ destination, payload: bytes("x") }));
       mine.send(datagram, bound.port, bound.host);
       await answered.promise;
-      const dropped = open.visits.counters.datagramsDropped;
+      const { counters } = open.visits;
+      const dropped = counters.datagramsDropped;
       stranger.send(datagram, bound.port, bound.host);
-      while (open.visits.counters.datagramsDropped === dropped) await Bun.sleep(1);
+      await counted(counters, () => counters.datagramsDropped > dropped);
       const before = open.visits.size;
       control.close();
-      while (open.visits.size === before) await Bun.sleep(1);
+      await counted(counters, () => open.visits.size < before);
       mine.close();
       stranger.close();
     });
   });
 
   test("closing cuts the clients that have not asked yet", async () => {
-    const entry = openOn(null);
+    const admitted = Promise.withResolvers<void>();
+    const entry = openOn(null, sweeper, {
+      admit: () => {
+        admitted.resolve();
+        return null;
+      },
+      leave: () => undefined,
+    });
     const client = await dial(portOf(entry));
     client.send(Uint8Array.of(5));
-    while (entry.visits.counters.visitorsTotal > 0) await Bun.sleep(0);
+    await admitted.promise;
     entry.close();
     expect((await client.all()).length).toBe(0);
+    expect(entry.visits.counters.refused()).toEqual({ shutdown: 1 });
   });
 });

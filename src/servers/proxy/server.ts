@@ -4,11 +4,12 @@ import { type Entry, type EntrySpec, openReception } from "../../dataplanes/io/e
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import { ok, type Result } from "../../wire/result.ts";
 import { Clients } from "./clients.ts";
+import { Guesses } from "./guesses.ts";
 import { shakeHands } from "./handshake.ts";
 
 export interface ProxySpec extends EntrySpec {
-  /** What every client must show; null = nothing. */
-  readonly credentials: LocalSpec["credentials"];
+  /** What every client must show; null = nothing. Asked for each client: a reload may have changed it. */
+  credentials(): LocalSpec["credentials"];
 }
 
 /**
@@ -16,18 +17,27 @@ export interface ProxySpec extends EntrySpec {
  * told apart by the first byte. Where a client asks to go leaves by `exit` as `visit.destination`.
  */
 export function openProxy(spec: ProxySpec, exit: Exit): Result<Entry, EntryError> {
-  const { credentials } = spec;
   const clients = new Clients(spec.sweeper);
+  const guesses = new Guesses();
   const entry = openReception(spec, exit, (client, visit, host, admission) => {
-    shakeHands({ host, clients, credentials }, client, visit, admission);
+    shakeHands({ host, clients, guesses, credentials: () => spec.credentials() }, client, visit, admission);
   });
   if (!entry.ok) {
     clients.close();
     return entry;
   }
-  const close = () => {
-    entry.value.close();
-    clients.close();
-  };
-  return ok({ ...entry.value, close });
+  const { value } = entry;
+  return ok({
+    get ports() {
+      return value.ports;
+    },
+    visits: value.visits,
+    change: value.change,
+    rebind: value.rebind,
+    drain: value.drain,
+    close: () => {
+      value.close();
+      clients.close();
+    },
+  });
 }

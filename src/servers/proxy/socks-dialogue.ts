@@ -36,14 +36,16 @@ const ANSWERS: Readonly<Record<4 | 5, Answer>> = {
 /** SOCKS 4, 4a and 5 (RFC 1928) with user name and password (RFC 1929). */
 export class SocksDialogue implements Dialogue {
   readonly #parser: SocksServerParser = newSocksServerParser();
+  #judged: Step["credentials"] = null;
 
   constructor(readonly credentials: Credentials | null) {}
 
   feed(bytes: Uint8Array): Step {
     // A client may send greeting, credentials and request in one segment: the replies go out together.
     const replies: Uint8Array[] = [];
+    this.#judged = null;
     const next = this.#advance(this.#parser.push(bytes), replies);
-    return { reply: replies.length === 0 ? null : Buffer.concat(replies), next };
+    return { reply: replies.length === 0 ? null : Buffer.concat(replies), next, credentials: this.#judged };
   }
 
   #advance(parsed: Result<SocksMessage | null, SocksError>, replies: Uint8Array[]): Next | null {
@@ -81,6 +83,7 @@ export class SocksDialogue implements Dialogue {
   #identified(given: SocksCredentials, replies: Uint8Array[]): Next | null {
     // A proxy that asks for nobody takes anybody: some clients offer credentials only.
     const right = this.credentials === null || sameCredentials(this.credentials, given);
+    if (this.credentials !== null) this.#judged = right ? "right" : "wrong";
     replies.push(encodeSocksCredentialsReply(right));
     return right ? this.#advance(this.#parser.expect("request"), replies) : { kind: "refuse", reason: "policy" };
   }
