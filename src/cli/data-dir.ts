@@ -20,7 +20,9 @@ export interface Place {
  * names, else hatchway.toml in the data directory; never one that happens to lie in the current directory.
  */
 export async function findPlace(context: Context, role: "relay" | "agent"): Promise<Place> {
-  const { loadConfig } = await import("../roles/config/load.ts");
+  // Most commands only need the directory, and not the schemas of the config.
+  const loadConfig = async (path: string, required: boolean) =>
+    (await import("../roles/config/load.ts")).loadConfig(path, required);
   const { options } = context;
   const named = options.config === undefined ? null : resolve(options.config);
   let directory = options.data ?? (context.io.env["HATCHWAY_DATA"] || undefined);

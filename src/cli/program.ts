@@ -1,19 +1,8 @@
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../os/version.ts";
 import { ControlError, EXIT_CODES } from "../servers/local/error.ts";
-import { defineAgent } from "./agent.ts";
-import { defineConfig } from "./config.ts";
-import { defineConnect } from "./connect.ts";
+import { commandGroupsFor } from "./commands.ts";
 import type { GlobalOptions, Io, Run } from "./context.ts";
-import { defineDemo } from "./demo.ts";
-import { defineDevices } from "./devices.ts";
-import { defineDirect } from "./direct.ts";
-import { defineExpose } from "./expose.ts";
-import { defineForward } from "./forward.ts";
-import { defineJoinCode } from "./join-code.ts";
-import { defineServe } from "./serve.ts";
-import { defineStatus } from "./status.ts";
-import { defineVersion } from "./version.ts";
 
 const EXAMPLES = `
 Exit codes: 0 done · 1 failed · 2 wrong usage or config · 3 refused by policy or credentials · 4 not reachable
@@ -38,8 +27,8 @@ export async function runProgram(args: readonly string[], io: Io): Promise<numbe
       exitCode = tell(io, error, options.verbose === true);
     }
   };
-  const program = defineProgram(io, run);
   try {
+    const program = await defineProgram(io, run, args);
     await program.parseAsync([...args], { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) return tell(io, error, false);
@@ -49,7 +38,7 @@ export async function runProgram(args: readonly string[], io: Io): Promise<numbe
   return exitCode;
 }
 
-function defineProgram(io: Io, run: Run): Command {
+async function defineProgram(io: Io, run: Run, args: readonly string[]): Promise<Command> {
   const program = new Command("hatchway");
   program
     .description("Self-hosted port forwarding: reach exactly the ports you choose, from exactly where you allow.")
@@ -68,21 +57,11 @@ function defineProgram(io: Io, run: Run): Command {
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     });
-  program.commandsGroup("On the public machine:");
-  defineServe(program, run);
-  defineJoinCode(program, run);
-  defineDevices(program, run);
-  program.commandsGroup("On a machine behind NAT:");
-  defineAgent(program, run);
-  defineExpose(program, run);
-  defineConnect(program, run);
-  defineForward(program, run);
-  program.commandsGroup("On any machine:");
-  defineDirect(program, run);
-  defineStatus(program, run);
-  defineConfig(program, run);
-  defineDemo(program, run);
-  defineVersion(program, run);
+  for (const { title, commands } of commandGroupsFor(args)) {
+    const definitions = await Promise.all(commands.map((load) => load()));
+    program.commandsGroup(title);
+    for (const define of definitions) define(program, run);
+  }
   addGlobalOptions(program);
   return program;
 }

@@ -1,4 +1,3 @@
-import { z } from "zod";
 import type { LocalSpec, RemoteSpec } from "../core/forward.ts";
 import { type FileError, readPrivateText, replaceFile } from "../os/files.ts";
 import { dataPaths } from "../os/paths.ts";
@@ -6,6 +5,7 @@ import type { HostPort } from "../wire/endpoint.ts";
 import { FINGERPRINT_BYTES } from "../wire/join-code.ts";
 import { err, ok, type Result } from "../wire/result.ts";
 import { forwardSpecSchema } from "../wire/spec-schema.ts";
+import { z } from "../wire/zod.ts";
 
 /**
  * What an agent remembers: one JSON file (`agent.json`, mode 0600), replaced whole.

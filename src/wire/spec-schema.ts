@@ -1,5 +1,5 @@
-import { z } from "zod";
 import { type Cidr, parseCidr } from "./address.ts";
+import { z } from "./zod.ts";
 
 /**
  * Forwards as they travel and are kept: in PUT messages, over the local socket, in the store and in the agent's state.

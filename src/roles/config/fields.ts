@@ -1,10 +1,10 @@
-import { z } from "zod";
 import { parseExitRule } from "../../core/exit-rule.ts";
 import { parseCidr } from "../../wire/address.ts";
 import { parseHostPort } from "../../wire/endpoint.ts";
 import { parsePortSet } from "../../wire/port-set.ts";
 import type { Result } from "../../wire/result.ts";
 import type { TextError } from "../../wire/text-error.ts";
+import { z } from "../../wire/zod.ts";
 
 import { parseListen, parseTarget } from "./ports.ts";
 import { parseBandwidth, parseDuration, parseRate } from "./units.ts";

@@ -1,5 +1,5 @@
-import type { z } from "zod";
 import { renderTextError, type TextError } from "../../wire/text-error.ts";
+import type { z } from "../../wire/zod.ts";
 import { closest } from "./suggest.ts";
 
 /** One thing that is wrong with what a person wrote, in a config file or on a command line. */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import { z } from "../../wire/zod.ts";
 import * as field from "./fields.ts";
 
 const DEFAULT_AGENT_PORT = 7744;

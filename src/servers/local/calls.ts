@@ -1,8 +1,8 @@
-import { z } from "zod";
+import { z } from "../../wire/zod.ts";
+import { CONTROL_VERSION } from "./protocol.ts";
 import {
   AddReply,
   AgentStatus,
-  CONTROL_VERSION,
   DeviceInfo,
   ForwardInfo,
   ForwardSpec,
@@ -53,6 +53,3 @@ export const ATTACH_PATH = `/v${CONTROL_VERSION}/attach`;
 export function callPath(name: string): string {
   return `/v${CONTROL_VERSION}/${name}`;
 }
-
-/** A request above this is not one of ours. */
-export const MAX_REQUEST_BYTES = 4 * 1024 * 1024;

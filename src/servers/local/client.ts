@@ -1,14 +1,8 @@
-import type { z } from "zod";
+import type { z } from "../../wire/zod.ts";
 import { AGENT_CALLS, ATTACH_PATH, callPath, RELAY_CALLS } from "./calls.ts";
-import {
-  type AgentControl,
-  AttachEvent,
-  ControlError,
-  ErrorReply,
-  type ForwardSpec,
-  type RelayControl,
-} from "./control.ts";
+import { type AgentControl, ControlError, type ForwardSpec, type RelayControl } from "./control.ts";
 import { ndjsonValues } from "./ndjson.ts";
+import { AttachEvent, ErrorReply } from "./schema.ts";
 
 type Role = "relay" | "agent";
 

@@ -12,7 +12,9 @@ import type {
 } from "./schema.ts";
 
 export * from "./error.ts";
-export * from "./schema.ts";
+export { CONTROL_VERSION } from "./protocol.ts";
+// Types only: the schemas take longer to make than all else of a start, so whoever checks values imports them.
+export type * from "./schema.ts";
 
 /**
  * What a running relay offers to local commands. Every method rejects with a ControlError.

@@ -1,10 +1,9 @@
-import { z } from "zod";
 import type { LocalSpec, RemoteSpec } from "../../core/forward.ts";
 import { Reason, type ReasonName } from "../../wire/reason.ts";
 import { forwardSpecSchema, MAX_NAME_CHARS } from "../../wire/spec-schema.ts";
+import { z } from "../../wire/zod.ts";
+import { CONTROL_VERSION } from "./protocol.ts";
 
-/** Of every JSON object the program prints or serves (`"v":1`). A field is only ever added within one version. */
-export const CONTROL_VERSION = 1;
 const v = z.literal(CONTROL_VERSION);
 
 const MAX_PORT = 65_535;

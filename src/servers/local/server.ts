@@ -1,23 +1,13 @@
-import { z } from "zod";
-import {
-  AGENT_CALLS,
-  ATTACH_PATH,
-  type Call,
-  callPath,
-  type Handlers,
-  MAX_REQUEST_BYTES,
-  RELAY_CALLS,
-} from "./calls.ts";
 import {
   type AgentControl,
-  AttachRequest,
   CONTROL_VERSION,
   ControlError,
   type ControlErrorKind,
   type ErrorReply,
   type RelayControl,
 } from "./control.ts";
-import { ndjsonStream } from "./ndjson.ts";
+import { MAX_REQUEST_BYTES } from "./protocol.ts";
+import type { Routes } from "./routes.ts";
 import { reserveSocket, type SocketFile } from "./socket-file.ts";
 
 export interface LocalServerOptions {
@@ -34,63 +24,41 @@ export interface LocalServer {
 
 const HTTP_STATUS: Record<ControlErrorKind, number> = { usage: 400, refused: 403, unreachable: 503, failed: 500 };
 const HTTP_NOT_FOUND = 404;
+/**
+ * The routes and their schemas (15 ms of one core) are loaded by the first request, or else after this: not while a
+ * role starts, and not much later, when the process may be out of descriptors or another version be on the disk.
+ */
+const LOAD_ROUTES_MS = 1_000;
 
-type Route = (request: Request) => Promise<Response>;
+type Fetch = (request: Request) => Promise<Response>;
 
 /** Serves a relay's control. Throws ControlError `usage` when the relay of that directory is already running. */
 export function serveRelayControl(control: RelayControl, options: LocalServerOptions): LocalServer {
-  const handlers: Handlers<typeof RELAY_CALLS> = {
-    status: () => control.status(),
-    listForwards: () => control.listForwards(),
-    listDevices: () => control.listDevices(),
-    revokeDevice: ({ nameOrId }) => control.revokeDevice(nameOrId),
-    createJoinCode: async (request) => ({ code: await control.createJoinCode(request) }),
-    reload: () => control.reload(),
-    visits: () => control.visits(),
-  };
-  return serve("relay", callRoutes(RELAY_CALLS, handlers), options);
+  return serve("relay", async () => (await import("./routes.ts")).relayRoutes(control), options);
 }
 
 /** Serves an agent's control. Throws ControlError `usage` when the agent of that directory is already running. */
 export function serveAgentControl(control: AgentControl, options: LocalServerOptions): LocalServer {
-  const handlers: Handlers<typeof AGENT_CALLS> = {
-    status: () => control.status(),
-    listForwards: () => control.listForwards(),
-    addForward: ({ spec, lasting }) => control.addForward(spec, { lasting }),
-    removeForward: ({ nameOrId }) => control.removeForward(nameOrId),
-    reload: () => control.reload(),
-    visits: () => control.visits(),
-  };
-  const routes = callRoutes(AGENT_CALLS, handlers);
-  routes.set(ATTACH_PATH, async (request) => {
-    const { specs } = parse(AttachRequest, await readJson(request));
-    return ndjsonStream(
-      (signal) => control.attach(specs, signal),
-      request.signal,
-      (error) => errorReply(error, options),
-    );
-  });
-  return serve("agent", routes, options);
+  const reply = (error: unknown) => errorReply(error, options);
+  return serve("agent", async () => (await import("./routes.ts")).agentRoutes(control, reply), options);
 }
 
-function callRoutes<Calls extends Record<string, Call>>(calls: Calls, handlers: Handlers<Calls>): Map<string, Route> {
-  const routes = new Map<string, Route>();
-  for (const name of Object.keys(calls) as (keyof Calls & string)[]) {
-    const call = calls[name];
-    if (call === undefined) continue;
-    routes.set(callPath(name), async (request) => {
-      const input = parse(call.input, await readJson(request)) as z.infer<Calls[typeof name]["input"]>;
-      return Response.json({ v: CONTROL_VERSION, result: await handlers[name](input) });
-    });
-  }
-  return routes;
-}
-
-function serve(role: "relay" | "agent", routes: Map<string, Route>, options: LocalServerOptions): LocalServer {
+function serve(role: "relay" | "agent", loadRoutes: () => Promise<Routes>, options: LocalServerOptions): LocalServer {
   const file = reserveSocket(options.path, role);
+  let loaded: Promise<Routes> | null = null;
+  const routes = () => {
+    loaded ??= loadRoutes().catch((error) => {
+      loaded = null;
+      throw error;
+    });
+    return loaded;
+  };
+  // A failure is the requests' to tell.
+  const timer = setTimeout(() => routes().catch(() => undefined), LOAD_ROUTES_MS);
+  timer.unref();
   const server = bind(file, async (request) => {
     try {
-      const route = request.method === "POST" ? routes.get(new URL(request.url).pathname) : undefined;
+      const route = request.method === "POST" ? (await routes()).get(new URL(request.url).pathname) : undefined;
       if (route !== undefined) return await route(request);
       const reply = errorReply(
         new ControlError(
@@ -107,13 +75,14 @@ function serve(role: "relay" | "agent", routes: Map<string, Route>, options: Loc
   });
   return {
     async close() {
+      clearTimeout(timer);
       await server.stop(true);
       file.release();
     },
   };
 }
 
-function bind(file: SocketFile, fetch: Route) {
+function bind(file: SocketFile, fetch: Fetch) {
   try {
     // Bun's default ends a request that sends nothing for 10 s, and `server.timeout()` does not lift it (1.4.5); an
     // attached stream may be as quiet as its visitors. The types leave the option out beside `unix`.
@@ -129,23 +98,6 @@ function bind(file: SocketFile, fetch: Route) {
       { cause },
     );
   }
-}
-
-async function readJson(request: Request): Promise<unknown> {
-  try {
-    return await request.json();
-  } catch (cause) {
-    throw new ControlError("usage", "The request is not JSON.", { cause });
-  }
-}
-
-function parse<T extends z.ZodType>(schema: T, value: unknown): z.infer<T> {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new ControlError(
-    "usage",
-    `The request is not understood: ${z.prettifyError(parsed.error).split("\n").join(" ")}`,
-  );
 }
 
 function errorReply(error: unknown, options: LocalServerOptions): ErrorReply {

@@ -1,6 +1,6 @@
-import { z } from "zod";
 import { err, ok, type Result } from "../result.ts";
 import { remoteSpecSchema } from "../spec-schema.ts";
+import { z } from "../zod.ts";
 
 /**
  * Messages of CONTROL frames: one JSON object each. They set the tunnel up and manage forwards; nothing per visitor

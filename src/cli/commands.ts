@@ -1,0 +1,55 @@
+import type { Command } from "commander";
+import type { Run } from "./context.ts";
+
+type Define = (program: Command, run: Run) => void;
+type Load = () => Promise<Define>;
+
+interface CommandGroup {
+  readonly title: string;
+  readonly commands: readonly Load[];
+}
+
+/** Every command by its name, in the order of the help. Each is loaded when it is defined. */
+const GROUPS: readonly { readonly title: string; readonly commands: Readonly<Record<string, Load>> }[] = [
+  {
+    title: "On the public machine:",
+    commands: {
+      serve: async () => (await import("./serve.ts")).defineServe,
+      "join-code": async () => (await import("./join-code.ts")).defineJoinCode,
+      devices: async () => (await import("./devices.ts")).defineDevices,
+    },
+  },
+  {
+    title: "On a machine behind NAT:",
+    commands: {
+      agent: async () => (await import("./agent.ts")).defineAgent,
+      expose: async () => (await import("./expose.ts")).defineExpose,
+      connect: async () => (await import("./connect.ts")).defineConnect,
+      forward: async () => (await import("./forward.ts")).defineForward,
+    },
+  },
+  {
+    title: "On any machine:",
+    commands: {
+      direct: async () => (await import("./direct.ts")).defineDirect,
+      status: async () => (await import("./status.ts")).defineStatus,
+      config: async () => (await import("./config.ts")).defineConfig,
+      demo: async () => (await import("./demo.ts")).defineDemo,
+      version: async () => (await import("./version.ts")).defineVersion,
+    },
+  },
+];
+const VERSION_FLAGS = ["--version", "-V"];
+
+/**
+ * What `args` can need: the command that stands first, alone; no command to print the version; and all of them for
+ * anything else (help, a suggestion for a mistyped name, an option before the command's name). Loading all takes twice
+ * the time of loading one.
+ */
+export function commandGroupsFor([first = ""]: readonly string[]): readonly CommandGroup[] {
+  if (VERSION_FLAGS.includes(first)) return [];
+  const named = GROUPS.find(({ commands }) => Object.hasOwn(commands, first));
+  const load = named?.commands[first];
+  if (named !== undefined && load !== undefined) return [{ title: named.title, commands: [load] }];
+  return GROUPS.map(({ title, commands }) => ({ title, commands: Object.values(commands) }));
+}

@@ -1,0 +1,68 @@
+import { z } from "../../wire/zod.ts";
+import { AGENT_CALLS, ATTACH_PATH, type Call, callPath, type Handlers, RELAY_CALLS } from "./calls.ts";
+import { type AgentControl, CONTROL_VERSION, ControlError, type ErrorReply, type RelayControl } from "./control.ts";
+import { ndjsonStream } from "./ndjson.ts";
+import { AttachRequest } from "./schema.ts";
+
+/** What the local socket answers, by path. */
+export type Routes = ReadonlyMap<string, (request: Request) => Promise<Response>>;
+
+export function relayRoutes(control: RelayControl): Routes {
+  const handlers: Handlers<typeof RELAY_CALLS> = {
+    status: () => control.status(),
+    listForwards: () => control.listForwards(),
+    listDevices: () => control.listDevices(),
+    revokeDevice: ({ nameOrId }) => control.revokeDevice(nameOrId),
+    createJoinCode: async (request) => ({ code: await control.createJoinCode(request) }),
+    reload: () => control.reload(),
+    visits: () => control.visits(),
+  };
+  return callRoutes(RELAY_CALLS, handlers);
+}
+
+/** `reply`: what a stream that fails ends with. */
+export function agentRoutes(control: AgentControl, reply: (error: unknown) => ErrorReply): Routes {
+  const handlers: Handlers<typeof AGENT_CALLS> = {
+    status: () => control.status(),
+    listForwards: () => control.listForwards(),
+    addForward: ({ spec, lasting }) => control.addForward(spec, { lasting }),
+    removeForward: ({ nameOrId }) => control.removeForward(nameOrId),
+    reload: () => control.reload(),
+    visits: () => control.visits(),
+  };
+  const attach = async (request: Request) => {
+    const { specs } = parse(AttachRequest, await readJson(request));
+    return ndjsonStream((signal) => control.attach(specs, signal), request.signal, reply);
+  };
+  return new Map([...callRoutes(AGENT_CALLS, handlers), [ATTACH_PATH, attach]]);
+}
+
+function callRoutes<Calls extends Record<string, Call>>(calls: Calls, handlers: Handlers<Calls>): Routes {
+  const routes = new Map<string, (request: Request) => Promise<Response>>();
+  for (const name of Object.keys(calls) as (keyof Calls & string)[]) {
+    const call = calls[name];
+    if (call === undefined) continue;
+    routes.set(callPath(name), async (request) => {
+      const input = parse(call.input, await readJson(request)) as z.infer<Calls[typeof name]["input"]>;
+      return Response.json({ v: CONTROL_VERSION, result: await handlers[name](input) });
+    });
+  }
+  return routes;
+}
+
+async function readJson(request: Request): Promise<unknown> {
+  try {
+    return await request.json();
+  } catch (cause) {
+    throw new ControlError("usage", "The request is not JSON.", { cause });
+  }
+}
+
+function parse<T extends z.ZodType>(schema: T, value: unknown): z.infer<T> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new ControlError(
+    "usage",
+    `The request is not understood: ${z.prettifyError(parsed.error).split("\n").join(" ")}`,
+  );
+}
