@@ -180,7 +180,7 @@ class Agent {
       join: () => this.#identity.secret,
       version: VERSION,
       budget: new WindowBudget(WINDOW_BUDGET_BYTES),
-      turnstile: this.#sweeper.turnstile,
+      sweeper: this.#sweeper,
       nowMs: monotonicMs,
       wallMs,
       random: Math.random,

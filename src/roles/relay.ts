@@ -41,7 +41,6 @@ import { V } from "./views.ts";
 
 /** Windows beyond the first 256 KiB of every stream, all streams of the process together (tunnel.md "Windows"). */
 const WINDOW_BUDGET_BYTES = 64 * 1024 * 1024;
-const LEASE_CHECK_MS = 1_000;
 const DRAIN_MS = 30_000;
 
 /** Runs a relay: agents connect to it, visitors come in by its public ports. */
@@ -110,7 +109,6 @@ class Relay {
   readonly #dialRequests: RelayDials;
   #settings: RelaySettings;
   #tunnel: RelayTunnel | null = null;
-  #leases: Timer | null = null;
   /** Devices are let in while the relay serves: not before it knows what it holds, nor while it drains. */
   #phase: "starting" | "serving" | "draining" = "starting";
   #stopping: Promise<void> | null = null;
@@ -171,10 +169,11 @@ class Relay {
     this.#tunnel = this.#listen();
     await this.#forwards.restore();
     this.#phase = "serving";
-    this.#leases = setInterval(() => {
-      if ((this.#forwards.nextDeadlineMs() ?? Number.POSITIVE_INFINITY) > monotonicMs()) return;
-      void this.#forwards.expire();
-    }, LEASE_CHECK_MS);
+    this.#sweeper.add({
+      sweep: (nowMs) => {
+        if ((this.#forwards.nextDeadlineMs() ?? Number.POSITIVE_INFINITY) <= nowMs) void this.#forwards.expire();
+      },
+    });
   }
 
   #listen(): RelayTunnel {
@@ -188,7 +187,7 @@ class Relay {
         clientCa,
         publicHost: (localAddress) => this.#settings.publicHost ?? localAddress,
         budget: new WindowBudget(WINDOW_BUDGET_BYTES),
-        turnstile: this.#sweeper.turnstile,
+        sweeper: this.#sweeper,
         nowMs: monotonicMs,
         verify: verifyDeviceSignature,
         admit: (address) => this.#phase === "serving" && this.#auth.admit(address),
@@ -312,7 +311,6 @@ class Relay {
     }
     await Promise.race([Promise.all(open.map((visits) => visits.drained())), this.#cutShort(drainMs)]);
     this.#abort.abort();
-    if (this.#leases !== null) clearInterval(this.#leases);
     await this.#parts.local.close();
     this.#entries.closeAll();
     this.#dialRequests.visits.cutAll("shutdown");

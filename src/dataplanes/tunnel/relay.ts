@@ -2,7 +2,7 @@ import type { Socket, TCPSocketListener } from "bun";
 import type { WindowBudget } from "../../core/tunnel/window.ts";
 import { type ControlOf, decodeControl, encodeControl, TUNNEL_VERSION } from "../../wire/tunnel/control.ts";
 import { FrameType, type FrameTypeCode } from "../../wire/tunnel/frame.ts";
-import type { Turnstile } from "../io/turnstile.ts";
+import type { Sweepable, Sweeper } from "../io/sweeper.ts";
 import { Carrier, CarrierGroup, type CarrierSink } from "./carrier.ts";
 import { type Peer, Session, type SessionEvents } from "./session.ts";
 import { ALPN_WIRE, type CertificatePair, HANDSHAKE_MS, sessionBinding, TLS_1_3_ONLY } from "./tls.ts";
@@ -33,8 +33,8 @@ export interface RelayTunnelOptions {
   /** What visitors type, for a device that reached the relay at `localAddress`. */
   publicHost(localAddress: string): string;
   readonly budget: WindowBudget;
-  /** Shared with the sockets of this process, so that bulk takes its turns everywhere. */
-  readonly turnstile?: Turnstile;
+  /** Of this process: its sockets take turns with the carriers, and its one timer also is the heartbeats'. */
+  readonly sweeper: Sweeper;
   nowMs(): number;
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
   /** A new connection: false = too many are pending, or the source is under a penalty. */
@@ -48,10 +48,9 @@ export interface RelayTunnelOptions {
 export const CARRIERS = { light: 1, bulk: 2, datagram: 1 } as const;
 const MAX_STREAMS = 20_000;
 const MAX_FLOWS = 20_000;
-const TICK_MS = 1000;
 
 /** The relay's side: listens for agents, checks who they are, keeps their sessions. */
-export class RelayTunnel {
+export class RelayTunnel implements Sweepable {
   private readonly sessions = new Map<string, Session>();
   /** By device: the session whose carriers have not all come yet, and the one that is ready. */
   private readonly beginning = new Map<string, Session>();
@@ -59,11 +58,10 @@ export class RelayTunnel {
   private readonly pending = new Set<PendingCarrier>();
   private readonly group: CarrierGroup;
   private readonly listener: TCPSocketListener<Carrier>;
-  private readonly timer: Timer;
 
   /** Throws what Bun.listen throws (EADDRINUSE …): the caller classifies it. */
   constructor(private readonly options: RelayTunnelOptions) {
-    this.group = new CarrierGroup(options.turnstile ?? null);
+    this.group = new CarrierGroup(options.sweeper.turnstile);
     this.listener = Bun.listen<Carrier>({
       hostname: options.hostname,
       port: options.port,
@@ -82,7 +80,7 @@ export class RelayTunnel {
         error: (socket, error) => socket.data?.fail(error.message),
       },
     });
-    this.timer = setInterval(() => this.tick(), TICK_MS);
+    options.sweeper.add(this);
   }
 
   get port(): number {
@@ -228,7 +226,8 @@ export class RelayTunnel {
     }
   }
 
-  private tick(): void {
+  /** Heartbeats, and what did not come in time. */
+  sweep(): void {
     const nowMs = this.options.nowMs();
     for (const session of [...this.sessions.values()]) {
       if (!session.ready && nowMs - session.sinceMs > HANDSHAKE_MS) session.close("its carriers did not all come");
@@ -243,7 +242,7 @@ export class RelayTunnel {
   }
 
   close(): void {
-    clearInterval(this.timer);
+    this.options.sweeper.remove(this);
     this.listener.stop();
     for (const waiting of [...this.pending]) waiting.carrier?.fail("the relay is shutting down");
     for (const session of [...this.sessions.values()]) {

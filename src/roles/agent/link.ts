@@ -1,4 +1,5 @@
 import { Backoff } from "../../core/backoff.ts";
+import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { type AgentTunnelOptions, type ConnectError, connectToRelay } from "../../dataplanes/tunnel/agent.ts";
 import type { Session, SessionEvents } from "../../dataplanes/tunnel/session.ts";
 import { ownAddresses } from "../../os/interfaces.ts";
@@ -22,11 +23,12 @@ export interface LinkEvents extends Pick<SessionEvents, "onStream" | "onFlow"> {
   onControl(session: Session, message: ControlMessage): void;
 }
 
-export interface LinkOptions extends Omit<AgentTunnelOptions, "events" | "relay" | "join"> {
+export interface LinkOptions extends Omit<AgentTunnelOptions, "events" | "relay" | "join" | "turnstile"> {
   /** Asked before each attempt: a reload may have changed it. */
   readonly relay: () => AgentTunnelOptions["relay"];
   /** The join code's secret until the device is enrolled. */
   readonly join: () => string | null;
+  readonly sweeper: Sweeper;
   readonly events: LinkEvents;
   random(): number;
 }
@@ -78,6 +80,7 @@ export class Link {
     const attempt = await connectToRelay(
       {
         ...this.#options,
+        turnstile: this.#options.sweeper.turnstile,
         relay: this.#options.relay(),
         join: this.#options.join(),
         events: {
@@ -123,15 +126,21 @@ export class Link {
   /** Heartbeats, the machine's own addresses, and the abort. */
   #watch(session: Session, signal: AbortSignal): () => void {
     const onAbort = () => session.close("the agent is shutting down", true);
-    const heartbeat = setInterval(() => session.tick(this.#options.nowMs()), 1_000);
-    const address = setInterval(() => {
-      if (ownAddresses().some((own) => own.address === session.localAddress)) return;
-      session.close(`the address ${session.localAddress} is no longer this machine's`);
-    }, ADDRESS_CHECK_MS);
+    const { sweeper } = this.#options;
+    let nextCheckMs = sweeper.nowMs() + ADDRESS_CHECK_MS;
+    const watch = {
+      sweep: (nowMs: number) => {
+        session.tick(this.#options.nowMs());
+        if (nowMs < nextCheckMs) return;
+        nextCheckMs = nowMs + ADDRESS_CHECK_MS;
+        if (ownAddresses().some((own) => own.address === session.localAddress)) return;
+        session.close(`the address ${session.localAddress} is no longer this machine's`);
+      },
+    };
+    sweeper.add(watch);
     signal.addEventListener("abort", onAbort, { once: true });
     return () => {
-      clearInterval(heartbeat);
-      clearInterval(address);
+      sweeper.remove(watch);
       signal.removeEventListener("abort", onAbort);
     };
   }
