@@ -1,4 +1,5 @@
-// Installs what is missing, and only that: `node scripts/ensure.mjs [--test] [--bench]`.
+// Installs what is missing, and only that: `node scripts/ensure.mjs [--test] [--bench]`. `--bundle` is what npm runs
+// after an install: nothing is installed then.
 // Plain Node without dependencies: it runs before anything is installed. Progress goes to stderr.
 import { spawnSync } from "node:child_process";
 import { accessSync, closeSync, constants, existsSync, openSync, readFileSync, readSync } from "node:fs";
@@ -6,6 +7,7 @@ import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const FLAGS = ["--test", "--bench", "--bundle"];
 const INHERIT_STDERR = ["ignore", 2, 2];
 
 /** Programs that the tests run, and the Debian package that brings each. A name with a slash is a file, not a program. */
@@ -90,6 +92,13 @@ function ensureBun() {
   if (status !== 0) fail("Bun could not be set up: install Bun 1.4.5 or newer yourself and put it on the PATH.");
 }
 
+/** Without it the program runs from src, and starts slower. */
+function ensureBundle() {
+  const bun = join(ROOT, "node_modules/bun/bin/bun.exe");
+  const { status } = spawnSync(bun, [join(ROOT, "scripts/bundle.ts")], { cwd: ROOT, stdio: INHERIT_STDERR });
+  if (status !== 0) say("the program could not be bundled; it runs all the same, and starts slower.");
+}
+
 function isThere(program) {
   if (program.startsWith("/")) return existsSync(program);
   return PROGRAM_DIRECTORIES.some((directory) => {
@@ -134,9 +143,12 @@ async function installBenchPeers() {
 
 const flags = new Set(process.argv.slice(2));
 for (const flag of flags) {
-  if (flag !== "--test" && flag !== "--bench") fail(`unknown flag ${flag}; use --test or --bench.`);
+  if (!FLAGS.includes(flag)) fail(`unknown flag ${flag}; use ${FLAGS.join(", ")}.`);
 }
-installPackages(flags.has("--test") || flags.has("--bench"));
-ensureBun();
+if (!flags.has("--bundle")) {
+  installPackages(flags.has("--test") || flags.has("--bench"));
+  ensureBun();
+}
+ensureBundle();
 if (flags.has("--test") || flags.has("--bench")) installTestPrograms();
 if (flags.has("--bench")) await installBenchPeers();

@@ -49,4 +49,5 @@ const io: Io = {
 // A reader that went away (`| head`) ends the program like a Ctrl-C would.
 process.stdout.on("error", () => process.kill(process.pid, "SIGTERM"));
 
-process.exit(await runProgram(process.argv.slice(2), io));
+// No top-level await: Bun keeps no bytecode of a module that has one (scripts/bundle.ts).
+void runProgram(process.argv.slice(2), io).then((exitCode) => process.exit(exitCode));
