@@ -5,19 +5,19 @@ import { err, ok, type Result } from "../../wire/result.ts";
 import { bindCandidates, entryAddress, unmapped } from "./bind-address.ts";
 import type { FlowEnd, FlowSink, Visit } from "./ends.ts";
 import { type EntryError, entryError, errorCode } from "./entry-error.ts";
-import type { Shaper } from "./shaper.ts";
+import { joinFlows, type Shaping } from "./join-flows.ts";
+import { SILENT_SINK } from "./silent-sink.ts";
 import type { EntryPort } from "./tcp-entry.ts";
 import { type EnlargeBuffers, udpBuffers } from "./udp-buffers.ts";
 import { bindUdp, type UdpSocket } from "./udp-socket.ts";
-import type { Admission, IdleLimits, OpenVisit, Visits } from "./visits.ts";
+import type { Admission, Visits } from "./visits.ts";
 
 /** How many flows one UDP port may have open, whatever the forward's own limit: a flow may cost a socket. */
 const MAX_FLOWS_PER_PORT = 16_384;
 
 /** What a UDP entry asks for each new flow. */
-export interface FlowHost {
+export interface FlowHost extends Shaping {
   readonly visits: Visits;
-  readonly shaper: Shaper | null;
   /** The admission that hears `leave` when the flow ends, or why the visitor may not come in. */
   admit(visitor: Endpoint): Admission | ReasonName;
   openFlow(visit: Visit): FlowEnd;
@@ -114,7 +114,7 @@ class UdpPort implements EntryPort {
         : this.#flowOf(flowKey(from, port), from, port);
     if (flow === null) return;
     this.#last = flow;
-    flow.fromVisitor(datagram);
+    flow.sink.onDatagram(datagram);
   }
 
   #flowOf(key: string, from: string, port: number): UdpFlow | null {
@@ -131,8 +131,9 @@ class UdpPort implements EntryPort {
     if (this.#flows.size >= MAX_FLOWS_PER_PORT) return this.#refuse("resources");
     const admitted = host.admit(visit.visitor);
     if (typeof admitted === "string") return this.#refuse(admitted);
-    const flow = new UdpFlow(this, from, port, visit, admitted, host.openFlow(visit));
+    const flow = new UdpFlow(this, from, port);
     this.#flows.set(key, flow);
+    joinFlows(flow, host.openFlow(visit), visit, host.visits, admitted, host);
     return flow;
   }
 
@@ -159,7 +160,7 @@ class UdpPort implements EntryPort {
 
   close(): void {
     this.draining = true;
-    for (const flow of [...this.#flows.values()]) flow.cut("shutdown");
+    for (const flow of [...this.#flows.values()]) flow.sink.onClose("shutdown");
     this.#socket?.close();
     this.#socket = null;
   }
@@ -169,80 +170,23 @@ function flowKey(address: string, port: number): string {
   return `${address} ${port}`;
 }
 
-/** One visitor's flow through one port: its OpenVisit, and the sink of its exit. */
-class UdpFlow implements OpenVisit, FlowSink {
-  readonly protocol = "udp";
-  readonly sinceMs = Date.now();
-  bytesIn = 0;
-  bytesOut = 0;
-  readonly #id: number;
-  #datagrams = 0;
-  #sweptDatagrams = 0;
-  #lastActiveMs = performance.now();
-  #closed = false;
+/** The visitor's side of one flow through one port. */
+class UdpFlow implements FlowEnd {
+  sink: FlowSink = SILENT_SINK;
 
   constructor(
     readonly from: UdpPort,
     /** As the socket gives it: what replies are sent to. */
     readonly address: string,
     readonly port: number,
-    readonly visit: Visit,
-    readonly admission: Admission,
-    readonly exit: FlowEnd,
-  ) {
-    this.#id = from.host.visits.add(this);
-    exit.sink = this;
+  ) {}
+
+  send(datagram: Uint8Array): boolean {
+    return this.from.reply(datagram, this.port, this.address);
   }
 
-  fromVisitor(datagram: Uint8Array): void {
-    const { visits, shaper } = this.from.host;
-    this.#datagrams += 1;
-    if ((shaper === null || shaper.allows(datagram.length)) && this.exit.send(datagram)) {
-      this.bytesIn += datagram.length;
-      visits.counters.bytesIn += datagram.length;
-    } else {
-      visits.counters.datagramsDropped += 1;
-    }
-  }
-
-  onDatagram(datagram: Uint8Array): void {
-    const { visits, shaper } = this.from.host;
-    this.#datagrams += 1;
-    if ((shaper === null || shaper.allows(datagram.length)) && this.from.reply(datagram, this.port, this.address)) {
-      this.bytesOut += datagram.length;
-      visits.counters.bytesOut += datagram.length;
-    } else {
-      visits.counters.datagramsDropped += 1;
-    }
-  }
-
-  /** The exit ended or refused the flow; the visitor's next datagram asks for a new one. */
-  onClose(reason: ReasonName | null): void {
-    this.#leave(reason);
-  }
-
-  cut(reason: ReasonName): void {
-    if (this.#closed) return;
-    this.exit.close(reason);
-    this.#leave(reason);
-  }
-
-  sweep(nowMs: number, limits: IdleLimits): void {
-    if (this.#datagrams !== this.#sweptDatagrams) {
-      this.#sweptDatagrams = this.#datagrams;
-      this.#lastActiveMs = nowMs;
-    } else if (nowMs - this.#lastActiveMs >= limits.udpIdleSec * 1_000) {
-      // The ordinary end of a flow (RFC 4787 REQ-5), not counted as a visitor that was cut.
-      this.exit.close("idle");
-      this.#leave(null);
-    }
-  }
-
-  #leave(reason: ReasonName | null): void {
-    if (this.#closed) return;
-    this.#closed = true;
+  /** The visitor hears nothing; its next datagram asks for a new flow. */
+  close(_reason: ReasonName | null): void {
     this.from.forget(this);
-    this.from.host.visits.remove(this.#id, reason);
-    this.admission.leave(this.visit.visitor.address);
   }
 }
