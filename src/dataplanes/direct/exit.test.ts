@@ -201,6 +201,18 @@ describe("a UDP flow", () => {
     close();
   });
 
+  test("what waits for the name is a copy", async () => {
+    const { port, until, close } = await udpService(false);
+    const flow = exitTo({ to: "name", port, resolver: resolverOf("127.0.0.1") }).openFlow(VISIT);
+    // A Buffer, as sockets give it: its own slice() is no copy.
+    const reused = Buffer.from("first");
+    flow.send(reused);
+    reused.fill("?");
+    expect((await until(1)).map(String)).toEqual(["first"]);
+    flow.close(null);
+    close();
+  });
+
   test("what waits is bounded", () => {
     const resolver: Resolver = { known: () => null, resolve: () => new Promise(() => undefined) };
     const flow = exitTo({ to: "name", resolver }).openFlow(VISIT);

@@ -59,7 +59,7 @@ export class DirectFlow implements FlowEnd {
     if (this.#waiting.length >= MAX_WAITING_DATAGRAMS) return false;
     if (this.#waitingBytes + whole.length > MAX_WAITING_BYTES) return false;
     this.#waitingBytes += whole.length;
-    this.#waiting.push(whole === datagram ? datagram.slice() : whole);
+    this.#waiting.push(whole === datagram ? new Uint8Array(datagram) : whole);
     return true;
   }
 
