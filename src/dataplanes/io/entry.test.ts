@@ -313,6 +313,19 @@ describe("UDP visitors", () => {
     second.socket.close();
   });
 
+  test("a reply that is too long is dropped and counted once; those around it arrive, also when the port closes", async () => {
+    const port = open([any("udp")]);
+    const { socket, until } = await visitor();
+    socket.send("a", portOf(port.entry), "127.0.0.1");
+    await until(1);
+    const { counters } = port.entry.visits;
+    for (const bytes of [1, MAX_DATAGRAM_BYTES + 1, 3]) port.exit.flows[0]?.sink.onDatagram(new Uint8Array(bytes));
+    port.entry.close();
+    expect((await until(3)).map(({ bytes }) => bytes.length)).toEqual([1, 1, 3]);
+    expect(counters).toMatchObject({ bytesIn: 1, bytesOut: 5, datagramsDropped: 1 });
+    socket.close();
+  });
+
   test("a bandwidth limit drops what is above it", async () => {
     const limited = open([any("udp")], { ...DEFAULT_OPTIONS, limits: { bandwidthBytesPerSec: 1 } });
     const { socket } = await visitor();

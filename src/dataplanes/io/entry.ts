@@ -86,7 +86,7 @@ export class EntryHost {
     };
     const tcp = openTcpEntry(spec.bind, spec.ports, onVisitor, spec.sweeper);
     if (!tcp.ok) return tcp;
-    const udp = openUdpEntry(spec.bind, spec.ports, this);
+    const udp = openUdpEntry(spec.bind, spec.ports, this, spec.sweeper.outbox);
     if (!udp.ok) {
       tcp.value.close();
       return udp;

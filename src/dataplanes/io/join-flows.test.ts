@@ -67,6 +67,15 @@ describe("datagrams", () => {
   });
 });
 
+test("a datagram that a side took and then could not send is counted as dropped, not as passed", () => {
+  const { visitor, exit, visits, open } = joined();
+  for (const side of [visitor, exit]) for (const bytes of [10, 7]) side.sink.onDatagram(new Uint8Array(bytes));
+  exit.sink.onDropped?.(10);
+  visitor.sink.onDropped?.(7);
+  expect(open).toMatchObject({ bytesIn: 7, bytesOut: 10 });
+  expect(visits.counters).toMatchObject({ bytesIn: 7, bytesOut: 10, datagramsDropped: 2 });
+});
+
 describe("the end", () => {
   type Ending = (flows: ReturnType<typeof joined>) => void;
   const idle: Ending = ({ open }) => {
@@ -104,7 +113,7 @@ describe("the end", () => {
     nowMs += 119_000;
     open.sweep(nowMs, LIMITS);
     expect(visits.size).toBe(1);
-    open.sweep(nowMs + 1_000, LIMITS);
+    open.sweep(nowMs + 1_001, LIMITS);
     expect(visits.size).toBe(0);
   });
 });

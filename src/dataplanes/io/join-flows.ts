@@ -55,8 +55,22 @@ class JoinedFlows implements OpenVisit {
     const { shaper } = this.shaping;
     this.#datagrams += 1;
     if ((shaper === null || shaper.allows(datagram.length)) && to.send(datagram)) return true;
-    this.visits.counters.datagramsDropped += 1;
+    this.countDropped();
     return false;
+  }
+
+  countIn(bytes: number): void {
+    this.bytesIn += bytes;
+    this.visits.counters.bytesIn += bytes;
+  }
+
+  countOut(bytes: number): void {
+    this.bytesOut += bytes;
+    this.visits.counters.bytesOut += bytes;
+  }
+
+  countDropped(): void {
+    this.visits.counters.datagramsDropped += 1;
   }
 
   cut(reason: ReasonName): void {
@@ -89,9 +103,14 @@ class VisitorSide implements FlowSink {
 
   onDatagram(datagram: Uint8Array): void {
     const { joined } = this;
-    if (!joined.passes(datagram, joined.exit)) return;
-    joined.bytesIn += datagram.length;
-    joined.visits.counters.bytesIn += datagram.length;
+    if (joined.passes(datagram, joined.exit)) joined.countIn(datagram.length);
+  }
+
+  /** Of what the visitor's side was to send: replies. */
+  onDropped(bytes: number): void {
+    const { joined } = this;
+    joined.countOut(-bytes);
+    joined.countDropped();
   }
 
   onClose(reason: ReasonName | null): void {
@@ -104,9 +123,14 @@ class ExitSide implements FlowSink {
 
   onDatagram(datagram: Uint8Array): void {
     const { joined } = this;
-    if (!joined.passes(datagram, joined.visitor)) return;
-    joined.bytesOut += datagram.length;
-    joined.visits.counters.bytesOut += datagram.length;
+    if (joined.passes(datagram, joined.visitor)) joined.countOut(datagram.length);
+  }
+
+  /** Of what the exit was to send. */
+  onDropped(bytes: number): void {
+    const { joined } = this;
+    joined.countIn(-bytes);
+    joined.countDropped();
   }
 
   onClose(reason: ReasonName | null): void {

@@ -9,6 +9,7 @@ import { joinFlows, type Shaping } from "./join-flows.ts";
 import { SILENT_SINK } from "./silent-sink.ts";
 import type { EntryPort } from "./tcp-entry.ts";
 import { type EnlargeBuffers, udpBuffers } from "./udp-buffers.ts";
+import { type Sender, type UdpOutbox, UdpQueue, UNCONNECTED } from "./udp-outbox.ts";
 import { bindUdp, type UdpSocket } from "./udp-socket.ts";
 import type { Admission, Visits } from "./visits.ts";
 
@@ -41,16 +42,17 @@ export function openUdpEntry(
   bind: string,
   mappings: readonly PortMapping[],
   host: FlowHost,
+  outbox: UdpOutbox,
 ): Result<UdpEntry, EntryError> {
   const ports: UdpPort[] = [];
-  const enlarge = udpBuffers();
+  const shared: Shared = { outbox, enlarge: udpBuffers() };
   const close = () => {
     for (const port of ports) port.close();
   };
   for (const mapping of mappings) {
     if (mapping.protocol !== "udp") continue;
     for (let number = mapping.first; number <= mapping.last; number++) {
-      const port = openPort(bind, number, host, enlarge);
+      const port = openPort(bind, number, host, shared);
       if (!port.ok) {
         close();
         return port;
@@ -67,11 +69,17 @@ export function openUdpEntry(
   });
 }
 
-function openPort(bind: string, number: number, host: FlowHost, enlarge: EnlargeBuffers): Result<UdpPort, EntryError> {
+/** What the sockets of one entry have in common. */
+interface Shared {
+  readonly outbox: UdpOutbox;
+  readonly enlarge: EnlargeBuffers;
+}
+
+function openPort(bind: string, number: number, host: FlowHost, shared: Shared): Result<UdpPort, EntryError> {
   let failure: unknown = null;
   for (const address of bindCandidates(bind)) {
     const port = new UdpPort(number, host);
-    const error = port.listen(address, enlarge);
+    const error = port.listen(address, shared);
     if (error === null) return ok(port);
     failure = error;
     if (errorCode(error) === "EADDRINUSE") break;
@@ -83,6 +91,7 @@ class UdpPort implements EntryPort {
   endpoint: Endpoint = { address: "", port: 0 };
   draining = false;
   #socket: UdpSocket | null = null;
+  #queue: UdpQueue | null = null;
   readonly #flows = new Map<string, UdpFlow>();
   /** Datagrams come in runs: the flow of the last one saves most look-ups. */
   #last: UdpFlow | null = null;
@@ -93,7 +102,7 @@ class UdpPort implements EntryPort {
   ) {}
 
   /** Null when the socket is bound, else the operating system's error. */
-  listen(address: string, enlarge: EnlargeBuffers): unknown {
+  listen(address: string, { outbox, enlarge }: Shared): unknown {
     const socket = bindUdp(address, this.externalPort, {
       data: (_socket, datagram, port, from) => this.#received(datagram, port, from),
       // An ICMP error of a visitor that went away (IP_RECVERR): its flow ends by its idle timeout.
@@ -101,6 +110,7 @@ class UdpPort implements EntryPort {
     });
     if (!socket.ok) return socket.error;
     this.#socket = socket.value;
+    this.#queue = new UdpQueue(outbox, socket.value, UNCONNECTED);
     enlarge(socket.value);
     this.endpoint = { address, port: socket.value.port };
     return null;
@@ -142,15 +152,11 @@ class UdpPort implements EntryPort {
     return null;
   }
 
-  /** False when the datagram could not be sent. */
-  reply(datagram: Uint8Array, port: number, address: string): boolean {
-    try {
-      return this.#socket?.send(datagram, port, address) ?? false;
-    } catch (error) {
-      // EMSGSIZE, an ICMP error of an earlier datagram, no route back: UDP may lose datagrams, and counts them.
-      if (errorCode(error) === null) throw error;
-      return false;
-    }
+  /** False when the port is closed. */
+  reply(flow: UdpFlow, datagram: Uint8Array): boolean {
+    if (this.#queue === null) return false;
+    this.#queue.pushTo(flow, datagram, flow.port, flow.address);
+    return true;
   }
 
   forget(flow: UdpFlow): void {
@@ -161,6 +167,8 @@ class UdpPort implements EntryPort {
   close(): void {
     this.draining = true;
     for (const flow of [...this.#flows.values()]) flow.sink.onClose("shutdown");
+    this.#queue?.flush();
+    this.#queue = null;
     this.#socket?.close();
     this.#socket = null;
   }
@@ -171,7 +179,7 @@ function flowKey(address: string, port: number): string {
 }
 
 /** The visitor's side of one flow through one port. */
-class UdpFlow implements FlowEnd {
+class UdpFlow implements FlowEnd, Sender {
   sink: FlowSink = SILENT_SINK;
 
   constructor(
@@ -182,7 +190,11 @@ class UdpFlow implements FlowEnd {
   ) {}
 
   send(datagram: Uint8Array): boolean {
-    return this.from.reply(datagram, this.port, this.address);
+    return this.from.reply(this, datagram);
+  }
+
+  dropped(bytes: number): void {
+    this.sink.onDropped?.(bytes);
   }
 
   /** The visitor hears nothing; its next datagram asks for a new flow. */
