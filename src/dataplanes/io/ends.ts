@@ -51,7 +51,7 @@ export interface ByteSink {
 export interface FlowEnd {
   sink: FlowSink;
   /**
-   * False when the datagram was dropped (queue full, closed). What a socket takes leaves at the end of this turn of the
+   * False when the datagram was dropped (queue full, closed). What a socket takes leaves by the end of this turn of the
    * event loop: if it then cannot, `onDropped` follows.
    */
   send(datagram: Uint8Array): boolean;
