@@ -5,8 +5,11 @@ import { mappingContains } from "../../wire/port-set.ts";
 import { decodeProxyHeader } from "../../wire/proxy-protocol.ts";
 import { Descriptors } from "../io/descriptors.ts";
 import type { FlowEnd, Visit } from "../io/ends.ts";
+import { SILENT_SINK } from "../io/silent-sink.ts";
 import { type Sweepable, startSweeper } from "../io/sweeper.ts";
 import { Turnstile } from "../io/turnstile.ts";
+import { UdpOutbox } from "../io/udp-outbox.ts";
+import { MAX_DATAGRAM_BYTES } from "../io/udp-socket.ts";
 import { DIAL_DEADLINE_MS, Dials } from "./dial.ts";
 import { ALLOWS_ALL, type Allows, directExit, mappedTarget, type Target } from "./exit.ts";
 import { type Resolver, systemResolver } from "./resolver.ts";
@@ -138,7 +141,7 @@ describe("a TCP visit", () => {
   test("a service that never answers is given up at the deadline", async () => {
     const items: Sweepable[] = [];
     let nowMs = 0;
-    const shared = { turnstile: new Turnstile(), descriptors: new Descriptors() };
+    const shared = { turnstile: new Turnstile(), descriptors: new Descriptors(), outbox: new UdpOutbox() };
     const add = (item: Sweepable) => void items.push(item);
     const dials = new Dials({ ...shared, nowMs: () => nowMs, add, remove: () => undefined });
     const resolver: Resolver = { known: () => null, resolve: () => new Promise(() => undefined) };
@@ -201,6 +204,18 @@ describe("a UDP flow", () => {
     close();
   });
 
+  test("what waits for the name is a copy", async () => {
+    const { port, until, close } = await udpService(false);
+    const flow = exitTo({ to: "name", port, resolver: resolverOf("127.0.0.1") }).openFlow(VISIT);
+    // A Buffer, as sockets give it: its own slice() is no copy.
+    const reused = Buffer.from("first");
+    flow.send(reused);
+    reused.fill("?");
+    expect((await until(1)).map(String)).toEqual(["first"]);
+    flow.close(null);
+    close();
+  });
+
   test("what waits is bounded", () => {
     const resolver: Resolver = { known: () => null, resolve: () => new Promise(() => undefined) };
     const flow = exitTo({ to: "name", resolver }).openFlow(VISIT);
@@ -225,6 +240,19 @@ describe("a UDP flow", () => {
       expect(datagram.length - length).toBe(at + 1);
     }
     flow.close(null);
+    close();
+  });
+
+  test("what the header makes too long is told as dropped, and what was sent before the end leaves", async () => {
+    const { port, until, close } = await udpService(false);
+    const flow = exitTo({ port, proxyProtocol: "v2" }).openFlow(VISIT);
+    const dropped: number[] = [];
+    flow.sink = { ...SILENT_SINK, onDropped: (bytes) => void dropped.push(bytes) };
+    for (const bytes of [1, MAX_DATAGRAM_BYTES, 2]) flow.send(new Uint8Array(bytes));
+    flow.close(null);
+    expect(dropped).toEqual([MAX_DATAGRAM_BYTES]);
+    const [first, second] = await until(2);
+    expect((second?.length ?? 0) - (first?.length ?? 0)).toBe(1);
     close();
   });
 

@@ -73,13 +73,9 @@ function connect(options: DirectExitOptions, visit: Visit): ByteEnd {
 }
 
 function openFlow(options: DirectExitOptions, visit: Visit, enlarge: EnlargeBuffers): FlowEnd {
-  const { descriptors } = options.dials.sweeper;
-  const flow = new DirectFlow(
-    options.proxyProtocol() === null ? null : proxyDatagramPrefix(visit),
-    enlarge,
-    descriptors,
-  );
-  if (descriptors.scarce) {
+  const { sweeper } = options.dials;
+  const flow = new DirectFlow(options.proxyProtocol() === null ? null : proxyDatagramPrefix(visit), enlarge, sweeper);
+  if (sweeper.descriptors.scarce) {
     flow.refuse("resources");
     return flow;
   }

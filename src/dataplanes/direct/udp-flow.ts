@@ -1,10 +1,11 @@
 import type { ReasonName } from "../../wire/reason.ts";
-import type { Descriptors } from "../io/descriptors.ts";
 import { reasonOfCode } from "../io/dial-error.ts";
 import type { FlowEnd, FlowSink } from "../io/ends.ts";
 import { errorCode } from "../io/entry-error.ts";
 import { SILENT_SINK } from "../io/silent-sink.ts";
+import type { Sweeper } from "../io/sweeper.ts";
 import type { EnlargeBuffers } from "../io/udp-buffers.ts";
+import { CONNECTED, type Sender, UdpQueue } from "../io/udp-outbox.ts";
 import { type ConnectedUdpSocket, connectUdp, udpErrorOf } from "../io/udp-socket.ts";
 
 /** Datagrams and bytes that wait while a host name is resolved; what comes on top is dropped. */
@@ -15,17 +16,18 @@ const MAX_WAITING_BYTES = 256 * 1024;
 export type DatagramPrefix = Uint8Array | null;
 
 /** A FlowEnd on a connected UDP socket of its own, so that the service's replies find their visitor. */
-export class DirectFlow implements FlowEnd {
+export class DirectFlow implements FlowEnd, Sender {
   sink: FlowSink = SILENT_SINK;
   #socket: ConnectedUdpSocket | null = null;
-  #waiting: Uint8Array[] | null = [];
+  #queue: UdpQueue | null = null;
+  #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #closed = false;
 
   constructor(
     readonly prefix: DatagramPrefix,
     readonly enlarge: EnlargeBuffers,
-    readonly descriptors: Descriptors,
+    readonly shared: Pick<Sweeper, "descriptors" | "outbox">,
   ) {}
 
   /** Connects to an IP literal and sends what waited. */
@@ -40,11 +42,12 @@ export class DirectFlow implements FlowEnd {
       return;
     }
     this.#socket = socket.value;
-    this.descriptors.taken();
+    const queue = new UdpQueue(this.shared.outbox, socket.value, CONNECTED);
+    this.#queue = queue;
+    this.shared.descriptors.taken();
     this.enlarge(socket.value);
-    const waiting = this.#waiting ?? [];
-    this.#waiting = null;
-    for (const datagram of waiting) this.#transmit(datagram);
+    for (const datagram of this.#waiting) queue.push(this, datagram, this.prefix);
+    this.#waiting = [];
   }
 
   /** The outcome comes in this turn, but after the sink was set. */
@@ -54,34 +57,33 @@ export class DirectFlow implements FlowEnd {
 
   send(datagram: Uint8Array): boolean {
     if (this.#closed) return false;
-    const whole = this.prefix === null ? datagram : Buffer.concat([this.prefix, datagram]);
-    if (this.#waiting === null) return this.#transmit(whole);
+    if (this.#queue !== null) {
+      this.#queue.push(this, datagram, this.prefix);
+      return true;
+    }
     if (this.#waiting.length >= MAX_WAITING_DATAGRAMS) return false;
-    if (this.#waitingBytes + whole.length > MAX_WAITING_BYTES) return false;
-    this.#waitingBytes += whole.length;
-    this.#waiting.push(whole === datagram ? datagram.slice() : whole);
+    if (this.#waitingBytes + datagram.length > MAX_WAITING_BYTES) return false;
+    this.#waitingBytes += datagram.length;
+    // A copy: of a Buffer, slice() would be none.
+    this.#waiting.push(new Uint8Array(datagram));
     return true;
+  }
+
+  dropped(bytes: number): void {
+    this.sink.onDropped?.(bytes - (this.prefix?.length ?? 0));
   }
 
   close(_reason: ReasonName | null): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#waiting = null;
+    this.#waiting = [];
+    this.#queue?.flush();
+    this.#queue = null;
     if (this.#socket !== null) {
       this.#socket.close();
-      this.descriptors.given();
+      this.shared.descriptors.given();
     }
     this.sink = SILENT_SINK;
-  }
-
-  #transmit(datagram: Uint8Array): boolean {
-    try {
-      return this.#socket?.send(datagram) ?? false;
-    } catch (error) {
-      // EMSGSIZE is this datagram's own; ECONNREFUSED and the like come to the error handler too.
-      if (errorCode(error) === null) throw error;
-      return false;
-    }
   }
 
   /** An ICMP error (RFC 1122 §4.1.3.3): nothing listens at the service, or its host is away. */

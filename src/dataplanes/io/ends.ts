@@ -53,7 +53,10 @@ export interface ByteSink {
 /** One visitor's UDP flow (5-tuple) towards its exit. Datagrams keep their bounds; what cannot leave is dropped and counted. */
 export interface FlowEnd {
   sink: FlowSink;
-  /** False when the datagram was dropped (queue full, closed). */
+  /**
+   * False when the datagram was dropped (queue full, closed). What a socket takes leaves by the end of this turn of the
+   * event loop: if it then cannot, `onDropped` follows.
+   */
   send(datagram: Uint8Array): boolean;
   close(reason: ReasonName | null): void;
 }
@@ -61,6 +64,8 @@ export interface FlowEnd {
 export interface FlowSink {
   /** The buffer is reused after the call returns. */
   onDatagram(datagram: Uint8Array): void;
+  /** A datagram of this many bytes, which `send` of this end had taken, was dropped after all. */
+  onDropped?(bytes: number): void;
   onClose(reason: ReasonName | null): void;
 }
 

@@ -216,15 +216,16 @@ describe("another port set", () => {
     lab.entry.close();
   });
 
-  test("of UDP keeps the flows of blocks that stay whole", async () => {
+  test("of UDP keeps the flows of the ports that stay", async () => {
     const [a, b, c] = (await freePorts(3)) as [number, number, number];
     const lab = open(run("udp", [a]));
     expect(await askUdp(a)).toBe("hello");
     expect(lab.entry.rebind(run("udp", [a, b, c])).ok).toBe(true);
     expect(lab.exit.flows[0]?.closed).toBeUndefined();
     expect(await askUdp(c)).toBe("hello");
+    expect(await askUdp(b)).toBe("hello");
     expect(lab.entry.rebind(run("udp", [a, b])).ok).toBe(true);
-    expect(lab.exit.flows.map(({ closed }) => closed)).toEqual([undefined, "shutdown"]);
+    expect(lab.exit.flows.map(({ closed }) => closed)).toEqual([undefined, "shutdown", undefined]);
     expect(await askUdp(b)).toBe("hello");
     lab.entry.close();
   });
@@ -378,6 +379,19 @@ describe("UDP visitors", () => {
     expect(limited.exit.flows[0]?.closed).toBe("shutdown");
     first.socket.close();
     second.socket.close();
+  });
+
+  test("a reply that is too long is dropped and counted once; those around it arrive, also when the port closes", async () => {
+    const port = open([any("udp")]);
+    const { socket, until } = await visitor();
+    socket.send("a", portOf(port.entry), "127.0.0.1");
+    await until(1);
+    const { counters } = port.entry.visits;
+    for (const bytes of [1, MAX_DATAGRAM_BYTES + 1, 3]) port.exit.flows[0]?.sink.onDatagram(new Uint8Array(bytes));
+    port.entry.close();
+    expect((await until(3)).map(({ bytes }) => bytes.length)).toEqual([1, 1, 3]);
+    expect(counters).toMatchObject({ bytesIn: 1, bytesOut: 5, datagramsDropped: 1 });
+    socket.close();
   });
 
   test("a bandwidth limit drops what is above it", async () => {

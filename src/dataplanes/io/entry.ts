@@ -6,10 +6,11 @@ import { ok, type Result } from "../../wire/result.ts";
 import type { ByteEnd, Exit, FlowEnd, Visit } from "./ends.ts";
 import type { EntryError } from "./entry-error.ts";
 import { join } from "./join.ts";
+import type { EntryPort, Listener, Listeners } from "./listeners.ts";
 import { Shaper } from "./shaper.ts";
 import type { Sweeper } from "./sweeper.ts";
-import { type EntryPort, type OnTcpVisitor, TcpPorts } from "./tcp-entry.ts";
-import { UdpPorts } from "./udp-ports.ts";
+import { type OnTcpVisitor, tcpListeners } from "./tcp-entry.ts";
+import { udpListeners } from "./udp-entry.ts";
 import { type Admission, Visits } from "./visits.ts";
 
 export interface EntrySpec {
@@ -89,8 +90,8 @@ export class EntryHost {
         end.reset(admitted);
       }
     };
-    const tcp = new TcpPorts(spec.bind, onVisitor, spec.sweeper);
-    const udp = new UdpPorts(spec.bind, this);
+    const tcp = tcpListeners(spec.bind, onVisitor, spec.sweeper);
+    const udp = udpListeners(spec.bind, this, spec.sweeper.outbox);
     const rebind = (ports: readonly PortMapping[]) => rebindAll(tcp, udp, ports, visits);
     const opened = rebind(spec.ports);
     if (!opened.ok) return opened;
@@ -109,7 +110,7 @@ export class EntryHost {
       rebind,
       drain: () => {
         tcp.close();
-        udp.drain();
+        for (const port of udp.ports) port.drain();
       },
       close: () => {
         tcp.close();
@@ -143,26 +144,24 @@ export class EntryHost {
   }
 }
 
+/** All or nothing: what is new is opened before anything is closed. */
 function rebindAll(
-  tcp: TcpPorts,
-  udp: UdpPorts,
+  tcp: Listeners<Listener>,
+  udp: Listeners<Listener>,
   ports: readonly PortMapping[],
   visits: Visits,
 ): Result<null, EntryError> {
-  const before = { tcp: numbersOf(tcp.ports), udp: numbersOf(udp.ports) };
+  const tcpBefore = numbersOf(tcp.ports);
   const next = { tcp: portsOf(ports, "tcp"), udp: portsOf(ports, "udp") };
   const opened = tcp.open(next.tcp);
   if (!opened.ok) return opened;
-  const flows = udp.open(next.udp);
-  const kept = flows.ok ? udp.keep(next.udp) : flows;
-  if (!kept.ok) {
-    tcp.keep(before.tcp);
-    // Nothing of UDP has changed, or a port was lost between closing it and opening it again: then this fails as well.
-    if (flows.ok) udp.open(before.udp);
-    udp.keep(before.udp);
-    return kept;
+  const openedUdp = udp.open(next.udp);
+  if (!openedUdp.ok) {
+    tcp.keep(tcpBefore);
+    return openedUdp;
   }
   tcp.keep(next.tcp);
+  udp.keep(next.udp);
   for (const [, visit] of visits.list()) {
     if (!next[visit.protocol].has(visit.visit.externalPort)) visit.cut("shutdown");
   }

@@ -1,5 +1,6 @@
 import { Descriptors } from "./descriptors.ts";
 import { Turnstile } from "./turnstile.ts";
+import { UdpOutbox } from "./udp-outbox.ts";
 
 /** Something with deadlines that may be noticed up to one interval late. */
 export interface Sweepable {
@@ -9,10 +10,11 @@ export interface Sweepable {
 
 /**
  * What the connections of a process share over time: one timer for all coarse deadlines (idle visits and flows, dials
- * without an answer), the turns of its bulk readers, and its file descriptors.
+ * without an answer), the turns of its bulk readers, the datagrams of a turn, and its file descriptors.
  */
 export interface Sweeper {
   readonly turnstile: Turnstile;
+  readonly outbox: UdpOutbox;
   readonly descriptors: Descriptors;
   /** Milliseconds, monotonic. */
   nowMs(): number;
@@ -31,6 +33,7 @@ export function startSweeper(signal: AbortSignal, intervalMs = 1_000): Sweeper {
   signal.addEventListener("abort", () => clearInterval(timer), { once: true });
   return {
     turnstile: new Turnstile(),
+    outbox: new UdpOutbox(),
     descriptors: new Descriptors(),
     nowMs: () => performance.now(),
     add: (item) => void items.add(item),

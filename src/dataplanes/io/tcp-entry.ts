@@ -5,77 +5,27 @@ import { bindCandidates, isWildcard, unmapped } from "./bind-address.ts";
 import type { Descriptors } from "./descriptors.ts";
 import type { ByteEnd, Visit } from "./ends.ts";
 import { type EntryError, entryError, errorCode } from "./entry-error.ts";
+import { type Listener, Listeners } from "./listeners.ts";
 import type { Sweeper } from "./sweeper.ts";
 import { type Acceptor, TcpEnd } from "./tcp-end.ts";
 import type { Turnstile } from "./turnstile.ts";
 import { bindUdp } from "./udp-socket.ts";
 
-/** A port that an entry listens on. `externalPort` is the port set's number for it: 0 when any free one was asked for. */
-export interface EntryPort {
-  readonly endpoint: Endpoint;
-  readonly externalPort: number;
-}
-
 /** Hears of each visitor. It joins `end` or resets it before it returns. */
 export type OnTcpVisitor = (end: ByteEnd, visit: Visit) => void;
 
-/** The listeners of one forward in one protocol; ports are named as the forward's port set numbers them. */
-export interface Listeners {
-  readonly ports: readonly EntryPort[];
-  /** Opens those that are not open yet, all of them, or none and returns the first error. */
-  open(numbers: ReadonlySet<number>): Result<null, EntryError>;
-  /** Closes all others. */
-  keep(numbers: ReadonlySet<number>): Result<null, EntryError>;
-}
-
-/** The TCP ports of one forward at `bind` (an IP literal, or `*` for every address, dual-stack). */
-export class TcpPorts implements Listeners {
-  readonly #listeners = new Map<number, PortListener>();
-
-  constructor(
-    readonly bind: string,
-    readonly onVisitor: OnTcpVisitor,
-    readonly shared: Shared,
-  ) {}
-
-  get ports(): readonly EntryPort[] {
-    return [...this.#listeners.values()];
-  }
-
-  open(numbers: ReadonlySet<number>): Result<null, EntryError> {
-    const before = new Set(this.#listeners.keys());
-    for (const number of numbers) {
-      if (before.has(number)) continue;
-      const listener = PortListener.open(this.bind, number, this.onVisitor, this.shared);
-      if (!listener.ok) {
-        this.keep(before);
-        return listener;
-      }
-      this.#listeners.set(number, listener.value);
-    }
-    return ok(null);
-  }
-
-  /** The connections that came by the others live on. */
-  keep(numbers: ReadonlySet<number>): Result<null, EntryError> {
-    for (const [number, listener] of this.#listeners) {
-      if (numbers.has(number)) continue;
-      listener.close();
-      this.#listeners.delete(number);
-    }
-    return ok(null);
-  }
-
-  /** Stops accepting; connections live on. */
-  close(): void {
-    this.keep(new Set());
-  }
+/**
+ * The TCP listeners of one forward at `bind` (an IP literal, or `*` for every address, dual-stack). The connections
+ * that came by a listener which is closed live on.
+ */
+export function tcpListeners(bind: string, onVisitor: OnTcpVisitor, shared: Shared): Listeners<Listener> {
+  return new Listeners((port) => PortListener.open(bind, port, onVisitor, shared));
 }
 
 /** What the sockets of one process have in common. */
 type Shared = Pick<Sweeper, "turnstile" | "descriptors">;
 
-class PortListener implements Acceptor, EntryPort {
+class PortListener implements Acceptor, Listener {
   endpoint: Endpoint;
   readonly turnstile: Turnstile;
   readonly descriptors: Descriptors;

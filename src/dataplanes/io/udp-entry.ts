@@ -1,77 +1,54 @@
 import type { Endpoint } from "../../wire/endpoint.ts";
-import type { PortMapping } from "../../wire/port-set.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import { bindCandidates, entryAddress, unmapped } from "./bind-address.ts";
 import type { FlowEnd, FlowSink, Visit } from "./ends.ts";
 import { type EntryError, entryError, errorCode } from "./entry-error.ts";
-import type { Shaper } from "./shaper.ts";
-import type { EntryPort } from "./tcp-entry.ts";
+import { joinFlows, type Shaping } from "./join-flows.ts";
+import { type Listener, Listeners } from "./listeners.ts";
+import { SILENT_SINK } from "./silent-sink.ts";
 import { type EnlargeBuffers, udpBuffers } from "./udp-buffers.ts";
+import { type Sender, type UdpOutbox, UdpQueue, UNCONNECTED } from "./udp-outbox.ts";
 import { bindUdp, type UdpSocket } from "./udp-socket.ts";
-import type { Admission, IdleLimits, OpenVisit, Visits } from "./visits.ts";
+import type { Admission, Visits } from "./visits.ts";
 
 /** How many flows one UDP port may have open, whatever the forward's own limit: a flow may cost a socket. */
 const MAX_FLOWS_PER_PORT = 16_384;
 
 /** What a UDP entry asks for each new flow. */
-export interface FlowHost {
+export interface FlowHost extends Shaping {
   readonly visits: Visits;
-  readonly shaper: Shaper | null;
   /** The admission that hears `leave` when the flow ends, or why the visitor may not come in. */
   admit(visitor: Endpoint): Admission | ReasonName;
   openFlow(visit: Visit): FlowEnd;
 }
 
-/** The UDP ports of one forward. */
-export interface UdpEntry {
-  readonly ports: readonly EntryPort[];
+/** One UDP port of a forward. Closing it ends its flows. */
+export interface UdpListener extends Listener {
   /** Answers no new visitor; flows go on. */
   drain(): void;
-  /** Ends every flow and closes the ports. */
-  close(): void;
 }
 
 /**
- * Binds every UDP port of `mappings` at `bind` (an IP literal, or `*` for every address), or none and returns the first
- * error. Flows are keyed by the visitor's address and port; datagrams keep their bounds; replies leave from the port
- * the visitor wrote to.
+ * The UDP ports of one forward at `bind` (an IP literal, or `*` for every address). Flows are keyed by the visitor's
+ * address and port; datagrams keep their bounds; replies leave from the port the visitor wrote to.
  */
-export function openUdpEntry(
-  bind: string,
-  mappings: readonly PortMapping[],
-  host: FlowHost,
-): Result<UdpEntry, EntryError> {
-  const ports: UdpPort[] = [];
-  const enlarge = udpBuffers();
-  const close = () => {
-    for (const port of ports) port.close();
-  };
-  for (const mapping of mappings) {
-    if (mapping.protocol !== "udp") continue;
-    for (let number = mapping.first; number <= mapping.last; number++) {
-      const port = openPort(bind, number, host, enlarge);
-      if (!port.ok) {
-        close();
-        return port;
-      }
-      ports.push(port.value);
-    }
-  }
-  return ok({
-    ports,
-    drain: () => {
-      for (const port of ports) port.draining = true;
-    },
-    close,
-  });
+export function udpListeners(bind: string, host: FlowHost, outbox: UdpOutbox): Listeners<UdpListener> {
+  const shared: Shared = { outbox, enlarge: udpBuffers() };
+  return new Listeners((port) => openPort(bind, port, host, shared));
 }
 
-function openPort(bind: string, number: number, host: FlowHost, enlarge: EnlargeBuffers): Result<UdpPort, EntryError> {
+/** What the sockets of one entry have in common. */
+interface Shared {
+  readonly outbox: UdpOutbox;
+  readonly enlarge: EnlargeBuffers;
+}
+
+function openPort(bind: string, number: number, host: FlowHost, shared: Shared): Result<UdpPort, EntryError> {
   let failure: unknown = null;
   for (const address of bindCandidates(bind)) {
     const port = new UdpPort(number, host);
-    const error = port.listen(address, enlarge);
+    const error = port.listen(address, shared);
     if (error === null) return ok(port);
     failure = error;
     if (errorCode(error) === "EADDRINUSE") break;
@@ -79,10 +56,11 @@ function openPort(bind: string, number: number, host: FlowHost, enlarge: Enlarge
   return err(entryError(failure, "udp", bind, number));
 }
 
-class UdpPort implements EntryPort {
+class UdpPort implements UdpListener {
   endpoint: Endpoint = { address: "", port: 0 };
-  draining = false;
+  #draining = false;
   #socket: UdpSocket | null = null;
+  #queue: UdpQueue | null = null;
   readonly #flows = new Map<string, UdpFlow>();
   /** Datagrams come in runs: the flow of the last one saves most look-ups. */
   #last: UdpFlow | null = null;
@@ -93,7 +71,7 @@ class UdpPort implements EntryPort {
   ) {}
 
   /** Null when the socket is bound, else the operating system's error. */
-  listen(address: string, enlarge: EnlargeBuffers): unknown {
+  listen(address: string, { outbox, enlarge }: Shared): unknown {
     const socket = bindUdp(address, this.externalPort, {
       data: (_socket, datagram, port, from) => this.#received(datagram, port, from),
       // An ICMP error of a visitor that went away (IP_RECVERR): its flow ends by its idle timeout.
@@ -101,6 +79,7 @@ class UdpPort implements EntryPort {
     });
     if (!socket.ok) return socket.error;
     this.#socket = socket.value;
+    this.#queue = new UdpQueue(outbox, socket.value, UNCONNECTED);
     enlarge(socket.value);
     this.endpoint = { address, port: socket.value.port };
     return null;
@@ -114,13 +93,13 @@ class UdpPort implements EntryPort {
         : this.#flowOf(flowKey(from, port), from, port);
     if (flow === null) return;
     this.#last = flow;
-    flow.fromVisitor(datagram);
+    flow.sink.onDatagram(datagram);
   }
 
   #flowOf(key: string, from: string, port: number): UdpFlow | null {
     const known = this.#flows.get(key);
     if (known !== undefined) return known;
-    if (this.draining) return null;
+    if (this.#draining) return null;
     const { host } = this;
     const address = unmapped(from);
     const visit: Visit = {
@@ -131,8 +110,9 @@ class UdpPort implements EntryPort {
     if (this.#flows.size >= MAX_FLOWS_PER_PORT) return this.#refuse("resources");
     const admitted = host.admit(visit.visitor);
     if (typeof admitted === "string") return this.#refuse(admitted);
-    const flow = new UdpFlow(this, from, port, visit, admitted, host.openFlow(visit));
+    const flow = new UdpFlow(this, from, port);
     this.#flows.set(key, flow);
+    joinFlows(flow, host.openFlow(visit), visit, host.visits, admitted, host);
     return flow;
   }
 
@@ -141,15 +121,11 @@ class UdpPort implements EntryPort {
     return null;
   }
 
-  /** False when the datagram could not be sent. */
-  reply(datagram: Uint8Array, port: number, address: string): boolean {
-    try {
-      return this.#socket?.send(datagram, port, address) ?? false;
-    } catch (error) {
-      // EMSGSIZE, an ICMP error of an earlier datagram, no route back: UDP may lose datagrams, and counts them.
-      if (errorCode(error) === null) throw error;
-      return false;
-    }
+  /** False when the port is closed. */
+  reply(flow: UdpFlow, datagram: Uint8Array): boolean {
+    if (this.#queue === null) return false;
+    this.#queue.pushTo(flow, datagram, flow.port, flow.address);
+    return true;
   }
 
   forget(flow: UdpFlow): void {
@@ -157,9 +133,15 @@ class UdpPort implements EntryPort {
     if (this.#last === flow) this.#last = null;
   }
 
+  drain(): void {
+    this.#draining = true;
+  }
+
   close(): void {
-    this.draining = true;
-    for (const flow of [...this.#flows.values()]) flow.cut("shutdown");
+    this.drain();
+    for (const flow of [...this.#flows.values()]) flow.sink.onClose("shutdown");
+    this.#queue?.flush();
+    this.#queue = null;
     this.#socket?.close();
     this.#socket = null;
   }
@@ -169,80 +151,27 @@ function flowKey(address: string, port: number): string {
   return `${address} ${port}`;
 }
 
-/** One visitor's flow through one port: its OpenVisit, and the sink of its exit. */
-class UdpFlow implements OpenVisit, FlowSink {
-  readonly protocol = "udp";
-  readonly sinceMs = Date.now();
-  bytesIn = 0;
-  bytesOut = 0;
-  readonly #id: number;
-  #datagrams = 0;
-  #sweptDatagrams = 0;
-  #lastActiveMs = performance.now();
-  #closed = false;
+/** The visitor's side of one flow through one port. */
+class UdpFlow implements FlowEnd, Sender {
+  sink: FlowSink = SILENT_SINK;
 
   constructor(
     readonly from: UdpPort,
     /** As the socket gives it: what replies are sent to. */
     readonly address: string,
     readonly port: number,
-    readonly visit: Visit,
-    readonly admission: Admission,
-    readonly exit: FlowEnd,
-  ) {
-    this.#id = from.host.visits.add(this);
-    exit.sink = this;
+  ) {}
+
+  send(datagram: Uint8Array): boolean {
+    return this.from.reply(this, datagram);
   }
 
-  fromVisitor(datagram: Uint8Array): void {
-    const { visits, shaper } = this.from.host;
-    this.#datagrams += 1;
-    if ((shaper === null || shaper.allows(datagram.length)) && this.exit.send(datagram)) {
-      this.bytesIn += datagram.length;
-      visits.counters.bytesIn += datagram.length;
-    } else {
-      visits.counters.datagramsDropped += 1;
-    }
+  dropped(bytes: number): void {
+    this.sink.onDropped?.(bytes);
   }
 
-  onDatagram(datagram: Uint8Array): void {
-    const { visits, shaper } = this.from.host;
-    this.#datagrams += 1;
-    if ((shaper === null || shaper.allows(datagram.length)) && this.from.reply(datagram, this.port, this.address)) {
-      this.bytesOut += datagram.length;
-      visits.counters.bytesOut += datagram.length;
-    } else {
-      visits.counters.datagramsDropped += 1;
-    }
-  }
-
-  /** The exit ended or refused the flow; the visitor's next datagram asks for a new one. */
-  onClose(reason: ReasonName | null): void {
-    this.#leave(reason);
-  }
-
-  cut(reason: ReasonName): void {
-    if (this.#closed) return;
-    this.exit.close(reason);
-    this.#leave(reason);
-  }
-
-  sweep(nowMs: number, limits: IdleLimits): void {
-    if (this.#datagrams !== this.#sweptDatagrams) {
-      this.#sweptDatagrams = this.#datagrams;
-      this.#lastActiveMs = nowMs;
-    } else if (nowMs - this.#lastActiveMs >= limits.udpIdleSec * 1_000) {
-      // The ordinary end of a flow (RFC 4787 REQ-5), not counted as a visitor that was cut.
-      this.exit.close("idle");
-      this.#leave(null);
-    }
-  }
-
-  #leave(reason: ReasonName | null): void {
-    if (this.#closed) return;
-    this.#closed = true;
+  /** The visitor hears nothing; its next datagram asks for a new flow. */
+  close(_reason: ReasonName | null): void {
     this.from.forget(this);
-    this.from.host.visits.remove(this.#id, reason);
-    this.admission.leave(this.visit.visitor.address);
   }
 }

@@ -6,6 +6,7 @@ import { EntryHost } from "../../dataplanes/io/entry.ts";
 import { SILENT_SINK } from "../../dataplanes/io/silent-sink.ts";
 import type { Sweepable, Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { Turnstile } from "../../dataplanes/io/turnstile.ts";
+import { UdpOutbox } from "../../dataplanes/io/udp-outbox.ts";
 import { encodeConnectRequest } from "../../wire/http-connect.ts";
 import type { Result } from "../../wire/result.ts";
 import { encodeSocks5Greeting, encodeSocks5Request, encodeSocksCredentials } from "../../wire/socks.ts";
@@ -46,6 +47,7 @@ function proxyLab() {
   const items = new Set<Sweepable>();
   const sweeper: Sweeper = {
     turnstile: new Turnstile(),
+    outbox: new UdpOutbox(),
     descriptors: new Descriptors(),
     nowMs: () => nowMs,
     add: (item) => void items.add(item),

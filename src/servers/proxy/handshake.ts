@@ -55,7 +55,8 @@ class Handshake implements ByteSink, Impatient {
   onData(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     if (this.#held !== null) {
-      this.#held.late.push(bytes.slice());
+      // A copy: of a Buffer, slice() would be none.
+      this.#held.late.push(new Uint8Array(bytes));
       return;
     }
     this.#dialogue ??= startDialogue(bytes[0], this.context.credentials());
@@ -74,7 +75,7 @@ class Handshake implements ByteSink, Impatient {
 
   #hold(step: Step, heldMs: number): void {
     const { next } = step;
-    const kept = next?.kind === "connect" ? { ...step, next: { ...next, rest: next.rest.slice() } } : step;
+    const kept = next?.kind === "connect" ? { ...step, next: { ...next, rest: new Uint8Array(next.rest) } } : step;
     this.#held = { step: kept, late: [], ended: false };
     this.client.backlog(HOLD_BYTES);
     this.context.clients.add(this, heldMs);

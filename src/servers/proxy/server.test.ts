@@ -82,6 +82,7 @@ function hurried(sweeper: Sweeper): Sweeper {
   const nowMs = () => sweeper.nowMs() * 20;
   return {
     turnstile: sweeper.turnstile,
+    outbox: sweeper.outbox,
     descriptors: sweeper.descriptors,
     nowMs,
     add: (item) => sweeper.add({ sweep: () => item.sweep(nowMs()) }),

@@ -123,6 +123,11 @@ class Association implements OpenVisit, ByteSink {
     const end = this.spec.host.openFlow({ ...this.visit, destination });
     const flow = new DestinationFlow(end, header.value, {
       toClient: (datagram) => this.#toClient(datagram, header.value.length),
+      lost: (bytes) => {
+        this.bytesIn -= bytes;
+        this.spec.host.visits.counters.bytesIn -= bytes;
+        this.spec.host.visits.counters.datagramsDropped += 1;
+      },
       gone: (reason) => {
         this.#flows.delete(key);
         if (reason !== null && reason !== "idle") this.spec.host.visits.counters.countRefused(reason);
@@ -169,6 +174,8 @@ class Association implements OpenVisit, ByteSink {
 
 interface FlowListener {
   toClient(datagram: Uint8Array): void;
+  /** A datagram that the exit had taken did not leave after all. */
+  lost(bytes: number): void;
   gone(reason: ReasonName | null): void;
 }
 
@@ -195,6 +202,10 @@ class DestinationFlow implements FlowSink {
   onDatagram(datagram: Uint8Array): void {
     this.#datagrams += 1;
     this.listener.toClient(Buffer.concat([this.header, datagram]));
+  }
+
+  onDropped(bytes: number): void {
+    this.listener.lost(bytes);
   }
 
   onClose(reason: ReasonName | null): void {
