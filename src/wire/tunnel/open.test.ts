@@ -119,6 +119,22 @@ test("round trip", () => {
   );
 });
 
+test("names of every length come back", () => {
+  const ends = { address: "2001:db8::1", port: 443 };
+  for (let length = 0; length <= 255; length++) {
+    const value: OpenRequest = {
+      kind: "dial",
+      device: "",
+      host: "h".repeat(length),
+      port: 22,
+      visitor: ends,
+      entry: ends,
+    };
+    const bytes = encodeOpen(value);
+    expect(bytes.ok && decodeOpen(bytes.value)).toEqual({ ok: true, value });
+  }
+});
+
 test("random bytes never make it throw, and what it takes encodes to itself", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 80 }), fc.constantFrom(0, 1, 2), (bytes, kind) => {

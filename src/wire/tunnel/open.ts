@@ -54,7 +54,9 @@ class Writer {
     return at;
   }
   u8(value: number): void {
-    this.bytes[this.room(1)] = value;
+    // First the room: it may replace `bytes`.
+    const at = this.room(1);
+    this.bytes[at] = value;
   }
   u16(value: number): void {
     const at = this.room(2);
