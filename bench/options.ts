@@ -15,6 +15,7 @@ export const HELP = `usage: npm run bench [-- OPTIONS]
   --rounds N       how often each is measured, in turns (${DEFAULT_ROUNDS})
   --seconds N      how long each load lasts (${DEFAULT_SECONDS})
   --json FILE      write every sample there
+  --keep FILE      what is not measured now is taken from the samples that --json wrote there
   --write          write docs/benchmarks.md
   --help           print this
 `;
@@ -25,6 +26,7 @@ export interface Options {
   readonly rounds: number;
   readonly seconds: number;
   readonly jsonFile: string | null;
+  readonly keepFile: string | null;
   readonly write: boolean;
   readonly help: boolean;
 }
@@ -39,6 +41,7 @@ export function readOptions(arguments_: readonly string[]): Options {
       rounds: { type: "string" },
       seconds: { type: "string" },
       json: { type: "string" },
+      keep: { type: "string" },
       write: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -50,6 +53,7 @@ export function readOptions(arguments_: readonly string[]): Options {
     rounds: whole("--rounds", values.rounds, DEFAULT_ROUNDS, MAX_ROUNDS),
     seconds: whole("--seconds", values.seconds, DEFAULT_SECONDS, MAX_SECONDS),
     jsonFile: values.json ?? null,
+    keepFile: values.keep ?? null,
     write: values.write,
     help: values.help,
   };

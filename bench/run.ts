@@ -2,12 +2,14 @@
 import { join } from "node:path";
 import { ROOT } from "./lab/commands.ts";
 import { openSite } from "./lab/site.ts";
+import { MEASURES } from "./measures/all.ts";
 import { HELP, type Options, readOptions } from "./options.ts";
 import { hatchway } from "./peers/hatchway.ts";
 import { Absent, type Peer } from "./peers/peer.ts";
+import { asJson, fromJson, withKept } from "./report/kept.ts";
 import { describeMachine } from "./report/machine.ts";
 import type { Column, Results } from "./report/results.ts";
-import { asPage, asText, notes, tables } from "./report/tables.ts";
+import { asPage, asSentence, asText, notes, tables } from "./report/tables.ts";
 import { runRounds } from "./rounds.ts";
 
 const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
@@ -55,12 +57,10 @@ async function measure(options: Options, command: string): Promise<Results> {
       signal: stop.signal,
     });
     const { rounds, seconds } = options;
+    const measures = [...new Set(rows.map(({ measure }) => measure))];
     return {
-      command,
+      runs: [{ command, startedAt, rounds, seconds, measures }],
       machine: await describeMachine(),
-      startedAt,
-      rounds,
-      seconds,
       ours: hatchway.name,
       columns,
       absent,
@@ -69,11 +69,6 @@ async function measure(options: Options, command: string): Promise<Results> {
   } finally {
     await site.close();
   }
-}
-
-/** Maps as objects, so that every sample can be read back by any program. */
-function asJson(results: Results): string {
-  return JSON.stringify(results, (_, value) => (value instanceof Map ? Object.fromEntries(value) : value), 2);
 }
 
 async function main(arguments_: readonly string[]): Promise<number> {
@@ -93,8 +88,18 @@ async function main(arguments_: readonly string[]): Promise<number> {
     return EXIT.failed;
   }
   const command = ["npm run bench", ...(arguments_.length > 0 ? ["--", ...arguments_] : [])].join(" ");
-  const results = await measure(options, command);
-  console.log(`${results.machine}\n${command}: medians over ${results.rounds} rounds, loads of ${results.seconds} s\n`);
+  // Read first: an hour later is no time to find that a file is not there.
+  const kept = options.keepFile === null ? null : fromJson(await Bun.file(options.keepFile).text());
+  const taken = await measure(options, command);
+  const results =
+    kept === null
+      ? taken
+      : withKept(
+          taken,
+          kept,
+          MEASURES.map(({ name }) => name),
+        );
+  console.log(`${results.machine}\n${results.runs.map(asSentence).join("\n")}\n`);
   for (const table of tables(results)) console.log(`${asText(table)}\n`);
   for (const note of notes(results)) console.log(`· ${note}`);
   if (options.jsonFile !== null) await Bun.write(options.jsonFile, asJson(results));

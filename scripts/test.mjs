@@ -31,7 +31,7 @@ const STEPS = [
   { name: "lint", argv: ["node_modules/.bin/biome", "check", "."], count: whole },
   {
     name: "unit",
-    argv: [BUN, "test", "--only-failures", "./src", "./test", "--path-ignore-patterns=test/netns/**"],
+    argv: [BUN, "test", "--only-failures", "./src", "./test", "./bench", "--path-ignore-patterns=test/netns/**"],
     count: bunTest,
   },
   { name: "fuzz", argv: [BUN, "test/fuzz/run.ts", "--seconds", "10", "--seed", "1"], count: whole },

@@ -23,12 +23,19 @@ export interface Column {
   readonly encryption: string | null;
 }
 
-export interface Results {
+/** One call of the program. */
+export interface Run {
   readonly command: string;
-  readonly machine: string;
   readonly startedAt: string;
   readonly rounds: number;
   readonly seconds: number;
+  readonly measures: readonly string[];
+}
+
+export interface Results {
+  /** The newest first. Each measure was taken in one of them, of all peers. */
+  readonly runs: readonly Run[];
+  readonly machine: string;
   /** Ours is the first column of each plane. */
   readonly ours: string;
   readonly columns: readonly Column[];

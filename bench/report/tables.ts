@@ -1,5 +1,5 @@
 import type { Plane } from "../measures/measure.ts";
-import { type Cell, compare, median, type Results, type Row } from "./results.ts";
+import { type Cell, compare, median, type Results, type Row, type Run } from "./results.ts";
 
 const TITLE: Readonly<Record<Plane, string>> = {
   remote: "Remote forwards (visitor → relay → agent → service)",
@@ -82,7 +82,7 @@ export function notes(results: Results): string[] {
     [...row.cells].flatMap(([peer, { problem, samples }]) =>
       problem === null
         ? []
-        : [`${peer}, ${row.measure} (${row.plane}): ${samples.length} of ${results.rounds} rounds; ${problem}`],
+        : [`${peer}, ${row.measure} (${row.plane}): ${samples.length} of ${roundsOf(row, results)} rounds; ${problem}`],
     ),
   );
   const encrypted = new Map(
@@ -98,15 +98,25 @@ export function notes(results: Results): string[] {
   ];
 }
 
+function roundsOf({ measure }: Row, { runs }: Results): number {
+  return runs.find(({ measures }) => measures.includes(measure))?.rounds ?? 0;
+}
+
+/** How the measures of one run were taken. */
+export function asSentence({ command, startedAt, rounds, seconds, measures }: Run): string {
+  return `\`${command}\` on ${startedAt.slice(0, 10)}: ${measures.join(", ")}; medians over ${rounds} rounds, each load ${seconds} s.`;
+}
+
 export function asPage(results: Results): string {
-  const { command, machine, startedAt, rounds, seconds } = results;
   return [
     "# Benchmarks",
     "",
-    `Written by \`${command}\` on ${startedAt.slice(0, 10)}; [bench/README.md](../bench/README.md) says how each figure is measured.`,
-    `Machine: ${machine}. Medians over ${rounds} rounds in which the programs took turns, each load ${seconds} s; visitor, relay and`,
-    "agent in network namespaces of their own on that one machine, so they share its processors. The last column is above 1",
-    "where Hatchway is ahead of the best peer, also where lower is better.",
+    `Machine: ${results.machine}. Visitor, relay and agent stand in network namespaces of their own on that one machine,`,
+    "so they share its processors; in each round the programs took turns. The last column is above 1 where Hatchway is",
+    "ahead of the best peer, also where lower is better. [bench/README.md](../bench/README.md) says how each figure is",
+    "measured, and [performance.md](performance.md) what is behind those where a peer is ahead.",
+    "",
+    ...results.runs.map((run) => `- ${asSentence(run)}`),
     "",
     ...tables(results).flatMap((table) => [asMarkdown(table), ""]),
     "## Versions and notes",
