@@ -21,6 +21,7 @@ const V4_BITS = V4_BYTES * 8;
 const V6_BITS = V6_BYTES * 8;
 /** Bits before the IPv4 address in an IPv4-mapped one. */
 const MAPPED_BITS = V6_BITS - V4_BITS;
+const MAPPED_PREFIX = Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
 const WORD_BITS = 32;
 const ALL_ONES = 0xffffffff;
 const WORDS = 4;
@@ -97,6 +98,15 @@ export function addressBytes(address: string): Uint8Array | null {
   const words = newIpWords();
   const family = readIp(address, words);
   return family === null ? null : ipToBytes(family, words);
+}
+
+/** An address in 16 bytes: IPv4 as IPv4-mapped IPv6 (RFC 4291 §2.5.5.2), for protocols with one size of field. */
+export function toV6Bytes(bytes: Uint8Array): Uint8Array {
+  if (bytes.length === V6_BYTES) return bytes;
+  const mapped = new Uint8Array(V6_BYTES);
+  mapped.set(MAPPED_PREFIX);
+  mapped.set(bytes, MAPPED_PREFIX.length);
+  return mapped;
 }
 
 /** Canonical text of 4 or 16 bytes in network order; null for any other length. */

@@ -1,4 +1,4 @@
-import { addressBytes, addressFromBytes, parseAddress } from "./address.ts";
+import { addressBytes, addressFromBytes, parseAddress, toV6Bytes } from "./address.ts";
 import { type Endpoint, parsePort } from "./endpoint.ts";
 import { newGather } from "./gather.ts";
 import { err, ok, type Result } from "./result.ts";
@@ -53,7 +53,6 @@ const V2_ADDRESS_FAMILY = { unspecified: 0, inet: 1, inet6: 2, unix: 3 } as cons
 const V2_TRANSPORT = { unspecified: 0, stream: 1, datagram: 2 } as const;
 const V2_ADDRESS_BYTES = { inet: 4, inet6: 16, unix: 108 } as const;
 const PORT_BYTES = 2;
-const MAPPED_PREFIX = Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
 
 /** Both addresses in one family: IPv4 beside IPv6 is told as IPv4-mapped IPv6. */
 interface AddressPair {
@@ -66,15 +65,7 @@ function addressPair(source: Endpoint, destination: Endpoint): AddressPair | nul
   const to = addressBytes(destination.address);
   if (from === null || to === null) return null;
   if (from.length === to.length) return { source: from, destination: to };
-  return { source: toV6(from), destination: toV6(to) };
-}
-
-function toV6(bytes: Uint8Array): Uint8Array {
-  if (bytes.length === V2_ADDRESS_BYTES.inet6) return bytes;
-  const mapped = new Uint8Array(V2_ADDRESS_BYTES.inet6);
-  mapped.set(MAPPED_PREFIX);
-  mapped.set(bytes, MAPPED_PREFIX.length);
-  return mapped;
+  return { source: toV6Bytes(from), destination: toV6Bytes(to) };
 }
 
 /** An endpoint whose address is no IP address makes the visitor unknown. */
@@ -99,7 +90,7 @@ function v1Fields(header: ProxyHeader): string {
 function v1Address(bytes: Uint8Array): string {
   const text = addressFromBytes(bytes) ?? "";
   if (bytes.length === V2_ADDRESS_BYTES.inet || text.includes(":")) return text;
-  const view = new DataView(bytes.buffer, bytes.byteOffset + MAPPED_PREFIX.length);
+  const view = new DataView(bytes.buffer, bytes.byteOffset + V2_ADDRESS_BYTES.inet6 - V2_ADDRESS_BYTES.inet);
   return `::ffff:${view.getUint16(0).toString(16)}:${view.getUint16(2).toString(16)}`;
 }
 

@@ -47,6 +47,7 @@ import {
   textCodec,
 } from "./codec.ts";
 import { joinCode } from "./join-code-codecs.ts";
+import { mapping } from "./mapping-codecs.ts";
 import { tunnel } from "./tunnel-codecs.ts";
 
 const V2 = "0d0a0d0a000d0a515549540a";
@@ -342,4 +343,5 @@ export const codecs: readonly FuzzCodec[] = [
   ...httpConnect,
   ...tunnel,
   ...joinCode,
+  ...mapping,
 ];
