@@ -2,7 +2,7 @@ import { type CidrSet, compileCidrs } from "../../wire/address.ts";
 import { MAX_PORT } from "../../wire/endpoint.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
-import { firstInside, intersectSpans, mergeSpans, MIN_PORT, type PortSpans, subtractSpans } from "../port-spans.ts";
+import { firstInside, intersectSpans, MIN_PORT, mergeSpans, type PortSpans, subtractSpans } from "../port-spans.ts";
 import type { PermissionRule } from "./permission-rule.ts";
 
 /** A permission list made ready for look-ups. */
