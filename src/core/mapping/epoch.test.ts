@@ -40,10 +40,13 @@ describe("a restored epoch", () => {
   test("goes on from what it was when the wall clock was set back", () => {
     expect(ServerEpoch.restored(saved, 7, 1_400_000).epochSec(1007)).toBe(101);
   });
-  test("has nothing to announce", () => {
-    const epoch = ServerEpoch.restored(saved, 7, 5_030_000);
-    expect(epoch.nextDeadlineMs()).toBeNull();
-    expect(epoch.takeAnnouncement(1e9)).toBe(false);
+  test("is announced as well, and no client takes it for a loss", () => {
+    for (const protocol of ["natPmp", "pcp"] as const) {
+      const watch = new EpochWatch(protocol);
+      watch.lostBy(100, 0);
+      const sent = announcements(ServerEpoch.restored(saved, 30_000, 5_030_000));
+      expect(sent.map(([nowMs, epochSec]) => watch.lostBy(epochSec, nowMs))).toEqual(Array<boolean>(10).fill(false));
+    }
   });
   test("is no loss to a client that saw it before", () => {
     for (const protocol of ["natPmp", "pcp"] as const) {

@@ -18,8 +18,10 @@ export interface SavedEpoch {
 /**
  * The server's epoch, one for NAT-PMP and PCP: the age of the mapping table (RFC 6886 §3.6, RFC 6887 §8.5), by which
  * clients see that their mappings are gone. It goes on when the table was restored, and starts from zero when it was
- * lost or when the external address changed (§8.5 asks for both). Each start is announced: `takeAnnouncement` is true
- * when one is due, and carries `epochSec` as it is then. Time is a monotonic clock in milliseconds.
+ * lost or when the external address changed (§8.5 asks for both). Time is a monotonic clock in milliseconds.
+ *
+ * Every start is announced, because RFC 6886 §3.2.1 says "upon boot"; after a restored one clients find their mappings
+ * in order and do nothing. `takeAnnouncement` is true when one is due; it carries `epochSec` as it is then.
  */
 export class ServerEpoch {
   #startMs: number;
@@ -27,15 +29,14 @@ export class ServerEpoch {
   #waitMs = FIRST_WAIT_MS;
   #deadlineMs: number | null = null;
 
-  private constructor(startMs: number) {
+  private constructor(startMs: number, nowMs: number) {
     this.#startMs = startMs;
+    this.#announce(nowMs);
   }
 
-  /** There was no table, or it could not be read: announced, as neither can be told from a loss. */
+  /** There was no table, or it could not be read: nobody can tell that from a loss. */
   static lost(nowMs: number): ServerEpoch {
-    const epoch = new ServerEpoch(nowMs);
-    epoch.reset(nowMs);
-    return epoch;
+    return new ServerEpoch(nowMs, nowMs);
   }
 
   /**
@@ -43,7 +44,7 @@ export class ServerEpoch {
    * that was set back meanwhile counts as no time; at worst clients renew once.
    */
   static restored(saved: SavedEpoch, nowMs: number, unixMs: number): ServerEpoch {
-    return new ServerEpoch(nowMs - saved.ageMs - Math.max(0, unixMs - saved.savedAtUnixMs));
+    return new ServerEpoch(nowMs - saved.ageMs - Math.max(0, unixMs - saved.savedAtUnixMs), nowMs);
   }
 
   save(nowMs: number, unixMs: number): SavedEpoch {
@@ -57,9 +58,7 @@ export class ServerEpoch {
   /** The mappings are lost, or the external address is another one: counts from zero and announces it, from now on. */
   reset(nowMs: number): void {
     this.#startMs = nowMs;
-    this.#left = ANNOUNCEMENTS;
-    this.#waitMs = FIRST_WAIT_MS;
-    this.#deadlineMs = nowMs;
+    this.#announce(nowMs);
   }
 
   /** When to call `takeAnnouncement`; null = nothing to announce. */
@@ -74,5 +73,11 @@ export class ServerEpoch {
     this.#deadlineMs = this.#left === 0 ? null : nowMs + this.#waitMs;
     this.#waitMs *= 2;
     return true;
+  }
+
+  #announce(nowMs: number): void {
+    this.#left = ANNOUNCEMENTS;
+    this.#waitMs = FIRST_WAIT_MS;
+    this.#deadlineMs = nowMs;
   }
 }

@@ -50,5 +50,6 @@ describe("pcpErrorLifetimeSec", () => {
   test("a port whose lease ends soon", () => expect(pcpErrorLifetimeSec(11, 100.2)).toBe(101));
   test("at once", () => expect(pcpErrorLifetimeSec(11, 0)).toBe(30));
   test("far away", () => expect(pcpErrorLifetimeSec(11, 86_400)).toBe(1800));
-  test("a lease does not change another error", () => expect(pcpErrorLifetimeSec(2, 100)).toBe(1800));
+  test("a nonce that is another's", () => expect(pcpErrorLifetimeSec(2, 100)).toBe(100));
+  test("a short one stays short", () => expect(pcpErrorLifetimeSec(8, 100)).toBe(30));
 });

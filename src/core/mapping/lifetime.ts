@@ -21,10 +21,10 @@ export function grantedLifetimeSec(requestedSec: number, limits: LifetimeLimits)
   return Math.min(limits.maxSec, Math.max(limits.minSec, requestedSec));
 }
 
-/** WANIPConnection:2 §2.3.16: a week is the most, and what 0 means. */
+/** WANIPConnection:2, PortMappingLeaseDuration: a week is the most, and what 0 means. */
 const IGD2_MAX_SEC = 604_800;
 
-/** Seconds that an AddPortMapping gets; null = permanent, which WANIPConnection:1 §2.2.18 calls 0. */
+/** Seconds that an AddPortMapping gets; null = permanent, which is 0 in WANIPConnection:1. */
 export function igdLifetimeSec(version: 1 | 2, requestedSec: number): number | null {
   if (version === 1) return requestedSec === 0 ? null : requestedSec;
   return requestedSec === 0 || requestedSec > IGD2_MAX_SEC ? IGD2_MAX_SEC : requestedSec;
@@ -34,17 +34,16 @@ export function igdLifetimeSec(version: 1 | 2, requestedSec: number): number | n
 const LONG_ERROR_SEC = 30 * SEC_PER_MINUTE;
 const SHORT_ERROR_SEC = 30;
 
-/** RFC 6887 §7.4: NETWORK_FAILURE, NO_RESOURCES and USER_EX_QUOTA are short-lived; CANNOT_PROVIDE_EXTERNAL depends. */
+/** RFC 6887 §7.4: NETWORK_FAILURE, NO_RESOURCES and USER_EX_QUOTA. */
 const SHORT_ERRORS: ReadonlySet<number> = new Set([7, 8, 10]);
-const CANNOT_PROVIDE_EXTERNAL = 11;
 
 /**
- * The lifetime in a PCP answer with an error. `portFreeInSec`: for CANNOT_PROVIDE_EXTERNAL, when the lease of whoever
- * has the port ends; null = not in sight. It may be renewed or end early, so nobody is sent away for longer than a long
- * error, nor called back before a short one.
+ * The lifetime in a PCP answer with an error. `heldForSec`: what is left of the lease of the mapping that stands in the
+ * way, when one does (RFC 6887 §7.4 on CANNOT_PROVIDE_EXTERNAL: it depends; §11.3 on another's nonce). It may be
+ * renewed or end early, so nobody is sent away for longer than a long error, nor called back before a short one.
  */
-export function pcpErrorLifetimeSec(resultCode: number, portFreeInSec: number | null = null): number {
+export function pcpErrorLifetimeSec(resultCode: number, heldForSec: number | null = null): number {
   if (SHORT_ERRORS.has(resultCode)) return SHORT_ERROR_SEC;
-  if (resultCode !== CANNOT_PROVIDE_EXTERNAL || portFreeInSec === null) return LONG_ERROR_SEC;
-  return Math.min(LONG_ERROR_SEC, Math.max(SHORT_ERROR_SEC, Math.ceil(portFreeInSec)));
+  if (heldForSec === null) return LONG_ERROR_SEC;
+  return Math.min(LONG_ERROR_SEC, Math.max(SHORT_ERROR_SEC, Math.ceil(heldForSec)));
 }

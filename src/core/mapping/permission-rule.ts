@@ -15,7 +15,7 @@ import {
 } from "../port-spans.ts";
 
 /** Ports that a rule means, by protocol. */
-export type RulePorts = Readonly<Record<Protocol, PortSpans>>;
+type RulePorts = Readonly<Record<Protocol, PortSpans>>;
 
 /** One line of the permission list: who may have which external port lead to which of its ports. */
 export interface PermissionRule {

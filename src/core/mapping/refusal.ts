@@ -50,7 +50,7 @@ const PCP = {
   addressMismatch: 12,
 } as const;
 
-/** WANIPConnection:1 §2.4.16.3 (AddPortMapping); 606 comes from the common action errors. */
+/** WANIPConnection:1 §2.4.16 (AddPortMapping), but for 606: there it is a common action error (WANIPConnection:2 lists it). */
 const IGD1 = {
   invalidArgs: 402,
   actionFailed: 501,
@@ -67,7 +67,7 @@ const IGD2 = {
   wildcardNotPermittedInIntPort: 732,
 } as const;
 
-export interface RefusalCodes {
+interface RefusalCodes {
   readonly natPmp: number;
   readonly pcp: number;
   readonly igd1: number;

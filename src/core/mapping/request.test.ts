@@ -166,7 +166,22 @@ describe("a port that cannot be had", () => {
     ["taken, PCP with PREFER_FAILURE", { ask: INSIST, ports: [8080, 9000], table: taken }, "taken"],
     ["taken, AddPortMapping", { ask: ADD, ports: [8080, 9000], table: taken }, "taken"],
     ["taken, AddAnyPortMapping", { ask: ADD_ANY, ports: [8080, 9000], table: taken }, "9000:9000"],
-    ["taken for tcp, asked for udp", { ask: ADD, ports: [8080, 9000], protocol: "udp", table: taken }, "8080:9000"],
+    ["another's for tcp, udp over IGD", { ask: ADD, ports: [8080, 9000], protocol: "udp", table: taken }, "taken"],
+    [
+      "another's for tcp, udp over NAT-PMP",
+      { ask: NAT_PMP, ports: [8080, 8080], protocol: "udp", table: taken },
+      "8081:8080",
+    ],
+    [
+      "its own for tcp, asked for udp",
+      { ask: ADD, ports: [8080, 9000], protocol: "udp", table: table([8080, HOST, 80]) },
+      "8080:9000",
+    ],
+    [
+      "the operator's for tcp, asked for udp",
+      { ask: ADD, ports: [8080, 9000], protocol: "udp", table: table([8080, null, 80]) },
+      "8080:9000",
+    ],
     ["a forward of the operator's", { ask: ADD, ports: [8080, 80 + 8000], table: table([8080, null, 80]) }, "reserved"],
     ["the same, NAT-PMP", { ask: NAT_PMP, ports: [8080, 8080], table: table([8080, null, 80]) }, "8081:8080"],
     ["the gateway's own, IGD", { ask: ADD, ports: [5351, 5351], protocol: "udp" }, "reserved"],
@@ -267,31 +282,34 @@ test("no run of requests takes a port from a client, leaves the rules, or passes
   const request = fc.record({
     ask: fc.constantFrom(NAT_PMP, PCP, INSIST, ADD, ADD_ANY),
     requester: fc.constantFrom(...clients),
+    protocol: fc.constantFrom<Protocol>("tcp", "udp"),
     internalPort: fc.integer({ min: 1, max: 6 }),
     externalPort: fc.constantFrom(0, 80, 2000, 2001, 2002, 2003, 2004, 2005, 2006, 2007, 2008, 2009),
   });
   fc.assert(
     fc.property(fc.array(request, { maxLength: 30 }), (requests) => {
       const state = new Table();
-      for (const { ask, requester, internalPort, externalPort } of requests) {
+      for (const { ask, requester, protocol, internalPort, externalPort } of requests) {
         const asked: MappingRequest = {
           ask: ask.via === "pcp" ? { ...ask, claimedAddress: requester } : ask,
           requester,
           internalAddress: requester,
-          protocol: "tcp",
+          protocol,
           internalPort,
           externalPort,
         };
         const decision = decideMapping(asked, policy, state);
         if (!decision.ok) continue;
         const { externalPort: port, replaces } = decision.value;
-        const holder = state.at("tcp", port);
+        const holder = state.at(protocol, port);
+        const companion = state.at(protocol === "tcp" ? "udp" : "tcp", port);
+        expect(companion?.client ?? requester).toBe(requester);
         expect(holder?.client ?? requester).toBe(requester);
         expect(replaces).toBe(holder !== null);
-        expect([2000, 2001, 2002, 2003, 2007, 2008, 2009]).toContain(port);
+        expect([2000, 2001, 2002, 2003, 2007, 2008, 2009, ...(protocol === "udp" ? [2004] : [])]).toContain(port);
         if (ask === INSIST && externalPort !== 0) expect(port).toBe(externalPort);
         if (ask === ADD) expect(port).toBe(externalPort);
-        state.put("tcp", { externalPort: port, client: requester, internalPort, nonce: null });
+        state.put(protocol, { externalPort: port, client: requester, internalPort, nonce: null });
         expect(state.countOf(requester)).toBeLessThanOrEqual(3);
         if (ask === ADD) continue;
         const again = decideMapping({ ...asked, ask: NAT_PMP, externalPort: 0 }, policy, state);

@@ -196,7 +196,7 @@ function mapAny(request: MappingRequest, policy: MappingPolicy, table: MappingTa
   }
   // RFC 6886 §3.3 and RFC 6887 §11.3 let the gateway choose: the suggestion, what it had before, its own number.
   const remembered = table.portOf(protocol, internalAddress, internalPort);
-  const isFree = (port: number) => table.at(protocol, port) === null;
+  const isFree = (port: number) => table.at(protocol, port) === null && companionHolder(request, table, port) === null;
   for (const port of [request.externalPort, remembered, internalPort]) {
     if (port !== null && firstInside(ports, { first: port, last: port }) !== null && isFree(port)) {
       return ok(grant(request, port, false));
@@ -252,13 +252,22 @@ function checkPort(request: MappingRequest, policy: MappingPolicy, externalPort:
 
 function checkFree(request: MappingRequest, table: MappingTable, externalPort: number): MappingRefusal | null {
   const { protocol, requester } = request;
-  const holder = table.at(protocol, externalPort);
-  if (holder === null) return null;
   const name = `${externalPort}/${protocol}`;
-  if (holder.client === null) {
+  const holder = table.at(protocol, externalPort);
+  if (holder !== null && holder.client === null) {
     return refuse("reserved", `${requester} asked for port ${name}, which a forward of the operator's has.`);
   }
-  return refuse("taken", `${requester} asked for port ${name}, which leads to ${holder.client}.`);
+  const client = holder?.client ?? companionHolder(request, table, externalPort);
+  return client === null ? null : refuse("taken", `${requester} asked for port ${name}, which belongs to ${client}.`);
+}
+
+/**
+ * RFC 6886 §3.3: whoever has a port for one protocol has its number reserved for the other. So visitors never reach two
+ * hosts by one number. A forward of the operator's reserves nothing: it says both protocols when it means both.
+ */
+function companionHolder(request: MappingRequest, table: MappingTable, externalPort: number): string | null {
+  const holder = table.at(request.protocol === "tcp" ? "udp" : "tcp", externalPort);
+  return holder === null || holder.client === request.internalAddress ? null : holder.client;
 }
 
 function checkQuota(request: MappingRequest, policy: MappingPolicy, table: MappingTable): MappingRefusal | null {
