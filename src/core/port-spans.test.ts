@@ -5,10 +5,12 @@ import {
   firstInside,
   firstOutside,
   formatSpans,
+  intersectSpans,
   mergeSpans,
   type PortSpan,
   seekSpan,
   spansOf,
+  subtractSpans,
 } from "./port-spans.ts";
 
 const spans = (...pairs: [number, number][]): PortSpan[] => pairs.map(([first, last]) => ({ first, last }));
@@ -51,6 +53,18 @@ test("the searches agree with a plain set of ports", () => {
       expect(countPorts(merged)).toBe(ports.size);
       const index = seekSpan(merged, asked.first);
       expect(merged.findIndex((s) => s.last >= asked.first)).toBe(index === merged.length ? -1 : index);
+    }),
+  );
+});
+
+test("what two runs share and what one leaves of the other agree with plain sets", () => {
+  const port = fc.integer({ min: 1, max: 40 });
+  const portsOf = (ports: readonly number[]) => mergeSpans(ports.map((first) => ({ first, last: first })));
+  fc.assert(
+    fc.property(fc.uniqueArray(port), fc.uniqueArray(port), (a, b) => {
+      const [left, right] = [portsOf(a), portsOf(b)];
+      expect(intersectSpans(left, right)).toEqual(portsOf(a.filter((one) => b.includes(one))));
+      expect(subtractSpans(left, right)).toEqual(portsOf(a.filter((one) => !b.includes(one))));
     }),
   );
 });

@@ -64,6 +64,37 @@ export function firstInside(spans: PortSpans, span: PortSpan): number | null {
   return Math.max(found.first, span.first);
 }
 
+/** The ports that both have. */
+export function intersectSpans(a: PortSpans, b: PortSpans): PortSpans {
+  const common: PortSpan[] = [];
+  let other = 0;
+  for (const span of a) {
+    while (other < b.length && (b[other] as PortSpan).last < span.first) other++;
+    for (let at = other; at < b.length; at++) {
+      const { first, last } = b[at] as PortSpan;
+      if (first > span.last) break;
+      common.push({ first: Math.max(first, span.first), last: Math.min(last, span.last) });
+    }
+  }
+  return common;
+}
+
+/** The ports of `spans` that `taken` does not have. */
+export function subtractSpans(spans: PortSpans, taken: PortSpans): PortSpans {
+  const left: PortSpan[] = [];
+  for (const { first, last } of spans) {
+    let from = first;
+    for (let at = seekSpan(taken, first); at < taken.length && from <= last; at++) {
+      const hole = taken[at] as PortSpan;
+      if (hole.first > last) break;
+      if (hole.first > from) left.push({ first: from, last: hole.first - 1 });
+      from = hole.last + 1;
+    }
+    if (from <= last) left.push({ first: from, last });
+  }
+  return left;
+}
+
 export function countPorts(spans: readonly PortSpan[]): number {
   return spans.reduce((sum, span) => sum + span.last - span.first + 1, 0);
 }
