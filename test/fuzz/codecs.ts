@@ -46,6 +46,7 @@ import {
   text,
   textCodec,
 } from "./codec.ts";
+import { igd } from "./igd-codecs.ts";
 import { joinCode } from "./join-code-codecs.ts";
 import { tunnel } from "./tunnel-codecs.ts";
 
@@ -342,4 +343,5 @@ export const codecs: readonly FuzzCodec[] = [
   ...httpConnect,
   ...tunnel,
   ...joinCode,
+  ...igd,
 ];
