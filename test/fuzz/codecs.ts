@@ -46,6 +46,7 @@ import {
   text,
   textCodec,
 } from "./codec.ts";
+import { igd } from "./igd-codecs.ts";
 import { joinCode } from "./join-code-codecs.ts";
 import { mapping } from "./mapping-codecs.ts";
 import { tunnel } from "./tunnel-codecs.ts";
@@ -344,4 +345,5 @@ export const codecs: readonly FuzzCodec[] = [
   ...tunnel,
   ...joinCode,
   ...mapping,
+  ...igd,
 ];
