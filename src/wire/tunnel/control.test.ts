@@ -184,3 +184,8 @@ test("random JSON and random bytes never make it throw", () => {
     }),
   );
 });
+
+test("-0 is 0", () => {
+  const decoded = decodeControl(new TextEncoder().encode('{"t":"denied","retrySec":-0}'));
+  expect(decoded.ok && decoded.value.t === "denied" && Object.is(decoded.value.retrySec, 0)).toBe(true);
+});

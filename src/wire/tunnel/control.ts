@@ -128,11 +128,16 @@ export function encodeControl(message: ControlMessage): Uint8Array {
 export function decodeControl(bytes: Uint8Array): Result<ControlMessage, ControlError> {
   let json: unknown;
   try {
-    json = JSON.parse(decoder.decode(bytes));
+    json = JSON.parse(decoder.decode(bytes), withoutMinusZero);
   } catch (error) {
     return err({ kind: "not-json", message: error instanceof Error ? error.message : "not JSON" });
   }
   const parsed = messageSchema.safeParse(json);
   if (parsed.success) return ok(parsed.data);
   return err({ kind: "not-a-message", message: z.prettifyError(parsed.error) });
+}
+
+/** JSON can say -0, and numbers that are equal must be the same here: a spec is compared with the one that is held. */
+function withoutMinusZero(_key: string, value: unknown): unknown {
+  return value === 0 ? 0 : value;
 }
