@@ -1,3 +1,4 @@
+import { ROOT } from "./lab/commands.ts";
 import type { Site } from "./lab/site.ts";
 import type { Measure, Plane } from "./measures/measure.ts";
 import type { Peer } from "./peers/peer.ts";
@@ -63,7 +64,8 @@ async function take(site: Site, pair: Pair, seconds: number): Promise<string> {
       .map(([id, value]) => `${id} ${Number(value.toPrecision(3))}`)
       .join(", ");
   } catch (error) {
-    const problem = (error as Error).message.replace(/\s+/g, " ").trim();
+    // Where the checkout is does not belong into a page that is kept.
+    const problem = (error as Error).message.replaceAll(`${ROOT}/`, "").replace(/\s+/g, " ").trim();
     pair.problems.push(problem);
     return `failed: ${problem}`;
   } finally {
