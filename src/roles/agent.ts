@@ -51,6 +51,7 @@ export const startAgent: StartAgent = async ({ dataDir, joinCode, readSettings, 
   const log = areaLogger("agent");
   const paths = unwrap(await openDataDirectory(dataDir));
   const control = Promise.withResolvers<AgentControl>();
+  // A start that fails is told by its own error; a local request that waits for it, if any, hears of it as well.
   control.promise.catch(() => undefined);
   const local = serveAgentControl(startingAgent(control.promise), {
     path: paths.agentSocket,

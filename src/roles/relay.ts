@@ -51,6 +51,7 @@ export const startRelay: StartRelay = async ({ dataDir, readSettings }) => {
   const settings = await readSettings();
   const log = areaLogger("relay");
   const control = Promise.withResolvers<RelayControl>();
+  // A start that fails is told by its own error; a local request that waits for it, if any, hears of it as well.
   control.promise.catch(() => undefined);
   const local = serveRelayControl(startingRelay(control.promise), {
     path: paths.value.relaySocket,

@@ -29,6 +29,7 @@ export const NatPmpResult = {
   outOfResources: 4,
   unsupportedOpcode: 5,
 } as const;
+export type NatPmpResultCode = (typeof NatPmpResult)[keyof typeof NatPmpResult];
 
 const Opcode = { externalAddress: 0, mapUdp: 1, mapTcp: 2 } as const;
 /** The top bit of the opcode (§3.5). */

@@ -44,9 +44,9 @@ describe("igdLifetimeSec", () => {
 });
 
 describe("pcpErrorLifetimeSec", () => {
-  const long = [1, 2, 3, 4, 5, 6, 9, 11, 12, 13];
+  const long = [1, 2, 3, 4, 5, 6, 9, 11, 12, 13] as const;
   for (const code of long) test(`${code} is long`, () => expect(pcpErrorLifetimeSec(code)).toBe(1800));
-  for (const code of [7, 8, 10]) test(`${code} is short`, () => expect(pcpErrorLifetimeSec(code)).toBe(30));
+  for (const code of [7, 8, 10] as const) test(`${code} is short`, () => expect(pcpErrorLifetimeSec(code)).toBe(30));
   test("a port whose lease ends soon", () => expect(pcpErrorLifetimeSec(11, 100.2)).toBe(101));
   test("at once", () => expect(pcpErrorLifetimeSec(11, 0)).toBe(30));
   test("far away", () => expect(pcpErrorLifetimeSec(11, 86_400)).toBe(1800));

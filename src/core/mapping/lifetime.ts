@@ -1,3 +1,5 @@
+import { PcpResult, type PcpResultCode } from "../../wire/pcp/message.ts";
+
 const SEC_PER_MINUTE = 60;
 const SEC_PER_DAY = 24 * 60 * 60;
 
@@ -34,15 +36,19 @@ export function igdLifetimeSec(version: 1 | 2, requestedSec: number): number | n
 const LONG_ERROR_SEC = 30 * SEC_PER_MINUTE;
 const SHORT_ERROR_SEC = 30;
 
-/** RFC 6887 §7.4: NETWORK_FAILURE, NO_RESOURCES and USER_EX_QUOTA. */
-const SHORT_ERRORS: ReadonlySet<number> = new Set([7, 8, 10]);
+/** RFC 6887 §7.4. */
+const SHORT_ERRORS: ReadonlySet<PcpResultCode> = new Set([
+  PcpResult.networkFailure,
+  PcpResult.noResources,
+  PcpResult.userExceededQuota,
+]);
 
 /**
  * The lifetime in a PCP answer with an error. `heldForSec`: what is left of the lease of the mapping that stands in the
  * way, when one does (RFC 6887 §7.4 on CANNOT_PROVIDE_EXTERNAL: it depends; §11.3 on another's nonce). It may be
  * renewed or end early, so nobody is sent away for longer than a long error, nor called back before a short one.
  */
-export function pcpErrorLifetimeSec(resultCode: number, heldForSec: number | null = null): number {
+export function pcpErrorLifetimeSec(resultCode: PcpResultCode, heldForSec: number | null = null): number {
   if (SHORT_ERRORS.has(resultCode)) return SHORT_ERROR_SEC;
   if (heldForSec === null) return LONG_ERROR_SEC;
   return Math.min(LONG_ERROR_SEC, Math.max(SHORT_ERROR_SEC, Math.ceil(heldForSec)));

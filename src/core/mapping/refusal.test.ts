@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { UPNP_ERRORS } from "../../wire/igd/upnp-error.ts";
 import { type MappingRefusalKind, REFUSAL_CODES } from "./refusal.ts";
 
 /** NAT-PMP, PCP, IGDv1, IGDv2: as the RFCs and the UPnP documents number them. */
@@ -20,6 +21,10 @@ describe("the codes of", () => {
     malformed: [2, 3, 402, 402],
   };
   for (const [kind, [natPmp, pcp, igd1, igd2]] of Object.entries(cases)) {
-    test(kind, () => expect(REFUSAL_CODES[kind as MappingRefusalKind]).toEqual({ natPmp, pcp, igd1, igd2 }));
+    test(kind, () => {
+      const codes = REFUSAL_CODES[kind as MappingRefusalKind];
+      const told: number[] = [codes.natPmp, codes.pcp, UPNP_ERRORS[codes.igd1].code, UPNP_ERRORS[codes.igd2].code];
+      expect(told).toEqual([natPmp, pcp, igd1, igd2]);
+    });
   }
 });

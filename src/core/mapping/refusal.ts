@@ -1,3 +1,7 @@
+import type { UpnpErrorName } from "../../wire/igd/upnp-error.ts";
+import { NatPmpResult, type NatPmpResultCode } from "../../wire/natpmp.ts";
+import { PcpResult, type PcpResultCode } from "../../wire/pcp/message.ts";
+
 /**
  * Why a mapping is not made or not deleted. One word for the three protocols that ask; REFUSAL_CODES says it in theirs.
  */
@@ -35,93 +39,66 @@ export interface MappingRefusal {
   readonly message: string;
 }
 
-/** RFC 6886 §3.5. */
-const NAT_PMP = { notAuthorized: 2, outOfResources: 4 } as const;
-
-/** RFC 6887 §7.4. */
-const PCP = {
-  notAuthorized: 2,
-  malformedRequest: 3,
-  unsuppOption: 5,
-  noResources: 8,
-  unsuppProtocol: 9,
-  userExQuota: 10,
-  cannotProvideExternal: 11,
-  addressMismatch: 12,
-} as const;
-
-/** WANIPConnection:1 §2.4.16 (AddPortMapping), but for 606: there it is a common action error (WANIPConnection:2 lists it). */
-const IGD1 = {
-  invalidArgs: 402,
-  actionFailed: 501,
-  actionNotAuthorized: 606,
-  wildcardNotPermittedInExtPort: 716,
-  conflictInMappingEntry: 718,
-} as const;
-
-/** WANIPConnection:2 §2.5.16 (AddPortMapping) and §2.5.17 (AddAnyPortMapping) have these besides. */
-const IGD2 = {
-  ...IGD1,
-  noPortMapsAvailable: 728,
-  conflictWithOtherMechanisms: 729,
-  wildcardNotPermittedInIntPort: 732,
-} as const;
-
 interface RefusalCodes {
-  readonly natPmp: number;
-  readonly pcp: number;
-  readonly igd1: number;
-  readonly igd2: number;
+  readonly natPmp: NatPmpResultCode;
+  readonly pcp: PcpResultCode;
+  readonly igd1: UpnpErrorName;
+  readonly igd2: UpnpErrorName;
 }
 
 /**
- * Each refusal in each protocol's codes. A row that a protocol cannot meet has its nearest code, so that no refusal is
+ * Each refusal in each protocol's codes (RFC 6886 §3.5, RFC 6887 §7.4, AddPortMapping and AddAnyPortMapping of
+ * WANIPConnection:1 and :2). A row that a protocol cannot meet has its nearest code, so that no refusal is
  * ever without an answer. IGDv1 has fewer codes; where another external port may do it says 718, because that and 501
  * are what its clients answer with another port (40000-49999).
  */
 export const REFUSAL_CODES: Readonly<Record<MappingRefusalKind, RefusalCodes>> = {
   // RFC 6887 §8.2: the address in the header against the source of the packet. Only PCP has such a field.
-  addressMismatch: codes(NAT_PMP.notAuthorized, PCP.addressMismatch, IGD1.actionNotAuthorized),
+  addressMismatch: codes(NatPmpResult.notAuthorized, PcpResult.addressMismatch, "actionNotAuthorized"),
   // RFC 6887 §13.1: a server that does not do THIRD_PARTY answers UNSUPP_OPTION. NAT-PMP cannot ask for it (§3.3).
-  otherHost: codes(NAT_PMP.notAuthorized, PCP.unsuppOption, IGD1.actionNotAuthorized),
-  notInside: codes(NAT_PMP.notAuthorized, PCP.notAuthorized, IGD1.actionNotAuthorized),
+  otherHost: codes(NatPmpResult.notAuthorized, PcpResult.unsupportedOption, "actionNotAuthorized"),
+  notInside: codes(NatPmpResult.notAuthorized, PcpResult.notAuthorized, "actionNotAuthorized"),
   notPermitted: {
-    ...codes(NAT_PMP.notAuthorized, PCP.notAuthorized, IGD1.conflictInMappingEntry),
-    igd2: IGD2.actionNotAuthorized,
+    ...codes(NatPmpResult.notAuthorized, PcpResult.notAuthorized, "conflictInMappingEntry"),
+    igd2: "actionNotAuthorized",
   },
   // RFC 6887 §13.2: only who insists on one port (PREFER_FAILURE) hears of it; others get another port.
   denied: {
-    ...codes(NAT_PMP.notAuthorized, PCP.cannotProvideExternal, IGD1.conflictInMappingEntry),
-    igd2: IGD2.actionNotAuthorized,
+    ...codes(NatPmpResult.notAuthorized, PcpResult.cannotProvideExternal, "conflictInMappingEntry"),
+    igd2: "actionNotAuthorized",
   },
   reserved: {
-    ...codes(NAT_PMP.outOfResources, PCP.cannotProvideExternal, IGD1.conflictInMappingEntry),
-    igd2: IGD2.conflictWithOtherMechanisms,
+    ...codes(NatPmpResult.outOfResources, PcpResult.cannotProvideExternal, "conflictInMappingEntry"),
+    igd2: "conflictWithOtherMechanisms",
   },
-  taken: codes(NAT_PMP.outOfResources, PCP.cannotProvideExternal, IGD1.conflictInMappingEntry),
+  taken: codes(NatPmpResult.outOfResources, PcpResult.cannotProvideExternal, "conflictInMappingEntry"),
   noPorts: {
-    ...codes(NAT_PMP.outOfResources, PCP.noResources, IGD1.actionFailed),
-    igd2: IGD2.noPortMapsAvailable,
+    ...codes(NatPmpResult.outOfResources, PcpResult.noResources, "actionFailed"),
+    igd2: "noPortMapsAvailable",
   },
   quota: {
-    ...codes(NAT_PMP.outOfResources, PCP.userExQuota, IGD1.actionFailed),
-    igd2: IGD2.noPortMapsAvailable,
+    ...codes(NatPmpResult.outOfResources, PcpResult.userExceededQuota, "actionFailed"),
+    igd2: "noPortMapsAvailable",
   },
   // RFC 6887 §11.1 and RFC 6886 §3.3: there a suggested port of 0 means any, so only IGD meets this.
-  wildcardExternalPort: codes(NAT_PMP.notAuthorized, PCP.cannotProvideExternal, IGD1.wildcardNotPermittedInExtPort),
+  wildcardExternalPort: codes(
+    NatPmpResult.notAuthorized,
+    PcpResult.cannotProvideExternal,
+    "wildCardNotPermittedInExtPort",
+  ),
   // RFC 6887 §11.1: internal port 0 is all ports, which a NAT with one external address does not do (§7.4).
   wildcardInternalPort: {
-    ...codes(NAT_PMP.notAuthorized, PCP.unsuppProtocol, IGD1.invalidArgs),
-    igd2: IGD2.wildcardNotPermittedInIntPort,
+    ...codes(NatPmpResult.notAuthorized, PcpResult.unsupportedProtocol, "invalidArgs"),
+    igd2: "wildCardNotPermittedInIntPort",
   },
   // RFC 6887 §11.3 and §15.1. Only PCP has nonces.
-  otherNonce: codes(NAT_PMP.notAuthorized, PCP.notAuthorized, IGD1.actionNotAuthorized),
+  otherNonce: codes(NatPmpResult.notAuthorized, PcpResult.notAuthorized, "actionNotAuthorized"),
   // RFC 6886 §3.4, RFC 6887 §15.1.
-  fixedMapping: codes(NAT_PMP.notAuthorized, PCP.notAuthorized, IGD1.actionNotAuthorized),
+  fixedMapping: codes(NatPmpResult.notAuthorized, PcpResult.notAuthorized, "actionNotAuthorized"),
   // RFC 6887 §11.3: protocol 0 with an internal port.
-  malformed: codes(NAT_PMP.notAuthorized, PCP.malformedRequest, IGD1.invalidArgs),
+  malformed: codes(NatPmpResult.notAuthorized, PcpResult.malformedRequest, "invalidArgs"),
 };
 
-function codes(natPmp: number, pcp: number, igd: number): RefusalCodes {
+function codes(natPmp: NatPmpResultCode, pcp: PcpResultCode, igd: UpnpErrorName): RefusalCodes {
   return { natPmp, pcp, igd1: igd, igd2: igd };
 }

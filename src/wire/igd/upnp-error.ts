@@ -29,6 +29,7 @@ export const UPNP_ERRORS = {
   conflictWithOtherMechanisms: { code: 729, description: "ConflictWithOtherMechanisms" },
   portMappingNotFound: { code: 730, description: "PortMappingNotFound" },
   readOnly: { code: 731, description: "ReadOnly" },
+  wildCardNotPermittedInIntPort: { code: 732, description: "WildCardNotPermittedInIntPort" },
   inconsistentParameters: { code: 733, description: "InconsistentParameters" },
 } as const;
 
