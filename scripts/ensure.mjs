@@ -25,6 +25,11 @@ const TEST_PROGRAMS = {
   curl: "curl",
   dig: "dnsutils",
   sysctl: "procps",
+  conntrack: "conntrack",
+  upnpc: "miniupnpc",
+  natpmpc: "natpmpc",
+  wg: "wireguard-tools",
+  "wireguard-go": "wireguard-go",
 };
 /** sbin is where Debian keeps nft, nginx and sshd; an ordinary user's PATH lacks it. */
 const PROGRAM_DIRECTORIES = [...(process.env.PATH ?? "").split(delimiter), "/usr/local/sbin", "/usr/sbin", "/sbin"];

@@ -86,7 +86,8 @@ const BLACKHOLE = "add chain inet lab blackhole { type filter hook forward prior
 const EXEC_TIMEOUT_MS = 30_000;
 const labs = { made: 0 };
 
-export function createLab(): Lab {
+/** `natRules: false`: the NAT box forwards between its sides without any rule, for a gateway of ours to take over. */
+export function createLab({ natRules = true }: { readonly natRules?: boolean } = {}): Lab {
   const why = whyNotHere();
   if (why !== null) throw new Error(why);
   sweepLeftovers();
@@ -98,7 +99,7 @@ export function createLab(): Lab {
   const removeAll = (): void => {
     for (const name of Object.values(ns)) removeNamespace(name);
   };
-  build(ns);
+  build(ns, natRules);
   process.once("exit", removeAll);
 
   const directory = mkdtempSync(join(tmpdir(), "hatchway-lab-"));
@@ -172,7 +173,7 @@ export function createLab(): Lab {
   };
 }
 
-function build(ns: Record<(typeof ROLES)[number], string>): void {
+function build(ns: Record<(typeof ROLES)[number], string>, natRules: boolean): void {
   ipBatch(null, [
     ...Object.values(ns).map((name) => `netns add ${name}`),
     `link add visitor netns ${ns.net} type veth peer name eth0 netns ${ns.visitor}`,
@@ -210,7 +211,7 @@ function build(ns: Record<(typeof ROLES)[number], string>): void {
     ]),
   ]);
   tool(["ip", "netns", "exec", ns.nat, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"]);
-  tool(["ip", "netns", "exec", ns.nat, "nft", "-f", "-"], MASQUERADE);
+  if (natRules) tool(["ip", "netns", "exec", ns.nat, "nft", "-f", "-"], MASQUERADE);
   for (const [role, n] of [
     ["agent", 77],
     ["other", 78],
