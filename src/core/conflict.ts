@@ -1,5 +1,6 @@
 import type { Protocol } from "../wire/port-set.ts";
 import { sameExternal } from "./external-ports.ts";
+import type { EntrySpec } from "./forward.ts";
 import type { HeldForward } from "./held.ts";
 import { formatRemaining } from "./lease.ts";
 import type { Refusal } from "./refusal.ts";
@@ -10,7 +11,7 @@ export interface Conflict extends Refusal {
   readonly protocol: Protocol;
   /** The lowest port that is taken. */
   readonly port: number;
-  readonly holder: HeldForward;
+  readonly holder: HeldForward<EntrySpec>;
   /** Milliseconds until the holder's lease ends; null while its device is connected, or when it is permanent. */
   readonly remainingMs: number | null;
 }
@@ -18,8 +19,9 @@ export interface Conflict extends Refusal {
 export interface ConflictFacts {
   readonly protocol: Protocol;
   readonly port: number;
-  readonly asked: HeldForward;
-  readonly holder: HeldForward;
+  readonly asked: HeldForward<EntrySpec>;
+  readonly holder: HeldForward<EntrySpec>;
+  /** As sentences call it: `device "attic"`. */
   readonly holderName: string;
   readonly holderConnected: boolean;
   readonly leaseEndMs: number | null;
@@ -37,9 +39,9 @@ function held(facts: ConflictFacts, remainingMs: number | null): string {
   if (facts.asked.owner.device === facts.holder.owner.device) {
     return `already used by this device's forward "${facts.holder.spec.name}"`;
   }
-  if (facts.holderConnected) return `held by device "${facts.holderName}", which is connected`;
-  if (remainingMs === null) return `reserved for good for device "${facts.holderName}"`;
-  return `reserved for device "${facts.holderName}" for another ${formatRemaining(remainingMs)}`;
+  if (facts.holderConnected) return `held by ${facts.holderName}, which is connected`;
+  if (remainingMs === null) return `reserved for good for ${facts.holderName}`;
+  return `reserved for ${facts.holderName} for another ${formatRemaining(remainingMs)}`;
 }
 
 function advice(facts: ConflictFacts, remainingMs: number | null): string {

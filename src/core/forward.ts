@@ -60,23 +60,31 @@ export const DEFAULT_OPTIONS: ForwardOptions = {
 };
 
 /** How a forward came to be: shown in lists, and what may change it. */
-export type Origin = "cli" | "config" | "api";
+export type Origin = "cli" | "config" | "api" | MappingOrigin;
+/** Asked for by a client of the gateway, through a mapping protocol. */
+export type MappingOrigin = "natPmp" | "pcp" | "igd";
+
+/** What any forward says of the entry ports that it holds: all that the forward table needs to know. */
+export interface EntrySpec {
+  /** Stable and unique on the device. */
+  readonly id: string;
+  /** For people. */
+  readonly name: string;
+  /** Forwards of one account with the same group and external ports share them; null = with nobody. */
+  readonly group: string | null;
+  /** external:internal with the protocol settled: one forward, however many ports it spans. */
+  readonly ports: readonly PortMapping[];
+  /** Seconds; null = permanent. */
+  readonly lifetimeSec: number | null;
+}
 
 /**
  * A remote forward as an agent asks for it (the relay adds owner, device, lease and decides the endpoints).
- * `ports` is external:internal with the protocol settled: one forward, however many ports it spans.
+ * Its id is what a reconnecting agent takes back; its lifetime counts while the device is away.
  */
-export interface RemoteSpec {
-  /** Stable and unique on the device: what a reconnecting agent takes back. */
-  readonly id: string;
-  /** For people, and for load balancing: devices of one account whose `group` is equal share the entry. */
-  readonly name: string;
-  readonly group: string | null;
-  readonly ports: readonly PortMapping[];
+export interface RemoteSpec extends EntrySpec {
   readonly options: ForwardOptions;
   readonly enabled: boolean;
-  /** Seconds the ports stay reserved while the device is away; null = permanent. */
-  readonly lifetimeSec: number | null;
 }
 
 /** A forward whose entry is on this machine: local (via relay or agent), dynamic (SOCKS/HTTP CONNECT) or direct. */

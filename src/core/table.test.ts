@@ -105,7 +105,7 @@ describe("ports that make no sense are invalid", () => {
 });
 
 describe("a taken port: the message names the holder and until when", () => {
-  const table = new ForwardTable((device) => `${device}.home`);
+  const table = new ForwardTable({ holderName: (device) => `device "${device}.home"` });
   table.deviceBack("nas");
   put(table, nas, remoteSpec("web", mappings("80-90")));
   put(table, pi, remoteSpec("ssh", mappings("22"), { lifetimeSec: 600 }));

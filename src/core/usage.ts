@@ -1,3 +1,4 @@
+import type { EntrySpec } from "./forward.ts";
 import type { HeldForward, Owner } from "./held.ts";
 
 /** What quotas count. A port of a range counts as one; tcp and udp count apart. */
@@ -18,17 +19,17 @@ export class UsageCounts {
   readonly #accounts = new Map<string, Usage>();
   readonly #devices = new Map<string, Usage>();
 
-  add(forward: HeldForward): void {
+  add(forward: HeldForward<EntrySpec>): void {
     move(this.#accounts, forward.owner.account, 1, forward.external.count);
     move(this.#devices, forward.owner.device, 1, forward.external.count);
   }
 
-  subtract(forward: HeldForward): void {
+  subtract(forward: HeldForward<EntrySpec>): void {
     move(this.#accounts, forward.owner.account, -1, -forward.external.count);
     move(this.#devices, forward.owner.device, -1, -forward.external.count);
   }
 
-  of(owner: Owner, except: HeldForward | null): OwnerUsage {
+  of(owner: Owner, except: HeldForward<EntrySpec> | null): OwnerUsage {
     const account = this.#accounts.get(owner.account) ?? NONE;
     const device = this.#devices.get(owner.device) ?? NONE;
     return {
@@ -38,7 +39,7 @@ export class UsageCounts {
   }
 }
 
-function without(usage: Usage, forward: HeldForward): Usage {
+function without(usage: Usage, forward: HeldForward<EntrySpec>): Usage {
   return { forwards: usage.forwards - 1, ports: usage.ports - forward.external.count };
 }
 

@@ -1,6 +1,6 @@
 import type { PortMapping } from "../../wire/port-set.ts";
 import type { ReasonName } from "../../wire/reason.ts";
-import type { Counters, Endpoint, ForwardInfo, ForwardSpec, ForwardState } from "../control.ts";
+import type { AttachEvent, Counters, Endpoint, ForwardInfo, ForwardSpec, ForwardState } from "../control.ts";
 import { countersOf, NO_COUNTERS } from "../views.ts";
 import type { Held } from "./held.ts";
 
@@ -8,7 +8,7 @@ export function nameOf(spec: ForwardSpec): string {
   return spec.kind === "remote" ? spec.remote.name : spec.local.name;
 }
 
-export function typeOf(spec: ForwardSpec): ForwardInfo["type"] {
+export function typeOf(spec: ForwardSpec): (AttachEvent & { event: "exposed" })["type"] {
   return spec.kind === "remote" ? "remote" : spec.local.type;
 }
 

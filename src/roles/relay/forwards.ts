@@ -47,7 +47,7 @@ export class RelayForwards {
   /** Of every device that holds a forward, and of those connected. */
   readonly #names = new Map<string, string>();
   readonly #grants: Grants;
-  readonly #table = new ForwardTable((device) => this.deviceName(device));
+  readonly #table = new ForwardTable({ holderName: (device) => `device "${this.deviceName(device)}"` });
   readonly #journal: Journal;
 
   constructor(options: RelayForwardsOptions) {
@@ -270,7 +270,7 @@ export class RelayForwards {
 
   #isFree(ports: readonly PortMapping[]): boolean {
     for (const { protocol, first, last } of ports) {
-      for (let port = first; port <= last; port++) if (this.#table.at(protocol, port).length > 0) return false;
+      for (let port = first; port <= last; port++) if (this.#table.isTaken(protocol, port)) return false;
     }
     return true;
   }

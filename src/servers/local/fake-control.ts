@@ -204,7 +204,7 @@ function specName(spec: ForwardSpec): string {
   return spec.kind === "remote" ? spec.remote.name : spec.local.name;
 }
 
-function specType(spec: ForwardSpec): ForwardInfo["type"] {
+function specType(spec: ForwardSpec): (AttachEvent & { event: "exposed" })["type"] {
   return spec.kind === "remote" ? "remote" : spec.local.type;
 }
 

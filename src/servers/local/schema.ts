@@ -69,8 +69,8 @@ export type ForwardState = z.infer<typeof ForwardState>;
 export const ForwardInfo = z.object({
   id: z.string(),
   name: z.string(),
-  type: z.enum(["remote", "local", "dynamic", "direct"]),
-  origin: z.enum(["cli", "config", "api"]),
+  type: z.enum(["remote", "local", "dynamic", "direct", "mapping"]),
+  origin: z.enum(["cli", "config", "api", "natPmp", "pcp", "igd"]),
   /** On the relay: the device's name. On an agent: null. */
   device: z.string().nullable(),
   group: z.string().nullable(),

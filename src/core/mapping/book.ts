@@ -1,0 +1,345 @@
+import type { Protocol } from "../../wire/port-set.ts";
+import { err, ok, type Result } from "../../wire/result.ts";
+import { setYoungest, trimOldest } from "../bounded-map.ts";
+import type { HeldForward, Owner } from "../held.ts";
+import { type EntryPorts, ForwardTable, type PutOutcome, type TableError } from "../table.ts";
+import { type DeleteDecision, decideDelete } from "./delete.ts";
+import type { DeskRefusal, ExternalDelete, InternalDelete, MapAsk, PinholeAsk } from "./desk.ts";
+import type { MappingRefusal } from "./refusal.ts";
+import {
+  decideMapping,
+  type ExternalHolder,
+  type MappingPolicy,
+  type MappingRequest,
+  type MappingTable,
+} from "./request.ts";
+import { isPinhole, type MappingSpec } from "./spec.ts";
+
+export type HeldMapping = HeldForward<MappingSpec>;
+export type MappingOutcome = PutOutcome<MappingSpec>;
+
+/** A mapping as the store gives it back after a start. */
+export interface KeptMapping {
+  readonly spec: MappingSpec;
+  /** What is left of its lease; null = it does not run. */
+  readonly remainingMs: number | null;
+}
+
+export interface MappingBookOptions {
+  /** Whose an inside address is: a VPN peer's device, or the address itself. */
+  ownerOf(address: string): Owner;
+  /** How sentences call an owner's device. */
+  holderName(device: string): string;
+  /** Shared with the relay's table when one process is both. */
+  readonly ports?: EntryPorts;
+}
+
+/** Mappings have no bind address of their own: they count on every external address. */
+const BIND = "*";
+/** Which external port a client's internal port had last: a courtesy, so it is bounded and not a promise. */
+const MAX_REMEMBERED = 100_000;
+const MS_PER_SEC = 1000;
+
+/**
+ * The mappings and pinholes of a gateway: who has which, until when, and what becomes of what clients ask. It decides
+ * and remembers; whoever calls opens and closes them in the kernel and keeps them on disk. Time is a monotonic clock.
+ */
+export class MappingBook {
+  readonly #options: MappingBookOptions;
+  readonly #mappings: ForwardTable<MappingSpec>;
+  /** Each host has its own ports, so they exclude nobody. */
+  readonly #pinholes: ForwardTable<MappingSpec>;
+  /** The external port that a client's internal port has, or had last. */
+  readonly #lastPort = new Map<string, number>();
+  readonly #asked = new Map<string, number>();
+
+  constructor(options: MappingBookOptions) {
+    this.#options = options;
+    const { holderName, ports } = options;
+    this.#mappings = new ForwardTable(ports === undefined ? { holderName } : { holderName, ports });
+    this.#pinholes = new ForwardTable({ holderName, ports: null });
+  }
+
+  get size(): number {
+    return this.#mappings.size + this.#pinholes.size;
+  }
+
+  *list(): Generator<HeldMapping> {
+    yield* this.#mappings.list();
+    yield* this.#pinholes.list();
+  }
+
+  /** Mappings (not pinholes) that lead to the address, the operator's too; null = all. In order of arrival. */
+  mappingsTo(address: string | null): HeldMapping[] {
+    return this.#of(this.#mappings, address);
+  }
+
+  pinholesTo(address: string | null): HeldMapping[] {
+    return this.#of(this.#pinholes, address);
+  }
+
+  at(protocol: Protocol, externalPort: number): HeldMapping | null {
+    return this.#mappings.at(protocol, externalPort)[0] ?? null;
+  }
+
+  /** By its id, whoever owns it: for the few calls of people and of pinholes' ids. O(n). */
+  find(isMeant: (held: HeldMapping) => boolean): HeldMapping[] {
+    return [...this.list()].filter(isMeant);
+  }
+
+  /** Milliseconds until its lease ends; null = permanent. */
+  remainingMs(held: HeldMapping, nowMs: number): number | null {
+    const endMs = this.#tableOf(held.spec).leaseEndMs(held);
+    return endMs === null ? null : Math.max(0, endMs - nowMs);
+  }
+
+  /** Makes, renews or changes a mapping. */
+  map(ask: MapAsk, policy: MappingPolicy, nowMs: number): Result<MappingOutcome, DeskRefusal> {
+    const decision = decideMapping(ask, policy, this.#view());
+    if (!decision.ok) return err(this.#withHolder(decision.error, ask, nowMs));
+    const { externalPort, internalPort } = decision.value;
+    const { protocol, internalAddress } = ask;
+    const spec: MappingSpec = {
+      id: `${protocol}-${externalPort}`,
+      name: ask.description === "" ? `${protocol} ${externalPort}` : ask.description,
+      group: null,
+      ports: [{ protocol, first: externalPort, last: externalPort, internalFirst: internalPort }],
+      lifetimeSec: ask.lifetimeSec,
+      to: internalAddress,
+      requester: ask.requester,
+      origin: ask.ask.via,
+      askedInternalPort: ask.internalPort,
+      nonce: ask.ask.via === "pcp" ? ask.ask.nonce : null,
+      allow: ask.remotes,
+      deny: [],
+      limits: {},
+      enabled: ask.enabled,
+    };
+    return this.#asDesk(this.put(spec, nowMs), ask, nowMs);
+  }
+
+  /** Opens a client's own IPv6 port; the same rules, and nothing to allocate. */
+  pin(ask: PinholeAsk, policy: MappingPolicy, nowMs: number): Result<MappingOutcome, DeskRefusal> {
+    const { via, protocol, internalAddress, internalPort, requester } = ask;
+    const request: MappingRequest = {
+      ask:
+        via === "pcp"
+          ? { via, claimedAddress: ask.claimedAddress ?? requester, preferFailure: true, nonce: ask.nonce ?? "" }
+          : { via, action: "AddPortMapping" },
+      requester,
+      internalAddress,
+      protocol,
+      internalPort,
+      externalPort: internalPort,
+    };
+    // Nothing of the gateway itself is in the way of a port of another host.
+    const decision = decideMapping(request, { ...policy, reserved: [] }, this.#pinholeView(internalAddress));
+    if (!decision.ok) return err(this.#withHolder(decision.error, request, nowMs));
+    const from = via === "igd" ? ask.remotes.map(({ network, port }) => `-${network}-${port ?? "any"}`).join("") : "";
+    const spec: MappingSpec = {
+      id: `${protocol}-${internalAddress}-${internalPort}${from}`,
+      name: ask.description === "" ? `${protocol} ${internalPort}` : ask.description,
+      group: null,
+      ports: [{ protocol, first: internalPort, last: internalPort, internalFirst: internalPort }],
+      lifetimeSec: ask.lifetimeSec,
+      to: internalAddress,
+      requester,
+      origin: via,
+      askedInternalPort: internalPort,
+      nonce: ask.nonce,
+      allow: ask.remotes,
+      deny: [],
+      limits: {},
+      enabled: true,
+    };
+    return this.#asDesk(this.put(spec, nowMs), request, nowMs);
+  }
+
+  /** Puts a mapping as it is: the operator's, or one that a decision made. Held for its lifetime from now. */
+  put(spec: MappingSpec, nowMs: number): Result<MappingOutcome, TableError> {
+    const table = this.#tableOf(spec);
+    const put = table.put(this.#options.ownerOf(spec.to), spec, BIND, nowMs);
+    if (!put.ok) return put;
+    if (put.value.kind === "unchanged") table.renew(put.value.forward, nowMs);
+    if (put.value.kind === "changed") this.#uncount(put.value.before);
+    if (put.value.kind !== "unchanged") this.#count(put.value.forward);
+    return put;
+  }
+
+  /** After a start, in the order they were made. Returns those that contradict earlier ones, or the configuration. */
+  restore(kept: Iterable<KeptMapping>, nowMs: number): { spec: MappingSpec; error: TableError }[] {
+    const rejected: { spec: MappingSpec; error: TableError }[] = [];
+    for (const { spec, remainingMs } of kept) {
+      const put = this.put(spec, nowMs);
+      if (!put.ok) rejected.push({ spec, error: put.error });
+      else if (remainingMs !== null) this.#tableOf(spec).endAt(put.value.forward, nowMs + remainingMs);
+    }
+    return rejected;
+  }
+
+  remove(held: HeldMapping): boolean {
+    const removed = this.#tableOf(held.spec).remove(held.owner.device, held.spec.id);
+    if (removed !== null) this.#uncount(removed);
+    return removed !== null;
+  }
+
+  /** Whether it is still held exactly so. */
+  holds(held: HeldMapping): boolean {
+    return this.#tableOf(held.spec).get(held.owner.device, held.spec.id) === held;
+  }
+
+  /** Takes back what `put` did, unless something came over it since. */
+  undo(outcome: MappingOutcome, nowMs: number): void {
+    if (!this.holds(outcome.forward) || outcome.kind === "unchanged") return;
+    if (outcome.kind === "added") this.remove(outcome.forward);
+    else this.put(outcome.before.spec, nowMs);
+  }
+
+  /** What a NAT-PMP or PCP delete takes away. */
+  deletedInternal(
+    { requester, internalAddress, request }: InternalDelete,
+    { secureMode, strictNonce }: Pick<MappingPolicy, "secureMode" | "strictNonce">,
+  ): DeleteDecision<HeldMapping> {
+    if (secureMode && requester !== internalAddress) {
+      const message = `${requester} asked to delete mappings of ${internalAddress}; a client may delete its own only.`;
+      return { remove: [], refusal: { kind: "otherHost", message } };
+    }
+    const pinhole = isPinhole({ to: internalAddress });
+    const held = pinhole ? this.pinholesTo(internalAddress) : this.mappingsTo(internalAddress);
+    const candidates = held.flatMap((one) => {
+      const [port] = one.spec.ports;
+      if (port === undefined) return [];
+      const { requester: by, nonce, askedInternalPort } = one.spec;
+      return [{ held: one, protocol: port.protocol, internalPort: askedInternalPort, fixed: by === null, nonce }];
+    });
+    const { remove, refusal } = decideDelete(request, candidates, strictNonce);
+    return { remove: remove.map((one) => one.held), refusal };
+  }
+
+  /** What an IGD delete takes away. A refusal = what it names is all another's, or the operator's. */
+  deletedExternal(
+    { requester, protocol, firstExternalPort, lastExternalPort }: ExternalDelete,
+    { secureMode }: Pick<MappingPolicy, "secureMode">,
+  ): Result<readonly HeldMapping[], MappingRefusal> {
+    const named = this.#named(protocol, firstExternalPort, lastExternalPort);
+    const own = named.filter(
+      ({ spec }) => spec.requester !== null && (!secureMode || spec.to === requester || spec.requester === requester),
+    );
+    if (own.length > 0 || named.length === 0) return ok(own);
+    const fixed = named.some(({ spec }) => spec.requester === null);
+    const message = fixed
+      ? `${requester} asked to delete port ${firstExternalPort}/${protocol}, which the operator forwards.`
+      : `${requester} asked to delete port ${firstExternalPort}/${protocol}, which belongs to ${named[0]?.spec.to}.`;
+    return err({ kind: fixed ? "fixedMapping" : "otherHost", message });
+  }
+
+  /** Ends the leases that ran out and returns their mappings: close them, tell the store. */
+  expire(nowMs: number): HeldMapping[] {
+    const ended = [...this.#mappings.expire(nowMs), ...this.#pinholes.expire(nowMs)];
+    for (const held of ended) this.#uncount(held);
+    return ended;
+  }
+
+  /** When to call `expire` next; null while no lease runs. */
+  nextDeadlineMs(): number | null {
+    const deadlines = [this.#mappings.nextDeadlineMs(), this.#pinholes.nextDeadlineMs()].filter((at) => at !== null);
+    return deadlines.length === 0 ? null : Math.min(...deadlines);
+  }
+
+  #named(protocol: Protocol, first: number, last: number): HeldMapping[] {
+    if (first === last) {
+      const held = this.at(protocol, first);
+      return held === null ? [] : [held];
+    }
+    return this.mappingsTo(null).filter(({ spec }) =>
+      spec.ports.some((port) => port.protocol === protocol && port.first >= first && port.last <= last),
+    );
+  }
+
+  #of(table: ForwardTable<MappingSpec>, address: string | null): HeldMapping[] {
+    if (address === null) return [...table.list()];
+    // A VPN peer has an IPv4 and an IPv6 address, and one device.
+    return table.ofDevice(this.#options.ownerOf(address).device).filter(({ spec }) => spec.to === address);
+  }
+
+  #tableOf(spec: Pick<MappingSpec, "to">): ForwardTable<MappingSpec> {
+    return isPinhole(spec) ? this.#pinholes : this.#mappings;
+  }
+
+  #view(): MappingTable {
+    return {
+      at: (protocol, externalPort) => this.#holderAt(protocol, externalPort),
+      portOf: (protocol, client, internalPort) =>
+        this.#lastPort.get(internalKey(protocol, client, internalPort)) ?? null,
+      countOf: (requester) => this.#asked.get(requester) ?? 0,
+    };
+  }
+
+  #holderAt(protocol: Protocol, externalPort: number): ExternalHolder | null {
+    const held = this.at(protocol, externalPort);
+    if (held !== null) return holderOf(held.spec);
+    // A forward of another kind, on a port that both kinds share.
+    return this.#mappings.isTaken(protocol, externalPort) ? { client: null, internalPort: 0, nonce: null } : null;
+  }
+
+  #pinholeView(address: string): MappingTable {
+    const at = (protocol: Protocol, port: number): ExternalHolder | null => {
+      const held = this.pinholesTo(address).find(({ spec }) =>
+        spec.ports.some((one) => one.protocol === protocol && one.first <= port && port <= one.last),
+      );
+      // The operator's pinhole is in nobody's way.
+      return held === undefined || held.spec.requester === null ? null : holderOf(held.spec);
+    };
+    return {
+      at,
+      portOf: (protocol, _client, internalPort) => (at(protocol, internalPort) === null ? null : internalPort),
+      countOf: (requester) => this.#asked.get(requester) ?? 0,
+    };
+  }
+
+  #asDesk(
+    put: Result<MappingOutcome, TableError>,
+    request: MappingRequest,
+    nowMs: number,
+  ): Result<MappingOutcome, DeskRefusal> {
+    if (put.ok) return put;
+    return err(this.#withHolder({ kind: "taken", message: put.error.message }, request, nowMs));
+  }
+
+  #withHolder(refusal: MappingRefusal, { protocol, externalPort }: MappingRequest, nowMs: number): DeskRefusal {
+    const holder = refusal.kind === "taken" ? this.at(protocol, externalPort) : null;
+    const leftMs = holder === null ? null : this.remainingMs(holder, nowMs);
+    return { ...refusal, heldForSec: leftMs === null ? null : Math.ceil(leftMs / MS_PER_SEC) };
+  }
+
+  #count({ spec }: HeldMapping): void {
+    const { requester } = spec;
+    if (requester === null) return;
+    this.#asked.set(requester, (this.#asked.get(requester) ?? 0) + 1);
+    for (const { protocol, first } of spec.ports) {
+      if (!isPinhole(spec)) setYoungest(this.#lastPort, internalKey(protocol, spec.to, spec.askedInternalPort), first);
+    }
+    trimOldest(this.#lastPort, MAX_REMEMBERED);
+  }
+
+  #uncount({ spec }: HeldMapping): void {
+    const { requester } = spec;
+    if (requester === null) return;
+    const left = (this.#asked.get(requester) ?? 1) - 1;
+    if (left <= 0) this.#asked.delete(requester);
+    else this.#asked.set(requester, left);
+  }
+}
+
+function internalKey(protocol: Protocol, client: string, internalPort: number): string {
+  return `${protocol} ${client} ${internalPort}`;
+}
+
+/** The operator's forward has no client, as far as the protocols go: it is nobody's to renew. */
+function holderOf(spec: MappingSpec): ExternalHolder {
+  return {
+    client: spec.requester === null ? null : spec.to,
+    internalPort: spec.askedInternalPort,
+    nonce: spec.nonce,
+  };
+}
