@@ -13,6 +13,8 @@ export type Schema = {
   forwards: ForwardsTable;
   leases: LeasesTable;
   audit: AuditTable;
+  mappings: MappingsTable;
+  gateway_facts: GatewayFactsTable;
 };
 
 export type Db = Kysely<Schema>;
@@ -74,6 +76,23 @@ export interface LeasesTable {
   last_port: number;
   bind: string;
   expires_ms: number | null;
+}
+
+export interface MappingsTable {
+  /** A device's id, or the address of a client that is none. */
+  device: string;
+  spec_id: string;
+  account_id: string;
+  /** MappingSpec as JSON. */
+  spec: string;
+  expires_ms: number | null;
+  created_ms: number;
+  updated_ms: number;
+}
+
+export interface GatewayFactsTable {
+  name: string;
+  value: string;
 }
 
 export interface AuditTable {

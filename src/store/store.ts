@@ -12,6 +12,7 @@ import { type Forwards, forwardsOn } from "./forwards.ts";
 import { type Holdings, holdingsOn } from "./holdings.ts";
 import { type JoinCodes, joinCodesOn } from "./join-codes.ts";
 import { type Leases, leasesOn } from "./leases.ts";
+import { type Mappings, mappingsOn } from "./mappings.ts";
 import { MIGRATIONS, migrate } from "./migrate.ts";
 import type { Schema } from "./schema.ts";
 
@@ -27,6 +28,8 @@ export interface Store {
   readonly leases: Leases;
   /** Forwards with their leases, many in one transaction. */
   readonly holdings: Holdings;
+  /** What a gateway forwards by its kernel. */
+  readonly mappings: Mappings;
   readonly audit: Audit;
   close(): Promise<void>;
 }
@@ -56,6 +59,7 @@ export async function storeOn(database: Database, path: string): Promise<Store> 
     forwards: forwardsOn(db),
     leases: leasesOn(db),
     holdings: holdingsOn(db),
+    mappings: mappingsOn(db),
     audit: auditOn(db),
     close: () => db.destroy(),
   };

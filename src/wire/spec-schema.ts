@@ -1,4 +1,4 @@
-import { type Cidr, parseCidr } from "./address.ts";
+import { type Cidr, parseAddress, parseCidr } from "./address.ts";
 import { z } from "./zod.ts";
 
 /**
@@ -22,7 +22,15 @@ const portOrAny = z.number().int().min(0).max(MAX_PORT);
 const count = z.number().int().positive();
 const positive = z.number().positive();
 
-const cidr = z.string().transform((value, context): Cidr => {
+/** An IP literal; the value is its canonical text. */
+export const addressSchema = z.string().transform((value, context): string => {
+  const parsed = parseAddress(value);
+  if (parsed.ok) return parsed.value;
+  context.addIssue({ code: "custom", message: "not an address" });
+  return z.NEVER;
+});
+
+export const cidrSchema = z.string().transform((value, context): Cidr => {
   const parsed = parseCidr(value);
   if (parsed.ok) return parsed.value;
   context.addIssue({ code: "custom", message: "not a network" });
@@ -49,6 +57,11 @@ const remotePort = z
   })
   .refine(isRange, "the port range is not a range");
 
+/** External:internal, both settled. */
+export const mappedPortSchema = z
+  .object({ protocol: z.enum(["tcp", "udp"]), first: portNumber, last: portNumber, internalFirst: portNumber })
+  .refine(isRange, "the port range is not a range");
+
 /** An entry on this machine may ask the system for a free port, and a dynamic forward has no internal one. */
 const localPort = z
   .object({ protocol: z.enum(["tcp", "udp"]), first: portOrAny, last: portOrAny, internalFirst: portOrAny })
@@ -56,8 +69,8 @@ const localPort = z
 
 const forwardOptions = z.object({
   source: z.object({
-    allow: z.array(cidr).max(MAX_NETWORKS).readonly(),
-    deny: z.array(cidr).max(MAX_NETWORKS).readonly(),
+    allow: z.array(cidrSchema).max(MAX_NETWORKS).readonly(),
+    deny: z.array(cidrSchema).max(MAX_NETWORKS).readonly(),
   }),
   limits: z.object({
     connections: count.exactOptional(),

@@ -10,15 +10,16 @@ import { ForwardTable, type PutOutcome } from "../../core/table.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import type { Peer, Session } from "../../dataplanes/tunnel/session.ts";
 import type { HoldingChange } from "../../store/holdings.ts";
+import type { LeaseConflict } from "../../store/leases.ts";
 import type { Store } from "../../store/store.ts";
 import type { PortMapping } from "../../wire/port-set.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import type { ResultOutcome, TunnelEndpoint } from "../../wire/tunnel/control.ts";
 import type { Counters } from "../control.ts";
+import { Journal, type JournalFailure } from "../journal.ts";
 import { openAnyPorts } from "./any-ports.ts";
 import type { RelayEntries, SharedEntry } from "./entries.ts";
 import { Grants } from "./grants.ts";
-import { Journal, type JournalFailure } from "./journal.ts";
 import { type Refused, refused } from "./refused.ts";
 
 export interface RelayForwardsOptions {
@@ -48,7 +49,7 @@ export class RelayForwards {
   readonly #names = new Map<string, string>();
   readonly #grants: Grants;
   readonly #table = new ForwardTable({ holderName: (device) => `device "${this.deviceName(device)}"` });
-  readonly #journal: Journal;
+  readonly #journal: Journal<HoldingChange, LeaseConflict>;
 
   constructor(options: RelayForwardsOptions) {
     this.#options = options;
@@ -176,7 +177,7 @@ export class RelayForwards {
     return { kind: "open", endpoints: this.endpointsOf(forward, session) };
   }
 
-  #stored(outcome: PutOutcome): Promise<JournalFailure | null> {
+  #stored(outcome: PutOutcome): Promise<JournalFailure<LeaseConflict> | null> {
     // Perhaps an earlier session's request for the same is still being stored.
     if (outcome.kind === "unchanged") return this.#journal.settled();
     const { owner, spec, bind } = outcome.forward;
@@ -186,7 +187,7 @@ export class RelayForwards {
     return this.#journal.write({ kind: "hold", spec, origin: "cli", claim }, () => this.#undo(outcome));
   }
 
-  #notStored({ spec }: HeldForward, failure: JournalFailure): Refused {
+  #notStored({ spec }: HeldForward, failure: JournalFailure<LeaseConflict>): Refused {
     if (failure.kind === "storage") {
       this.#options.warn(`forward "${spec.name}" could not be stored: ${failure.message}`);
       const message =

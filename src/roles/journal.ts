@@ -1,16 +1,13 @@
-import { StoreFailure } from "../../store/failure.ts";
-import type { HoldingChange } from "../../store/holdings.ts";
-import type { LeaseConflict } from "../../store/leases.ts";
+import { StoreFailure } from "../store/failure.ts";
 
-/** How the relay's disk did not take a change. */
-export type JournalFailure =
+/** How the disk did not take a change. `X`: what contradicts it there. */
+export type JournalFailure<X> =
   /** `message` is the operator's: it names paths. */
-  | { readonly kind: "storage"; readonly message: string }
-  | { readonly kind: "conflict"; readonly conflict: LeaseConflict };
+  { readonly kind: "storage"; readonly message: string } | { readonly kind: "conflict"; readonly conflict: X };
 
-export interface JournalOptions {
+export interface JournalOptions<C, X> {
   /** Stores the changes, all or none; rejects with StoreFailure. */
-  apply(changes: readonly HoldingChange[]): Promise<readonly (LeaseConflict | null)[]>;
+  apply(changes: readonly C[]): Promise<readonly (X | null)[]>;
 }
 
 /**
@@ -19,12 +16,12 @@ export interface JournalOptions {
  */
 const BATCH = 64;
 
-interface Waiting {
+interface Waiting<C, X> {
   /** Null: nothing to store, told when everything before it is. */
-  readonly change: HoldingChange | null;
+  readonly change: C | null;
   /** Null: nothing builds on it. */
   readonly undo: (() => void) | null;
-  readonly resolve: (failure: JournalFailure | null) => void;
+  readonly resolve: (failure: JournalFailure<X> | null) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -33,27 +30,27 @@ interface Waiting {
  * when that is on the disk. When it cannot be stored, that change and all that came after it are undone, newest first,
  * because they may build on one another.
  */
-export class Journal {
-  readonly #options: JournalOptions;
-  #waiting: Waiting[] = [];
+export class Journal<C, X> {
+  readonly #options: JournalOptions<C, X>;
+  #waiting: Waiting<C, X>[] = [];
   #running: Promise<void> | null = null;
 
-  constructor(options: JournalOptions) {
+  constructor(options: JournalOptions<C, X>) {
     this.#options = options;
   }
 
   /** Null when the change is on the disk. Otherwise `undo` has been called. */
-  write(change: HoldingChange, undo: () => void): Promise<JournalFailure | null> {
+  write(change: C, undo: () => void): Promise<JournalFailure<X> | null> {
     return this.#add(change, undo);
   }
 
   /** Stores what stays true when it cannot be stored. Null when it is on the disk. */
-  note(change: HoldingChange): Promise<JournalFailure | null> {
+  note(change: C): Promise<JournalFailure<X> | null> {
     return this.#add(change, null);
   }
 
   /** Null when nothing that was written so far had to be undone: costs nothing when nothing waits. */
-  settled(): Promise<JournalFailure | null> {
+  settled(): Promise<JournalFailure<X> | null> {
     return this.#running === null ? Promise.resolve(null) : this.#add(null, null);
   }
 
@@ -62,8 +59,8 @@ export class Journal {
     while (this.#running !== null) await this.#running;
   }
 
-  #add(change: HoldingChange | null, undo: (() => void) | null): Promise<JournalFailure | null> {
-    const { promise, resolve, reject } = Promise.withResolvers<JournalFailure | null>();
+  #add(change: C | null, undo: (() => void) | null): Promise<JournalFailure<X> | null> {
+    const { promise, resolve, reject } = Promise.withResolvers<JournalFailure<X> | null>();
     this.#waiting.push({ change, undo, resolve, reject });
     this.#running ??= this.#run();
     return promise;
@@ -90,7 +87,7 @@ export class Journal {
     this.#running = null;
   }
 
-  #fail(all: readonly Waiting[], error: unknown): void {
+  #fail(all: readonly Waiting<C, X>[], error: unknown): void {
     for (const { undo } of all.toReversed()) undo?.();
     let undone = false;
     for (const { change, undo, resolve, reject } of all) {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { StoreFailure } from "../../store/failure.ts";
-import type { HoldingChange } from "../../store/holdings.ts";
-import type { Lease, LeaseConflict } from "../../store/leases.ts";
+import { StoreFailure } from "../store/failure.ts";
+import type { HoldingChange } from "../store/holdings.ts";
+import type { Lease, LeaseConflict } from "../store/leases.ts";
 import { Journal } from "./journal.ts";
 
 const FULL = new StoreFailure("disk-full", "The disk is full: make room and try again.");
@@ -18,7 +18,7 @@ function idsOf(changes: readonly HoldingChange[]): string[] {
 function journalLab() {
   const batches: { readonly ids: string[]; readonly answer: PromiseWithResolvers<(LeaseConflict | null)[]> }[] = [];
   let onBatch = Promise.withResolvers<void>();
-  const journal = new Journal({
+  const journal = new Journal<HoldingChange, LeaseConflict>({
     apply: (changes) => {
       const answer = Promise.withResolvers<(LeaseConflict | null)[]>();
       batches.push({ ids: idsOf(changes), answer });
