@@ -82,7 +82,11 @@ export class MappingBook {
     return this.#mappings.at(protocol, externalPort)[0] ?? null;
   }
 
-  /** By its id, whoever owns it: for the few calls of people and of pinholes' ids. O(n). */
+  get(device: string, id: string): HeldMapping | null {
+    return this.#mappings.get(device, id) ?? this.#pinholes.get(device, id);
+  }
+
+  /** For the few calls that people make. O(n). */
   find(isMeant: (held: HeldMapping) => boolean): HeldMapping[] {
     return [...this.list()].filter(isMeant);
   }

@@ -356,7 +356,17 @@ test("certificates are found beside the config file, and go with their key", asy
 
 test("the JSON Schema knows the tables and forbids other keys", () => {
   const schema = configJsonSchema() as { additionalProperties: boolean; properties: Record<string, unknown> };
-  expect(Object.keys(schema.properties)).toEqual(["relay", "agent", "expose", "forward", "socks"]);
+  expect(Object.keys(schema.properties)).toEqual([
+    "relay",
+    "agent",
+    "expose",
+    "forward",
+    "socks",
+    "gateway",
+    "upnp",
+    "mapping",
+    "trigger",
+  ]);
   expect(schema.additionalProperties).toBe(false);
 });
 

@@ -15,7 +15,7 @@ export interface TextIssueParams {
   readonly error: TextError;
 }
 
-function parsed<T>(parse: (text: string) => Result<T, TextError>) {
+export function parsed<T>(parse: (text: string) => Result<T, TextError>) {
   return (text: string, context: z.RefinementCtx<string>): T => {
     const result = parse(text);
     if (result.ok) return result.value;
@@ -27,7 +27,7 @@ function parsed<T>(parse: (text: string) => Result<T, TextError>) {
 
 const text = (description: string) => z.string().meta({ description });
 /** Ports are often one number; TOML has numbers. */
-const textOrPort = (description: string) =>
+export const textOrPort = (description: string) =>
   z
     .union([z.string(), z.int().transform(String)], { error: () => 'must be a text, such as "8810-8815"' })
     .meta({ description });

@@ -5,6 +5,7 @@ import { ControlError } from "../../servers/local/control.ts";
 import { settleProtocol } from "../../wire/port-set.ts";
 import type { Result } from "../../wire/result.ts";
 import type { AgentSettings, CertificateFiles, ForwardSpec, RelaySettings } from "../control.ts";
+import { gatewayLists } from "./gateway.ts";
 import { mapToml, type TomlMap } from "./locate.ts";
 import { type Problem, problemsOf, renderProblem } from "./problem.ts";
 import { ConfigFile, keysAt } from "./schema.ts";
@@ -46,6 +47,7 @@ export async function readConfig(text: string, path: string): Promise<Config> {
   const parsed = ConfigFile.safeParse(raw);
   if (!parsed.success) throw report(path, map, problemsOf(parsed.error.issues, raw, keysAt));
   const { forwards, problems } = await specsOf(parsed.data, path);
+  problems.push(...gatewayLists(parsed.data).problems);
   if (problems.length > 0) throw report(path, map, problems);
   return { path, file: parsed.data, forwards };
 }

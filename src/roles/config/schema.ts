@@ -1,5 +1,6 @@
 import { z } from "../../wire/zod.ts";
 import * as field from "./fields.ts";
+import { gatewaySection, MappingEntry, TriggerEntry, upnpSection } from "./gateway-schema.ts";
 
 const DEFAULT_AGENT_PORT = 7744;
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,62}$/u;
@@ -111,6 +112,10 @@ export const ConfigFile = z.strictObject({
   expose: z.array(ExposeEntry).max(1_000).exactOptional(),
   forward: z.array(ForwardEntry).max(1_000).exactOptional(),
   socks: z.array(SocksEntry).max(1_000).exactOptional(),
+  gateway: gatewaySection.exactOptional(),
+  upnp: upnpSection.exactOptional(),
+  mapping: z.array(MappingEntry).max(20_000).exactOptional(),
+  trigger: z.array(TriggerEntry).max(100).exactOptional(),
 });
 export type ConfigFile = z.infer<typeof ConfigFile>;
 
@@ -135,6 +140,14 @@ export function keysAt(path: readonly PropertyKey[]): readonly string[] {
       return Object.keys(ForwardEntry.shape);
     case "socks":
       return Object.keys(SocksEntry.shape);
+    case "gateway":
+      return Object.keys(gatewaySection.shape);
+    case "upnp":
+      return Object.keys(upnpSection.shape);
+    case "mapping":
+      return Object.keys(MappingEntry.shape);
+    case "trigger":
+      return Object.keys(TriggerEntry.shape);
     default:
       return Object.keys(ConfigFile.shape);
   }

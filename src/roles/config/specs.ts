@@ -98,12 +98,12 @@ function localSpec(parts: {
 }
 
 /** The same on every run, wherever the entry stands in the file: a reload keeps what did not change. */
-function stableId(kind: string, name: string | undefined, content: object): string {
+export function stableId(kind: string, name: string | undefined, content: object): string {
   if (name !== undefined) return `${kind}/${name}`;
   return `${kind}/${Bun.hash(JSON.stringify(content)).toString(36)}`;
 }
 
-function titleOf(name: string | undefined, ports: string): string {
+export function titleOf(name: string | undefined, ports: string): string {
   const title = name ?? ports;
   return title.length <= MAX_NAME_CHARS ? title : `${title.slice(0, MAX_NAME_CHARS - 1)}…`;
 }

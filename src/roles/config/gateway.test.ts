@@ -1,0 +1,94 @@
+import { describe, expect, test } from "bun:test";
+import { formatPermissionRule } from "../../core/mapping/permission-rule.ts";
+import { ControlError } from "../control.ts";
+import { gatewaySettings } from "./gateway.ts";
+import { readConfig } from "./load.ts";
+
+async function settingsOf(text: string) {
+  return gatewaySettings((await readConfig(text, "t.toml")).file);
+}
+
+async function mistakes(text: string): Promise<string> {
+  try {
+    await readConfig(text, "t.toml");
+  } catch (error) {
+    if (error instanceof ControlError && error.kind === "usage") return error.message;
+    throw error;
+  }
+  throw new Error("the config was accepted");
+}
+
+test("an empty file has the safe defaults", async () => {
+  const settings = await settingsOf("");
+  expect(settings).toMatchObject({
+    wan: [],
+    lan: [],
+    masquerade: true,
+    dropUnforwarded: true,
+    servers: { igd: true, natPmp: true, pcp: true, secureMode: true, thirdParty: false, maxPerClient: 64 },
+    mappings: [],
+    triggers: [],
+    user: null,
+  });
+  expect(settings.servers.rules.map(formatPermissionRule)).toEqual(["allow 1024-65535 * *"]);
+});
+
+test("mappings and triggers are read with their ports settled", async () => {
+  const settings = await settingsOf(`
+[gateway]
+wan = "eth0"
+lan = ["br0", "wlan0"]
+snat-ports = "50000-60000"
+[[mapping]]
+ports = "8840, 8810-8815, 8000:80"
+to = "192.168.1.20"
+protocol = "tcp+udp"
+allow = ["203.0.113.0/24"]
+new-per-source = "60/m"
+[[mapping]]
+name = "phone"
+ports = 51413
+to = "phone"
+lifetime = "1h"
+[[trigger]]
+name = "irc"
+out = 6667
+in = "113, 5000-5010/udp"
+timeout = "2m"
+first-wins = true
+`);
+  expect(settings).toMatchObject({ wan: ["eth0"], lan: ["br0", "wlan0"], snatPorts: { first: 50_000, last: 60_000 } });
+  const [list, phone] = settings.mappings;
+  expect(list?.ports).toHaveLength(6);
+  expect(list).toMatchObject({
+    to: "192.168.1.20",
+    lifetimeSec: null,
+    allow: [{ network: "203.0.113.0/24", port: null }],
+    limits: { newPerSourcePerSec: 1 },
+  });
+  expect(phone).toMatchObject({ id: "mapping/phone", name: "phone", to: "phone", lifetimeSec: 3_600 });
+  expect(settings.triggers).toEqual([
+    {
+      name: "irc",
+      out: { tcp: [{ first: 6667, last: 6667 }], udp: [] },
+      in: { tcp: [{ first: 113, last: 113 }], udp: [{ first: 5000, last: 5010 }] },
+      timeoutSec: 120,
+      secondHost: "refused",
+    },
+  ]);
+});
+
+describe("mistakes are one sentence, with their place", () => {
+  test.each([
+    ["an interface", "[gateway]\nwan = 'eth 0'", 't.toml:2:1: "wan" must be the name of a network interface'],
+    ["a small range", "[gateway]\nsnat-ports = '50000-50010'", "Write one range of at least 1000 ports"],
+    ["an IPv6 public address", "[gateway]\npublic = '2001:db8::1'", "Write an IPv4 address."],
+    ["a rule", "[upnp]\nrules = ['permit all']", 't.toml:2:1: "rules": Begin the rule with allow or deny'],
+    ["a trigger that translates", "[[trigger]]\nname='a'\nout='80:81'\nin=1", '"out" must be plain ports'],
+    ["the same mapping twice", "[[mapping]]\nports=80\nto='a'\n[[mapping]]\nports=80\nto='a'", 'lists "80/tcp" twice'],
+    ["translated IPv6", "[[mapping]]\nports='80:81'\nto='2001:db8::1'", "an IPv6 address is not translated"],
+    ["no name", "[[trigger]]\nout=1\nin=2", '"name" is missing'],
+  ])("%s", async (_, text, sentence) => {
+    expect(await mistakes(text)).toContain(sentence);
+  });
+});

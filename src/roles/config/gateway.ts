@@ -1,0 +1,136 @@
+import type { RemotePeer } from "../../core/mapping/desk.ts";
+import { parsePermissionRule } from "../../core/mapping/permission-rule.ts";
+import { spansOf } from "../../core/port-spans.ts";
+import type { TriggerRule } from "../../dataplanes/nat/state.ts";
+import { formatPortSet, type PortSet, type Protocol, settleProtocol } from "../../wire/port-set.ts";
+import { err, ok, type Result } from "../../wire/result.ts";
+import type { GatewaySettings, MappingDraft } from "../gateway/settings.ts";
+import type { MappingEntry, TriggerEntry } from "./gateway-schema.ts";
+import { formatMappings } from "./ports.ts";
+import type { Problem } from "./problem.ts";
+import type { ConfigFile } from "./schema.ts";
+import { stableId, titleOf } from "./specs.ts";
+
+/** Between the ports that programs are known by: BitTorrent's 51413 and WireGuard's 51820 below, Mumble's 64738 above. */
+const DEFAULT_SNAT_PORTS = { first: 52_000, last: 64_000 };
+/** A web page opens a dozen; a game server's list a few hundred. */
+const DEFAULT_LIMITS = { connectionsPerSource: 256, newPerSourcePerSec: 100 };
+const DEFAULT_MAX_PER_CLIENT = 64;
+const DEFAULT_RULE = "allow 1024-65535 any 1-65535";
+const DEFAULT_TRIGGER_TIMEOUT_SEC = 600;
+
+/** A mapping from a `[[mapping]]` entry, or from `forward add`'s arguments under the same keys. */
+export function mappingDraft(entry: MappingEntry): Result<MappingDraft, Problem> {
+  const ports = settleProtocol(entry.ports, entry.protocol ?? "tcp");
+  const ipv6 = entry.to.includes(":");
+  if (ipv6 && ports.some(({ first, internalFirst }) => first !== internalFirst)) {
+    const message = "must be the same outside and inside: an IPv6 address is not translated";
+    return err({ path: ["ports"], message });
+  }
+  return ok({
+    id: stableId("mapping", entry.name, { ports, to: entry.to }),
+    name: titleOf(entry.name, formatMappings(ports)),
+    ports,
+    to: entry.to,
+    lifetimeSec: entry.lifetime ?? null,
+    allow: (entry.allow ?? []).map((network): RemotePeer => ({ network, port: null })),
+    deny: entry.deny ?? [],
+    limits: {
+      ...(entry["connections-per-source"] === undefined
+        ? {}
+        : { connectionsPerSource: entry["connections-per-source"] }),
+      ...(entry["new-per-source"] === undefined ? {} : { newPerSourcePerSec: entry["new-per-source"] }),
+    },
+    enabled: entry.enabled ?? true,
+  });
+}
+
+/** A rule from a `[[trigger]]` entry, or from `trigger add`'s arguments. */
+export function triggerRule(entry: TriggerEntry): Result<TriggerRule, Problem> {
+  const side = (set: PortSet): Readonly<Record<Protocol, ReturnType<typeof spansOf>>> => {
+    const ranges = settleProtocol(set, entry.protocol ?? "tcp");
+    return { tcp: spansOf(ranges, "tcp"), udp: spansOf(ranges, "udp") };
+  };
+  for (const key of ["out", "in"] as const) {
+    if (entry[key].ranges.every(({ first, internalFirst }) => first === internalFirst)) continue;
+    return err({ path: [key], message: `must be plain ports: ${formatPortSet(entry[key])} leads to others` });
+  }
+  return ok({
+    name: entry.name,
+    out: side(entry.out),
+    in: side(entry.in),
+    timeoutSec: entry.timeout ?? DEFAULT_TRIGGER_TIMEOUT_SEC,
+    secondHost: entry["first-wins"] === true ? "refused" : "takesOver",
+  });
+}
+
+/** What the file's mappings and triggers come to, with what is wrong with them. */
+export function gatewayLists(file: ConfigFile): {
+  readonly mappings: readonly MappingDraft[];
+  readonly triggers: readonly TriggerRule[];
+  readonly problems: readonly Problem[];
+} {
+  const problems: Problem[] = [];
+  const collect = <E, T extends { readonly name: string }>(
+    section: string,
+    entries: readonly E[],
+    make: (entry: E) => Result<T, Problem>,
+    key: (made: T) => string,
+  ): T[] => {
+    const seen = new Set<string>();
+    return entries.flatMap((entry, index) => {
+      const made = make(entry);
+      if (!made.ok) {
+        problems.push({ ...made.error, path: [section, index, ...made.error.path] });
+        return [];
+      }
+      if (seen.has(key(made.value))) {
+        const message = `lists "${made.value.name}" twice: give each its own name, or remove one`;
+        problems.push({ path: [section, index], message });
+        return [];
+      }
+      seen.add(key(made.value));
+      return [made.value];
+    });
+  };
+  const mappings = collect("mapping", file.mapping ?? [], mappingDraft, ({ id }) => id);
+  const triggers = collect("trigger", file.trigger ?? [], triggerRule, ({ name }) => name);
+  return { mappings, triggers, problems };
+}
+
+/** `[gateway]` and what belongs to it, with the defaults. */
+export function gatewaySettings(file: ConfigFile): GatewaySettings {
+  const gateway = file.gateway ?? {};
+  const upnp = file.upnp ?? {};
+  const rule = parsePermissionRule(DEFAULT_RULE);
+  if (!rule.ok) throw new Error(rule.error.message);
+  const { mappings, triggers } = gatewayLists(file);
+  return {
+    wan: gateway.wan ?? [],
+    lan: gateway.lan ?? [],
+    publicAddress: gateway.public ?? null,
+    masquerade: gateway.masquerade ?? true,
+    snatPorts: gateway["snat-ports"] ?? DEFAULT_SNAT_PORTS,
+    dropUnforwarded: gateway.firewall ?? true,
+    sources: { allow: gateway.allow ?? [], deny: gateway.deny ?? [] },
+    limits: {
+      connectionsPerSource: gateway["connections-per-source"] ?? DEFAULT_LIMITS.connectionsPerSource,
+      newPerSourcePerSec: gateway["new-per-source"] ?? DEFAULT_LIMITS.newPerSourcePerSec,
+    },
+    servers: {
+      igd: upnp.igd ?? true,
+      natPmp: upnp["nat-pmp"] ?? true,
+      pcp: upnp.pcp ?? true,
+      rules: upnp.rules ?? [rule.value],
+      secureMode: upnp.secure ?? true,
+      thirdParty: upnp["third-party"] ?? false,
+      strictNonce: upnp["strict-nonce"] ?? false,
+      portZero: upnp["port-zero"] ?? true,
+      maxPerClient: upnp["max-mappings"] ?? DEFAULT_MAX_PER_CLIENT,
+      httpPort: upnp["http-port"] ?? 0,
+    },
+    mappings,
+    triggers,
+    user: gateway.user ?? null,
+  };
+}

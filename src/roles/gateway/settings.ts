@@ -1,0 +1,40 @@
+import type { PermissionRule } from "../../core/mapping/permission-rule.ts";
+import type { MappingSpec } from "../../core/mapping/spec.ts";
+import type { PortSpan } from "../../core/port-spans.ts";
+import type { NatLimits, NatSettings, TriggerRule } from "../../dataplanes/nat/state.ts";
+
+/** Who may ask the gateway for ports, and how. */
+export interface MappingServerSettings {
+  readonly igd: boolean;
+  readonly natPmp: boolean;
+  readonly pcp: boolean;
+  readonly rules: readonly PermissionRule[];
+  readonly secureMode: boolean;
+  readonly thirdParty: boolean;
+  readonly strictNonce: boolean;
+  readonly portZero: boolean;
+  readonly maxPerClient: number;
+  /** 0 = any free one. */
+  readonly httpPort: number;
+}
+
+/** A mapping as the operator writes it: `to` may be the name of a VPN peer. */
+export type MappingDraft = Omit<MappingSpec, "requester" | "askedInternalPort" | "nonce" | "origin" | "group">;
+
+/** `[gateway]`, `[upnp]`, `[[mapping]]` and `[[trigger]]` of hatchway.toml with the command's flags laid over them. */
+export interface GatewaySettings {
+  readonly wan: readonly string[];
+  readonly lan: readonly string[];
+  /** Null = the WAN interface's own address. */
+  readonly publicAddress: string | null;
+  readonly masquerade: boolean;
+  readonly snatPorts: PortSpan;
+  readonly dropUnforwarded: boolean;
+  readonly sources: NatSettings["sources"];
+  readonly limits: NatLimits;
+  readonly servers: MappingServerSettings;
+  readonly mappings: readonly MappingDraft[];
+  readonly triggers: readonly TriggerRule[];
+  /** Null = hatchway if there is such a user, else nobody. */
+  readonly user: string | null;
+}
