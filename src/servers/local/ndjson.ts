@@ -38,24 +38,24 @@ export function ndjsonStream<T>(
 }
 
 /** The JSON values of a stream of lines. Throws SyntaxError on a line that is not JSON. A last line without its end is dropped. */
-export async function* ndjsonValues(body: ReadableStream<Uint8Array>): AsyncGenerator<unknown, void, void> {
+export async function* ndjsonValues(
+  body: ReadableStream<Uint8Array>,
+  maxLineBytes = MAX_LINE_BYTES,
+): AsyncGenerator<unknown, void, void> {
   const decoder = new TextDecoder();
-  let rest = new Uint8Array(0);
+  let parts: Uint8Array[] = [];
+  let partBytes = 0;
   for await (const chunk of body) {
     let start = 0;
     for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
-      yield JSON.parse(decoder.decode(concat(rest, chunk.subarray(start, end))));
-      rest = new Uint8Array(0);
+      yield JSON.parse(decoder.decode(Buffer.concat([...parts, chunk.subarray(start, end)])));
+      parts = [];
+      partBytes = 0;
       start = end + 1;
     }
-    rest = concat(rest, chunk.subarray(start));
-    if (rest.length > MAX_LINE_BYTES) throw new SyntaxError("the line is too long");
+    const rest = chunk.subarray(start);
+    parts.push(rest);
+    partBytes += rest.length;
+    if (partBytes > maxLineBytes) throw new SyntaxError("the line is too long");
   }
-}
-
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
-  const joined = new Uint8Array(a.length + b.length);
-  joined.set(a);
-  joined.set(b, a.length);
-  return joined;
 }

@@ -1,0 +1,51 @@
+import { describe, expect, test } from "bun:test";
+import { linkSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { temporaryDirectory } from "../../test/fixtures/directory.ts";
+import { findUser, giveDirectory } from "./privileges.ts";
+
+const isRoot = process.getuid?.() === 0;
+const USER = { name: "nobody", uid: 65_534, gid: 65_534 };
+
+test.each([
+  [["hatchway", "nobody"], { name: "nobody", uid: 65_534, gid: 65_533 }],
+  [["hatchway"], null],
+  [["root", "nobody"], { name: "root", uid: 0, gid: 0 }],
+])("the first user of %p that is known", async (names, found) => {
+  await using directory = await temporaryDirectory();
+  const passwd = join(directory.path, "passwd");
+  writeFileSync(passwd, "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65533::/nonexistent:/usr/sbin/nologin\n");
+  expect(findUser(names, passwd)).toEqual(found);
+});
+
+describe.if(isRoot)("as root", () => {
+  test("a directory of root's is given away with its files, and nothing that a link leads to", async () => {
+    await using directory = await temporaryDirectory();
+    const [own, outside] = [join(directory.path, "own"), join(directory.path, "outside")];
+    mkdirSync(own);
+    writeFileSync(outside, "");
+    writeFileSync(join(own, "file"), "");
+    symlinkSync(outside, join(own, "soft"));
+    linkSync(outside, join(own, "hard"));
+    giveDirectory(own, USER);
+    expect([lstatSync(own).uid, lstatSync(join(own, "file")).uid]).toEqual([USER.uid, USER.uid]);
+    expect(lstatSync(outside).uid).toBe(0);
+    writeFileSync(join(own, "later"), "");
+    giveDirectory(own, USER);
+    expect(lstatSync(join(own, "later")).uid).toBe(0);
+  });
+
+  test("a process that became another user has no way back and no capability", async () => {
+    const code = `
+      const { becomeUser } = await import(${JSON.stringify(join(import.meta.dir, "privileges.ts"))});
+      const became = becomeUser(${JSON.stringify(USER)});
+      const tasks = require("fs").readdirSync("/proc/self/task").map((task) =>
+        require("fs").readFileSync("/proc/self/task/" + task + "/status", "utf8").match(/^(Uid|CapEff|Groups):.*$/gm).join(" ").replace(/\\s+/g, " ").trim());
+      console.log(JSON.stringify({ became, tasks: [...new Set(tasks)] }));`;
+    const { stdout } = Bun.spawnSync([process.execPath, "-e", code]);
+    expect(JSON.parse(stdout.toString())).toEqual({
+      became: { ok: true, value: null },
+      tasks: ["Uid: 65534 65534 65534 65534 Groups: CapEff: 0000000000000000"],
+    });
+  });
+});

@@ -1,0 +1,64 @@
+import { chownSync, lstatSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { err, ok, type Result } from "../wire/result.ts";
+
+export interface SystemUser {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+const PASSWD = "/etc/passwd";
+const ROOT_UID = 0;
+
+/** The first of `names` that this system knows; null when it knows none. */
+export function findUser(names: readonly string[], passwd = PASSWD): SystemUser | null {
+  const users = readFileSync(passwd, "utf8")
+    .split("\n")
+    .map((line) => line.split(":"));
+  for (const name of names) {
+    const [, , uid, gid] = users.find(([user]) => user === name) ?? [];
+    if (uid !== undefined && gid !== undefined) return { name, uid: Number(uid), gid: Number(gid) };
+  }
+  return null;
+}
+
+/**
+ * Gives a directory of ours and the files in it to the user, unless it is another's already: then what is in it may be
+ * anything (links to files of root's, say), and is left as it is. Links are never followed.
+ */
+export function giveDirectory(directory: string, { uid, gid }: SystemUser): void {
+  if (lstatSync(directory).uid !== ROOT_UID) return;
+  for (const name of readdirSync(directory)) {
+    const path = join(directory, name);
+    const found = lstatSync(path);
+    if (found.isSymbolicLink() || found.isDirectory() || found.nlink > 1) continue;
+    chownSync(path, uid, gid);
+  }
+  chownSync(directory, uid, gid);
+}
+
+/**
+ * This process, all threads of it, is the user from now on, for good, without any capability. (glibc and musl change
+ * every thread at setuid; the kernel clears the capabilities of a root that leaves uid 0, capabilities(7).)
+ */
+export function becomeUser({ uid, gid, name }: SystemUser): Result<null, string> {
+  const { setuid, setgid, setgroups, getuid } = process;
+  if (setuid === undefined || setgid === undefined || setgroups === undefined || getuid === undefined) {
+    return err("This system has no users to change to.");
+  }
+  setgroups([]);
+  setgid(gid);
+  setuid(uid);
+  if (getuid() !== uid || canBeRoot()) return err(`The gateway could not give up its privileges for user ${name}.`);
+  return ok(null);
+}
+
+function canBeRoot(): boolean {
+  try {
+    process.setuid?.(ROOT_UID);
+    return true;
+  } catch {
+    return false;
+  }
+}

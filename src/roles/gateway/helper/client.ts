@@ -1,0 +1,71 @@
+import type { NatError, NatPlane } from "../../../dataplanes/nat/state.ts";
+import { ndjsonValues } from "../../../servers/local/ndjson.ts";
+import { err, ok, type Result } from "../../../wire/result.ts";
+import { HELPER_CALLS, type HelperCall, helperReply, type InputOf, type OutputOf } from "./schema.ts";
+import { type HelperSocket, MAX_LINE_BYTES } from "./serve.ts";
+
+interface Waiting {
+  resolve(output: unknown): void;
+  reject(error: Error): void;
+}
+
+const ENDED = "The gateway's privileged helper ended: see the log, and start the gateway again.";
+
+/** The gateway's end of the socket to its privileged helper. */
+export class HelperClient {
+  readonly #socket: HelperSocket;
+  readonly #waiting = new Map<number, Waiting>();
+  /** Resolves when the helper is gone: every call from then on rejects. */
+  readonly ended: Promise<void>;
+  #last = 0;
+  #gone = false;
+
+  constructor(socket: HelperSocket) {
+    this.#socket = socket;
+    this.ended = this.#read();
+  }
+
+  call<C extends HelperCall>(call: C, input: InputOf<C>): Promise<OutputOf<C>> {
+    const id = ++this.#last;
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    if (this.#gone) return Promise.reject(new Error(ENDED));
+    this.#waiting.set(id, { resolve, reject });
+    this.#socket.write(`${JSON.stringify({ id, call, input })}\n`);
+    return promise.then((output) => HELPER_CALLS[call].output.parse(output) as OutputOf<C>);
+  }
+
+  async #read(): Promise<void> {
+    try {
+      for await (const value of ndjsonValues(this.#socket.input, MAX_LINE_BYTES)) {
+        const reply = helperReply.parse(value);
+        const waiting = this.#waiting.get(reply.id);
+        this.#waiting.delete(reply.id);
+        if ("failure" in reply) waiting?.reject(new Error(reply.failure));
+        else waiting?.resolve(reply.output);
+      }
+    } finally {
+      this.#gone = true;
+      for (const { reject } of this.#waiting.values()) reject(new Error(ENDED));
+      this.#waiting.clear();
+    }
+  }
+}
+
+/** The kernel's part of the forwards, by way of the helper. */
+export function helperPlane(helper: HelperClient): NatPlane {
+  return {
+    replace: async (settings, entries) =>
+      fromOutcome(await helper.call("replace", { settings, entries: [...entries] })),
+    change: async ({ put, remove }) => fromOutcome(await helper.call("change", { put: [...put], remove: [...remove] })),
+    usage: async () => new Map(await helper.call("usage", {})),
+    drops: () => helper.call("drops", {}),
+    openTriggers: () => helper.call("openTriggers", {}),
+    close: async ({ clean }) => {
+      await helper.call("close", { clean });
+    },
+  };
+}
+
+function fromOutcome({ error }: OutputOf<"change">): Result<null, NatError> {
+  return error === null ? ok(null) : err(error);
+}

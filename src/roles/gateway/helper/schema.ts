@@ -1,0 +1,120 @@
+import {
+  DROP_REASONS,
+  type NatChange,
+  type NatEntry,
+  type NatError,
+  type NatSettings,
+} from "../../../dataplanes/nat/state.ts";
+import { addressSchema, cidrSchema } from "../../../wire/spec-schema.ts";
+import { z } from "../../../wire/zod.ts";
+
+/**
+ * What the privileged helper takes: typed desired state, and nothing else. Every value is checked here, whoever sent it,
+ * because the sender reads bytes from the network and this process holds CAP_NET_ADMIN.
+ */
+const MAX_PORT = 65_535;
+const MAX_ENTRIES = 200_000;
+const MAX_LIST = 1_000;
+
+export const interfaceName = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}$/);
+const port = z.int().min(1).max(MAX_PORT);
+const span = z.object({ first: port, last: port }).refine(({ first, last }) => first <= last, "not a range");
+const count = z.int().positive().max(1_000_000_000);
+const id = z.string().min(1).max(512);
+const protocol = z.enum(["tcp", "udp"]);
+const spans = z.array(span).max(MAX_LIST);
+const byProtocol = <T extends z.ZodType>(value: T) => z.object({ tcp: value, udp: value });
+const v4 = addressSchema.refine((address) => !address.includes(":"), "not an IPv4 address");
+const v6 = addressSchema.refine((address) => address.includes(":"), "not an IPv6 address");
+const cidrs = z.array(cidrSchema).max(MAX_LIST);
+const limits = z.object({
+  connectionsPerSource: count.nullable(),
+  newPerSourcePerSec: z.number().positive().nullable(),
+});
+
+const access = {
+  id,
+  protocol,
+  first: port,
+  last: port,
+  allow: z.array(z.object({ network: cidrSchema, port: port.nullable() })).max(MAX_LIST),
+  deny: cidrs,
+  limits: limits.nullable(),
+};
+const isRange = ({ first, last }: { readonly first: number; readonly last: number }) => first <= last;
+const forward = z
+  .object({ kind: z.literal("forward"), ...access, to: v4, internalFirst: port })
+  .refine((one) => isRange(one) && one.internalFirst + one.last - one.first <= MAX_PORT, "not a range");
+const pinhole = z.object({ kind: z.literal("pinhole"), ...access, to: v6 }).refine(isRange, "not a range");
+export const natEntry: z.ZodType<NatEntry> = z.union([forward, pinhole]);
+
+const trigger = z.object({
+  name: z.string().min(1).max(64),
+  out: byProtocol(spans),
+  in: byProtocol(spans),
+  timeoutSec: count,
+  secondHost: z.enum(["refused", "takesOver"]),
+});
+
+export const natSettings: z.ZodType<NatSettings> = z.object({
+  wan: z.array(interfaceName).min(1).max(64),
+  lan: z.array(interfaceName).max(64),
+  vpn: z.object({ interface: interfaceName, listenPort: port }).nullable(),
+  externalAddresses: z.array(v4).max(MAX_LIST),
+  insideOnly: byProtocol(z.array(port).max(64)),
+  masquerade: z.boolean(),
+  snatPorts: span,
+  dropUnforwarded: z.boolean(),
+  vpnClientsMayMeet: z.boolean(),
+  sources: z.object({ allow: cidrs, deny: cidrs }),
+  limits,
+  triggers: z.array(trigger).max(MAX_LIST),
+});
+
+export const natChange: z.ZodType<NatChange> = z.object({
+  put: z.array(natEntry).max(MAX_ENTRIES),
+  remove: z.array(id).max(MAX_ENTRIES),
+});
+
+const natError: z.ZodType<NatError> = z.object({
+  kind: z.enum(["missing", "permission", "unsupported", "refused"]),
+  message: z.string(),
+});
+/** Null = done. */
+const outcome = z.object({ error: natError.nullable() });
+const total = z.number();
+const usage = z.object({
+  visitorsTotal: total,
+  bytesIn: total,
+  bytesOut: total,
+  packetsIn: total,
+  packetsOut: total,
+});
+
+export const HELPER_CALLS = {
+  replace: { input: z.object({ settings: natSettings, entries: z.array(natEntry).max(MAX_ENTRIES) }), output: outcome },
+  change: { input: natChange, output: outcome },
+  usage: { input: z.object({}), output: z.array(z.tuple([z.string(), usage])) },
+  drops: { input: z.object({}), output: z.record(z.enum(DROP_REASONS), total) },
+  openTriggers: {
+    input: z.object({}),
+    output: z.array(z.object({ name: z.string(), host: z.string(), remainingSec: total })),
+  },
+  close: { input: z.object({ clean: z.boolean() }), output: z.object({}) },
+} satisfies Record<string, { readonly input: z.ZodType; readonly output: z.ZodType }>;
+
+export type HelperCalls = typeof HELPER_CALLS;
+export type HelperCall = keyof HelperCalls;
+export type InputOf<C extends HelperCall> = z.infer<HelperCalls[C]["input"]>;
+export type OutputOf<C extends HelperCall> = z.infer<HelperCalls[C]["output"]>;
+export type HelperHandlers = { readonly [C in HelperCall]: (input: InputOf<C>) => Promise<OutputOf<C>> };
+
+export const helperRequest = z.object({
+  id: z.int(),
+  call: z.enum(Object.keys(HELPER_CALLS) as [HelperCall, ...HelperCall[]]),
+  input: z.unknown(),
+});
+export const helperReply = z.union([
+  z.object({ id: z.int(), output: z.unknown() }),
+  z.object({ id: z.int(), failure: z.string() }),
+]);

@@ -1,0 +1,73 @@
+import type { NatPlane } from "../../../dataplanes/nat/state.ts";
+import { ndjsonValues } from "../../../servers/local/ndjson.ts";
+import {
+  HELPER_CALLS,
+  type HelperCall,
+  type HelperHandlers,
+  helperRequest,
+  type InputOf,
+  type OutputOf,
+} from "./schema.ts";
+
+/** 20,000 mappings in one line are about 6 MB. */
+export const MAX_LINE_BYTES = 64 * 1024 * 1024;
+
+/** What the helper can do, on the real kernel or on fakes. */
+export interface HelperParts {
+  readonly plane: NatPlane;
+}
+
+/** The reading and the writing end of the socket between the gateway and its helper. */
+export interface HelperSocket {
+  readonly input: ReadableStream<Uint8Array>;
+  write(line: string): void;
+}
+
+function handlers({ plane }: HelperParts): HelperHandlers {
+  return {
+    replace: async ({ settings, entries }) => asOutcome(await plane.replace(settings, entries)),
+    change: async (change) => asOutcome(await plane.change(change)),
+    usage: async () => [...(await plane.usage())],
+    drops: async () => ({ ...(await plane.drops()) }),
+    openTriggers: async () => [...(await plane.openTriggers())],
+    close: async (options) => {
+      await plane.close(options);
+      return {};
+    },
+  };
+}
+
+function asOutcome(result: Awaited<ReturnType<NatPlane["change"]>>) {
+  return { error: result.ok ? null : result.error };
+}
+
+/**
+ * Serves the gateway until its end of the socket closes. Requests are begun in their order; each is answered when it is
+ * done. A request that is not understood is answered with why, and changes nothing.
+ */
+export async function serveHelper(socket: HelperSocket, parts: HelperParts): Promise<void> {
+  const handle = handlers(parts);
+  const running = new Set<Promise<void>>();
+  for await (const value of ndjsonValues(socket.input, MAX_LINE_BYTES)) {
+    const request = helperRequest.safeParse(value);
+    if (!request.success) continue;
+    const { id, call, input } = request.data;
+    const answer = run(handle, call, input).then(
+      (output) => socket.write(`${JSON.stringify({ id, output })}\n`),
+      (error) => socket.write(`${JSON.stringify({ id, failure: messageOf(error) })}\n`),
+    );
+    running.add(answer);
+    void answer.then(() => running.delete(answer));
+  }
+  await Promise.all(running);
+}
+
+async function run<C extends HelperCall>(handle: HelperHandlers, call: C, input: unknown): Promise<OutputOf<C>> {
+  const parsed = HELPER_CALLS[call].input.safeParse(input);
+  if (!parsed.success) throw new Error(`The privileged helper refuses "${call}": ${parsed.error.message}`);
+  return await handle[call](parsed.data as InputOf<C>);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
