@@ -16,6 +16,7 @@ describe("the data directory", () => {
       agentState: "/var/lib/hatchway/agent.json",
       relaySocket: "/var/lib/hatchway/relay.sock",
       agentSocket: "/var/lib/hatchway/agent.sock",
+      gatewaySocket: "/var/lib/hatchway/gateway.sock",
     });
   });
 

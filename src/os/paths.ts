@@ -13,9 +13,10 @@ export interface DataPaths {
   readonly deviceKey: string;
   /** The agent's enrolment and added forwards. */
   readonly agentState: string;
-  /** Where local commands talk to the running relay, and to the running agent. */
+  /** Where local commands talk to the running relay, agent and gateway. */
   readonly relaySocket: string;
   readonly agentSocket: string;
+  readonly gatewaySocket: string;
 }
 
 /** `sun_path` holds 108 bytes on Linux, 104 on macOS and the BSDs, with its closing zero (unix(7)). */
@@ -33,6 +34,7 @@ export function dataPaths(directory: string): DataPaths {
     agentState: join(root, "agent.json"),
     relaySocket: join(root, "relay.sock"),
     agentSocket: join(root, "agent.sock"),
+    gatewaySocket: join(root, "gateway.sock"),
   };
 }
 
@@ -42,7 +44,8 @@ export function dataPaths(directory: string): DataPaths {
  */
 export async function openDataDirectory(directory: string): Promise<Result<DataPaths, FileError>> {
   const paths = dataPaths(directory);
-  const longest = Math.max(Buffer.byteLength(paths.relaySocket), Buffer.byteLength(paths.agentSocket));
+  const sockets = [paths.relaySocket, paths.agentSocket, paths.gatewaySocket];
+  const longest = Math.max(...sockets.map((path) => Buffer.byteLength(path)));
   if (HAS_POSIX_FILES && longest > SOCKET_PATH_BYTES_MAX) {
     const excess = longest - SOCKET_PATH_BYTES_MAX;
     const message = `The path ${paths.directory} is ${excess} bytes too long for the sockets in it: choose a shorter one with --data.`;

@@ -14,6 +14,7 @@ export type Schema = {
   leases: LeasesTable;
   audit: AuditTable;
   mappings: MappingsTable;
+  triggers: TriggersTable;
   gateway_facts: GatewayFactsTable;
 };
 
@@ -88,6 +89,12 @@ export interface MappingsTable {
   expires_ms: number | null;
   created_ms: number;
   updated_ms: number;
+}
+
+export interface TriggersTable {
+  name: string;
+  /** As JSON. */
+  rule: string;
 }
 
 export interface GatewayFactsTable {

@@ -15,6 +15,7 @@ import { type Leases, leasesOn } from "./leases.ts";
 import { type Mappings, mappingsOn } from "./mappings.ts";
 import { MIGRATIONS, migrate } from "./migrate.ts";
 import type { Schema } from "./schema.ts";
+import { type Triggers, triggersOn } from "./triggers.ts";
 
 /**
  * What a relay remembers. When a method resolves, what it wrote is on the disk: it survives a kill -9 and a power cut.
@@ -30,6 +31,8 @@ export interface Store {
   readonly holdings: Holdings;
   /** What a gateway forwards by its kernel. */
   readonly mappings: Mappings;
+  /** The port triggers that were added by hand. */
+  readonly triggers: Triggers;
   readonly audit: Audit;
   close(): Promise<void>;
 }
@@ -60,6 +63,7 @@ export async function storeOn(database: Database, path: string): Promise<Store> 
     leases: leasesOn(db),
     holdings: holdingsOn(db),
     mappings: mappingsOn(db),
+    triggers: triggersOn(db),
     audit: auditOn(db),
     close: () => db.destroy(),
   };

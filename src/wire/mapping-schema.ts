@@ -8,6 +8,22 @@ const MAX_RANGES = 1_000;
 
 const remotePeer = z.object({ network: cidrSchema, port: z.int().min(1).max(65_535).nullable() });
 
+const port = z.int().min(1).max(65_535);
+const spans = z
+  .array(z.object({ first: port, last: port }).refine(({ first, last }) => first <= last, "not a range"))
+  .max(MAX_RANGES)
+  .readonly();
+const byProtocol = z.object({ tcp: spans, udp: spans });
+
+/** A port trigger. Equal in shape to TriggerRule of the kernel's data plane. */
+export const triggerRuleSchema = z.object({
+  name: z.string().min(1).max(MAX_NAME_CHARS),
+  out: byProtocol,
+  in: byProtocol,
+  timeoutSec: z.number().int().positive(),
+  secondHost: z.enum(["refused", "takesOver"]),
+});
+
 /** Mappings as they are kept and travel over local sockets. Equal in shape to core's MappingSpec. */
 export const mappingSpecSchema = z.object({
   id: z.string().min(1).max(MAX_ID_CHARS),

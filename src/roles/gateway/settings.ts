@@ -1,7 +1,7 @@
 import type { PermissionRule } from "../../core/mapping/permission-rule.ts";
-import type { MappingSpec } from "../../core/mapping/spec.ts";
 import type { PortSpan } from "../../core/port-spans.ts";
 import type { NatLimits, NatSettings, TriggerRule } from "../../dataplanes/nat/state.ts";
+import type { MappingDraft } from "../../servers/local/control.ts";
 
 /** Who may ask the gateway for ports, and how. */
 export interface MappingServerSettings {
@@ -17,9 +17,6 @@ export interface MappingServerSettings {
   /** 0 = any free one. */
   readonly httpPort: number;
 }
-
-/** A mapping as the operator writes it: `to` may be the name of a VPN peer. */
-export type MappingDraft = Omit<MappingSpec, "requester" | "askedInternalPort" | "nonce" | "origin" | "group">;
 
 /** `[gateway]`, `[upnp]`, `[[mapping]]` and `[[trigger]]` of hatchway.toml with the command's flags laid over them. */
 export interface GatewaySettings {

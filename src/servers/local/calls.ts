@@ -6,9 +6,13 @@ import {
   DeviceInfo,
   ForwardInfo,
   ForwardSpec,
+  GatewayStatus,
   JoinCodeRequest,
+  MappingDraft,
   RelayStatus,
   ReloadReport,
+  TriggerDraft,
+  TriggerInfo,
   VisitInfo,
 } from "./schema.ts";
 
@@ -40,6 +44,18 @@ export const AGENT_CALLS = {
   removeForward: { input: z.strictObject({ nameOrId }), output: ForwardInfo },
   reload: { input: nothing, output: ReloadReport },
   visits: { input: nothing, output: visits },
+} satisfies Record<string, Call>;
+
+export const GATEWAY_CALLS = {
+  status: { input: nothing, output: GatewayStatus },
+  listForwards: { input: nothing, output: forwards },
+  addMapping: { input: z.strictObject({ draft: MappingDraft }), output: AddReply },
+  removeForward: { input: z.strictObject({ nameOrId }), output: ForwardInfo },
+  listTriggers: { input: nothing, output: z.array(TriggerInfo).readonly() },
+  addTrigger: { input: z.strictObject({ draft: TriggerDraft }), output: TriggerInfo },
+  removeTrigger: { input: z.strictObject({ name: nameOrId }), output: TriggerInfo },
+  reload: { input: nothing, output: ReloadReport },
+  stop: { input: z.strictObject({ clean: z.boolean() }), output: nothing },
 } satisfies Record<string, Call>;
 
 /** The functions behind a table of calls. */

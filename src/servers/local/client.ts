@@ -1,10 +1,15 @@
 import type { z } from "../../wire/zod.ts";
-import { AGENT_CALLS, ATTACH_PATH, callPath, RELAY_CALLS } from "./calls.ts";
-import { type AgentControl, ControlError, type ForwardSpec, type RelayControl } from "./control.ts";
+import { AGENT_CALLS, ATTACH_PATH, callPath, GATEWAY_CALLS, RELAY_CALLS } from "./calls.ts";
+import {
+  type AgentControl,
+  ControlError,
+  type ForwardSpec,
+  type GatewayControl,
+  type RelayControl,
+} from "./control.ts";
 import { ndjsonValues } from "./ndjson.ts";
 import { AttachEvent, ErrorReply } from "./schema.ts";
-
-type Role = "relay" | "agent";
+import type { LocalRole as Role } from "./socket-file.ts";
 
 /** The relay that runs with the socket `path`, as if it were in this process. Nothing is opened before the first call. */
 export function relayClient(path: string): RelayControl {
@@ -31,6 +36,24 @@ export function agentClient(path: string): AgentControl {
     reload: () => call("reload", AGENT_CALLS.reload, {}),
     visits: () => call("visits", AGENT_CALLS.visits, {}),
     attach: (specs, signal) => attach(path, specs, signal),
+  };
+}
+
+/** The gateway that runs with the socket `path`, as if it were in this process. Nothing is opened before the first call. */
+export function gatewayClient(path: string): GatewayControl {
+  const call = caller("gateway", path);
+  return {
+    status: () => call("status", GATEWAY_CALLS.status, {}),
+    listForwards: () => call("listForwards", GATEWAY_CALLS.listForwards, {}),
+    addMapping: (draft) => call("addMapping", GATEWAY_CALLS.addMapping, { draft }),
+    removeForward: (nameOrId) => call("removeForward", GATEWAY_CALLS.removeForward, { nameOrId }),
+    listTriggers: () => call("listTriggers", GATEWAY_CALLS.listTriggers, {}),
+    addTrigger: (draft) => call("addTrigger", GATEWAY_CALLS.addTrigger, { draft }),
+    removeTrigger: (name) => call("removeTrigger", GATEWAY_CALLS.removeTrigger, { name }),
+    reload: () => call("reload", GATEWAY_CALLS.reload, {}),
+    stop: async ({ clean }) => {
+      await call("stop", GATEWAY_CALLS.stop, { clean });
+    },
   };
 }
 
@@ -111,7 +134,7 @@ async function post(
         cause,
       });
     }
-    const start = role === "relay" ? "hatchway serve" : "hatchway agent";
+    const start = { relay: "hatchway serve", agent: "hatchway agent", gateway: "hatchway gateway" }[role];
     throw new ControlError(
       "unreachable",
       `No ${role} answers at ${path}: start one with \`${start}\`, or name its directory with --data.`,

@@ -5,9 +5,13 @@ import type {
   DeviceInfo,
   ForwardInfo,
   ForwardSpec,
+  GatewayStatus,
   JoinCodeRequest,
+  MappingDraft,
   RelayStatus,
   ReloadReport,
+  TriggerDraft,
+  TriggerInfo,
   VisitInfo,
 } from "./schema.ts";
 
@@ -32,6 +36,25 @@ export interface RelayControl {
   reload(): Promise<ReloadReport>;
   /** The live connections and flows, oldest first. */
   visits(): Promise<readonly VisitInfo[]>;
+}
+
+/**
+ * What a running gateway offers to local commands. Every method rejects with a ControlError.
+ */
+export interface GatewayControl {
+  status(): Promise<GatewayStatus>;
+  /** Every mapping and pinhole, whoever asked for it. */
+  listForwards(): Promise<readonly ForwardInfo[]>;
+  /** Opens a mapping and keeps it over restarts. One of the same name is replaced. Rejects with `refused` or `failed`. */
+  addMapping(draft: MappingDraft): Promise<AddReply>;
+  /** Also those that clients asked for. What hatchway.toml lists is changed there (`usage`). */
+  removeForward(idOrName: string): Promise<ForwardInfo>;
+  listTriggers(): Promise<readonly TriggerInfo[]>;
+  addTrigger(draft: TriggerDraft): Promise<TriggerInfo>;
+  removeTrigger(name: string): Promise<TriggerInfo>;
+  reload(): Promise<ReloadReport>;
+  /** Ends the gateway. `clean`: the kernel is as it was before; else it goes on forwarding, for a start that follows. */
+  stop(options: { readonly clean: boolean }): Promise<void>;
 }
 
 /**

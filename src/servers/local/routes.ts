@@ -1,6 +1,13 @@
 import { z } from "../../wire/zod.ts";
-import { AGENT_CALLS, ATTACH_PATH, type Call, callPath, type Handlers, RELAY_CALLS } from "./calls.ts";
-import { type AgentControl, CONTROL_VERSION, ControlError, type ErrorReply, type RelayControl } from "./control.ts";
+import { AGENT_CALLS, ATTACH_PATH, type Call, callPath, GATEWAY_CALLS, type Handlers, RELAY_CALLS } from "./calls.ts";
+import {
+  type AgentControl,
+  CONTROL_VERSION,
+  ControlError,
+  type ErrorReply,
+  type GatewayControl,
+  type RelayControl,
+} from "./control.ts";
 import { ndjsonStream } from "./ndjson.ts";
 import { AttachRequest } from "./schema.ts";
 
@@ -18,6 +25,24 @@ export function relayRoutes(control: RelayControl): Routes {
     visits: () => control.visits(),
   };
   return callRoutes(RELAY_CALLS, handlers);
+}
+
+export function gatewayRoutes(control: GatewayControl): Routes {
+  const handlers: Handlers<typeof GATEWAY_CALLS> = {
+    status: () => control.status(),
+    listForwards: () => control.listForwards(),
+    addMapping: ({ draft }) => control.addMapping(draft),
+    removeForward: ({ nameOrId }) => control.removeForward(nameOrId),
+    listTriggers: () => control.listTriggers(),
+    addTrigger: ({ draft }) => control.addTrigger(draft),
+    removeTrigger: ({ name }) => control.removeTrigger(name),
+    reload: () => control.reload(),
+    stop: async ({ clean }) => {
+      await control.stop({ clean });
+      return {};
+    },
+  };
+  return callRoutes(GATEWAY_CALLS, handlers);
 }
 
 /** `reply`: what a stream that fails ends with. */

@@ -1,6 +1,7 @@
 import type { LocalSpec, RemoteSpec } from "../../core/forward.ts";
+import { mappingSpecSchema, triggerRuleSchema } from "../../wire/mapping-schema.ts";
 import { Reason, type ReasonName } from "../../wire/reason.ts";
-import { forwardSpecSchema, MAX_NAME_CHARS } from "../../wire/spec-schema.ts";
+import { forwardSpecSchema, hostSchema, MAX_NAME_CHARS } from "../../wire/spec-schema.ts";
 import { z } from "../../wire/zod.ts";
 import { CONTROL_VERSION } from "./protocol.ts";
 
@@ -160,7 +161,49 @@ export const AgentStatus = z.object({
 });
 export type AgentStatus = z.infer<typeof AgentStatus>;
 
-export const Status = z.discriminatedUnion("role", [RelayStatus, AgentStatus]);
+export const GatewayStatus = z.object({
+  role: z.literal("gateway"),
+  ...processFields,
+  wan: z.array(text).readonly(),
+  lan: z.array(text).readonly(),
+  /** What visitors type; null while the WAN interface has no IPv4 address. */
+  externalAddress: z.string().nullable(),
+  mappings: z.number(),
+  /** What listens for the clients' requests: NAT-PMP and PCP, UPnP-IGD. */
+  servers: z.array(z.object({ name: z.string(), listening: z.boolean(), message: z.string().nullable() })).readonly(),
+  /** Packets from outside that were dropped, by why. */
+  dropped: z.record(z.string(), z.number()),
+  /** What keeps forwards from working, one sentence each that says what to do. */
+  warnings: z.array(z.string()).readonly(),
+});
+export type GatewayStatus = z.infer<typeof GatewayStatus>;
+
+export const TriggerInfo = z.object({
+  name: z.string(),
+  origin: z.enum(["cli", "config"]),
+  /** Port sets. */
+  out: z.string(),
+  in: z.string(),
+  timeoutSec: z.number(),
+  secondHost: z.enum(["refused", "takesOver"]),
+  state: z.enum(["armed", "open"]),
+  /** To whom it is open; null while armed. */
+  host: z.string().nullable(),
+  /** When it closes if nothing more passes. */
+  closesMs: timeMs.nullable(),
+});
+export type TriggerInfo = z.infer<typeof TriggerInfo>;
+
+/** A mapping as a person asks a gateway for it. `to`: an address, or the name of a VPN peer. */
+export const MappingDraft = mappingSpecSchema
+  .pick({ id: true, name: true, ports: true, lifetimeSec: true, allow: true, deny: true, limits: true, enabled: true })
+  .extend({ to: hostSchema });
+export type MappingDraft = z.infer<typeof MappingDraft>;
+
+export const TriggerDraft = triggerRuleSchema;
+export type TriggerDraft = z.infer<typeof TriggerDraft>;
+
+export const Status = z.discriminatedUnion("role", [RelayStatus, AgentStatus, GatewayStatus]);
 export type Status = z.infer<typeof Status>;
 
 export const JoinCodeRequest = z.strictObject({

@@ -4,11 +4,12 @@ import {
   ControlError,
   type ControlErrorKind,
   type ErrorReply,
+  type GatewayControl,
   type RelayControl,
 } from "./control.ts";
 import { MAX_REQUEST_BYTES } from "./protocol.ts";
 import type { Routes } from "./routes.ts";
-import { reserveSocket, type SocketFile } from "./socket-file.ts";
+import { type LocalRole, reserveSocket, type SocketFile } from "./socket-file.ts";
 
 export interface LocalServerOptions {
   /** Absolute path of the socket, in the data directory. */
@@ -43,7 +44,12 @@ export function serveAgentControl(control: AgentControl, options: LocalServerOpt
   return serve("agent", async () => (await import("./routes.ts")).agentRoutes(control, reply), options);
 }
 
-function serve(role: "relay" | "agent", loadRoutes: () => Promise<Routes>, options: LocalServerOptions): LocalServer {
+/** Serves a gateway's control. Throws ControlError `usage` when the gateway of that directory is already running. */
+export function serveGatewayControl(control: GatewayControl, options: LocalServerOptions): LocalServer {
+  return serve("gateway", async () => (await import("./routes.ts")).gatewayRoutes(control), options);
+}
+
+function serve(role: LocalRole, loadRoutes: () => Promise<Routes>, options: LocalServerOptions): LocalServer {
   const file = reserveSocket(options.path, role);
   let loaded: Promise<Routes> | null = null;
   const routes = () => {

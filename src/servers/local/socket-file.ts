@@ -7,6 +7,8 @@ const DIRECTORY_MODE = 0o700;
 /** Left out of the mode of what is made here: 0600, private from its first moment. */
 const PRIVATE_UMASK = 0o177;
 
+export type LocalRole = "relay" | "agent" | "gateway";
+
 export interface SocketFile {
   readonly path: string;
   /** Runs `bind`, which makes the socket at once, so that only its owner may ever open it. */
@@ -19,7 +21,7 @@ export interface SocketFile {
  * Reserves a socket's name for this process: makes its directory (private) if need be, refuses with ControlError `usage` when
  * a live process has the name, and removes the socket that a dead one left.
  */
-export function reserveSocket(path: string, role: "relay" | "agent"): SocketFile {
+export function reserveSocket(path: string, role: LocalRole): SocketFile {
   const directory = dirname(path);
   try {
     mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });

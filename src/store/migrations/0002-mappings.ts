@@ -14,6 +14,11 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .addPrimaryKeyConstraint("mappings_key", ["device", "spec_id"])
     .execute();
   await db.schema
+    .createTable("triggers")
+    .addColumn("name", "text", (c) => c.primaryKey().notNull())
+    .addColumn("rule", "text", (c) => c.notNull())
+    .execute();
+  await db.schema
     .createTable("gateway_facts")
     .addColumn("name", "text", (c) => c.primaryKey().notNull())
     .addColumn("value", "text", (c) => c.notNull())

@@ -5,6 +5,7 @@ import {
   type NatError,
   type NatSettings,
 } from "../../../dataplanes/nat/state.ts";
+import { triggerRuleSchema } from "../../../wire/mapping-schema.ts";
 import { addressSchema, cidrSchema } from "../../../wire/spec-schema.ts";
 import { z } from "../../../wire/zod.ts";
 
@@ -22,7 +23,6 @@ const span = z.object({ first: port, last: port }).refine(({ first, last }) => f
 const count = z.int().positive().max(1_000_000_000);
 const id = z.string().min(1).max(512);
 const protocol = z.enum(["tcp", "udp"]);
-const spans = z.array(span).max(MAX_LIST);
 const byProtocol = <T extends z.ZodType>(value: T) => z.object({ tcp: value, udp: value });
 const v4 = addressSchema.refine((address) => !address.includes(":"), "not an IPv4 address");
 const v6 = addressSchema.refine((address) => address.includes(":"), "not an IPv6 address");
@@ -48,14 +48,6 @@ const forward = z
 const pinhole = z.object({ kind: z.literal("pinhole"), ...access, to: v6 }).refine(isRange, "not a range");
 export const natEntry: z.ZodType<NatEntry> = z.union([forward, pinhole]);
 
-const trigger = z.object({
-  name: z.string().min(1).max(64),
-  out: byProtocol(spans),
-  in: byProtocol(spans),
-  timeoutSec: count,
-  secondHost: z.enum(["refused", "takesOver"]),
-});
-
 export const natSettings: z.ZodType<NatSettings> = z.object({
   wan: z.array(interfaceName).min(1).max(64),
   lan: z.array(interfaceName).max(64),
@@ -68,7 +60,7 @@ export const natSettings: z.ZodType<NatSettings> = z.object({
   vpnClientsMayMeet: z.boolean(),
   sources: z.object({ allow: cidrs, deny: cidrs }),
   limits,
-  triggers: z.array(trigger).max(MAX_LIST),
+  triggers: z.array(triggerRuleSchema).max(MAX_LIST),
 });
 
 export const natChange: z.ZodType<NatChange> = z.object({
