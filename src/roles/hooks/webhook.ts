@@ -66,7 +66,15 @@ async function post({ url, headers, body, timeoutMs, after, signal }: Post): Pro
   const onAbort = () => ended.abort();
   signal.addEventListener("abort", onAbort, { once: true });
   try {
-    const response = await fetch(url, { method: "POST", headers, body, redirect: "manual", signal: ended.signal });
+    const response = await fetch(url, {
+      method: "POST",
+      headers,
+      body,
+      redirect: "manual",
+      // Events are rare: a connection kept from the last one would mostly be one that the receiver closed meanwhile.
+      keepalive: false,
+      signal: ended.signal,
+    });
     // The status is the whole answer. What comes behind it is not read, however long it is.
     await response.body?.cancel();
     return { delivery: judgeStatus(response.status), message: `The receiver answered with status ${response.status}.` };
