@@ -8,7 +8,7 @@ import { forwardEvents } from "./events.ts";
 import { type GluetunSettings, startGluetun } from "./gluetun.ts";
 
 const NOTHING: GluetunSettings = { listen: null, keyFile: null, statusFile: null, owner: EVERYBODY };
-const LOOPBACK = { bind: "127.0.0.1", port: 0 };
+const LOOPBACK = { bind: "127.0.0.1", port: 0, hosts: [] };
 
 test("the file and the server show the open ports of one owner, as events come", async () => {
   await using directory = await temporaryDirectory();

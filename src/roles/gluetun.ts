@@ -5,10 +5,17 @@ import { serveGluetun } from "../servers/gluetun/server.ts";
 import { ControlError } from "../servers/local/control.ts";
 import { readKeyFile } from "./hooks/key-file.ts";
 
+export interface GluetunListen {
+  readonly bind: string;
+  readonly port: number;
+  /** Names that clients call it by, in lower case; addresses and `localhost` need not be said. */
+  readonly hosts: readonly string[];
+}
+
 /** What scripts made for gluetun find here. */
 export interface GluetunSettings {
   /** The control server; null = none. Beyond loopback it needs a key. */
-  readonly listen: { readonly bind: string; readonly port: number } | null;
+  readonly listen: GluetunListen | null;
   readonly keyFile: string | null;
   /** The file with the ports; null = none. */
   readonly statusFile: string | null;

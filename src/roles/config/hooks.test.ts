@@ -84,13 +84,18 @@ describe("[gluetun]", () => {
     [
       "a port alone is loopback's",
       "listen = 8000",
-      { listen: { bind: "127.0.0.1", port: 8000 }, keyFile: null, statusFile: null, owner: { kind: "everybody" } },
+      {
+        listen: { bind: "127.0.0.1", port: 8000, hosts: [] },
+        keyFile: null,
+        statusFile: null,
+        owner: { kind: "everybody" },
+      },
     ],
     [
       "beyond loopback, with a key",
-      'listen = "*:8000"\nkey-file = "api.key"\nstatus-file = "port"\ndevice = "attic"',
+      'listen = "*:8000"\nkey-file = "api.key"\nstatus-file = "port"\ndevice = "attic"\nhosts = ["Gateway"]',
       {
-        listen: { bind: "*", port: 8000 },
+        listen: { bind: "*", port: 8000, hosts: ["gateway"] },
         keyFile: "/etc/hatchway/api.key",
         statusFile: "/etc/hatchway/port",
         owner: { kind: "device", device: "attic" },
@@ -107,6 +112,8 @@ describe("[gluetun]", () => {
     ["beyond loopback without a key", 'listen = "*:8000"', /"listen" needs key-file/],
     ["several ports", 'listen = "8000-8001"', /must be one TCP port/],
     ["UDP", 'listen = "8000/udp"', /must be one TCP port/],
+    ["names for no server", 'status-file = "p"\nhosts = ["a"]', /"hosts" needs listen/],
+    ["a name that is none", 'listen = 8000\nhosts = ["a b"]', /must be a host name/],
     ["a key for no server", 'status-file = "p"\nkey-file = "k"', /needs listen/],
   ])("wrong: %s", (_what, toml, message) => {
     expect(read("gluetun", toml)).toMatch(message);

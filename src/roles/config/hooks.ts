@@ -18,6 +18,8 @@ const client = field.cidrs
   .meta({ description: "Only what hosts of these networks asked for, or what leads to one." });
 const device = text("Only this device's forwards: its name or id.");
 
+const HOST = /^[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63}){0,9}$/;
+
 const MAX_ARGUMENTS = 64;
 const MAX_ARGUMENT_CHARS = 4_096;
 
@@ -44,6 +46,13 @@ export type HookEntry = z.infer<typeof HookEntry>;
 
 export const GluetunEntry = z.strictObject({
   listen: field.listen.meta({ description: "The control server's address and port, such as 8000." }).exactOptional(),
+  hosts: z
+    .array(z.string().regex(HOST, { error: 'must be a host name, such as "gateway"' }))
+    .max(20)
+    .meta({
+      description: "Names that clients call the control server by, such as a container's; addresses always work.",
+    })
+    .exactOptional(),
   "status-file": file("The file that holds the open ports; relative to this file.").exactOptional(),
   device: device.exactOptional(),
   client: client.exactOptional(),
@@ -130,12 +139,16 @@ export function gluetunSettings(
   if (run !== undefined && (more.length > 0 || run.first !== run.last || run.protocol === "udp")) {
     return err({ path: ["listen"], message: "must be one TCP port, such as 127.0.0.1:8000" });
   }
-  if (listen === undefined && keyFile !== undefined) return err({ path: ["key-file"], message: "needs listen" });
+  const lonely = listen === undefined && (["key-file", "hosts"] as const).find((key) => entry[key] !== undefined);
+  if (lonely) return err({ path: [lonely], message: "needs listen: it is for the control server" });
   if (listen !== undefined && keyFile === undefined && !isLoopback(listen.bind)) {
     return err({ path: ["listen"], message: "needs key-file: other machines reach it, so they must show a key" });
   }
   return ok({
-    listen: listen === undefined || run === undefined ? null : { bind: listen.bind, port: run.first },
+    listen:
+      listen === undefined || run === undefined
+        ? null
+        : { bind: listen.bind, port: run.first, hosts: (entry.hosts ?? []).map((host) => host.toLowerCase()) },
     keyFile: keyFile === undefined ? null : beside(keyFile),
     statusFile: statusFile === undefined ? null : beside(statusFile),
     owner: owner.value,

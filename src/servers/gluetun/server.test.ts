@@ -4,10 +4,15 @@ import { isLoopback, serveGluetun } from "./server.ts";
 const KEY = "sixteen letters!";
 
 function started(
-  options: { readonly ports?: readonly number[]; readonly apiKey?: string; readonly bind?: string } = {},
+  options: {
+    readonly ports?: readonly number[];
+    readonly apiKey?: string;
+    readonly bind?: string;
+    readonly hosts?: readonly string[];
+  } = {},
 ) {
-  const { ports = [51413, 60000], apiKey = null, bind = "127.0.0.1" } = options;
-  const server = serveGluetun({ bind, port: 0, apiKey, ports: () => ports });
+  const { ports = [51413, 60000], apiKey = null, bind = "127.0.0.1", hosts = [] } = options;
+  const server = serveGluetun({ bind, port: 0, apiKey, hosts, ports: () => ports });
   if (!server.ok) throw new Error(server.error.message);
   const { port, close } = server.value;
   const ask = (path: string, init: RequestInit = {}) =>
@@ -64,7 +69,7 @@ describe("the key", () => {
   });
 
   test.each(["0.0.0.0", "*", "192.0.2.1", "example.com", "::", "2002:7f00:1::"])("needed on %s", (bind) => {
-    expect(() => serveGluetun({ bind, port: 0, apiKey: null, ports: () => [] })).toThrow();
+    expect(() => serveGluetun({ bind, port: 0, apiKey: null, hosts: [], ports: () => [] })).toThrow();
   });
 
   test("every address, with a key", async () => {
@@ -73,7 +78,10 @@ describe("the key", () => {
   });
 });
 
-test.each<[string | null, boolean]>([
+test.each<[string, boolean]>([
+  ["gateway:{port}", true],
+  ["Gateway", true],
+  ["gateway.example", false],
   ["127.0.0.1:{port}", true],
   ["127.0.0.1", true],
   ["localhost:{port}", true],
@@ -90,7 +98,7 @@ test.each<[string | null, boolean]>([
   ["*", false],
   ["127.0.0.1:{port}@evil.example", false],
 ])("Host %p", async (host, allowed) => {
-  await using server = started();
+  await using server = started({ hosts: ["gateway"] });
   const { promise, resolve } = Promise.withResolvers<string>();
   let text = "";
   const socket = await Bun.connect({
@@ -103,7 +111,7 @@ test.each<[string | null, boolean]>([
       close: () => resolve(text),
     },
   });
-  const value = (host ?? "").replace("{port}", `${server.port}`);
+  const value = host.replace("{port}", `${server.port}`);
   socket.write(`GET /v1/portforward HTTP/1.1\r\nHost: ${value}\r\nConnection: close\r\n\r\n`);
   const answer = await promise;
   expect(answer.includes("51413")).toBe(allowed);
@@ -112,7 +120,7 @@ test.each<[string | null, boolean]>([
 
 test("a port that is taken is an error with its sentence", async () => {
   await using server = started();
-  const second = serveGluetun({ bind: "127.0.0.1", port: server.port, apiKey: null, ports: () => [] });
+  const second = serveGluetun({ bind: "127.0.0.1", port: server.port, apiKey: null, hosts: [], ports: () => [] });
   expect(second).toMatchObject({ ok: false, error: { kind: "inUse" } });
 });
 

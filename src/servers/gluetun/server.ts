@@ -12,6 +12,8 @@ export interface GluetunServerOptions {
   readonly port: number;
   /** What X-API-Key must say; null = nothing, on a loopback address only. */
   readonly apiKey: string | null;
+  /** Names, in lower case, by which clients may call this server, besides its addresses and `localhost`. */
+  readonly hosts: readonly string[];
   /** The open external ports, the first one first. */
   readonly ports: () => readonly number[];
 }
@@ -44,7 +46,8 @@ export function serveGluetun(options: GluetunServerOptions): Result<GluetunServe
   const { bind, port } = options;
   if (options.apiKey === null && !isLoopback(bind)) throw new Error("gluetun's server needs a key beyond loopback");
   const required = options.apiKey === null ? null : digest(options.apiKey);
-  const fetch = (request: Request) => answer(request, required, options.ports);
+  const hosts = [LOCALHOST, ...options.hosts];
+  const fetch = (request: Request) => answer(request, hosts, required, options.ports);
   let failure: unknown = null;
   for (const hostname of bindCandidates(bind)) {
     try {
@@ -59,9 +62,14 @@ export function serveGluetun(options: GluetunServerOptions): Result<GluetunServe
   return err(entryError(failure, "tcp", bind, port));
 }
 
-function answer(request: Request, required: Buffer | null, ports: () => readonly number[]): Response {
-  if (!isOwnHost(request.headers.get("host")))
-    return refusal(Status.forbidden, "Host must be an IP address or localhost");
+function answer(
+  request: Request,
+  hosts: readonly string[],
+  required: Buffer | null,
+  ports: () => readonly number[],
+): Response {
+  if (!isOwnHost(request.headers.get("host"), hosts))
+    return refusal(Status.forbidden, "Host must be an IP address, localhost or a name that is configured");
   // As gluetun, whose middleware asks for the key after these two.
   if (!PATHS.includes(pathOf(request))) return refusal(Status.notFound, "Not Found");
   if (request.method !== "GET") return refusal(Status.methodNotAllowed, "Method Not Allowed", { allow: "GET" });
@@ -81,10 +89,10 @@ function pathOf(request: Request): string {
  * A page of any site can have its own name lead to this machine (DNS rebinding: CVE-2022-41924) and then read answers,
  * but it cannot make the browser say an address it did not come from.
  */
-function isOwnHost(header: string | null): boolean {
+function isOwnHost(header: string | null, hosts: readonly string[]): boolean {
   const parsed = parseHostPort(header ?? "", { defaultPort: HTTP_PORT });
   if (!parsed.ok) return false;
-  return parsed.value.host === LOCALHOST || parseAddress(parsed.value.host).ok;
+  return hosts.includes(parsed.value.host) || parseAddress(parsed.value.host).ok;
 }
 
 function refusal(status: number, text: string, headers: Record<string, string> = {}): Response {
