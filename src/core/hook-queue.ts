@@ -2,7 +2,7 @@ import type { ForwardEvent } from "./events.ts";
 
 export interface QueuedEvent {
   readonly event: ForwardEvent;
-  /** Dropped before it since the last one taken. */
+  /** Events before it, since the last one delivered, that the hook did not get: dropped, or given up. */
   readonly missed: number;
 }
 
@@ -20,11 +20,13 @@ export class HookQueue {
     return this.#waiting.length;
   }
 
-  push(event: ForwardEvent): void {
+  /** True when the oldest had to go. */
+  push(event: ForwardEvent): boolean {
     this.#waiting.push(event);
-    if (this.#waiting.length <= this.#most) return;
+    if (this.#waiting.length <= this.#most) return false;
     this.#waiting.shift();
     this.#missed++;
+    return true;
   }
 
   take(): QueuedEvent | null {
@@ -33,5 +35,10 @@ export class HookQueue {
     const missed = this.#missed;
     this.#missed = 0;
     return { event, missed };
+  }
+
+  /** The event that was taken is given up: the next one tells so. */
+  givenUp({ missed }: QueuedEvent): void {
+    this.#missed += missed + 1;
   }
 }

@@ -30,7 +30,7 @@ function sharesPort(wanted: PortSet, ports: readonly PortMapping[]): boolean {
 export interface HookContext {
   /** The network interface that the ports are on (`wg0`); empty = not one in particular. */
   readonly vpnInterface: string;
-  /** Events for this hook that were dropped since the last one it heard of, because it was too slow. */
+  /** Events just before this one that the hook did not take: it failed, or was too slow. */
   readonly missed: number;
 }
 

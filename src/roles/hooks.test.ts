@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { certificateZoo } from "../../test/fixtures/certificates.ts";
 import { temporaryDirectory } from "../../test/fixtures/directory.ts";
 import { ManualTimers } from "../../test/fixtures/manual-timers.ts";
 import { exampleForward } from "../core/events.fixture.ts";
@@ -98,7 +99,7 @@ describe("programs", () => {
     expect(told("a hook is too slow").map(({ fields }) => fields["events"])).toEqual([3]);
     stop.abort();
     await hooks.stop();
-    expect(told("events were not delivered").map(({ fields }) => fields["events"])).toEqual([999]);
+    expect(told("events were not delivered").map(({ fields }) => fields["events"])).toEqual([1_000]);
   });
 
   test("a streak of failures is told once, with what the program said, and so is its end", async () => {
@@ -179,7 +180,7 @@ describe("programs", () => {
     await timers.waiting(30_000);
     await timers.fire(5_000);
     await stopped;
-    expect(told("events were not delivered").map(({ fields }) => fields["events"])).toEqual([2]);
+    expect(told("events were not delivered").map(({ fields }) => fields["events"])).toEqual([3]);
   });
 
   test("the signal ends everything", async () => {
@@ -298,8 +299,10 @@ describe("webhooks", () => {
     await using to = receiver(() => new Response(null, { status, headers: { location: elsewhere.url } }));
     const { hooks, open } = await started({ hooks: [webhook(to.url)] });
     open("a");
+    open("b");
     await hooks.stop();
-    expect([to.heard.length, elsewhere.heard.length]).toEqual([1, 0]);
+    expect(to.heard.map(({ headers }) => headers.get("hatchway-missed"))).toEqual(["0", "1"]);
+    expect(elsewhere.heard).toEqual([]);
     expect(told("a hook fails")[0]?.fields["message"]).toBe(`The receiver answered with status ${status}.`);
   });
 
@@ -353,6 +356,29 @@ describe("webhooks", () => {
     expect(sent).toBeLessThan(64 * 1024 * 1024);
   });
 
+  test("a receiver with a certificate that nobody vouches for is told nothing", async () => {
+    const { rogue } = await certificateZoo();
+    let heard = 0;
+    const server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      tls: { cert: rogue.certificatePem, key: rogue.keyPem },
+      fetch: () => {
+        heard++;
+        return new Response();
+      },
+    });
+    const { hooks, open } = await started({
+      hooks: [webhook(`https://localhost:${server.port}/`)],
+      tools: { random: () => 0 },
+    });
+    open("a");
+    await hooks.stop();
+    await server.stop(true);
+    expect(heard).toBe(0);
+    expect(told("a hook fails")[0]?.fields["message"]).toBe("The receiver was not reached (UNABLE_TO_VERIFY_LEAF_SIGNATURE).");
+  });
+
   test("nobody there: told without the URL, which may be a secret", async () => {
     const timers = new ManualTimers();
     const gone = receiver(() => new Response());
@@ -363,6 +389,7 @@ describe("webhooks", () => {
     await timers.waiting(1_000);
     await timers.fire(5_000);
     await stopped;
+    expect(told("events were not delivered").map(({ fields }) => fields["events"])).toEqual([1]);
     expect(told("a hook fails")[0]?.fields["message"]).toMatch(/^The receiver was not reached \(\w+\)\.$/);
     expect(JSON.stringify(lines)).not.toContain("s3cr3t");
   });

@@ -24,6 +24,8 @@ export class HookRunner {
   readonly #options: RunnerOptions;
   readonly #queue = new HookQueue(MOST_WAITING);
   #running: Promise<void> | null = null;
+  /** By a full queue, and not yet in the log. */
+  #dropped = 0;
   /** Deliveries that failed in a row, and whether this streak is in the log. */
   #failures = 0;
   #told = false;
@@ -35,7 +37,7 @@ export class HookRunner {
   hear(event: ForwardEvent): void {
     const { hook, signal } = this.#options;
     if (signal.aborted || !hookHears(hook.filter, event)) return;
-    this.#queue.push(event);
+    if (this.#queue.push(event)) this.#dropped++;
     this.#running ??= this.#run();
   }
 
@@ -47,24 +49,24 @@ export class HookRunner {
   async #run(): Promise<void> {
     const { hook, signal, logger } = this.#options;
     await nextTurn();
-    while (!signal.aborted) {
-      if (this.#queue.size === 0) break;
-      await this.#next();
-    }
-    if (this.#queue.size > 0)
-      logger.warning("events were not delivered", { hook: hook.label, events: this.#queue.size });
+    let delivered = true;
+    while (!signal.aborted && this.#queue.size > 0) delivered = await this.#next();
+    const left = this.#queue.size + (signal.aborted && !delivered ? 1 : 0);
+    if (left > 0) logger.warning("events were not delivered", { hook: hook.label, events: left });
     this.#running = null;
   }
 
-  async #next(): Promise<void> {
+  /** False when the event that was taken was not delivered. */
+  async #next(): Promise<boolean> {
     const { hook, deliver, slots, signal, logger } = this.#options;
     // The event is taken when its turn has come, so that the queue drops the oldest and not the one that waits for a slot.
     const leave = (await slots?.enter(signal)) ?? (() => {});
     try {
       const queued = signal.aborted ? null : this.#queue.take();
-      if (queued === null) return;
-      if (queued.missed > 0) {
-        logger.warning("a hook is too slow: events were dropped", { hook: hook.label, events: queued.missed });
+      if (queued === null) return true;
+      if (this.#dropped > 0) {
+        logger.warning("a hook is too slow: events were dropped", { hook: hook.label, events: this.#dropped });
+        this.#dropped = 0;
       }
       const toldBefore = this.#told;
       let fails = false;
@@ -78,9 +80,13 @@ export class HookRunner {
           if (!(fails && toldBefore)) logger.info("a hook wrote", { hook: hook.label, line });
         },
       };
-      this.#ended(await deliver(queued, report, signal));
+      const delivered = await deliver(queued, report, signal);
+      if (!delivered) this.#queue.givenUp(queued);
+      this.#ended(delivered);
+      return delivered;
     } catch (error) {
       logger.error("a hook failed unexpectedly", { hook: hook.label, error });
+      return false;
     } finally {
       leave();
     }
