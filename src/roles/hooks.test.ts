@@ -376,7 +376,9 @@ describe("webhooks", () => {
     await hooks.stop();
     await server.stop(true);
     expect(heard).toBe(0);
-    expect(told("a hook fails")[0]?.fields["message"]).toBe("The receiver was not reached (UNABLE_TO_VERIFY_LEAF_SIGNATURE).");
+    expect(told("a hook fails")[0]?.fields["message"]).toBe(
+      "The receiver was not reached (UNABLE_TO_VERIFY_LEAF_SIGNATURE).",
+    );
   });
 
   test("nobody there: told without the URL, which may be a secret", async () => {

@@ -1,7 +1,7 @@
 import type { HookFilter } from "../../core/hooks.ts";
 
 interface AnyHook {
-  /** How the log calls it; unique. */
+  /** How the log calls it. */
   readonly label: string;
   readonly filter: HookFilter;
   readonly timeoutMs: number;
