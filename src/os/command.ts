@@ -24,6 +24,8 @@ export interface CommandOptions {
   /** The program is killed then. Default 10 s. */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Told the process's number when it has started. */
+  readonly onStart?: ((pid: number) => void) | undefined;
 }
 
 export interface FollowedCommand {
@@ -42,12 +44,13 @@ const SBIN = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
  */
 export async function runCommand(
   argv: readonly string[],
-  { input = "", timeoutMs = TIMEOUT_MS, signal }: CommandOptions = {},
+  { input = "", timeoutMs = TIMEOUT_MS, signal, onStart }: CommandOptions = {},
 ): Promise<Result<CommandOutput, CommandError>> {
   if (signal?.aborted) return err(aborted(argv));
   const started = spawn(argv, input);
   if (!started.ok) return started;
   const child = started.value;
+  onStart?.(child.pid);
   let killed: CommandError | null = null;
   const kill = (why: CommandError): void => {
     killed ??= why;
