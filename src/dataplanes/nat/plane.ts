@@ -1,0 +1,228 @@
+import { areaLogger, type Logger } from "../../os/log.ts";
+import { err, ok, type Result } from "../../wire/result.ts";
+import { type Applied, KernelTable } from "./kernel-table.ts";
+import { seesKernelPids, watchTransactions } from "./monitor.ts";
+import { dropCounter, TABLE } from "./names.ts";
+import { createNft } from "./nft.ts";
+import {
+  DROP_REASONS,
+  type DropReason,
+  type NatChange,
+  type NatEntry,
+  type NatError,
+  type NatPlane,
+  type NatUsage,
+} from "./state.ts";
+import { TriggerWatch } from "./triggers.ts";
+import { readUsage } from "./usage.ts";
+
+export interface NatPlaneOptions {
+  /**
+   * Ends the connections that the kernel remembers for entries that are gone or changed, and those that came to a UDP
+   * port before it was forwarded. An entry whose client is 0.0.0.0 or :: stands for the second kind only.
+   */
+  readonly forget: (entries: readonly NatEntry[]) => Promise<void>;
+  /** What stands before `nft`, such as `ip netns exec NAME`. */
+  readonly prefix?: readonly string[];
+  /** Between two comparisons of the kernel with what it should hold. */
+  readonly verifyEveryMs?: number;
+  readonly log?: Logger;
+}
+
+type Answer = (result: Result<null, NatError>) => void;
+type Job =
+  | { readonly kind: "change"; readonly change: NatChange; readonly answer: Answer }
+  | { readonly kind: "alone"; readonly run: () => Promise<void> };
+
+const VERIFY_EVERY_MS = 60_000;
+const OUR_PIDS_MAX = 64;
+const CLOSED: NatError = { kind: "refused", message: "The gateway is stopping; ask again when it runs." };
+const NOT_STARTED: NatError = { kind: "refused", message: "The gateway is not set up yet; ask again in a moment." };
+
+/** The real one: nftables of the network namespace that it runs in, or that `prefix` leads to. */
+export function createNatPlane(options: NatPlaneOptions): NatPlane {
+  return new KernelPlane(options);
+}
+
+class KernelPlane implements NatPlane {
+  readonly #options: NatPlaneOptions;
+  readonly #log: Logger;
+  readonly #ourPids = new Set<number>();
+  readonly #nft;
+  readonly #kernel: KernelTable;
+  readonly #triggers: TriggerWatch;
+  readonly #stop = new AbortController();
+  readonly #background = new Set<Promise<void>>();
+  #jobs: Job[] = [];
+  #running: Promise<void> | null = null;
+  #watching = false;
+  #verifyQueued = false;
+  #seesPids = false;
+
+  constructor(options: NatPlaneOptions) {
+    this.#options = options;
+    this.#log = options.log ?? areaLogger("nat");
+    this.#nft = createNft(options.prefix ?? [], (pid) => this.#noteOurs(pid));
+    this.#kernel = new KernelTable(this.#nft);
+    this.#triggers = new TriggerWatch(this.#nft);
+  }
+
+  replace(settings: Parameters<NatPlane["replace"]>[0], entries: readonly NatEntry[]): Promise<Result<null, NatError>> {
+    return this.#alone(async () => {
+      const done = await this.#kernel.replace(settings, entries);
+      if (done.ok) await this.#watch();
+      return this.#settle(done);
+    });
+  }
+
+  change(change: NatChange): Promise<Result<null, NatError>> {
+    if (this.#stop.signal.aborted) return Promise.resolve(err(CLOSED));
+    return new Promise((answer) => this.#enqueue({ kind: "change", change, answer }));
+  }
+
+  async usage(): Promise<ReadonlyMap<string, NatUsage>> {
+    const read = await readUsage(this.#nft, new Map(this.#kernel.entries));
+    return read.ok ? read.value : this.#unread(new Map(), read.error);
+  }
+
+  async drops(): Promise<Readonly<Record<DropReason, number>>> {
+    const table = await this.#nft.table();
+    const counters = table.ok ? table.value?.counters : this.#unread(undefined, table.error);
+    return Object.fromEntries(
+      DROP_REASONS.map((reason) => [reason, counters?.get(dropCounter(reason)) ?? 0]),
+    ) as Record<DropReason, number>;
+  }
+
+  async openTriggers(): ReturnType<NatPlane["openTriggers"]> {
+    const { settings } = this.#kernel;
+    if (settings === null) return [];
+    const looked = await this.#triggers.look(settings);
+    if (!looked.ok) return this.#unread([], looked.error);
+    this.#forget(looked.value.closed);
+    return looked.value.open;
+  }
+
+  async close({ clean }: { readonly clean: boolean }): Promise<void> {
+    if (!this.#stop.signal.aborted) {
+      this.#stop.abort();
+      const removed = clean && this.#kernel.settings !== null ? this.#alone(() => this.#removeTable()) : null;
+      const result = await removed;
+      if (result !== null && !result.ok)
+        this.#log.error("The rules stay in the kernel: {message}", { ...result.error });
+    }
+    await this.#running;
+    await Promise.all(this.#background);
+  }
+
+  async #removeTable(): Promise<Result<null, NatError>> {
+    // `add` first: deleting what somebody else has deleted is no failure.
+    return await this.#nft.apply(`add table ${TABLE}\ndelete table ${TABLE}\n`);
+  }
+
+  #alone(run: () => Promise<Result<null, NatError>>): Promise<Result<null, NatError>> {
+    return new Promise((resolve, reject) => {
+      this.#enqueue({ kind: "alone", run: () => run().then(resolve, reject) });
+    });
+  }
+
+  #enqueue(job: Job): void {
+    this.#jobs.push(job);
+    this.#running ??= this.#drain();
+  }
+
+  /** One transaction at a time; changes that wait together go in one. */
+  async #drain(): Promise<void> {
+    // What is asked in this turn of the loop comes together.
+    await Promise.resolve();
+    for (let job = this.#jobs.shift(); job !== undefined; job = this.#jobs.shift()) {
+      if (job.kind === "alone") {
+        // It answers whoever asked; nothing here throws.
+        await job.run();
+        continue;
+      }
+      const batch = [job];
+      while (this.#jobs[0]?.kind === "change") batch.push(this.#jobs.shift() as typeof job);
+      await this.#runChanges(batch);
+    }
+    this.#running = null;
+  }
+
+  async #runChanges(batch: readonly Extract<Job, { kind: "change" }>[]): Promise<void> {
+    if (this.#kernel.settings === null) {
+      for (const { answer } of batch) answer(err(NOT_STARTED));
+      return;
+    }
+    const results = await this.#kernel.change(batch.map(({ change }) => change));
+    for (const [at, { answer }] of batch.entries()) {
+      const result = results[at];
+      if (result !== undefined) answer(this.#settle(result));
+    }
+  }
+
+  #settle(result: Result<Applied, NatError>): Result<null, NatError> {
+    if (!result.ok) return result;
+    if (result.value.mended) this.#log.info("The kernel did not hold what it should; mended");
+    this.#forget(result.value.stale);
+    return ok(null);
+  }
+
+  #forget(entries: readonly NatEntry[]): void {
+    if (entries.length > 0) this.#inBackground("forget old connections", () => this.#options.forget(entries));
+  }
+
+  #inBackground(what: string, run: () => Promise<void>): void {
+    const task: Promise<void> = run()
+      .catch((error: unknown) => this.#log.error("Could not {what}: {error}", { what, error: String(error) }))
+      .finally(() => this.#background.delete(task));
+    this.#background.add(task);
+  }
+
+  /** The monitor tells of a transaction soon after it; one that failed or changed nothing is not told. */
+  #noteOurs(pid: number): void {
+    this.#ourPids.add(pid);
+    const [oldest] = this.#ourPids;
+    if (this.#ourPids.size > OUR_PIDS_MAX && oldest !== undefined) this.#ourPids.delete(oldest);
+  }
+
+  /**
+   * From the first `replace` on: before it there is nothing to compare with, and nft 1.0.6's monitor crashes on an element
+   * of a set that was made while it started.
+   */
+  async #watch(): Promise<void> {
+    if (this.#watching || this.#stop.signal.aborted) return;
+    this.#watching = true;
+    this.#seesPids = await seesKernelPids();
+    const { signal } = this.#stop;
+    const timer = setInterval(() => this.#queueVerify(), this.#options.verifyEveryMs ?? VERIFY_EVERY_MS);
+    timer.unref();
+    signal.addEventListener("abort", () => clearInterval(timer), { once: true });
+    this.#inBackground("watch the firewall", () =>
+      watchTransactions({
+        prefix: this.#options.prefix ?? [],
+        isOurs: (pid) => (this.#seesPids ? this.#ourPids.delete(pid) : this.#running !== null),
+        onForeign: () => this.#queueVerify(),
+        signal,
+        log: this.#log,
+      }),
+    );
+  }
+
+  #queueVerify(): void {
+    if (this.#verifyQueued || this.#stop.signal.aborted) return;
+    this.#verifyQueued = true;
+    this.#enqueue({
+      kind: "alone",
+      run: async () => {
+        this.#verifyQueued = false;
+        const done = this.#settle(await this.#kernel.verify());
+        if (!done.ok) this.#log.error("The kernel's rules could not be checked: {message}", { ...done.error });
+        await this.openTriggers();
+      },
+    });
+  }
+
+  #unread<T>(nothing: T, error: NatError): T {
+    this.#log.warn("The kernel's counters could not be read: {message}", { ...error });
+    return nothing;
+  }
+}

@@ -1,0 +1,287 @@
+import type { PortSpans } from "../../core/port-spans.ts";
+import { spanText } from "./elements.ts";
+import { checkChain, DROP_COUNTERS, limitsName, STATIC_SET_NAMES, STATIC_SETS } from "./names.ts";
+import { triggerParts } from "./render-triggers.ts";
+import {
+  type Chain,
+  drop,
+  dynamic,
+  FIRST,
+  PORT_KEY,
+  portList,
+  type SetDeclaration,
+  type Sides,
+  type Skeleton,
+  SOURCE_PORT_KEY,
+  TO_GATEWAY,
+} from "./rule-words.ts";
+import { networkText, outermost } from "./sources.ts";
+import type { NatLimits, NatSettings } from "./state.ts";
+
+/** Sources that a set of limits remembers; a table of this size takes 1 MiB when the set is made. */
+const SOURCES_MAX = 65_536;
+/** For one pair of limits of an entry's own: 128 KiB. */
+const OWN_SOURCES_MAX = 8_192;
+const BURST_SEC = 2;
+/** A source that was silent as long as a burst takes to fill is as good as new. */
+const RATE_MEMORY_SEC = BURST_SEC + 1;
+/** WireGuard's sessions are renewed every 2 min (its REKEY_AFTER_TIME), and keepalives come every 25 s. */
+const ENDPOINT_MEMORY = "3m";
+/** RFC 4890 §4.3.1: what must not be dropped. */
+const ICMPV6_THROUGH =
+  "icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem, echo-request, echo-reply }";
+
+/** `ownLimits`: each pair of limits that an entry has of its own. */
+export function renderSkeleton(settings: NatSettings, ownLimits: readonly NatLimits[]): Skeleton {
+  const sides = sidesOf(settings);
+  const checks = [null, ...ownLimits].map((limits) => checkParts(settings, limits));
+  const triggers = triggerParts(settings, sides);
+  return {
+    counters: DROP_COUNTERS,
+    sets: [
+      ...STATIC_SET_NAMES.map((name) => ({ name, ...STATIC_SETS[name] })),
+      { name: "hw_tunnel_endpoints", kind: "set", spec: dynamic("ipv4_addr", SOURCES_MAX, ENDPOINT_MEMORY) },
+      ...checks.flatMap(({ sets }) => sets),
+      ...triggers.sets,
+    ],
+    chains: [
+      ...sourceChains(settings),
+      ...checks.flatMap(({ chains }) => chains),
+      {
+        name: "hw_screen4",
+        hook: null,
+        rules: [`${PORT_KEY} vmap @hw_forwards`, `${PORT_KEY} vmap @hw_forward_spans`],
+      },
+      {
+        name: "hw_screen6",
+        hook: null,
+        rules: [`ip6 daddr . ${PORT_KEY} vmap @hw_pinholes`, `ip6 daddr . ${PORT_KEY} vmap @hw_pinhole_spans`],
+      },
+      {
+        name: "hw_dispatch",
+        hook: null,
+        rules: [`dnat ip addr . port to ${PORT_KEY} map @hw_dnat`, `dnat ip to ${PORT_KEY} map @hw_dnat_spans`],
+      },
+      ...countChains(),
+      ...triggers.chains,
+      screenHook(sides, triggers.pass),
+      dnatHook(sides, triggers.dnat),
+      ...inputHook(settings, sides),
+      forwardHook(settings, sides, triggers.arm),
+      inbound6Chain(),
+      ...outputHook(settings, sides),
+      ...sourceNatChains(settings, sides),
+      countOutHook(sides),
+    ],
+  };
+}
+
+function sidesOf(settings: NatSettings): Sides {
+  const wan = nameSet(settings.wan);
+  const insideNames = [...settings.lan, ...(settings.vpn === null ? [] : [settings.vpn.interface])];
+  const inside = insideNames.length === 0 ? null : nameSet(insideNames);
+  return {
+    fromWan: `iifname ${wan}`,
+    toWan: `oifname ${wan}`,
+    fromInside: inside === null ? null : `iifname ${inside}`,
+    toInside: inside === null ? null : `oifname ${inside}`,
+    external: settings.externalAddresses.length === 0 ? null : `{ ${settings.externalAddresses.join(", ")} }`,
+  };
+}
+
+function nameSet(names: readonly string[]): string {
+  return `{ ${names.map((name) => `"${name}"`).join(", ")} }`;
+}
+
+/** Who may come to any forward at all. */
+function sourceChains({ sources }: NatSettings): Chain[] {
+  return ([4, 6] as const).map((family) => {
+    const saddr = family === 4 ? "ip saddr" : "ip6 saddr";
+    const list = (networks: readonly (typeof sources.allow)[number][]): string =>
+      `{ ${outermost(networks, family).map(networkText).join(", ")} }`;
+    const denied = outermost(sources.deny, family).length > 0 ? [`${saddr} ${list(sources.deny)}`] : [];
+    const someAllowed = outermost(sources.allow, family).length > 0;
+    const notAllowed = sources.allow.length === 0 ? [] : [someAllowed ? `${saddr} != ${list(sources.allow)}` : ""];
+    return {
+      name: `hw_sources${family}`,
+      hook: null,
+      rules: [...denied, ...notAllowed].map((match) => `${match} ${drop("sourceNotAllowed")}`.trim()),
+    };
+  });
+}
+
+/** The chains and sets of one pair of limits, for both families, with and without a list of sources of the entry's own. */
+export function checkParts(settings: NatSettings, own: NatLimits | null): Pick<Skeleton, "sets" | "chains"> {
+  const { connectionsPerSource, newPerSourcePerSec } = own ?? settings.limits;
+  const size = own === null ? SOURCES_MAX : OWN_SOURCES_MAX;
+  const sets: SetDeclaration[] = [];
+  const chains: Chain[] = [];
+  for (const family of [4, 6] as const) {
+    const type =
+      family === 4 ? "ipv4_addr . inet_proto . inet_service" : "ipv6_addr . ipv6_addr . inet_proto . inet_service";
+    // A /64 is one source (RFC 6177): one subscriber has at least that.
+    const source = family === 4 ? "ip saddr" : "ip6 saddr & ffff:ffff:ffff:ffff:: . ip6 daddr";
+    const key = `${source} . ${PORT_KEY}`;
+    const rules = [`jump hw_sources${family}`];
+    // The number is in the names: an element keeps the limit of the rule that made it.
+    if (family === 4 && settings.vpn !== null) rules.push(`ip saddr @hw_tunnel_endpoints ${drop("tunnelEndpoint")}`);
+    if (newPerSourcePerSec !== null) {
+      const name = `hw_rate${family}_${limitsName(own)}_${newPerSourcePerSec}`;
+      sets.push({ name, kind: "set", spec: dynamic(type, size, `${RATE_MEMORY_SEC}s`) });
+      const burst = newPerSourcePerSec * BURST_SEC;
+      const limit = `limit rate over ${newPerSourcePerSec}/second burst ${burst} packets`;
+      rules.push(`${FIRST} update @${name} { ${key} ${limit} } ${drop("rateLimit")}`);
+    }
+    if (connectionsPerSource !== null) {
+      const name = `hw_open${family}_${limitsName(own)}_${connectionsPerSource}`;
+      sets.push({ name, kind: "set", spec: dynamic(type, size, null) });
+      rules.push(`${FIRST} add @${name} { ${key} ct count over ${connectionsPerSource} } ${drop("connectionLimit")}`);
+    }
+    if (family === 4) rules.push(`${FIRST} jump hw_count_in4`);
+    else rules.push(`${FIRST} jump hw_count_visits6`);
+    const entryKey = family === 4 ? PORT_KEY : `ip6 daddr . ${PORT_KEY}`;
+    const saddr = family === 4 ? "ip saddr" : "ip6 saddr";
+    chains.push({ name: checkChain(family, false, own), hook: null, rules });
+    chains.push({
+      name: checkChain(family, true, own),
+      hook: null,
+      rules: [
+        `${entryKey} . ${saddr} @hw_denied${family} ${drop("sourceNotAllowed")}`,
+        `${entryKey} . ${saddr} . th sport != @hw_allowed${family} ${drop("sourceNotAllowed")}`,
+        `goto ${checkChain(family, false, own)}`,
+      ],
+    });
+  }
+  return { sets, chains };
+}
+
+/** A look-up is what counts: the counter is the element's. What is a forward's is no trigger's: `accept` leaves the hook. */
+function countChains(): Chain[] {
+  const chain = (name: string, key: string, set: string, verdict: string): Chain => ({
+    name,
+    hook: null,
+    rules: [`${key} @${set} ${verdict}`, `${key} @${set}_spans ${verdict}`],
+  });
+  return [
+    chain("hw_count_in4", PORT_KEY, "hw_in4", "accept"),
+    chain("hw_count_out4", SOURCE_PORT_KEY, "hw_out4", "accept"),
+    chain("hw_count_visits6", `ip6 daddr . ${PORT_KEY}`, "hw_visits6", "return"),
+    chain("hw_count_out6", `ip6 saddr . ${SOURCE_PORT_KEY}`, "hw_out6", "accept"),
+  ];
+}
+
+/** Before the destination is translated, so that no `ct status dnat accept` of another table lets past what is refused here. */
+function screenHook({ fromWan, fromInside, external }: Sides, triggerPass: readonly string[]): Chain {
+  const rules = [`${fromWan} ct state new ${TO_GATEWAY} jump hw_screen4`];
+  if (fromInside !== null && external !== null)
+    rules.push(`${fromInside} ct state new ip daddr ${external} jump hw_screen4`);
+  rules.push(`${fromWan} ct status dnat ct direction original jump hw_count_in4`);
+  if (fromInside !== null && external !== null)
+    rules.push(`${fromInside} ct status dnat ct direction original ip daddr ${external} jump hw_count_in4`);
+  return {
+    name: "hw_screen",
+    hook: "type filter hook prerouting priority dstnat - 1; policy accept;",
+    rules: [...rules, ...triggerPass],
+  };
+}
+
+function dnatHook({ fromWan, fromInside, external }: Sides, triggerDnat: readonly string[]): Chain {
+  const rules = [`${fromWan} ${TO_GATEWAY} jump hw_dispatch`];
+  if (fromInside !== null && external !== null) rules.push(`${fromInside} ip daddr ${external} jump hw_dispatch`);
+  return {
+    name: "hw_dstnat",
+    hook: "type nat hook prerouting priority dstnat; policy accept;",
+    rules: [...rules, ...triggerDnat],
+  };
+}
+
+/** Only these ports: what else reaches this machine is its administrator's decision. */
+function inputHook({ insideOnly }: NatSettings, { fromWan }: Sides): Chain[] {
+  const single = (ports: readonly number[]): PortSpans => ports.map((port) => ({ first: port, last: port }));
+  const ports = portList({ tcp: single(insideOnly.tcp), udp: single(insideOnly.udp) });
+  if (ports === null) return [];
+  return [
+    {
+      name: "hw_input",
+      hook: "type filter hook input priority filter; policy accept;",
+      rules: [`${fromWan} ${PORT_KEY} ${ports} ${drop("insideOnly")}`],
+    },
+  ];
+}
+
+function forwardHook(settings: NatSettings, sides: Sides, triggerArm: readonly string[]): Chain {
+  const { fromWan, toWan, fromInside, toInside } = sides;
+  const rules: string[] = [...triggerArm];
+  if (fromInside !== null && toInside !== null) {
+    rules.push(`meta nfproto ipv6 ${fromWan} ${toInside} jump hw_inbound6`);
+    rules.push(`meta nfproto ipv6 ${fromInside} ${toWan} ct direction reply jump hw_count_out6`);
+  }
+  rules.push("ct state established,related accept", "ct status dnat accept");
+  if (settings.vpn !== null && !settings.vpnClientsMayMeet && toInside !== null)
+    rules.push(`iifname "${settings.vpn.interface}" ${toInside} drop`);
+  if (settings.dropUnforwarded && toInside !== null) {
+    rules.push(`${fromWan} ${toInside} ${ICMPV6_THROUGH} accept`);
+    rules.push(`${fromWan} ${toInside} ${drop("unforwarded")}`);
+  }
+  return { name: "hw_forward", hook: "type filter hook forward priority filter; policy accept;", rules };
+}
+
+function inbound6Chain(): Chain {
+  const key = `ip6 daddr . ${PORT_KEY}`;
+  return {
+    name: "hw_inbound6",
+    hook: null,
+    rules: [
+      "ct state new jump hw_screen6",
+      `ct direction original ${key} @hw_in6 accept`,
+      `ct direction original ${key} @hw_in6_spans accept`,
+    ],
+  };
+}
+
+/**
+ * Port Fail: a peer's own address must not reach a forward, or its owner would see that address. WireGuard answers
+ * nobody but authenticated peers, so where it sends to is a peer.
+ */
+function outputHook({ vpn }: NatSettings, { toWan }: Sides): Chain[] {
+  if (vpn === null) return [];
+  return [
+    {
+      name: "hw_output",
+      hook: "type filter hook output priority filter; policy accept;",
+      rules: [`${toWan} udp sport ${vpn.listenPort} update @hw_tunnel_endpoints { ip daddr }`],
+    },
+  ];
+}
+
+/** Only what is forwarded from inside: what this machine sends itself keeps its ports (WireGuard's, above all). */
+function sourceNatChains(settings: NatSettings, { toWan, fromInside, toInside, external }: Sides): Chain[] {
+  if (fromInside === null || toInside === null) return [];
+  const { first, last } = settings.snatPorts;
+  const withPorts = `meta l4proto { tcp, udp } masquerade to :${spanText({ first, last })}`;
+  const rules: string[] = [];
+  if (external !== null)
+    rules.push(`${fromInside} ${toInside} ct status dnat ct original ip daddr ${external} ${withPorts}`);
+  if (settings.masquerade) rules.push(`${fromInside} ${toWan} meta nfproto ipv4 jump hw_masquerade`);
+  return [
+    {
+      name: "hw_masquerade",
+      hook: null,
+      rules: [
+        `meta l4proto { tcp, udp } masquerade to : ip saddr . ${SOURCE_PORT_KEY} map @hw_rsnat`,
+        `ip saddr . ${SOURCE_PORT_KEY} @hw_rsnat_spans masquerade`,
+        withPorts,
+        "masquerade",
+      ],
+    },
+    { name: "hw_srcnat", hook: "type nat hook postrouting priority srcnat; policy accept;", rules },
+  ];
+}
+
+/** After the source is translated back, so that the answer shows the external port it belongs to. */
+function countOutHook({ toWan, toInside, external }: Sides): Chain {
+  const rules = [`${toWan} ct status dnat ct direction reply jump hw_count_out4`];
+  if (toInside !== null && external !== null)
+    rules.push(`${toInside} ct status dnat ct direction reply ip saddr ${external} jump hw_count_out4`);
+  return { name: "hw_count_out", hook: "type filter hook postrouting priority srcnat + 1; policy accept;", rules };
+}

@@ -1,0 +1,150 @@
+import { err, ok, type Result } from "../wire/result.ts";
+
+/** missing: no such program. aborted: by the caller's signal. failed: the system could not start it. */
+export type CommandErrorKind = "missing" | "permission" | "timeout" | "aborted" | "failed";
+
+export interface CommandError {
+  readonly kind: CommandErrorKind;
+  /** One sentence that says what to do. */
+  readonly message: string;
+  readonly cause?: unknown;
+}
+
+/** What a program that ran to its end said; a program that fails is an output, too. */
+export interface CommandOutput {
+  /** A signal counts as 128 + its number, as in a shell. */
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CommandOptions {
+  /** Given on standard input, which then ends. Absent = empty. */
+  readonly input?: string | undefined;
+  /** The program is killed then. Default 10 s. */
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Told the process's number when it has started. */
+  readonly onStart?: ((pid: number) => void) | undefined;
+}
+
+export interface FollowedCommand {
+  readonly pid: number;
+  /** The exit code, when all that it printed was handed on. */
+  readonly exited: Promise<number>;
+}
+
+const TIMEOUT_MS = 10_000;
+/** Where Debian and others keep nft, ip, wg and conntrack: not in the PATH of every service. */
+const SBIN = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/**
+ * Runs a program by its arguments (no shell reads them) to its end. It gets PATH with the sbin folders, the language C,
+ * so that what it prints can be read by a program, and nothing else of this process's environment.
+ */
+export async function runCommand(
+  argv: readonly string[],
+  { input = "", timeoutMs = TIMEOUT_MS, signal, onStart }: CommandOptions = {},
+): Promise<Result<CommandOutput, CommandError>> {
+  if (signal?.aborted) return err(aborted(argv));
+  const started = spawn(argv, input);
+  if (!started.ok) return started;
+  const child = started.value;
+  onStart?.(child.pid);
+  let killed: CommandError | null = null;
+  const kill = (why: CommandError): void => {
+    killed ??= why;
+    child.kill("SIGKILL");
+  };
+  const timer = setTimeout(() => kill(timedOut(argv, timeoutMs)), timeoutMs);
+  const onAbort = (): void => kill(aborted(argv));
+  signal?.addEventListener("abort", onAbort, { once: true });
+  const output = Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  try {
+    const exitCode = await child.exited;
+    // What the program itself started may hold its pipes open: after a kill nobody waits for them.
+    if (killed !== null) {
+      output.catch(() => undefined);
+      return err(killed);
+    }
+    const [stdout, stderr] = await output;
+    return ok({ exitCode, stdout, stderr });
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+/** Starts a program that goes on, and hands on each line of its standard output. It is killed when `signal` aborts. */
+export function followCommand(
+  argv: readonly string[],
+  { signal, onLine }: { readonly signal: AbortSignal; readonly onLine: (line: string) => void },
+): Result<FollowedCommand, CommandError> {
+  if (signal.aborted) return err(aborted(argv));
+  const started = spawn(argv, "");
+  if (!started.ok) return started;
+  const child = started.value;
+  const kill = (): void => child.kill("SIGKILL");
+  signal.addEventListener("abort", kill, { once: true });
+  const reading = Promise.all([readLines(child.stdout, onLine), new Response(child.stderr).text()]);
+  const exited = child.exited.then(async (exitCode) => {
+    signal.removeEventListener("abort", kill);
+    if (!signal.aborted) await reading;
+    return exitCode;
+  });
+  return ok({ pid: child.pid, exited });
+}
+
+async function readLines(stream: ReadableStream<Uint8Array>, onLine: (line: string) => void): Promise<void> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const bytes of stream) {
+    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) onLine(line);
+  }
+  if (rest !== "") onLine(rest);
+}
+
+function spawn(
+  argv: readonly string[],
+  input: string,
+): Result<Bun.Subprocess<Blob | "ignore", "pipe", "pipe">, CommandError> {
+  const path = [process.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin", ...SBIN].join(":");
+  try {
+    return ok(
+      Bun.spawn([...argv], {
+        stdin: input === "" ? "ignore" : new Blob([input]),
+        stdout: "pipe",
+        stderr: "pipe",
+        env: { PATH: path, LC_ALL: "C" },
+      }),
+    );
+  } catch (cause) {
+    return err(startError(argv[0] ?? "", cause));
+  }
+}
+
+/** Classifies an errno once. */
+function startError(program: string, cause: unknown): CommandError {
+  switch (cause instanceof Error && "code" in cause ? cause.code : null) {
+    case "ENOENT":
+      return { kind: "missing", message: `Install the program ${program}: it is not on this machine.`, cause };
+    case "EACCES":
+    case "EPERM":
+      return { kind: "permission", message: `Let this user run ${program}: the system does not allow it.`, cause };
+    default: {
+      const detail = cause instanceof Error ? cause.message : String(cause);
+      return { kind: "failed", message: `Cannot start ${program}: ${detail}.`, cause };
+    }
+  }
+}
+
+function timedOut(argv: readonly string[], timeoutMs: number): CommandError {
+  const message = `${argv[0]} did not end within ${timeoutMs / 1_000} s and was killed; see what the machine is busy with.`;
+  return { kind: "timeout", message };
+}
+
+function aborted(argv: readonly string[]): CommandError {
+  return { kind: "aborted", message: `${argv[0]} was stopped before its end.` };
+}
