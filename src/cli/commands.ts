@@ -20,6 +20,14 @@ const GROUPS: readonly { readonly title: string; readonly commands: Readonly<Rec
     },
   },
   {
+    title: "On a Linux router or VPN server:",
+    commands: {
+      gateway: async () => (await import("./gateway.ts")).defineGateway,
+      trigger: async () => (await import("./trigger.ts")).defineTrigger,
+      events: async () => (await import("./events.ts")).defineEvents,
+    },
+  },
+  {
     title: "On a machine behind NAT:",
     commands: {
       agent: async () => (await import("./agent.ts")).defineAgent,
@@ -39,6 +47,10 @@ const GROUPS: readonly { readonly title: string; readonly commands: Readonly<Rec
     },
   },
 ];
+/** Not for people: the program starts these itself. */
+const INNER: Readonly<Record<string, Load>> = {
+  "privileged-helper": async () => (await import("./privileged-helper.ts")).definePrivilegedHelper,
+};
 const VERSION_FLAGS = ["--version", "-V"];
 
 /**
@@ -48,6 +60,8 @@ const VERSION_FLAGS = ["--version", "-V"];
  */
 export function commandGroupsFor([first = ""]: readonly string[]): readonly CommandGroup[] {
   if (VERSION_FLAGS.includes(first)) return [];
+  const inner = Object.hasOwn(INNER, first) ? INNER[first] : undefined;
+  if (inner !== undefined) return [{ title: "", commands: [inner] }];
   const named = GROUPS.find(({ commands }) => Object.hasOwn(commands, first));
   const load = named?.commands[first];
   if (named !== undefined && load !== undefined) return [{ title: named.title, commands: [load] }];

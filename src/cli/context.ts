@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { StartAgent, StartDirect, StartRelay } from "../roles/control.ts";
+import type { StartAgent, StartDirect, StartGateway, StartRelay } from "../roles/control.ts";
 
 /** What a command has of the world: given by main.ts, and by tests. Commands touch nothing of `process` themselves. */
 export interface Io {
@@ -31,6 +31,7 @@ export interface Roles {
   relay(): Promise<StartRelay>;
   agent(): Promise<StartAgent>;
   direct(): Promise<StartDirect>;
+  gateway(): Promise<StartGateway>;
 }
 
 /** The options that every command takes. */

@@ -19,7 +19,7 @@ export interface Place {
  * /var/lib/hatchway for root and $XDG_DATA_HOME/hatchway for everybody else. The config file is the one that --config
  * names, else hatchway.toml in the data directory; never one that happens to lie in the current directory.
  */
-export async function findPlace(context: Context, role: "relay" | "agent"): Promise<Place> {
+export async function findPlace(context: Context, role: "relay" | "agent" | "gateway"): Promise<Place> {
   // Most commands only need the directory, and not the schemas of the config.
   const loadConfig = async (path: string, required: boolean) =>
     (await import("../roles/config/load.ts")).loadConfig(path, required);

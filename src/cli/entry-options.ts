@@ -1,11 +1,11 @@
 import { type Command, Option } from "commander";
 import type { Problem } from "../roles/config/problem.ts";
-import type { ForwardSpec } from "../roles/control.ts";
+import type { ForwardSpec, MappingDraft } from "../roles/control.ts";
 import { ControlError } from "../servers/local/error.ts";
 import type { Result } from "../wire/result.ts";
 
 /** A command-line option that is a key of hatchway.toml as well: same name, same values, same checks. */
-interface EntryOption {
+export interface EntryOption {
   readonly flags: string;
   readonly text: string;
   readonly kind: "text" | "number" | "list" | "flag-or-text";
@@ -132,6 +132,31 @@ export async function directSpecOf(
       renderProblem,
     );
   return unwrap(forwardSpec(parsed.data), names, renderProblem);
+}
+
+/** A mapping from `forward add`'s arguments, when it is for a gateway. */
+export async function mappingDraftOf(ports: string, given: Readonly<Record<string, unknown>>): Promise<MappingDraft> {
+  const { MappingEntry } = await import("../roles/config/gateway-schema.ts");
+  const { mappingDraft } = await import("../roles/config/gateway.ts");
+  const { problemsOf, renderProblem } = await import("../roles/config/problem.ts");
+  const names = { ports: "PORTSET" };
+  const entry = { ...entryOf(given, EXPOSE), ports };
+  const foreign = Object.keys(entry).find((key) => !Object.hasOwn(MappingEntry.shape, key));
+  if (foreign !== undefined) {
+    throw new ControlError(
+      "usage",
+      `--${foreign} is for the forwards of an agent; a gateway's kernel has no such thing.`,
+    );
+  }
+  const parsed = MappingEntry.safeParse(entry);
+  const draft = parsed.success
+    ? mappingDraft(parsed.data)
+    : failWith(
+        problemsOf(parsed.error.issues, entry, () => Object.keys(MappingEntry.shape)),
+        names,
+        renderProblem,
+      );
+  return draft.ok ? draft.value : failWith([draft.error], names, renderProblem);
 }
 
 function unwrap(

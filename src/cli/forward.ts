@@ -1,7 +1,9 @@
 import type { Command } from "commander";
+import type { ForwardInfo } from "../roles/control.ts";
+import { ControlError } from "../servers/local/error.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
-import { addEntryOptions, EXPOSE_OPTIONS, exposeSpecOf } from "./entry-options.ts";
+import { addEntryOptions, EXPOSE_OPTIONS, exposeSpecOf, mappingDraftOf } from "./entry-options.ts";
 import { PORTSET_HELP } from "./expose.ts";
 import { endpointTexts, forwardsTable, NO_FORWARDS, printable } from "./text.ts";
 
@@ -9,19 +11,22 @@ export function defineForward(program: Command, run: Run): void {
   const group = program
     .command("forward")
     .summary("list, add and remove lasting forwards")
-    .description("The forwards of the agent (or relay) that runs with --data.");
+    .description("The forwards of the agent, gateway or relay that runs with --data.");
   group
     .command("ls")
     .summary("list the forwards")
-    .description("Lists the forwards of the agent that runs with --data, or else of the relay.")
+    .description("Lists the forwards of the agent and the gateway that run with --data, or else of the relay.")
     .addHelpText("after", '\nWith --json: {"v":1,"forwards":[…]}\n\nExample:\n  hatchway forward ls')
     .action(async (_given: unknown, command: Command) => run(command, list));
   const add = group
     .command("add")
     .summary("add a forward that lasts over restarts")
-    .description("Opens ports on the relay through the running agent, and keeps them until `hatchway forward rm`.")
+    .description(
+      "Opens ports on the relay through the running agent, or on the running gateway to one of its clients, and keeps them\nuntil `hatchway forward rm`.",
+    )
     .argument("<PORTSET>", "the ports of the service");
   addEntryOptions(add, EXPOSE_OPTIONS)
+    .option("--on <ROLE>", "agent or gateway, when both run with --data (default: agent)")
     .addHelpText(
       "after",
       `${PORTSET_HELP}
@@ -29,7 +34,8 @@ With --json: {"v":1,"forward":{…}}
 
 Examples:
   hatchway forward add 25565 --name minecraft
-  hatchway forward add 8810-8815 --to 192.168.1.20 --protocol tcp+udp`,
+  hatchway forward add 8810-8815 --to 192.168.1.20 --protocol tcp+udp
+  hatchway forward add 8000:80 --to 192.168.1.20 --on gateway`,
     )
     .action(async (ports: string, given: Readonly<Record<string, unknown>>, command: Command) =>
       run(command, (context) => addForward(context, ports, given)),
@@ -45,21 +51,45 @@ Examples:
     );
 }
 
-async function list(context: Context): Promise<void> {
-  const { agentClient, isRunning, relayClient } = await import("../servers/local/client.ts");
+/** Which of them runs with --data. */
+async function running(context: Context) {
+  const { agentClient, gatewayClient, isRunning, relayClient } = await import("../servers/local/client.ts");
   const { paths } = await findPlace(context, "agent");
-  const relayOnly = !(await isRunning("agent", paths.agentSocket)) && (await isRunning("relay", paths.relaySocket));
-  const control = relayOnly ? relayClient(paths.relaySocket) : agentClient(paths.agentSocket);
-  const forwards = await control.listForwards();
+  const agent = (await isRunning("agent", paths.agentSocket)) ? agentClient(paths.agentSocket) : null;
+  const gateway = (await isRunning("gateway", paths.gatewaySocket)) ? gatewayClient(paths.gatewaySocket) : null;
+  return {
+    agent,
+    gateway,
+    anyAgent: () => agentClient(paths.agentSocket),
+    relay: async () => {
+      return (await isRunning("relay", paths.relaySocket)) ? relayClient(paths.relaySocket) : null;
+    },
+  };
+}
+
+async function list(context: Context): Promise<void> {
+  const { agent, gateway, anyAgent, relay } = await running(context);
+  const found = [agent, gateway].filter((one) => one !== null);
+  const controls = found.length > 0 ? found : [(await relay()) ?? anyAgent()];
+  const forwards = (await Promise.all(controls.map((control) => control.listForwards()))).flat();
   if (context.options.json) context.io.out(`${JSON.stringify({ v: 1, forwards })}\n`);
   else context.io.out(forwards.length === 0 ? `${NO_FORWARDS}\n` : `${forwardsTable(forwards)}\n`);
 }
 
 async function addForward(context: Context, ports: string, given: Readonly<Record<string, unknown>>): Promise<void> {
-  const spec = await exposeSpecOf(ports, given);
-  const { agentClient } = await import("../servers/local/client.ts");
-  const { paths } = await findPlace(context, "agent");
-  const reply = await agentClient(paths.agentSocket).addForward(spec, { lasting: true });
+  const { on, ...options } = given;
+  if (on !== undefined && on !== "agent" && on !== "gateway") {
+    throw new ControlError("usage", `--on must be agent or gateway, not "${on}".`);
+  }
+  const { agent, gateway, anyAgent } = await running(context);
+  const toGateway = on === "gateway" || (on === undefined && agent === null && gateway !== null);
+  if (toGateway && gateway === null) {
+    throw new ControlError("unreachable", "No gateway runs with --data: start `hatchway gateway`.");
+  }
+  const reply =
+    toGateway && gateway !== null
+      ? await gateway.addMapping(await mappingDraftOf(ports, options))
+      : await (agent ?? anyAgent()).addForward(await exposeSpecOf(ports, options), { lasting: true });
   if (context.options.json) {
     context.io.out(`${JSON.stringify(reply)}\n`);
     return;
@@ -70,9 +100,26 @@ async function addForward(context: Context, ports: string, given: Readonly<Recor
 }
 
 async function remove(context: Context, name: string): Promise<void> {
-  const { agentClient } = await import("../servers/local/client.ts");
-  const { paths } = await findPlace(context, "agent");
-  const forward = await agentClient(paths.agentSocket).removeForward(name);
+  const { agent, gateway, anyAgent } = await running(context);
+  const forward = await removeFrom([agent ?? (gateway === null ? anyAgent() : null), gateway], name);
   if (context.options.json) context.io.out(`${JSON.stringify({ v: 1, forward })}\n`);
   else context.io.err(`Removed ${printable(forward.name)}.\n`);
+}
+
+/** From the first that has it: an id or a name says which. */
+async function removeFrom(
+  controls: readonly ({ removeForward(name: string): Promise<ForwardInfo> } | null)[],
+  name: string,
+): Promise<ForwardInfo> {
+  let failure: unknown = null;
+  for (const control of controls) {
+    if (control === null) continue;
+    try {
+      return await control.removeForward(name);
+    } catch (error) {
+      if (!(error instanceof ControlError && error.kind === "usage")) throw error;
+      failure ??= error;
+    }
+  }
+  throw failure;
 }

@@ -6,12 +6,14 @@ import type {
   AttachEvent,
   LinkEvent,
   RunningAgent,
+  RunningGateway,
   RunningRelay,
   StartAgentOptions,
+  StartGatewayOptions,
   StartRelayOptions,
 } from "../roles/control.ts";
 import { ControlError } from "../servers/local/error.ts";
-import { FakeAgent, FakeRelay } from "../servers/local/fake-control.ts";
+import { FakeAgent, FakeGateway, FakeRelay } from "../servers/local/fake-control.ts";
 import { serveAgentControl, serveRelayControl } from "../servers/local/server.ts";
 import type { Io } from "./context.ts";
 import { runProgram } from "./program.ts";
@@ -28,7 +30,7 @@ function freshData(): string {
 interface FakeWorld {
   readonly io: Io;
   readonly stopped: AbortController;
-  readonly started: { relay?: StartRelayOptions; agent?: StartAgentOptions };
+  readonly started: { relay?: StartRelayOptions; agent?: StartAgentOptions; gateway?: StartGatewayOptions };
   stdout(): string;
   stderr(): string;
   /** Resolves when standard output holds so many lines. */
@@ -85,6 +87,12 @@ function fakeWorld(
           yield* parts.link ?? [];
         };
         return Object.assign(agent, runningParts(), { link }) satisfies RunningAgent;
+      },
+      gateway: async () => async (options) => {
+        started.gateway = options;
+        await options.readSettings();
+        const ready = { wan: ["eth0"], lan: ["br0"], externalAddress: "203.0.113.1", servers: [], warnings: [] };
+        return Object.assign(new FakeGateway(), runningParts(), { ready }) satisfies RunningGateway;
       },
       direct: async () => (specs, signal) => agent.attach(specs, signal),
     },

@@ -4,5 +4,6 @@ import type { Roles } from "./context.ts";
 export const ROLES: Roles = {
   relay: async () => (await import("../roles/relay.ts")).startRelay,
   agent: async () => (await import("../roles/agent.ts")).startAgent,
+  gateway: async () => (await import("../roles/gateway.ts")).startGateway,
   direct: async () => (await import("../roles/direct.ts")).startDirect,
 };

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { AgentStatus, Counters, ForwardInfo, RelayStatus, VisitInfo } from "../roles/control.ts";
+import type { AgentStatus, Counters, ForwardInfo, GatewayStatus, RelayStatus, VisitInfo } from "../roles/control.ts";
 import { ControlError } from "../servers/local/error.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
@@ -17,14 +17,16 @@ import {
 export function defineStatus(program: Command, run: Run): void {
   program
     .command("status")
-    .summary("show what runs with --data: relay, agent, forwards, refused visitors")
-    .description("Shows the relay and the agent that run with --data, their forwards, and why visitors were refused.")
+    .summary("show what runs with --data: relay, agent, gateway, forwards, refused visitors")
+    .description(
+      "Shows the relay, the agent and the gateway that run with --data, their forwards, and why visitors were refused.",
+    )
     .option("--visits", "list the live connections and flows as well")
     .addHelpText(
       "after",
       `
-With --json: {"v":1,"relay":{…}|null,"agent":{…}|null,"forwards":[…],"visits":[…]} (visits with --visits)
-Exit code 4 when neither runs.
+With --json: {"v":1,"relay":{…}|null,"agent":{…}|null,"gateway":{…}|null,"forwards":[…],"visits":[…]} (visits with
+--visits; a gateway's are the kernel's, and not among them). Exit code 4 when none of them runs.
 
 Examples:
   hatchway status
@@ -36,13 +38,13 @@ Examples:
 }
 
 interface Found {
-  readonly status: RelayStatus | AgentStatus;
+  readonly status: RelayStatus | AgentStatus | GatewayStatus;
   readonly forwards: readonly ForwardInfo[];
   readonly visits: readonly VisitInfo[];
 }
 
 async function status(context: Context, withVisits: boolean): Promise<void> {
-  const { agentClient, isRunning, relayClient } = await import("../servers/local/client.ts");
+  const { agentClient, gatewayClient, isRunning, relayClient } = await import("../servers/local/client.ts");
   const { nowMs } = await import("../os/clock.ts");
   const { paths } = await findPlace(context, "agent");
   const ask = async (control: ReturnType<typeof relayClient> | ReturnType<typeof agentClient>): Promise<Found> => ({
@@ -52,18 +54,22 @@ async function status(context: Context, withVisits: boolean): Promise<void> {
   });
   const relay = (await isRunning("relay", paths.relaySocket)) ? await ask(relayClient(paths.relaySocket)) : null;
   const agent = (await isRunning("agent", paths.agentSocket)) ? await ask(agentClient(paths.agentSocket)) : null;
-  if (relay === null && agent === null) {
+  const gateway = (await isRunning("gateway", paths.gatewaySocket)) ? gatewayClient(paths.gatewaySocket) : null;
+  const gatewayFound =
+    gateway === null ? null : { status: await gateway.status(), forwards: await gateway.listForwards(), visits: [] };
+  const found: Found[] = [relay, agent, gatewayFound].filter((one) => one !== null);
+  if (found.length === 0) {
     throw new ControlError(
       "unreachable",
-      `Nothing runs with ${paths.directory}: start \`hatchway serve\` or \`hatchway agent\`, or name its directory with --data.`,
+      `Nothing runs with ${paths.directory}: start \`hatchway serve\`, \`hatchway agent\` or \`hatchway gateway\`, or name its directory with --data.`,
     );
   }
-  const found = [relay, agent].filter((one) => one !== null);
   if (context.options.json) {
     const reply = {
       v: 1,
       relay: relay?.status ?? null,
       agent: agent?.status ?? null,
+      gateway: gatewayFound?.status ?? null,
       forwards: found.flatMap((one) => one.forwards),
       ...(withVisits ? { visits: found.flatMap((one) => one.visits) } : {}),
     };
@@ -74,7 +80,7 @@ async function status(context: Context, withVisits: boolean): Promise<void> {
 }
 
 function statusText({ status: process, forwards, visits }: Found, withVisits: boolean, nowMs: number): string {
-  const lines = process.role === "relay" ? relayLines(process) : agentLines(process);
+  const lines = linesOf(process);
   const age = formatAge(nowMs - process.startedMs);
   const memory = process.memoryBytes === null ? "" : `, ${formatBytes(process.memoryBytes)} of memory`;
   const common = [
@@ -90,6 +96,47 @@ function statusText({ status: process, forwards, visits }: Found, withVisits: bo
   if (withVisits) blocks.push(visits.length === 0 ? "No visitors." : visitsTable(visits, nowMs));
   return blocks.join("\n\n");
 }
+
+function linesOf(process: Found["status"]): string[] {
+  switch (process.role) {
+    case "relay":
+      return relayLines(process);
+    case "agent":
+      return agentLines(process);
+    case "gateway":
+      return gatewayLines(process);
+    default:
+      return process satisfies never;
+  }
+}
+
+function gatewayLines(gateway: GatewayStatus): string[] {
+  const dropped = Object.entries(gateway.dropped).filter(([, count]) => count > 0);
+  return [
+    `gateway ${gateway.externalAddress ?? "without an external address"}`,
+    `  outside    ${gateway.wan.join(", ")}`,
+    `  clients    ${gateway.lan.join(", ")}`,
+    ...gateway.servers.map(
+      ({ name, listening, message }) =>
+        `  asked by   ${name}: ${listening ? "listening" : "off"}${message === null ? "" : `; ${printable(message)}`}`,
+    ),
+    ...(dropped.length === 0
+      ? []
+      : [`  dropped    ${dropped.map(([why, count]) => `${DROP_WORDS[why] ?? why} ${count}`).join(", ")}`]),
+    ...gateway.warnings.map((warning) => `  warning    ${printable(warning)}`),
+  ];
+}
+
+/** Packets from outside that the kernel dropped, and why. */
+const DROP_WORDS: Readonly<Record<string, string>> = {
+  unforwarded: "not forwarded",
+  sourceNotAllowed: "source not allowed",
+  connectionLimit: "connection limit",
+  rateLimit: "rate limit",
+  insideOnly: "for clients only",
+  tunnelEndpoint: "a VPN peer's own address",
+  triggerClosed: "trigger closed",
+};
 
 function relayLines(relay: RelayStatus): string[] {
   return [

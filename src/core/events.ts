@@ -7,7 +7,7 @@ export const EVENT_KINDS: readonly EventKind[] = ["opened", "changed", "closed"]
 export type EventForwardType = "remote" | "local" | "dynamic" | "direct" | "mapping" | "pinhole" | "upstream";
 
 /** Who asked for the forward: a person, a program by one of the mapping protocols, a trigger, or an agent of the relay. */
-export type EventOrigin = Origin | "agent" | "natpmp" | "pcp" | "igd" | "trigger" | "ssh";
+export type EventOrigin = Origin | "agent" | "trigger" | "ssh";
 
 /**
  * removed: by whoever asked for it, or by the operator. expired: its lease ran out. withdrawn: it cannot be held any more

@@ -62,7 +62,7 @@ export const DEFAULT_OPTIONS: ForwardOptions = {
 /** How a forward came to be: shown in lists, and what may change it. */
 export type Origin = "cli" | "config" | "api" | MappingOrigin;
 /** Asked for by a client of the gateway, through a mapping protocol. */
-export type MappingOrigin = "natPmp" | "pcp" | "igd";
+export type MappingOrigin = "natpmp" | "pcp" | "igd";
 
 /** What any forward says of the entry ports that it holds: all that the forward table needs to know. */
 export interface EntrySpec {

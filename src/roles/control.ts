@@ -1,6 +1,14 @@
 import type { ExitRule } from "../core/exit-rule.ts";
 import type { HostPort, PortMapping } from "../core/forward.ts";
-import type { AgentControl, AttachEvent, ForwardSpec, RelayControl } from "../servers/local/control.ts";
+import type {
+  AgentControl,
+  AttachEvent,
+  ForwardSpec,
+  GatewayControl,
+  GatewayStatus,
+  RelayControl,
+} from "../servers/local/control.ts";
+import type { GatewaySettings } from "./gateway/settings.ts";
 
 export * from "../servers/local/control.ts";
 
@@ -108,6 +116,22 @@ export interface RunningAgent extends AgentControl, Running {
   link(signal: AbortSignal): AsyncIterable<LinkEvent>;
 }
 
+export interface StartGatewayOptions {
+  readonly dataDir: string;
+  /** Called once at start and at every reload. Rejects with ControlError `usage` (the reload then changes nothing). */
+  readonly readSettings: () => Promise<GatewaySettings>;
+}
+
+export type GatewayReady = Pick<GatewayStatus, "wan" | "lan" | "externalAddress" | "servers" | "warnings">;
+
+/** `startGateway` resolves with it when the kernel forwards and the servers listen. */
+export interface RunningGateway extends Omit<GatewayControl, "stop">, Pick<Running, "closed"> {
+  readonly ready: GatewayReady;
+  /** `clean`: see GatewayControl. The kernel's connections are not this process's, so there is nothing to drain. */
+  stop(options?: { readonly clean?: boolean; readonly drainMs?: number }): Promise<void>;
+}
+
+export type StartGateway = (options: StartGatewayOptions) => Promise<RunningGateway>;
 export type StartRelay = (options: StartRelayOptions) => Promise<RunningRelay>;
 export type StartAgent = (options: StartAgentOptions) => Promise<RunningAgent>;
 /** Direct forwards alone, without an agent or a data directory. The same events as `AgentControl.attach`. */

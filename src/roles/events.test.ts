@@ -2,18 +2,19 @@ import { expect, test } from "bun:test";
 import { exampleForward } from "../core/events.fixture.ts";
 import { EventLog } from "../core/events.ts";
 import { EVERYBODY } from "../core/open-ports.ts";
-import { type Followed, followEvents, forwardEvents } from "./events.ts";
+import type { FollowedEvent } from "./control.ts";
+import { followEvents, forwardEvents } from "./events.ts";
 
 const append = (log: EventLog, count: number) => {
   for (let n = 0; n < count; n++) log.append({ event: "opened", forward: exampleForward({ id: `${n}` }) }, 0);
 };
-const short = (one: Followed | undefined) => (one?.event === "missed" ? `missed ${one.count}` : one?.seq);
+const short = (one: FollowedEvent | undefined) => (one?.event === "missed" ? `missed ${one.count}` : one?.seq);
 
 test("a follower gets what is kept, then what comes, and is told what it missed", async () => {
   const log = new EventLog({ run: "run", kept: 3 });
   const stop = new AbortController();
   append(log, 5);
-  const followed = followEvents(log, 0, stop.signal);
+  const followed = followEvents(log, { since: 0, follow: true }, stop.signal);
   const next = async (count: number) => {
     const got: (string | number | undefined)[] = [];
     for (let n = 0; n < count; n++) got.push(short((await followed.next()).value ?? undefined));
@@ -35,15 +36,22 @@ test("a follower begins where it says, and leaves nothing behind", async () => {
   const log = new EventLog({ run: "run" });
   append(log, 3);
   const seen: unknown[] = [];
-  for await (const one of followEvents(log, 1, new AbortController().signal)) {
+  for await (const one of followEvents(log, { since: 1, follow: true }, new AbortController().signal)) {
     seen.push(short(one));
     if (seen.length === 2) break;
   }
-  for await (const one of followEvents(log, 99, new AbortController().signal)) {
+  for await (const one of followEvents(log, { since: 99, follow: true }, new AbortController().signal)) {
     seen.push(short(one));
     break;
   }
   expect(seen).toEqual([2, 3, 1]);
+});
+
+test("without follow it ends with what is kept", async () => {
+  const log = new EventLog({ run: "run" });
+  append(log, 2);
+  const seen = await Array.fromAsync(followEvents(log, { since: 0, follow: false }, new AbortController().signal));
+  expect(seen.map(short)).toEqual([1, 2]);
 });
 
 test("listeners find the open forwards as the event left them", () => {

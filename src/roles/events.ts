@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { EventLog, type ForwardEvent } from "../core/events.ts";
+import { EventLog } from "../core/events.ts";
 import { OpenForwards } from "../core/open-ports.ts";
+import type { EventsRequest, FollowedEvent } from "./control.ts";
 
 /** What happened to this role's forwards, and which are open now. */
 export interface ForwardEvents {
@@ -18,11 +19,15 @@ export function forwardEvents(): ForwardEvents {
   return { log, open };
 }
 
-/** missed: so many events were gone before this reader came to them. */
-export type Followed = ForwardEvent | { readonly v: 1; readonly event: "missed"; readonly count: number };
-
-/** Every event after `since` that is kept, and then those to come, as fast as the reader takes them; until `signal` aborts. */
-export async function* followEvents(log: EventLog, since: number, signal: AbortSignal): AsyncGenerator<Followed> {
+/**
+ * Every event after `since` that is kept, and with `follow` those to come, as fast as the reader takes them; until `signal`
+ * aborts. `missed`: so many events were gone before this reader came to them.
+ */
+export async function* followEvents(
+  log: EventLog,
+  { since, follow }: EventsRequest,
+  signal: AbortSignal,
+): AsyncGenerator<FollowedEvent> {
   let wake = () => {};
   const unsubscribe = log.subscribe(() => wake());
   const onAbort = () => wake();
@@ -38,6 +43,7 @@ export async function* followEvents(log: EventLog, since: number, signal: AbortS
         yield event;
       }
       if (log.lastSeq > readTo || signal.aborted) continue;
+      if (!follow) return;
       await new Promise<void>((resolve) => {
         wake = resolve;
       });

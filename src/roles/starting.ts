@@ -1,4 +1,4 @@
-import type { AgentControl, RelayControl } from "../servers/local/control.ts";
+import type { AgentControl, GatewayControl, RelayControl } from "../servers/local/control.ts";
 
 /**
  * The local socket is opened first of all, because it is also the lock on the data directory: nothing there is read or
@@ -13,6 +13,24 @@ export function startingRelay(ready: Promise<RelayControl>): RelayControl {
     createJoinCode: async (request) => (await ready).createJoinCode(request),
     reload: async () => (await ready).reload(),
     visits: async () => (await ready).visits(),
+  };
+}
+
+/** The same for a gateway. */
+export function startingGateway(ready: Promise<GatewayControl>): GatewayControl {
+  return {
+    status: async () => (await ready).status(),
+    listForwards: async () => (await ready).listForwards(),
+    addMapping: async (draft) => (await ready).addMapping(draft),
+    removeForward: async (nameOrId) => (await ready).removeForward(nameOrId),
+    listTriggers: async () => (await ready).listTriggers(),
+    addTrigger: async (draft) => (await ready).addTrigger(draft),
+    removeTrigger: async (name) => (await ready).removeTrigger(name),
+    reload: async () => (await ready).reload(),
+    async *events(request, signal) {
+      yield* (await ready).events(request, signal);
+    },
+    stop: async (options) => (await ready).stop(options),
   };
 }
 

@@ -33,7 +33,7 @@ export const mappingSpecSchema = z.object({
   lifetimeSec: z.number().int().positive().nullable(),
   to: addressSchema,
   requester: addressSchema.nullable(),
-  origin: z.enum(["cli", "config", "api", "natPmp", "pcp", "igd"]),
+  origin: z.enum(["cli", "config", "api", "natpmp", "pcp", "igd"]),
   askedInternalPort: z.int().min(0).max(65_535),
   nonce: z.string().max(MAX_NAME_CHARS).nullable(),
   allow: z.array(remotePeer).max(MAX_PEERS).readonly(),

@@ -50,6 +50,7 @@ async function help(path: readonly string[]): Promise<string> {
       relay: () => Promise.reject(new Error("help starts nothing")),
       agent: () => Promise.reject(new Error("help starts nothing")),
       direct: () => Promise.reject(new Error("help starts nothing")),
+      gateway: () => Promise.reject(new Error("help starts nothing")),
     },
   };
   await runProgram([...path, "--help"], io);

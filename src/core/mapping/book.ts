@@ -39,6 +39,8 @@ const BIND = "*";
 /** Which external port a client's internal port had last: a courtesy, so it is bounded and not a promise. */
 const MAX_REMEMBERED = 100_000;
 const MS_PER_SEC = 1000;
+/** As for every forward. */
+const MAX_NAME_CHARS = 64;
 
 /**
  * The mappings and pinholes of a gateway: who has which, until when, and what becomes of what clients ask. It decides
@@ -58,6 +60,10 @@ export class MappingBook {
     const { holderName, ports } = options;
     this.#mappings = new ForwardTable(ports === undefined ? { holderName } : { holderName, ports });
     this.#pinholes = new ForwardTable({ holderName, ports: null });
+  }
+
+  ownerOf(address: string): Owner {
+    return this.#options.ownerOf(address);
   }
 
   get size(): number {
@@ -105,13 +111,13 @@ export class MappingBook {
     const { protocol, internalAddress } = ask;
     const spec: MappingSpec = {
       id: `${protocol}-${externalPort}`,
-      name: ask.description === "" ? `${protocol} ${externalPort}` : ask.description,
+      name: nameOf(ask.description, `${protocol} ${externalPort}`),
       group: null,
       ports: [{ protocol, first: externalPort, last: externalPort, internalFirst: internalPort }],
       lifetimeSec: ask.lifetimeSec,
       to: internalAddress,
       requester: ask.requester,
-      origin: ask.ask.via,
+      origin: ask.ask.via === "natPmp" ? "natpmp" : ask.ask.via,
       askedInternalPort: ask.internalPort,
       nonce: ask.ask.via === "pcp" ? ask.ask.nonce : null,
       allow: ask.remotes,
@@ -142,7 +148,7 @@ export class MappingBook {
     const from = via === "igd" ? ask.remotes.map(({ network, port }) => `-${network}-${port ?? "any"}`).join("") : "";
     const spec: MappingSpec = {
       id: `${protocol}-${internalAddress}-${internalPort}${from}`,
-      name: ask.description === "" ? `${protocol} ${internalPort}` : ask.description,
+      name: nameOf(ask.description, `${protocol} ${internalPort}`),
       group: null,
       ports: [{ protocol, first: internalPort, last: internalPort, internalFirst: internalPort }],
       lifetimeSec: ask.lifetimeSec,
@@ -333,6 +339,10 @@ export class MappingBook {
     if (left <= 0) this.#asked.delete(requester);
     else this.#asked.set(requester, left);
   }
+}
+
+function nameOf(description: string, otherwise: string): string {
+  return description === "" ? otherwise : description.slice(0, MAX_NAME_CHARS).toWellFormed();
 }
 
 function internalKey(protocol: Protocol, client: string, internalPort: number): string {

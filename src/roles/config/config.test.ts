@@ -366,6 +366,8 @@ test("the JSON Schema knows the tables and forbids other keys", () => {
     "upnp",
     "mapping",
     "trigger",
+    "hook",
+    "gluetun",
   ]);
   expect(schema.additionalProperties).toBe(false);
 });

@@ -83,10 +83,7 @@ export const upnpSection = z.strictObject({
         'Who may ask for what, the first match decides: "allow 1024-65535 192.168.1.0/24 1024-65535". Default: every client, ports from 1024.',
     })
     .exactOptional(),
-  secure: flag("A client maps to itself only; default true.").exactOptional(),
-  "third-party": flag(
-    "PCP's THIRD_PARTY and IGD's NewInternalClient may name other clients; default false.",
-  ).exactOptional(),
+  secure: flag("A client maps to itself only, not to others inside; default true.").exactOptional(),
   "strict-nonce": flag("PCP renews and deletes only with the same nonce; default false.").exactOptional(),
   "port-zero": flag(
     "NAT-PMP's internal port 0 means the external one, as VPN clients expect; default true.",

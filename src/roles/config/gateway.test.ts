@@ -5,7 +5,7 @@ import { gatewaySettings } from "./gateway.ts";
 import { readConfig } from "./load.ts";
 
 async function settingsOf(text: string) {
-  return gatewaySettings((await readConfig(text, "t.toml")).file);
+  return gatewaySettings((await readConfig(text, "t.toml")).file, (path) => path);
 }
 
 async function mistakes(text: string): Promise<string> {
@@ -25,7 +25,7 @@ test("an empty file has the safe defaults", async () => {
     lan: [],
     masquerade: true,
     dropUnforwarded: true,
-    servers: { igd: true, natPmp: true, pcp: true, secureMode: true, thirdParty: false, maxPerClient: 64 },
+    servers: { igd: true, natPmp: true, pcp: true, secureMode: true, maxPerClient: 64 },
     mappings: [],
     triggers: [],
     user: null,

@@ -6,7 +6,10 @@ import type { MappingDraft } from "../../servers/local/control.ts";
 import { formatPortSet, type PortSet, type Protocol, settleProtocol } from "../../wire/port-set.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import type { GatewaySettings } from "../gateway/settings.ts";
+import type { GluetunSettings } from "../gluetun.ts";
+import type { HookSettings } from "../hooks/settings.ts";
 import type { MappingEntry, TriggerEntry } from "./gateway-schema.ts";
+import { gluetunSettings, hookSettings } from "./hooks.ts";
 import { formatMappings } from "./ports.ts";
 import type { Problem } from "./problem.ts";
 import type { ConfigFile } from "./schema.ts";
@@ -66,9 +69,14 @@ export function triggerRule(entry: TriggerEntry): Result<TriggerRule, Problem> {
 }
 
 /** What the file's mappings and triggers come to, with what is wrong with them. */
-export function gatewayLists(file: ConfigFile): {
+export function gatewayLists(
+  file: ConfigFile,
+  beside: (path: string) => string,
+): {
   readonly mappings: readonly MappingDraft[];
   readonly triggers: readonly TriggerRule[];
+  readonly hooks: readonly HookSettings[];
+  readonly gluetun: GluetunSettings | null;
   readonly problems: readonly Problem[];
 } {
   const problems: Problem[] = [];
@@ -96,16 +104,26 @@ export function gatewayLists(file: ConfigFile): {
   };
   const mappings = collect("mapping", file.mapping ?? [], mappingDraft, ({ id }) => id);
   const triggers = collect("trigger", file.trigger ?? [], triggerRule, ({ name }) => name);
-  return { mappings, triggers, problems };
+  const hooks = (file.hook ?? []).flatMap((entry, index) => {
+    const made = hookSettings(entry, index + 1, beside);
+    if (made.ok) return [made.value];
+    problems.push({ ...made.error, path: ["hook", index, ...made.error.path] });
+    return [];
+  });
+  const gluetun = file.gluetun === undefined ? null : gluetunSettings(file.gluetun, beside);
+  if (gluetun !== null && !gluetun.ok) {
+    problems.push({ ...gluetun.error, path: ["gluetun", ...gluetun.error.path] });
+  }
+  return { mappings, triggers, hooks, gluetun: gluetun?.ok === true ? gluetun.value : null, problems };
 }
 
-/** `[gateway]` and what belongs to it, with the defaults. */
-export function gatewaySettings(file: ConfigFile): GatewaySettings {
+/** `[gateway]` and what belongs to it, with the defaults. `beside` makes a path absolute, as the config file has it. */
+export function gatewaySettings(file: ConfigFile, beside: (path: string) => string): GatewaySettings {
   const gateway = file.gateway ?? {};
   const upnp = file.upnp ?? {};
   const rule = parsePermissionRule(DEFAULT_RULE);
   if (!rule.ok) throw new Error(rule.error.message);
-  const { mappings, triggers } = gatewayLists(file);
+  const { mappings, triggers, hooks, gluetun } = gatewayLists(file, beside);
   return {
     wan: gateway.wan ?? [],
     lan: gateway.lan ?? [],
@@ -124,7 +142,6 @@ export function gatewaySettings(file: ConfigFile): GatewaySettings {
       pcp: upnp.pcp ?? true,
       rules: upnp.rules ?? [rule.value],
       secureMode: upnp.secure ?? true,
-      thirdParty: upnp["third-party"] ?? false,
       strictNonce: upnp["strict-nonce"] ?? false,
       portZero: upnp["port-zero"] ?? true,
       maxPerClient: upnp["max-mappings"] ?? DEFAULT_MAX_PER_CLIENT,
@@ -132,6 +149,8 @@ export function gatewaySettings(file: ConfigFile): GatewaySettings {
     },
     mappings,
     triggers,
+    hooks,
+    gluetun,
     user: gateway.user ?? null,
   };
 }

@@ -47,7 +47,7 @@ export async function readConfig(text: string, path: string): Promise<Config> {
   const parsed = ConfigFile.safeParse(raw);
   if (!parsed.success) throw report(path, map, problemsOf(parsed.error.issues, raw, keysAt));
   const { forwards, problems } = await specsOf(parsed.data, path);
-  problems.push(...gatewayLists(parsed.data).problems);
+  problems.push(...gatewayLists(parsed.data, (file) => resolve(dirname(path), file)).problems);
   if (problems.length > 0) throw report(path, map, problems);
   return { path, file: parsed.data, forwards };
 }
@@ -162,6 +162,11 @@ function certificateFiles(
   if (certificate === null && key === null) return null;
   const lacking = certificate === null ? "certificate" : "key";
   throw new ControlError("usage", `[${section}] has no ${lacking}: certificate and key go together.`);
+}
+
+/** An absolute path for one that the config file names. */
+export function pathBeside(config: Config): (path: string) => string {
+  return (path) => besideConfig(config, path) ?? path;
 }
 
 function besideConfig(config: Config, path: string | undefined): string | null {

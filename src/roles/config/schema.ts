@@ -1,6 +1,7 @@
 import { z } from "../../wire/zod.ts";
 import * as field from "./fields.ts";
 import { gatewaySection, MappingEntry, TriggerEntry, upnpSection } from "./gateway-schema.ts";
+import { GluetunEntry, HookEntry } from "./hooks.ts";
 
 const DEFAULT_AGENT_PORT = 7744;
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,62}$/u;
@@ -116,6 +117,8 @@ export const ConfigFile = z.strictObject({
   upnp: upnpSection.exactOptional(),
   mapping: z.array(MappingEntry).max(20_000).exactOptional(),
   trigger: z.array(TriggerEntry).max(100).exactOptional(),
+  hook: z.array(HookEntry).max(100).exactOptional(),
+  gluetun: GluetunEntry.exactOptional(),
 });
 export type ConfigFile = z.infer<typeof ConfigFile>;
 
@@ -146,6 +149,10 @@ export function keysAt(path: readonly PropertyKey[]): readonly string[] {
       return Object.keys(upnpSection.shape);
     case "mapping":
       return Object.keys(MappingEntry.shape);
+    case "hook":
+      return Object.keys(HookEntry.shape);
+    case "gluetun":
+      return Object.keys(GluetunEntry.shape);
     case "trigger":
       return Object.keys(TriggerEntry.shape);
     default:

@@ -2,6 +2,8 @@ import type { PermissionRule } from "../../core/mapping/permission-rule.ts";
 import type { PortSpan } from "../../core/port-spans.ts";
 import type { NatLimits, NatSettings, TriggerRule } from "../../dataplanes/nat/state.ts";
 import type { MappingDraft } from "../../servers/local/control.ts";
+import type { GluetunSettings } from "../gluetun.ts";
+import type { HookSettings } from "../hooks/settings.ts";
 
 /** Who may ask the gateway for ports, and how. */
 export interface MappingServerSettings {
@@ -9,8 +11,8 @@ export interface MappingServerSettings {
   readonly natPmp: boolean;
   readonly pcp: boolean;
   readonly rules: readonly PermissionRule[];
+  /** A client maps to itself only. Off: to any host inside (PCP's THIRD_PARTY, IGD's NewInternalClient). */
   readonly secureMode: boolean;
-  readonly thirdParty: boolean;
   readonly strictNonce: boolean;
   readonly portZero: boolean;
   readonly maxPerClient: number;
@@ -32,6 +34,9 @@ export interface GatewaySettings {
   readonly servers: MappingServerSettings;
   readonly mappings: readonly MappingDraft[];
   readonly triggers: readonly TriggerRule[];
+  readonly hooks: readonly HookSettings[];
+  /** Null = no interface for gluetun's scripts. */
+  readonly gluetun: GluetunSettings | null;
   /** Null = hatchway if there is such a user, else nobody. */
   readonly user: string | null;
 }

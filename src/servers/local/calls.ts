@@ -66,6 +66,9 @@ export type Handlers<Calls extends Record<string, Call>> = {
 /** The one request that is answered by a stream: lines of AttachEvent, closed by the client to withdraw its forwards. */
 export const ATTACH_PATH = `/v${CONTROL_VERSION}/attach`;
 
+/** Another stream: lines of what happened to the gateway's forwards. */
+export const EVENTS_PATH = `/v${CONTROL_VERSION}/events`;
+
 export function callPath(name: string): string {
   return `/v${CONTROL_VERSION}/${name}`;
 }

@@ -1,5 +1,5 @@
 import type { z } from "../../wire/zod.ts";
-import { AGENT_CALLS, ATTACH_PATH, callPath, GATEWAY_CALLS, RELAY_CALLS } from "./calls.ts";
+import { AGENT_CALLS, ATTACH_PATH, callPath, EVENTS_PATH, GATEWAY_CALLS, RELAY_CALLS } from "./calls.ts";
 import {
   type AgentControl,
   ControlError,
@@ -8,7 +8,7 @@ import {
   type RelayControl,
 } from "./control.ts";
 import { ndjsonValues } from "./ndjson.ts";
-import { AttachEvent, ErrorReply } from "./schema.ts";
+import { AttachEvent, ErrorReply, FollowedEvent } from "./schema.ts";
 import type { LocalRole as Role } from "./socket-file.ts";
 
 /** The relay that runs with the socket `path`, as if it were in this process. Nothing is opened before the first call. */
@@ -51,6 +51,10 @@ export function gatewayClient(path: string): GatewayControl {
     addTrigger: (draft) => call("addTrigger", GATEWAY_CALLS.addTrigger, { draft }),
     removeTrigger: (name) => call("removeTrigger", GATEWAY_CALLS.removeTrigger, { name }),
     reload: () => call("reload", GATEWAY_CALLS.reload, {}),
+    events(request, signal) {
+      const gone = "The gateway stopped: start it again with `hatchway gateway`.";
+      return stream({ role: "gateway", path, url: EVENTS_PATH, body: request, gone }, FollowedEvent, signal);
+    },
     stop: async ({ clean }) => {
       await call("stop", GATEWAY_CALLS.stop, { clean });
     },
@@ -85,29 +89,44 @@ function caller(role: Role, path: string) {
   };
 }
 
-async function* attach(
+function attach(
   path: string,
   specs: readonly ForwardSpec[],
   signal: AbortSignal,
 ): AsyncGenerator<AttachEvent, void, void> {
+  const gone = "The agent stopped, and the forwards with it: start it again with `hatchway agent`.";
+  return stream({ role: "agent", path, url: ATTACH_PATH, body: { specs }, gone }, AttachEvent, signal);
+}
+
+interface StreamRequest {
+  readonly role: Role;
+  readonly path: string;
+  readonly url: string;
+  readonly body: unknown;
+  /** What it means when the other side goes away. */
+  readonly gone: string;
+}
+
+/** The lines of a streamed answer. Ends quietly on abort, and when the other side ends it in order. */
+async function* stream<T>(
+  { role, path, url, body, gone }: StreamRequest,
+  schema: z.ZodType<T>,
+  signal: AbortSignal,
+): AsyncGenerator<T, void, void> {
   try {
-    const response = await post("agent", path, ATTACH_PATH, { specs }, signal);
-    if (!response.ok) throw asError("agent", await replyJson("agent", response));
-    if (response.body === null) throw otherVersion("agent", null);
+    const response = await post(role, path, url, body, signal);
+    if (!response.ok) throw asError(role, await replyJson(role, response));
+    if (response.body === null) throw otherVersion(role, null);
     for await (const value of ndjsonValues(response.body)) {
-      const event = AttachEvent.safeParse(value);
-      if (!event.success) throw asError("agent", value);
+      const line = schema.safeParse(value);
+      if (!line.success) throw asError(role, value);
       if (signal.aborted) return;
-      yield event.data;
+      yield line.data;
     }
   } catch (cause) {
     if (signal.aborted) return;
     if (cause instanceof ControlError) throw cause;
-    throw new ControlError(
-      "unreachable",
-      "The agent stopped, and the forwards with it: start it again with `hatchway agent`.",
-      { cause },
-    );
+    throw new ControlError("unreachable", gone, { cause });
   }
 }
 

@@ -3,6 +3,8 @@ import type {
   AgentStatus,
   AttachEvent,
   DeviceInfo,
+  EventsRequest,
+  FollowedEvent,
   ForwardInfo,
   ForwardSpec,
   GatewayStatus,
@@ -53,6 +55,11 @@ export interface GatewayControl {
   addTrigger(draft: TriggerDraft): Promise<TriggerInfo>;
   removeTrigger(name: string): Promise<TriggerInfo>;
   reload(): Promise<ReloadReport>;
+  /**
+   * What happened to the forwards after `since` (0 = all that is kept), oldest first. `follow`: and what is to come, until
+   * `signal` aborts; else it ends there.
+   */
+  events(request: EventsRequest, signal: AbortSignal): AsyncIterable<FollowedEvent>;
   /** Ends the gateway. `clean`: the kernel is as it was before; else it goes on forwarding, for a start that follows. */
   stop(options: { readonly clean: boolean }): Promise<void>;
 }

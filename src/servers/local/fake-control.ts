@@ -9,12 +9,19 @@ import {
   type Counters,
   type DeviceInfo,
   type Endpoint,
+  type EventsRequest,
+  type FollowedEvent,
   type ForwardInfo,
   type ForwardSpec,
+  type GatewayControl,
+  type GatewayStatus,
   type JoinCodeRequest,
+  type MappingDraft,
   type RelayControl,
   type RelayStatus,
   type ReloadReport,
+  type TriggerDraft,
+  type TriggerInfo,
   type VisitInfo,
 } from "./control.ts";
 
@@ -108,6 +115,100 @@ export class FakeRelay implements RelayControl {
   async visits(): Promise<readonly VisitInfo[]> {
     return [];
   }
+}
+
+/** A gateway for tests: one mapping `web`, one trigger. */
+export class FakeGateway implements GatewayControl {
+  readonly added: MappingDraft[] = [];
+  readonly triggers: TriggerInfo[] = [];
+  stopped: { readonly clean: boolean } | null = null;
+
+  async status(): Promise<GatewayStatus> {
+    return {
+      role: "gateway",
+      ...PROCESS,
+      forwardsOpen: this.added.length,
+      counters: COUNTERS,
+      wan: ["eth0"],
+      lan: ["br0"],
+      externalAddress: "203.0.113.1",
+      mappings: this.added.length,
+      servers: [{ name: "NAT-PMP and PCP", listening: true, message: null }],
+      dropped: { unforwarded: 3 },
+      warnings: [],
+    };
+  }
+  async listForwards(): Promise<readonly ForwardInfo[]> {
+    return this.added.map(mappingInfo);
+  }
+  async addMapping(draft: MappingDraft): Promise<AddReply> {
+    this.added.push(draft);
+    return { v: CONTROL_VERSION, forward: mappingInfo(draft) };
+  }
+  async removeForward(nameOrId: string): Promise<ForwardInfo> {
+    const found = this.added.findIndex(({ name }) => name === nameOrId);
+    const [removed] = found < 0 ? [] : this.added.splice(found, 1);
+    if (removed === undefined) throw new ControlError("usage", `There is no forward "${nameOrId}".`);
+    return mappingInfo(removed);
+  }
+  async listTriggers(): Promise<readonly TriggerInfo[]> {
+    return this.triggers;
+  }
+  async addTrigger({ name, timeoutSec, secondHost }: TriggerDraft): Promise<TriggerInfo> {
+    const ports = { out: "6667/tcp", in: "113/tcp" };
+    const trigger: TriggerInfo = {
+      name,
+      origin: "cli",
+      ...ports,
+      timeoutSec,
+      secondHost,
+      state: "armed",
+      host: null,
+      closesMs: null,
+    };
+    this.triggers.push(trigger);
+    return trigger;
+  }
+  async removeTrigger(name: string): Promise<TriggerInfo> {
+    const found = this.triggers.findIndex((trigger) => trigger.name === name);
+    const [removed] = found < 0 ? [] : this.triggers.splice(found, 1);
+    if (removed === undefined) throw new ControlError("usage", `There is no trigger "${name}".`);
+    return removed;
+  }
+  async reload(): Promise<ReloadReport> {
+    return RELOADED;
+  }
+  async *events({ follow }: EventsRequest, signal: AbortSignal): AsyncGenerator<FollowedEvent> {
+    yield { v: CONTROL_VERSION, event: "missed", count: 2 };
+    if (follow) await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  }
+  async stop(options?: { readonly clean?: boolean }): Promise<void> {
+    this.stopped = { clean: options?.clean === true };
+  }
+}
+
+function mappingInfo({ id, name, ports, to, enabled }: MappingDraft): ForwardInfo {
+  return {
+    id,
+    name,
+    type: "mapping",
+    origin: "cli",
+    device: to,
+    group: null,
+    state: enabled ? "open" : "disabled",
+    message: null,
+    endpoints: ports.map(({ protocol, first, last, internalFirst }) => ({
+      protocol,
+      host: "203.0.113.1",
+      port: first,
+      lastPort: last,
+      internalHost: to,
+      internalPort: internalFirst,
+    })),
+    via: "kernel",
+    leaseEndsMs: null,
+    counters: COUNTERS,
+  };
 }
 
 /** An agent for tests: every forward opens at once on `relay.example`; ports below 1024 are refused. */

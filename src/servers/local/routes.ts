@@ -1,5 +1,14 @@
 import { z } from "../../wire/zod.ts";
-import { AGENT_CALLS, ATTACH_PATH, type Call, callPath, GATEWAY_CALLS, type Handlers, RELAY_CALLS } from "./calls.ts";
+import {
+  AGENT_CALLS,
+  ATTACH_PATH,
+  type Call,
+  callPath,
+  EVENTS_PATH,
+  GATEWAY_CALLS,
+  type Handlers,
+  RELAY_CALLS,
+} from "./calls.ts";
 import {
   type AgentControl,
   CONTROL_VERSION,
@@ -9,7 +18,7 @@ import {
   type RelayControl,
 } from "./control.ts";
 import { ndjsonStream } from "./ndjson.ts";
-import { AttachRequest } from "./schema.ts";
+import { AttachRequest, EventsRequest } from "./schema.ts";
 
 /** What the local socket answers, by path. */
 export type Routes = ReadonlyMap<string, (request: Request) => Promise<Response>>;
@@ -27,7 +36,8 @@ export function relayRoutes(control: RelayControl): Routes {
   return callRoutes(RELAY_CALLS, handlers);
 }
 
-export function gatewayRoutes(control: GatewayControl): Routes {
+/** `reply`: what a stream that fails ends with. */
+export function gatewayRoutes(control: GatewayControl, reply: (error: unknown) => ErrorReply): Routes {
   const handlers: Handlers<typeof GATEWAY_CALLS> = {
     status: () => control.status(),
     listForwards: () => control.listForwards(),
@@ -42,7 +52,11 @@ export function gatewayRoutes(control: GatewayControl): Routes {
       return {};
     },
   };
-  return callRoutes(GATEWAY_CALLS, handlers);
+  const events = async (request: Request) => {
+    const asked = parse(EventsRequest, await readJson(request));
+    return ndjsonStream((signal) => control.events(asked, signal), request.signal, reply);
+  };
+  return new Map([...callRoutes(GATEWAY_CALLS, handlers), [EVENTS_PATH, events]]);
 }
 
 /** `reply`: what a stream that fails ends with. */

@@ -1,3 +1,4 @@
+import type { ForwardEvent } from "../../core/events.ts";
 import type { LocalSpec, RemoteSpec } from "../../core/forward.ts";
 import { mappingSpecSchema, triggerRuleSchema } from "../../wire/mapping-schema.ts";
 import { Reason, type ReasonName } from "../../wire/reason.ts";
@@ -71,7 +72,7 @@ export const ForwardInfo = z.object({
   id: z.string(),
   name: z.string(),
   type: z.enum(["remote", "local", "dynamic", "direct", "mapping"]),
-  origin: z.enum(["cli", "config", "api", "natPmp", "pcp", "igd"]),
+  origin: z.enum(["cli", "config", "api", "natpmp", "pcp", "igd"]),
   /** On the relay: the device's name. On an agent: null. */
   device: z.string().nullable(),
   group: z.string().nullable(),
@@ -285,6 +286,14 @@ export type AttachEvent = z.infer<typeof AttachEvent>;
 export const AttachRequest = z.strictObject({
   specs: z.array(ForwardSpec).min(1).max(MAX_SPECS).readonly(),
 });
+
+export const EventsRequest = z.strictObject({ since: z.int().min(0), follow: z.boolean() });
+export type EventsRequest = z.infer<typeof EventsRequest>;
+
+/** As core/events.ts has it; only what tells the kinds apart is checked. */
+export type FollowedEvent = ForwardEvent | { readonly v: 1; readonly event: "missed"; readonly count: number };
+const eventHead = z.object({ v, event: z.enum(["opened", "changed", "closed", "missed"]) });
+export const FollowedEvent = z.custom<FollowedEvent>((value) => eventHead.safeParse(value).success);
 
 /** What the local socket answers instead of a result; on a stream: the last line. */
 export const ErrorReply = z.object({

@@ -19,8 +19,11 @@ export interface LocalServerOptions {
 }
 
 export interface LocalServer {
-  /** Ends every request (what was attached is withdrawn) and removes the socket. */
-  close(): Promise<void>;
+  /**
+   * Ends every request (what was attached is withdrawn) and removes the socket. `answerWithinMs`: those under way have
+   * this long to be answered, such as the one that stops the process.
+   */
+  close(options?: { readonly answerWithinMs: number }): Promise<void>;
 }
 
 const HTTP_STATUS: Record<ControlErrorKind, number> = { usage: 400, refused: 403, unreachable: 503, failed: 500 };
@@ -46,7 +49,8 @@ export function serveAgentControl(control: AgentControl, options: LocalServerOpt
 
 /** Serves a gateway's control. Throws ControlError `usage` when the gateway of that directory is already running. */
 export function serveGatewayControl(control: GatewayControl, options: LocalServerOptions): LocalServer {
-  return serve("gateway", async () => (await import("./routes.ts")).gatewayRoutes(control), options);
+  const reply = (error: unknown) => errorReply(error, options);
+  return serve("gateway", async () => (await import("./routes.ts")).gatewayRoutes(control, reply), options);
 }
 
 function serve(role: LocalRole, loadRoutes: () => Promise<Routes>, options: LocalServerOptions): LocalServer {
@@ -80,12 +84,20 @@ function serve(role: LocalRole, loadRoutes: () => Promise<Routes>, options: Loca
     }
   });
   return {
-    async close() {
+    async close(options) {
       clearTimeout(timer);
+      // Bun's own graceful stop leaves a request on a Unix socket without its answer (1.4.5).
+      if (options !== undefined) await answered(server, options.answerWithinMs);
       await server.stop(true);
       file.release();
     },
   };
+}
+
+/** Resolves when every request has its answer, or after `withinMs`. */
+async function answered(server: { readonly pendingRequests: number }, withinMs: number): Promise<void> {
+  const endMs = performance.now() + withinMs;
+  while (server.pendingRequests > 0 && performance.now() < endMs) await Bun.sleep(1);
 }
 
 function bind(file: SocketFile, fetch: Fetch) {

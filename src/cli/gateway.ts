@@ -1,0 +1,115 @@
+import type { Command } from "commander";
+import type { GatewaySettings } from "../roles/gateway/settings.ts";
+import type { Context, Run } from "./context.ts";
+import { findPlace } from "./data-dir.ts";
+import { runUntilStopped } from "./live.ts";
+import { collect } from "./parse.ts";
+import { printable } from "./text.ts";
+
+interface GatewayOptions {
+  readonly wan?: readonly string[];
+  readonly lan?: readonly string[];
+  readonly public?: string;
+}
+
+export function defineGateway(program: Command, run: Run): void {
+  const gateway = program
+    .command("gateway")
+    .summary("forward ports to LAN and VPN clients, by the kernel")
+    .description(
+      "Runs a gateway on a Linux router or VPN server: the kernel leads external ports to clients, which people open with\n`hatchway forward add`, and apps by UPnP-IGD, NAT-PMP and PCP.",
+    )
+    .option("--wan <IF>", "the interface where visitors come from; repeat for more", collect)
+    .option("--lan <IF>", "the interface where the clients are; repeat for more", collect)
+    .option("--public <ADDRESS>", "the IPv4 address that visitors use (default: the WAN interface's own)")
+    .addHelpText(
+      "after",
+      `
+With --json, one line on standard output when the kernel forwards and the servers listen:
+  {"event":"ready","v":1,"wan":[…],"lan":[…],"externalAddress":…,"servers":[…],"warnings":[…],"data":…,"pid":…}
+It starts as root, and keeps root for one small helper. SIGHUP reads the config again. When it stops, the kernel goes on
+forwarding for a start that follows; \`hatchway gateway stop --clean\` leaves nothing behind.
+
+Examples:
+  hatchway gateway --wan eth0 --lan br0
+  hatchway gateway --config /etc/hatchway.toml
+  hatchway gateway stop --clean`,
+    )
+    .action(async (given: GatewayOptions, command: Command) => run(command, (context) => serve(context, given)));
+  gateway
+    .command("stop")
+    .summary("stop the gateway that runs with --data")
+    .description("Stops the gateway that runs with --data.")
+    .option("--clean", "take everything of it out of the kernel as well")
+    .addHelpText("after", "\nExample:\n  hatchway gateway stop --clean")
+    .action(async (given: { readonly clean?: true }, command: Command) =>
+      run(command, (context) => stop(context, given.clean === true)),
+    );
+}
+
+async function serve(context: Context, given: GatewayOptions): Promise<void> {
+  const { io, options } = context;
+  const place = await findPlace(context, "gateway");
+  const { gatewaySettings } = await import("../roles/config/gateway.ts");
+  const { pathBeside } = await import("../roles/config/load.ts");
+  const first = await place.readConfig();
+  const log = first.file.gateway?.log;
+  if (log !== undefined && options.verbose !== true) await io.startLog(log);
+  const overlay = await flagsOf(given);
+  const startGateway = await io.roles.gateway();
+  const gateway = await startGateway({
+    dataDir: place.paths.directory,
+    readSettings: async () => {
+      const config = await place.readConfig();
+      return { ...gatewaySettings(config.file, pathBeside(config)), ...overlay };
+    },
+  });
+  const { ready } = gateway;
+  if (options.json) {
+    const line = { event: "ready", v: 1, ...ready, data: place.paths.directory, pid: process.pid };
+    io.out(`${JSON.stringify(line)}\n`);
+  } else {
+    io.err(`The gateway is ready: visitors reach its clients at ${ready.externalAddress ?? "no address yet"}.\n`);
+    for (const warning of ready.warnings) io.err(`hatchway: ${printable(warning)}\n`);
+    const data = options.data === undefined ? "" : ` --data ${options.data}`;
+    io.err(`Open a port: hatchway forward add PORTSET --to CLIENT${data}\n`);
+  }
+  await runUntilStopped(io, gateway);
+}
+
+/** The same checks as in hatchway.toml. */
+async function flagsOf(given: GatewayOptions): Promise<Partial<GatewaySettings>> {
+  const { gatewaySection } = await import("../roles/config/gateway-schema.ts");
+  const { problemsOf, renderProblem } = await import("../roles/config/problem.ts");
+  const { failWith } = await import("./entry-options.ts");
+  const entry = {
+    ...(given.wan === undefined ? {} : { wan: [...given.wan] }),
+    ...(given.lan === undefined ? {} : { lan: [...given.lan] }),
+    ...(given.public === undefined ? {} : { public: given.public }),
+  };
+  const parsed = gatewaySection.safeParse(entry);
+  const {
+    wan,
+    lan,
+    public: publicAddress,
+  } = parsed.success
+    ? parsed.data
+    : failWith(
+        problemsOf(parsed.error.issues, entry, () => Object.keys(entry)),
+        {},
+        renderProblem,
+      );
+  return {
+    ...(wan === undefined ? {} : { wan }),
+    ...(lan === undefined ? {} : { lan }),
+    ...(publicAddress === undefined ? {} : { publicAddress }),
+  };
+}
+
+async function stop(context: Context, clean: boolean): Promise<void> {
+  const { gatewayClient } = await import("../servers/local/client.ts");
+  const { paths } = await findPlace(context, "gateway");
+  await gatewayClient(paths.gatewaySocket).stop({ clean });
+  if (context.options.json) context.io.out('{"v":1,"stopped":true}\n');
+  else context.io.err(clean ? "The gateway stopped and left nothing in the kernel.\n" : "The gateway stopped.\n");
+}

@@ -1,0 +1,112 @@
+import type { NatPlane } from "../dataplanes/nat/state.ts";
+import { monotonicMs, nowMs as wallMs } from "../os/clock.ts";
+import { areaLogger } from "../os/log.ts";
+import { openDataDirectory } from "../os/paths.ts";
+import { becomeUser, findUser, giveDirectory, type SystemUser } from "../os/privileges.ts";
+import { serveGatewayControl } from "../servers/local/server.ts";
+import { StoreFailure } from "../store/failure.ts";
+import { openStore, type Store } from "../store/store.ts";
+import { ControlError, type GatewayControl, type RunningGateway, type StartGateway } from "./control.ts";
+import { refuseUnsafeEnvironment } from "./environment.ts";
+import { HelperClient, helperPlane } from "./gateway/helper/client.ts";
+import { type SpawnedHelper, spawnHelper } from "./gateway/helper/spawn.ts";
+import { Gateway } from "./gateway/run.ts";
+import type { GatewaySettings } from "./gateway/settings.ts";
+import { startingGateway } from "./starting.ts";
+
+/** Who parses what comes from the network, when nobody is named. */
+const USERS = ["hatchway", "nobody"];
+
+/**
+ * Runs a gateway. Root starts it; what stays root is the helper that holds the kernel's part. This process becomes an
+ * ordinary user before it opens a socket that the network reaches.
+ */
+export const startGateway: StartGateway = async ({ dataDir, readSettings }) => {
+  refuseUnsafeEnvironment();
+  if (process.geteuid?.() !== 0) {
+    const message = "Run the gateway as root: it changes the kernel's forwarding, and keeps root for that alone.";
+    throw new ControlError("usage", message);
+  }
+  const settings = await readSettings();
+  refuseIncomplete(settings);
+  const user = userFor(settings.user);
+  const paths = await openDataDirectory(dataDir);
+  if (!paths.ok) throw new ControlError("usage", paths.error.message);
+  // What is loaded when it is first needed may be out of the user's reach by then.
+  await Promise.all([import("../servers/local/routes.ts"), import("./config/load.ts")]);
+  giveDirectory(paths.value.directory, user);
+  const helper = spawnHelper();
+  try {
+    const became = becomeUser(user);
+    if (!became.ok) throw new ControlError("failed", became.error);
+    return await startOn(helper, paths.value, readSettings, settings);
+  } catch (error) {
+    await helper.end();
+    throw error;
+  }
+};
+
+async function startOn(
+  helper: SpawnedHelper,
+  paths: { readonly gatewaySocket: string; readonly database: string },
+  readSettings: () => Promise<GatewaySettings>,
+  settings: GatewaySettings,
+): Promise<RunningGateway> {
+  const log = areaLogger("gateway");
+  const client = new HelperClient(helper.socket);
+  const control = Promise.withResolvers<GatewayControl>();
+  // A start that fails is told by its own error; a local request that waits for it, if any, hears of it as well.
+  control.promise.catch(() => undefined);
+  const local = serveGatewayControl(startingGateway(control.promise), {
+    path: paths.gatewaySocket,
+    onUnexpected: (error) => log.error("a local request failed: {error}", { error: String(error) }),
+  });
+  let store: Store | null = null;
+  let gateway: Gateway | null = null;
+  try {
+    store = await openStore(paths.database);
+    const plane: NatPlane = helperPlane(client);
+    gateway = new Gateway({
+      store,
+      local,
+      plane,
+      helperEnded: client.ended,
+      endHelper: () => helper.end(),
+      settings,
+      readSettings,
+      nowMs: monotonicMs,
+      wallMs,
+    });
+    await gateway.start();
+    const running = gateway.running();
+    control.resolve(running);
+    return running;
+  } catch (error) {
+    const failure = error instanceof StoreFailure ? new ControlError("failed", error.message, { cause: error }) : error;
+    control.reject(failure);
+    if (gateway !== null) await gateway.stop({ clean: false });
+    else {
+      await local.close();
+      await store?.close();
+    }
+    throw failure;
+  }
+}
+
+function refuseIncomplete({ wan, lan }: GatewaySettings): void {
+  const lacking = wan.length === 0 ? "wan" : lan.length === 0 ? "lan" : null;
+  if (lacking === null) return;
+  const side = lacking === "wan" ? "visitors come from" : "the clients are";
+  const message = `Name the interface where ${side}: --${lacking} IF, or ${lacking} = "IF" in [gateway].`;
+  throw new ControlError("usage", message);
+}
+
+function userFor(name: string | null): SystemUser {
+  const user = findUser(name === null ? USERS : [name]);
+  if (user !== null && user.uid !== 0) return user;
+  const message =
+    user === null
+      ? `There is no user ${name ?? USERS.join(" or ")}: make one, or name another with user in [gateway].`
+      : "The gateway does not run as root: name another user in [gateway].";
+  throw new ControlError("usage", message);
+}

@@ -1,0 +1,208 @@
+import type { HeldMapping, MappingBook } from "../../core/mapping/book.ts";
+import { isPinhole, type MappingSpec } from "../../core/mapping/spec.ts";
+import type { ReservedPort } from "../../core/policy.ts";
+import type { NatPlane, NatUsage } from "../../dataplanes/nat/state.ts";
+import { residentBytes } from "../../os/memory.ts";
+import { parseAddress } from "../../wire/address.ts";
+import type { PortMapping } from "../../wire/port-set.ts";
+import {
+  ControlError,
+  type Counters,
+  type EventsRequest,
+  type FollowedEvent,
+  type ForwardInfo,
+  type GatewayControl,
+  type GatewayStatus,
+  type MappingDraft,
+  type ReloadReport,
+} from "../control.ts";
+import { NO_COUNTERS, sumCounters, V } from "../views.ts";
+import { entryId, keyOf } from "./entries.ts";
+import type { GatewayMappings } from "./mappings.ts";
+import type { GatewayTriggers } from "./triggers.ts";
+
+/** What the gateway's control looks at and works on. */
+export interface GatewayView {
+  readonly book: MappingBook;
+  readonly mappings: GatewayMappings;
+  readonly triggers: GatewayTriggers;
+  readonly plane: NatPlane;
+  readonly version: string;
+  readonly startedMs: number;
+  nowMs(): number;
+  wallMs(): number;
+  facts(): Pick<GatewayStatus, "wan" | "lan" | "externalAddress" | "servers" | "warnings">;
+  /** What visitors type; null while there is no such address. */
+  externalAddress(): string | null;
+  /** How lists call the owner of a mapping. */
+  ownerName(device: string): string;
+  /** The address of a client's name; null = nobody is called so. */
+  resolve(name: string): string | null;
+  /** Whether a mapping may lead there. */
+  isInside(address: string): boolean;
+  reserved(): readonly ReservedPort[];
+  reload(): Promise<ReloadReport>;
+  events(request: EventsRequest, signal: AbortSignal): AsyncIterable<FollowedEvent>;
+  stop(options: { readonly clean: boolean }): Promise<void>;
+}
+
+export function gatewayControl(view: GatewayView): GatewayControl {
+  return {
+    status: () => status(view),
+    async listForwards() {
+      const usage = await view.mappings.usage();
+      return [...view.book.list()].map((held) => forwardInfo(view, held, usage));
+    },
+    async addMapping(draft) {
+      const held = await addMapping(view, draft);
+      return { ...V, forward: forwardInfo(view, held, new Map()) };
+    },
+    async removeForward(nameOrId) {
+      const held = findOne(view, nameOrId);
+      if (held.spec.origin === "config") {
+        throw new ControlError("usage", `The mapping "${held.spec.name}" is in hatchway.toml: remove it there.`);
+      }
+      const info = forwardInfo(view, held, await view.mappings.usage());
+      await view.mappings.remove([held]);
+      return info;
+    },
+    listTriggers: async () => view.triggers.infos(await view.plane.openTriggers()),
+    async addTrigger(draft) {
+      await view.triggers.add(draft);
+      return oneTrigger(view, draft.name);
+    },
+    async removeTrigger(name) {
+      const before = view.triggers.infos(await view.plane.openTriggers());
+      await view.triggers.remove(name);
+      const removed = before.find((trigger) => trigger.name === name);
+      if (removed === undefined) throw new ControlError("failed", `The trigger "${name}" was removed meanwhile.`);
+      return removed;
+    },
+    reload: () => view.reload(),
+    events: (request, signal) => view.events(request, signal),
+    stop: (options) => view.stop(options),
+  };
+}
+
+async function status(view: GatewayView): Promise<GatewayStatus> {
+  const [usage, dropped] = [await view.mappings.usage(), await view.plane.drops()];
+  const held = [...view.book.list()];
+  return {
+    role: "gateway",
+    ...V,
+    version: view.version,
+    pid: process.pid,
+    startedMs: view.startedMs,
+    memoryBytes: residentBytes(),
+    forwardsOpen: held.filter(({ spec }) => spec.enabled).length,
+    counters: sumCounters(held.map((one) => countersOf(one, usage))),
+    mappings: held.length,
+    dropped: { ...dropped },
+    ...view.facts(),
+  };
+}
+
+async function oneTrigger(view: GatewayView, name: string) {
+  const found = view.triggers.infos(await view.plane.openTriggers()).find((trigger) => trigger.name === name);
+  if (found === undefined) throw new ControlError("failed", `The trigger "${name}" was removed meanwhile.`);
+  return found;
+}
+
+function countersOf(held: HeldMapping, usage: ReadonlyMap<string, NatUsage>): Counters {
+  const sum = { ...NO_COUNTERS };
+  held.spec.ports.forEach((_, at) => {
+    const one = usage.get(entryId(held, at));
+    sum.visitorsTotal += one?.visitorsTotal ?? 0;
+    sum.bytesIn += one?.bytesIn ?? 0;
+    sum.bytesOut += one?.bytesOut ?? 0;
+  });
+  return sum;
+}
+
+function forwardInfo(view: GatewayView, held: HeldMapping, usage: ReadonlyMap<string, NatUsage>): ForwardInfo {
+  const { spec, owner } = held;
+  const leftMs = view.book.remainingMs(held, view.nowMs());
+  const host = isPinhole(spec) ? spec.to : view.externalAddress();
+  return {
+    id: keyOf(held),
+    name: spec.name,
+    type: "mapping",
+    origin: spec.origin,
+    device: view.ownerName(owner.device),
+    group: null,
+    state: spec.enabled ? "open" : "disabled",
+    message: spec.enabled ? null : "It is disabled.",
+    endpoints: spec.ports.map(({ protocol, first, last, internalFirst }) => ({
+      protocol,
+      host: host ?? "*",
+      port: first,
+      lastPort: last,
+      internalHost: spec.to,
+      internalPort: internalFirst,
+    })),
+    via: "kernel",
+    leaseEndsMs: leftMs === null ? null : Math.ceil(view.wallMs() + leftMs),
+    counters: countersOf(held, usage),
+  };
+}
+
+/** By id, or by a name that only one has. */
+function findOne(view: GatewayView, nameOrId: string): HeldMapping {
+  const found = view.book.find((held) => keyOf(held) === nameOrId);
+  const named = found.length > 0 ? found : view.book.find(({ spec }) => spec.name === nameOrId);
+  const [first, second] = named;
+  if (first === undefined) {
+    throw new ControlError("usage", `There is no forward "${nameOrId}": see \`hatchway forward ls\`.`);
+  }
+  if (second === undefined) return first;
+  const ids = named.map((held) => keyOf(held)).join(", ");
+  throw new ControlError("usage", `Several forwards are called "${nameOrId}"; name one of them by its id: ${ids}.`);
+}
+
+async function addMapping(view: GatewayView, draft: MappingDraft): Promise<HeldMapping> {
+  const made = fixedSpec(view, draft, "cli");
+  if (typeof made === "string") throw new ControlError("usage", made);
+  const before = view.book.get(view.book.ownerOf(made.to).device, made.id);
+  if (before?.spec.origin === "config") {
+    throw new ControlError("usage", `The mapping "${made.name}" is in hatchway.toml: change it there.`);
+  }
+  const put = view.book.put(made, view.nowMs());
+  if (!put.ok) throw new ControlError("failed", put.error.message);
+  await view.mappings.carryOut(put.value);
+  return put.value.forward;
+}
+
+/** A mapping of the operator's, or a sentence that says why it cannot be. */
+export function fixedSpec(
+  view: Pick<GatewayView, "resolve" | "isInside" | "reserved">,
+  draft: MappingDraft,
+  origin: "cli" | "config",
+): MappingSpec | string {
+  const address = parseAddress(draft.to);
+  const to = address.ok ? address.value : view.resolve(draft.to);
+  if (to === null) {
+    return `No client is called "${draft.to}": write its address, or the name of a VPN peer (\`hatchway vpn ls\`).`;
+  }
+  if (!view.isInside(to)) return `${to} is in no network of the gateway's clients: name one of its LAN or VPN.`;
+  const taken = to.includes(":") ? null : needed(draft.ports, view.reserved());
+  if (taken !== null) {
+    return `Port ${taken.port}/${taken.protocol} is ${taken.purpose}: choose another, or stop that program.`;
+  }
+  return {
+    ...draft,
+    group: null,
+    to,
+    requester: null,
+    origin,
+    askedInternalPort: draft.ports[0]?.internalFirst ?? 0,
+    nonce: null,
+  };
+}
+
+function needed(ports: readonly PortMapping[], reserved: readonly ReservedPort[]): ReservedPort | null {
+  return (
+    reserved.find((one) =>
+      ports.some(({ protocol, first, last }) => protocol === one.protocol && first <= one.port && one.port <= last),
+    ) ?? null
+  );
+}

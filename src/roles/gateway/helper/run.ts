@@ -1,0 +1,23 @@
+import { createNatPlane } from "../../../dataplanes/nat/plane.ts";
+import { serveHelper } from "./serve.ts";
+
+/**
+ * The helper's life: from its start by the gateway until the gateway's end of the socket closes, however that ends. What
+ * the kernel holds then stays. Signals are the gateway's to hear: a Ctrl-C reaches both.
+ */
+export async function runHelper(): Promise<void> {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
+  const output = Bun.stdout.writer();
+  const plane = createNatPlane({ forget: async () => {} });
+  await serveHelper(
+    {
+      input: Bun.stdin.stream(),
+      write(line) {
+        output.write(line);
+        output.flush();
+      },
+    },
+    { plane },
+  );
+  await plane.close({ clean: false });
+}
