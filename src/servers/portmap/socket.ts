@@ -1,0 +1,96 @@
+import { unmapped } from "../../dataplanes/io/bind-address.ts";
+import { bindToDevice } from "../../dataplanes/io/bind-to-device.ts";
+import { type EntryErrorKind, entryError, errorCode } from "../../dataplanes/io/entry-error.ts";
+import type { SetSocketOption } from "../../dataplanes/io/socket-option.ts";
+import { bindUdp, type UdpSocket } from "../../dataplanes/io/udp-socket.ts";
+import { addressBytes, addressFromBytes } from "../../wire/address.ts";
+import { type Endpoint, formatEndpoint } from "../../wire/endpoint.ts";
+import { err, ok, type Result } from "../../wire/result.ts";
+
+/** Why one address of an interface cannot be served. `message` is one sentence that says what to do. */
+export interface PortMapBindFailure {
+  readonly interfaceName: string;
+  readonly address: string;
+  readonly kind: EntryErrorKind;
+  readonly message: string;
+}
+
+/** Loopback is for tests: there is no other side to it. */
+const LOOPBACK = "lo";
+
+/**
+ * One address of one inside interface. Only what came in by this interface is heard, and answers leave by it from the
+ * address that was asked: RFC 6886 §3.1 lets clients drop any other, and 1.2 million devices once answered on their
+ * outside (CERT VU#184540).
+ */
+export class PortMapSocket {
+  readonly #socket: UdpSocket;
+
+  private constructor(
+    readonly interfaceName: string,
+    readonly endpoint: Endpoint,
+    socket: UdpSocket,
+  ) {
+    this.#socket = socket;
+  }
+
+  static open(
+    interfaceName: string,
+    address: string,
+    port: number,
+    setOption: SetSocketOption,
+    received: (datagram: Uint8Array, from: Endpoint, socket: PortMapSocket) => void,
+  ): Result<PortMapSocket, PortMapBindFailure> {
+    const failure = (kind: EntryErrorKind, message: string) => err({ interfaceName, address, kind, message });
+    let opened: PortMapSocket | null = null;
+    const bound = bindUdp(address, port, {
+      data: (_socket, datagram, fromPort, from) => {
+        if (opened !== null) received(datagram, { address: canonical(from), port: fromPort }, opened);
+      },
+      // An ICMP answer to an earlier answer: that client has gone.
+      error: () => undefined,
+    });
+    if (!bound.ok) {
+      const { kind, message } = entryError(bound.error, "udp", address, port);
+      return failure(kind, kind === "inUse" ? inUse({ address, port }) : message);
+    }
+    const { value: socket } = bound;
+    if (interfaceName !== LOOPBACK && !bindToDevice(socket, interfaceName, setOption)) {
+      socket.close();
+      return failure("noAddress", `There is no interface ${interfaceName}; name one that "ip link" shows.`);
+    }
+    opened = new PortMapSocket(interfaceName, { address, port: socket.port }, socket);
+    return ok(opened);
+  }
+
+  /** False when the operating system would not take it: the client, or a later announcement, tries again. */
+  send(bytes: Uint8Array, to: Endpoint): boolean {
+    if (this.#socket.closed) return false;
+    // An error may be the answer to an earlier datagram (ICMP), told in place of sending this one: once more, then.
+    return this.#trySend(bytes, to) || this.#trySend(bytes, to);
+  }
+
+  #trySend(bytes: Uint8Array, { address, port }: Endpoint): boolean {
+    try {
+      return this.#socket.send(bytes, port, address);
+    } catch (error) {
+      if (errorCode(error) === null) throw error;
+      return false;
+    }
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+}
+
+function inUse(endpoint: Endpoint): string {
+  const where = formatEndpoint(endpoint);
+  return `Another program (miniupnpd?) answers NAT-PMP and PCP at ${where}/udp; stop it, or turn both off in [gateway].`;
+}
+
+/** Without a zone, and IPv4-mapped addresses as IPv4. */
+function canonical(address: string): string {
+  const bytes = addressBytes(unmapped(address));
+  return (bytes === null ? null : addressFromBytes(bytes)) ?? address;
+}
