@@ -7,11 +7,12 @@ import type { Endpoint } from "../../wire/endpoint.ts";
 import { MAPPING_CLIENT_PORT, MAPPING_SERVER_PORT } from "../../wire/natpmp.ts";
 import { MAX_MESSAGE_BYTES } from "../../wire/pcp/message.ts";
 import { Announcer } from "./announcer.ts";
+import { askDesk } from "./ask.ts";
 import { answerDatagram } from "./dialogue.ts";
 import { addressAnswer } from "./natpmp-dialogue.ts";
 import { announceAnswer } from "./pcp-dialogue.ts";
 import { isIpv6 } from "./pcp-remotes.ts";
-import type { PortMapRules, Question } from "./reply.ts";
+import type { PortMapRules } from "./reply.ts";
 import { type PortMapBindFailure, PortMapSocket } from "./socket.ts";
 import { type TurnLimits, Turns } from "./turns.ts";
 
@@ -158,7 +159,8 @@ export class PortMapServer {
   }
 
   #work(request: Uint8Array, from: Endpoint, socket: PortMapSocket): Promise<void> | null {
-    const reply = answerDatagram(request, from.address, this.#options.desk, this.#rules);
+    const { desk, onFailure } = this.#options;
+    const reply = answerDatagram(request, from.address, desk, this.#rules);
     switch (reply.kind) {
       case "silence":
         this.#counts.ignored++;
@@ -167,22 +169,7 @@ export class PortMapServer {
         this.#send(reply.bytes, from, socket);
         return null;
       default:
-        return this.#ask(reply).then((bytes) => this.#send(bytes, from, socket));
-    }
-  }
-
-  async #ask(question: Question): Promise<Uint8Array> {
-    const { desk, onFailure } = this.#options;
-    try {
-      if (question.kind === "unmap") {
-        const refusal = await desk.unmapInternal(question.request);
-        return refusal === null ? question.done(null) : question.refused({ ...refusal, heldForSec: null });
-      }
-      const made = await (question.kind === "map" ? desk.map(question.ask) : desk.pin(question.ask));
-      return made.ok ? question.done(made.value) : question.refused(made.error);
-    } catch (error) {
-      onFailure(error);
-      return question.failed();
+        return askDesk(reply, desk, onFailure).then((bytes) => this.#send(bytes, from, socket));
     }
   }
 
