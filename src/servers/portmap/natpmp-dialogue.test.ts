@@ -93,7 +93,7 @@ describe("what the desk is asked", () => {
   test("the epoch is that of the answer's moment", async () => {
     const desk = newDesk();
     const working = Promise.withResolvers<void>();
-    desk.gate = working.promise;
+    desk.gate = () => working.promise;
     const answer = natPmp(map(), desk);
     desk.epoch = 7;
     working.resolve();
@@ -139,7 +139,7 @@ describe("failures", () => {
   test("a gateway that fails says later", async () => {
     const desk = newDesk();
     const failures: unknown[] = [];
-    desk.gate = Promise.reject(new Error("no kernel"));
+    desk.gate = () => Promise.reject(new Error("no kernel"));
     expect(await natPmp(map(), desk, { failures })).toMatchObject({ result: NatPmpResult.outOfResources });
     expect(failures).toEqual([new Error("no kernel")]);
   });

@@ -87,7 +87,7 @@ describe("MAP", () => {
   test("an external address that goes while the desk works is a network failure", async () => {
     const desk = newDesk();
     const working = Promise.withResolvers<void>();
-    desk.gate = working.promise;
+    desk.gate = () => working.promise;
     const answer = pcp(MAP, desk);
     desk.external = null;
     desk.epoch = 0;
@@ -389,7 +389,7 @@ describe("results", () => {
   test("a gateway that fails: 8, soon again", async () => {
     const desk = newDesk();
     const failures: unknown[] = [];
-    desk.gate = Promise.reject(new Error("no disk"));
+    desk.gate = () => Promise.reject(new Error("no disk"));
     expect(await pcp(MAP, desk, {}, { failures })).toMatchObject({ result: PcpResult.noResources, lifetimeSec: 30 });
     expect(failures).toEqual([new Error("no disk")]);
   });

@@ -15,6 +15,14 @@ export interface PortMapBindFailure {
   readonly message: string;
 }
 
+/** Where a listener of another kind would be told to use another port, or every address. */
+const OWN_SENTENCES: Partial<Record<EntryErrorKind, (interfaceName: string, endpoint: Endpoint) => string>> = {
+  inUse: (_, endpoint) =>
+    `Another program (miniupnpd?) has ${formatEndpoint(endpoint)}/udp; stop it, or turn NAT-PMP and PCP off in [gateway].`,
+  noAddress: (interfaceName, { address }) =>
+    `${address} is not an address of this machine; serve ${interfaceName} at one that "ip address" shows.`,
+};
+
 /** Loopback is for tests: there is no other side to it. */
 const LOOPBACK = "lo";
 
@@ -52,7 +60,7 @@ export class PortMapSocket {
     });
     if (!bound.ok) {
       const { kind, message } = entryError(bound.error, "udp", address, port);
-      return failure(kind, kind === "inUse" ? inUse({ address, port }) : message);
+      return failure(kind, OWN_SENTENCES[kind]?.(interfaceName, { address, port }) ?? message);
     }
     const { value: socket } = bound;
     if (interfaceName !== LOOPBACK && !bindToDevice(socket, interfaceName, setOption)) {
@@ -82,11 +90,6 @@ export class PortMapSocket {
   close(): void {
     this.#socket.close();
   }
-}
-
-function inUse(endpoint: Endpoint): string {
-  const where = formatEndpoint(endpoint);
-  return `Another program (miniupnpd?) answers NAT-PMP and PCP at ${where}/udp; stop it, or turn both off in [gateway].`;
 }
 
 /** Without a zone, and IPv4-mapped addresses as IPv4. */
