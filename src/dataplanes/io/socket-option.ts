@@ -8,7 +8,12 @@ const LIBRARIES: Partial<Record<NodeJS.Platform, readonly string[]>> = {
 };
 
 /** setsockopt(2) on a socket of Bun's. False: the system refused it, or cannot be asked. */
-export type SetSocketOption = (socket: object, level: number, option: number, value: Uint8Array | Int32Array) => boolean;
+export type SetSocketOption = (
+  socket: object,
+  level: number,
+  option: number,
+  value: Uint8Array | Int32Array,
+) => boolean;
 
 /** Bun 1.4.5 has few socket options, but tells a UDP socket's descriptor: the C library is called directly. */
 export function socketOptions(): SetSocketOption {
