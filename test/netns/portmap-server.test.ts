@@ -216,3 +216,18 @@ test("a second server is told that the port is taken", async () => {
   expect(failures).toHaveLength(5);
   expect(failures[0]?.message).toContain(`has ${LAN1.v4}:5351/udp; stop it`);
 });
+
+test("an interface that was made anew is served again after a reload", async () => {
+  const nat = (...argv: string[]) => lab.exec(lab.nat, ["ip", ...argv]);
+  await nat("link", "delete", "lan1");
+  await nat("link", "add", "lan1", "type", "veth", "peer", "name", "eth0", "netns", lab.agent.namespace);
+  await nat("link", "set", "lan1", "up");
+  for (const address of [`${LAN1.v4}/24`, `${ANYCAST}/32`]) await nat("address", "add", address, "dev", "lan1");
+  await nat("address", "add", `${LAN1.v6}/64`, "dev", "lan1", "nodad");
+  await lab.exec(lab.agent, ["ip", "link", "set", "eth0", "up"]);
+  await lab.exec(lab.agent, ["ip", "address", "add", `${lab.agent.v4}/24`, "dev", "eth0"]);
+  const fromLine = gateway.stdout.length;
+  gateway.signal("SIGHUP");
+  expect(await gateway.event<object>("ready", { fromLine })).toMatchObject({ endpoints: { length: 5 } });
+  expect(await natpmpc(lab.agent, "-g", LAN1.v4)).toMatchObject({ exitCode: 0 });
+});

@@ -1,4 +1,4 @@
-import { socketOptions } from "./socket-option.ts";
+import { systemSockets } from "./system-sockets.ts";
 
 /**
  * What the kernel keeps for a socket while this process is busy: 200 Mbit/s of 1,400-byte datagrams for a fifth of a
@@ -25,13 +25,13 @@ export type EnlargeBuffers = (socket: object) => void;
 /** Where the option cannot be set the system's default stays, and bursts are dropped sooner; nothing else changes. */
 export function udpBuffers(): EnlargeBuffers {
   const platform = PLATFORMS[process.platform];
-  const setOption = socketOptions();
+  const system = systemSockets();
   const value = new Int32Array([BUFFER_BYTES]);
   return (socket) => {
     if (platform === undefined) return;
     for (const options of [platform.receive, platform.send]) {
       // SO_RCVBUFFORCE needs CAP_NET_ADMIN; SO_RCVBUF takes what net.core.rmem_max allows.
-      options.some((option) => setOption(socket, platform.level, option, value));
+      options.some((option) => system.setOption(socket, platform.level, option, value));
     }
   };
 }

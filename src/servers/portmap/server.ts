@@ -1,7 +1,7 @@
 import type { MappingDesk } from "../../core/mapping/desk.ts";
 import type { ServerEpoch } from "../../core/mapping/epoch.ts";
 import { SourceRate } from "../../core/source-rate.ts";
-import { type SetSocketOption, socketOptions } from "../../dataplanes/io/socket-option.ts";
+import { systemSockets } from "../../dataplanes/io/system-sockets.ts";
 import { type Cidr, type CidrSet, compileCidrs } from "../../wire/address.ts";
 import type { Endpoint } from "../../wire/endpoint.ts";
 import { MAPPING_CLIENT_PORT, MAPPING_SERVER_PORT } from "../../wire/natpmp.ts";
@@ -71,7 +71,7 @@ const ALL_HOSTS = { v4: "224.0.0.1", v6: "ff02::1" } as const;
 /** NAT-PMP (RFC 6886) and PCP (RFC 6887) on the inside interfaces of a gateway. */
 export class PortMapServer {
   readonly #options: PortMapServerOptions;
-  readonly #setOption: SetSocketOption = socketOptions();
+  readonly #system = systemSockets();
   readonly #turns: Turns;
   readonly #rate = new SourceRate(REQUESTS_PER_SEC, MAX_SOURCES);
   readonly #announcer: Announcer;
@@ -100,7 +100,7 @@ export class PortMapServer {
 
   /**
    * Serves exactly this from now on; what is open already and stays is not touched. Returns the addresses that could not
-   * be opened; applying the same again tries them again.
+   * be opened; applying the same again tries them again, and follows an interface that was made anew (a tunnel's).
    */
   apply(settings: PortMapSettings): readonly PortMapBindFailure[] {
     const { natPmp, pcp, thirdParty, interfaces } = settings;
@@ -113,7 +113,8 @@ export class PortMapServer {
       for (const address of addresses) wanted.set(`${name} ${address}`, { name, address });
     }
     for (const [key, socket] of this.#sockets) {
-      if (wanted.has(key)) continue;
+      const sameInterface = this.#system.interfaceIndex(socket.interfaceName) === socket.interfaceIndex;
+      if (wanted.has(key) && sameInterface) continue;
       socket.close();
       this.#sockets.delete(key);
     }
@@ -135,7 +136,7 @@ export class PortMapServer {
 
   #open(name: string, address: string) {
     const port = this.#options.port ?? MAPPING_SERVER_PORT;
-    return PortMapSocket.open(name, address, port, this.#setOption, (datagram, from, socket) =>
+    return PortMapSocket.open(name, address, port, this.#system, (datagram, from, socket) =>
       this.#received(datagram, from, socket),
     );
   }

@@ -1,7 +1,7 @@
 import { unmapped } from "../../dataplanes/io/bind-address.ts";
 import { bindToDevice } from "../../dataplanes/io/bind-to-device.ts";
 import { type EntryErrorKind, entryError, errorCode } from "../../dataplanes/io/entry-error.ts";
-import type { SetSocketOption } from "../../dataplanes/io/socket-option.ts";
+import type { SystemSockets } from "../../dataplanes/io/system-sockets.ts";
 import { bindUdp, type UdpSocket } from "../../dataplanes/io/udp-socket.ts";
 import { addressBytes, addressFromBytes } from "../../wire/address.ts";
 import { type Endpoint, formatEndpoint } from "../../wire/endpoint.ts";
@@ -36,6 +36,8 @@ export class PortMapSocket {
 
   private constructor(
     readonly interfaceName: string,
+    /** Null where interfaces have no numbers. */
+    readonly interfaceIndex: number | null,
     readonly endpoint: Endpoint,
     socket: UdpSocket,
   ) {
@@ -46,7 +48,7 @@ export class PortMapSocket {
     interfaceName: string,
     address: string,
     port: number,
-    setOption: SetSocketOption,
+    system: SystemSockets,
     received: (datagram: Uint8Array, from: Endpoint, socket: PortMapSocket) => void,
   ): Result<PortMapSocket, PortMapBindFailure> {
     const failure = (kind: EntryErrorKind, message: string) => err({ interfaceName, address, kind, message });
@@ -63,11 +65,12 @@ export class PortMapSocket {
       return failure(kind, OWN_SENTENCES[kind]?.(interfaceName, { address, port }) ?? message);
     }
     const { value: socket } = bound;
-    if (interfaceName !== LOOPBACK && !bindToDevice(socket, interfaceName, setOption)) {
+    const index = system.interfaceIndex(interfaceName);
+    if (interfaceName !== LOOPBACK && !bindToDevice(socket, interfaceName, system)) {
       socket.close();
       return failure("noAddress", `There is no interface ${interfaceName}; name one that "ip link" shows.`);
     }
-    opened = new PortMapSocket(interfaceName, { address, port: socket.port }, socket);
+    opened = new PortMapSocket(interfaceName, index, { address, port: socket.port }, socket);
     return ok(opened);
   }
 

@@ -1,6 +1,7 @@
 /**
  * The NAT-PMP and PCP server of a gateway whose mappings lead nowhere: `bun portmap-gateway.ts SETTINGS`, the settings in
- * JSON (interfaces, natPmp, pcp, thirdParty). Prints what it listens on or could not open; SIGUSR1 changes the external
+ * JSON (interfaces, natPmp, pcp, thirdParty). Prints what it listens on or could not open, and again
+ * after SIGHUP, which applies them once more; SIGUSR1 changes the external
  * address, which resets the epoch; SIGUSR2 prints the counts.
  */
 import { ServerEpoch } from "../../../src/core/mapping/epoch.ts";
@@ -27,9 +28,13 @@ const server = new PortMapServer({
     throw error;
   },
 });
-const failures = server.apply(settings);
-if (failures.length > 0) say({ event: "failed", failures });
-say({ event: "ready", endpoints: server.endpoints });
+function apply(): void {
+  const failures = server.apply(settings);
+  if (failures.length > 0) say({ event: "failed", failures });
+  say({ event: "ready", endpoints: server.endpoints });
+}
+apply();
+process.on("SIGHUP", apply);
 process.on("SIGUSR1", () => {
   desk.external = "203.0.113.21";
   epoch.reset(monotonicMs());
