@@ -44,7 +44,7 @@ export interface PortMapServerOptions {
   readonly turns?: TurnLimits;
 }
 
-/** Datagrams that got no answer of their own, by why. */
+/** Datagrams that came in, by what became of them. */
 export interface PortMapCounts {
   readonly answered: number;
   /** Not from a network of the interface it came in by. */
@@ -53,7 +53,7 @@ export interface PortMapCounts {
   readonly tooMany: number;
   /** The same request was at work. */
   readonly repeated: number;
-  /** Nothing that may be answered: a response, or too short. */
+  /** Nothing that has an answer: a response, or too short. */
   readonly ignored: number;
 }
 

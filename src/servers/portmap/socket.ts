@@ -68,7 +68,9 @@ export class PortMapSocket {
     const index = system.interfaceIndex(interfaceName);
     if (interfaceName !== LOOPBACK && !bindToDevice(socket, interfaceName, system)) {
       socket.close();
-      return failure("noAddress", `There is no interface ${interfaceName}; name one that "ip link" shows.`);
+      return index === null
+        ? failure("noAddress", `There is no interface ${interfaceName}; name one that "ip link" shows.`)
+        : failure("notPermitted", `No socket can be tied to ${interfaceName}; use Linux 5.7 or grant CAP_NET_RAW.`);
     }
     opened = new PortMapSocket(interfaceName, index, { address, port: socket.port }, socket);
     return ok(opened);
