@@ -49,6 +49,7 @@ import {
 import { igd } from "./igd-codecs.ts";
 import { joinCode } from "./join-code-codecs.ts";
 import { mapping } from "./mapping-codecs.ts";
+import { portmap } from "./portmap-codecs.ts";
 import { tunnel } from "./tunnel-codecs.ts";
 
 const V2 = "0d0a0d0a000d0a515549540a";
@@ -345,5 +346,6 @@ export const codecs: readonly FuzzCodec[] = [
   ...tunnel,
   ...joinCode,
   ...mapping,
+  ...portmap,
   ...igd,
 ];

@@ -21,7 +21,9 @@ export function connectUdp(
   port: number,
   socket: Bun.udp.ConnectedSocketHandler<"buffer">,
 ): Result<ConnectedUdpSocket, unknown> {
-  return settled(() => Bun.udpSocket({ connect: { hostname: address, port }, socket }));
+  // Without a hostname Bun 1.4.5 makes an IPv4 socket, which connects to no IPv6 address (EAFNOSUPPORT).
+  const hostname = address.includes(":") ? "::" : "0.0.0.0";
+  return settled(() => Bun.udpSocket({ hostname, connect: { hostname: address, port }, socket }));
 }
 
 /** Bun 1.4.5 makes UDP sockets before it returns: the promise is fulfilled, or the error thrown (udp-socket.test.ts). */
