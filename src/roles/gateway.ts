@@ -78,9 +78,8 @@ async function startOn(
       wallMs,
     });
     await gateway.start();
-    const running = gateway.running();
-    control.resolve(running);
-    return running;
+    control.resolve(gateway.control());
+    return gateway.running();
   } catch (error) {
     const failure = error instanceof StoreFailure ? new ControlError("failed", error.message, { cause: error }) : error;
     control.reject(failure);

@@ -11,6 +11,7 @@ import { classifyAddress } from "../../wire/address.ts";
 import {
   ControlError,
   type EventsRequest,
+  type GatewayControl,
   type MappingDraft,
   type ReloadReport,
   type RunningGateway,
@@ -311,9 +312,14 @@ export class Gateway {
     };
   }
 
+  /** What local commands are offered. */
+  control(): GatewayControl {
+    return gatewayControl(this.#view());
+  }
+
   running(): RunningGateway {
     return {
-      ...gatewayControl(this.#view()),
+      ...this.control(),
       ready: {
         wan: this.#settings.wan,
         lan: this.#settings.lan,
