@@ -250,6 +250,21 @@ describe("the same port again", () => {
   ];
   for (const [name, input, expected] of cases) test(name, () => expect(outcome(input)).toBe(expected));
 
+  test("who asked with internal port 0 renews by the number it was given, too", () => {
+    const held = table([1024, HOST, 0]);
+    const policy = { ...ANY_HIGH, natPmpPortZero: "sameAsExternal" } as const;
+    expect(outcome({ ask: NAT_PMP, ports: [1024, 1024], policy, table: held })).toBe("1024:1024 again");
+    expect(outcome({ ask: NAT_PMP, ports: [1, 0], policy, table: held })).toBe("1024:1024 again");
+    expect(outcome({ ask: NAT_PMP, ports: [1025, 1024], policy, table: held })).toBe("1025:1024");
+  });
+
+  test("the other protocol gets the same number", () => {
+    const held = table([1030, HOST, 0], [1031, HOST, 7000]);
+    const policy = { ...ANY_HIGH, natPmpPortZero: "sameAsExternal" } as const;
+    expect(outcome({ ask: NAT_PMP, ports: [1, 0], protocol: "udp", policy, table: held })).toBe("1030:1030");
+    expect(outcome({ ask: PCP, ports: [0, 7000], protocol: "udp", policy, table: held })).toBe("1031:7000");
+  });
+
   test("a port that it had and now leads to another of its ports is not taken from that", () => {
     const moved = remembering(5000, 8080);
     moved.put("tcp", { externalPort: 5000, client: HOST, internalPort: 9090, nonce: null });

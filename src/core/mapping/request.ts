@@ -145,11 +145,25 @@ function insists(ask: MappingAsk): boolean {
 /** The external port that the request renews; null when it makes a new mapping. */
 function heldPort(request: MappingRequest, table: MappingTable): number | null {
   const { ask, protocol, internalAddress, internalPort, externalPort } = request;
+  if (renewsPortZero(request, table)) return externalPort;
   const byExternal = isAddPortMapping(ask);
   const port = byExternal ? externalPort : table.portOf(protocol, internalAddress, internalPort);
   const holder = port === null ? null : table.at(protocol, port);
   if (holder?.client !== internalAddress) return null;
   return byExternal || holder.internalPort === internalPort ? port : null;
+}
+
+/**
+ * Who asked with internal port 0 may renew by the number that it was given, for both sides (gluetun does): that is its
+ * mapping still, and no second one.
+ */
+function renewsPortZero(
+  { ask, protocol, internalAddress, internalPort, externalPort }: MappingRequest,
+  table: MappingTable,
+): boolean {
+  if (ask.via !== "natPmp" || internalPort === 0 || internalPort !== externalPort) return false;
+  const holder = table.at(protocol, externalPort);
+  return holder !== null && holder.client === internalAddress && holder.internalPort === 0;
 }
 
 function renew(
@@ -194,10 +208,12 @@ function mapAny(request: MappingRequest, policy: MappingPolicy, table: MappingTa
     const target = internalPort === 0 ? internalAddress : `port ${internalPort} of ${internalAddress}`;
     return err(refuse("notPermitted", `${requester} asked for a ${protocol} port to ${target}: no rule allows one.`));
   }
-  // RFC 6886 §3.3 and RFC 6887 §11.3 let the gateway choose: the suggestion, what it had before, its own number.
+  // RFC 6886 §3.3 and RFC 6887 §11.3 let the gateway choose: the suggestion, what it had before, what it has for the
+  // other protocol (programs that use both announce one number), its own number.
+  const companion = table.portOf(otherProtocol(protocol), internalAddress, internalPort);
   const remembered = table.portOf(protocol, internalAddress, internalPort);
   const isFree = (port: number) => table.at(protocol, port) === null && companionHolder(request, table, port) === null;
-  for (const port of [request.externalPort, remembered, internalPort]) {
+  for (const port of [request.externalPort, remembered, companion, internalPort]) {
     if (port !== null && firstInside(ports, { first: port, last: port }) !== null && isFree(port)) {
       return ok(grant(request, port, false));
     }
@@ -266,8 +282,12 @@ function checkFree(request: MappingRequest, table: MappingTable, externalPort: n
  * hosts by one number. A forward of the operator's reserves nothing: it says both protocols when it means both.
  */
 function companionHolder(request: MappingRequest, table: MappingTable, externalPort: number): string | null {
-  const holder = table.at(request.protocol === "tcp" ? "udp" : "tcp", externalPort);
+  const holder = table.at(otherProtocol(request.protocol), externalPort);
   return holder === null || holder.client === request.internalAddress ? null : holder.client;
+}
+
+function otherProtocol(protocol: Protocol): Protocol {
+  return protocol === "tcp" ? "udp" : "tcp";
 }
 
 function checkQuota(request: MappingRequest, policy: MappingPolicy, table: MappingTable): MappingRefusal | null {

@@ -121,7 +121,7 @@ export class Gateway {
   }
 
   async start(): Promise<void> {
-    const { nowMs, wallMs } = this.#parts;
+    const { nowMs } = this.#parts;
     await this.#triggers.restore(this.#settings.triggers);
     this.#epoch = await this.#mappings.restore(this.#fixed(this.#settings.mappings, this.#warn));
     this.#servers = new GatewayServers({
@@ -138,7 +138,6 @@ export class Gateway {
       }),
       epoch: this.#epoch,
       nowMs,
-      wallMs,
       signal: this.#abort.signal,
       log: this.#log,
     });
