@@ -29,7 +29,7 @@ const DEFAULT_NETWORK4 = "10.77.0.0/24";
 /** WireGuard's own: 1500 less 40 of IPv6, 8 of UDP and 32 of its head and tag. */
 const DEFAULT_MTU = 1420;
 /** IPv6 needs links of 1280 bytes (RFC 8200 section 5); above 1420 WireGuard's packets do not fit Ethernet. */
-const MTU = { min: 1280, max: 9000 } as const;
+export const MTU = { min: 1280, max: 9000 } as const;
 const PREFIX4 = { min: 16, max: 30 } as const;
 /** As many hosts as the largest IPv4 network has. */
 const PREFIX6 = { min: 48, max: 112 } as const;
@@ -65,20 +65,17 @@ export function checkVpnSettings(
   others: readonly Cidr[],
 ): Result<VpnSettings, VpnSettingsError> {
   const problem =
-    networkProblem(settings.network4, 4, PREFIX4, others) ??
-    networkProblem(settings.network6, 6, PREFIX6, others) ??
+    networkProblem(settings.network4, 4, others) ??
+    networkProblem(settings.network6, 6, others) ??
     numberProblem("listen port", settings.listenPort, { min: 1, max: MAX_PORT }) ??
     numberProblem("MTU", settings.mtu, MTU);
   return problem === null ? ok(settings) : err({ message: problem });
 }
 
-function networkProblem(
-  network: Cidr,
-  family: 4 | 6,
-  prefixes: { readonly min: number; readonly max: number },
-  others: readonly Cidr[],
-): string | null {
+/** Why a network is not one for peers, in a sentence; null = it is. */
+export function networkProblem(network: Cidr, family: 4 | 6, others: readonly Cidr[]): string | null {
   const { address, prefix, family: written } = networkParts(network);
+  const prefixes = family === 4 ? PREFIX4 : PREFIX6;
   if (written !== family) return `The VPN's IPv${family} network is an IPv${family} network, not ${network}.`;
   if (prefix < prefixes.min || prefix > prefixes.max) {
     return `The VPN's IPv${family} network has a prefix of /${prefixes.min} to /${prefixes.max}, not ${network}.`;
