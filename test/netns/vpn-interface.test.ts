@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { clientConfig } from "../../src/core/vpn/client-config.ts";
@@ -20,7 +20,6 @@ import { freshInterfaceName, runIn, startClient, stopClient, sweepSockets, wireg
 
 /** The VPN server on the NAT box, by wireguard-go: a peer behind it, a second one, and one on the internet. */
 let lab: Lab;
-setDefaultTimeout(30_000);
 const calls: (readonly string[])[] = [];
 const keyFiles = { made: 0 };
 
@@ -192,7 +191,7 @@ describe("a VPN server and its peers", () => {
     expect((await statusOf(agent.peer))?.endpoint?.address).toBe("192.168.77.9");
     expect(await ask(lab.nat, agent.peer.v4)).toBe(server4);
     lab.moveAgent(2);
-  });
+  }, 20_000);
 
   test("a peer that is removed, disabled or expired is out, and the others lose nothing", async () => {
     expect(await ask(lab.agent, server4)).toBe(agent.peer.v4);
@@ -219,7 +218,7 @@ describe("a VPN server and its peers", () => {
     expect(sent).toBeGreaterThan(500);
     expect(sent - answered).toBeLessThanOrEqual(2);
     expect((await statusOf(visitor.peer))?.latestHandshakeMs).toBe(before?.latestHandshakeMs);
-  });
+  }, 30_000);
 
   test("new keys of a peer keep its address, and the old ones open nothing", async () => {
     expect(await ask(lab.agent, server4)).toBe(agent.peer.v4);
@@ -232,7 +231,7 @@ describe("a VPN server and its peers", () => {
     await stopClient(lab.agent, agent.client);
     agent = { ...agent, peer: rotated.value, client: await startClient(lab.agent, fileOf(rotated.value, pair)) };
     expect(await ask(lab.agent, server4)).toBe(rotated.value.v4);
-  });
+  }, 20_000);
 
   test("the program that starts again takes the running interface over, and no datagram is lost", async () => {
     expect(await ask(lab.agent, server4)).toBe(agent.peer.v4);
@@ -262,7 +261,7 @@ describe("a VPN server and its peers", () => {
     expect(notices).toContain(`The VPN's interface ${name} was gone; it is made again.`);
     const dumped = await lab.exec(lab.nat, ["wg", "show", name, "persistent-keepalive"]);
     expect(dumped.stdout.match(/off$/gm)).toHaveLength(2);
-  });
+  }, 20_000);
 
   test("a full tunnel of wg-quick with a table of its own holds against a route that somebody sends", async () => {
     await stopClient(lab.agent, agent.client);

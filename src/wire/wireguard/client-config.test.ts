@@ -74,6 +74,7 @@ describe("a client's file", () => {
 
   test.each<[string, string, string, string]>([
     ["no text", "", "", "Begin the file with [Interface]."],
+    ["a book", `${FILE}${"#".repeat(65_536 - FILE.length)}x`, "x", "at most 65536 characters"],
     ["no section", "MTU = 1", "MTU = 1", "Begin the file with [Interface]."],
     ["no peer", "[Interface]\n", "", "exactly one [Peer]"],
     ["two peers", `${FILE}[Peer]\n`, "[Peer]", "exactly one [Peer]"],

@@ -44,6 +44,9 @@ const MAX_KEEPALIVE_SEC = 65_535;
 /** 0 and 253 to 255 are the kernel's own tables. */
 const TABLE = { min: 1, max: 2_147_483_647 } as const;
 
+/** Longer is no file of one client. */
+const MAX_TEXT_CHARS = 65_536;
+
 /** `compact`: without the blanks, for a QR code that is smaller by a version or two. */
 export function encodeClientConfig(config: ClientConfig, form: "file" | "compact" = "file"): string {
   const { server } = config;
@@ -82,6 +85,10 @@ function ownTableLines(table: number): string[] {
 
 /** Reads what `encodeClientConfig` writes, in any layout that wg(8) and wg-quick(8) allow. Commands are not taken. */
 export function decodeClientConfig(text: string): Result<ClientConfig, TextError> {
+  if (text.length > MAX_TEXT_CHARS) {
+    const message = `A client's file has at most ${MAX_TEXT_CHARS} characters.`;
+    return err({ message, offset: MAX_TEXT_CHARS, length: text.length - MAX_TEXT_CHARS });
+  }
   const sections = readSections(text);
   if (!sections.ok) return sections;
   const [own, server, extra] = sections.value;

@@ -19,15 +19,8 @@ export interface ConfigSection {
   readonly lines: readonly ConfigLine[];
 }
 
-/** A file of one client; longer is not one. */
-const MAX_TEXT_CHARS = 65_536;
-
 /** The sections of a WireGuard file: names and keys in any case, `#` begins a comment, blank lines mean nothing (wg(8)). */
 export function readSections(text: string): Result<ConfigSection[], TextError> {
-  if (text.length > MAX_TEXT_CHARS) {
-    const message = `A WireGuard file has at most ${MAX_TEXT_CHARS} characters.`;
-    return err({ message, offset: MAX_TEXT_CHARS, length: text.length - MAX_TEXT_CHARS });
-  }
   const sections: (ConfigSection & { lines: ConfigLine[] })[] = [];
   let lineStart = 0;
   for (const line of text.split("\n")) {

@@ -33,5 +33,5 @@ export function programFailure(argv: readonly string[], { exitCode, stdout, stde
     return { kind: "permission", message };
   }
   const verb = args.find((arg) => !arg.startsWith("-")) ?? "";
-  return { kind: "refused", message: `${`${program} ${verb}`.trim()} failed: ${last.replace(/\.$/, "")}.` };
+  return { kind: "refused", message: `${`${program} ${verb}`.trim()} failed: ${last.replace(/^(Error|RTNETLINK answers): /, "").replace(/\.$/, "")}.` };
 }
