@@ -1,6 +1,7 @@
 import { type Kysely, sql } from "kysely";
 import { StoreFailure } from "./failure.ts";
 import * as first from "./migrations/0001-first.ts";
+import * as vpnPeers from "./migrations/0003-vpn-peers.ts";
 
 export interface Migration {
   /** 1, 2, 3 … without gaps. */
@@ -8,7 +9,10 @@ export interface Migration {
   up(db: Kysely<unknown>, nowMs: number): Promise<void>;
 }
 
-export const MIGRATIONS: readonly Migration[] = [{ version: 1, up: first.up }];
+export const MIGRATIONS: readonly Migration[] = [
+  { version: 1, up: first.up },
+  { version: 2, up: vpnPeers.up },
+];
 
 /**
  * Brings a database to the newest version, each step in a transaction of its own: a crash leaves a whole version.

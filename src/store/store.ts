@@ -14,6 +14,7 @@ import { type JoinCodes, joinCodesOn } from "./join-codes.ts";
 import { type Leases, leasesOn } from "./leases.ts";
 import { MIGRATIONS, migrate } from "./migrate.ts";
 import type { Schema } from "./schema.ts";
+import { type VpnPeers, vpnPeersOn } from "./vpn-peers.ts";
 
 /**
  * What a relay remembers. When a method resolves, what it wrote is on the disk: it survives a kill -9 and a power cut.
@@ -28,6 +29,7 @@ export interface Store {
   /** Forwards with their leases, many in one transaction. */
   readonly holdings: Holdings;
   readonly audit: Audit;
+  readonly vpn: VpnPeers;
   close(): Promise<void>;
 }
 
@@ -57,6 +59,7 @@ export async function storeOn(database: Database, path: string): Promise<Store> 
     leases: leasesOn(db),
     holdings: holdingsOn(db),
     audit: auditOn(db),
+    vpn: vpnPeersOn(db),
     close: () => db.destroy(),
   };
 }

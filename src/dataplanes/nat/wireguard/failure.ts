@@ -33,5 +33,8 @@ export function programFailure(argv: readonly string[], { exitCode, stdout, stde
     return { kind: "permission", message };
   }
   const verb = args.find((arg) => !arg.startsWith("-")) ?? "";
-  return { kind: "refused", message: `${`${program} ${verb}`.trim()} failed: ${last.replace(/^(Error|RTNETLINK answers): /, "").replace(/\.$/, "")}.` };
+  return {
+    kind: "refused",
+    message: `${`${program} ${verb}`.trim()} failed: ${last.replace(/^(Error|RTNETLINK answers): /, "").replace(/\.$/, "")}.`,
+  };
 }
