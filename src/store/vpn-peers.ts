@@ -88,7 +88,7 @@ export function vpnPeersOn(db: Db): VpnPeers {
         return ok(settings);
       }),
     list: () => listPeers(db),
-    find: (nameOrId) => findPeer(db, nameOrId),
+    find: async (nameOrId) => peerAmong(await listPeers(db), nameOrId),
     add: (request, nowMs, actor = OPERATOR) =>
       inTransaction(async (trx) => {
         const settings = await readSettings(trx);
@@ -126,7 +126,7 @@ export function vpnPeersOn(db: Db): VpnPeers {
       ),
     remove: (nameOrId, nowMs, actor = OPERATOR) =>
       inTransaction(async (trx) => {
-        const found = await findPeer(trx, nameOrId);
+        const found = peerAmong(await listPeers(trx), nameOrId);
         if (!found.ok) return found;
         await trx.deleteFrom("vpn_peers").where("id", "=", found.value.id).execute();
         // The log says who had which address when, also after the row is gone.
@@ -162,8 +162,7 @@ async function listPeers(db: Db): Promise<StoredVpnPeer[]> {
 }
 
 /** An id wins over a name that is spelled like it. */
-async function findPeer(db: Db, nameOrId: string): Outcome<StoredVpnPeer> {
-  const peers = await listPeers(db);
+function peerAmong(peers: readonly StoredVpnPeer[], nameOrId: string): Result<StoredVpnPeer, VpnPeerError> {
   const peer = peers.find(({ id }) => id === nameOrId) ?? peers.find(({ name }) => sameName(name, nameOrId));
   if (peer !== undefined) return ok(peer);
   return err({ kind: "unknown", message: `There is no VPN peer ${quoted(nameOrId)}: hatchway vpn ls lists them.` });
@@ -175,10 +174,11 @@ async function update(
   decide: (peers: readonly VpnPeer[], peer: VpnPeer) => Result<VpnPeer, VpnRefusal>,
   told: (peer: VpnPeer) => Promise<void>,
 ): Outcome<VpnPeer> {
-  const found = await findPeer(trx, nameOrId);
+  const peers = await listPeers(trx);
+  const found = peerAmong(peers, nameOrId);
   if (!found.ok) return found;
   const { lastEndpoint: _, lastHandshakeMs: __, ...peer } = found.value;
-  const decided = decide(await listPeers(trx), peer);
+  const decided = decide(peers, peer);
   if (!decided.ok) return decided;
   const { id, ...values } = toRow(decided.value);
   await trx.updateTable("vpn_peers").set(values).where("id", "=", id).execute();

@@ -54,13 +54,7 @@ describeVpnInterface("WireGuard by wireguard-go", async () => {
 });
 
 test("a machine without the programs, or without the rights, is told in one sentence", async () => {
-  const state = desiredVpn(
-    freshInterfaceName(),
-    defaultVpnSettings("203.0.113.20", new Uint8Array(7)),
-    [],
-    new Map(),
-    0,
-  );
+  const state = desiredVpn(freshInterfaceName(), defaultVpnSettings("203.0.113.20", new Uint8Array(7)), [], 0);
   const inNat = runIn(lab.nat);
   const keyPath = newKeyPath();
   const asNobody = createWireguard({
@@ -81,6 +75,20 @@ test("a machine without the programs, or without the rights, is told in one sent
   await lab.exec(lab.nat, ["ip", "link", "delete", bridge]);
 });
 
+test("a port that another program has is told, and taken once it is free", async () => {
+  await using holder = await startService(lab, lab.nat, "echo:udp:51999");
+  const vpn = makeVpn(newKeyPath());
+  const settings = { ...defaultVpnSettings(lab.nat.v4, new Uint8Array(7)), listenPort: 51999 };
+  const state = desiredVpn(freshInterfaceName(), settings, [], 0);
+  const refused = await vpn.apply(state);
+  expect(refused.ok ? "" : refused.error.message).toBe(
+    "Another program has the VPN's UDP port: end it, or choose another port.",
+  );
+  await holder.kill();
+  expect((await vpn.apply(state)).ok).toBe(true);
+  await vpn.close({ clean: true });
+});
+
 describe("a VPN server and its peers", () => {
   const nowMs = 1_000;
   let settings: VpnSettings;
@@ -92,7 +100,8 @@ describe("a VPN server and its peers", () => {
   const notices: string[] = [];
 
   const apply = async (atMs = nowMs, lastEndpoints: ReadonlyMap<WgKey, Endpoint> = new Map()) => {
-    const result = await vpn.apply(desiredVpn(name, settings, peers, lastEndpoints, atMs));
+    const placed = peers.map((peer) => ({ ...peer, lastEndpoint: lastEndpoints.get(peer.publicKey) ?? null }));
+    const result = await vpn.apply(desiredVpn(name, settings, placed, atMs));
     if (!result.ok) throw new Error(result.error.message);
     return result.value;
   };
@@ -115,8 +124,8 @@ describe("a VPN server and its peers", () => {
     return { peer: added.value, client, host };
   };
   /** Who the service at the far end says asked; null when there is no answer. */
-  const ask = async (from: Host, address: string, port = 7): Promise<string | null> => {
-    const target = `TCP:${address.includes(":") ? `[${address}]` : address}:${port},connect-timeout=1`;
+  const ask = async (from: Host, address: string, timeoutSec = 1): Promise<string | null> => {
+    const target = `TCP:${address.includes(":") ? `[${address}]` : address}:7,connect-timeout=${timeoutSec}`;
     const { stdout } = await lab.exec(from, ["socat", "-T1", "-", target]);
     return stdout === "" ? null : stdout.split(" ")[0]!.replace("::ffff:", "");
   };
@@ -208,7 +217,7 @@ describe("a VPN server and its peers", () => {
       peers = [...some];
       const endpoint = (await statusOf(agent.peer))?.endpoint;
       await apply(atMs);
-      expect(await ask(lab.agent, server4)).toBeNull();
+      expect(await ask(lab.agent, server4, 0.4)).toBeNull();
       expect(await statusOf(agent.peer)).toBeUndefined();
       peers = all;
       await apply(nowMs, new Map([[agent.peer.publicKey, endpoint!]]));
@@ -227,7 +236,7 @@ describe("a VPN server and its peers", () => {
     if (!rotated.ok) throw new Error(rotated.error.message);
     peers = peers.map((peer) => (peer === agent.peer ? rotated.value : peer));
     await apply();
-    expect(await ask(lab.agent, server4)).toBeNull();
+    expect(await ask(lab.agent, server4, 0.4)).toBeNull();
     await stopClient(lab.agent, agent.client);
     agent = { ...agent, peer: rotated.value, client: await startClient(lab.agent, fileOf(rotated.value, pair)) };
     expect(await ask(lab.agent, server4)).toBe(rotated.value.v4);
@@ -263,31 +272,42 @@ describe("a VPN server and its peers", () => {
     expect(dumped.stdout.match(/off$/gm)).toHaveLength(2);
   }, 20_000);
 
-  test("a full tunnel of wg-quick with a table of its own holds against a route that somebody sends", async () => {
-    await stopClient(lab.agent, agent.client);
-    const pair = generateWgKeyPair();
-    const rotated = rotatePeer(peers, agent.peer, { publicKey: pair.publicKey, presharedKey: generatePresharedKey() });
-    if (!rotated.ok) throw new Error(rotated.error.message);
-    peers = peers.map((peer) => (peer === agent.peer ? rotated.value : peer));
-    await apply();
-    const keys = { privateKey: pair.privateKey, serverPublicKey };
-    const quick = freshInterfaceName();
-    const path = join(lab.directory, `${quick}.conf`);
-    const file = encodeClientConfig(clientConfig(settings, rotated.value, keys, { kind: "full", ownTable: true }));
-    writeFileSync(path, file, { mode: 0o600 });
-    const up = await lab.exec(lab.agent, ["wg-quick", "up", path]);
-    expect(up).toMatchObject({ exitCode: 0 });
-    // What DHCP option 121 does: a route to the destination, past the tunnel.
-    await lab.exec(lab.agent, ["ip", "route", "add", `${visitor.peer.v4}/32`, "via", "192.168.77.1"]);
-    await lab.exec(lab.agent, ["ip", "route", "add", `${server4}/32`, "via", "192.168.77.1"]);
-    expect(await ask(lab.agent, server4)).toBe(rotated.value.v4);
-    expect(await ask(lab.agent, visitor.peer.v4)).toBe(rotated.value.v4);
-    const down = await lab.exec(lab.agent, ["wg-quick", "down", path]);
-    expect(down).toMatchObject({ exitCode: 0 });
-    expect((await lab.exec(lab.agent, ["ip", "rule"])).stdout).not.toContain("51820");
-    agent = { ...agent, client: { name: quick } };
-    for (const one of [visitor.peer.v4, server4]) await lab.exec(lab.agent, ["ip", "route", "del", `${one}/32`]);
-  });
+  test.each([
+    ["with a table of its own holds against", true],
+    ["without one leaks by", false],
+  ])(
+    "a full tunnel of wg-quick %s a route that the local network sends",
+    async (_what, ownTable) => {
+      await stopClient(lab.agent, agent.client);
+      const pair = generateWgKeyPair();
+      const rotated = rotatePeer(peers, agent.peer, {
+        publicKey: pair.publicKey,
+        presharedKey: generatePresharedKey(),
+      });
+      if (!rotated.ok) throw new Error(rotated.error.message);
+      peers = peers.map((peer) => (peer === agent.peer ? rotated.value : peer));
+      await apply();
+      const keys = { privateKey: pair.privateKey, serverPublicKey };
+      const quick = freshInterfaceName();
+      const path = join(lab.directory, `${quick}.conf`);
+      const file = encodeClientConfig(clientConfig(settings, rotated.value, keys, { kind: "full", ownTable }));
+      writeFileSync(path, file, { mode: 0o600 });
+      const quickly = (verb: string) => lab.exec(lab.agent, ["wg-quick", verb, path]);
+      expect(await quickly("up")).toMatchObject({ exitCode: 0 });
+      expect(await ask(lab.agent, lab.relay.v4)).toBeNull();
+      expect(await ask(lab.agent, visitor.peer.v4)).toBe(rotated.value.v4);
+      // What DHCP's option 121 does (TunnelVision): a route to the destination, past the tunnel.
+      const route = (verb: string) =>
+        lab.exec(lab.agent, ["ip", "route", verb, `${server4}/32`, "via", "192.168.77.1"]);
+      await route("add");
+      expect(await ask(lab.agent, server4)).toBe(ownTable ? rotated.value.v4 : lab.agent.v4);
+      await route("delete");
+      expect(await quickly("down")).toMatchObject({ exitCode: 0 });
+      expect((await lab.exec(lab.agent, ["ip", "rule"])).stdout).not.toContain("51820");
+      agent = { ...agent, client: { name: quick } };
+    },
+    20_000,
+  );
 
   test("no secret is ever an argument", async () => {
     const key = (await Bun.file(keyPath).text()).trim();

@@ -150,7 +150,7 @@ export function isActive({ disabled, expiresMs }: VpnPeer, nowMs: number): boole
   return !disabled && (expiresMs === null || expiresMs > nowMs);
 }
 
-export function activePeers(peers: readonly VpnPeer[], nowMs: number): VpnPeer[] {
+export function activePeers<P extends VpnPeer>(peers: readonly P[], nowMs: number): P[] {
   return peers.filter((peer) => isActive(peer, nowMs));
 }
 

@@ -2,9 +2,12 @@ import { describe, expect, test } from "bun:test";
 import { onePeer, SETTINGS, withPeer } from "../../../core/vpn/vpn.fixture.ts";
 import { decodeVpnState, desiredVpn } from "./desired.ts";
 
-const peers = withPeer([onePeer({ expiresMs: 5_000 })], "tablet", 3);
-const endpoint = { address: "192.0.2.9", port: 4000 };
-const state = desiredVpn("wg0", SETTINGS, peers, new Map([[peers[1]!.publicKey, endpoint]]), 4_000);
+const lastEndpoints = [null, { address: "192.0.2.9", port: 4000 }];
+const peers = withPeer([onePeer({ expiresMs: 5_000 })], "tablet", 3).map((peer, at) => ({
+  ...peer,
+  lastEndpoint: lastEndpoints[at] ?? null,
+}));
+const state = desiredVpn("wg0", SETTINGS, peers, 4_000);
 
 describe("the desired state", () => {
   test("has the server's addresses and the active peers with where they were", () => {
@@ -16,14 +19,14 @@ describe("the desired state", () => {
         { address: "10.77.0.1", prefix: 24 },
         { address: "fd01:101:101:101::1", prefix: 64 },
       ],
-      peers: peers.map(({ publicKey, v4, v6 }, at) => ({
+      peers: peers.map(({ publicKey, v4, v6, lastEndpoint }) => ({
         publicKey,
         presharedKey: null,
         addresses: [v4, v6],
-        lastEndpoint: at === 1 ? endpoint : null,
+        lastEndpoint,
       })),
     });
-    expect(desiredVpn("wg0", SETTINGS, peers, new Map(), 5_000).peers).toHaveLength(1);
+    expect(desiredVpn("wg0", SETTINGS, peers, 5_000).peers).toHaveLength(1);
   });
 
   test("comes through JSON as it went in", () => {

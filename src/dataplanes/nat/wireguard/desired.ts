@@ -1,20 +1,19 @@
 import { activePeers, type VpnPeer } from "../../../core/vpn/peers.ts";
 import { MTU, networkProblem, serverAddresses, type VpnSettings } from "../../../core/vpn/settings.ts";
 import { compileCidrs, parseAddress, parseCidr } from "../../../wire/address.ts";
-import { type Endpoint, MAX_PORT } from "../../../wire/endpoint.ts";
+import { MAX_PORT } from "../../../wire/endpoint.ts";
 import { err, ok, type Result } from "../../../wire/result.ts";
 import { formatInterfaceAddress } from "../../../wire/wireguard/client-config.ts";
 import { parseKey, type WgKey } from "../../../wire/wireguard/key.ts";
 import { z } from "../../../wire/zod.ts";
 import { isInterfaceName } from "./interface-name.ts";
-import type { VpnState } from "./state.ts";
+import type { VpnState, VpnStatePeer } from "./state.ts";
 
-/** The interface that these settings and peers ask for now. `lastEndpoints`: by public key, as far as they are known. */
+/** The interface that these settings and peers ask for now. */
 export function desiredVpn(
   name: string,
   settings: VpnSettings,
-  peers: readonly VpnPeer[],
-  lastEndpoints: ReadonlyMap<WgKey, Endpoint>,
+  peers: readonly (VpnPeer & Pick<VpnStatePeer, "lastEndpoint">)[],
   nowMs: number,
 ): VpnState {
   return {
@@ -22,11 +21,11 @@ export function desiredVpn(
     listenPort: settings.listenPort,
     mtu: settings.mtu,
     addresses: serverAddresses(settings),
-    peers: activePeers(peers, nowMs).map(({ publicKey, presharedKey, v4, v6 }) => ({
+    peers: activePeers(peers, nowMs).map(({ publicKey, presharedKey, v4, v6, lastEndpoint }) => ({
       publicKey,
       presharedKey,
       addresses: [v4, v6],
-      lastEndpoint: lastEndpoints.get(publicKey) ?? null,
+      lastEndpoint,
     })),
   };
 }

@@ -10,6 +10,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
 
 const NOT_ALLOWED = /operation not permitted|permission denied/i;
 const NO_TUN = /\/dev\/net\/tun.*(no such file|no such device)|create TUN device: (no such file|no such device)/i;
+const PORT_TAKEN = /address already in use/i;
 
 export function missingProgram(program: string): VpnError {
   const message = `The program ${program} is not here: install the package ${PACKAGES[program] ?? program}.`;
@@ -31,6 +32,9 @@ export function programFailure(argv: readonly string[], { exitCode, stdout, stde
   if (NOT_ALLOWED.test(last)) {
     const message = `${program} may not set up the VPN's interface: run Hatchway's gateway as root, or with CAP_NET_ADMIN.`;
     return { kind: "permission", message };
+  }
+  if (PORT_TAKEN.test(last)) {
+    return { kind: "refused", message: "Another program has the VPN's UDP port: end it, or choose another port." };
   }
   const verb = args.find((arg) => !arg.startsWith("-")) ?? "";
   return {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { testPeer } from "../../../../test/contract/vpn-interface.ts";
 import { temporaryDirectory } from "../../../../test/fixtures/directory.ts";
 import { type World, wireguardWorld } from "../../../../test/fixtures/wireguard-programs.ts";
+import { programFailure } from "./failure.ts";
 import type { VpnState } from "./state.ts";
 import { createWireguard, type WireguardOptions } from "./wireguard.ts";
 
@@ -66,6 +67,35 @@ describe("what cannot be is told in one sentence", () => {
     const refused = await fixture.vpn.apply(STATE);
     expect(refused.ok ? null : refused.error.kind).toBe("key");
   });
+});
+
+test.each<[string, readonly string[], string, string, string]>([
+  [
+    "no TUN device",
+    ["wireguard-go", "wg0"],
+    "ERROR: (wg0) 2026/11/25 02:40:32 Failed to create TUN device: no such file or directory",
+    "unsupported",
+    "modprobe tun",
+  ],
+  [
+    "a port that is taken",
+    ["wg", "addconf", "wg0"],
+    "Unable to modify interface: Address already in use",
+    "refused",
+    "Another program has the VPN's UDP port",
+  ],
+  [
+    "all else",
+    ["ip", "link", "set", "dev", "wg0", "up"],
+    "RTNETLINK answers: No buffer space available",
+    "refused",
+    "ip link failed: No buffer space available.",
+  ],
+  ["nothing said", ["ip", "-json", "link"], "\n", "refused", "ip link failed: exit code 3."],
+])("%s is classified", (_what, argv, stderr, kind, words) => {
+  const failure = programFailure(argv, { exitCode: 3, stdout: "", stderr });
+  expect<string>(failure.kind).toBe(kind);
+  expect(failure.message).toContain(words);
 });
 
 test("a machine without IPv6 has a VPN with IPv4, and a warning", async () => {

@@ -54,6 +54,8 @@ class Wireguard implements VpnInterface {
   /** Steps of two calls never mix. */
   #turn: Promise<unknown> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | null = null;
+  /** What the last look found wrong: told once, and not at every look. */
+  #problem: string | null = null;
   #closed = false;
 
   constructor(run: Run, keyPath: string, checkMs: number | null, onNotice: (message: string) => void) {
@@ -119,7 +121,9 @@ class Wireguard implements VpnInterface {
         const applied = this.#applied;
         if (applied === null || this.#closed) return ok(null);
         const result = await this.#reconcile(applied);
-        if (!result.ok) this.#onNotice(result.error.message);
+        const problem = result.ok ? null : result.error.message;
+        if (problem !== null && problem !== this.#problem) this.#onNotice(problem);
+        this.#problem = problem;
         this.#check();
         return ok(null);
       });
