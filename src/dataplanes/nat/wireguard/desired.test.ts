@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { onePeer, SETTINGS, withPeer } from "../../../core/vpn/vpn.fixture.ts";
+import { NO_KEY } from "../../../wire/wireguard/key.ts";
 import { decodeVpnState, desiredVpn } from "./desired.ts";
 
 const lastEndpoints = [null, { address: "192.0.2.9", port: 4000 }];
