@@ -2,6 +2,7 @@ import { type Kysely, sql } from "kysely";
 import { StoreFailure } from "./failure.ts";
 import * as first from "./migrations/0001-first.ts";
 import * as mappings from "./migrations/0002-mappings.ts";
+import * as vpnPeers from "./migrations/0003-vpn-peers.ts";
 
 export interface Migration {
   /** 1, 2, 3 … without gaps. */
@@ -12,6 +13,7 @@ export interface Migration {
 export const MIGRATIONS: readonly Migration[] = [
   { version: 1, up: first.up },
   { version: 2, up: mappings.up },
+  { version: 3, up: vpnPeers.up },
 ];
 
 /**

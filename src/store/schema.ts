@@ -1,5 +1,6 @@
 import type { Generated, Kysely } from "kysely";
 import type { Origin } from "../core/forward.ts";
+import type { VpnMode } from "../core/vpn/peers.ts";
 import type { Protocol } from "../wire/port-set.ts";
 
 /**
@@ -16,6 +17,8 @@ export type Schema = {
   mappings: MappingsTable;
   triggers: TriggersTable;
   gateway_facts: GatewayFactsTable;
+  vpn_settings: VpnSettingsTable;
+  vpn_peers: VpnPeersTable;
 };
 
 export type Db = Kysely<Schema>;
@@ -110,4 +113,36 @@ export interface AuditTable {
   subject: string;
   /** A JSON object. */
   detail: string;
+}
+
+export interface VpnSettingsTable {
+  id: number;
+  network4: string;
+  network6: string;
+  listen_port: number;
+  endpoint_host: string;
+  /** Separated by blanks. */
+  dns: string;
+  mtu: number;
+}
+
+export interface VpnPeersTable {
+  id: string;
+  name: string;
+  name_key: string;
+  /** Keys in base64 here, as WireGuard writes them. */
+  public_key: string;
+  preshared_key: string | null;
+  v4: string;
+  v6: string;
+  mode: VpnMode["kind"];
+  /** Null unless the mode is `only`. */
+  ports: string | null;
+  max_ports: number | null;
+  created_ms: number;
+  expires_ms: number | null;
+  disabled: number;
+  last_address: string | null;
+  last_port: number | null;
+  last_handshake_ms: number | null;
 }

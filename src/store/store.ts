@@ -16,6 +16,7 @@ import { type Mappings, mappingsOn } from "./mappings.ts";
 import { MIGRATIONS, migrate } from "./migrate.ts";
 import type { Schema } from "./schema.ts";
 import { type Triggers, triggersOn } from "./triggers.ts";
+import { type VpnPeers, vpnPeersOn } from "./vpn-peers.ts";
 
 /**
  * What a relay remembers. When a method resolves, what it wrote is on the disk: it survives a kill -9 and a power cut.
@@ -34,6 +35,7 @@ export interface Store {
   /** The port triggers that were added by hand. */
   readonly triggers: Triggers;
   readonly audit: Audit;
+  readonly vpn: VpnPeers;
   close(): Promise<void>;
 }
 
@@ -65,6 +67,7 @@ export async function storeOn(database: Database, path: string): Promise<Store> 
     mappings: mappingsOn(db),
     triggers: triggersOn(db),
     audit: auditOn(db),
+    vpn: vpnPeersOn(db),
     close: () => db.destroy(),
   };
 }
