@@ -14,7 +14,7 @@ import type { WgKey } from "../../src/wire/wireguard/key.ts";
 import { describeVpnInterface } from "../contract/vpn-interface.ts";
 import type { Child } from "./child.ts";
 import { startService } from "./kit.ts";
-import { createLab, type Host, type Lab } from "./lab.ts";
+import { createLab, type Host, type Lab, VISITOR_SECOND_V6 } from "./lab.ts";
 import { eventually } from "./ready.ts";
 import { freshInterfaceName, runIn, startClient, stopClient, sweepSockets, wireguardGoPid } from "./wireguard.ts";
 
@@ -110,8 +110,12 @@ describe("a VPN server and its peers", () => {
     if (!status.ok) throw new Error(status.error.message);
     return status.value.peers.find(({ publicKey }) => publicKey === peer.publicKey);
   };
-  const fileOf = (peer: VpnPeer, { privateKey }: WgKeyPair): string =>
-    encodeClientConfig(clientConfig(settings, peer, { privateKey, serverPublicKey }, { kind: "split", networks: [] }));
+  const fileOf = (peer: VpnPeer, { privateKey }: WgKeyPair, endpointHost = settings.endpointHost): string => {
+    const routes = { kind: "split", networks: [] } as const;
+    return encodeClientConfig(
+      clientConfig({ ...settings, endpointHost }, peer, { privateKey, serverPublicKey }, routes),
+    );
+  };
   const newPeer = async (peerName: string, host: Host, expiresMs: number | null = null) => {
     const pair = generateWgKeyPair();
     const request = { id: peerName, name: peerName, mode: { kind: "blockAll" }, maxPorts: null, expiresMs } as const;
@@ -121,7 +125,7 @@ describe("a VPN server and its peers", () => {
     peers = [...peers, added.value];
     await apply();
     const client = await startClient(host, fileOf(added.value, pair));
-    return { peer: added.value, client, host };
+    return { peer: added.value, pair, client, host };
   };
   /** Who the service at the far end says asked; null when there is no answer. */
   const ask = async (from: Host, address: string, timeoutSec = 1): Promise<string | null> => {
@@ -185,6 +189,14 @@ describe("a VPN server and its peers", () => {
     expect(Math.abs(Date.now() - (status?.latestHandshakeMs ?? 0))).toBeLessThan(60_000);
     expect(status?.receivedBytes).toBeGreaterThan(0);
     expect(status?.sentBytes).toBeGreaterThan(0);
+  });
+
+  test("reach it by IPv6 too", async () => {
+    await stopClient(lab.visitor, visitor.client);
+    const { peer, pair, host } = visitor;
+    visitor = { ...visitor, client: await startClient(host, fileOf(peer, pair, lab.nat.v6)) };
+    expect(await ask(lab.visitor, server4)).toBe(peer.v4);
+    expect([lab.visitor.v6, VISITOR_SECOND_V6]).toContain((await statusOf(peer))?.endpoint?.address ?? "");
   });
 
   test("a peer that moves to another address is reached there", async () => {

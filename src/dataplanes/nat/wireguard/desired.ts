@@ -4,7 +4,7 @@ import { compileCidrs, parseAddress, parseCidr } from "../../../wire/address.ts"
 import { MAX_PORT } from "../../../wire/endpoint.ts";
 import { err, ok, type Result } from "../../../wire/result.ts";
 import { formatInterfaceAddress } from "../../../wire/wireguard/client-config.ts";
-import { parseKey, type WgKey } from "../../../wire/wireguard/key.ts";
+import { NO_KEY, parseKey, type WgKey } from "../../../wire/wireguard/key.ts";
 import { z } from "../../../wire/zod.ts";
 import { isInterfaceName } from "./interface-name.ts";
 import type { VpnState, VpnStatePeer } from "./state.ts";
@@ -35,7 +35,8 @@ const MAX_PEERS = 65_536;
 
 const key = z.string().transform((text, context): WgKey => {
   const parsed = parseKey(text);
-  if (parsed.ok) return parsed.value;
+  // All zeros is no key, and wg does not tell of it: it would be set anew for ever.
+  if (parsed.ok && parsed.value !== NO_KEY) return parsed.value;
   context.addIssue({ code: "custom", message: "is not a WireGuard key" });
   return z.NEVER;
 });
