@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { onePeer, SETTINGS, withPeer } from "../../../core/vpn/vpn.fixture.ts";
+import { NO_KEY } from "../../../wire/wireguard/key.ts";
 import { decodeVpnState, desiredVpn } from "./desired.ts";
 
 const lastEndpoints = [null, { address: "192.0.2.9", port: 4000 }];
@@ -54,6 +55,7 @@ describe("the desired state", () => {
       changed(["peers", 0, "addresses"], ["10.77.0.2\n[Peer]"]),
       "at peers.0.addresses.0",
     ],
+    ["a preshared key of zeros", changed(["peers", 0, "presharedKey"], NO_KEY), "at peers.0.presharedKey"],
     ["an address outside", changed(["peers", 0, "addresses"], ["192.168.1.1"]), "peer 0 is outside"],
     ["the server's address", changed(["peers", 1, "addresses"], ["10.77.0.1"]), "peer 1 has another's address"],
     ["another's address", changed(["peers", 1, "addresses"], ["10.77.0.2"]), "peer 1 has another's address"],
