@@ -34,6 +34,7 @@ const v4 = (name: string, dialect: "iptables-nft" | "iptables-legacy" = "iptable
   nft: EMPTY,
   iptables: [{ dialect, rules: fixture(`${name}.v4`) }],
 });
+const BEFORE_DNAT = { ...nft("nftables-raw"), nft: nft("nftables-raw").nft.replace('"prio": -300', '"prio": -150') };
 const found = (facts: FirewallFacts, ours: Surroundings): readonly Finding[] => {
   const result = findBlockingFirewalls(facts, ours);
   if (!result.ok) throw new Error(result.error.message);
@@ -127,7 +128,8 @@ describe("what other firewalls stop", () => {
       { ...HOME, pinholeMark: null },
       ["nftables inet filter forward: pinholes"],
     ],
-    ["nft before DNAT", nft("nftables-raw"), HOME, ["nftables inet early first: forwards pinholes"]],
+    ["nft before conntrack", nft("nftables-raw"), HOME, ["nftables inet early first: forwards pinholes clients"]],
+    ["nft before DNAT", BEFORE_DNAT, HOME, ["nftables inet early first: forwards pinholes"]],
     [
       "our own table",
       {
@@ -205,11 +207,15 @@ describe("the remedy", () => {
       BRIDGE,
       ["nft insert rule inet fw4 forward ct mark & 0x8000000 == 0x8000000 accept"],
     ],
+    ["nft before conntrack", nft("nftables-raw"), HOME, ['nft insert rule inet early first iifname "wan" accept']],
     [
       "nft before DNAT",
-      nft("nftables-raw"),
-      { ...HOME, ipv6: false },
-      ['nft insert rule inet early first iifname "wan" fib daddr type local accept'],
+      BEFORE_DNAT,
+      HOME,
+      [
+        'nft insert rule inet early first iifname "wan" fib daddr type local accept',
+        'nft insert rule inet early first meta nfproto ipv6 iifname "wan" accept',
+      ],
     ],
     [
       "firewalld",

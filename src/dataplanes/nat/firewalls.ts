@@ -62,6 +62,8 @@ export interface FirewallFacts {
 const OUR_TABLE = "hatchway";
 /** NF_IP_PRI_NAT_DST: an earlier chain sees what comes from outside with our own address on it. */
 const DNAT_PRIORITY = -100;
+/** NF_IP_PRI_CONNTRACK: an earlier chain does not know connections (nft says `invalid` then). */
+const CONNTRACK_PRIORITY = -200;
 const SSDP_PORT = 1900;
 /** UPnP's groups differ in scope with IPv6. */
 const SSDP_GROUP = { 4: "239.255.255.250/32", 6: "ff00::/8" } as Readonly<Record<4 | 6, Cidr>>;
@@ -124,14 +126,22 @@ function sees({ family }: FilterTable, packet: Packet): boolean {
   return family === "inet" || family === (packet.family === 4 ? "ip" : "ip6");
 }
 
-/** Before routing nobody knows where a packet leaves, and before DNAT not where it goes. */
+/** Before routing nobody knows where a packet leaves; before DNAT, not where it goes; and earlier, not whose it is. */
 function asSeenBy({ hook, priority }: NonNullable<FilterChain["base"]>, probe: Probe): Probe {
   if (hook !== "prerouting") return probe;
-  const packet: Packet = { ...probe.packet, outBy: null };
-  const redirectedLater = probe.blocked === "forwards" && packet.state === "new" && priority <= DNAT_PRIORITY;
-  if (!redirectedLater) return { ...probe, packet };
-  const need: Need = { kind: "arriving", inBy: packet.inBy };
-  return { ...probe, need, packet: { ...packet, dnat: false, destination: "local" } };
+  // Our mark comes later, too.
+  const packet: Packet = { ...probe.packet, outBy: null, ctMark: null };
+  const entering: Need = { kind: "entering", inBy: packet.inBy, family: null };
+  if (priority <= CONNTRACK_PRIORITY) {
+    return { ...probe, need: entering, packet: { ...packet, state: "invalid", dnat: false } };
+  }
+  if (probe.blocked === "forwards" && packet.state === "new" && priority <= DNAT_PRIORITY) {
+    const need: Need = { kind: "arriving", inBy: packet.inBy };
+    return { ...probe, need, packet: { ...packet, dnat: false, destination: "local" } };
+  }
+  if (probe.need.kind === "outgoing") return { ...probe, need: entering, packet };
+  if (probe.need.kind === "pinhole") return { ...probe, need: { ...entering, family: 6 }, packet };
+  return { ...probe, packet };
 }
 
 /** The least that is true of a packet of ours. */

@@ -11,6 +11,8 @@ export type Need =
   | { readonly kind: "forwarded" }
   /** The same where DNAT has not happened yet. */
   | { readonly kind: "arriving"; readonly inBy: string }
+  /** All that comes by an interface: a chain before routing or connection tracking cannot tell more. */
+  | { readonly kind: "entering"; readonly inBy: string; readonly family: 6 | null }
   | { readonly kind: "replies" }
   | { readonly kind: "outgoing"; readonly inBy: string; readonly outBy: string }
   | { readonly kind: "pinhole"; readonly inBy: string; readonly outBy: string; readonly mark: number | null }
@@ -84,6 +86,8 @@ function nftWords(need: Need): string[] {
       return ["ct", "status", "dnat", "accept"];
     case "arriving":
       return ["iifname", `"${need.inBy}"`, "fib", "daddr", "type", "local", "accept"];
+    case "entering":
+      return [...(need.family === 6 ? ["meta", "nfproto", "ipv6"] : []), "iifname", `"${need.inBy}"`, "accept"];
     case "replies":
       return ["ct", "state", "established,related", "accept"];
     case "outgoing":
@@ -106,6 +110,8 @@ function iptablesWords(need: Need): string[] {
       return ["-m", "conntrack", "--ctstate", "DNAT", "-j", "ACCEPT"];
     case "arriving":
       return ["-i", need.inBy, "-m", "addrtype", "--dst-type", "LOCAL", "-j", "ACCEPT"];
+    case "entering":
+      return ["-i", need.inBy, "-j", "ACCEPT"];
     case "replies":
       return ["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "ACCEPT"];
     case "outgoing":
@@ -269,7 +275,8 @@ function firewalld({ zoneOf }: Place, needs: readonly Need[]): Remedy {
         });
         break;
       case "arriving":
-      case "replies": // it lets both through
+      case "entering":
+      case "replies": // it lets all of these through
         break;
       case "server":
         add(`--zone=${zoneOf(need.inBy)}`, `--add-port=${need.port}/${need.protocol}`);

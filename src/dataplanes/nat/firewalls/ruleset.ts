@@ -14,7 +14,7 @@ export interface Packet {
   readonly port: number | null;
   readonly inBy: string;
   readonly outBy: string | null;
-  readonly state: "new" | "established";
+  readonly state: "new" | "established" | "invalid";
   /** Its connection was redirected: netfilter's status bit, on packets of both directions. */
   readonly dnat: boolean;
   readonly ctMark: number | null;
