@@ -107,7 +107,7 @@ function findingsIn(table: FilterTable, probes: readonly Probe[]): Finding[] {
     if (first === undefined) return [];
     const manager = managerOf(table, base.hook);
     const blocks = BLOCKED.filter((kind) => stopped.some(({ blocked }) => blocked === kind));
-    const needs = [...new Map(stopped.map(({ need }) => [JSON.stringify(need), need])).values()];
+    const needs = stopped.map(({ need }) => need);
     const zoneOf = (inBy: string): string => zoneIn(table, inBy);
     return {
       manager,
@@ -252,8 +252,8 @@ function whyText(
   blocks: readonly Blocked[],
 ): string {
   const what = new Intl.ListFormat("en").format(blocks.map((kind) => BLOCKED_NAMES[kind]));
-  const at = fate.trail.at(-1) ?? chain.name;
-  const by = fate.byPolicy ? `the policy of chain ${chain.name} is drop` : `a rule in chain ${at} drops what is left`;
+  const by =
+    fate.by === null ? `the policy of chain ${chain.name} is drop` : `a rule in chain ${fate.by} drops what is left`;
   return `${MANAGER_NAMES[manager]} stops ${what}: ${by}, in table ${table.family} ${table.name}.`;
 }
 

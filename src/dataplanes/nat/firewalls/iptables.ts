@@ -121,9 +121,9 @@ function conditionOf({ name, values, extension }: Option): Condition {
     case "-p":
       return (packet) => value === "all" || value === packet.protocol;
     case "-s":
-      return (packet) => inNetwork(value, packet.from);
+      return (packet) => inNetwork(value, packet.from, packet.family);
     case "-d":
-      return (packet) => inNetwork(value, packet.to);
+      return (packet) => inNetwork(value, packet.to, packet.family);
     case "--dport":
     case "--dports":
       return (packet) => some(list.map((range) => hasPort(range, packet.port)));
@@ -145,10 +145,10 @@ function conditionOf({ name, values, extension }: Option): Condition {
   }
 }
 
-function inNetwork(text: string, networks: Packet["from"]): Known {
+function inNetwork(text: string, networks: Packet["from"], family: Packet["family"]): Known {
   const network = parseCidr(text);
   const span = network.ok ? spanOf(network.value) : null;
-  return span === null ? null : liesIn(networks, span);
+  return span === null ? null : liesIn(networks, span, family);
 }
 
 function hasPort(range: string, port: number | null): Known {

@@ -272,7 +272,7 @@ function testPort(right: unknown, port: number | null): Known {
 function testNetwork(protocol: string, right: unknown, packet: Packet, networks: Packet["from"]): Known {
   if ((protocol === "ip") !== (packet.family === 4)) return false;
   const span = spanOfValue(right);
-  return span === null ? null : liesIn(networks, span);
+  return span === null ? null : liesIn(networks, span, packet.family);
 }
 
 /** An address, a prefix or a range. */

@@ -56,7 +56,9 @@ export function managerOf({ name, family, chains, dialect }: FilterTable, hook: 
 }
 
 /** What lets `needs` through this chain, in the words of who made it. */
-export function remedyFor(manager: Manager, place: Place, needs: readonly Need[]): Remedy {
+export function remedyFor(manager: Manager, place: Place, all: readonly Need[]): Remedy {
+  // A pinhole's mark is the same on every interface.
+  const needs = [...new Map(all.map((need) => [nftWords(need).join(" "), need])).values()];
   switch (manager) {
     case "firewalld":
       return firewalld(place, needs);
@@ -291,7 +293,8 @@ function firewalld({ zoneOf }: Place, needs: readonly Need[]): Remedy {
       case "pinhole": {
         const [from, to] = [zoneOf(need.inBy), zoneOf(need.outBy)];
         if (from === to) add(`--zone=${from}`, "--add-forward");
-        else policy(`hatchway6-${to}`, from, to, '--add-rich-rule=rule family="ipv6" accept');
+        else
+          policy(`hatchway6-${to}`, from, to, '--add-rich-rule=rule family="ipv6" destination address="::/0" accept');
         break;
       }
       default:

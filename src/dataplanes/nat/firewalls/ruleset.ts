@@ -54,8 +54,9 @@ export interface FilterTable {
 
 export interface Fate {
   readonly end: "accept" | "drop";
-  readonly byPolicy: boolean;
-  /** Chains in the order the packet came through them, the deciding one last. */
+  /** The chain whose rule decided; null = the base chain's policy. */
+  readonly by: string | null;
+  /** Chains in the order the packet came to them. */
   readonly trail: readonly string[];
 }
 
@@ -68,21 +69,21 @@ const MAX_DEPTH = 16;
  */
 export function fateIn(table: FilterTable, base: FilterChain, packet: Packet): Fate {
   const trail: string[] = [];
-  const walk = (chain: FilterChain, depth: number): "accept" | "drop" | null => {
+  const walk = (chain: FilterChain, depth: number): Fate | null => {
     trail.push(chain.name);
     for (const rule of chain.rules) {
       const verdict = rule(packet);
       if (verdict === null) continue;
-      if (!("chain" in verdict)) return verdict.kind === "return" ? null : verdict.kind;
+      if (!("chain" in verdict)) {
+        return verdict.kind === "return" ? null : { end: verdict.kind, by: chain.name, trail };
+      }
       const next = table.chains.get(verdict.chain);
-      const end = next === undefined || depth >= MAX_DEPTH ? null : walk(next, depth + 1);
-      if (end !== null || verdict.kind === "goto") return end;
+      const fate = next === undefined || depth >= MAX_DEPTH ? null : walk(next, depth + 1);
+      if (fate !== null || verdict.kind === "goto") return fate;
     }
     return null;
   };
-  const end = walk(base, 0);
-  if (end !== null) return { end, byPolicy: false, trail };
-  return { end: base.base?.policy ?? "accept", byPolicy: true, trail };
+  return walk(base, 0) ?? { end: base.base?.policy ?? "accept", by: null, trail };
 }
 
 /** All conditions of one rule together. */
@@ -108,6 +109,8 @@ export function matchesName(pattern: string, name: string | null, wildcard: stri
   return pattern.endsWith(wildcard) ? name.startsWith(pattern.slice(0, -wildcard.length)) : pattern === name;
 }
 
+const ADDRESS_BYTES = { 4: 4, 6: 16 } as const;
+
 /** First and last address of a network or a range, in bytes. */
 export interface AddressSpan {
   readonly first: Uint8Array;
@@ -122,8 +125,11 @@ export function spanOf(network: Cidr): AddressSpan | null {
   return { first, last };
 }
 
-/** Whether all (true), none (false) or some (null) addresses of `networks` lie in `span`; none known: null. */
-export function liesIn(networks: readonly Cidr[], span: AddressSpan): Known {
+/** Whether all (true), none (false) or some (null) addresses of `networks` lie in `span`; empty = any of the family. */
+export function liesIn(networks: readonly Cidr[], span: AddressSpan, family: 4 | 6): Known {
+  // ::ffff:0:0/96 is IPv4, as text, and no IPv6 packet has such an address.
+  if (span.first.length !== ADDRESS_BYTES[family]) return false;
+  if (span.first.every((byte) => byte === 0) && span.last.every((byte) => byte === 0xff)) return true;
   const answers = networks.map((network): Known => {
     const one = spanOf(network);
     if (one === null || one.first.length !== span.first.length) return false;
