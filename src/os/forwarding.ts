@@ -1,16 +1,14 @@
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { err, ok, type Result } from "../wire/result.ts";
 
 /** What this machine did with packets for others before a gateway was started on it: what to put back. */
 export interface ForwardingState {
   readonly ipv4: boolean;
-  readonly ipv6: boolean;
-  /**
-   * `accept_ra` of each WAN interface (ip-sysctl: 0 never, 1 unless it forwards, 2 always). A machine that forwards IPv6
-   * ignores router advertisements unless it is 2, and would lose its own address and default route.
-   */
-  readonly acceptRa: Readonly<Record<string, number>>;
+  /** Null: the kernel has no IPv6, or the gateway leaves it alone. */
+  readonly ipv6: boolean | null;
+  /** Settings that change with these, by their path in /proc/sys/net. */
+  readonly along: Readonly<Record<string, number>>;
 }
 
 export interface ForwardingOptions {
@@ -31,40 +29,44 @@ export interface ForwardingError {
 const ROOT = "/proc/sys/net";
 const IPV4 = "ipv4/ip_forward";
 const IPV6 = "ipv6/conf/all/forwarding";
-const IPV6_INTERFACES = "ipv6/conf";
-const acceptRaPath = (name: string): string => join(IPV6_INTERFACES, name, "accept_ra");
-const ALWAYS_ACCEPT_RA = 2;
+/** A machine that begins to forward IPv4 stops taking redirects, and the other way round (inet_forward_change). */
+const REDIRECTS = "ipv4/conf/all/accept_redirects";
+/** ip-sysctl: 0 never, 1 unless it forwards, 2 always. */
+const ACCEPT_RA = { unlessForwarding: 1, always: 2 } as const;
+const acceptRaPath = (name: string): string => `ipv6/conf/${name}/accept_ra`;
 
-/** A kernel without IPv6 does not forward it. */
-export function readForwarding({ wan, root = ROOT }: ForwardingOptions): Result<ForwardingState, ForwardingError> {
+export function readForwarding(options: ForwardingOptions): Result<ForwardingState, ForwardingError> {
+  const { root = ROOT } = options;
   return attempt(root, () => {
-    const v6Interfaces = hasIpv6(root) ? new Set(readdirSync(join(root, IPV6_INTERFACES))) : new Set<string>();
+    const ipv6 = options.ipv6 && existsSync(join(root, IPV6)) ? read(root, IPV6) !== 0 : null;
+    // Each interface has a `forwarding` of its own, and `all` overwrites every one.
+    const along = [REDIRECTS, ...interfaceSettings(root, "ipv4")];
+    if (ipv6 !== null) along.push(...interfaceSettings(root, "ipv6"), ...options.wan.map(acceptRaPath));
+    const present = along.filter((path) => existsSync(join(root, path)));
     return {
       ipv4: read(root, IPV4) === 1,
-      ipv6: v6Interfaces.size > 0 && read(root, IPV6) !== 0,
-      acceptRa: Object.fromEntries(
-        wan.filter((name) => v6Interfaces.has(name)).map((name) => [name, read(root, acceptRaPath(name))]),
-      ),
+      ipv6,
+      along: Object.fromEntries(present.map((path) => [path, read(root, path)])),
     };
   });
 }
 
 /**
- * Makes this machine forward; resolves to what was before, for `restoreForwarding`. Router advertisements of a WAN that
- * took them go on being taken: that is set first, because a change of `forwarding` drops the routes they made.
+ * Makes this machine forward, and says what was before, for `restoreForwarding`. A machine that forwards IPv6 ignores
+ * router advertisements, and forgets the routes it has from them, unless its WAN's accept_ra is 2 by then.
  */
 export function enableForwarding(options: ForwardingOptions): Result<ForwardingState, ForwardingError> {
-  const { root = ROOT } = options;
+  const { root = ROOT, wan } = options;
   const before = readForwarding(options);
   if (!before.ok) return before;
-  const { ipv4, ipv6, acceptRa } = before.value;
+  const { ipv4, ipv6, along } = before.value;
   const done = attempt(root, () => {
     if (!ipv4) write(root, IPV4, 1);
-    if (!options.ipv6) return;
-    for (const [name, value] of Object.entries(acceptRa)) {
-      if (value === 1 && !ipv6) write(root, acceptRaPath(name), ALWAYS_ACCEPT_RA);
+    if (ipv6 !== false) return;
+    for (const path of wan.map(acceptRaPath)) {
+      if (along[path] === ACCEPT_RA.unlessForwarding) write(root, path, ACCEPT_RA.always);
     }
-    if (!ipv6 && hasIpv6(root)) write(root, IPV6, 1);
+    write(root, IPV6, 1);
   });
   return done.ok ? before : done;
 }
@@ -72,25 +74,21 @@ export function enableForwarding(options: ForwardingOptions): Result<ForwardingS
 /** Puts back what `enableForwarding` changed. An interface that is gone meanwhile has nothing to put back. */
 export function restoreForwarding(before: ForwardingState, root = ROOT): Result<null, ForwardingError> {
   return attempt(root, () => {
-    if (read(root, IPV4) !== Number(before.ipv4)) write(root, IPV4, Number(before.ipv4));
-    if (!hasIpv6(root)) return null;
-    if ((read(root, IPV6) !== 0) !== before.ipv6) write(root, IPV6, Number(before.ipv6));
-    const present = new Set(readdirSync(join(root, IPV6_INTERFACES)));
-    for (const [name, value] of Object.entries(before.acceptRa)) {
-      if (present.has(name) && read(root, acceptRaPath(name)) !== value) write(root, acceptRaPath(name), value);
-    }
+    const put = (path: string, value: number): void => {
+      if (existsSync(join(root, path)) && read(root, path) !== value) write(root, path, value);
+    };
+    put(IPV4, Number(before.ipv4));
+    if (before.ipv6 !== null) put(IPV6, Number(before.ipv6));
+    for (const [path, value] of Object.entries(before.along)) put(path, value);
     return null;
   });
 }
 
-function hasIpv6(root: string): boolean {
-  try {
-    readFileSync(join(root, IPV6));
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
-    throw error;
-  }
+function interfaceSettings(root: string, family: "ipv4" | "ipv6"): string[] {
+  const folder = `${family}/conf`;
+  if (!existsSync(join(root, folder))) return [];
+  const names = readdirSync(join(root, folder)).filter((name) => name !== "all");
+  return names.map((name) => `${folder}/${name}/forwarding`);
 }
 
 function read(root: string, path: string): number {
@@ -108,14 +106,23 @@ function attempt<T>(root: string, act: () => T): Result<T, ForwardingError> {
   } catch (cause) {
     const { code, path } = cause as NodeJS.ErrnoException;
     const setting = (path ?? root).replace("/proc/sys/", "").replaceAll("/", ".");
-    if (code === "EACCES" || code === "EPERM" || code === "EROFS") {
-      const message = `Let the gateway change ${setting}, or set it to 1 yourself (sysctl -w ${setting}=1): the system does not allow it.`;
-      return err({ kind: "permission", message, cause });
+    switch (code) {
+      case "EACCES":
+      case "EPERM":
+      case "EROFS": {
+        const message = `Let the gateway change ${setting}, or set it yourself with sysctl: the system does not allow it.`;
+        return err({ kind: "permission", message, cause });
+      }
+      case "ENOENT":
+        return err({
+          kind: "unsupported",
+          message: `This system cannot forward packets: it has no ${setting}.`,
+          cause,
+        });
+      default: {
+        const detail = cause instanceof Error ? cause.message : String(cause);
+        return err({ kind: "failed", message: `Cannot make this machine forward packets: ${detail}.`, cause });
+      }
     }
-    if (code === "ENOENT") {
-      return err({ kind: "unsupported", message: `This system cannot forward packets: it has no ${setting}.`, cause });
-    }
-    const detail = cause instanceof Error ? cause.message : String(cause);
-    return err({ kind: "failed", message: `Cannot make this machine forward packets: ${detail}.`, cause });
   }
 }
