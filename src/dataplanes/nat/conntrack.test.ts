@@ -28,14 +28,14 @@ const flow = (protocol: "tcp" | "udp", port: number, answeredBy = HOST, destinat
 
 test("reads the list that conntrack 1.4.7 saves", () => {
   const text = `-A -t 29 -u SEEN_REPLY -s 203.0.113.10 -d 203.0.113.20 -g 192.168.77.2 -q 203.0.113.10 -p udp --sport 47961 --dport 7001 --reply-port-src 7002 --reply-port-dst 47961
--A -t 299 -u SEEN_REPLY,ASSURED -s 192.168.77.2 -d 198.51.100.1 -g 0.0.0.0 -n 203.0.113.20 -p tcp --sport 44706 --dport 443 --reply-port-src 443 --reply-port-dst 44706 --state ESTABLISHED
+-A -t 299 -u SEEN_REPLY,ASSURED -s 192.168.77.2 -d 198.51.100.1 -r 198.51.100.1 -n 203.0.113.20 -p tcp --sport 44706 --dport 443 --reply-port-src 443 --reply-port-dst 44706 --state ESTABLISHED
 -A -t 30 -u UNSET -s 203.0.113.10 -d 203.0.113.20 -r 203.0.113.20 -q 203.0.113.10 -p udp --sport 1 --dport 9 --reply-port-src 9 --reply-port-dst 1
 -A -t 29 -u SEEN_REPLY -s 203.0.113.10 -d 203.0.113.20 -r 203.0.113.20 -q 203.0.113.10 -p icmp --icmp-type 8 --icmp-code 0 --icmp-id 1
 
 `;
   expect(parseFlows(text)).toEqual([
     flow("udp", 7001),
-    flow("tcp", 443, "0.0.0.0", "198.51.100.1"),
+    flow("tcp", 443, "198.51.100.1", "198.51.100.1"),
     flow("udp", 9, GATEWAY),
   ]);
 });
@@ -57,7 +57,7 @@ describe("what is deleted", () => {
     ],
     [
       "nothing of clients that go out to the same port",
-      [flow("udp", 7001, "198.51.100.1", "198.51.100.1"), flow("udp", 7001, "0.0.0.0", "198.51.100.1")],
+      [flow("udp", 7001, "198.51.100.1", "198.51.100.1")],
       [forward("udp", 7001)],
       [],
     ],

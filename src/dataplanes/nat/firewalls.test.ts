@@ -35,6 +35,10 @@ const v4 = (name: string, dialect: "iptables-nft" | "iptables-legacy" = "iptable
   iptables: [{ dialect, rules: fixture(`${name}.v4`) }],
 });
 const BEFORE_DNAT = { ...nft("nftables-raw"), nft: nft("nftables-raw").nft.replace('"prio": -300', '"prio": -150') };
+const v4Rules = (...lines: readonly string[]): FirewallFacts => ({
+  nft: EMPTY,
+  iptables: [{ dialect: "iptables-nft", rules: lines.join("\n") }],
+});
 const found = (facts: FirewallFacts, ours: Surroundings): readonly Finding[] => {
   const result = findBlockingFirewalls(facts, ours);
   if (!result.ok) throw new Error(result.error.message);
@@ -131,6 +135,17 @@ describe("what other firewalls stop", () => {
     ],
     ["nft before conntrack", nft("nftables-raw"), HOME, ["nftables inet early first: forwards pinholes clients"]],
     ["nft before DNAT", BEFORE_DNAT, HOME, ["nftables inet early first: forwards pinholes"]],
+    [
+      "hairpin alone",
+      v4Rules(
+        "-P FORWARD DROP",
+        "-A FORWARD -i wan -m conntrack --ctstate DNAT -j ACCEPT",
+        "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        "-A FORWARD -i lan+ -o wan -j ACCEPT",
+      ),
+      HOME,
+      ["iptables ip filter FORWARD: forwards"],
+    ],
     [
       "our own table",
       {

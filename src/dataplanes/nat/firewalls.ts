@@ -162,6 +162,7 @@ function probesOf(ours: Surroundings): Probe[] {
   const { wan, inside, vpnPort } = ours;
   const probes = inside.flatMap((one) => [
     ...wan.flatMap((outside) => routedProbes(ours, outside, one)),
+    ...hairpinProbes(one),
     ...serverProbes(ours, one),
   ]);
   if (vpnPort === null) return probes;
@@ -208,6 +209,16 @@ function routedProbes(ours: Surroundings, outside: string, inside: Inside): Prob
     }
   }
   return probes;
+}
+
+/** A client that comes to a forward by the external address, and leaves by where it came from. */
+function hairpinProbes(inside: Inside): Probe[] {
+  const { name } = inside;
+  const from = networksOf(inside, 4);
+  return PROTOCOLS.map((protocol) => {
+    const packet: Packet = { ...ANY, family: 4, protocol, inBy: name, outBy: name, dnat: true, from, to: from };
+    return { blocked: "forwards", hooks: ROUTED, packet, need: { kind: "forwarded" } };
+  });
 }
 
 function serverProbes(ours: Surroundings, inside: Inside): Probe[] {
