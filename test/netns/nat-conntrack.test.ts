@@ -230,6 +230,34 @@ describe("TCP", () => {
     }
     nft("delete table inet out");
   });
+
+  test.each([
+    ["goes on when the host speaks first", null],
+    [
+      "ends, where the forward chain takes no connection in the middle",
+      "insert rule inet hatchway forward iifname lan1 ct state new tcp flags & (fin | syn | rst | ack) != syn reject with tcp reset",
+    ],
+  ])("through a pinhole that was removed, a connection %s", async (_, rule) => {
+    if (rule !== null) nft(rule);
+    const pinhole: NatPinhole = { ...web, kind: "pinhole", to: lab.agent.v6 };
+    tool(["ip", "-n", lab.visitor.namespace, "route", "replace", "fd00:77::/64", "via", lab.nat.v6]);
+    const service = talking(lab.agent, "TCP6-LISTEN:7005,reuseaddr");
+    await eventually("a listener", () => listeners() === 1 || undefined);
+    nft(`add element inet hatchway pinholes { ${lab.agent.v6} . tcp . 7005 }`);
+    const visitor = talking(lab.visitor, `TCP6:[${lab.agent.v6}]:7005`);
+    visitor.say("one\n");
+    await eventually("the first word", () => service.heard().includes("one") || undefined);
+    nft("flush set inet hatchway pinholes");
+    expect(await conntrack.forget([pinhole])).toEqual(ok({ flows: 1 }));
+    service.say("two\n");
+    if (rule === null) await eventually("the next word", () => visitor.heard().includes("two") || undefined);
+    else await service.child.exited;
+    expect(visitor.heard()).toBe(rule === null ? "two\n" : "");
+    for (const { child } of [service, visitor]) {
+      child.kill();
+      await child.exited;
+    }
+  });
 });
 
 /** Sockets of the service on the agent. */

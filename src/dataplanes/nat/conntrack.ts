@@ -6,6 +6,11 @@ import type { NatEntry, NatError } from "./state.ts";
 /**
  * Rules decide about a flow's first packet; after that the kernel's connection tracking goes on as it began. So what an
  * entry has led, and what came before it was there, is forgotten when it changes, and the next packet is a first one.
+ *
+ * TCP: the kernel takes up a connection in the middle (nf_conntrack_tcp_loose=1, its default), whoever speaks next. The
+ * visitor: no DNAT any more, so this machine resets it; a pinhole's is dropped. The host inside, by IPv4: SNAT to a port
+ * outside the forwarded ones (NatSettings.snatPorts) makes the visitor reset it; SNAT that keeps the port brings the
+ * connection back. By IPv6 nothing is translated: only a forward chain that refuses new connections without SYN ends it.
  */
 export interface Conntrack {
   /**
