@@ -1,4 +1,5 @@
-import { dlopen, ptr } from "bun:ffi";
+import { ptr } from "bun:ffi";
+import { loadSetsockopt } from "./setsockopt.ts";
 
 /**
  * What the kernel keeps for a socket while this process is busy: 200 Mbit/s of 1,400-byte datagrams for a fifth of a
@@ -7,7 +8,6 @@ import { dlopen, ptr } from "bun:ffi";
 const BUFFER_BYTES = 4 * 1024 * 1024;
 
 interface Platform {
-  readonly libraries: readonly string[];
   readonly level: number;
   /** Options to try in turn for each buffer: first the one that may exceed the system's maximum. */
   readonly receive: readonly number[];
@@ -16,16 +16,9 @@ interface Platform {
 
 /** SOL_SOCKET, SO_RCVBUFFORCE, SO_RCVBUF, SO_SNDBUFFORCE, SO_SNDBUF (asm-generic/socket.h; sys/socket.h of Darwin). */
 const PLATFORMS: Partial<Record<NodeJS.Platform, Platform>> = {
-  linux: {
-    libraries: ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`],
-    level: 1,
-    receive: [33, 8],
-    send: [32, 7],
-  },
-  darwin: { libraries: ["libSystem.B.dylib"], level: 0xffff, receive: [0x1002], send: [0x1001] },
+  linux: { level: 1, receive: [33, 8], send: [32, 7] },
+  darwin: { level: 0xffff, receive: [0x1002], send: [0x1001] },
 };
-
-const SETSOCKOPT = { setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" } } as const;
 
 /** Enlarges the buffers of one UDP socket as far as this user may. */
 export type EnlargeBuffers = (socket: object) => void;
@@ -41,22 +34,10 @@ export function udpBuffers(): EnlargeBuffers {
   return (socket) => {
     const descriptor: unknown = "fd" in socket ? socket.fd : null;
     if (platform === undefined || typeof descriptor !== "number" || descriptor < 0) return;
-    setsockopt ??= loadSetsockopt(platform.libraries);
+    setsockopt ??= loadSetsockopt();
     for (const options of setsockopt === null ? [] : [platform.receive, platform.send]) {
       // 0 = accepted. SO_RCVBUFFORCE needs CAP_NET_ADMIN; SO_RCVBUF takes what net.core.rmem_max allows.
       options.some((option) => setsockopt?.(descriptor, platform.level, option, ptr(value), value.byteLength) === 0);
     }
   };
-}
-
-/** Null where no such library is. */
-function loadSetsockopt(libraries: readonly string[]) {
-  for (const library of libraries) {
-    try {
-      return dlopen(library, SETSOCKOPT).symbols.setsockopt;
-    } catch (error) {
-      if (!(error instanceof Error)) throw error;
-    }
-  }
-  return null;
 }

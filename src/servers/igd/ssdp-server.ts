@@ -1,0 +1,188 @@
+import type { KeepToDevice } from "../../dataplanes/io/keep-to-device.ts";
+import { bindSharedUdp, type UdpSocket, udpErrorOf } from "../../dataplanes/io/udp-socket.ts";
+import { formatHostPort } from "../../wire/endpoint.ts";
+import { MAX_AGE_SEC, SSDP_GROUP_V4 } from "../../wire/igd/ssdp.ts";
+import { ok, type Result } from "../../wire/result.ts";
+import type { After } from "./after.ts";
+import { deviceError, groupError, type IgdBindError, ssdpBindError } from "./bind-error.ts";
+import type { Inside } from "./inside.ts";
+import type { SsdpAnswers } from "./ssdp-answers.ts";
+
+export interface SsdpOptions {
+  readonly insides: readonly Inside[];
+  readonly port: number;
+  readonly answers: SsdpAnswers;
+  readonly keepToDevice: KeepToDevice;
+  readonly after: After;
+  readonly nowMs: () => number;
+  /** 0 up to 1. */
+  readonly random: () => number;
+  /** A datagram did not leave, or the system tells of a fault. The next ones may do. */
+  readonly onError: (error: unknown) => void;
+}
+
+export interface Ssdp {
+  /** Says farewell to the group, and ends. */
+  close(): void;
+}
+
+/** UPnP Device Architecture 1.1 §1.2.2 and §1.1.2: what is announced passes two routers at most. */
+const HOPS = 2;
+/** §1.2.2: the first announcement within 100 ms, said again soon because datagrams get lost. */
+const FIRST_ANNOUNCEMENT_MS = 100;
+const SECOND_ANNOUNCEMENT_MS = 400;
+const MS_PER_SEC = 1000;
+/** Answers that wait for their moment; whoever searches beyond that gets none. */
+const MAX_WAITING = 256;
+
+/** Opens the sockets of every interface, all of them, or none and returns the first error. */
+export function openSsdp(options: SsdpOptions): Result<Ssdp, IgdBindError> {
+  const server = new SsdpServer(options);
+  for (const inside of options.insides) {
+    const error = server.open(inside);
+    if (error === null) continue;
+    server.abandon();
+    return { ok: false, error };
+  }
+  server.begin();
+  return ok(server);
+}
+
+/** One address of ours on one interface. */
+interface Voice {
+  readonly address: string;
+  readonly socket: UdpSocket;
+}
+
+class SsdpServer implements Ssdp {
+  readonly #sockets: UdpSocket[] = [];
+  readonly #voices: Voice[] = [];
+  readonly #waiting = new Set<() => void>();
+  readonly #group: string;
+  #calledOff: () => void = () => {};
+  #closed = false;
+
+  constructor(readonly options: SsdpOptions) {
+    this.#group = formatHostPort(SSDP_GROUP_V4, options.port);
+  }
+
+  /** Null = opened. */
+  open(inside: Inside): IgdBindError | null {
+    const voices = new Map<string, UdpSocket>();
+    for (const address of inside.v4) {
+      const socket = this.#bind(inside, address, voices);
+      if (!socket.ok) return socket.error;
+      voices.set(address, socket.value);
+      this.#voices.push({ address, socket: socket.value });
+      try {
+        socket.value.setTTL(HOPS);
+        socket.value.setMulticastTTL(HOPS);
+        socket.value.setMulticastInterface(address);
+      } catch (error) {
+        return groupError(inside.name, error);
+      }
+    }
+    const [first] = inside.v4;
+    if (first === undefined) return null;
+    // Bound to the group, so that it hears nothing else: the searches of this interface, and not their answers.
+    const group = this.#bind(inside, SSDP_GROUP_V4, voices);
+    if (!group.ok) return group.error;
+    try {
+      group.value.addMembership(SSDP_GROUP_V4, first);
+    } catch (error) {
+      return groupError(inside.name, error);
+    }
+    return null;
+  }
+
+  #bind(inside: Inside, address: string, voices: ReadonlyMap<string, UdpSocket>): Result<UdpSocket, IgdBindError> {
+    const { port, keepToDevice, onError } = this.options;
+    const multicast = address === SSDP_GROUP_V4;
+    const bound = bindSharedUdp(address, port, {
+      data: (_socket, datagram, fromPort, from, flags) => {
+        if (!flags.truncated) this.#hear(inside, voices, datagram, from, fromPort, multicast);
+      },
+      error: (first: unknown, second: unknown) => onError(udpErrorOf(first, second)),
+    });
+    if (!bound.ok) return { ok: false, error: ssdpBindError(bound.error, address, port) };
+    this.#sockets.push(bound.value);
+    if (!keepToDevice(bound.value, inside.name)) return { ok: false, error: deviceError(inside.name) };
+    return bound;
+  }
+
+  #hear(
+    inside: Inside,
+    voices: ReadonlyMap<string, UdpSocket>,
+    datagram: Uint8Array,
+    from: string,
+    fromPort: number,
+    multicast: boolean,
+  ): void {
+    const address = inside.addressFor(from);
+    const socket = address === null ? undefined : voices.get(address);
+    if (this.#closed || address === null || socket === undefined || this.#waiting.size >= MAX_WAITING) return;
+    const answer = this.options.answers.answer(datagram, from, address, multicast, this.options.nowMs());
+    if (answer === null) return;
+    const send = () => this.#send(socket, answer.datagrams, fromPort, from);
+    if (answer.delayMs === 0) {
+      send();
+      return;
+    }
+    const callOff = this.options.after(answer.delayMs, () => {
+      this.#waiting.delete(callOff);
+      send();
+    });
+    this.#waiting.add(callOff);
+  }
+
+  #send(socket: UdpSocket, datagrams: readonly Uint8Array[], port: number, to: string): void {
+    try {
+      // What finds the socket full is lost, as datagrams may be: control points ask again.
+      for (const datagram of datagrams) socket.send(datagram, port, to);
+    } catch (error) {
+      this.options.onError(error);
+    }
+  }
+
+  begin(): void {
+    const { after, random } = this.options;
+    this.#calledOff = after(Math.floor(random() * FIRST_ANNOUNCEMENT_MS), () => {
+      this.#announce();
+      this.#announceAfter(Math.floor((1 + random()) * (SECOND_ANNOUNCEMENT_MS / 2)));
+    });
+  }
+
+  /** §1.2.2: again before half of the time that they hold has passed, at no fixed moment. */
+  #announceAfter(delayMs: number): void {
+    this.#calledOff = this.options.after(delayMs, () => {
+      this.#announce();
+      const share = 0.3 + 0.15 * this.options.random();
+      this.#announceAfter(Math.floor(share * MAX_AGE_SEC * MS_PER_SEC));
+    });
+  }
+
+  #announce(): void {
+    for (const { address, socket } of this.#voices) {
+      const datagrams = this.options.answers.alive(this.#group, address);
+      this.#send(socket, datagrams, this.options.port, SSDP_GROUP_V4);
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    for (const { address, socket } of this.#voices) {
+      const datagrams = this.options.answers.byebye(this.#group, address);
+      this.#send(socket, datagrams, this.options.port, SSDP_GROUP_V4);
+    }
+    this.abandon();
+  }
+
+  /** Ends without a word: nothing was announced. */
+  abandon(): void {
+    this.#closed = true;
+    this.#calledOff();
+    for (const callOff of this.#waiting) callOff();
+    this.#waiting.clear();
+    for (const socket of this.#sockets) socket.close();
+  }
+}
