@@ -178,6 +178,7 @@ const MAPPING: readonly Scenario[] = [
     name: "a remote host is an address or nothing, and part of the key",
     steps: [
       { action: "AddPortMapping", args: add({ NewRemoteHost: "example.com" }), expected: 402 },
+      { action: "AddPortMapping", args: add({ NewRemoteHost: "0.0.0.0" }), expected: 402 },
       { action: "AddPortMapping", args: add({ NewRemoteHost: "198.51.100.7" }), expected: {} },
       { action: "AddPortMapping", args: add({ NewRemoteHost: "198.51.100.7" }), expected: {} },
       { action: "AddPortMapping", args: add({ NewRemoteHost: "198.51.100.8" }), expected: 718 },
@@ -354,7 +355,7 @@ const MAPPING: readonly Scenario[] = [
         args: { ...range(8080, 8090, { NewManage: "1" }), NewNumberOfPorts: "1" },
         expected: {
           NewPortListing:
-            '<?xml version="1.0"?>\r\n<p:PortMappingList xmlns:p="urn:schemas-upnp-org:gw:WANIPConnection">' +
+            '<?xml version="1.0"?><p:PortMappingList xmlns:p="urn:schemas-upnp-org:gw:WANIPConnection">' +
             "<p:PortMappingEntry><p:NewRemoteHost></p:NewRemoteHost><p:NewExternalPort>8080</p:NewExternalPort>" +
             "<p:NewProtocol>TCP</p:NewProtocol><p:NewInternalPort>80</p:NewInternalPort>" +
             "<p:NewInternalClient>192.168.77.2</p:NewInternalClient><p:NewEnabled>1</p:NewEnabled>" +
@@ -455,6 +456,7 @@ const PINHOLES: readonly Scenario[] = [
       { action: "AddPinhole", args: hole({ InternalClient: "" }), from: HOST6, expected: 402 },
       { action: "AddPinhole", args: hole({ InternalClient: HOST }), from: HOST6, expected: 402 },
       { action: "AddPinhole", args: hole({ RemoteHost: "example.com" }), from: HOST6, expected: 402 },
+      { action: "AddPinhole", args: hole({ RemoteHost: "::" }), from: HOST6, expected: 402 },
       { action: "AddPinhole", args: hole({ LeaseTime: "0" }), from: HOST6, expected: 402 },
       { action: "AddPinhole", args: hole({ LeaseTime: "86401" }), from: HOST6, expected: 402 },
       { action: "AddPinhole", args: hole({ InternalClient: "fd00:78::2" }), from: HOST6, expected: 606 },

@@ -66,11 +66,11 @@ export async function addPinhole(
   return pinned.ok ? ok({ UniqueID: gateway.pinholeNumbers.of(pinned.value.id) }) : refused(pinned.error);
 }
 
-/** Null = not an address. Every host and one port of it: a network of all hosts. */
+/** Every host and one port of it: a network of all hosts. Null = no host's address (see port-mappings). */
 function remotesOf(host: string | null, port: number): readonly RemotePeer[] | null {
   if (host === null && port === 0) return [];
   const network = parseCidr(host ?? "::/0");
-  return network.ok ? [{ network: network.value, port: port === 0 ? null : port }] : null;
+  return network.ok && host !== "::" ? [{ network: network.value, port: port === 0 ? null : port }] : null;
 }
 
 /** The pinhole of that number, if the caller may see it: whose others are is not told. */

@@ -55,11 +55,11 @@ export async function addPortMapping(
   return mapped.ok ? mapped : refusedByDesk(mapped.error, version);
 }
 
-/** Null = not an address. */
+/** Null = no host's address: 0.0.0.0 would be a mapping that nobody can use, or one for everybody, and says neither. */
 function remotesOf(remoteHost: string | null): readonly RemotePeer[] | null {
   if (remoteHost === null) return [];
   const network = parseCidr(remoteHost);
-  return network.ok ? [{ network: network.value, port: null }] : null;
+  return network.ok && remoteHost !== "0.0.0.0" ? [{ network: network.value, port: null }] : null;
 }
 
 /** NewRemoteHost of a mapping: what IGD can say of who may use it. Null = any, or more than one host. */
