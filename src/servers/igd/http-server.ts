@@ -51,9 +51,17 @@ const MAX_CONNECTIONS = 128;
 type Stage = "reading" | "answering" | "writing" | "leaving";
 type Socket = Bun.Socket<Connection | null>;
 
+/** A connection as the others know it. */
+export interface Admitted {
+  readonly peer: string;
+  readonly stage: Stage;
+  /** Ends at once. */
+  cut(): void;
+}
+
 /** The connections of all listeners of a server, within their number and their time. */
 export class Connections {
-  readonly #all = new Set<Connection>();
+  readonly #all = new Set<Admitted>();
   readonly #perPeer = new Map<string, number>();
 
   constructor(readonly after: After) {}
@@ -63,7 +71,7 @@ export class Connections {
   }
 
   /** False = there are too many. When all places are taken, the longest without a whole request makes room. */
-  admit(connection: Connection): boolean {
+  admit(connection: Admitted): boolean {
     const { peer } = connection;
     const count = this.#perPeer.get(peer) ?? 0;
     if (count >= MAX_PER_PEER) return false;
@@ -77,7 +85,7 @@ export class Connections {
     return true;
   }
 
-  leave(connection: Connection): void {
+  leave(connection: Admitted): void {
     if (!this.#all.delete(connection)) return;
     const count = (this.#perPeer.get(connection.peer) ?? 1) - 1;
     if (count === 0) this.#perPeer.delete(connection.peer);
@@ -130,7 +138,7 @@ export function listenHttp(options: HttpOptions): Result<HttpListener, IgdBindEr
   return ok({ endpoint: { address, port: listener.port }, close: () => listener.stop(true) });
 }
 
-class Connection {
+class Connection implements Admitted {
   stage: Stage = "reading";
   readonly #reader: HttpRequestReader = newHttpRequestReader();
   #callOff: () => void;
