@@ -47,6 +47,7 @@ import {
   textCodec,
 } from "./codec.ts";
 import { igd } from "./igd-codecs.ts";
+import { igdServer } from "./igd-server.ts";
 import { joinCode } from "./join-code-codecs.ts";
 import { mapping } from "./mapping-codecs.ts";
 import { tunnel } from "./tunnel-codecs.ts";
@@ -346,4 +347,5 @@ export const codecs: readonly FuzzCodec[] = [
   ...joinCode,
   ...mapping,
   ...igd,
+  ...igdServer,
 ];
