@@ -1,3 +1,4 @@
+import { SourceRate } from "../../core/source-rate.ts";
 import type { KeepToDevice } from "../../dataplanes/io/keep-to-device.ts";
 import { parseAddress } from "../../wire/address.ts";
 import type { Endpoint } from "../../wire/endpoint.ts";
@@ -47,6 +48,9 @@ const FAREWELL_BYTES = 64 * 1024;
 /** A control point has one connection, or a few. */
 const MAX_PER_PEER = 16;
 const MAX_CONNECTIONS = 128;
+/** Bursts of 400: who lists its mappings one by one asks as often as it has some. */
+const REQUESTS_PER_PEER_PER_SEC = 200;
+const MAX_PEERS = 4096;
 
 type Stage = "reading" | "answering" | "writing" | "leaving";
 type Socket = Bun.Socket<Connection | null>;
@@ -63,22 +67,26 @@ export interface Admitted {
 export class Connections {
   readonly #all = new Set<Admitted>();
   readonly #perPeer = new Map<string, number>();
+  readonly #rate = new SourceRate(REQUESTS_PER_PEER_PER_SEC, MAX_PEERS);
 
-  constructor(readonly after: After) {}
+  constructor(
+    readonly after: After,
+    readonly nowMs: () => number,
+  ) {}
 
   get size(): number {
     return this.#all.size;
   }
 
-  /** False = there are too many. When all places are taken, the longest without a whole request makes room. */
+  /** False = there are too many. When all places are taken, the oldest that waits for its client makes room. */
   admit(connection: Admitted): boolean {
     const { peer } = connection;
     const count = this.#perPeer.get(peer) ?? 0;
-    if (count >= MAX_PER_PEER) return false;
+    if (count >= MAX_PER_PEER || !this.#rate.take(peer, this.nowMs())) return false;
     if (this.#all.size >= MAX_CONNECTIONS) {
-      const slowest = [...this.#all].find(({ stage }) => stage === "reading" || stage === "leaving");
-      if (slowest === undefined) return false;
-      slowest.cut();
+      const oldest = [...this.#all].find(({ stage }) => stage !== "answering");
+      if (oldest === undefined) return false;
+      oldest.cut();
     }
     this.#all.add(connection);
     this.#perPeer.set(peer, count + 1);
@@ -108,7 +116,8 @@ export function listenHttp(options: HttpOptions): Result<HttpListener, IgdBindEr
       data: null,
       socket: {
         open(socket) {
-          const peer = parseAddress(socket.remoteAddress);
+          // A client that is gone already has none.
+          const peer = parseAddress(socket.remoteAddress ?? "");
           socket.data = null;
           if (!peer.ok || !isNeighbour(peer.value)) {
             socket.terminate();
@@ -140,7 +149,8 @@ export function listenHttp(options: HttpOptions): Result<HttpListener, IgdBindEr
 
 class Connection implements Admitted {
   stage: Stage = "reading";
-  readonly #reader: HttpRequestReader = newHttpRequestReader();
+  /** Null = it has read what it will. */
+  #reader: HttpRequestReader | null = newHttpRequestReader();
   #callOff: () => void;
   #saidContinue = false;
   #gone = false;
@@ -159,7 +169,7 @@ class Connection implements Admitted {
   }
 
   read(bytes: Uint8Array): void {
-    if (this.stage !== "reading") {
+    if (this.#reader === null) {
       this.#ignoredBytes += bytes.length;
       if (this.#ignoredBytes > FAREWELL_BYTES) this.cut();
       return;
@@ -232,6 +242,7 @@ class Connection implements Admitted {
 
   #enter(stage: Stage, forMs: number): void {
     this.stage = stage;
+    this.#reader = null;
     this.#callOff();
     this.#callOff = this.options.connections.after(forMs, () => this.cut());
   }

@@ -259,7 +259,10 @@ describe("all places taken", () => {
     }
   }
   const fill = (stages: readonly Admitted["stage"][]) => {
-    const connections = new Connections(() => () => {});
+    const connections = new Connections(
+      () => () => {},
+      () => 0,
+    );
     const all = Array.from({ length: 128 }, (_, index) => {
       return new Fake(connections, `10.0.0.${index}`, stages[index % stages.length]!);
     });
@@ -267,7 +270,7 @@ describe("all places taken", () => {
     return { connections, all };
   };
 
-  test("the one that is longest without a whole request makes room", () => {
+  test("the oldest that waits for its client makes room", () => {
     const { connections, all } = fill(["answering", "reading"]);
     expect(connections.admit(new Fake(connections, "10.0.1.1", "reading"))).toBe(true);
     expect(all.map(({ cutOff }) => cutOff).indexOf(true)).toBe(1);
@@ -275,10 +278,28 @@ describe("all places taken", () => {
   });
 
   test("who waits for an answer keeps the place", () => {
-    const { connections, all } = fill(["answering", "writing"]);
+    const { connections, all } = fill(["answering"]);
     expect(connections.admit(new Fake(connections, "10.0.1.1", "reading"))).toBe(false);
     expect(all.some(({ cutOff }) => cutOff)).toBe(false);
   });
+});
+
+test("a client has 400 requests at once, and then 200 a second", () => {
+  let nowMs = 0;
+  const connections = new Connections(
+    () => () => {},
+    () => nowMs,
+  );
+  const count = (peer: string): number =>
+    Array.from({ length: 1000 }, () => {
+      const one = { peer, stage: "reading" as const, cut: () => {} };
+      const admitted = connections.admit(one);
+      connections.leave(one);
+      return admitted;
+    }).filter(Boolean).length;
+  expect([count("10.0.0.1"), count("10.0.0.2")]).toEqual([400, 400]);
+  nowMs = 1000;
+  expect(count("10.0.0.1")).toBe(200);
 });
 
 describe("searches and announcements", () => {
@@ -341,13 +362,15 @@ describe("searches and announcements", () => {
     expect(far.heard).toEqual([]);
   });
 
-  test("no more than 256 answers wait", async () => {
+  test("no more than 256 answers wait, and what comes then is answered at once", async () => {
     const ssdpPort = freeUdpPort();
     const { timers } = started({ ssdpPort });
     const group = Ear.on(SSDP_GROUP_V4, ssdpPort);
     group.socket.addMembership(SSDP_GROUP_V4, "127.0.0.1");
-    for (let sender = 1; sender <= 30; sender++) {
-      const { socket } = Ear.on(`127.0.1.${sender}`, 0);
+    let late = group;
+    for (let sender = 1; sender <= 26; sender++) {
+      late = Ear.on(`127.0.1.${sender}`, 0);
+      const { socket } = late;
       socket.setMulticastInterface("127.0.0.1");
       for (let n = 0; n < 10; n++) socket.send(search("upnp:rootdevice", "MX: 1"), ssdpPort, SSDP_GROUP_V4);
       // The kernel has given both sockets what this one has heard; the server reads it in this turn or the next.
@@ -356,6 +379,7 @@ describe("searches and announcements", () => {
       await new Promise(setImmediate);
     }
     expect(timers.delaysMs.filter((delayMs) => delayMs === 400)).toHaveLength(256);
+    expect((await late.until(4)).every((text) => text.startsWith("HTTP/1.1 200 OK"))).toBe(true);
   });
 });
 

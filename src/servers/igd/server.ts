@@ -95,7 +95,7 @@ export function startIgd(options: IgdOptions): Result<IgdServer, IgdBindError> {
     onFailed: options.onFailed,
   };
   const insides = options.interfaces.map(newInside);
-  const connections = new Connections(after);
+  const connections = new Connections(after, options.monotonicMs);
   const listening = openHttp(options, answering, connections, insides);
   if (!listening.ok) return listening;
   const listeners = listening.value;

@@ -32,7 +32,7 @@ const HOPS = 2;
 const FIRST_ANNOUNCEMENT_MS = 100;
 const SECOND_ANNOUNCEMENT_MS = 400;
 const MS_PER_SEC = 1000;
-/** Answers that wait for their moment; whoever searches beyond that gets none. */
+/** Answers that wait for their moment. More are given at once: forged searches must not keep others from an answer. */
 const MAX_WAITING = 256;
 
 /** Opens the sockets of every interface, all of them, or none and returns the first error. */
@@ -120,11 +120,11 @@ class SsdpServer implements Ssdp {
   ): void {
     const address = inside.addressFor(from);
     const socket = address === null ? undefined : voices.get(address);
-    if (this.#closed || address === null || socket === undefined || this.#waiting.size >= MAX_WAITING) return;
+    if (this.#closed || address === null || socket === undefined) return;
     const answer = this.options.answers.answer(datagram, from, address, multicast, this.options.nowMs());
     if (answer === null) return;
     const send = () => this.#send(socket, answer.datagrams, fromPort, from);
-    if (answer.delayMs === 0) {
+    if (answer.delayMs === 0 || this.#waiting.size >= MAX_WAITING) {
       send();
       return;
     }

@@ -104,6 +104,12 @@ describe("a request", () => {
     throw new Error("not refused");
   });
 
+  test("however much comes at once, the body is what its size says", () => {
+    const found = read(`${post("Content-Length: 3")}${"a".repeat(1_000_000)}`);
+    expect(found).toMatchObject({ body: new Uint8Array(bytes("aaa")) });
+    expect(read(post("Transfer-Encoding: chunked", "1\r\na\r\n".repeat(200_000)))).toBe(413 as never);
+  });
+
   test("one that waits for a 100 says so until the body comes", () => {
     const reader = newHttpRequestReader();
     expect(reader.awaitsContinue).toBe(false);

@@ -31,6 +31,8 @@ export const MAX_HTTP_HEAD_BYTES = 4096;
 /** Of a chunked body with its framing: eight times what may be in it, so that small chunks fit. */
 const MAX_CHUNKED_BYTES = 8 * MAX_SOAP_BYTES;
 const MAX_CHUNK_LINE_BYTES = 256;
+/** What is kept of a request at most, however much comes at once. */
+const MAX_KEPT_BYTES = MAX_HTTP_HEAD_BYTES + MAX_CHUNKED_BYTES;
 const LF = 0x0a;
 const CR = 0x0d;
 const HTAB = 0x09;
@@ -88,7 +90,8 @@ export function newHttpRequestReader(): HttpRequestReader {
       return head?.headers.get("expect")?.toLowerCase() === "100-continue" && gathered.bytes().length === 0;
     },
     push(chunk) {
-      let bytes = gathered.append(chunk);
+      const room = MAX_KEPT_BYTES - gathered.bytes().length;
+      let bytes = gathered.append(chunk.subarray(0, room));
       if (head === null) {
         const read = readHead(bytes);
         if (!read.ok || read.value === null) return read.ok ? ok(null) : read;
@@ -96,7 +99,8 @@ export function newHttpRequestReader(): HttpRequestReader {
         bytes = gathered.bytes();
       }
       const body = readBody(bytes, head.framing);
-      if (!body.ok || body.value === null) return body.ok ? ok(null) : body;
+      if (!body.ok) return body;
+      if (body.value === null) return chunk.length > room ? err({ status: 413 }) : ok(null);
       const { method, path, minorVersion, headers } = head;
       return ok({ method, path, minorVersion, headers, body: body.value });
     },
