@@ -1,5 +1,4 @@
-import { ptr } from "bun:ffi";
-import { loadSetsockopt } from "./setsockopt.ts";
+import { systemSockets } from "./system-sockets.ts";
 
 /**
  * What the kernel keeps for a socket while this process is busy: 200 Mbit/s of 1,400-byte datagrams for a fifth of a
@@ -23,21 +22,16 @@ const PLATFORMS: Partial<Record<NodeJS.Platform, Platform>> = {
 /** Enlarges the buffers of one UDP socket as far as this user may. */
 export type EnlargeBuffers = (socket: object) => void;
 
-/**
- * Bun 1.4.5 has no option for socket buffers, but tells a UDP socket's descriptor: setsockopt(2) is called directly.
- * Where that is not possible the system's default stays, and bursts are dropped sooner; nothing else changes.
- */
+/** Where the option cannot be set the system's default stays, and bursts are dropped sooner; nothing else changes. */
 export function udpBuffers(): EnlargeBuffers {
   const platform = PLATFORMS[process.platform];
-  let setsockopt: ReturnType<typeof loadSetsockopt> | undefined;
+  const system = systemSockets();
   const value = new Int32Array([BUFFER_BYTES]);
   return (socket) => {
-    const descriptor: unknown = "fd" in socket ? socket.fd : null;
-    if (platform === undefined || typeof descriptor !== "number" || descriptor < 0) return;
-    setsockopt ??= loadSetsockopt();
-    for (const options of setsockopt === null ? [] : [platform.receive, platform.send]) {
-      // 0 = accepted. SO_RCVBUFFORCE needs CAP_NET_ADMIN; SO_RCVBUF takes what net.core.rmem_max allows.
-      options.some((option) => setsockopt?.(descriptor, platform.level, option, ptr(value), value.byteLength) === 0);
+    if (platform === undefined) return;
+    for (const options of [platform.receive, platform.send]) {
+      // SO_RCVBUFFORCE needs CAP_NET_ADMIN; SO_RCVBUF takes what net.core.rmem_max allows.
+      options.some((option) => system.setOption(socket, platform.level, option, value));
     }
   };
 }

@@ -48,9 +48,9 @@ export function refuse(
   return err({ error, message });
 }
 
-/** A refusal of the desk's, in the codes of the service's version that the client named. */
-export function refusedByDesk(refusal: MappingRefusal, version: IgdVersion) {
-  return refuse(REFUSAL_CODES[refusal.kind][version === 1 ? "igd1" : "igd2"], refusal.message);
+/** A refusal of the desk's, in the codes of the service's version that the client named. The desk has told the log. */
+export function refusedByDesk({ kind }: MappingRefusal, version: IgdVersion) {
+  return refuse(REFUSAL_CODES[kind][version === 1 ? "igd1" : "igd2"]);
 }
 
 const MAX_DESCRIPTION_CHARS = 128;

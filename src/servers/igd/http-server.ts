@@ -1,5 +1,6 @@
 import { SourceRate } from "../../core/source-rate.ts";
-import type { KeepToDevice } from "../../dataplanes/io/keep-to-device.ts";
+import { bindToDevice } from "../../dataplanes/io/bind-to-device.ts";
+import type { SystemSockets } from "../../dataplanes/io/system-sockets.ts";
 import { parseAddress } from "../../wire/address.ts";
 import type { Endpoint } from "../../wire/endpoint.ts";
 import {
@@ -28,7 +29,7 @@ export interface HttpOptions {
   readonly isNeighbour: (peer: string) => boolean;
   readonly answering: Answering;
   readonly connections: Connections;
-  readonly keepToDevice: KeepToDevice;
+  readonly system: SystemSockets;
   readonly onError: (error: unknown) => void;
 }
 
@@ -106,7 +107,7 @@ export class Connections {
 }
 
 export function listenHttp(options: HttpOptions): Result<HttpListener, IgdBindError> {
-  const { address, port, interfaceName, keepToDevice, onError, isNeighbour } = options;
+  const { address, port, interfaceName, system, onError, isNeighbour } = options;
   let listener: Bun.TCPSocketListener<Connection | null>;
   try {
     listener = Bun.listen<Connection | null>({
@@ -140,7 +141,7 @@ export function listenHttp(options: HttpOptions): Result<HttpListener, IgdBindEr
   } catch (error) {
     return { ok: false, error: httpBindError(error, address, port) };
   }
-  if (!keepToDevice(listener, interfaceName)) {
+  if (!bindToDevice(listener, interfaceName, system)) {
     listener.stop(true);
     return { ok: false, error: deviceError(interfaceName) };
   }

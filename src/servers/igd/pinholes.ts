@@ -34,8 +34,8 @@ const PINHOLE_CODES: Readonly<Record<MappingRefusalKind, UpnpErrorName>> = {
   malformed: "invalidArgs",
 };
 
-function refused({ kind, message }: MappingRefusal) {
-  return refuse(PINHOLE_CODES[kind], message);
+function refused({ kind }: MappingRefusal) {
+  return refuse(PINHOLE_CODES[kind]);
 }
 
 export async function addPinhole(

@@ -82,8 +82,8 @@ export async function deletePortMapping(
 }
 
 /**
- * WANIPConnection:2 §2.5.19: without NewManage only the caller's own mappings go, and others in the range are passed
- * over; with it all go, or the caller hears that it may not.
+ * WANIPConnection:2 §2.5.19: without NewManage the caller's own mappings go, and others in the range are passed over;
+ * with it all that the desk lets the caller delete, and when that is none of those there, it hears that it may not.
  */
 export async function deletePortMappingRange(
   call: CallTo<"DeletePortMappingRange">,

@@ -4,8 +4,10 @@ import { ManualAfter } from "../../../test/fixtures/manual-after.ts";
 import { bindSharedUdp, bindUdp, type UdpSocket } from "../../dataplanes/io/udp-socket.ts";
 import { type Cidr, parseCidr } from "../../wire/address.ts";
 import { SSDP_GROUP_V4 } from "../../wire/igd/ssdp.ts";
+import { ssdpBindError } from "./bind-error.ts";
 import { type Admitted, Connections } from "./http-server.ts";
-import { type IgdOptions, startIgd } from "./server.ts";
+import type { InsideInterface } from "./inside.ts";
+import { type IgdOptions, IgdServer } from "./server.ts";
 
 /** On the loopback interface, with a port for the searches that is free. */
 const LOOPBACK = { name: "lo", addresses: ["127.0.0.1", "::1"], networks: [cidr("127.0.0.0/8"), cidr("::1/128")] };
@@ -61,15 +63,14 @@ function freeUdpPort(): number {
   return port;
 }
 
-function start(over: Partial<IgdOptions> = {}) {
+function start(over: Partial<IgdOptions> = {}, interfaces: readonly InsideInterface[] = [LOOPBACK]) {
   const ssdpPort = over.ssdpPort ?? freeUdpPort();
   const timers = new ManualAfter();
   const desk = new FakeDesk({ inside: ["127.0.0.0/8"], own: [] });
   const ending = new AbortController();
   const errors: unknown[] = [];
-  const server = startIgd({
+  const server = new IgdServer({
     desk,
-    interfaces: [LOOPBACK],
     httpPort: 0,
     ssdpPort,
     seed: "a seed",
@@ -91,13 +92,14 @@ function start(over: Partial<IgdOptions> = {}) {
     ...over,
   });
   open.add(() => ending.abort());
-  return { server, ssdpPort, timers, desk, ending, errors };
+  const failures = server.apply(interfaces);
+  return { server, failures, ssdpPort, timers, desk, ending, errors };
 }
 
-function started(over: Partial<IgdOptions> = {}) {
-  const { server, ...rest } = start(over);
-  if (!server.ok) throw new Error(server.error.message);
-  return { ...rest, server: server.value };
+function started(over: Partial<IgdOptions> = {}, interfaces?: readonly InsideInterface[]) {
+  const all = start(over, interfaces);
+  expect(all.failures).toEqual([]);
+  return all;
 }
 
 /** A raw HTTP client. */
@@ -231,7 +233,7 @@ describe("descriptions and control", () => {
 
   test("who is not on the link gets nothing", async () => {
     const elsewhere = { name: "lo", addresses: ["127.0.0.1"], networks: [cidr("192.0.2.0/24")] };
-    const { server } = started({ interfaces: [elsewhere] });
+    const { server } = started({}, [elsewhere]);
     const client = await connect(server.http[0]!.port);
     expect(await client.closed).toBe("");
   });
@@ -353,7 +355,7 @@ describe("searches and announcements", () => {
 
   test("who is not on the link gets no answer", async () => {
     const networks = [cidr("127.0.0.0/30")];
-    const { ssdpPort } = started({ interfaces: [{ name: "lo", addresses: ["127.0.0.1"], networks }] });
+    const { ssdpPort } = started({}, [{ name: "lo", addresses: ["127.0.0.1"], networks }]);
     const near = Ear.on("127.0.0.2", 0);
     const far = Ear.on("127.9.9.9", 0);
     far.socket.send(search("ssdp:all"), ssdpPort, "127.0.0.1");
@@ -383,36 +385,84 @@ describe("searches and announcements", () => {
   });
 });
 
+describe("what is to be served changes", () => {
+  const V4 = { ...LOOPBACK, addresses: ["127.0.0.1"] };
+  const heard = (text: string | undefined): string => /^NTS: ssdp:(\w+)\r$/m.exec(text ?? "")?.[1] ?? "reply";
+
+  test("the same again touches nothing", async () => {
+    const { server, timers } = started();
+    const client = await connect(server.http[0]!.port);
+    const before = timers.delaysMs;
+    expect(server.apply([LOOPBACK])).toEqual([]);
+    expect(timers.delaysMs).toEqual(before);
+    client.socket.write("GET / HTTP/1.0\r\n\r\n");
+    expect(await client.closed).toStartWith("HTTP/1.1 404 ");
+  });
+
+  test("an interface that goes says farewell, and comes back with the same port", async () => {
+    const ssdpPort = freeUdpPort();
+    const group = Ear.on(SSDP_GROUP_V4, ssdpPort);
+    group.socket.addMembership(SSDP_GROUP_V4, "127.0.0.1");
+    const { server, timers } = started({ ssdpPort });
+    const location = server.location("127.0.0.1");
+    expect(server.apply([])).toEqual([]);
+    expect(server.http).toEqual([]);
+    expect(heard((await group.until(11))[10])).toBe("byebye");
+    await expect(fetch(location)).rejects.toThrow();
+    expect(server.apply([V4])).toEqual([]);
+    expect(server.location("127.0.0.1")).toBe(location);
+    expect((await fetch(location)).status).toBe(200);
+    expect(timers.delaysMs).toContain(50);
+  });
+
+  test("one that fails keeps no other from being served, and is tried again", () => {
+    const { server, failures } = start({}, [LOOPBACK, { ...LOOPBACK, name: "nolink0", addresses: ["127.0.0.2"] }]);
+    expect(failures.map(({ interfaceName }) => interfaceName)).toEqual(["nolink0"]);
+    expect(server.http).toHaveLength(2);
+    expect(server.apply([LOOPBACK])).toEqual([]);
+  });
+
+  test("after the end nothing is opened", () => {
+    const { server, ending } = started();
+    ending.abort();
+    expect(server.apply([LOOPBACK])).toEqual([]);
+    expect(server.http).toEqual([]);
+  });
+});
+
 describe("what cannot be opened is told in one sentence", () => {
+  const sentence = ({ failures }: ReturnType<typeof start>): string => {
+    expect(failures).toHaveLength(1);
+    return failures[0]!.message;
+  };
+
   test("the searches' port is held by who does not share it", () => {
     const port = freeUdpPort();
     const held = bindUdp("127.0.0.1", port, {});
     if (!held.ok) throw held.error;
     open.add(() => held.value.close());
-    const { server } = start({ ssdpPort: port });
-    expect(server).toEqual({
-      ok: false,
-      error: {
-        message: `UDP port ${port} is in use on 127.0.0.1; stop the program that has it or choose another port.`,
-      },
-    });
+    const told = sentence(start({ ssdpPort: port }));
+    expect(told).toBe(`UDP port ${port} is in use on 127.0.0.1; stop the program that has it or choose another port.`);
   });
 
   test("the HTTP port is taken, and nothing stays open", () => {
     const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
     open.add(() => listener.stop(true));
-    const { server, timers } = start({ httpPort: listener.port });
-    expect(server).toMatchObject({ ok: false, error: { message: expect.stringContaining("TCP port") } });
-    expect(timers.delaysMs).toEqual([]);
+    const all = start({ httpPort: listener.port });
+    expect(sentence(all)).toStartWith(`TCP port ${listener.port} is in use on 127.0.0.1`);
+    expect([all.timers.delaysMs, all.server.http]).toEqual([[], []]);
   });
 
   test("an interface that is not there", () => {
-    const { server } = start({ interfaces: [{ ...LOOPBACK, name: "nolink0" }] });
-    expect(server).toMatchObject({ ok: false, error: { message: expect.stringContaining("nolink0") } });
+    expect(sentence(start({}, [{ ...LOOPBACK, name: "nolink0" }]))).toContain("interface nolink0");
   });
 
   test("an address that is not there", () => {
-    const { server } = start({ interfaces: [{ ...LOOPBACK, addresses: ["192.0.2.1"] }] });
-    expect(server).toMatchObject({ ok: false, error: { message: expect.stringContaining("192.0.2.1") } });
+    expect(sentence(start({}, [{ ...LOOPBACK, addresses: ["192.0.2.1"] }]))).toContain("192.0.2.1 is not an address");
+  });
+
+  test("the real port of the searches", () => {
+    const error = Object.assign(new Error("in use"), { code: "EADDRINUSE" });
+    expect(ssdpBindError(error, "192.168.77.1", 1900).message).toContain("stop the other UPnP server (miniupnpd");
   });
 });

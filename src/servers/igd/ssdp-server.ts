@@ -1,4 +1,6 @@
-import type { KeepToDevice } from "../../dataplanes/io/keep-to-device.ts";
+import { bindToDevice } from "../../dataplanes/io/bind-to-device.ts";
+import { errorCode } from "../../dataplanes/io/entry-error.ts";
+import type { SystemSockets } from "../../dataplanes/io/system-sockets.ts";
 import { bindSharedUdp, type UdpSocket, udpErrorOf } from "../../dataplanes/io/udp-socket.ts";
 import { formatHostPort } from "../../wire/endpoint.ts";
 import { MAX_AGE_SEC, SSDP_GROUP_V4 } from "../../wire/igd/ssdp.ts";
@@ -9,10 +11,10 @@ import type { Inside } from "./inside.ts";
 import type { SsdpAnswers } from "./ssdp-answers.ts";
 
 export interface SsdpOptions {
-  readonly insides: readonly Inside[];
+  readonly inside: Inside;
   readonly port: number;
   readonly answers: SsdpAnswers;
-  readonly keepToDevice: KeepToDevice;
+  readonly system: SystemSockets;
   readonly after: After;
   readonly nowMs: () => number;
   /** 0 up to 1. */
@@ -35,12 +37,11 @@ const MS_PER_SEC = 1000;
 /** Answers that wait for their moment. More are given at once: forged searches must not keep others from an answer. */
 const MAX_WAITING = 256;
 
-/** Opens the sockets of every interface, all of them, or none and returns the first error. */
+/** Opens the sockets of one interface, all of them, or none and returns why. */
 export function openSsdp(options: SsdpOptions): Result<Ssdp, IgdBindError> {
   const server = new SsdpServer(options);
-  for (const inside of options.insides) {
-    const error = server.open(inside);
-    if (error === null) continue;
+  const error = server.open();
+  if (error !== null) {
     server.abandon();
     return { ok: false, error };
   }
@@ -48,15 +49,10 @@ export function openSsdp(options: SsdpOptions): Result<Ssdp, IgdBindError> {
   return ok(server);
 }
 
-/** One address of ours on one interface. */
-interface Voice {
-  readonly address: string;
-  readonly socket: UdpSocket;
-}
-
 class SsdpServer implements Ssdp {
   readonly #sockets: UdpSocket[] = [];
-  readonly #voices: Voice[] = [];
+  /** By the address of ours that they speak from. */
+  readonly #voices = new Map<string, UdpSocket>();
   readonly #waiting = new Set<() => void>();
   readonly #group: string;
   #calledOff: () => void = () => {};
@@ -67,13 +63,12 @@ class SsdpServer implements Ssdp {
   }
 
   /** Null = opened. */
-  open(inside: Inside): IgdBindError | null {
-    const voices = new Map<string, UdpSocket>();
+  open(): IgdBindError | null {
+    const { inside } = this.options;
     for (const address of inside.v4) {
-      const socket = this.#bind(inside, address, voices);
+      const socket = this.#bind(address);
       if (!socket.ok) return socket.error;
-      voices.set(address, socket.value);
-      this.#voices.push({ address, socket: socket.value });
+      this.#voices.set(address, socket.value);
       try {
         socket.value.setTTL(HOPS);
         socket.value.setMulticastTTL(HOPS);
@@ -85,7 +80,7 @@ class SsdpServer implements Ssdp {
     const [first] = inside.v4;
     if (first === undefined) return null;
     // Bound to the group, so that it hears nothing else: the searches of this interface, and not their answers.
-    const group = this.#bind(inside, SSDP_GROUP_V4, voices);
+    const group = this.#bind(SSDP_GROUP_V4);
     if (!group.ok) return group.error;
     try {
       group.value.addMembership(SSDP_GROUP_V4, first);
@@ -95,32 +90,26 @@ class SsdpServer implements Ssdp {
     return null;
   }
 
-  #bind(inside: Inside, address: string, voices: ReadonlyMap<string, UdpSocket>): Result<UdpSocket, IgdBindError> {
-    const { port, keepToDevice, onError } = this.options;
+  #bind(address: string): Result<UdpSocket, IgdBindError> {
+    const { inside, port, system, onError } = this.options;
     const multicast = address === SSDP_GROUP_V4;
     const bound = bindSharedUdp(address, port, {
       data: (_socket, datagram, fromPort, from, flags) => {
-        if (!flags.truncated) this.#hear(inside, voices, datagram, from, fromPort, multicast);
+        if (!flags.truncated) this.#hear(datagram, from, fromPort, multicast);
       },
       error: (first: unknown, second: unknown) => onError(udpErrorOf(first, second)),
     });
     if (!bound.ok) return { ok: false, error: ssdpBindError(bound.error, address, port) };
     this.#sockets.push(bound.value);
-    if (!keepToDevice(bound.value, inside.name)) return { ok: false, error: deviceError(inside.name) };
+    if (!bindToDevice(bound.value, inside.name, system)) return { ok: false, error: deviceError(inside.name) };
     return bound;
   }
 
-  #hear(
-    inside: Inside,
-    voices: ReadonlyMap<string, UdpSocket>,
-    datagram: Uint8Array,
-    from: string,
-    fromPort: number,
-    multicast: boolean,
-  ): void {
-    const address = inside.addressFor(from);
-    const socket = address === null ? undefined : voices.get(address);
-    if (this.#closed || address === null || socket === undefined) return;
+  #hear(datagram: Uint8Array, from: string, fromPort: number, multicast: boolean): void {
+    const address = this.options.inside.addressFor(from);
+    const socket = address === null ? undefined : this.#voices.get(address);
+    // Nobody is at port 0.
+    if (this.#closed || fromPort === 0 || address === null || socket === undefined) return;
     const answer = this.options.answers.answer(datagram, from, address, multicast, this.options.nowMs());
     if (answer === null) return;
     const send = () => this.#send(socket, answer.datagrams, fromPort, from);
@@ -136,11 +125,15 @@ class SsdpServer implements Ssdp {
   }
 
   #send(socket: UdpSocket, datagrams: readonly Uint8Array[], port: number, to: string): void {
-    try {
+    for (const datagram of datagrams) {
       // What finds the socket full is lost, as datagrams may be: control points ask again.
-      for (const datagram of datagrams) socket.send(datagram, port, to);
-    } catch (error) {
-      this.options.onError(error);
+      const error = trySend(socket, datagram, port, to);
+      // It may be about an earlier datagram (ICMP), told in place of sending this one: once more, then.
+      const again = error === null ? null : trySend(socket, datagram, port, to);
+      if (again !== null) {
+        this.options.onError(again);
+        return;
+      }
     }
   }
 
@@ -162,7 +155,7 @@ class SsdpServer implements Ssdp {
   }
 
   #announce(): void {
-    for (const { address, socket } of this.#voices) {
+    for (const [address, socket] of this.#voices) {
       const datagrams = this.options.answers.alive(this.#group, address);
       this.#send(socket, datagrams, this.options.port, SSDP_GROUP_V4);
     }
@@ -170,7 +163,7 @@ class SsdpServer implements Ssdp {
 
   close(): void {
     if (this.#closed) return;
-    for (const { address, socket } of this.#voices) {
+    for (const [address, socket] of this.#voices) {
       const datagrams = this.options.answers.byebye(this.#group, address);
       this.#send(socket, datagrams, this.options.port, SSDP_GROUP_V4);
     }
@@ -184,5 +177,16 @@ class SsdpServer implements Ssdp {
     for (const callOff of this.#waiting) callOff();
     this.#waiting.clear();
     for (const socket of this.#sockets) socket.close();
+  }
+}
+
+/** The operating system's error; null = sent. */
+function trySend(socket: UdpSocket, datagram: Uint8Array, port: number, to: string): unknown {
+  try {
+    socket.send(datagram, port, to);
+    return null;
+  } catch (error) {
+    if (errorCode(error) === null) throw error;
+    return error;
   }
 }

@@ -3,10 +3,10 @@
  *
  *   bun igd-gateway.ts NAME=ADDRESS,ADDRESS+NETWORK+NETWORK…
  *
- * One JSON line when it listens ({event: "ready", port, locations}), or does not ({event: "failed", message}), and one
- * for each refusal. SIGTERM: it says farewell.
+ * One JSON line when it listens ({event: "ready", port, locations}), or does not ({event: "failed", failures}), and one
+ * for each refusal. SIGHUP: the same is applied again ({event: "applied", failures}). SIGTERM: it says farewell.
  */
-import { type IgdServer, startIgd } from "../../../src/servers/igd/server.ts";
+import { IgdServer } from "../../../src/servers/igd/server.ts";
 import { parseCidr } from "../../../src/wire/address.ts";
 import { FakeDesk } from "../../fixtures/igd-desk.ts";
 
@@ -29,9 +29,8 @@ desk.address = "11.22.33.44";
 desk.packets = 3;
 desk.total = { bytesIn: 1_000, bytesOut: 2_000, packetsIn: 10, packetsOut: 20 };
 const ending = new AbortController();
-const server = startIgd({
+const server = new IgdServer({
   desk,
-  interfaces,
   httpPort: 0,
   seed: "a gateway of the lab",
   highestVersion: 2,
@@ -50,14 +49,15 @@ const server = startIgd({
   onError: (error) => say("error", { error: String(error) }),
 });
 
-function ready({ http, location }: IgdServer): void {
-  const locations = Object.fromEntries(http.map(({ address }) => [address, location(address)]));
-  say("ready", { port: http[0]?.port, locations });
+const failures = server.apply(interfaces);
+if (failures.length > 0) {
+  say("failed", { failures });
+} else {
+  const locations = Object.fromEntries(server.http.map(({ address }) => [address, server.location(address)]));
+  say("ready", { port: server.http[0]?.port, locations });
+  process.on("SIGHUP", () => say("applied", { failures: server.apply(interfaces) }));
   process.once("SIGTERM", () => {
     ending.abort();
     say("ended");
   });
 }
-
-if (server.ok) ready(server.value);
-else say("failed", server.error);
