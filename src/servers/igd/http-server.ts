@@ -14,7 +14,7 @@ import {
 import { ok, type Result } from "../../wire/result.ts";
 import type { After } from "./after.ts";
 import { type Answering, answerRequest, answerUnreadable } from "./answer.ts";
-import { deviceError, httpBindError, type IgdBindError } from "./bind-error.ts";
+import { bindError, deviceError, type IgdBindError } from "./bind-error.ts";
 
 /**
  * The HTTP side, on connections of our own rather than on Bun.serve: that has no bound on connections, no deadline for a
@@ -139,7 +139,7 @@ export function listenHttp(options: HttpOptions): Result<HttpListener, IgdBindEr
       },
     });
   } catch (error) {
-    return { ok: false, error: httpBindError(error, address, port) };
+    return { ok: false, error: bindError(error, "tcp", interfaceName, address, port) };
   }
   if (!bindToDevice(listener, interfaceName, system)) {
     listener.stop(true);

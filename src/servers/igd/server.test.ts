@@ -458,11 +458,15 @@ describe("what cannot be opened is told in one sentence", () => {
   });
 
   test("an address that is not there", () => {
-    expect(sentence(start({}, [{ ...LOOPBACK, addresses: ["192.0.2.1"] }]))).toContain("192.0.2.1 is not an address");
+    expect(sentence(start({}, [{ ...LOOPBACK, addresses: ["192.0.2.1"] }]))).toBe(
+      '192.0.2.1 is not an address of this machine; serve lo at one that "ip address" shows.',
+    );
   });
 
   test("the real port of the searches", () => {
     const error = Object.assign(new Error("in use"), { code: "EADDRINUSE" });
-    expect(ssdpBindError(error, "192.168.77.1", 1900).message).toContain("stop the other UPnP server (miniupnpd");
+    expect(ssdpBindError(error, "lan1", "192.168.77.1", 1900).message).toBe(
+      'UDP port 1900 is in use on 192.168.77.1 by a program that does not share it; stop the one that "ss -ulpn sport = :1900" shows.',
+    );
   });
 });

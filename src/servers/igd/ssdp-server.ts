@@ -99,7 +99,7 @@ class SsdpServer implements Ssdp {
       },
       error: (first: unknown, second: unknown) => onError(udpErrorOf(first, second)),
     });
-    if (!bound.ok) return { ok: false, error: ssdpBindError(bound.error, address, port) };
+    if (!bound.ok) return { ok: false, error: ssdpBindError(bound.error, inside.name, address, port) };
     this.#sockets.push(bound.value);
     if (!bindToDevice(bound.value, inside.name, system)) return { ok: false, error: deviceError(inside.name) };
     return bound;
