@@ -47,6 +47,7 @@ import {
   textCodec,
 } from "./codec.ts";
 import { igd } from "./igd-codecs.ts";
+import { igdServer } from "./igd-server.ts";
 import { joinCode } from "./join-code-codecs.ts";
 import { mapping } from "./mapping-codecs.ts";
 import { portmap } from "./portmap-codecs.ts";
@@ -348,4 +349,5 @@ export const codecs: readonly FuzzCodec[] = [
   ...mapping,
   ...portmap,
   ...igd,
+  ...igdServer,
 ];

@@ -15,6 +15,19 @@ export function bindUdp(
   return settled(() => Bun.udpSocket({ hostname: address, port, socket }));
 }
 
+/** The value of uSockets' flag (LIBUS_LISTEN_REUSE_ADDR) that Bun 1.4.5 takes without naming it in its types. */
+const REUSE_ADDRESS = 16;
+
+/** As bindUdp, beside other sockets that have the same port and SO_REUSEADDR, which all hear what comes to a group. */
+export function bindSharedUdp(
+  address: string,
+  port: number,
+  socket: Bun.udp.SocketHandler<"buffer">,
+): Result<UdpSocket, unknown> {
+  const options = { hostname: address, port, socket, flags: REUSE_ADDRESS };
+  return settled(() => Bun.udpSocket(options));
+}
+
 /** A UDP socket connected to an IP literal and a port; nothing is sent. The error is the operating system's. */
 export function connectUdp(
   address: string,

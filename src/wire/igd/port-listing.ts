@@ -1,4 +1,4 @@
-import { textElement, XML_DECLARATION } from "./xml.ts";
+import { textElement } from "./xml.ts";
 
 /** A row of what GetListOfPortMappings answers; the names are the schema's (WANIPConnection:2), not those of AddPortMapping. */
 export interface PortListingEntry {
@@ -30,5 +30,5 @@ export function renderPortListing(entries: readonly PortListingEntry[]): string 
     return `<p:PortMappingEntry>${fields.join("")}</p:PortMappingEntry>`;
   });
   const namespace = "urn:schemas-upnp-org:gw:WANIPConnection";
-  return `${XML_DECLARATION}<p:PortMappingList xmlns:p="${namespace}">${rows.join("")}</p:PortMappingList>`;
+  return `<?xml version="1.0"?><p:PortMappingList xmlns:p="${namespace}">${rows.join("")}</p:PortMappingList>`;
 }

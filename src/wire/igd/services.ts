@@ -199,6 +199,7 @@ const WAN_IPV6_FIREWALL_CONTROL = {
     A_ARG_TYPE_LeaseTime: { type: "ui4", range: [1, 86_400] },
     A_ARG_TYPE_UniqueID: { type: "ui2" },
     A_ARG_TYPE_Boolean: { type: "boolean" },
+    A_ARG_TYPE_OutboundPinholeTimeout: { type: "ui4" },
     A_ARG_TYPE_PinholePackets: { type: "ui4" },
   },
   actions: {
@@ -206,6 +207,17 @@ const WAN_IPV6_FIREWALL_CONTROL = {
       since: 1,
       inputs: {},
       outputs: { FirewallEnabled: "FirewallEnabled", InboundPinholeAllowed: "InboundPinholeAllowed" },
+    },
+    GetOutboundPinholeTimeout: {
+      since: 1,
+      inputs: {
+        RemoteHost: "A_ARG_TYPE_IPv6Address",
+        RemotePort: "A_ARG_TYPE_Port",
+        InternalClient: "A_ARG_TYPE_IPv6Address",
+        InternalPort: "A_ARG_TYPE_Port",
+        Protocol: "A_ARG_TYPE_Protocol",
+      },
+      outputs: { OutboundPinholeTimeout: "A_ARG_TYPE_OutboundPinholeTimeout" },
     },
     AddPinhole: {
       since: 1,

@@ -192,3 +192,22 @@ describe("replies", () => {
     expect(decodeSoapReply("A", body)).toEqual({ ok: false, error: { kind: "mismatch" } });
   });
 });
+
+describe("an output that is a document of its own", () => {
+  const table: readonly (readonly [name: string, document: string, written: string])[] = [
+    [
+      "is CDATA, which miniupnpc reads",
+      '<?xml version="1.0"?><a>&lt;</a>',
+      '<![CDATA[<?xml version="1.0"?><a>&lt;</a>]]>',
+    ],
+    ["may end CDATA itself", "<?xml ?>]]>", "<![CDATA[<?xml ?>]]]]><![CDATA[>]]>"],
+    ["is escaped where CDATA would change it", "<?xml ?>\r\n", "&lt;?xml ?&gt;&#13;\n"],
+  ];
+  test.each(table)("%s", (_name, document, written) => {
+    const call = { serviceType: TYPE, action: "A" };
+    const body = encodeSoapResponse(call, new Map([["B", document]]));
+    expect(textOf(body)).toContain(`<B>${written}</B>`);
+    const outputs = new Map([["B", document]]);
+    expect(decodeSoapReply("A", body)).toEqual({ ok: true, value: { kind: "response", outputs } });
+  });
+});

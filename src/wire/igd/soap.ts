@@ -1,6 +1,14 @@
 import { err, ok, type Result } from "../result.ts";
 import { UPNP_ERRORS, type UpnpErrorName } from "./upnp-error.ts";
-import { escapeXml, readXml, textElement, XML_DECLARATION, type XmlElement, type XmlError } from "./xml.ts";
+import {
+  documentElement,
+  escapeXml,
+  readXml,
+  textElement,
+  XML_DECLARATION,
+  type XmlElement,
+  type XmlError,
+} from "./xml.ts";
 
 /** The call of an action: SOAP 1.1 as UPnP Device Architecture 1.1 §3 narrows it. */
 export interface SoapRequest {
@@ -85,7 +93,9 @@ function encodeEnvelope(content: string): Uint8Array {
 }
 
 function actionElement(name: string, serviceType: string, args: ReadonlyMap<string, string>): string {
-  const content = Array.from(args, ([argument, text]) => textElement(argument, text)).join("");
+  const content = Array.from(args, ([argument, text]) =>
+    (text.startsWith("<?xml ") ? documentElement : textElement)(argument, text),
+  ).join("");
   return `<u:${name} xmlns:u="${escapeXml(serviceType)}">${content}</u:${name}>`;
 }
 

@@ -32,7 +32,7 @@ export interface SearchRequest {
 export const SSDP_PORT = 1900;
 export const SSDP_GROUP_V4 = "239.255.255.250";
 /** How long an announcement holds. */
-const MAX_AGE_SEC = 1800;
+export const MAX_AGE_SEC = 1800;
 /** UPnP Device Architecture 1.1 §1.3.3: a device may take a larger MX as this. */
 const MAX_WAIT_SEC = 5;
 const DISCOVER = "ssdp:discover";

@@ -271,4 +271,13 @@ export function textElement(name: string, text: string): string {
   return `<${name}>${escapeXml(text)}</${name}>`;
 }
 
+/**
+ * An element whose text is a document of its own. As CDATA, which says the same as escaping does: miniupnpc does not
+ * resolve references there. A CR, which CDATA cannot hold (XML 1.0 §2.11), makes it escaped after all.
+ */
+export function documentElement(name: string, document: string): string {
+  if (document.includes("\r") || NOT_XML.test(document)) return textElement(name, document);
+  return `<${name}><![CDATA[${document.replaceAll("]]>", "]]]]><![CDATA[>")}]]></${name}>`;
+}
+
 export const XML_DECLARATION = '<?xml version="1.0"?>\r\n';
