@@ -28,6 +28,18 @@ export interface CommandOptions {
   readonly onStart?: ((pid: number) => void) | undefined;
 }
 
+/** What the parts that run programs need of `runCommand`; tests give one that runs them in a network namespace. */
+export type Run = (
+  argv: readonly string[],
+  options?: Pick<CommandOptions, "input" | "timeoutMs">,
+) => Promise<Result<CommandOutput, CommandError>>;
+
+/** The same of `followCommand`. */
+export type Follow = (
+  argv: readonly string[],
+  options: { readonly signal: AbortSignal; readonly onLine: (line: string) => void },
+) => Result<Pick<FollowedCommand, "exited">, CommandError>;
+
 export interface FollowedCommand {
   readonly pid: number;
   /** The exit code, when all that it printed was handed on. */

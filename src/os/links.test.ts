@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { err, ok } from "../wire/result.ts";
+import type { Follow, Run } from "./command.ts";
 import { externalIpv4, findLink, type Link, readLinks, watchLinks } from "./links.ts";
-import type { Follow, Run } from "./run.ts";
 
 /** What iproute2 6.1 prints, shortened. */
 const ADDRESSES = JSON.stringify([

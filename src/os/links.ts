@@ -1,6 +1,6 @@
 import { classifyAddress, compileCidrs, parseAddress, parseCidr } from "../wire/address.ts";
 import { err, ok, type Result } from "../wire/result.ts";
-import type { Follow, Run, RunError } from "./run.ts";
+import type { CommandError, Follow, Run } from "./command.ts";
 
 /** A network interface. */
 export interface Link {
@@ -27,7 +27,7 @@ export interface Links {
 }
 
 export interface LinksError {
-  readonly kind: RunError["kind"];
+  readonly kind: CommandError["kind"];
   /** One sentence that says what to do. */
   readonly message: string;
 }

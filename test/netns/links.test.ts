@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import type { Follow, Run } from "../../src/os/command.ts";
 import { type Links, readLinks, watchLinks } from "../../src/os/links.ts";
-import type { Follow, Run } from "../../src/os/run.ts";
 import { ok } from "../../src/wire/result.ts";
 import { createLab, type Lab } from "./lab.ts";
 import { ipBatch } from "./namespaces.ts";

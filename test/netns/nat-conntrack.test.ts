@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type Conntrack, createConntrack } from "../../src/dataplanes/nat/conntrack.ts";
 import type { NatForward, NatPinhole } from "../../src/dataplanes/nat/state.ts";
-import type { Run } from "../../src/os/run.ts";
+import type { Run } from "../../src/os/command.ts";
 import { ok } from "../../src/wire/result.ts";
 import type { Child } from "./child.ts";
 import { startService, visitUdp } from "./kit.ts";

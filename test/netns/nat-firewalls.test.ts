@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Finding, readFirewalls, type Surroundings } from "../../src/dataplanes/nat/firewalls.ts";
-import type { Run } from "../../src/os/run.ts";
+import type { Run } from "../../src/os/command.ts";
 import type { Cidr } from "../../src/wire/address.ts";
 import { ok } from "../../src/wire/result.ts";
 import type { Child } from "./child.ts";

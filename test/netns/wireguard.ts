@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Run } from "../../src/dataplanes/nat/wireguard/run.ts";
+import type { Run } from "../../src/os/command.ts";
 import { decodeClientConfig, formatInterfaceAddress } from "../../src/wire/wireguard/client-config.ts";
 import { clientDeviceText, encodeDeviceText } from "../../src/wire/wireguard/device-text.ts";
 import type { Host } from "./lab.ts";
@@ -51,7 +51,7 @@ export function runIn(host: Host, onCall: (argv: readonly string[]) => void = ()
       env: { PATH: SBIN_PATH, LANG: "C.UTF-8" },
     });
     const [exitCode, stdout, stderr] = await Promise.all([child.exited, child.stdout.text(), child.stderr.text()]);
-    return { exitCode, stdout, stderr };
+    return { ok: true, value: { exitCode, stdout, stderr } };
   };
 }
 
@@ -64,8 +64,8 @@ export async function startClient(host: Host, file: string): Promise<{ readonly 
   const run = runIn(host);
   const must = async (argv: readonly string[], input?: string) => {
     const result = await run(argv, input === undefined ? {} : { input });
-    if (!("missing" in result) && result.exitCode === 0) return;
-    throw new Error(`${argv.join(" ")}: ${"missing" in result ? "missing" : result.stderr}`);
+    if (result.ok && result.value.exitCode === 0) return;
+    throw new Error(`${argv.join(" ")}: ${result.ok ? result.value.stderr : result.error.message}`);
   };
   await must(["wireguard-go", name]);
   await must(["wg", "setconf", name, "/dev/stdin"], encodeDeviceText(clientDeviceText(config.value)));

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Run, RunOutput } from "../../os/run.ts";
+import type { CommandOutput, Run } from "../../os/command.ts";
 import { err, ok } from "../../wire/result.ts";
 import { createConntrack, deletesFor, type Flow, parseFlows } from "./conntrack.ts";
 import type { NatEntry, NatForward, NatPinhole } from "./state.ts";
@@ -93,10 +93,10 @@ describe("what is deleted", () => {
 });
 
 describe("the program", () => {
-  const output = (exitCode: number, stdout: string, stderr = ""): RunOutput => ({ exitCode, stdout, stderr });
+  const output = (exitCode: number, stdout: string, stderr = ""): CommandOutput => ({ exitCode, stdout, stderr });
   const LIST = "-A -s 203.0.113.10 -d 203.0.113.20 -g 192.168.77.2 -p udp --sport 1 --dport 7001\n";
   const NONE = "conntrack v1.4.7 (conntrack-tools): 0 flow entries have been deleted.\n";
-  const talking = (...answers: readonly RunOutput[]) => {
+  const talking = (...answers: readonly CommandOutput[]) => {
     const asked: string[] = [];
     const run: Run = async (argv, options) => {
       asked.push([...argv, options?.input ?? ""].join(" ").trim());

@@ -1,4 +1,4 @@
-import type { Run, RunOutput } from "../../os/run.ts";
+import type { CommandOutput, Run } from "../../os/command.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import type { NatEntry, NatError } from "./state.ts";
@@ -153,7 +153,7 @@ async function conntrack(
   args: readonly string[],
   timeoutMs: number,
   input = "",
-): Promise<Result<RunOutput, NatError>> {
+): Promise<Result<CommandOutput, NatError>> {
   const done = await run(["conntrack", ...args], { input, timeoutMs });
   if (!done.ok) {
     const { kind, message } = done.error;

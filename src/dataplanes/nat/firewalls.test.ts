@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Run } from "../../os/run.ts";
+import type { Run } from "../../os/command.ts";
 import type { Cidr } from "../../wire/address.ts";
 import { err, ok } from "../../wire/result.ts";
 import {

@@ -1,5 +1,5 @@
 import { PROTOCOLS } from "../../core/port-spans.ts";
-import type { Run, RunError } from "../../os/run.ts";
+import type { CommandError, Run } from "../../os/command.ts";
 import type { Cidr } from "../../wire/address.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
@@ -295,7 +295,7 @@ export async function readFirewalls(run: Run, ours: Surroundings): Promise<Resul
   return findBlockingFirewalls({ nft: stdout, iptables }, ours);
 }
 
-function natErrorKind(kind: RunError["kind"]): NatError["kind"] {
+function natErrorKind(kind: CommandError["kind"]): NatError["kind"] {
   return kind === "missing" || kind === "permission" ? kind : "refused";
 }
 

@@ -1,4 +1,4 @@
-import type { RunResult } from "./run.ts";
+import type { CommandError, CommandOutput } from "../../../os/command.ts";
 import type { VpnError } from "./state.ts";
 
 /** Which Debian, Fedora, Alpine and Arch package a program is in: the same name on all. */
@@ -12,13 +12,15 @@ const NOT_ALLOWED = /operation not permitted|permission denied/i;
 const NO_TUN = /\/dev\/net\/tun.*(no such file|no such device)|create TUN device: (no such file|no such device)/i;
 const PORT_TAKEN = /address already in use/i;
 
-export function missingProgram(program: string): VpnError {
-  const message = `The program ${program} is not here: install the package ${PACKAGES[program] ?? program}.`;
-  return { kind: "missing", message };
+/** Classifies why a program did not run to its end. */
+export function notRun(program: string, { kind, message }: CommandError): VpnError {
+  if (kind === "permission") return { kind, message };
+  if (kind !== "missing") return { kind: "refused", message };
+  return { kind, message: `The program ${program} is not here: install the package ${PACKAGES[program] ?? program}.` };
 }
 
 /** Classifies what a program printed, once. */
-export function programFailure(argv: readonly string[], { exitCode, stdout, stderr }: RunResult): VpnError {
+export function programFailure(argv: readonly string[], { exitCode, stdout, stderr }: CommandOutput): VpnError {
   const [program = "", ...args] = argv;
   // wireguard-go begins with a banner that says that it is not needed.
   const said = `${stderr}\n${stdout}`.split("\n").filter((line) => line.trim() !== "" && !/^[┌│└]/.test(line));

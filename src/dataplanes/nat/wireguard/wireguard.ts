@@ -1,13 +1,13 @@
+import type { CommandOutput, Run } from "../../../os/command.ts";
 import { loadOrCreateWgKey, type WgKeyPair } from "../../../os/wireguard-key.ts";
 import type { Endpoint } from "../../../wire/endpoint.ts";
 import { err, ok, type Result } from "../../../wire/result.ts";
 import { decodeDump, type WgDump } from "../../../wire/wireguard/dump.ts";
 import type { WgKey } from "../../../wire/wireguard/key.ts";
-import { missingProgram, programFailure } from "./failure.ts";
+import { notRun, programFailure } from "./failure.ts";
 import { isInterfaceName } from "./interface-name.ts";
 import { decodeLink, type Link } from "./link.ts";
 import { type ActualVpn, planSteps, type Step } from "./plan.ts";
-import type { Run, RunResult } from "./run.ts";
 import type { VpnApplied, VpnBackend, VpnError, VpnInterface, VpnState, VpnStatus } from "./state.ts";
 
 export interface WireguardOptions {
@@ -227,10 +227,10 @@ class Wireguard implements VpnInterface {
     return result.value.exitCode === 0 ? ok(null) : err(programFailure(argv, result.value));
   }
 
-  async #exec(argv: readonly string[], input?: string): Promise<Outcome<RunResult>> {
+  async #exec(argv: readonly string[], input?: string): Promise<Outcome<CommandOutput>> {
     const options = input === undefined ? {} : { input };
     const result = await this.#run(argv, { ...options, timeoutMs: COMMAND_TIMEOUT_MS });
-    return "missing" in result ? err(missingProgram(result.missing)) : ok(result);
+    return result.ok ? result : err(notRun(argv[0] ?? "", result.error));
   }
 
   #remember(dump: WgDump): void {
