@@ -130,6 +130,8 @@ function spawn(
         stdout: "pipe",
         stderr: "pipe",
         env: { PATH: path, LC_ALL: "C" },
+        // A session of its own: a Ctrl-C on the terminal is not for it, nor for what it leaves running (wireguard-go).
+        detached: true,
       }),
     );
   } catch (cause) {

@@ -1,6 +1,7 @@
-import { chownSync, lstatSync, readdirSync, readFileSync } from "node:fs";
+import { chownSync, lstatSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { err, ok, type Result } from "../wire/result.ts";
+import { OTHERS_MASK, PRIVATE_DIRECTORY_MODE } from "./files.ts";
 
 export interface SystemUser {
   readonly name: string;
@@ -36,6 +37,14 @@ export function giveDirectory(directory: string, { uid, gid }: SystemUser): void
     chownSync(path, uid, gid);
   }
   chownSync(directory, uid, gid);
+}
+
+/** Makes a directory that only root may look into, or says in a sentence why what is there is not one. */
+export function makeRootDirectory(path: string): Result<null, string> {
+  mkdirSync(path, { recursive: true, mode: PRIVATE_DIRECTORY_MODE });
+  const found = lstatSync(path);
+  const sound = found.isDirectory() && found.uid === ROOT_UID && (found.mode & OTHERS_MASK) === 0;
+  return sound ? ok(null) : err(`${path} must be a directory of root's with mode 0700: move what is there away.`);
 }
 
 /**

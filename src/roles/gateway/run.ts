@@ -1,13 +1,14 @@
+import { randomUUID } from "node:crypto";
 import { MappingBook } from "../../core/mapping/book.ts";
 import { ServerEpoch } from "../../core/mapping/epoch.ts";
 import type { MappingSpec } from "../../core/mapping/spec.ts";
-import type { NatPlane, NatSettings } from "../../dataplanes/nat/state.ts";
+import type { NatSettings } from "../../dataplanes/nat/state.ts";
 import { listeningPorts } from "../../os/listening.ts";
 import { areaLogger } from "../../os/log.ts";
 import { VERSION } from "../../os/version.ts";
 import type { LocalServer } from "../../servers/local/server.ts";
 import type { Store } from "../../store/store.ts";
-import { classifyAddress } from "../../wire/address.ts";
+import { type Cidr, classifyAddress } from "../../wire/address.ts";
 import {
   ControlError,
   type EventsRequest,
@@ -19,6 +20,7 @@ import {
 import { V } from "../views.ts";
 import { fixedSpec, gatewayControl } from "./control.ts";
 import { gatewayDesk } from "./desk.ts";
+import type { FirewallNotice, GatewayKernel } from "./helper/kernel.ts";
 import { GatewayMappings } from "./mappings.ts";
 import { type Network, readNetwork, sameNetwork } from "./network.ts";
 import { GatewayNews } from "./news.ts";
@@ -26,12 +28,13 @@ import { GatewayPolicy } from "./policy.ts";
 import { GatewayServers } from "./servers.ts";
 import type { GatewaySettings } from "./settings.ts";
 import { GatewayTriggers } from "./triggers.ts";
+import { deviceOf, GatewayVpn } from "./vpn.ts";
 
 export interface GatewayParts {
   readonly store: Store;
   /** Open since before anything else: it holds the lock on the data directory. */
   readonly local: LocalServer;
-  readonly plane: NatPlane;
+  readonly kernel: GatewayKernel;
   /** Resolves when the privileged helper is gone; without it nothing can be changed any more. */
   readonly helperEnded: Promise<void>;
   endHelper(): Promise<void>;
@@ -47,6 +50,8 @@ const TICK_MS = 250;
 /** The request that stops the gateway is answered before its socket goes. */
 const ANSWER_MS = 1_000;
 const NETWORK_MS = 2_000;
+/** Other firewalls change seldom, and looking costs a process or two. */
+const FIREWALLS_MS = 60_000;
 /** Settings that a reload cannot change: another set of interfaces is another gateway. */
 const FIXED_SETTINGS = ["user"] as const;
 
@@ -62,12 +67,15 @@ export class Gateway {
   readonly #book: MappingBook;
   readonly #mappings: GatewayMappings;
   readonly #triggers: GatewayTriggers;
+  readonly #vpn: GatewayVpn;
   readonly #policy: GatewayPolicy;
   readonly #news: GatewayNews;
   #servers: GatewayServers | null = null;
   #settings: GatewaySettings;
   #network: Network;
   #networkReadMs: number;
+  #firewallsReadMs = 0;
+  #firewalls: readonly FirewallNotice[] = [];
   #upSinceMs: number;
   #epoch: ServerEpoch;
   #expiring = false;
@@ -84,17 +92,31 @@ export class Gateway {
     // Whoever looks at `closed` hears of a failure; it is nobody's duty to look.
     this.#ended.promise.catch(() => undefined);
     this.#left.promise.catch(() => undefined);
-    const { store, plane, nowMs, wallMs } = parts;
+    const { store, kernel, nowMs, wallMs } = parts;
     const warn = (message: string) => this.#log.warn("{message}", { message });
+    this.#vpn = new GatewayVpn({
+      store,
+      device: kernel.vpn,
+      wallMs,
+      endpointHost: () => this.#externalAddress(),
+      otherNetworks: () => this.#otherNetworks(),
+      warn,
+    });
     this.#book = new MappingBook({
-      ownerOf: (address) => ({ account: OWNER, device: address }),
-      holderName: (device) => device,
+      ownerOf: (address) => {
+        const peer = this.#vpn.peerAt(address);
+        return { account: OWNER, device: peer === null ? address : deviceOf(peer.id) };
+      },
+      holderName: (device) => this.#vpn.peerOf(device)?.name ?? device,
+      isSticky: (device) => this.#vpn.peerOf(device) !== null,
     });
     this.#mappings = new GatewayMappings({
       book: this.#book,
-      plane,
+      plane: kernel.plane,
       store,
       limits: () => this.#settings.limits,
+      isOpen: (spec) => this.#vpn.closedBy(spec) === null,
+      extraEntries: () => this.#vpn.openEntries(),
       nowMs,
       wallMs,
       onNews: (news) => this.#news.tell(news),
@@ -116,12 +138,15 @@ export class Gateway {
       network: () => this.#network,
       ownPorts: () => this.#insideOnly(),
       listening: () => listeningPorts(),
+      peerRights: (address) => this.#vpn.rights(address),
       nowMs,
     });
   }
 
   async start(): Promise<void> {
-    const { nowMs } = this.#parts;
+    const { nowMs, wallMs, kernel } = this.#parts;
+    await this.#vpn.start(this.#settings.vpn, this.#settings.vpnWanted);
+    this.#network = this.#readNetwork();
     await this.#triggers.restore(this.#settings.triggers);
     this.#epoch = await this.#mappings.restore(this.#fixed(this.#settings.mappings, this.#warn));
     this.#servers = new GatewayServers({
@@ -129,7 +154,7 @@ export class Gateway {
         book: this.#book,
         mappings: this.#mappings,
         epoch: this.#epoch,
-        policyFor: () => this.#policy.current(),
+        policyFor: (requester) => this.#policy.of(requester),
         externalAddress: () => this.#externalAddress(),
         counters: () => this.#servers?.counters(this.#settings.wan) ?? Promise.reject(new Error("not started")),
         nowMs,
@@ -138,12 +163,17 @@ export class Gateway {
       }),
       epoch: this.#epoch,
       nowMs,
+      wallMs,
+      seed: await this.#seed(),
       signal: this.#abort.signal,
       log: this.#log,
     });
     this.#servers.apply(this.#settings.servers, this.#network.inside);
     await this.#applySettings();
-    await this.#news.follow(this.#settings, "");
+    const notForwarding = await kernel.forward(this.#settings.wan);
+    if (notForwarding !== null) throw new ControlError("failed", notForwarding);
+    await this.#lookForFirewalls();
+    await this.#news.follow(this.#settings, this.#vpn.interfaceName ?? "");
     for (const held of this.#book.list()) this.#news.tell({ event: "opened", held, reason: null });
     this.#log.info("the gateway is ready", { wan: this.#settings.wan, lan: this.#settings.lan });
     void this.#parts.helperEnded.then(() => this.#helperGone());
@@ -168,6 +198,12 @@ export class Gateway {
         await this.#mappings.expire();
         this.#expiring = false;
       }
+      if (this.#vpn.expired()) {
+        await this.#vpn.apply();
+        await this.#applySettings();
+      }
+      await this.#vpn.look(nowMs);
+      if (nowMs - this.#firewallsReadMs >= FIREWALLS_MS) await this.#lookForFirewalls();
       if (nowMs - this.#networkReadMs >= NETWORK_MS) {
         this.#networkReadMs = nowMs;
         await this.#followNetwork();
@@ -196,7 +232,42 @@ export class Gateway {
   }
 
   #readNetwork(): Network {
-    return readNetwork(this.#settings.wan, this.#settings.lan);
+    const { wan, lan } = this.#settings;
+    const vpn = this.#vpn?.interfaceName ?? null;
+    return readNetwork(wan, vpn === null ? lan : [...lan, vpn]);
+  }
+
+  #otherNetworks(): Cidr[] {
+    const { wan, lan } = this.#settings;
+    return readNetwork([], [...wan, ...lan]).inside.flatMap(({ networks }) => networks);
+  }
+
+  /** What control points know this gateway by. It is made once and kept with the data. */
+  async #seed(): Promise<string> {
+    const { store, wallMs } = this.#parts;
+    const kept = await store.mappings.fact("igd-seed");
+    if (kept !== null) return kept;
+    const seed = randomUUID();
+    await store.mappings.apply([{ kind: "fact", name: "igd-seed", value: seed }], wallMs());
+    return seed;
+  }
+
+  async #lookForFirewalls(): Promise<void> {
+    this.#firewallsReadMs = this.#parts.nowMs();
+    const vpn = this.#vpn.natSettings();
+    const found = await this.#parts.kernel.firewalls({
+      wan: this.#settings.wan,
+      inside: this.#network.inside.map(({ name, networks }) => ({ name, networks })),
+      servers: this.#insideOnly(),
+      vpnPort: vpn?.listenPort ?? null,
+      ipv6: this.#network.inside.some(({ addresses }) => addresses.some((address) => address.includes(":"))),
+      pinholeMark: null,
+    });
+    for (const { why, remedy } of found) {
+      if (this.#firewalls.some((known) => known.why === why)) continue;
+      this.#log.warn("{why} What mends it:\n{remedy}", { why, remedy: remedy.join("\n") });
+    }
+    this.#firewalls = found;
   }
 
   #externalAddress(): string | null {
@@ -205,6 +276,13 @@ export class Gateway {
 
   #insideOnly() {
     return this.#servers?.ports() ?? { tcp: [], udp: [] };
+  }
+
+  /** A peer came, went or may something else: its interface, its servers and the kernel's rules follow. */
+  async #followPeers(): Promise<void> {
+    this.#network = this.#readNetwork();
+    this.#servers?.apply(this.#settings.servers, this.#network.inside);
+    await this.#applySettings();
   }
 
   #applySettings(): Promise<void> {
@@ -217,13 +295,13 @@ export class Gateway {
     return {
       wan,
       lan,
-      vpn: null,
+      vpn: this.#vpn.natSettings(),
       externalAddresses: [...new Set([...this.#network.external, ...others])],
       insideOnly: this.#insideOnly(),
       masquerade,
       snatPorts,
       dropUnforwarded,
-      vpnClientsMayMeet: false,
+      vpnClientsMayMeet: this.#settings.vpnClientsMayMeet,
       sources,
       limits,
       triggers: this.#triggers.rules(),
@@ -245,7 +323,8 @@ export class Gateway {
       book: this.#book,
       mappings: this.#mappings,
       triggers: this.#triggers,
-      plane: this.#parts.plane,
+      plane: this.#parts.kernel.plane,
+      vpn: this.#vpn,
       version: VERSION,
       startedMs: this.#startedMs,
       nowMs: this.#parts.nowMs,
@@ -258,8 +337,7 @@ export class Gateway {
         warnings: this.#warnings(),
       }),
       externalAddress: () => this.#externalAddress(),
-      ownerName: (device: string) => device,
-      resolve: () => null,
+      followPeers: () => this.#followPeers(),
       isInside: (address: string) => this.#network.clients.contains(address) && !this.#network.own.has(address),
       reserved: () => this.#policy.reserved(),
       reload: () => this.#reload(),
@@ -275,18 +353,24 @@ export class Gateway {
     const missing = this.#network.missing.map(
       (name) => `Interface ${name} is not there, or has no address: see \`ip address\`.`,
     );
-    return [...missing, ...externalWarning(this.#network.external[0] ?? null, this.#settings.publicAddress)];
+    const vpn = this.#vpn.serverInfo()?.message ?? null;
+    return [
+      ...missing,
+      ...externalWarning(this.#network.external[0] ?? null, this.#settings.publicAddress),
+      ...(vpn === null ? [] : [vpn]),
+      ...this.#firewalls.map(({ why, remedy }) => `${why} What mends it: ${remedy.join("\n")}`),
+    ];
   }
 
   async #reload(): Promise<ReloadReport> {
     const next = await this.#parts.readSettings();
     const before = this.#settings;
     const needRestart = FIXED_SETTINGS.filter((key) => next[key] !== before[key]).map((key) => `gateway.${key}`);
-    if (next.wan.length === 0 || next.lan.length === 0) {
-      throw new ControlError("usage", "[gateway] names no wan or no lan interface: nothing was changed.");
+    if (next.wan.length === 0) {
+      throw new ControlError("usage", "[gateway] names no wan interface: nothing was changed.");
     }
     // First what may fail, while all is as it was.
-    await this.#news.follow(next, "");
+    await this.#news.follow(next, this.#vpn.interfaceName ?? "");
     this.#settings = { ...next, user: before.user };
     this.#network = this.#readNetwork();
     const refused: string[] = [];
@@ -346,7 +430,7 @@ export class Gateway {
     this.#news.closed(this.#book.list(), "shutdown");
     await this.#news.stop();
     this.#abort.abort();
-    await this.#parts.plane.close({ clean });
+    await this.#parts.kernel.close({ clean });
     this.#left.resolve();
     await this.#close();
   }
