@@ -11,6 +11,7 @@ import {
   type NatEntry,
   type NatError,
   type NatPlane,
+  type NatSettings,
   type NatUsage,
 } from "./state.ts";
 import { TriggerWatch } from "./triggers.ts";
@@ -67,7 +68,8 @@ class KernelPlane implements NatPlane {
     this.#triggers = new TriggerWatch(this.#nft);
   }
 
-  replace(settings: Parameters<NatPlane["replace"]>[0], entries: readonly NatEntry[]): Promise<Result<null, NatError>> {
+  replace(settings: NatSettings, entries: readonly NatEntry[]): Promise<Result<null, NatError>> {
+    if (this.#stop.signal.aborted) return Promise.resolve(err(CLOSED));
     return this.#alone(async () => {
       const done = await this.#kernel.replace(settings, entries);
       if (done.ok) await this.#watch();
