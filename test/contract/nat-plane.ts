@@ -21,7 +21,7 @@ export function natSettings(settings: Partial<NatSettings> = {}): NatSettings {
     externalAddresses: ["203.0.113.20"],
     insideOnly: { tcp: [], udp: [] },
     masquerade: true,
-    snatPorts: { first: 50_000, last: 59_999 },
+    snatPorts: { first: 60_000, last: 64_999 },
     dropUnforwarded: true,
     vpnClientsMayMeet: true,
     sources: { allow: [], deny: [] },

@@ -5,14 +5,13 @@
  * serve NAME SPEC…             SPEC = tcp:PORT or udp:PORT; answers each visitor with `NAME PORT VISITOR VISITOR-PORT`,
  *                              and each line of a TCP visitor after that with `pong`
  * udp HOST PORT FROM FROMPORT  sends until an answer comes → answer
- * keep HOST PORT               a TCP connection that asks again and again; says `pong` with a number for each answer
+ * keep HOST PORT               a TCP connection; says `open`, asks at each SIGUSR1 and says `pong` for the answer
  * hold HOST PORT COUNT FROM    opens connections and says `held` with the number that is open at each one
  */
 import { connect as netConnect } from "node:net";
 import { say } from "./bytes.ts";
 
 const RESEND_MS = 100;
-const PING_MS = 20;
 const plain = (address: string): string => address.replace(/^::ffff:/, "");
 const anyOf = (host: string): string => (host.includes(":") ? "::" : "0.0.0.0");
 
@@ -64,12 +63,9 @@ async function udp([host, port, from, fromPort]: readonly string[]): Promise<voi
 }
 
 function keep([host, port]: readonly string[]): void {
-  let pongs = 0;
   const socket = netConnect({ host: host!, port: Number(port) });
-  socket.on("data", (data) => {
-    for (const line of data.toString().split("\n")) if (line === "pong") say({ event: "pong", pongs: ++pongs });
-    setTimeout(() => socket.write("ping\n"), PING_MS);
-  });
+  socket.on("data", (data) => say({ event: data.toString() === "pong\n" ? "pong" : "open" }));
+  process.on("SIGUSR1", () => socket.write("ping\n"));
   socket.on("error", (error) => say({ event: "ended", error: String(error) }));
   socket.on("close", () => say({ event: "ended", error: null }));
 }
