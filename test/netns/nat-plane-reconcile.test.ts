@@ -1,9 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { NatEntry } from "../../src/dataplanes/nat/state.ts";
 import { cidr, natForward, natPinhole, natPlaneContract, natSettings } from "../contract/nat-plane.ts";
 import type { Child } from "./child.ts";
 import { createNatLab, type NatLab } from "./nat-plane-lab.ts";
 import { eventually } from "./ready.ts";
+
+setDefaultTimeout(30_000);
 
 const GATEWAY = "203.0.113.20";
 const OTHERS =
