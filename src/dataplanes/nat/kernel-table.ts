@@ -3,7 +3,7 @@ import { PortOwners, settingsProblem } from "./checks.ts";
 import { ElementTable, undoOf } from "./element-table.ts";
 import type { Element } from "./elements.ts";
 import type { ListedTable } from "./listing.ts";
-import { limitsName, STATIC_SET_NAMES } from "./names.ts";
+import { limitsName, STATIC_SET_NAMES, STATIC_SETS } from "./names.ts";
 import type { Nft } from "./nft.ts";
 import { type Delta, renderAnew, renderDelta, renderParts, renderRewrite } from "./render.ts";
 import { checkParts, renderSkeleton } from "./render-rules.ts";
@@ -184,7 +184,7 @@ export class KernelTable {
     const remove: Element[] = [];
     const add: Element[] = [];
     for (const set of STATIC_SET_NAMES) {
-      const there = present.sets.has(set) || present.maps.has(set);
+      const there = STATIC_SETS[set].kind === "map" ? present.maps.has(set) : present.sets.has(set);
       const listed = there ? await this.#nft.elements(set) : ok([]);
       if (!listed.ok) return listed;
       const actual = new Map(listed.value.map(({ key, data }) => [key, data]));

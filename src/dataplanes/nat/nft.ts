@@ -27,6 +27,13 @@ export interface Nft {
 /** 20,000 forwards in one transaction take 0.7 s on an idle machine. */
 const APPLY_TIMEOUT_MS = 60_000;
 
+const NO_NFT: NatError = {
+  kind: "missing",
+  message: "Install nftables (the package of the same name): its program nft is not on this machine.",
+};
+/** Of the program before `nft` when there is no nft. */
+const NOT_FOUND = 127;
+
 /**
  * `prefix`: what stands before `nft`, such as `ip netns exec NAME`. `onTransaction`: told the number of the process that
  * makes one, as the kernel will name it.
@@ -71,10 +78,7 @@ export function createNft(prefix: readonly string[], onTransaction: (pid: number
 function startError({ kind, message }: CommandError): NatError {
   switch (kind) {
     case "missing":
-      return {
-        kind: "missing",
-        message: "Install nftables (the package of the same name): its program nft is not on this machine.",
-      };
+      return NO_NFT;
     case "permission":
       return { kind: "permission", message };
     case "timeout":
@@ -88,6 +92,7 @@ function startError({ kind, message }: CommandError): NatError {
 
 /** nft's own words, classified once. */
 export function classify({ exitCode, stderr }: CommandOutput): NatError {
+  if (exitCode === NOT_FOUND || stderr.includes('exec of "nft" failed')) return NO_NFT;
   if (/Operation not permitted|you must be root/.test(stderr))
     return {
       kind: "permission",
