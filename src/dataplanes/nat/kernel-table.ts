@@ -175,7 +175,8 @@ export class KernelTable {
     }
     // The table is not there, or holds something under our names that is not ours: made anew, counters begin at 0.
     const anew = await this.#applyRules((skeleton) => renderAnew(skeleton, [...this.#desired.elements()]));
-    return anew.ok ? ok({ stale, mended: true }) : anew;
+    // A first start finds no table, and nothing is wrong with that.
+    return anew.ok ? ok({ stale, mended: present !== null || !force }) : anew;
   }
 
   /** What is missing in the kernel, and what is there and should not be. */
