@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
+import { decide } from "../../core/mapping/permission.ts";
 import type { MappingPolicy } from "../../core/mapping/request.ts";
 import type { MappingSpec } from "../../core/mapping/spec.ts";
-import { firstOutside, type PortSpan } from "../../core/port-spans.ts";
+import type { PortSpan } from "../../core/port-spans.ts";
 import {
   indexPeers,
   isActive,
@@ -11,7 +12,7 @@ import {
   type VpnPeerChange,
   type VpnPeerKeys,
 } from "../../core/vpn/peers.ts";
-import { mappingRights, reachablePorts } from "../../core/vpn/rights.ts";
+import { mappingRights } from "../../core/vpn/rights.ts";
 import { checkVpnSettings, defaultVpnSettings, ULA_RANDOM_BYTES, type VpnSettings } from "../../core/vpn/settings.ts";
 import type { NatEntry, NatSettings } from "../../dataplanes/nat/state.ts";
 import { desiredVpn } from "../../dataplanes/nat/wireguard/desired.ts";
@@ -171,13 +172,15 @@ export class GatewayVpn {
     if (peer === null) return null;
     const nowMs = this.#options.wallMs();
     if (!isActive(peer, nowMs)) return `The peer ${peer.name} is ${peer.disabled ? "disabled" : "expired"}.`;
-    const reachable = reachablePorts(peer, nowMs);
-    const blocked = ports.find(
-      ({ protocol, first, last, internalFirst }) =>
-        firstOutside(reachable[protocol], { first: internalFirst, last: internalFirst + last - first }) !== null,
-    );
-    if (blocked === undefined) return null;
-    return `The peer ${peer.name} does not take port ${blocked.internalFirst}/${blocked.protocol}: see \`hatchway vpn set\`.`;
+    const { permissions } = mappingRights(peer, nowMs);
+    for (const { protocol, first, last, internalFirst } of ports) {
+      for (let port = first; port <= last; port++) {
+        const subject = { protocol, client: to, internalPort: internalFirst + port - first };
+        if (decide(permissions, subject, port).ok) continue;
+        return `The peer ${peer.name} does not take port ${port}/${protocol}: see \`hatchway vpn set\`.`;
+      }
+    }
+    return null;
   }
 
   /** What is open to peers that take everything, where outside has a way to them at all: IPv6 that the internet routes. */
