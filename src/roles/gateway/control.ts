@@ -1,6 +1,7 @@
 import type { HeldMapping, MappingBook } from "../../core/mapping/book.ts";
 import { isPinhole, type MappingSpec } from "../../core/mapping/spec.ts";
 import type { ReservedPort } from "../../core/policy.ts";
+import type { TableError } from "../../core/table.ts";
 import type { NatPlane, NatUsage } from "../../dataplanes/nat/state.ts";
 import { residentBytes } from "../../os/memory.ts";
 import type { StoredVpnPeer } from "../../store/vpn-peers.ts";
@@ -201,9 +202,16 @@ async function addMapping(view: GatewayView, draft: MappingDraft): Promise<HeldM
     throw new ControlError("usage", `The mapping "${made.name}" is in hatchway.toml: change it there.`);
   }
   const put = view.book.put(made, view.nowMs());
-  if (!put.ok) throw new ControlError("failed", put.error.message);
+  if (!put.ok) throw new ControlError("failed", takenText(put.error));
   await view.mappings.carryOut(put.value);
   return put.value.forward;
+}
+
+/** A gateway has no groups, and its leases are the mappings' own: the table's words are a relay's. */
+function takenText(error: TableError): string {
+  if (error.kind !== "conflict") return error.message;
+  const { protocol, port, holder } = error;
+  return `Port ${port}/${protocol} is taken by the forward "${holder.spec.name}": choose another outside port, or remove that one.`;
 }
 
 /** A mapping of the operator's, or a sentence that says why it cannot be. */
@@ -222,7 +230,7 @@ export function fixedSpec(
   if (closed !== null && draft.enabled) return closed;
   const taken = to.includes(":") ? null : needed(draft.ports, view.reserved());
   if (taken !== null) {
-    return `Port ${taken.port}/${taken.protocol} is ${taken.purpose}: choose another, or stop that program.`;
+    return `Port ${taken.port}/${taken.protocol} is ${taken.purpose}: choose another outside port.`;
   }
   return {
     ...draft,
