@@ -44,6 +44,8 @@ interface InitOptions {
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const MAX_PORT = 65_535;
+/** WireGuard takes a packet from a peer's AllowedIPs only, and a forward keeps its visitor's address. */
+const SPLIT_IS_NOT_REACHED = "With --split no forward reaches it: its WireGuard refuses the visitors' addresses.\n";
 
 export function defineVpn(program: Command, run: Run): void {
   const group = program
@@ -142,7 +144,7 @@ function addModeOptions(command: Command): Command {
 function addFileOptions(command: Command): Command {
   return command
     .option("--out <FILE>", "write the configuration to a new file (mode 0600) and not to the terminal")
-    .option("--split", "send only what is for the VPN through it (default: everything)")
+    .option("--split", "send only what is for the VPN through it; then no forward reaches it (default: everything)")
     .option("--own-table", "for wg-quick on Linux: routes that a DHCP server cannot go around");
 }
 
@@ -256,6 +258,7 @@ async function showFile(context: Context, reply: VpnPeerReply, keys: Keys | null
   if (io.isTerminal && qr.ok) io.out(`\n${qr.value}`);
   else if (io.isTerminal && !qr.ok) io.err(`${qr.error.message}\n`);
   io.err("This is shown once: keep it, or make another with `hatchway vpn set NAME --rotate`.\n");
+  if (given.split === true && peer.mode !== "block-all") io.err(SPLIT_IS_NOT_REACHED);
   for (const { kind, message } of made.advice) {
     io.err(`${message}${kind === "dhcpRoutes" ? " --own-table makes such a file." : ""}\n`);
   }
