@@ -251,6 +251,7 @@ async function showFile(context: Context, reply: VpnPeerReply, keys: Keys | null
   const { peer } = reply;
   const reached = peer.state === "active" ? peer.mode : `nothing, it is ${peer.state}`;
   io.err(`${printable(peer.name)} has ${peer.v4} and ${peer.v6}; what reaches it: ${reached}.\n`);
+  if (made !== null && given.split === true && peer.mode !== "block-all") io.err(SPLIT_IS_NOT_REACHED);
   if (made === null || given.out !== undefined) return;
   io.out(made.text);
   const { renderQr } = await import("./qr.ts");
@@ -258,7 +259,6 @@ async function showFile(context: Context, reply: VpnPeerReply, keys: Keys | null
   if (io.isTerminal && qr.ok) io.out(`\n${qr.value}`);
   else if (io.isTerminal && !qr.ok) io.err(`${qr.error.message}\n`);
   io.err("This is shown once: keep it, or make another with `hatchway vpn set NAME --rotate`.\n");
-  if (given.split === true && peer.mode !== "block-all") io.err(SPLIT_IS_NOT_REACHED);
   for (const { kind, message } of made.advice) {
     io.err(`${message}${kind === "dhcpRoutes" ? " --own-table makes such a file." : ""}\n`);
   }
@@ -366,6 +366,10 @@ async function setPeer(context: Context, name: string, given: SetOptions): Promi
   const isChange = Object.keys(change).length > 0;
   if (!isChange && given.rotate !== true) {
     throw new ControlError("usage", "Say what to change: see `hatchway vpn set --help`.");
+  }
+  const forFile = given.out !== undefined || given.split === true || given.ownTable === true;
+  if (forFile && given.rotate !== true) {
+    throw new ControlError("usage", "--out, --split and --own-table are for a new file: say --rotate as well.");
   }
   await refusePresentFile(given.out);
   let reply = isChange ? await gateway.vpnChange(name, change) : null;
