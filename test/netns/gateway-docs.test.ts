@@ -12,6 +12,7 @@ import { eventually } from "./ready.ts";
  * their first line names. Only names of this machine are others: interfaces, addresses, the user, a directory.
  */
 const DOCUMENT = readFileSync(join(import.meta.dir, "../../docs/gateway.md"), "utf8");
+const UNIT = readFileSync(join(import.meta.dir, "../../docs/examples/hatchway-gateway.service"), "utf8");
 const HATCHWAY = join(import.meta.dir, "../../bin/hatchway");
 /** `useradd` would change the machine that runs this. */
 const NOT_RUN = ["useradd"];
@@ -354,6 +355,22 @@ describe("docs/gateway.md", () => {
     await reader.run();
     expect(await left()).toBe("lan1\nlan2\nlo\nwan");
   }, 60_000);
+
+  test("the systemd unit leaves it the capabilities that it needs, and its reload those to signal another user", async () => {
+    const [, words = ""] = /^CapabilityBoundingSet=(.+)$/m.exec(UNIT) ?? [];
+    const kept = words.split(" ").map((word) => word.replace("CAP_", "+").toLowerCase());
+    const bounded = `setpriv --inh-caps=-all --bounding-set=-all,${kept.join(",")} --no-new-privs`;
+    await using reader = new Reader("When it stops");
+    await reader.start(`exec ${bounded} hatchway gateway --wan wan --lan lan1 --vpn`);
+    const { gateway } = JSON.parse(await reader.shell(lab.nat, "hatchway status --json"));
+    expect(gateway.warnings).toEqual([]);
+    const [helper = ""] = readFileSync(`/proc/${gateway.pid}/task/${gateway.pid}/children`, "utf8").split(" ");
+    // capabilities(7): CAP_DAC_READ_SEARCH is 2, CAP_NET_ADMIN is 12; without CAP_SETPCAP more would be in the set.
+    expect(readFileSync(`/proc/${helper}/status`, "utf8")).toMatch(/^CapBnd:\s+0{12}1004$/m);
+    const signalled = await lab.exec(lab.nat, ["sh", "-c", `${bounded} sh -c 'kill -HUP ${gateway.pid}'`]);
+    expect(signalled.exitCode).not.toBe(0);
+    expect(UNIT).toContain("ExecReload=+");
+  }, 30_000);
 
   test("all its commands were tried", () => {
     const all = [...DOCUMENT.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, text = ""]) => text);
