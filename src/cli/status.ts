@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { AgentStatus, ForwardInfo, GatewayStatus, RelayStatus, VisitInfo } from "../roles/control.ts";
+import type { AgentStatus, Counters, ForwardInfo, GatewayStatus, RelayStatus, VisitInfo } from "../roles/control.ts";
 import { ControlError } from "../servers/local/error.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
@@ -85,7 +85,7 @@ function statusText({ status: process, forwards, visits }: Found, withVisits: bo
   const memory = process.memoryBytes === null ? "" : `, ${formatBytes(process.memoryBytes)} of memory`;
   const common = [
     `  running    ${age}, version ${process.version}, process ${process.pid}${memory}`,
-    `  traffic    ${trafficText(process)}`,
+    `  traffic    ${trafficText(process.counters)}`,
   ];
   const refused = formatRefused(process.counters.refused);
   if (refused !== "") common.push(`  refused    ${refused}`);
@@ -159,11 +159,9 @@ function agentLines(agent: AgentStatus): string[] {
   return [`agent ${printable(agent.name)}`, `  relay      ${agent.relay}`, `  link       ${link}`];
 }
 
-function trafficText({ role, counters }: Found["status"]): string {
+function trafficText(counters: Counters): string {
   const { visitorsOpen, visitorsTotal, bytesIn, bytesOut } = counters;
-  const visitors =
-    role === "gateway" ? `${visitorsTotal} visitors` : `${visitorsOpen} visitors now, ${visitorsTotal} in all`;
-  return `${visitors}, in ${formatBytes(bytesIn)}, out ${formatBytes(bytesOut)}`;
+  return `${visitorsOpen} visitors now, ${visitorsTotal} in all, in ${formatBytes(bytesIn)}, out ${formatBytes(bytesOut)}`;
 }
 
 function visitsTable(visits: readonly VisitInfo[], nowMs: number): string {

@@ -174,8 +174,7 @@ export function forwardsTable(forwards: readonly ForwardInfo[]): string {
         first.entry,
         first.exit,
         ...(withDevice ? [] : [forward.via]),
-        // The kernel counts those that came.
-        forward.via === "kernel" ? `-/${visitorsTotal}` : `${visitorsOpen}/${visitorsTotal}`,
+        `${visitorsOpen}/${visitorsTotal}`,
         formatBytes(bytesIn),
         formatBytes(bytesOut),
       ],
