@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { MappingBook } from "../../core/mapping/book.ts";
 import { ServerEpoch } from "../../core/mapping/epoch.ts";
 import type { MappingSpec } from "../../core/mapping/spec.ts";
+import type { EntryPorts } from "../../core/table.ts";
 import type { NatSettings } from "../../dataplanes/nat/state.ts";
 import { listeningPorts } from "../../os/listening.ts";
 import { areaLogger } from "../../os/log.ts";
@@ -40,6 +41,7 @@ export interface GatewayParts {
   endHelper(): Promise<void>;
   readonly settings: GatewaySettings;
   readonly readSettings: () => Promise<GatewaySettings>;
+  readonly ports: EntryPorts;
   nowMs(): number;
   wallMs(): number;
 }
@@ -108,6 +110,7 @@ export class Gateway {
         return { account: OWNER, device: peer === null ? address : deviceOf(peer.id) };
       },
       holderName: (device) => this.#vpn.peerOf(device)?.name ?? device,
+      ports: parts.ports,
       isSticky: (device) => this.#vpn.peerOf(device) !== null,
     });
     this.#mappings = new GatewayMappings({
