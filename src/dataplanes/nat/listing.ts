@@ -69,6 +69,21 @@ export function tableBlock(text: string): string | null {
   return lines.slice(start, start + length + 1).join("\n");
 }
 
+/** How many rules each chain of such a block has: a line each. */
+export function countRules(block: string): Map<string, number> {
+  const counts = new Map<string, number>();
+  let chain: string | null = null;
+  for (const line of block.split("\n")) {
+    const name = /^\tchain (\S+) \{$/.exec(line)?.[1];
+    if (name !== undefined) chain = name;
+    else if (line === "\t}") chain = null;
+    if (chain === null) continue;
+    const isRule = name === undefined && !line.startsWith("\t\ttype ");
+    counts.set(chain, (counts.get(chain) ?? 0) + (isRule ? 1 : 0));
+  }
+  return counts;
+}
+
 function isOurs(object: Json): boolean {
   return field(object, "table") === TABLE_NAME && field(object, "family") === FAMILY;
 }

@@ -14,8 +14,9 @@ export interface MonitorOptions {
   readonly log: Logger;
 }
 
+const RESTART: BackoffOptions = { baseMs: 200, maxMs: 5_000, goodAfterMs: 5_000, atOnceEveryMs: 5_000 };
 /** It takes 0.7 s to start with 100,000 elements in the kernel. */
-const RESTART: BackoffOptions = { baseMs: 200, maxMs: 10_000, goodAfterMs: 5_000, atOnceEveryMs: 10_000 };
+const SETTLED_MS = 1_500;
 const GENERATION = /^# new generation \d+ by process (\d+)/;
 /** The kernel names processes by the number that the first namespace gives them. */
 const FIRST_PID_NAMESPACE = "pid:[4026531836]";
@@ -32,14 +33,17 @@ export async function watchTransactions(options: MonitorOptions): Promise<void> 
   while (!signal.aborted) {
     backoff.connected(performance.now());
     const followed = followCommand([...prefix, "nft", "monitor"], { signal, onLine: lineReader(options) });
+    // Nobody says when it has begun to listen.
+    const settled = setTimeout(onForeign, SETTLED_MS);
+    settled.unref();
     const exitCode = followed.ok ? await followed.value.exited : null;
+    clearTimeout(settled);
     if (signal.aborted) return;
     log.debug("nft monitor ended and is started again", {
       reason: followed.ok ? `exit code ${exitCode}` : followed.error.message,
     });
     onForeign();
     await waitMs(backoff.failed(performance.now(), Math.random()), signal);
-    onForeign();
   }
 }
 
