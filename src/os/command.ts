@@ -1,9 +1,4 @@
-import { randomUUID } from "node:crypto";
-import { closeSync, existsSync, fstatSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { err, ok, type Result } from "../wire/result.ts";
-import { PRIVATE_FILE_MODE } from "./files.ts";
 
 /** missing: no such program. aborted: by the caller's signal. failed: the system could not start it. */
 export type CommandErrorKind = "missing" | "permission" | "timeout" | "aborted" | "failed";
@@ -40,7 +35,6 @@ export interface FollowedCommand {
 }
 
 const TIMEOUT_MS = 10_000;
-const MEMORY = "/dev/shm";
 /** Where Debian and others keep nft, ip, wg and conntrack: not in the PATH of every service. */
 const SBIN = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
@@ -53,32 +47,10 @@ export async function runCommand(
   { input = "", timeoutMs = TIMEOUT_MS, signal, onStart }: CommandOptions = {},
 ): Promise<Result<CommandOutput, CommandError>> {
   if (signal?.aborted) return err(aborted(argv));
-  const opened = openFiles();
-  if (!opened.ok) return opened;
-  const files = opened.value;
-  try {
-    writeAll(files.stdin, input);
-    const started = spawn(argv, files);
-    if (!started.ok) return started;
-    const child = started.value;
-    onStart?.(child.pid);
-    const killed = await untilExit(child, argv, timeoutMs, signal);
-    if (killed !== null) return err(killed);
-    return ok({ exitCode: await child.exited, stdout: readAll(files.stdout), stderr: readAll(files.stderr) });
-  } catch (cause) {
-    return err(startError(argv[0] ?? "", cause));
-  } finally {
-    for (const file of Object.values(files)) closeSync(file);
-  }
-}
-
-/** Why it was killed, or null. */
-async function untilExit(
-  child: Bun.Subprocess,
-  argv: readonly string[],
-  timeoutMs: number,
-  signal: AbortSignal | undefined,
-): Promise<CommandError | null> {
+  const started = spawn(argv, input);
+  if (!started.ok) return started;
+  const child = started.value;
+  onStart?.(child.pid);
   let killed: CommandError | null = null;
   const kill = (why: CommandError): void => {
     killed ??= why;
@@ -87,53 +59,20 @@ async function untilExit(
   const timer = setTimeout(() => kill(timedOut(argv, timeoutMs)), timeoutMs);
   const onAbort = (): void => kill(aborted(argv));
   signal?.addEventListener("abort", onAbort, { once: true });
-  await child.exited;
-  clearTimeout(timer);
-  signal?.removeEventListener("abort", onAbort);
-  return killed;
-}
-
-/** The three standard files of a program, by descriptor. */
-interface Files {
-  readonly stdin: number;
-  readonly stdout: number;
-  readonly stderr: number;
-}
-
-/**
- * Files without a name, in memory where the system has such: Bun 1.4.5 stops reading a program's pipe once in some
- * thousand runs (seen: nft asleep in unix_stream_sendmsg until it was killed), and what a program says of a key must not
- * reach a disk.
- */
-function openFiles(): Result<Files, CommandError> {
-  const directory = existsSync(MEMORY) ? MEMORY : tmpdir();
-  const made: number[] = [];
+  const output = Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
   try {
-    for (let index = 0; index < 3; index++) {
-      const path = join(directory, `hatchway-${randomUUID()}`);
-      made.push(openSync(path, "wx+", PRIVATE_FILE_MODE));
-      unlinkSync(path);
+    const exitCode = await child.exited;
+    // What the program itself started may hold its pipes open: after a kill nobody waits for them.
+    if (killed !== null) {
+      output.catch(() => undefined);
+      return err(killed);
     }
-  } catch (cause) {
-    for (const file of made) closeSync(file);
-    return err(startError(directory, cause));
+    const [stdout, stderr] = await output;
+    return ok({ exitCode, stdout, stderr });
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
   }
-  const [stdin = 0, stdout = 1, stderr = 2] = made;
-  return ok({ stdin, stdout, stderr });
-}
-
-/** By position: the program begins to read where the descriptor stands. */
-function writeAll(file: number, text: string): void {
-  const bytes = Buffer.from(text);
-  for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at, bytes.length - at, at);
-}
-
-function readAll(file: number): string {
-  const bytes = Buffer.alloc(fstatSync(file).size);
-  let at = 0;
-  for (let taken = -1; taken !== 0 && at < bytes.length; at += taken)
-    taken = readSync(file, bytes, at, bytes.length - at, at);
-  return bytes.toString("utf8", 0, at);
 }
 
 /** Starts a program that goes on, and hands on each line of its standard output. It is killed when `signal` aborts. */
@@ -142,12 +81,12 @@ export function followCommand(
   { signal, onLine }: { readonly signal: AbortSignal; readonly onLine: (line: string) => void },
 ): Result<FollowedCommand, CommandError> {
   if (signal.aborted) return err(aborted(argv));
-  const started = spawn(argv, { stdin: "ignore", stdout: "pipe", stderr: "ignore" });
+  const started = spawn(argv, "");
   if (!started.ok) return started;
   const child = started.value;
   const kill = (): void => child.kill("SIGKILL");
   signal.addEventListener("abort", kill, { once: true });
-  const reading = readLines(child.stdout, onLine);
+  const reading = Promise.all([readLines(child.stdout, onLine), new Response(child.stderr).text()]);
   const exited = child.exited.then(async (exitCode) => {
     signal.removeEventListener("abort", kill);
     if (!signal.aborted) await reading;
@@ -167,13 +106,20 @@ async function readLines(stream: ReadableStream<Uint8Array>, onLine: (line: stri
   if (rest !== "") onLine(rest);
 }
 
-function spawn<Out extends number | "pipe">(
+function spawn(
   argv: readonly string[],
-  streams: { readonly stdin: number | "ignore"; readonly stdout: Out; readonly stderr: number | "ignore" },
-): Result<Bun.Subprocess<number | "ignore", Out, number | "ignore">, CommandError> {
+  input: string,
+): Result<Bun.Subprocess<Blob | "ignore", "pipe", "pipe">, CommandError> {
   const path = [process.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin", ...SBIN].join(":");
   try {
-    return ok(Bun.spawn([...argv], { ...streams, env: { PATH: path, LC_ALL: "C" } }));
+    return ok(
+      Bun.spawn([...argv], {
+        stdin: input === "" ? "ignore" : new Blob([input]),
+        stdout: "pipe",
+        stderr: "pipe",
+        env: { PATH: path, LC_ALL: "C" },
+      }),
+    );
   } catch (cause) {
     return err(startError(argv[0] ?? "", cause));
   }
