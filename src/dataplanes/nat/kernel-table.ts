@@ -2,7 +2,7 @@ import { err, ok, type Result } from "../../wire/result.ts";
 import { PortOwners, settingsProblem } from "./checks.ts";
 import { ElementTable, undoOf } from "./element-table.ts";
 import type { Element } from "./elements.ts";
-import { countRules, type ListedTable } from "./listing.ts";
+import { type ListedTable, outlineOf } from "./listing.ts";
 import { limitsName, STATIC_SET_NAMES, STATIC_SETS } from "./names.ts";
 import type { Nft } from "./nft.ts";
 import { type Delta, renderAnew, renderDelta, renderParts, renderRewrite } from "./render.ts";
@@ -212,10 +212,14 @@ export class KernelTable {
   async #remember(settings: NatSettings): Promise<Result<null, NatError>> {
     const print = await this.#nft.print();
     if (!print.ok) return print;
-    const { chains } = renderSkeleton(settings, [...this.#ownLimits.values()]);
-    const expected = new Map(chains.map(({ name, rules }) => [name, rules.length]));
-    const counted = print.value === null ? null : countRules(print.value);
-    const isOurs = counted !== null && [...expected].every(([name, count]) => counted.get(name) === count);
+    const { chains, sets, counters } = renderSkeleton(settings, [...this.#ownLimits.values()]);
+    const expected = new Map([
+      ...chains.map(({ name, rules }) => [name, rules.length] as const),
+      ...sets.map(({ kind, name }) => [`${kind} ${name}`, 0] as const),
+      ...counters.map((name) => [`counter ${name}`, 0] as const),
+    ]);
+    const found = print.value === null ? new Map<string, number>() : outlineOf(print.value);
+    const isOurs = found.size === expected.size && [...expected].every(([name, count]) => found.get(name) === count);
     this.#print = isOurs ? print.value : null;
     return ok(null);
   }

@@ -69,19 +69,22 @@ export function tableBlock(text: string): string | null {
   return lines.slice(start, start + length + 1).join("\n");
 }
 
-/** How many rules each chain of such a block has: a line each. */
-export function countRules(block: string): Map<string, number> {
-  const counts = new Map<string, number>();
-  let chain: string | null = null;
+/** What is in such a block, by name; of each chain how many rules: a line each. */
+export function outlineOf(block: string): Map<string, number> {
+  const outline = new Map<string, number>();
+  let object: string | null = null;
+  let isChain = false;
   for (const line of block.split("\n")) {
-    const name = /^\tchain (\S+) \{$/.exec(line)?.[1];
-    if (name !== undefined) chain = name;
-    else if (line === "\t}") chain = null;
-    if (chain === null) continue;
-    const isRule = name === undefined && !line.startsWith("\t\ttype ");
-    counts.set(chain, (counts.get(chain) ?? 0) + (isRule ? 1 : 0));
+    const [, kind, name] = /^\t(\w+) (\S+) \{$/.exec(line) ?? [];
+    if (name !== undefined) {
+      object = name;
+      isChain = kind === "chain";
+      outline.set(isChain ? name : `${kind} ${name}`, 0);
+    } else if (line === "\t}") object = null;
+    else if (object !== null && isChain && !line.startsWith("\t\ttype "))
+      outline.set(object, (outline.get(object) ?? 0) + 1);
   }
-  return counts;
+  return outline;
 }
 
 function isOurs(object: Json): boolean {

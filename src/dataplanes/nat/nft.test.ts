@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { countRules, parseElements, parseTable, tableBlock } from "./listing.ts";
+import { outlineOf, parseElements, parseTable, tableBlock } from "./listing.ts";
 import { lineReader } from "./monitor.ts";
 import { classify } from "./nft.ts";
 
@@ -132,11 +132,12 @@ describe("what nft lists is read", () => {
   });
 });
 
-test("rules are counted by chain", () => {
+test("what is in a print, and how many rules", () => {
   const block =
     "table inet hatchway {\n\tset s {\n\t\ttype ipv4_addr\n\t}\n\n\tchain a {\n\t\ttype filter hook input priority 0; policy accept;\n\t\taccept\n\t\tip daddr { 1.1.1.1, 2.2.2.2 } drop\n\t}\n\n\tchain b {\n\t}\n}";
-  expect(countRules(block)).toEqual(
+  expect(outlineOf(block)).toEqual(
     new Map([
+      ["set s", 0],
       ["a", 2],
       ["b", 0],
     ]),
