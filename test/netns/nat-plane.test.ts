@@ -250,6 +250,26 @@ describe("what is not forwarded", () => {
   });
 });
 
+describe("clients of the VPN (here: what is behind lan2)", () => {
+  const vpn = { lan: ["lan1"], vpn: { interface: "lan2", listenPort: 51_820 } };
+
+  test("meet, if they may", async () => {
+    const { lab, set } = net();
+    await set({ ...vpn, vpnClientsMayMeet: true }, []);
+    expect(who(await ask("tcp", lab.other, AGENT, 8001))).toBe(`agent 8001 ${OTHER}`);
+  });
+
+  test("do not meet, if they may not; forwards and the way out stay", async () => {
+    const { lab, set, tcpAttempt } = net();
+    await set({ ...vpn, vpnClientsMayMeet: false }, [natForward({ first: 8002, internalFirst: 9002 })]);
+    await using attempt = tcpAttempt(lab.other, AGENT, 8001);
+    expect(who(await ask("tcp", lab.other, GATEWAY, 8002))).toBe("agent 9002 192.168.77.1");
+    expect(await ask("tcp", lab.other, VISITOR, 7000)).toStartWith(`visitor 7000 ${GATEWAY}`);
+    expect(who(await ask("tcp", lab.agent, OTHER, 8001))).toBe(`other 8001 ${AGENT}`);
+    expect(attempt.stdout).toEqual([]);
+  });
+});
+
 describe("pinholes", () => {
   const cases: [string, NatEntry][] = [
     ["one port", natPinhole({ first: 8001 })],
