@@ -1,7 +1,8 @@
 import type { HeldMapping, MappingBook } from "../../core/mapping/book.ts";
 import { isPinhole, type MappingSpec } from "../../core/mapping/spec.ts";
 import type { ReservedPort } from "../../core/policy.ts";
-import type { NatPlane, NatUsage } from "../../dataplanes/nat/state.ts";
+import { flowKey, type OpenFlows } from "../../dataplanes/nat/conntrack.ts";
+import type { NatUsage } from "../../dataplanes/nat/state.ts";
 import { residentBytes } from "../../os/memory.ts";
 import type { StoredVpnPeer } from "../../store/vpn-peers.ts";
 import { parseAddress } from "../../wire/address.ts";
@@ -20,6 +21,7 @@ import {
 } from "../control.ts";
 import { NO_COUNTERS, sumCounters, V } from "../views.ts";
 import { entryId, keyOf } from "./entries.ts";
+import type { GatewayKernel } from "./helper/kernel.ts";
 import type { GatewayMappings } from "./mappings.ts";
 import type { GatewayTriggers } from "./triggers.ts";
 import { deviceOf, type GatewayVpn, peerInfo } from "./vpn.ts";
@@ -30,7 +32,7 @@ export interface GatewayView {
   readonly mappings: GatewayMappings;
   readonly triggers: GatewayTriggers;
   readonly vpn: GatewayVpn;
-  readonly plane: NatPlane;
+  readonly kernel: Pick<GatewayKernel, "plane" | "openFlows">;
   readonly version: string;
   readonly startedMs: number;
   nowMs(): number;
@@ -52,29 +54,29 @@ export function gatewayControl(view: GatewayView): GatewayControl {
   return {
     status: () => status(view),
     async listForwards() {
-      const usage = await view.mappings.usage();
-      return [...view.book.list()].map((held) => forwardInfo(view, held, usage));
+      const traffic = await trafficOf(view);
+      return [...view.book.list()].map((held) => forwardInfo(view, held, traffic));
     },
     async addMapping(draft) {
       const held = await addMapping(view, draft);
-      return { ...V, forward: forwardInfo(view, held, new Map()) };
+      return { ...V, forward: forwardInfo(view, held, NO_TRAFFIC) };
     },
     async removeForward(nameOrId) {
       const held = findOne(view, nameOrId);
       if (held.spec.origin === "config") {
         throw new ControlError("usage", `The mapping "${held.spec.name}" is in hatchway.toml: remove it there.`);
       }
-      const info = forwardInfo(view, held, await view.mappings.usage());
+      const info = forwardInfo(view, held, await trafficOf(view));
       await view.mappings.remove([held], "forgotten");
       return info;
     },
-    listTriggers: async () => view.triggers.infos(await view.plane.openTriggers()),
+    listTriggers: async () => view.triggers.infos(await view.kernel.plane.openTriggers()),
     async addTrigger(draft) {
       await view.triggers.add(draft);
       return oneTrigger(view, draft.name);
     },
     async removeTrigger(name) {
-      const before = view.triggers.infos(await view.plane.openTriggers());
+      const before = view.triggers.infos(await view.kernel.plane.openTriggers());
       await view.triggers.remove(name);
       const removed = before.find((trigger) => trigger.name === name);
       if (removed === undefined) throw new ControlError("failed", `The trigger "${name}" was removed meanwhile.`);
@@ -104,7 +106,7 @@ export function gatewayControl(view: GatewayView): GatewayControl {
 }
 
 async function status(view: GatewayView): Promise<GatewayStatus> {
-  const [usage, dropped] = [await view.mappings.usage(), await view.plane.drops()];
+  const [traffic, dropped] = [await trafficOf(view), await view.kernel.plane.drops()];
   const held = [...view.book.list()];
   return {
     role: "gateway",
@@ -114,7 +116,7 @@ async function status(view: GatewayView): Promise<GatewayStatus> {
     startedMs: view.startedMs,
     memoryBytes: residentBytes(),
     forwardsOpen: held.filter(({ spec }) => spec.enabled).length,
-    counters: sumCounters(held.map((one) => countersOf(one, usage))),
+    counters: sumCounters(held.map((one) => countersOf(one, traffic))),
     mappings: held.length,
     dropped: { ...dropped },
     ...view.facts(),
@@ -132,15 +134,31 @@ async function peerReply(view: GatewayView, peer: StoredVpnPeer): Promise<VpnPee
 }
 
 async function oneTrigger(view: GatewayView, name: string) {
-  const found = view.triggers.infos(await view.plane.openTriggers()).find((trigger) => trigger.name === name);
+  const found = view.triggers.infos(await view.kernel.plane.openTriggers()).find((trigger) => trigger.name === name);
   if (found === undefined) throw new ControlError("failed", `The trigger "${name}" was removed meanwhile.`);
   return found;
 }
 
-function countersOf(held: HeldMapping, usage: ReadonlyMap<string, NatUsage>): Counters {
+/** What the kernel counted, and what is open now. */
+interface Traffic {
+  readonly usage: ReadonlyMap<string, NatUsage>;
+  readonly open: OpenFlows;
+}
+
+const NO_TRAFFIC: Traffic = { usage: new Map(), open: new Map() };
+
+async function trafficOf(view: GatewayView): Promise<Traffic> {
+  const [usage, open] = await Promise.all([view.mappings.usage(), view.kernel.openFlows()]);
+  return { usage, open };
+}
+
+function countersOf(held: HeldMapping, { usage, open }: Traffic): Counters {
   const sum = { ...NO_COUNTERS };
-  held.spec.ports.forEach((_, at) => {
+  held.spec.ports.forEach(({ protocol, first, last }, at) => {
     const one = usage.get(entryId(held, at));
+    for (let port = first; open.size > 0 && port <= last; port++) {
+      sum.visitorsOpen += open.get(flowKey(protocol, port, held.spec.to)) ?? 0;
+    }
     sum.visitorsTotal += one?.visitorsTotal ?? 0;
     sum.bytesIn += one?.bytesIn ?? 0;
     sum.bytesOut += one?.bytesOut ?? 0;
@@ -148,7 +166,7 @@ function countersOf(held: HeldMapping, usage: ReadonlyMap<string, NatUsage>): Co
   return sum;
 }
 
-function forwardInfo(view: GatewayView, held: HeldMapping, usage: ReadonlyMap<string, NatUsage>): ForwardInfo {
+function forwardInfo(view: GatewayView, held: HeldMapping, traffic: Traffic): ForwardInfo {
   const { spec, owner } = held;
   const leftMs = view.book.remainingMs(held, view.nowMs());
   const host = isPinhole(spec) ? spec.to : view.externalAddress();
@@ -170,7 +188,7 @@ function forwardInfo(view: GatewayView, held: HeldMapping, usage: ReadonlyMap<st
     })),
     via: "kernel",
     leaseEndsMs: leftMs === null ? null : Math.ceil(view.wallMs() + leftMs),
-    counters: countersOf(held, usage),
+    counters: countersOf(held, traffic),
   };
 }
 

@@ -89,6 +89,7 @@ function lab() {
     vpn,
     forward: async (wan) => (wan.includes("eth9") ? "There is no eth9." : null),
     firewalls: async () => [{ manager: "ufw", why: "It drops.", remedy: ["ufw route allow"] }],
+    openFlows: async () => new Map([["tcp 80 192.168.1.7", 2]]),
     close: async ({ clean }) => void closed.push(clean),
   };
   const [ours, theirs, close] = pair();
@@ -116,6 +117,7 @@ describe("the gateway's end is a kernel like the one behind it", () => {
     };
     expect(await remote.vpn.apply(state)).toMatchObject({ ok: true, value: { backend: "kernel" } });
     expect(applied).toEqual([state]);
+    expect(await remote.openFlows()).toEqual(new Map([["tcp 80 192.168.1.7", 2]]));
     expect(await remote.forward(["eth9"])).toBe("There is no eth9.");
     await remote.close({ clean: true });
     expect(closed).toEqual([true]);
