@@ -48,6 +48,8 @@ export interface GatewayParts {
 /** The account of this machine's own operator: LAN hosts have none of their own. */
 const OWNER = "owner";
 const TICK_MS = 250;
+/** A process for each trigger at each look. */
+const TRIGGERS_MS = 2_000;
 /** The request that stops the gateway is answered before its socket goes. */
 const ANSWER_MS = 1_000;
 /** Settings that a reload cannot change: another set of interfaces is another gateway. */
@@ -73,6 +75,7 @@ export class Gateway {
   #settings: GatewaySettings;
   #epoch: ServerEpoch;
   #ticking = false;
+  #triggersReadMs = 0;
   #stopping: Promise<void> | null = null;
 
   constructor(parts: GatewayParts) {
@@ -201,6 +204,7 @@ export class Gateway {
         await this.#applySettings();
       }
       await this.#follow(this.#around.lookNowAndThen());
+      await this.#lookAtTriggers();
       await this.#vpn.look(this.#parts.nowMs());
       await this.#around.lookForFirewalls();
     } catch (error) {
@@ -208,6 +212,14 @@ export class Gateway {
     } finally {
       this.#ticking = false;
     }
+  }
+
+  /** A trigger that has closed lets nothing through any more; what is left of its connections goes when it is looked at. */
+  async #lookAtTriggers(): Promise<void> {
+    const nowMs = this.#parts.nowMs();
+    if (this.#triggers.rules().length === 0 || nowMs - this.#triggersReadMs < TRIGGERS_MS) return;
+    this.#triggersReadMs = nowMs;
+    await this.#parts.kernel.plane.openTriggers();
   }
 
   /** What control points know this gateway by. It is made once and kept with the data. */

@@ -1,3 +1,4 @@
+import { PINHOLE_MARK } from "../../dataplanes/nat/names.ts";
 import type { Logger } from "../../os/log.ts";
 import { type Cidr, classifyAddress } from "../../wire/address.ts";
 import type { Protocol } from "../../wire/port-set.ts";
@@ -107,7 +108,7 @@ export class Surroundings {
       servers: this.#options.ownPorts(),
       vpnPort: this.#options.vpn()?.listenPort ?? null,
       ipv6: inside.some(({ addresses }) => addresses.some((address) => address.includes(":"))),
-      pinholeMark: null,
+      pinholeMark: PINHOLE_MARK,
     });
     for (const { why, remedy } of found) {
       if (this.#firewalls.some((known) => known.why === why)) continue;
