@@ -148,7 +148,7 @@ describe("PCP", () => {
     expect(answer).toMatchObject({ kind: "success", body: { externalPort: 8007, externalAddress: lab.agent.v6 } });
     expect((await ask()).answers[8007]).toContain("2001:db8:113::1");
     // What other firewalls know such a connection by.
-    const flows = await lab.exec(lab.nat, ["conntrack", "-L", "-f", "ipv6", "--orig-port-dst", "8007"]);
+    const flows = await lab.exec(lab.nat, ["conntrack", "-L", "-f", "ipv6", "-p", "tcp", "--dport", "8007"]);
     expect(flows.stdout).toContain(`mark=${PINHOLE_MARK}`);
   }, 20_000);
 });
