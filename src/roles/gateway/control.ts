@@ -1,6 +1,8 @@
 import type { HeldMapping, MappingBook } from "../../core/mapping/book.ts";
 import { isPinhole, type MappingSpec } from "../../core/mapping/spec.ts";
 import type { ReservedPort } from "../../core/policy.ts";
+import type { PortSpan } from "../../core/port-spans.ts";
+import type { Resolver } from "../../dataplanes/direct/resolver.ts";
 import { flowKey, type OpenFlows } from "../../dataplanes/nat/conntrack.ts";
 import type { NatUsage } from "../../dataplanes/nat/state.ts";
 import { residentBytes } from "../../os/memory.ts";
@@ -44,6 +46,9 @@ export interface GatewayView {
   followPeers(): Promise<void>;
   /** Whether a mapping may lead there. */
   isInside(address: string): boolean;
+  readonly resolver: Resolver;
+  /** Never forwarded: see NatSettings. */
+  snatPorts(): PortSpan;
   reserved(): readonly ReservedPort[];
   reload(): Promise<ReloadReport>;
   events(request: EventsRequest, signal: AbortSignal): AsyncIterable<FollowedEvent>;
@@ -212,28 +217,52 @@ function findOne(view: GatewayView, nameOrId: string): HeldMapping {
 }
 
 async function addMapping(view: GatewayView, draft: MappingDraft): Promise<HeldMapping> {
-  const made = fixedSpec(view, draft, "cli");
+  const made = await fixedSpec(view, draft, "cli");
   if (typeof made === "string") throw new ControlError("usage", made);
   const before = view.book.get(view.book.ownerOf(made.to).device, made.id);
   if (before?.spec.origin === "config") {
     throw new ControlError("usage", `The mapping "${made.name}" is in hatchway.toml: change it there.`);
   }
+  // The same name with another client is the same mapping, led elsewhere.
+  const elsewhere = view.book.find(({ spec }) => spec.id === made.id && spec.origin === "cli" && spec.to !== made.to);
+  await view.mappings.remove(elsewhere, "forgotten");
   const put = view.book.put(made, view.nowMs());
-  if (!put.ok) throw new ControlError("failed", put.error.message);
-  await view.mappings.carryOut(put.value);
-  return put.value.forward;
+  if (put.ok) {
+    await view.mappings.carryOut(put.value);
+    return put.value.forward;
+  }
+  for (const { spec } of elsewhere) {
+    const back = view.book.put(spec, view.nowMs());
+    if (back.ok) await view.mappings.carryOut(back.value);
+  }
+  throw new ControlError("failed", put.error.message);
+}
+
+/** The client's address by what people call it: an address, a VPN peer's name, a host's name that the system knows. */
+async function addressOf(
+  { vpn, isInside, resolver }: Pick<GatewayView, "vpn" | "isInside" | "resolver">,
+  to: string,
+  ports: readonly PortMapping[],
+): Promise<string | null> {
+  const address = parseAddress(to);
+  if (address.ok) return address.value;
+  const peer = vpn.byName(to);
+  if (peer !== null) return peer.v4;
+  const found = (await resolver.resolve(to)).filter(isInside);
+  // IPv6 is not translated: a name with both has to mean the other one then.
+  const translated = ports.some(({ first, internalFirst }) => first !== internalFirst);
+  return found.find((one) => !one.includes(":")) ?? (translated ? null : (found[0] ?? null));
 }
 
 /** A mapping of the operator's, or a sentence that says why it cannot be. */
-export function fixedSpec(
-  view: Pick<GatewayView, "vpn" | "isInside" | "reserved">,
+export async function fixedSpec(
+  view: Pick<GatewayView, "vpn" | "isInside" | "reserved" | "resolver" | "snatPorts">,
   draft: MappingDraft,
   origin: "cli" | "config",
-): MappingSpec | string {
-  const address = parseAddress(draft.to);
-  const to = address.ok ? address.value : (view.vpn.byName(draft.to)?.v4 ?? null);
+): Promise<MappingSpec | string> {
+  const to = await addressOf(view, draft.to, draft.ports);
   if (to === null) {
-    return `No client is called "${draft.to}": write its address, or the name of a VPN peer (\`hatchway vpn ls\`).`;
+    return `No client is called "${draft.to}": write its address, or a name that leads to it (a VPN peer's: \`hatchway vpn ls\`).`;
   }
   if (!view.isInside(to)) return `${to} is in no network of the gateway's clients: name one of its LAN or VPN.`;
   const closed = view.vpn.closedBy({ to, ports: draft.ports });
@@ -241,6 +270,11 @@ export function fixedSpec(
   const taken = to.includes(":") ? null : needed(draft.ports, view.reserved());
   if (taken !== null) {
     return `Port ${taken.port}/${taken.protocol} is ${taken.purpose}: choose another, or stop that program.`;
+  }
+  const { first, last } = view.snatPorts();
+  const outgoing = draft.ports.find((ports) => ports.first <= last && first <= ports.last);
+  if (outgoing !== undefined && !to.includes(":")) {
+    return `Ports ${first}-${last} are for what clients send out: choose another than ${outgoing.first}, or set snat-ports in [gateway].`;
   }
   return {
     ...draft,

@@ -3,6 +3,7 @@ import { MappingBook } from "../../core/mapping/book.ts";
 import { ServerEpoch } from "../../core/mapping/epoch.ts";
 import type { MappingSpec } from "../../core/mapping/spec.ts";
 import type { EntryPorts } from "../../core/table.ts";
+import { systemResolver } from "../../dataplanes/direct/resolver.ts";
 import type { NatSettings } from "../../dataplanes/nat/state.ts";
 import { listeningPorts } from "../../os/listening.ts";
 import { areaLogger } from "../../os/log.ts";
@@ -60,6 +61,7 @@ export class Gateway {
   readonly #log = areaLogger("gateway");
   readonly #parts: GatewayParts;
   readonly #abort = new AbortController();
+  readonly #resolver = systemResolver();
   readonly #ended = Promise.withResolvers<void>();
   /** The kernel is as it is to stay. */
   readonly #left = Promise.withResolvers<void>();
@@ -151,7 +153,7 @@ export class Gateway {
     await this.#vpn.start(this.#settings.vpn, this.#settings.vpnWanted);
     this.#around.lookAgain();
     await this.#triggers.restore(this.#settings.triggers);
-    this.#epoch = await this.#mappings.restore(this.#fixed(this.#settings.mappings, this.#warn));
+    this.#epoch = await this.#mappings.restore(await this.#fixed(this.#settings.mappings, this.#warn));
     this.#servers = new GatewayServers({
       desk: gatewayDesk({
         book: this.#book,
@@ -279,11 +281,12 @@ export class Gateway {
   }
 
   /** The specs of the operator's drafts; what is wrong with one is told, and the others stand. */
-  #fixed(drafts: readonly MappingDraft[], tell: (sentence: string) => void): MappingSpec[] {
-    return drafts.flatMap((draft) => {
-      const made = fixedSpec(this.#view(), draft, "config");
-      if (typeof made !== "string") return [made];
-      tell(`mapping "${draft.name}": ${made}`);
+  async #fixed(drafts: readonly MappingDraft[], tell: (sentence: string) => void): Promise<MappingSpec[]> {
+    const view = this.#view();
+    const made = await Promise.all(drafts.map((draft) => fixedSpec(view, draft, "config")));
+    return made.flatMap((spec, at) => {
+      if (typeof spec !== "string") return [spec];
+      tell(`mapping "${drafts[at]?.name}": ${spec}`);
       return [];
     });
   }
@@ -308,6 +311,8 @@ export class Gateway {
       }),
       externalAddress: () => this.#around.externalAddress(),
       followPeers: () => this.#followPeers(),
+      resolver: this.#resolver,
+      snatPorts: () => this.#settings.snatPorts,
       isInside: (address: string) => this.#around.isInside(address),
       reserved: () => this.#policy.reserved(),
       reload: () => this.#reload(),
@@ -337,7 +342,7 @@ export class Gateway {
     this.#around.lookAgain();
     const refused: string[] = [];
     const report = await this.#mappings.setFixed(
-      this.#fixed(next.mappings, (sentence) => refused.push(sentence)),
+      await this.#fixed(next.mappings, (sentence) => refused.push(sentence)),
       "config",
     );
     this.#triggers.configure(next.triggers);
