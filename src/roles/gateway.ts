@@ -1,3 +1,4 @@
+import { newEntryPorts } from "../core/table.ts";
 import { monotonicMs, nowMs as wallMs } from "../os/clock.ts";
 import { runCommand } from "../os/command.ts";
 import { findLink, readLinks } from "../os/links.ts";
@@ -11,7 +12,7 @@ import { ControlError, type GatewayControl, type RunningGateway, type StartGatew
 import { refuseUnsafeEnvironment } from "./environment.ts";
 import { HelperClient, helperKernel } from "./gateway/helper/client.ts";
 import { type SpawnedHelper, spawnHelper } from "./gateway/helper/spawn.ts";
-import { Gateway } from "./gateway/run.ts";
+import { Gateway, type GatewayParts } from "./gateway/run.ts";
 import type { GatewaySettings } from "./gateway/settings.ts";
 import { startingGateway } from "./starting.ts";
 
@@ -22,7 +23,7 @@ const USERS = ["hatchway", "nobody"];
  * Runs a gateway. Root starts it; what stays root is the helper that holds the kernel's part. This process becomes an
  * ordinary user before it opens a socket that the network reaches.
  */
-export const startGateway: StartGateway = async ({ dataDir, readSettings }) => {
+export const startGateway: StartGateway = async ({ dataDir, readSettings, relayPorts }) => {
   refuseUnsafeEnvironment();
   if (process.geteuid?.() !== 0) {
     const message = "Run the gateway as root: it changes the kernel's forwarding, and keeps root for that alone.";
@@ -41,9 +42,11 @@ export const startGateway: StartGateway = async ({ dataDir, readSettings }) => {
   if (!own.ok) throw new ControlError("usage", own.error);
   const helper = spawnHelper(paths.value.privileged);
   try {
-    const became = becomeUser(user);
+    // A relay may have public ports below 1024.
+    const became = becomeUser(user, { lowPorts: relayPorts !== undefined });
     if (!became.ok) throw new ControlError("failed", became.error);
-    return await startOn(helper, paths.value, readSettings, settings);
+    const ports = relayPorts ?? newEntryPorts();
+    return await startOn(helper, paths.value, { settings, readSettings, ports });
   } catch (error) {
     await helper.end();
     throw error;
@@ -53,8 +56,7 @@ export const startGateway: StartGateway = async ({ dataDir, readSettings }) => {
 async function startOn(
   helper: SpawnedHelper,
   paths: { readonly gatewaySocket: string; readonly database: string },
-  readSettings: () => Promise<GatewaySettings>,
-  settings: GatewaySettings,
+  given: Pick<GatewayParts, "settings" | "readSettings" | "ports">,
 ): Promise<RunningGateway> {
   const log = areaLogger("gateway");
   const client = new HelperClient(helper.socket);
@@ -75,8 +77,7 @@ async function startOn(
       kernel: helperKernel(client),
       helperEnded: client.ended,
       endHelper: () => helper.end(),
-      settings,
-      readSettings,
+      ...given,
       nowMs: monotonicMs,
       wallMs,
     });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
 import type { NatEntry } from "../../src/dataplanes/nat/state.ts";
 import { cidr, natForward, natPinhole, natPlaneContract, natSettings } from "../contract/nat-plane.ts";
 import type { Child } from "./child.ts";
@@ -28,7 +29,12 @@ natPlaneContract("the kernel's plane", () => net().newPlane());
 
 const answers = async (port: number): Promise<boolean> =>
   (await net().askTcp(net().lab.visitor, GATEWAY, port)).startsWith("agent");
-const ruleset = async (): Promise<string> => await net().nft("-s", "list", "ruleset");
+/** Elements in the order of their text: the kernel's is another one in each table. */
+const ruleset = async (): Promise<string> =>
+  (await net().nft("-s", "list", "ruleset")).replace(
+    /\{ ([^{}]+) \}/g,
+    (_, list: string) => `{ ${list.split(/,\s+/).sort().join(", ")} }`,
+  );
 /** The next answer on a connection that is open. */
 const pong = async (child: Child): Promise<void> => {
   await child.event("open");
@@ -180,6 +186,25 @@ describe("start and end", () => {
     expect(forgotten.map(({ kind, first, to }) => `${kind} ${first} ${to}`)).toEqual(["forward 8002 192.168.77.2"]);
     await second.close({ clean: true });
     expect(await nft("list", "ruleset")).toBe(before);
+  });
+
+  test("1,000 changes that come together go in few transactions", async () => {
+    const { lab, newPlane } = net();
+    const calls = join(lab.directory, "calls");
+    const counting = ["sh", "-c", `echo "$*" >> ${calls}; exec "$@"`, "sh", "ip", "netns", "exec", lab.nat.namespace];
+    const plane = newPlane({ prefix: counting });
+    expect(await plane.replace(natSettings(), [])).toEqual({ ok: true, value: null });
+    const transactions = async (): Promise<number> => (await Bun.file(calls).text()).match(/ -f -$/gm)?.length ?? 0;
+    const before = await transactions();
+    const results = await Promise.all(
+      Array.from({ length: 1_000 }, (_, index) =>
+        plane.change({ put: [natForward({ id: `${index}`, first: 10_000 + index })], remove: [] }),
+      ),
+    );
+    expect(results.filter(({ ok }) => !ok)).toEqual([]);
+    expect((await transactions()) - before).toBeLessThanOrEqual(2);
+    expect((await plane.usage()).size).toBe(1_000);
+    await plane.close({ clean: true });
   });
 
   test("a table that is not ours under our name is made anew", async () => {

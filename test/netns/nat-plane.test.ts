@@ -185,6 +185,14 @@ describe("limits of one source", () => {
     expect(who(await ask("tcp", lab.visitor, GATEWAY, 8001, VISITOR))).toBe(`agent 8001 ${VISITOR}`);
   });
 
+  test("new ones a minute, by whole numbers in the kernel's words", async () => {
+    const { lab, dropped, set, peer } = net();
+    const limits = { connectionsPerSource: null, newPerSourcePerSec: 0.5 };
+    await set({ limits }, [natForward({ first: 8001 }), natForward({ id: "b", first: 8002, limits })]);
+    await dropped("rateLimit", () => peer(lab.visitor, "hold", GATEWAY, 8001, 3, VISITOR_SECOND_V4));
+    expect(who(await ask("tcp", lab.visitor, GATEWAY, 8001, VISITOR))).toBe(`agent 8001 ${VISITOR}`);
+  });
+
   test("a long UDP flow that nobody answers is one new one", async () => {
     const { lab, set, udpAttempt, plane } = net();
     await set({ limits: { connectionsPerSource: null, newPerSourcePerSec: 1 } }, [
@@ -247,6 +255,26 @@ describe("what is not forwarded", () => {
   test("the gateway's own services stay reachable", async () => {
     await net().set({}, [natForward({ first: 8001 })]);
     expect(who(await ask("tcp", net().lab.visitor, GATEWAY, 22))).toBe(`gateway 22 ${VISITOR}`);
+  });
+});
+
+describe("clients of the VPN (here: what is behind lan2)", () => {
+  const vpn = { lan: ["lan1"], vpn: { interface: "lan2", listenPort: 51_820 } };
+
+  test("meet, if they may", async () => {
+    const { lab, set } = net();
+    await set({ ...vpn, vpnClientsMayMeet: true }, []);
+    expect(who(await ask("tcp", lab.other, AGENT, 8001))).toBe(`agent 8001 ${OTHER}`);
+  });
+
+  test("do not meet, if they may not; forwards and the way out stay", async () => {
+    const { lab, set, tcpAttempt } = net();
+    await set({ ...vpn, vpnClientsMayMeet: false }, [natForward({ first: 8002, internalFirst: 9002 })]);
+    await using attempt = tcpAttempt(lab.other, AGENT, 8001);
+    expect(who(await ask("tcp", lab.other, GATEWAY, 8002))).toBe("agent 9002 192.168.77.1");
+    expect(await ask("tcp", lab.other, VISITOR, 7000)).toStartWith(`visitor 7000 ${GATEWAY}`);
+    expect(who(await ask("tcp", lab.agent, OTHER, 8001))).toBe(`other 8001 ${AGENT}`);
+    expect(attempt.stdout).toEqual([]);
   });
 });
 

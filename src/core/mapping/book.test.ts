@@ -181,13 +181,17 @@ describe("pinholes", () => {
     expect(book.mappingsTo(HOST6)).toHaveLength(0);
   });
 
-  test("IGD has one for each remote host", () => {
+  test("IGD's remote hosts share a hole, and everybody is all of them", () => {
     const book = newBook();
     const network = must(parseCidr("2001:db8::1/128"));
     const igd = { via: "igd", claimedAddress: null, nonce: null } as const;
-    book.pin(pinhole({ ...igd, remotes: [{ network, port: null }] }), POLICY, 0);
-    book.pin(pinhole({ ...igd, remotes: [{ network, port: 99 }] }), POLICY, 0);
-    expect(book.pinholesTo(HOST6)).toHaveLength(2);
+    const remotes = [{ network, port: 98 }];
+    book.pin(pinhole({ ...igd, remotes }), POLICY, 0);
+    book.pin(pinhole({ ...igd, remotes: [...remotes, { network, port: 99 }] }), POLICY, 0);
+    const allowed = () => book.pinholesTo(HOST6).map(({ spec }) => spec.allow.map(({ port }) => port));
+    expect(allowed()).toEqual([[98, 99]]);
+    book.pin(pinhole({ ...igd, remotes: [] }), POLICY, 0);
+    expect(allowed()).toEqual([[]]);
   });
 
   test.each([

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { parseElements, parseTable, tableBlock } from "./listing.ts";
+import { outlineOf, parseElements, parseTable, tableBlock } from "./listing.ts";
 import { lineReader } from "./monitor.ts";
 import { classify } from "./nft.ts";
 
@@ -130,6 +130,18 @@ describe("what nft lists is read", () => {
     expect(tableBlock(text)).toBe("table inet hatchway {\n\tset c {\n\t}\n}");
     expect(tableBlock("table inet a {\n}\n")).toBeNull();
   });
+});
+
+test("what is in a print, and how many rules", () => {
+  const block =
+    "table inet hatchway {\n\tset s {\n\t\ttype ipv4_addr\n\t}\n\n\tchain a {\n\t\ttype filter hook input priority 0; policy accept;\n\t\taccept\n\t\tip daddr { 1.1.1.1, 2.2.2.2 } drop\n\t}\n\n\tchain b {\n\t}\n}";
+  expect(outlineOf(block)).toEqual(
+    new Map([
+      ["set s", 0],
+      ["a", 2],
+      ["b", 0],
+    ]),
+  );
 });
 
 describe("the monitor rings", () => {

@@ -52,7 +52,7 @@ export function createNft(prefix: readonly string[], onTransaction: (pid: number
     protocolAt: number | null,
   ): Promise<Result<ListedElement[], NatError>> => {
     const result = await run(["-j", "list", ...args]);
-    return result.ok ? ok(parseElements(result.value, protocolAt)) : result;
+    return result.ok ? parsed(() => parseElements(result.value, protocolAt)) : result;
   };
   return {
     async apply(text) {
@@ -64,7 +64,7 @@ export function createNft(prefix: readonly string[], onTransaction: (pid: number
     // than one set fetches all (650 ms).
     async table() {
       const result = await run(["-j", "-t", "list", "ruleset", FAMILY]);
-      return result.ok ? ok(parseTable(result.value)) : result;
+      return result.ok ? parsed(() => parseTable(result.value)) : result;
     },
     async print() {
       const result = await run(["-s", "-t", "list", "ruleset", FAMILY]);
@@ -73,6 +73,15 @@ export function createNft(prefix: readonly string[], onTransaction: (pid: number
     elements: (set) => list([STATIC_SETS[set].kind, ...TABLE.split(" "), set], protocolPlace(set)),
     dynamicMap: (name) => list(["map", ...TABLE.split(" "), name], null),
   };
+}
+
+/** What nft prints is another program's: it may be cut off. */
+function parsed<T>(parse: () => T): Result<T, NatError> {
+  try {
+    return ok(parse());
+  } catch (error) {
+    return err({ kind: "refused", message: `nft printed what cannot be read (${String(error)}); try again.` });
+  }
 }
 
 function startError({ kind, message }: CommandError): NatError {

@@ -138,17 +138,19 @@ class KernelPlane implements NatPlane {
   async #drain(): Promise<void> {
     // What is asked in this turn of the loop comes together.
     await Promise.resolve();
-    for (let job = this.#jobs.shift(); job !== undefined; job = this.#jobs.shift()) {
-      if (job.kind === "alone") {
-        // It answers whoever asked; nothing here throws.
-        await job.run();
-        continue;
+    try {
+      for (let job = this.#jobs.shift(); job !== undefined; job = this.#jobs.shift()) {
+        if (job.kind === "alone") {
+          await job.run();
+          continue;
+        }
+        const batch = [job];
+        while (this.#jobs[0]?.kind === "change") batch.push(this.#jobs.shift() as typeof job);
+        await this.#runChanges(batch);
       }
-      const batch = [job];
-      while (this.#jobs[0]?.kind === "change") batch.push(this.#jobs.shift() as typeof job);
-      await this.#runChanges(batch);
+    } finally {
+      this.#running = null;
     }
-    this.#running = null;
   }
 
   async #runChanges(batch: readonly Extract<Job, { kind: "change" }>[]): Promise<void> {

@@ -2,13 +2,14 @@ import { randomUUID } from "node:crypto";
 import { MappingBook } from "../../core/mapping/book.ts";
 import { ServerEpoch } from "../../core/mapping/epoch.ts";
 import type { MappingSpec } from "../../core/mapping/spec.ts";
+import type { EntryPorts } from "../../core/table.ts";
+import { systemResolver } from "../../dataplanes/direct/resolver.ts";
 import type { NatSettings } from "../../dataplanes/nat/state.ts";
 import { listeningPorts } from "../../os/listening.ts";
 import { areaLogger } from "../../os/log.ts";
 import { VERSION } from "../../os/version.ts";
 import type { LocalServer } from "../../servers/local/server.ts";
 import type { Store } from "../../store/store.ts";
-import { type Cidr, classifyAddress } from "../../wire/address.ts";
 import {
   ControlError,
   type EventsRequest,
@@ -20,13 +21,13 @@ import {
 import { V } from "../views.ts";
 import { fixedSpec, gatewayControl } from "./control.ts";
 import { gatewayDesk } from "./desk.ts";
-import type { FirewallNotice, GatewayKernel } from "./helper/kernel.ts";
+import type { GatewayKernel } from "./helper/kernel.ts";
 import { GatewayMappings } from "./mappings.ts";
-import { type Network, readNetwork, sameNetwork } from "./network.ts";
 import { GatewayNews } from "./news.ts";
 import { GatewayPolicy } from "./policy.ts";
 import { GatewayServers } from "./servers.ts";
 import type { GatewaySettings } from "./settings.ts";
+import { type Moved, Surroundings } from "./surroundings.ts";
 import { GatewayTriggers } from "./triggers.ts";
 import { deviceOf, GatewayVpn } from "./vpn.ts";
 
@@ -40,6 +41,7 @@ export interface GatewayParts {
   endHelper(): Promise<void>;
   readonly settings: GatewaySettings;
   readonly readSettings: () => Promise<GatewaySettings>;
+  readonly ports: EntryPorts;
   nowMs(): number;
   wallMs(): number;
 }
@@ -47,11 +49,10 @@ export interface GatewayParts {
 /** The account of this machine's own operator: LAN hosts have none of their own. */
 const OWNER = "owner";
 const TICK_MS = 250;
+/** A process for each trigger at each look. */
+const TRIGGERS_MS = 2_000;
 /** The request that stops the gateway is answered before its socket goes. */
 const ANSWER_MS = 1_000;
-const NETWORK_MS = 2_000;
-/** Other firewalls change seldom, and looking costs a process or two. */
-const FIREWALLS_MS = 60_000;
 /** Settings that a reload cannot change: another set of interfaces is another gateway. */
 const FIXED_SETTINGS = ["user"] as const;
 
@@ -60,6 +61,7 @@ export class Gateway {
   readonly #log = areaLogger("gateway");
   readonly #parts: GatewayParts;
   readonly #abort = new AbortController();
+  readonly #resolver = systemResolver();
   readonly #ended = Promise.withResolvers<void>();
   /** The kernel is as it is to stay. */
   readonly #left = Promise.withResolvers<void>();
@@ -68,38 +70,40 @@ export class Gateway {
   readonly #mappings: GatewayMappings;
   readonly #triggers: GatewayTriggers;
   readonly #vpn: GatewayVpn;
+  readonly #around: Surroundings;
   readonly #policy: GatewayPolicy;
   readonly #news: GatewayNews;
   #servers: GatewayServers | null = null;
   #settings: GatewaySettings;
-  #network: Network;
-  #networkReadMs: number;
-  #firewallsReadMs = 0;
-  #firewalls: readonly FirewallNotice[] = [];
-  #upSinceMs: number;
   #epoch: ServerEpoch;
-  #expiring = false;
+  #ticking = false;
+  #triggersReadMs = 0;
   #stopping: Promise<void> | null = null;
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
     this.#settings = parts.settings;
     this.#startedMs = parts.wallMs();
-    this.#network = this.#readNetwork();
-    this.#networkReadMs = parts.nowMs();
-    this.#upSinceMs = parts.nowMs();
     this.#epoch = ServerEpoch.lost(parts.nowMs());
     // Whoever looks at `closed` hears of a failure; it is nobody's duty to look.
     this.#ended.promise.catch(() => undefined);
     this.#left.promise.catch(() => undefined);
     const { store, kernel, nowMs, wallMs } = parts;
     const warn = (message: string) => this.#log.warn("{message}", { message });
+    this.#around = new Surroundings({
+      settings: () => this.#settings,
+      vpn: () => this.#vpn.natSettings(),
+      kernel,
+      ownPorts: () => this.#insideOnly(),
+      nowMs,
+      log: this.#log,
+    });
     this.#vpn = new GatewayVpn({
       store,
       device: kernel.vpn,
       wallMs,
-      endpointHost: () => this.#externalAddress(),
-      otherNetworks: () => this.#otherNetworks(),
+      endpointHost: () => this.#around.externalAddress(),
+      otherNetworks: () => this.#around.otherNetworks(),
       warn,
     });
     this.#book = new MappingBook({
@@ -108,6 +112,7 @@ export class Gateway {
         return { account: OWNER, device: peer === null ? address : deviceOf(peer.id) };
       },
       holderName: (device) => this.#vpn.peerOf(device)?.name ?? device,
+      ports: parts.ports,
       isSticky: (device) => this.#vpn.peerOf(device) !== null,
     });
     this.#mappings = new GatewayMappings({
@@ -115,7 +120,7 @@ export class Gateway {
       plane: kernel.plane,
       store,
       limits: () => this.#settings.limits,
-      isOpen: (spec) => this.#vpn.closedBy(spec) === null,
+      isOpen: (spec) => this.#vpn.closedBy(spec) === null && !this.#vpn.isCovered(spec),
       extraEntries: () => this.#vpn.openEntries(),
       nowMs,
       wallMs,
@@ -126,7 +131,7 @@ export class Gateway {
       signal: this.#abort.signal,
       log: this.#log,
       wallMs,
-      externalAddress: () => this.#externalAddress(),
+      externalAddress: () => this.#around.externalAddress(),
       endsMs: (held) => {
         const leftMs = this.#book.remainingMs(held, nowMs());
         return leftMs === null ? null : Math.ceil(wallMs() + leftMs);
@@ -135,7 +140,7 @@ export class Gateway {
     this.#triggers = new GatewayTriggers({ store, wallMs, warn, apply: () => this.#applySettings() });
     this.#policy = new GatewayPolicy({
       settings: () => this.#settings,
-      network: () => this.#network,
+      network: () => this.#around.network,
       ownPorts: () => this.#insideOnly(),
       listening: () => listeningPorts(),
       peerRights: (address) => this.#vpn.rights(address),
@@ -146,19 +151,19 @@ export class Gateway {
   async start(): Promise<void> {
     const { nowMs, wallMs, kernel } = this.#parts;
     await this.#vpn.start(this.#settings.vpn, this.#settings.vpnWanted);
-    this.#network = this.#readNetwork();
+    this.#around.lookAgain();
     await this.#triggers.restore(this.#settings.triggers);
-    this.#epoch = await this.#mappings.restore(this.#fixed(this.#settings.mappings, this.#warn));
+    this.#epoch = await this.#mappings.restore(await this.#fixed(this.#settings.mappings, this.#warn));
     this.#servers = new GatewayServers({
       desk: gatewayDesk({
         book: this.#book,
         mappings: this.#mappings,
         epoch: this.#epoch,
         policyFor: (requester) => this.#policy.of(requester),
-        externalAddress: () => this.#externalAddress(),
+        externalAddress: () => this.#around.externalAddress(),
         counters: () => this.#servers?.counters(this.#settings.wan) ?? Promise.reject(new Error("not started")),
         nowMs,
-        upSinceMs: () => this.#upSinceMs,
+        upSinceMs: () => this.#around.upSinceMs,
         refused: (message) => this.#log.info("{message}", { message }),
       }),
       epoch: this.#epoch,
@@ -168,11 +173,11 @@ export class Gateway {
       signal: this.#abort.signal,
       log: this.#log,
     });
-    this.#servers.apply(this.#settings.servers, this.#network.inside);
+    this.#servers.apply(this.#settings.servers, this.#around.network.inside);
     await this.#applySettings();
     const notForwarding = await kernel.forward(this.#settings.wan);
     if (notForwarding !== null) throw new ControlError("failed", notForwarding);
-    await this.#lookForFirewalls();
+    await this.#around.lookForFirewalls();
     await this.#news.follow(this.#settings, this.#vpn.interfaceName ?? "");
     for (const held of this.#book.list()) this.#news.tell({ event: "opened", held, reason: null });
     this.#log.info("the gateway is ready", { wan: this.#settings.wan, lan: this.#settings.lan });
@@ -191,55 +196,32 @@ export class Gateway {
   }
 
   async #tick(): Promise<void> {
-    const nowMs = this.#parts.nowMs();
+    if (this.#ticking) return;
+    this.#ticking = true;
     try {
-      if (!this.#expiring && (this.#book.nextDeadlineMs() ?? Number.POSITIVE_INFINITY) <= nowMs) {
-        this.#expiring = true;
+      if ((this.#book.nextDeadlineMs() ?? Number.POSITIVE_INFINITY) <= this.#parts.nowMs())
         await this.#mappings.expire();
-        this.#expiring = false;
-      }
       if (this.#vpn.expired()) {
         await this.#vpn.apply();
         await this.#applySettings();
       }
-      await this.#vpn.look(nowMs);
-      if (nowMs - this.#firewallsReadMs >= FIREWALLS_MS) await this.#lookForFirewalls();
-      if (nowMs - this.#networkReadMs >= NETWORK_MS) {
-        this.#networkReadMs = nowMs;
-        await this.#followNetwork();
-      }
+      await this.#follow(this.#around.lookNowAndThen());
+      await this.#lookAtTriggers();
+      await this.#vpn.look(this.#parts.nowMs());
+      await this.#around.lookForFirewalls();
     } catch (error) {
-      this.#expiring = false;
       if (this.#stopping === null) this.#log.error("{error}", { error: messageOf(error) });
+    } finally {
+      this.#ticking = false;
     }
   }
 
-  async #followNetwork(): Promise<void> {
-    const before = this.#network;
-    const next = this.#readNetwork();
-    if (sameNetwork(before, next)) return;
-    this.#network = next;
-    this.#log.info("the network changed", { external: next.external, missing: next.missing });
-    this.#servers?.apply(this.#settings.servers, next.inside);
-    if (before.external[0] !== next.external[0]) {
-      // RFC 6886 §3.6, RFC 6887 §8.5: clients ask again, and hear their new external address.
-      this.#upSinceMs = this.#parts.nowMs();
-      this.#epoch.reset(this.#upSinceMs);
-      await this.#mappings.saveEpoch(this.#epoch);
-      this.#servers?.announce();
-    }
-    await this.#applySettings();
-  }
-
-  #readNetwork(): Network {
-    const { wan, lan } = this.#settings;
-    const vpn = this.#vpn?.interfaceName ?? null;
-    return readNetwork(wan, vpn === null ? lan : [...lan, vpn]);
-  }
-
-  #otherNetworks(): Cidr[] {
-    const { wan, lan } = this.#settings;
-    return readNetwork([], [...wan, ...lan]).inside.flatMap(({ networks }) => networks);
+  /** A trigger that has closed lets nothing through any more; what is left of its connections goes when it is looked at. */
+  async #lookAtTriggers(): Promise<void> {
+    const nowMs = this.#parts.nowMs();
+    if (this.#triggers.rules().length === 0 || nowMs - this.#triggersReadMs < TRIGGERS_MS) return;
+    this.#triggersReadMs = nowMs;
+    await this.#parts.kernel.plane.openTriggers();
   }
 
   /** What control points know this gateway by. It is made once and kept with the data. */
@@ -252,26 +234,17 @@ export class Gateway {
     return seed;
   }
 
-  async #lookForFirewalls(): Promise<void> {
-    this.#firewallsReadMs = this.#parts.nowMs();
-    const vpn = this.#vpn.natSettings();
-    const found = await this.#parts.kernel.firewalls({
-      wan: this.#settings.wan,
-      inside: this.#network.inside.map(({ name, networks }) => ({ name, networks })),
-      servers: this.#insideOnly(),
-      vpnPort: vpn?.listenPort ?? null,
-      ipv6: this.#network.inside.some(({ addresses }) => addresses.some((address) => address.includes(":"))),
-      pinholeMark: null,
-    });
-    for (const { why, remedy } of found) {
-      if (this.#firewalls.some((known) => known.why === why)) continue;
-      this.#log.warn("{why} What mends it:\n{remedy}", { why, remedy: remedy.join("\n") });
+  /** The network is another one: servers and kernel follow. */
+  async #follow(moved: Moved | null): Promise<void> {
+    if (moved === null) return;
+    this.#servers?.apply(this.#settings.servers, this.#around.network.inside);
+    if (moved.external) {
+      // RFC 6886 §3.6, RFC 6887 §8.5: clients ask again, and hear their new external address.
+      this.#epoch.reset(this.#around.upSinceMs);
+      await this.#mappings.saveEpoch(this.#epoch);
+      this.#servers?.announce();
     }
-    this.#firewalls = found;
-  }
-
-  #externalAddress(): string | null {
-    return this.#settings.publicAddress ?? this.#network.external[0] ?? null;
+    await this.#applySettings();
   }
 
   #insideOnly() {
@@ -280,8 +253,8 @@ export class Gateway {
 
   /** A peer came, went or may something else: its interface, its servers and the kernel's rules follow. */
   async #followPeers(): Promise<void> {
-    this.#network = this.#readNetwork();
-    this.#servers?.apply(this.#settings.servers, this.#network.inside);
+    this.#around.lookAgain();
+    this.#servers?.apply(this.#settings.servers, this.#around.network.inside);
     await this.#applySettings();
   }
 
@@ -290,13 +263,12 @@ export class Gateway {
   }
 
   #natSettings(): NatSettings {
-    const { wan, lan, publicAddress, masquerade, snatPorts, dropUnforwarded, sources, limits } = this.#settings;
-    const others = publicAddress === null ? [] : [publicAddress];
+    const { wan, lan, masquerade, snatPorts, dropUnforwarded, sources, limits } = this.#settings;
     return {
       wan,
       lan,
       vpn: this.#vpn.natSettings(),
-      externalAddresses: [...new Set([...this.#network.external, ...others])],
+      externalAddresses: this.#around.externalAddresses(),
       insideOnly: this.#insideOnly(),
       masquerade,
       snatPorts,
@@ -309,11 +281,12 @@ export class Gateway {
   }
 
   /** The specs of the operator's drafts; what is wrong with one is told, and the others stand. */
-  #fixed(drafts: readonly MappingDraft[], tell: (sentence: string) => void): MappingSpec[] {
-    return drafts.flatMap((draft) => {
-      const made = fixedSpec(this.#view(), draft, "config");
-      if (typeof made !== "string") return [made];
-      tell(`mapping "${draft.name}": ${made}`);
+  async #fixed(drafts: readonly MappingDraft[], tell: (sentence: string) => void): Promise<MappingSpec[]> {
+    const view = this.#view();
+    const made = await Promise.all(drafts.map((draft) => fixedSpec(view, draft, "config")));
+    return made.flatMap((spec, at) => {
+      if (typeof spec !== "string") return [spec];
+      tell(`mapping "${drafts[at]?.name}": ${spec}`);
       return [];
     });
   }
@@ -323,7 +296,7 @@ export class Gateway {
       book: this.#book,
       mappings: this.#mappings,
       triggers: this.#triggers,
-      plane: this.#parts.kernel.plane,
+      kernel: this.#parts.kernel,
       vpn: this.#vpn,
       version: VERSION,
       startedMs: this.#startedMs,
@@ -332,13 +305,15 @@ export class Gateway {
       facts: () => ({
         wan: this.#settings.wan,
         lan: this.#settings.lan,
-        externalAddress: this.#externalAddress(),
+        externalAddress: this.#around.externalAddress(),
         servers: this.#servers?.states() ?? [],
         warnings: this.#warnings(),
       }),
-      externalAddress: () => this.#externalAddress(),
+      externalAddress: () => this.#around.externalAddress(),
       followPeers: () => this.#followPeers(),
-      isInside: (address: string) => this.#network.clients.contains(address) && !this.#network.own.has(address),
+      resolver: this.#resolver,
+      snatPorts: () => this.#settings.snatPorts,
+      isInside: (address: string) => this.#around.isInside(address),
       reserved: () => this.#policy.reserved(),
       reload: () => this.#reload(),
       events: (request: EventsRequest, signal: AbortSignal) => this.#news.events(request, signal),
@@ -350,16 +325,8 @@ export class Gateway {
   }
 
   #warnings(): string[] {
-    const missing = this.#network.missing.map(
-      (name) => `Interface ${name} is not there, or has no address: see \`ip address\`.`,
-    );
     const vpn = this.#vpn.serverInfo()?.message ?? null;
-    return [
-      ...missing,
-      ...externalWarning(this.#network.external[0] ?? null, this.#settings.publicAddress),
-      ...(vpn === null ? [] : [vpn]),
-      ...this.#firewalls.map(({ why, remedy }) => `${why} What mends it: ${remedy.join("\n")}`),
-    ];
+    return [...this.#around.warnings(), ...(vpn === null ? [] : [vpn])];
   }
 
   async #reload(): Promise<ReloadReport> {
@@ -372,14 +339,14 @@ export class Gateway {
     // First what may fail, while all is as it was.
     await this.#news.follow(next, this.#vpn.interfaceName ?? "");
     this.#settings = { ...next, user: before.user };
-    this.#network = this.#readNetwork();
+    this.#around.lookAgain();
     const refused: string[] = [];
     const report = await this.#mappings.setFixed(
-      this.#fixed(next.mappings, (sentence) => refused.push(sentence)),
+      await this.#fixed(next.mappings, (sentence) => refused.push(sentence)),
       "config",
     );
     this.#triggers.configure(next.triggers);
-    this.#servers?.apply(next.servers, this.#network.inside);
+    this.#servers?.apply(next.servers, this.#around.network.inside);
     await this.#applySettings();
     const settingsChanged = (["wan", "lan", "publicAddress", "masquerade", "snatPorts", "dropUnforwarded"] as const)
       .filter((key) => !Bun.deepEquals(next[key], before[key]))
@@ -406,7 +373,7 @@ export class Gateway {
       ready: {
         wan: this.#settings.wan,
         lan: this.#settings.lan,
-        externalAddress: this.#externalAddress(),
+        externalAddress: this.#around.externalAddress(),
         servers: this.#servers?.states() ?? [],
         warnings: this.#warnings(),
       },
@@ -442,15 +409,6 @@ export class Gateway {
     await this.#parts.store.close();
     await this.#parts.endHelper();
   }
-}
-
-function externalWarning(address: string | null, publicAddress: string | null): string[] {
-  if (address === null) return ["The WAN interface has no IPv4 address: nobody outside can reach a forward."];
-  if (publicAddress !== null) return [];
-  if (classifyAddress(address) !== "private") return [];
-  return [
-    `The WAN address ${address} is not a public one: forward the ports on the router above as well, use a relay when it is your provider's (CGNAT), or say public in [gateway].`,
-  ];
 }
 
 function messageOf(error: unknown): string {

@@ -183,13 +183,21 @@ export class GatewayVpn {
     return null;
   }
 
-  /** What is open to peers that take everything, where outside has a way to them at all: IPv6 that the internet routes. */
-  openEntries(): NatEntry[] {
+  /** A pinhole to a peer that takes everything is in that already. */
+  isCovered({ to }: Pick<MappingSpec, "to">): boolean {
+    return to.includes(":") && this.#openPeers().some(({ v6 }) => v6 === to);
+  }
+
+  #openPeers(): StoredVpnPeer[] {
     const nowMs = this.#options.wallMs();
-    const open = this.#peers.filter(
+    return this.#peers.filter(
       (peer) => peer.mode.kind === "openAll" && isActive(peer, nowMs) && classifyAddress(peer.v6) === "public",
     );
-    return open.flatMap(({ id, v6 }) =>
+  }
+
+  /** What is open to peers that take everything, where outside has a way to them at all: IPv6 that the internet routes. */
+  openEntries(): NatEntry[] {
+    return this.#openPeers().flatMap(({ id, v6 }) =>
       (["tcp", "udp"] as const).map((protocol): NatEntry => {
         const all = { protocol, ...EVERY, to: v6, allow: [], deny: [], limits: null };
         return { kind: "pinhole", id: `${deviceOf(id)}/open-all#${protocol}`, ...all };

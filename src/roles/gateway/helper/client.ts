@@ -59,6 +59,7 @@ export function helperKernel(helper: HelperClient): GatewayKernel {
     plane: helperPlane(helper),
     vpn: helperVpn(helper),
     forward: async (wan) => (await helper.call("forward", { wan: [...wan] })).failure,
+    openFlows: async () => new Map(await helper.call("openFlows", {})),
     firewalls: (ours) => helper.call("firewalls", ours),
     close: async (options) => {
       await helper.call("close", options);

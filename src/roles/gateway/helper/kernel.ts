@@ -1,6 +1,6 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createConntrack } from "../../../dataplanes/nat/conntrack.ts";
+import { createConntrack, type OpenFlows } from "../../../dataplanes/nat/conntrack.ts";
 import { type Finding, readFirewalls, type Surroundings } from "../../../dataplanes/nat/firewalls.ts";
 import { createNatPlane } from "../../../dataplanes/nat/plane.ts";
 import type { NatPlane } from "../../../dataplanes/nat/state.ts";
@@ -28,6 +28,8 @@ export interface GatewayKernel {
   /** Lets this machine forward. What was before is kept for a clean end. Null = done, else one sentence. */
   forward(wan: readonly string[]): Promise<string | null>;
   firewalls(ours: Surroundings): Promise<readonly FirewallNotice[]>;
+  /** Connections and flows that are open now, by `flowKey`; none when the kernel does not say. */
+  openFlows(): Promise<OpenFlows>;
   /** `clean`: the kernel is as it was before the gateway came. */
   close(options: { readonly clean: boolean }): Promise<void>;
 }
@@ -68,6 +70,12 @@ export function gatewayKernel(directory: string): GatewayKernel {
         return [];
       }
       return found.value.map(({ manager, why, remedy }) => ({ manager, why, remedy: remedyLines(remedy) }));
+    },
+    async openFlows() {
+      const open = await conntrack.open();
+      if (open.ok) return open.value;
+      warn(open.error.message);
+      return new Map();
     },
     async close({ clean }) {
       await plane.close({ clean });

@@ -145,6 +145,7 @@ export const HELPER_CALLS = {
     output: z.object({ failure: z.string().nullable() }),
   },
   firewalls: { input: surroundings, output: z.array(notice) },
+  openFlows: { input: z.object({}), output: z.array(z.tuple([z.string(), total])) },
   vpnApply: {
     input: z.object({ state: vpnState }),
     output: z.union([z.object({ applied }), z.object({ error: vpnError })]),

@@ -29,6 +29,7 @@ function handlers(kernel: GatewayKernel): HelperHandlers {
     openTriggers: async () => [...(await plane.openTriggers())],
     forward: async ({ wan }) => ({ failure: await kernel.forward(wan) }),
     firewalls: async (ours) => [...(await kernel.firewalls(ours))].map((one) => ({ ...one, remedy: [...one.remedy] })),
+    openFlows: async () => [...(await kernel.openFlows())],
     vpnApply: async ({ state }) => {
       const done = await vpn.apply(state);
       return done.ok ? { applied: done.value } : { error: done.error };
