@@ -30,8 +30,8 @@ export function defineForward(program: Command, run: Run): void {
     .addHelpText(
       "after",
       `${PORTSET_HELP}
-On a gateway --to is needed: the client's address, or a VPN peer's name; --lifetime ends the forward (default: permanent);
-and --protocol, --name, --allow, --deny, --connections-per-source and --new-per-source are the other options it knows.
+On a gateway --to is needed: the client's address or name, or a VPN peer's name; --lifetime ends the forward (default:
+permanent); and --protocol, --name, --allow, --deny, --connections-per-source and --new-per-source are the other options it knows.
 With --json: {"v":1,"forward":{…}}
 
 Examples:
