@@ -152,7 +152,7 @@ export async function mappingDraftOf(ports: string, given: Readonly<Record<strin
     );
   }
   if (given["to"] === undefined) {
-    const message = "Say which client the ports lead to: --to ADDRESS, or --to NAME of a VPN peer.";
+    const message = "Say which client the ports lead to: --to and its address, its name, or a VPN peer's.";
     throw new ControlError("usage", message);
   }
   const parsed = MappingEntry.safeParse(entry);

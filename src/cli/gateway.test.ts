@@ -100,7 +100,7 @@ describe("forward, with a gateway that runs", () => {
   });
 
   test.each([
-    ["forward add 80", "Say which client the ports lead to: --to ADDRESS", 2],
+    ["forward add 80", "Say which client the ports lead to: --to", 2],
     ["forward add 80 --to 192.168.1.20 --as 8080", "write the ports as OUTSIDE:INSIDE", 2],
     ["forward add 80 --to 192.168.1.20 --proxy-protocol v2", "--proxy-protocol is for the forwards of an agent", 2],
     ["forward add 80 --on relay", "--on must be agent or gateway", 2],

@@ -169,6 +169,9 @@ async function init(context: Context, given: InitOptions): Promise<void> {
   if (context.options.json) context.io.out(`${JSON.stringify(info)}\n`);
   else {
     context.io.err(`The VPN is up. Add a peer: hatchway vpn add NAME\n`);
+    const stale = info.peers.length > 0 && Object.keys(request).length > 0;
+    if (stale)
+      context.io.err("The peers' files say what was before: `hatchway vpn set NAME --rotate` makes new ones.\n");
     if (info.server !== null) context.io.out(`${serverLines(info.server).join("\n")}\n`);
   }
 }
