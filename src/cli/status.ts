@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { AgentStatus, Counters, ForwardInfo, GatewayStatus, RelayStatus, VisitInfo } from "../roles/control.ts";
+import type { AgentStatus, ForwardInfo, GatewayStatus, RelayStatus, VisitInfo } from "../roles/control.ts";
 import { ControlError } from "../servers/local/error.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
@@ -85,17 +85,21 @@ function statusText({ status: process, forwards, visits }: Found, withVisits: bo
   const memory = process.memoryBytes === null ? "" : `, ${formatBytes(process.memoryBytes)} of memory`;
   const common = [
     `  running    ${age}, version ${process.version}, process ${process.pid}${memory}`,
-    `  traffic    ${trafficText(process.counters)}`,
+    `  traffic    ${trafficText(process)}`,
   ];
   const refused = formatRefused(process.counters.refused);
   if (refused !== "") common.push(`  refused    ${refused}`);
   const { datagramsDropped } = process.counters;
   if (datagramsDropped > 0) common.push(`  dropped    ${datagramsDropped} UDP datagrams`);
   const blocks = [[...lines, ...common].join("\n")];
-  blocks.push(forwards.length === 0 ? NO_FORWARDS : forwardsTable(forwards));
+  blocks.push(
+    forwards.length === 0 ? (process.role === "gateway" ? NO_MAPPINGS : NO_FORWARDS) : forwardsTable(forwards),
+  );
   if (withVisits) blocks.push(visits.length === 0 ? "No visitors." : visitsTable(visits, nowMs));
   return blocks.join("\n\n");
 }
+
+const NO_MAPPINGS = "No forwards: open one with `hatchway forward add PORTSET --to CLIENT`.";
 
 function linesOf(process: Found["status"]): string[] {
   switch (process.role) {
@@ -155,9 +159,11 @@ function agentLines(agent: AgentStatus): string[] {
   return [`agent ${printable(agent.name)}`, `  relay      ${agent.relay}`, `  link       ${link}`];
 }
 
-function trafficText(counters: Counters): string {
+function trafficText({ role, counters }: Found["status"]): string {
   const { visitorsOpen, visitorsTotal, bytesIn, bytesOut } = counters;
-  return `${visitorsOpen} visitors now, ${visitorsTotal} in all, in ${formatBytes(bytesIn)}, out ${formatBytes(bytesOut)}`;
+  const visitors =
+    role === "gateway" ? `${visitorsTotal} visitors` : `${visitorsOpen} visitors now, ${visitorsTotal} in all`;
+  return `${visitors}, in ${formatBytes(bytesIn)}, out ${formatBytes(bytesOut)}`;
 }
 
 function visitsTable(visits: readonly VisitInfo[], nowMs: number): string {

@@ -174,7 +174,8 @@ export function forwardsTable(forwards: readonly ForwardInfo[]): string {
         first.entry,
         first.exit,
         ...(withDevice ? [] : [forward.via]),
-        `${visitorsOpen}/${visitorsTotal}`,
+        // The kernel counts those that came.
+        forward.via === "kernel" ? `-/${visitorsTotal}` : `${visitorsOpen}/${visitorsTotal}`,
         formatBytes(bytesIn),
         formatBytes(bytesOut),
       ],

@@ -2,6 +2,7 @@ import type { HeldMapping, MappingBook } from "../../core/mapping/book.ts";
 import { isPinhole, type MappingSpec } from "../../core/mapping/spec.ts";
 import type { ReservedPort } from "../../core/policy.ts";
 import type { PortSpan } from "../../core/port-spans.ts";
+import type { TableError } from "../../core/table.ts";
 import type { Resolver } from "../../dataplanes/direct/resolver.ts";
 import { flowKey, type OpenFlows } from "../../dataplanes/nat/conntrack.ts";
 import type { NatUsage } from "../../dataplanes/nat/state.ts";
@@ -235,7 +236,7 @@ async function addMapping(view: GatewayView, draft: MappingDraft): Promise<HeldM
     const back = view.book.put(spec, view.nowMs());
     if (back.ok) await view.mappings.carryOut(back.value);
   }
-  throw new ControlError("failed", put.error.message);
+  throw new ControlError("failed", takenText(put.error));
 }
 
 /** The client's address by what people call it: an address, a VPN peer's name, a host's name that the system knows. */
@@ -254,6 +255,13 @@ async function addressOf(
   return found.find((one) => !one.includes(":")) ?? (translated ? null : (found[0] ?? null));
 }
 
+/** A gateway has no groups, and its leases are the mappings' own: the table's words are a relay's. */
+function takenText(error: TableError): string {
+  if (error.kind !== "conflict") return error.message;
+  const { protocol, port, holder } = error;
+  return `Port ${port}/${protocol} is taken by the forward "${holder.spec.name}": choose another outside port, or remove that one.`;
+}
+
 /** A mapping of the operator's, or a sentence that says why it cannot be. */
 export async function fixedSpec(
   view: Pick<GatewayView, "vpn" | "isInside" | "reserved" | "resolver" | "snatPorts">,
@@ -269,7 +277,7 @@ export async function fixedSpec(
   if (closed !== null && draft.enabled) return closed;
   const taken = to.includes(":") ? null : needed(draft.ports, view.reserved());
   if (taken !== null) {
-    return `Port ${taken.port}/${taken.protocol} is ${taken.purpose}: choose another, or stop that program.`;
+    return `Port ${taken.port}/${taken.protocol} is ${taken.purpose}: choose another outside port.`;
   }
   const { first, last } = view.snatPorts();
   const outgoing = draft.ports.find((ports) => ports.first <= last && first <= ports.last);
