@@ -35,7 +35,7 @@ export interface GatewayKernel {
 }
 
 const FORWARDING_FILE = "forwarding.json";
-const KEY_FILE = "wireguard.key";
+export const KEY_FILE = "wireguard.key";
 
 /** `directory`: root's own, for the WireGuard key and what is to be put back. */
 export function gatewayKernel(directory: string): GatewayKernel {
@@ -81,13 +81,21 @@ export function gatewayKernel(directory: string): GatewayKernel {
       await plane.close({ clean });
       const closed = await vpn.close({ clean });
       if (!closed.ok) warn(closed.error.message);
-      const before = clean ? readKept(kept) : null;
-      if (before === null) return;
-      const restored = restoreForwarding(before);
-      if (restored.ok) rmSync(kept, { force: true });
-      else warn(restored.error.message);
+      const notRestored = clean ? restoreKept(directory) : null;
+      if (notRestored !== null) warn(notRestored);
     },
   };
+}
+
+/** Puts back what forwarding was before the gateway came, if that is known. Null = done, else one sentence. */
+export function restoreKept(directory: string): string | null {
+  const kept = join(directory, FORWARDING_FILE);
+  const before = readKept(kept);
+  if (before === null) return null;
+  const restored = restoreForwarding(before);
+  if (!restored.ok) return restored.error.message;
+  rmSync(kept, { force: true });
+  return null;
 }
 
 function readKept(path: string): ForwardingState | null {
