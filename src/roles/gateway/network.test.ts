@@ -15,7 +15,7 @@ const INTERFACES = {
 };
 
 test("outside and inside are told apart, and what has no address is missed", () => {
-  const network = readNetwork(["eth0"], ["br0", "wlan0"], INTERFACES);
+  const network = readNetwork(["eth0"], ["br0", "wlan0"], () => 1, INTERFACES);
   expect(network).toMatchObject({
     external: ["203.0.113.1"],
     inside: [
@@ -32,9 +32,12 @@ test("outside and inside are told apart, and what has no address is missed", () 
   ]);
 });
 
-test("another address is another network, a new look at the same is not", () => {
-  const look = (interfaces: typeof INTERFACES) => readNetwork(["eth0"], ["br0"], interfaces);
+test("another address or another link of the name is another network, a new look at the same is not", () => {
+  const look = (interfaces: typeof INTERFACES, br0 = 3) =>
+    readNetwork(["eth0"], ["br0"], (name) => (name === "br0" ? br0 : 2), interfaces);
   expect(sameNetwork(look(INTERFACES), look(INTERFACES))).toBe(true);
   const moved = { ...INTERFACES, eth0: [entry("203.0.113.2", "203.0.113.2/24")] };
   expect(sameNetwork(look(INTERFACES), look(moved))).toBe(false);
+  // Its sockets were tied to the one that is gone.
+  expect(sameNetwork(look(INTERFACES), look(INTERFACES, 4))).toBe(false);
 });

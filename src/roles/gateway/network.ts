@@ -17,6 +17,8 @@ export interface Network {
   readonly inside: readonly InsideInterface[];
   /** Interfaces that were named and have no address, or are not there. */
   readonly missing: readonly string[];
+  /** The numbers of all that were named: one that was made anew under its name has another. */
+  readonly indexes: readonly (number | null)[];
   /** Every address of this machine. */
   readonly own: ReadonlySet<string>;
   /** The networks of all inside interfaces. */
@@ -29,6 +31,7 @@ type Interfaces = ReturnType<typeof networkInterfaces>;
 export function readNetwork(
   wan: readonly string[],
   insideNames: readonly string[],
+  indexOf: (name: string) => number | null,
   interfaces: Interfaces = networkInterfaces(),
 ): Network {
   const entriesOf = (name: string) =>
@@ -51,6 +54,7 @@ export function readNetwork(
     external: wan.flatMap((name) => entriesOf(name).flatMap(({ address, isV4 }) => (isV4 ? [address] : []))),
     inside,
     missing: named.filter((name) => entriesOf(name).length === 0),
+    indexes: named.map(indexOf),
     own: new Set(Object.keys(interfaces).flatMap((name) => entriesOf(name).map(({ address }) => address))),
     clients: compileCidrs(inside.flatMap(({ networks }) => networks)),
   };

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { MappingBook } from "../../core/mapping/book.ts";
 import { ServerEpoch } from "../../core/mapping/epoch.ts";
 import type { MappingSpec } from "../../core/mapping/spec.ts";
+import { systemSockets } from "../../dataplanes/io/system-sockets.ts";
 import type { NatSettings } from "../../dataplanes/nat/state.ts";
 import { listeningPorts } from "../../os/listening.ts";
 import { areaLogger } from "../../os/log.ts";
@@ -58,6 +59,7 @@ const FIXED_SETTINGS = ["user"] as const;
 /** A gateway that runs: it wires the book, the kernel, the store and the servers together. */
 export class Gateway {
   readonly #log = areaLogger("gateway");
+  readonly #system = systemSockets();
   readonly #parts: GatewayParts;
   readonly #abort = new AbortController();
   readonly #ended = Promise.withResolvers<void>();
@@ -217,7 +219,10 @@ export class Gateway {
   async #followNetwork(): Promise<void> {
     const before = this.#network;
     const next = this.#readNetwork();
-    if (sameNetwork(before, next)) return;
+    if (sameNetwork(before, next)) {
+      await this.#openTheRest();
+      return;
+    }
     this.#network = next;
     this.#log.info("the network changed", { external: next.external, missing: next.missing });
     this.#servers?.apply(this.#settings.servers, next.inside);
@@ -231,15 +236,26 @@ export class Gateway {
     await this.#applySettings();
   }
 
+  /**
+   * What could not be opened may be free by now: an IPv6 address is tentative for a second or two and cannot be bound to
+   * meanwhile (RFC 4862 §5.4), another program ends.
+   */
+  async #openTheRest(): Promise<void> {
+    if (this.#servers?.incomplete !== true) return;
+    const before = this.#insideOnly();
+    this.#servers.apply(this.#settings.servers, this.#network.inside);
+    if (!Bun.deepEquals(before, this.#insideOnly())) await this.#applySettings();
+  }
+
   #readNetwork(): Network {
     const { wan, lan } = this.#settings;
     const vpn = this.#vpn?.interfaceName ?? null;
-    return readNetwork(wan, vpn === null ? lan : [...lan, vpn]);
+    return readNetwork(wan, vpn === null ? lan : [...lan, vpn], this.#system.interfaceIndex);
   }
 
   #otherNetworks(): Cidr[] {
     const { wan, lan } = this.#settings;
-    return readNetwork([], [...wan, ...lan]).inside.flatMap(({ networks }) => networks);
+    return readNetwork([], [...wan, ...lan], this.#system.interfaceIndex).inside.flatMap(({ networks }) => networks);
   }
 
   /** What control points know this gateway by. It is made once and kept with the data. */
