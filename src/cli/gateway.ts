@@ -123,9 +123,18 @@ const STOPPED =
   "The gateway stopped; the kernel goes on forwarding what was open. To end that too, start it again and run `hatchway gateway stop --clean`.\n";
 
 async function stop(context: Context, clean: boolean): Promise<void> {
-  const { gatewayClient } = await import("../servers/local/client.ts");
+  const { gatewayClient, isRunning } = await import("../servers/local/client.ts");
   const { paths } = await findPlace(context, "gateway");
-  await gatewayClient(paths.gatewaySocket).stop({ clean });
+  if (clean && !(await isRunning("gateway", paths.gatewaySocket))) await cleanUp(context, paths.privileged);
+  else await gatewayClient(paths.gatewaySocket).stop({ clean });
   if (context.options.json) context.io.out('{"v":1,"stopped":true}\n');
   else context.io.err(clean ? "The gateway stopped and left nothing in the kernel.\n" : STOPPED);
+}
+
+/** What a gateway left that does not run any more. */
+async function cleanUp({ io }: Context, directory: string): Promise<void> {
+  if (!io.isRoot) throw new ControlError("usage", "Run this as root: it changes the kernel's forwarding.");
+  const { cleanKernel } = await import("../roles/gateway/clean.ts");
+  const [problem] = await cleanKernel(directory);
+  if (problem !== undefined) throw new ControlError("failed", problem);
 }

@@ -18,7 +18,14 @@ export type MappingChange =
   | ({ readonly kind: "put" } & StoredMapping)
   /** Asked for again: only its end is another. */
   | { readonly kind: "renew"; readonly device: string; readonly id: string; readonly expiresMs: number | null }
-  | { readonly kind: "remove"; readonly device: string; readonly id: string; readonly how: "removed" | "expired" }
+  /** `kept`: its row stays, ended, so that a start that follows knows whose the ports were. */
+  | {
+      readonly kind: "remove";
+      readonly device: string;
+      readonly id: string;
+      readonly how: "removed" | "expired";
+      readonly kept: boolean;
+    }
   | { readonly kind: "epoch"; readonly saved: SavedEpoch }
   | { readonly kind: "fact"; readonly name: string; readonly value: string };
 
@@ -34,6 +41,8 @@ export interface Mappings {
 }
 
 const EPOCH = "epoch";
+/** Of a row that is kept: long ago. */
+const ENDED_MS = 0;
 const savedEpoch = z.object({ ageMs: z.number(), savedAtUnixMs: z.number() });
 
 export function mappingsOn(db: Db): Mappings {
@@ -112,13 +121,21 @@ async function put(trx: Db, { owner, spec, expiresMs }: StoredMapping, nowMs: nu
 }
 
 async function remove(trx: Db, change: MappingChange & { kind: "remove" }, nowMs: number): Promise<void> {
-  const { device, id, how } = change;
-  const gone = await trx
-    .deleteFrom("mappings")
-    .where("device", "=", device)
-    .where("spec_id", "=", id)
-    .returning("spec_id")
-    .execute();
+  const { device, id, how, kept } = change;
+  const gone = kept
+    ? await trx
+        .updateTable("mappings")
+        .set({ expires_ms: ENDED_MS, updated_ms: nowMs })
+        .where("device", "=", device)
+        .where("spec_id", "=", id)
+        .returning("spec_id")
+        .execute()
+    : await trx
+        .deleteFrom("mappings")
+        .where("device", "=", device)
+        .where("spec_id", "=", id)
+        .returning("spec_id")
+        .execute();
   if (gone.length === 0) return;
   const event = { actor: "gateway", action: `mapping.${how}`, subject: `client:${device}`, detail: { mapping: id } };
   await appendAudit(trx, event, nowMs);

@@ -10,7 +10,7 @@ const BUN = [process.execPath, "--no-env-file", "--config=/dev/null"] as const;
 
 export const gatewayOf = (lab: Lab, host: Host): string => (host === lab.agent ? "192.168.77.1" : "192.168.78.1");
 
-/** Null = no answer. */
+/** Null = no answer: after six tries and 16 s, or after as many as said. */
 export async function askNatPmp(
   lab: Lab,
   host: Host,
@@ -20,6 +20,7 @@ export async function askNatPmp(
     readonly external: number;
     readonly lifetimeSec: number;
   } | null,
+  tries = 6,
 ): Promise<NatPmpResponse | null> {
   const request =
     map === null
@@ -31,7 +32,17 @@ export async function askNatPmp(
           externalPort: map.external,
           lifetimeSec: map.lifetimeSec,
         });
-  const answer = await pcpClient<string | null>(lab, host, gatewayOf(lab, host), "raw", request.toHex());
+  const answer = await pcpClient<string | null>(
+    lab,
+    host,
+    gatewayOf(lab, host),
+    "raw",
+    request.toHex(),
+    0,
+    0,
+    0,
+    `tries=${tries}`,
+  );
   if (answer === null) return null;
   const decoded = decodeNatPmpResponse(Uint8Array.fromHex(answer));
   if (!decoded.ok) throw new Error(`not a NAT-PMP answer: ${answer}`);

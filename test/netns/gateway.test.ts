@@ -153,4 +153,14 @@ describe("gateway stop --clean", () => {
     expect(await site.child.exited).toBe(0);
     expect((await nft(lab, "list", "ruleset")).stdout).toBe("");
   }, 20_000);
+
+  test("takes away what a gateway left that does not run any more", async () => {
+    site.child = await launchGateway(lab, site.home);
+    site.child.signal("SIGKILL");
+    await site.child.exited;
+    expect((await nft(lab, "list", "ruleset")).stdout).toContain("hatchway");
+    const stopped = await run(lab, site.home, "gateway", "stop", "--clean");
+    expect([stopped.exitCode, stopped.stderr]).toEqual([0, "The gateway stopped and left nothing in the kernel."]);
+    expect((await nft(lab, "list", "ruleset")).stdout).toBe("");
+  }, 20_000);
 });

@@ -103,6 +103,25 @@ describe("mappings", () => {
     );
   });
 
+  test("what a VPN peer had is kept for it, and nobody else gets it by asking", () => {
+    const book = new MappingBook({
+      ownerOf: (device) => ({ account: "owner", device }),
+      holderName: (device) => device,
+      isSticky: (device) => device === HOST,
+    });
+    const { spec } = must(book.map(ask(), POLICY, 0)).forward;
+    book.expire(60_000);
+    expect(book.isKept(spec)).toBe(true);
+    const other = { requester: OTHER, internalAddress: OTHER };
+    expect(answer(book.map(ask(other), POLICY, 60_000))).toBe(`added tcp 8081 -> ${OTHER}:8080`);
+    expect(answer(book.map(ask({ externalPort: 0 }), POLICY, 60_000))).toBe(`added tcp 8080 -> ${HOST}:8080`);
+    const [held] = book.mappingsTo(HOST);
+    if (held !== undefined) book.remove(held);
+    if (held !== undefined) book.forget(held);
+    expect(book.isKept(spec)).toBe(false);
+    expect(book.keep({ ...spec, to: OTHER, requester: OTHER })).toBe(false);
+  });
+
   test("another's port is refused to who insists, with the time it is held; others get another", () => {
     const book = newBook();
     book.map(ask(), POLICY, 0);

@@ -353,21 +353,38 @@ export class MappingBook {
     const { requester } = spec;
     if (requester === null) return;
     this.#asked.set(requester, (this.#asked.get(requester) ?? 0) + 1);
+    this.#remember(spec);
+  }
+
+  #remember(spec: MappingSpec): void {
+    if (isPinhole(spec)) return;
     for (const { protocol, first } of spec.ports) {
-      if (!isPinhole(spec)) setYoungest(this.#lastPort, internalKey(protocol, spec.to, spec.askedInternalPort), first);
+      setYoungest(this.#lastPort, internalKey(protocol, spec.to, spec.askedInternalPort), first);
     }
     trimOldest(this.#lastPort, MAX_REMEMBERED);
   }
 
-  #ended(held: HeldMapping): void {
-    this.#uncount(held);
-    const { spec, owner } = held;
-    if (isPinhole(spec) || spec.requester === null || this.#options.isSticky?.(owner.device) !== true) return;
+  /** A mapping that ended, in this run or an earlier one: its ports stay its client's. False = they are anybody's. */
+  keep(spec: MappingSpec): boolean {
+    const { device } = this.#options.ownerOf(spec.to);
+    if (isPinhole(spec) || spec.requester === null || this.#options.isSticky?.(device) !== true) return false;
     for (const { protocol, first } of spec.ports) {
       setYoungest(this.#sticky, portKey(protocol, first), { client: spec.to, internalPort: spec.askedInternalPort });
     }
     const own = [...this.#sticky].filter(([, { client }]) => client === spec.to);
     for (const [port] of own.slice(0, Math.max(0, own.length - MAX_STICKY))) this.#sticky.delete(port);
+    this.#remember(spec);
+    return true;
+  }
+
+  #ended(held: HeldMapping): void {
+    this.#uncount(held);
+    this.keep(held.spec);
+  }
+
+  /** Whether its ports are kept for who had them. */
+  isKept(spec: MappingSpec): boolean {
+    return spec.ports.some(({ protocol, first }) => this.#sticky.get(portKey(protocol, first))?.client === spec.to);
   }
 
   #uncount({ spec }: HeldMapping): void {

@@ -63,10 +63,12 @@ async function lab() {
     },
   };
   const closed = new Set<string>();
+  const sticky = new Set<string>();
   const start = async (fixed: readonly MappingSpec[] = []) => {
     const book = new MappingBook({
       ownerOf: (address) => ({ account: "owner", device: address }),
       holderName: (device) => device,
+      isSticky: (device) => sticky.has(device),
     });
     const mappings = new GatewayMappings({
       book,
@@ -101,6 +103,7 @@ async function lab() {
     news,
     warnings,
     closed,
+    sticky,
     start,
     kernel,
     held,
@@ -192,6 +195,23 @@ describe("after a restart", () => {
     ]);
     expect(second.book.nextDeadlineMs()).toBe(40_005);
     expect(second.epoch.epochSec(at.clock.nowMs)).toBe(20);
+  });
+
+  test("a peer's ports that ended are still kept for it", async () => {
+    await using at = await lab();
+    at.sticky.add(HOST);
+    const first = await at.start();
+    await first.put(spec(80));
+    at.clock.nowMs += 60_000;
+    await first.mappings.expire();
+    await first.mappings.idle();
+    expect(await at.rows()).toEqual(["tcp-80"]);
+    const second = await at.start();
+    expect([second.book.size, second.book.isKept(spec(80))]).toEqual([0, true]);
+    at.sticky.clear();
+    const third = await at.start();
+    await third.mappings.idle();
+    expect([third.book.isKept(spec(80)), await at.rows()]).toEqual([false, []]);
   });
 
   test("the configuration goes first, and is not stored", async () => {

@@ -27,7 +27,7 @@ import { GatewayNews } from "./news.ts";
 import { GatewayPolicy } from "./policy.ts";
 import { GatewayServers } from "./servers.ts";
 import type { GatewaySettings } from "./settings.ts";
-import { type Moved, Surroundings } from "./surroundings.ts";
+import { Surroundings } from "./surroundings.ts";
 import { GatewayTriggers } from "./triggers.ts";
 import { deviceOf, GatewayVpn } from "./vpn.ts";
 
@@ -205,7 +205,7 @@ export class Gateway {
         await this.#vpn.apply();
         await this.#applySettings();
       }
-      await this.#follow(this.#around.lookNowAndThen());
+      if (this.#around.isTime()) await this.#followNetwork();
       await this.#lookAtTriggers();
       await this.#vpn.look(this.#parts.nowMs());
       await this.#around.lookForFirewalls();
@@ -234,9 +234,10 @@ export class Gateway {
     return seed;
   }
 
-  /** The network is another one: servers and kernel follow. */
-  async #follow(moved: Moved | null): Promise<void> {
-    if (moved === null) return;
+  /** The network may be another one: servers and kernel follow. */
+  async #followNetwork(): Promise<void> {
+    const moved = this.#around.lookAgain();
+    if (moved === null) return await this.#openTheRest();
     this.#servers?.apply(this.#settings.servers, this.#around.network.inside);
     if (moved.external) {
       // RFC 6886 §3.6, RFC 6887 §8.5: clients ask again, and hear their new external address.
@@ -245,6 +246,17 @@ export class Gateway {
       this.#servers?.announce();
     }
     await this.#applySettings();
+  }
+
+  /**
+   * What could not be opened may be free by now: an IPv6 address is tentative for a second or two and cannot be bound to
+   * meanwhile (RFC 4862 §5.4), another program ends.
+   */
+  async #openTheRest(): Promise<void> {
+    if (this.#servers?.incomplete !== true) return;
+    const before = this.#insideOnly();
+    this.#servers.apply(this.#settings.servers, this.#around.network.inside);
+    if (!Bun.deepEquals(before, this.#insideOnly())) await this.#applySettings();
   }
 
   #insideOnly() {

@@ -127,6 +127,11 @@ export class GatewayServers {
     return this.#states;
   }
 
+  /** Something could not be opened at the last `apply`. */
+  get incomplete(): boolean {
+    return this.#states.some(({ message }) => message !== null);
+  }
+
   /** Of the WAN interfaces, since they came up. One that is gone counts as none. */
   async counters(wan: readonly string[]): Promise<ExternalCounters> {
     const sum = (name: string) => wan.reduce((total, link) => total + statistic(link, name), 0);

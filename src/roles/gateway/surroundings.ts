@@ -85,9 +85,9 @@ export class Surroundings {
     return { external };
   }
 
-  /** The same, when it is time. */
-  lookNowAndThen(): Moved | null {
-    return this.#options.nowMs() - this.#networkReadMs < NETWORK_MS ? null : this.lookAgain();
+  /** Whether to look again now. */
+  isTime(): boolean {
+    return this.#options.nowMs() - this.#networkReadMs >= NETWORK_MS;
   }
 
   #read(): Network {
