@@ -397,6 +397,8 @@ export class Gateway {
     this.#triggers.configure(next.triggers);
     this.#servers?.apply(next.servers, this.#network.inside);
     await this.#applySettings();
+    // Whoever has just done what a warning said wants to see it gone.
+    await this.#lookForFirewalls();
     const settingsChanged = (["wan", "lan", "publicAddress", "masquerade", "snatPorts", "dropUnforwarded"] as const)
       .filter((key) => !Bun.deepEquals(next[key], before[key]))
       .map((key) => `gateway.${key}`);
