@@ -206,10 +206,13 @@ describe("beside a firewall that drops what it does not know", () => {
     const [warning = ""] = await warnings(site);
     expect(warning).toContain("inet mine");
     const shown = (await run(lab, site.home, "status")).stdout;
-    expect(shown).toContain("What mends it:");
-    const [, remedy = ""] = warning.split("What mends it: ");
-    const commands = (remedy.split("# to keep it")[0] ?? "").trim();
+    const [, remedy = ""] = warning.split("What mends it:\n");
+    const [commands = "", lasting = ""] = remedy.split("# to keep it");
     expect(commands).toStartWith("nft ");
+    // Each command is a line to copy.
+    for (const line of `${commands}# to keep it${lasting}`.trim().split("\n")) {
+      expect(shown.split("\n").map((one) => one.trim())).toContain(line);
+    }
     const mended = await lab.exec(lab.nat, ["sh", "-ec", commands]);
     expect({ commands, ...mended }).toMatchObject({ exitCode: 0, stderr: "" });
     expect(await reach(8000)).toStartWith(`${lab.visitor.v4} `);

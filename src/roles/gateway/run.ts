@@ -279,9 +279,9 @@ export class Gateway {
       ipv6: this.#network.inside.some(({ addresses }) => addresses.some((address) => address.includes(":"))),
       pinholeMark: null,
     });
-    for (const { why, remedy } of found) {
+    for (const { why } of found) {
       if (this.#firewalls.some((known) => known.why === why)) continue;
-      this.#log.warn("{why} What mends it:\n{remedy}", { why, remedy: remedy.join("\n") });
+      this.#log.warn("{why} `hatchway status` says what mends it.", { why });
     }
     this.#firewalls = found;
   }
@@ -374,7 +374,7 @@ export class Gateway {
       ...missing,
       ...externalWarning(this.#network.external[0] ?? null, this.#settings.publicAddress),
       ...(vpn === null ? [] : [vpn]),
-      ...this.#firewalls.map(({ why, remedy }) => `${why} What mends it: ${remedy.join("\n")}`),
+      ...this.#firewalls.map(({ why, remedy }) => [`${why} What mends it:`, ...remedy].join("\n")),
     ];
   }
 
