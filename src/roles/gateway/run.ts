@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { MappingBook } from "../../core/mapping/book.ts";
 import { ServerEpoch } from "../../core/mapping/epoch.ts";
 import type { MappingSpec } from "../../core/mapping/spec.ts";
@@ -21,6 +20,7 @@ import {
 import { V } from "../views.ts";
 import { fixedSpec, gatewayControl } from "./control.ts";
 import { gatewayDesk } from "./desk.ts";
+import { GatewayFacts } from "./facts.ts";
 import type { FirewallNotice, GatewayKernel } from "./helper/kernel.ts";
 import { GatewayMappings } from "./mappings.ts";
 import { type Network, readNetwork, sameNetwork } from "./network.ts";
@@ -72,6 +72,7 @@ export class Gateway {
   readonly #vpn: GatewayVpn;
   readonly #policy: GatewayPolicy;
   readonly #news: GatewayNews;
+  readonly #facts: GatewayFacts;
   #servers: GatewayServers | null = null;
   #settings: GatewaySettings;
   #network: Network;
@@ -134,6 +135,7 @@ export class Gateway {
         return leftMs === null ? null : Math.ceil(wallMs() + leftMs);
       },
     });
+    this.#facts = new GatewayFacts({ store, wallMs });
     this.#triggers = new GatewayTriggers({ store, wallMs, warn, apply: () => this.#applySettings() });
     this.#policy = new GatewayPolicy({
       settings: () => this.#settings,
@@ -166,7 +168,8 @@ export class Gateway {
       epoch: this.#epoch,
       nowMs,
       wallMs,
-      seed: await this.#seed(),
+      seed: await this.#facts.igdSeed(),
+      lastHttpPort: await this.#facts.httpPort(),
       signal: this.#abort.signal,
       log: this.#log,
     });
@@ -258,16 +261,6 @@ export class Gateway {
     return readNetwork([], [...wan, ...lan], this.#system.interfaceIndex).inside.flatMap(({ networks }) => networks);
   }
 
-  /** What control points know this gateway by. It is made once and kept with the data. */
-  async #seed(): Promise<string> {
-    const { store, wallMs } = this.#parts;
-    const kept = await store.mappings.fact("igd-seed");
-    if (kept !== null) return kept;
-    const seed = randomUUID();
-    await store.mappings.apply([{ kind: "fact", name: "igd-seed", value: seed }], wallMs());
-    return seed;
-  }
-
   async #lookForFirewalls(): Promise<void> {
     this.#firewallsReadMs = this.#parts.nowMs();
     const vpn = this.#vpn.natSettings();
@@ -301,8 +294,9 @@ export class Gateway {
     await this.#applySettings();
   }
 
-  #applySettings(): Promise<void> {
-    return this.#mappings.replace(this.#natSettings());
+  async #applySettings(): Promise<void> {
+    await this.#mappings.replace(this.#natSettings());
+    await this.#facts.keepHttpPort(this.#servers?.httpPort ?? null);
   }
 
   #natSettings(): NatSettings {
