@@ -5,7 +5,7 @@ import type { Context, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
 import { runUntilStopped } from "./live.ts";
 import { collect } from "./parse.ts";
-import { printable } from "./text.ts";
+import { printableLines } from "./text.ts";
 
 interface GatewayOptions {
   readonly wan?: readonly string[];
@@ -82,7 +82,7 @@ async function serve(context: Context, given: GatewayOptions): Promise<void> {
     io.out(`${JSON.stringify(line)}\n`);
   } else {
     io.err(`The gateway is ready: visitors reach its clients at ${ready.externalAddress ?? "no address yet"}.\n`);
-    for (const warning of ready.warnings) io.err(`hatchway: ${printable(warning)}\n`);
+    for (const warning of ready.warnings) io.err(`hatchway: ${printableLines(warning)}\n`);
     const data = options.data === undefined ? "" : ` --data ${options.data}`;
     io.err(`Open a port: hatchway forward add PORTSET --to CLIENT${data}\n`);
   }

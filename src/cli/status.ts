@@ -12,6 +12,7 @@ import {
   forwardsTable,
   NO_FORWARDS,
   printable,
+  printableLines,
 } from "./text.ts";
 
 export function defineStatus(program: Command, run: Run): void {
@@ -127,9 +128,12 @@ function gatewayLines(gateway: GatewayStatus): string[] {
     ...(dropped.length === 0
       ? []
       : [`  dropped    ${dropped.map(([why, count]) => `${DROP_WORDS[why] ?? why} ${count}`).join(", ")}`]),
-    ...gateway.warnings.map((warning) => `  warning    ${printable(warning)}`),
+    ...gateway.warnings.map((warning) => `  warning    ${printableLines(warning, WARNING_INDENT)}`),
   ];
 }
+
+/** Below the text of a line's own column. */
+const WARNING_INDENT = " ".repeat(13);
 
 /** Packets from outside that the kernel dropped, and why. */
 const DROP_WORDS: Readonly<Record<string, string>> = {

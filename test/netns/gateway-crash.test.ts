@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { gatewayOf } from "./asking.ts";
+import { gatewayOf, igdLocation } from "./asking.ts";
 import { type Child, parseJson } from "./child.ts";
 import { type GatewaySite, launchGateway, mappings, nft, openPorts, startGateway } from "./gateway-kit.ts";
 import { command, query, run } from "./hatchway.ts";
-import { startService, startVisitor } from "./kit.ts";
+import { curl, startService, startVisitor } from "./kit.ts";
 import { createLab, type Lab } from "./lab.ts";
 import { eventually } from "./ready.ts";
 import { freshInterfaceName, startClient, stopClient, sweepSockets, wireguardGoPid } from "./wireguard.ts";
@@ -138,6 +138,7 @@ describe("killed in the middle of 100 changes", () => {
     "the gateway: what it had acknowledged is there again, no connection is cut (round %i)",
     async (round) => {
       await whileVisited(async () => {
+        const location = await igdLocation(lab, lab.agent);
         const pid = await gatewayPid();
         const changes = startChanges(FIRST + round * 1000);
         await eventually("some are granted", () => (changes.granted().length >= 15 * round ? true : undefined));
@@ -149,6 +150,8 @@ describe("killed in the middle of 100 changes", () => {
         expect(listed).toEqual(expect.arrayContaining(granted));
         await changes.done;
         expect(await expectSame()).toEqual(expect.arrayContaining(changes.granted()));
+        // Nobody said farewell: control points ask where they asked before.
+        expect((await curl(lab, lab.agent, location)).stdout).toContain("InternetGatewayDevice");
       });
     },
     60_000,

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { MappingBook } from "../../core/mapping/book.ts";
 import { ServerEpoch } from "../../core/mapping/epoch.ts";
 import type { MappingSpec } from "../../core/mapping/spec.ts";
@@ -21,6 +20,7 @@ import {
 import { V } from "../views.ts";
 import { fixedSpec, gatewayControl } from "./control.ts";
 import { gatewayDesk } from "./desk.ts";
+import { GatewayFacts } from "./facts.ts";
 import type { GatewayKernel } from "./helper/kernel.ts";
 import { GatewayMappings } from "./mappings.ts";
 import { GatewayNews } from "./news.ts";
@@ -73,6 +73,7 @@ export class Gateway {
   readonly #around: Surroundings;
   readonly #policy: GatewayPolicy;
   readonly #news: GatewayNews;
+  readonly #facts: GatewayFacts;
   #servers: GatewayServers | null = null;
   #settings: GatewaySettings;
   #epoch: ServerEpoch;
@@ -137,6 +138,7 @@ export class Gateway {
         return leftMs === null ? null : Math.ceil(wallMs() + leftMs);
       },
     });
+    this.#facts = new GatewayFacts({ store, wallMs });
     this.#triggers = new GatewayTriggers({ store, wallMs, warn, apply: () => this.#applySettings() });
     this.#policy = new GatewayPolicy({
       settings: () => this.#settings,
@@ -169,7 +171,8 @@ export class Gateway {
       epoch: this.#epoch,
       nowMs,
       wallMs,
-      seed: await this.#seed(),
+      seed: await this.#facts.igdSeed(),
+      lastHttpPort: await this.#facts.httpPort(),
       signal: this.#abort.signal,
       log: this.#log,
     });
@@ -177,7 +180,7 @@ export class Gateway {
     await this.#applySettings();
     const notForwarding = await kernel.forward(this.#settings.wan);
     if (notForwarding !== null) throw new ControlError("failed", notForwarding);
-    await this.#around.lookForFirewalls();
+    await this.#around.lookForFirewalls("when it is time");
     await this.#news.follow(this.#settings, this.#vpn.interfaceName ?? "");
     for (const held of this.#book.list()) this.#news.tell({ event: "opened", held, reason: null });
     this.#log.info("the gateway is ready", { wan: this.#settings.wan, lan: this.#settings.lan });
@@ -208,7 +211,7 @@ export class Gateway {
       if (this.#around.isTime()) await this.#followNetwork();
       await this.#lookAtTriggers();
       await this.#vpn.look(this.#parts.nowMs());
-      await this.#around.lookForFirewalls();
+      await this.#around.lookForFirewalls("when it is time");
     } catch (error) {
       if (this.#stopping === null) this.#log.error("{error}", { error: messageOf(error) });
     } finally {
@@ -222,16 +225,6 @@ export class Gateway {
     if (this.#triggers.rules().length === 0 || nowMs - this.#triggersReadMs < TRIGGERS_MS) return;
     this.#triggersReadMs = nowMs;
     await this.#parts.kernel.plane.openTriggers();
-  }
-
-  /** What control points know this gateway by. It is made once and kept with the data. */
-  async #seed(): Promise<string> {
-    const { store, wallMs } = this.#parts;
-    const kept = await store.mappings.fact("igd-seed");
-    if (kept !== null) return kept;
-    const seed = randomUUID();
-    await store.mappings.apply([{ kind: "fact", name: "igd-seed", value: seed }], wallMs());
-    return seed;
   }
 
   /** The network may be another one: servers and kernel follow. */
@@ -270,8 +263,9 @@ export class Gateway {
     await this.#applySettings();
   }
 
-  #applySettings(): Promise<void> {
-    return this.#mappings.replace(this.#natSettings());
+  async #applySettings(): Promise<void> {
+    await this.#mappings.replace(this.#natSettings());
+    await this.#facts.keepHttpPort(this.#servers?.httpPort ?? null);
   }
 
   #natSettings(): NatSettings {
@@ -360,6 +354,8 @@ export class Gateway {
     this.#triggers.configure(next.triggers);
     this.#servers?.apply(next.servers, this.#around.network.inside);
     await this.#applySettings();
+    // Whoever has just done what a warning said wants to see it gone.
+    await this.#around.lookForFirewalls("now");
     const settingsChanged = (["wan", "lan", "publicAddress", "masquerade", "snatPorts", "dropUnforwarded"] as const)
       .filter((key) => !Bun.deepEquals(next[key], before[key]))
       .map((key) => `gateway.${key}`);

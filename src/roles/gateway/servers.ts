@@ -18,6 +18,8 @@ export interface GatewayServersOptions {
   wallMs(): number;
   /** What control points know this gateway by from start to start. */
   readonly seed: string;
+  /** See IgdOptions. */
+  readonly lastHttpPort: number | null;
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
@@ -80,11 +82,12 @@ export class GatewayServers {
   }
 
   #startIgd(httpPort: number) {
-    const { desk, seed, nowMs, wallMs, log, signal } = this.#options;
+    const { desk, seed, lastHttpPort, nowMs, wallMs, log, signal } = this.#options;
     const end = new AbortController();
     const server = new IgdServer({
       desk,
       httpPort,
+      lastHttpPort,
       seed,
       highestVersion: 2,
       friendlyName: "Hatchway",
@@ -125,6 +128,11 @@ export class GatewayServers {
 
   states(): readonly ServerState[] {
     return this.#states;
+  }
+
+  /** Of IGD; null = it listens nowhere. */
+  get httpPort(): number | null {
+    return this.#igd?.server.http[0]?.port ?? null;
   }
 
   /** Something could not be opened at the last `apply`. */

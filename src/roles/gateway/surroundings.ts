@@ -96,10 +96,10 @@ export class Surroundings {
     return readNetwork(wan, vpn === null ? lan : [...lan, vpn.interface]);
   }
 
-  /** Other firewalls, when it is time: what is new of them is told. */
-  async lookForFirewalls(): Promise<void> {
+  /** Other firewalls: what is new of them is told. */
+  async lookForFirewalls(when: "now" | "when it is time"): Promise<void> {
     const nowMs = this.#options.nowMs();
-    if (nowMs - this.#firewallsReadMs < FIREWALLS_MS) return;
+    if (when !== "now" && nowMs - this.#firewallsReadMs < FIREWALLS_MS) return;
     this.#firewallsReadMs = nowMs;
     const { inside } = this.network;
     const found = await this.#options.kernel.firewalls({
@@ -110,9 +110,9 @@ export class Surroundings {
       ipv6: inside.some(({ addresses }) => addresses.some((address) => address.includes(":"))),
       pinholeMark: PINHOLE_MARK,
     });
-    for (const { why, remedy } of found) {
+    for (const { why } of found) {
       if (this.#firewalls.some((known) => known.why === why)) continue;
-      this.#options.log.warn("{why} What mends it:\n{remedy}", { why, remedy: remedy.join("\n") });
+      this.#options.log.warn("{why} `hatchway status` says what mends it.", { why });
     }
     this.#firewalls = found;
   }
@@ -126,7 +126,7 @@ export class Surroundings {
     return [
       ...missing,
       ...externalWarning(this.network.external[0] ?? null, publicAddress),
-      ...this.#firewalls.map(({ why, remedy }) => `${why} What mends it:\n${remedy.join("\n")}`),
+      ...this.#firewalls.map(({ why, remedy }) => [`${why} What mends it:`, ...remedy].join("\n")),
     ];
   }
 }

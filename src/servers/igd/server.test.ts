@@ -453,6 +453,15 @@ describe("what cannot be opened is told in one sentence", () => {
     expect([all.timers.delaysMs, all.server.http]).toEqual([[], []]);
   });
 
+  test("the HTTP port of the run before is taken again, and another one when it is taken", () => {
+    const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+    const { port } = listener;
+    const other = started({ lastHttpPort: port }).server.http[0]?.port;
+    expect([other === port, other !== undefined && other > 0]).toEqual([false, true]);
+    listener.stop(true);
+    expect(started({ lastHttpPort: port }).server.http[0]?.port).toBe(port);
+  });
+
   test("an interface that is not there", () => {
     expect(sentence(start({}, [{ ...LOOPBACK, name: "nolink0" }]))).toContain("interface nolink0");
   });

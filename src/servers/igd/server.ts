@@ -22,6 +22,11 @@ export interface IgdOptions {
   readonly desk: MappingDesk;
   /** One for all addresses; 0 = any that is free on all of them. */
   readonly httpPort: number;
+  /**
+   * Of the run before: tried first when any will do. Control points that did not hear of the restart ask there, and people
+   * have let it through their firewalls. Default none.
+   */
+  readonly lastHttpPort?: number | null;
   /** Default 1900; another one in tests only, because control points know no other. */
   readonly ssdpPort?: number;
   /** A secret of this gateway's, by which control points know it again; null = another at each start. */
@@ -177,6 +182,10 @@ export class IgdServer {
 
   /** A listener on each address, all with the same port. */
   #listen(spec: InsideInterface, isNeighbour: (peer: string) => boolean): Result<HttpListener[], IgdBindError> {
+    const { lastHttpPort = null } = this.#options;
+    const again =
+      this.#port === null && lastHttpPort !== null ? this.#listenOnce(spec, isNeighbour, lastHttpPort) : null;
+    if (again?.ok === true) return again;
     let opened = this.#listenOnce(spec, isNeighbour);
     // Any free port of the first address may be taken on the next.
     const attempts = this.#port === null ? PORT_ATTEMPTS : 1;
@@ -184,13 +193,17 @@ export class IgdServer {
     return opened;
   }
 
-  #listenOnce(spec: InsideInterface, isNeighbour: (peer: string) => boolean): Result<HttpListener[], IgdBindError> {
+  #listenOnce(
+    spec: InsideInterface,
+    isNeighbour: (peer: string) => boolean,
+    port = this.#port,
+  ): Result<HttpListener[], IgdBindError> {
     const listeners: HttpListener[] = [];
     for (const address of spec.addresses) {
       const opened = listenHttp({
         interfaceName: spec.name,
         address,
-        port: this.#port ?? listeners[0]?.endpoint.port ?? 0,
+        port: port ?? listeners[0]?.endpoint.port ?? 0,
         isNeighbour,
         answering: this.#answering,
         connections: this.#connections,
