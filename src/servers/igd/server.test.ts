@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { FakeDesk } from "../../../test/fixtures/igd-desk.ts";
+import { FakeDesk } from "../../../test/fixtures/fake-desk.ts";
 import { ManualAfter } from "../../../test/fixtures/manual-after.ts";
 import { bindSharedUdp, bindUdp, type UdpSocket } from "../../dataplanes/io/udp-socket.ts";
 import { type Cidr, parseCidr } from "../../wire/address.ts";
@@ -66,7 +66,7 @@ function freeUdpPort(): number {
 function start(over: Partial<IgdOptions> = {}, interfaces: readonly InsideInterface[] = [LOOPBACK]) {
   const ssdpPort = over.ssdpPort ?? freeUdpPort();
   const timers = new ManualAfter();
-  const desk = new FakeDesk({ inside: ["127.0.0.0/8"], own: [] });
+  const desk = new FakeDesk({ inside: ["127.0.0.0/8"], rules: ["allow * * *"] });
   const ending = new AbortController();
   const errors: unknown[] = [];
   const server = new IgdServer({

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { FakeDesk, fakePolicy } from "../../../test/fixtures/mapping-desk.ts";
+import { FakeDesk } from "../../../test/fixtures/fake-desk.ts";
 import { BOTH, MAP, pcpBytes } from "../../../test/fixtures/portmap-client.ts";
 import { ServerEpoch } from "../../core/mapping/epoch.ts";
 import { bindUdp } from "../../dataplanes/io/udp-socket.ts";
@@ -30,7 +30,7 @@ const clock = { nowMs: 0 };
 
 beforeEach(() => {
   stop = new AbortController();
-  desk = new FakeDesk(fakePolicy(["127.0.0.0/8", "::1/128"]));
+  desk = new FakeDesk({ inside: ["127.0.0.0/8", "::1/128"] });
   failures = [];
 });
 afterEach(() => stop.abort());
