@@ -1,4 +1,5 @@
 import { err, ok, type Result } from "../wire/result.ts";
+import { errorCode, messageOf } from "./errors.ts";
 
 /** missing: no such program. aborted: by the caller's signal. failed: the system could not start it. */
 export type CommandErrorKind = "missing" | "permission" | "timeout" | "aborted" | "failed";
@@ -157,14 +158,14 @@ function spawn(
 
 /** Classifies an errno once. */
 function startError(program: string, cause: unknown): CommandError {
-  switch (cause instanceof Error && "code" in cause ? cause.code : null) {
+  switch (errorCode(cause)) {
     case "ENOENT":
       return { kind: "missing", message: `Install the program ${program}: it is not on this machine.`, cause };
     case "EACCES":
     case "EPERM":
       return { kind: "permission", message: `Let this user run ${program}: the system does not allow it.`, cause };
     default: {
-      const detail = cause instanceof Error ? cause.message : String(cause);
+      const detail = messageOf(cause);
       return { kind: "failed", message: `Cannot start ${program}: ${detail}.`, cause };
     }
   }

@@ -1,4 +1,4 @@
-import { classifyAddress, compileCidrs, parseAddress, parseCidr } from "../wire/address.ts";
+import { classifyAddress, compileCidrs, isIpv6, parseAddress, parseCidr } from "../wire/address.ts";
 import { err, ok, type Result } from "../wire/result.ts";
 import type { CommandError, Follow, Run } from "./command.ts";
 
@@ -135,7 +135,7 @@ function addressOf({ local, prefixlen, scope, temporary, deprecated }: Fields): 
   return [
     {
       address: parsed.value,
-      family: parsed.value.includes(":") ? 6 : 4,
+      family: isIpv6(parsed.value) ? 6 : 4,
       prefixLength: prefixlen,
       scope: scope === "link" || scope === "host" ? scope : "global",
       passing: temporary === true || deprecated === true,

@@ -1,4 +1,5 @@
 import { kill } from "node:process";
+import { errorCode, messageOf } from "./errors.ts";
 import type { After } from "./timers.ts";
 
 export interface ProgramRun {
@@ -94,13 +95,13 @@ function killGroup(pid: number, signal: "SIGTERM" | "SIGKILL"): void {
   try {
     kill(-pid, signal);
   } catch (error) {
-    const code = codeOf(error);
+    const code = errorCode(error);
     if (code !== "ESRCH" && code !== "EPERM") throw error;
   }
 }
 
 function notStarted(program: string, error: unknown): string {
-  switch (codeOf(error)) {
+  switch (errorCode(error)) {
     case "ENOENT":
       return `There is no program ${program}, or what its first line names is missing.`;
     case "EACCES":
@@ -116,12 +117,8 @@ function notStarted(program: string, error: unknown): string {
     case "ENOMEM":
       return `${program} cannot be run: this machine or process is out of memory, processes or file descriptors.`;
     default:
-      return `${program} cannot be run: ${error instanceof Error ? error.message : String(error)}`;
+      return `${program} cannot be run: ${messageOf(error)}`;
   }
-}
-
-function codeOf(error: unknown): string | null {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : null;
 }
 
 /** As much of ReadableStreamDefaultReader as is used: the runtime's types for it disagree. */

@@ -1,15 +1,8 @@
 import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
+import type { InsideInterface } from "../../core/mapping/inside.ts";
+import { errorCode } from "../../os/errors.ts";
 import { type Cidr, type CidrSet, classifyAddress, compileCidrs, parseCidr } from "../../wire/address.ts";
-
-/** An interface of clients. */
-export interface InsideInterface {
-  readonly name: string;
-  /** The gateway's own on it, canonical text. */
-  readonly addresses: readonly string[];
-  /** Who is on its link. */
-  readonly networks: readonly Cidr[];
-}
 
 /** The gateway's surroundings as they are now. */
 export interface Network {
@@ -76,7 +69,7 @@ function readIndex(name: string): number | null {
   try {
     return Number(readFileSync(`/sys/class/net/${name}/ifindex`, "utf8"));
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+    if (errorCode(error) === "ENOENT") return null;
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 import { PINHOLE_MARK } from "../../dataplanes/nat/names.ts";
 import type { Logger } from "../../os/log.ts";
-import { type Cidr, classifyAddress } from "../../wire/address.ts";
+import { type Cidr, classifyAddress, isIpv6 } from "../../wire/address.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 import type { FirewallNotice, GatewayKernel } from "./helper/kernel.ts";
 import { type Network, readNetwork, sameNetwork } from "./network.ts";
@@ -107,7 +107,7 @@ export class Surroundings {
       inside: inside.map(({ name, networks }) => ({ name, networks })),
       servers: this.#options.ownPorts(),
       vpnPort: this.#options.vpn()?.listenPort ?? null,
-      ipv6: inside.some(({ addresses }) => addresses.some((address) => address.includes(":"))),
+      ipv6: inside.some(({ addresses }) => addresses.some((address) => isIpv6(address))),
       pinholeMark: PINHOLE_MARK,
     });
     for (const { why, remedy } of found) {

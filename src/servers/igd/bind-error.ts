@@ -1,4 +1,5 @@
 import { entryError } from "../../dataplanes/io/entry-error.ts";
+import { messageOf } from "../../os/errors.ts";
 import { SSDP_PORT } from "../../wire/igd/ssdp.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 
@@ -38,7 +39,7 @@ export function deviceError(interfaceName: string): IgdBindError {
 }
 
 export function groupError(interfaceName: string, error: unknown): IgdBindError {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   return {
     message: `Interface ${interfaceName} takes no multicast (${reason}); leave it out of the interfaces that UPnP serves.`,
   };

@@ -1,6 +1,7 @@
 import { SourceRate } from "../../core/source-rate.ts";
 import { bindToDevice } from "../../dataplanes/io/bind-to-device.ts";
 import type { SystemSockets } from "../../dataplanes/io/system-sockets.ts";
+import type { After } from "../../os/timers.ts";
 import { parseAddress } from "../../wire/address.ts";
 import type { Endpoint } from "../../wire/endpoint.ts";
 import {
@@ -12,7 +13,6 @@ import {
   newHttpRequestReader,
 } from "../../wire/igd/http.ts";
 import { ok, type Result } from "../../wire/result.ts";
-import type { After } from "./after.ts";
 import { type Answering, answerRequest, answerUnreadable } from "./answer.ts";
 import { bindError, deviceError, type IgdBindError } from "./bind-error.ts";
 

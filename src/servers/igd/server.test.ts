@@ -1,12 +1,12 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { FakeDesk } from "../../../test/fixtures/fake-desk.ts";
-import { ManualAfter } from "../../../test/fixtures/manual-after.ts";
+import { ManualTimers } from "../../../test/fixtures/manual-timers.ts";
+import type { InsideInterface } from "../../core/mapping/inside.ts";
 import { bindSharedUdp, bindUdp, type UdpSocket } from "../../dataplanes/io/udp-socket.ts";
 import { type Cidr, parseCidr } from "../../wire/address.ts";
 import { SSDP_GROUP_V4 } from "../../wire/igd/ssdp.ts";
 import { ssdpBindError } from "./bind-error.ts";
 import { type Admitted, Connections } from "./http-server.ts";
-import type { InsideInterface } from "./inside.ts";
 import { type IgdOptions, IgdServer } from "./server.ts";
 
 /** On the loopback interface, with a port for the searches that is free. */
@@ -65,7 +65,7 @@ function freeUdpPort(): number {
 
 function start(over: Partial<IgdOptions> = {}, interfaces: readonly InsideInterface[] = [LOOPBACK]) {
   const ssdpPort = over.ssdpPort ?? freeUdpPort();
-  const timers = new ManualAfter();
+  const timers = new ManualTimers();
   const desk = new FakeDesk({ inside: ["127.0.0.0/8"], rules: ["allow * * *"] });
   const ending = new AbortController();
   const errors: unknown[] = [];

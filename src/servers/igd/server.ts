@@ -1,18 +1,19 @@
 import type { MappingDesk } from "../../core/mapping/desk.ts";
+import type { InsideInterface } from "../../core/mapping/inside.ts";
 import { same } from "../../core/same.ts";
 import { type SystemSockets, systemSockets } from "../../dataplanes/io/system-sockets.ts";
+import { type After, after } from "../../os/timers.ts";
 import { VERSION } from "../../os/version.ts";
 import { type Endpoint, formatHostPort } from "../../wire/endpoint.ts";
 import type { IgdVersion } from "../../wire/igd/services.ts";
 import { SSDP_PORT } from "../../wire/igd/ssdp.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 import { ok, type Result } from "../../wire/result.ts";
-import { type After, afterReal } from "./after.ts";
 import type { Answering } from "./answer.ts";
 import type { IgdBindError } from "./bind-error.ts";
 import { Connections, type HttpListener, listenHttp } from "./http-server.ts";
 import { identityOf } from "./identity.ts";
-import { type InsideInterface, newInside } from "./inside.ts";
+import { newInside } from "./inside.ts";
 import { PinholeNumbers } from "./pinhole-numbers.ts";
 import { newSite, type Site } from "./site.ts";
 import { SsdpAnswers } from "./ssdp-answers.ts";
@@ -88,7 +89,7 @@ export class IgdServer {
 
   constructor(options: IgdOptions) {
     this.#options = options;
-    this.#after = options.after ?? afterReal;
+    this.#after = options.after ?? after;
     this.#port = options.httpPort === 0 ? null : options.httpPort;
     const { desk, highestVersion, onRefused, onFailed, random, signal } = options;
     const identity = identityOf(options.seed ?? crypto.randomUUID());

@@ -1,11 +1,11 @@
 import { bindToDevice } from "../../dataplanes/io/bind-to-device.ts";
-import { errorCode } from "../../dataplanes/io/entry-error.ts";
 import type { SystemSockets } from "../../dataplanes/io/system-sockets.ts";
 import { bindSharedUdp, type UdpSocket, udpErrorOf } from "../../dataplanes/io/udp-socket.ts";
+import { errorCode } from "../../os/errors.ts";
+import type { After } from "../../os/timers.ts";
 import { formatHostPort } from "../../wire/endpoint.ts";
 import { MAX_AGE_SEC, SSDP_GROUP_V4 } from "../../wire/igd/ssdp.ts";
 import { ok, type Result } from "../../wire/result.ts";
-import type { After } from "./after.ts";
 import { deviceError, groupError, type IgdBindError, ssdpBindError } from "./bind-error.ts";
 import type { Inside } from "./inside.ts";
 import type { SsdpAnswers } from "./ssdp-answers.ts";

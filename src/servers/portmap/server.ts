@@ -1,8 +1,9 @@
 import type { MappingDesk } from "../../core/mapping/desk.ts";
 import type { ServerEpoch } from "../../core/mapping/epoch.ts";
+import type { InsideInterface } from "../../core/mapping/inside.ts";
 import { SourceRate } from "../../core/source-rate.ts";
 import { systemSockets } from "../../dataplanes/io/system-sockets.ts";
-import { type Cidr, type CidrSet, compileCidrs } from "../../wire/address.ts";
+import { type CidrSet, compileCidrs, isIpv6 } from "../../wire/address.ts";
 import type { Endpoint } from "../../wire/endpoint.ts";
 import { MAPPING_CLIENT_PORT, MAPPING_SERVER_PORT } from "../../wire/natpmp.ts";
 import { MAX_MESSAGE_BYTES } from "../../wire/pcp/message.ts";
@@ -11,22 +12,13 @@ import { askDesk } from "./ask.ts";
 import { answerDatagram } from "./dialogue.ts";
 import { addressAnswer } from "./natpmp-dialogue.ts";
 import { announceAnswer } from "./pcp-dialogue.ts";
-import { isIpv6 } from "./pcp-remotes.ts";
 import type { PortMapRules } from "./reply.ts";
 import { type PortMapBindFailure, PortMapSocket } from "./socket.ts";
 import { type TurnLimits, Turns } from "./turns.ts";
 
-/** An inside interface: requests are heard at these addresses, from hosts in these networks. */
-export interface PortMapInterface {
-  readonly name: string;
-  /** The gateway's own on it, and the anycast address of PCP if it is to be served there (RFC 7723: 192.0.0.9). */
-  readonly addresses: readonly string[];
-  readonly networks: readonly Cidr[];
-}
-
 /** What a reload may change. */
 export interface PortMapSettings extends PortMapRules {
-  readonly interfaces: readonly PortMapInterface[];
+  readonly interfaces: readonly InsideInterface[];
 }
 
 export interface PortMapServerOptions {

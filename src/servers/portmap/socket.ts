@@ -1,8 +1,9 @@
 import { unmapped } from "../../dataplanes/io/bind-address.ts";
 import { bindToDevice } from "../../dataplanes/io/bind-to-device.ts";
-import { type EntryErrorKind, entryError, errorCode } from "../../dataplanes/io/entry-error.ts";
+import { type EntryErrorKind, entryError } from "../../dataplanes/io/entry-error.ts";
 import type { SystemSockets } from "../../dataplanes/io/system-sockets.ts";
 import { bindUdp, type UdpSocket } from "../../dataplanes/io/udp-socket.ts";
+import { errorCode } from "../../os/errors.ts";
 import { addressBytes, addressFromBytes } from "../../wire/address.ts";
 import { type Endpoint, formatEndpoint } from "../../wire/endpoint.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
