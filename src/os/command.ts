@@ -35,12 +35,6 @@ export type Run = (
   options?: Pick<CommandOptions, "input" | "timeoutMs">,
 ) => Promise<Result<CommandOutput, CommandError>>;
 
-/** The same of `followCommand`. */
-export type Follow = (
-  argv: readonly string[],
-  options: { readonly signal: AbortSignal; readonly onLine: (line: string) => void },
-) => Result<Pick<FollowedCommand, "exited">, CommandError>;
-
 export interface FollowedCommand {
   readonly pid: number;
   /** The exit code, when all that it printed was handed on. */

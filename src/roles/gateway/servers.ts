@@ -1,8 +1,8 @@
-import { readFileSync } from "node:fs";
 import type { ExternalCounters, MappingDesk } from "../../core/mapping/desk.ts";
 import type { ServerEpoch } from "../../core/mapping/epoch.ts";
 import type { InsideInterface } from "../../core/mapping/inside.ts";
-import { errorCode, messageOf } from "../../os/errors.ts";
+import { messageOf } from "../../os/errors.ts";
+import { interfaceNumber } from "../../os/interfaces.ts";
 import type { Logger } from "../../os/log.ts";
 import { IgdServer } from "../../servers/igd/server.ts";
 import { PortMapServer } from "../../servers/portmap/server.ts";
@@ -131,21 +131,13 @@ export class GatewayServers {
 
   /** Of the WAN interfaces, since they came up. One that is gone counts as none. */
   async counters(wan: readonly string[]): Promise<ExternalCounters> {
-    const sum = (name: string) => wan.reduce((total, link) => total + statistic(link, name), 0);
+    const sum = (name: string) =>
+      wan.reduce((total, link) => total + (interfaceNumber(link, `statistics/${name}`) ?? 0), 0);
     return {
       bytesIn: sum("rx_bytes"),
       bytesOut: sum("tx_bytes"),
       packetsIn: sum("rx_packets"),
       packetsOut: sum("tx_packets"),
     };
-  }
-}
-
-function statistic(link: string, name: string): number {
-  try {
-    return Number(readFileSync(`/sys/class/net/${link}/statistics/${name}`, "utf8"));
-  } catch (error) {
-    if (errorCode(error) === "ENOENT") return 0;
-    throw error;
   }
 }

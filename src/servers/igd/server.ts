@@ -9,8 +9,8 @@ import type { IgdVersion } from "../../wire/igd/services.ts";
 import { SSDP_PORT } from "../../wire/igd/ssdp.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 import { ok, type Result } from "../../wire/result.ts";
+import type { InsideBindFailure } from "../inside-bind.ts";
 import type { Answering } from "./answer.ts";
-import type { IgdBindError } from "./bind-error.ts";
 import { Connections, type HttpListener, listenHttp } from "./http-server.ts";
 import { identityOf } from "./identity.ts";
 import { newInside } from "./inside.ts";
@@ -51,11 +51,6 @@ export interface IgdOptions {
   readonly onFailed: (error: unknown) => void;
   /** A datagram or a connection that the system had trouble with. */
   readonly onError: (error: unknown) => void;
-}
-
-/** Why one interface is not served. `message` is one sentence that says what to do. */
-export interface IgdBindFailure extends IgdBindError {
-  readonly interfaceName: string;
 }
 
 interface Opened {
@@ -144,24 +139,24 @@ export class IgdServer {
    * any other. Returns those that could not be opened, each as a whole; applying the same again tries them again, and
    * follows an interface that was made anew (a tunnel's).
    */
-  apply(interfaces: readonly InsideInterface[]): readonly IgdBindFailure[] {
+  apply(interfaces: readonly InsideInterface[]): readonly InsideBindFailure[] {
     if (this.#options.signal.aborted) return [];
     const wanted = new Map(interfaces.map((one) => [one.name, one]));
     for (const [name, { spec, index }] of this.#opened) {
       if (same(wanted.get(name), spec) && this.#system.interfaceIndex(name) === index) continue;
       this.#close(name);
     }
-    const failures: IgdBindFailure[] = [];
+    const failures: InsideBindFailure[] = [];
     for (const [name, spec] of wanted) {
       if (this.#opened.has(name)) continue;
       const opened = this.#open(spec);
       if (opened.ok) this.#opened.set(name, opened.value);
-      else failures.push({ interfaceName: name, message: opened.error.message });
+      else failures.push(opened.error);
     }
     return failures;
   }
 
-  #open(spec: InsideInterface): Result<Opened, IgdBindError> {
+  #open(spec: InsideInterface): Result<Opened, InsideBindFailure> {
     const inside = newInside(spec);
     const index = this.#system.interfaceIndex(spec.name);
     const { monotonicMs: nowMs, random, onError, ssdpPort: port = SSDP_PORT } = this.#options;
@@ -177,7 +172,7 @@ export class IgdServer {
   }
 
   /** A listener on each address, all with the same port. */
-  #listen(spec: InsideInterface, isNeighbour: (peer: string) => boolean): Result<HttpListener[], IgdBindError> {
+  #listen(spec: InsideInterface, isNeighbour: (peer: string) => boolean): Result<HttpListener[], InsideBindFailure> {
     let opened = this.#listenOnce(spec, isNeighbour);
     // Any free port of the first address may be taken on the next.
     const attempts = this.#port === null ? PORT_ATTEMPTS : 1;
@@ -185,7 +180,10 @@ export class IgdServer {
     return opened;
   }
 
-  #listenOnce(spec: InsideInterface, isNeighbour: (peer: string) => boolean): Result<HttpListener[], IgdBindError> {
+  #listenOnce(
+    spec: InsideInterface,
+    isNeighbour: (peer: string) => boolean,
+  ): Result<HttpListener[], InsideBindFailure> {
     const listeners: HttpListener[] = [];
     for (const address of spec.addresses) {
       const opened = listenHttp({

@@ -7,13 +7,14 @@ import { type CidrSet, compileCidrs, isIpv6 } from "../../wire/address.ts";
 import type { Endpoint } from "../../wire/endpoint.ts";
 import { MAPPING_CLIENT_PORT, MAPPING_SERVER_PORT } from "../../wire/natpmp.ts";
 import { MAX_MESSAGE_BYTES } from "../../wire/pcp/message.ts";
+import type { InsideBindFailure } from "../inside-bind.ts";
 import { Announcer } from "./announcer.ts";
 import { askDesk } from "./ask.ts";
 import { answerDatagram } from "./dialogue.ts";
 import { addressAnswer } from "./natpmp-dialogue.ts";
 import { announceAnswer } from "./pcp-dialogue.ts";
 import type { PortMapRules } from "./reply.ts";
-import { type PortMapBindFailure, PortMapSocket } from "./socket.ts";
+import { PortMapSocket } from "./socket.ts";
 import { type TurnLimits, Turns } from "./turns.ts";
 
 /** What a reload may change. */
@@ -94,7 +95,7 @@ export class PortMapServer {
    * Serves exactly this from now on; what is open already and stays is not touched. Returns the addresses that could not
    * be opened; applying the same again tries them again, and follows an interface that was made anew (a tunnel's).
    */
-  apply(settings: PortMapSettings): readonly PortMapBindFailure[] {
+  apply(settings: PortMapSettings): readonly InsideBindFailure[] {
     const { natPmp, pcp, thirdParty, interfaces } = settings;
     if (this.#options.signal.aborted) return [];
     this.#rules = { natPmp, pcp, thirdParty };
@@ -110,7 +111,7 @@ export class PortMapServer {
       socket.close();
       this.#sockets.delete(key);
     }
-    const failures: PortMapBindFailure[] = [];
+    const failures: InsideBindFailure[] = [];
     for (const [key, { name, address }] of wanted) {
       if (this.#sockets.has(key)) continue;
       const opened = this.#open(name, address);
