@@ -1,7 +1,6 @@
 import { newEntryPorts } from "../core/table.ts";
 import { monotonicMs, nowMs as wallMs } from "../os/clock.ts";
-import { runCommand } from "../os/command.ts";
-import { findLink, readLinks } from "../os/links.ts";
+import { interfaceNames } from "../os/interfaces.ts";
 import { areaLogger } from "../os/log.ts";
 import { openDataDirectory } from "../os/paths.ts";
 import { becomeUser, findUser, giveDirectory, makeRootDirectory, type SystemUser } from "../os/privileges.ts";
@@ -31,7 +30,7 @@ export const startGateway: StartGateway = async ({ dataDir, readSettings, relayP
   }
   const settings = await readSettings();
   refuseIncomplete(settings);
-  await refuseUnknownInterfaces(settings);
+  refuseUnknownInterfaces(settings);
   const user = userFor(settings.user);
   const paths = await openDataDirectory(dataDir);
   if (!paths.ok) throw new ControlError("usage", paths.error.message);
@@ -105,12 +104,12 @@ function refuseIncomplete({ wan, lan, vpnWanted }: GatewaySettings): void {
   throw new ControlError("usage", message);
 }
 
-async function refuseUnknownInterfaces({ wan, lan }: GatewaySettings): Promise<void> {
-  const links = await readLinks(runCommand);
-  if (!links.ok) throw new ControlError("failed", links.error.message);
-  for (const name of [...wan, ...lan]) {
-    const found = findLink(links.value, name);
-    if (!found.ok) throw new ControlError("usage", found.error);
+function refuseUnknownInterfaces({ wan, lan }: GatewaySettings): void {
+  const known = interfaceNames();
+  const unknown = [...wan, ...lan].find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    const all = new Intl.ListFormat("en").format(known);
+    throw new ControlError("usage", `There is no interface "${unknown}"; this machine has ${all}.`);
   }
   const both = wan.find((name) => lan.includes(name));
   if (both === undefined) return;

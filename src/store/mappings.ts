@@ -1,6 +1,7 @@
 import type { Owner } from "../core/held.ts";
 import type { SavedEpoch } from "../core/mapping/epoch.ts";
 import type { MappingSpec } from "../core/mapping/spec.ts";
+import { parseJson } from "../wire/json.ts";
 import { mappingSpecSchema } from "../wire/mapping-schema.ts";
 import { z } from "../wire/zod.ts";
 import { appendAudit } from "./audit.ts";
@@ -149,12 +150,4 @@ function actorOf({ requester }: MappingSpec): string {
 function toSpec(text: string): MappingSpec | null {
   const parsed = mappingSpecSchema.safeParse(parseJson(text));
   return parsed.success ? parsed.data : null;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

@@ -1,4 +1,5 @@
 import { formatSpan, MIN_PORT, type PortSpan } from "../../core/port-spans.ts";
+import { INTERFACE_NAME } from "../../wire/interface-name.ts";
 import { isAddress } from "./sources.ts";
 import type { NatChange, NatEntry, NatError, NatLimits, NatSettings } from "./state.ts";
 
@@ -10,8 +11,6 @@ const MAX_PORT = 65_535;
 const SEC_PER_DAY = 86_400;
 /** The kernel counts in nanoseconds, and nothing comes faster. */
 const RATE_MAX = 1_000_000;
-/** IFNAMSIZ − 1; a `*` at the end is nft's wildcard, and a quote ends the name. */
-const INTERFACE_NAME = /^[^\s"*/\\]{1,15}$/;
 
 export function settingsProblem(settings: NatSettings): NatError | null {
   const { wan, lan, vpn, externalAddresses, limits, triggers, snatPorts } = settings;

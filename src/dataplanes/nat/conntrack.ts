@@ -1,4 +1,5 @@
 import type { CommandOutput, Run } from "../../os/command.ts";
+import { isIpv6 } from "../../wire/address.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import type { NatEntry, NatError } from "./state.ts";
@@ -108,7 +109,7 @@ export function createConntrack({ run, ownAddresses }: ConntrackOptions): Conntr
     },
 
     forgetClient(address) {
-      const family = address.includes(":") ? "ipv6" : "ipv4";
+      const family = isIpv6(address) ? "ipv6" : "ipv4";
       return deleteAll(["-s", "-d", "-r", "-q"].map((side) => `-D -f ${family} ${side} ${address}`));
     },
   };

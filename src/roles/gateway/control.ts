@@ -8,7 +8,7 @@ import { flowKey, type OpenFlows } from "../../dataplanes/nat/conntrack.ts";
 import type { NatUsage } from "../../dataplanes/nat/state.ts";
 import { residentBytes } from "../../os/memory.ts";
 import type { StoredVpnPeer } from "../../store/vpn-peers.ts";
-import { parseAddress } from "../../wire/address.ts";
+import { isIpv6, parseAddress } from "../../wire/address.ts";
 import type { PortMapping } from "../../wire/port-set.ts";
 import {
   ControlError,
@@ -275,7 +275,7 @@ export async function fixedSpec(
   if (!view.isInside(to)) return `${to} is in no network of the gateway's clients: name one of its LAN or VPN.`;
   const closed = view.vpn.closedBy({ to, ports: draft.ports });
   if (closed !== null && draft.enabled) return closed;
-  const taken = to.includes(":") ? null : needed(draft.ports, view.reserved());
+  const taken = isIpv6(to) ? null : needed(draft.ports, view.reserved());
   if (taken !== null) {
     return `Port ${taken.port}/${taken.protocol} is ${taken.purpose}: choose another outside port.`;
   }

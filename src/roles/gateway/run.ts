@@ -4,6 +4,7 @@ import type { MappingSpec } from "../../core/mapping/spec.ts";
 import type { EntryPorts } from "../../core/table.ts";
 import { systemResolver } from "../../dataplanes/direct/resolver.ts";
 import type { NatSettings } from "../../dataplanes/nat/state.ts";
+import { messageOf } from "../../os/errors.ts";
 import { listeningPorts } from "../../os/listening.ts";
 import { areaLogger } from "../../os/log.ts";
 import { VERSION } from "../../os/version.ts";
@@ -417,8 +418,4 @@ export class Gateway {
     await this.#parts.store.close();
     await this.#parts.endHelper();
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -19,7 +19,7 @@ import { desiredVpn } from "../../dataplanes/nat/wireguard/desired.ts";
 import type { VpnApplied, VpnInterface, VpnPeerStatus } from "../../dataplanes/nat/wireguard/state.ts";
 import type { Store } from "../../store/store.ts";
 import type { StoredVpnPeer, VpnPeerError } from "../../store/vpn-peers.ts";
-import { type Cidr, classifyAddress } from "../../wire/address.ts";
+import { type Cidr, classifyAddress, isIpv6 } from "../../wire/address.ts";
 import type { Result } from "../../wire/result.ts";
 import {
   ControlError,
@@ -185,7 +185,7 @@ export class GatewayVpn {
 
   /** A pinhole to a peer that takes everything is in that already. */
   isCovered({ to }: Pick<MappingSpec, "to">): boolean {
-    return to.includes(":") && this.#openPeers().some(({ v6 }) => v6 === to);
+    return isIpv6(to) && this.#openPeers().some(({ v6 }) => v6 === to);
   }
 
   #openPeers(): StoredVpnPeer[] {

@@ -1,18 +1,19 @@
 import type { MappingDesk } from "../../core/mapping/desk.ts";
+import type { InsideInterface } from "../../core/mapping/inside.ts";
 import { same } from "../../core/same.ts";
 import { type SystemSockets, systemSockets } from "../../dataplanes/io/system-sockets.ts";
+import { type After, after } from "../../os/timers.ts";
 import { VERSION } from "../../os/version.ts";
 import { type Endpoint, formatHostPort } from "../../wire/endpoint.ts";
 import type { IgdVersion } from "../../wire/igd/services.ts";
 import { SSDP_PORT } from "../../wire/igd/ssdp.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 import { ok, type Result } from "../../wire/result.ts";
-import { type After, afterReal } from "./after.ts";
+import type { InsideBindFailure } from "../inside-bind.ts";
 import type { Answering } from "./answer.ts";
-import type { IgdBindError } from "./bind-error.ts";
 import { Connections, type HttpListener, listenHttp } from "./http-server.ts";
 import { identityOf } from "./identity.ts";
-import { type InsideInterface, newInside } from "./inside.ts";
+import { newInside } from "./inside.ts";
 import { PinholeNumbers } from "./pinhole-numbers.ts";
 import { newSite, type Site } from "./site.ts";
 import { SsdpAnswers } from "./ssdp-answers.ts";
@@ -57,11 +58,6 @@ export interface IgdOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** Why one interface is not served. `message` is one sentence that says what to do. */
-export interface IgdBindFailure extends IgdBindError {
-  readonly interfaceName: string;
-}
-
 interface Opened {
   readonly spec: InsideInterface;
   /** Of the interface that was there then: one made anew under the name has another. */
@@ -93,7 +89,7 @@ export class IgdServer {
 
   constructor(options: IgdOptions) {
     this.#options = options;
-    this.#after = options.after ?? afterReal;
+    this.#after = options.after ?? after;
     this.#port = options.httpPort === 0 ? null : options.httpPort;
     const { desk, highestVersion, onRefused, onFailed, random, signal } = options;
     const identity = identityOf(options.seed ?? crypto.randomUUID());
@@ -148,24 +144,24 @@ export class IgdServer {
    * any other. Returns those that could not be opened, each as a whole; applying the same again tries them again, and
    * follows an interface that was made anew (a tunnel's).
    */
-  apply(interfaces: readonly InsideInterface[]): readonly IgdBindFailure[] {
+  apply(interfaces: readonly InsideInterface[]): readonly InsideBindFailure[] {
     if (this.#options.signal.aborted) return [];
     const wanted = new Map(interfaces.map((one) => [one.name, one]));
     for (const [name, { spec, index }] of this.#opened) {
       if (same(wanted.get(name), spec) && this.#system.interfaceIndex(name) === index) continue;
       this.#close(name);
     }
-    const failures: IgdBindFailure[] = [];
+    const failures: InsideBindFailure[] = [];
     for (const [name, spec] of wanted) {
       if (this.#opened.has(name)) continue;
       const opened = this.#open(spec);
       if (opened.ok) this.#opened.set(name, opened.value);
-      else failures.push({ interfaceName: name, message: opened.error.message });
+      else failures.push(opened.error);
     }
     return failures;
   }
 
-  #open(spec: InsideInterface): Result<Opened, IgdBindError> {
+  #open(spec: InsideInterface): Result<Opened, InsideBindFailure> {
     const inside = newInside(spec);
     const index = this.#system.interfaceIndex(spec.name);
     const { monotonicMs: nowMs, random, onError, ssdpPort: port = SSDP_PORT } = this.#options;
@@ -181,7 +177,7 @@ export class IgdServer {
   }
 
   /** A listener on each address, all with the same port. */
-  #listen(spec: InsideInterface, isNeighbour: (peer: string) => boolean): Result<HttpListener[], IgdBindError> {
+  #listen(spec: InsideInterface, isNeighbour: (peer: string) => boolean): Result<HttpListener[], InsideBindFailure> {
     const { lastHttpPort = null } = this.#options;
     const again =
       this.#port === null && lastHttpPort !== null ? this.#listenOnce(spec, isNeighbour, lastHttpPort) : null;
@@ -197,7 +193,7 @@ export class IgdServer {
     spec: InsideInterface,
     isNeighbour: (peer: string) => boolean,
     port = this.#port,
-  ): Result<HttpListener[], IgdBindError> {
+  ): Result<HttpListener[], InsideBindFailure> {
     const listeners: HttpListener[] = [];
     for (const address of spec.addresses) {
       const opened = listenHttp({

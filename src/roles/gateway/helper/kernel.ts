@@ -7,6 +7,7 @@ import type { NatEntry, NatError, NatPlane } from "../../../dataplanes/nat/state
 import type { VpnInterface } from "../../../dataplanes/nat/wireguard/state.ts";
 import { createWireguard } from "../../../dataplanes/nat/wireguard/wireguard.ts";
 import { runCommand } from "../../../os/command.ts";
+import { errorCode } from "../../../os/errors.ts";
 import { PRIVATE_FILE_MODE } from "../../../os/files.ts";
 import { enableForwarding, type ForwardingState, restoreForwarding } from "../../../os/forwarding.ts";
 import { ownAddresses } from "../../../os/interfaces.ts";
@@ -143,7 +144,7 @@ function readKept(path: string): ForwardingState | null {
   try {
     return JSON.parse(readFileSync(path, "utf8")) as ForwardingState;
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+    if (errorCode(error) === "ENOENT") return null;
     throw error;
   }
 }
