@@ -120,7 +120,7 @@ async function flagsOf(given: GatewayOptions): Promise<Partial<GatewaySettings>>
 }
 
 const STOPPED =
-  "The gateway stopped; the kernel goes on forwarding what was open. To end that too, start it again and run `hatchway gateway stop --clean`.\n";
+  "The gateway stopped; the kernel goes on forwarding what was open. To end that too: `hatchway gateway stop --clean`.\n";
 
 async function stop(context: Context, clean: boolean): Promise<void> {
   const { gatewayClient, isRunning } = await import("../servers/local/client.ts");
