@@ -3,7 +3,8 @@ import { runCommand } from "../os/command.ts";
 import { findLink, readLinks } from "../os/links.ts";
 import { areaLogger } from "../os/log.ts";
 import { openDataDirectory } from "../os/paths.ts";
-import { becomeUser, findUser, giveDirectory, makeRootDirectory, type SystemUser } from "../os/privileges.ts";
+import { becomeUser, giveDirectory, makeRootDirectory, mayUse } from "../os/privileges.ts";
+import { findUser, type SystemUser } from "../os/users.ts";
 import { serveGatewayControl } from "../servers/local/server.ts";
 import { StoreFailure } from "../store/failure.ts";
 import { openStore, type Store } from "../store/store.ts";
@@ -43,6 +44,7 @@ export const startGateway: StartGateway = async ({ dataDir, readSettings }) => {
   try {
     const became = becomeUser(user);
     if (!became.ok) throw new ControlError("failed", became.error);
+    refuseOutOfReach(paths.value.directory, user);
     return await startOn(helper, paths.value, readSettings, settings);
   } catch (error) {
     await helper.end();
@@ -93,6 +95,13 @@ async function startOn(
     }
     throw failure;
   }
+}
+
+/** For its lock, its socket and its database; asked as the user. */
+function refuseOutOfReach(directory: string, { name }: SystemUser): void {
+  if (mayUse(directory)) return;
+  const message = `The gateway runs as user ${name}, who cannot use ${directory}: chown it, let others through the directories above it (chmod o+x), or name another with --data.`;
+  throw new ControlError("usage", message);
 }
 
 function refuseIncomplete({ wan, lan, vpnWanted }: GatewaySettings): void {
