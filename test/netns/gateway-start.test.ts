@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, mkdirSync, mkdtempSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { askNatPmp } from "./asking.ts";
@@ -8,6 +8,8 @@ import { startService } from "./kit.ts";
 import { createLab, type ExecResult, type Lab } from "./lab.ts";
 import { tool } from "./namespaces.ts";
 import { eventually, listening } from "./ready.ts";
+
+setDefaultTimeout(30_000);
 
 /** Starts that must not be, in one sentence each; and starts beside what is there already. */
 const INTERFACES = ["--wan", "wan", "--lan", "lan1", "--lan", "lan2"];
