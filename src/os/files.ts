@@ -3,6 +3,7 @@ import { link, open, readFile, rename, stat, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { err, ok, type Result } from "../wire/result.ts";
 import { errorCode, messageOf } from "./errors.ts";
+import { userText } from "./users.ts";
 
 /** Owner only: for everything in the data directory. */
 export const PRIVATE_FILE_MODE = 0o600;
@@ -111,7 +112,7 @@ export function fileError(cause: unknown, action: "read" | "write" | "create", p
       return { kind: "io", message: `Cannot ${action} ${path}: a file is where a directory should be.`, cause };
     case "EACCES":
     case "EPERM":
-      return { kind: "permission", message: `Cannot ${action} ${path}: this user is not allowed to.`, cause };
+      return { kind: "permission", message: `Cannot ${action} ${path}: ${userText()} is not allowed to.`, cause };
     case "EROFS":
       return { kind: "permission", message: `Cannot ${action} ${path}: the file system is read-only.`, cause };
     case "ENOSPC":

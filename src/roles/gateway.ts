@@ -3,7 +3,8 @@ import { monotonicMs, nowMs as wallMs } from "../os/clock.ts";
 import { interfaceNames } from "../os/interfaces.ts";
 import { areaLogger } from "../os/log.ts";
 import { openDataDirectory } from "../os/paths.ts";
-import { becomeUser, findUser, giveDirectory, makeRootDirectory, type SystemUser } from "../os/privileges.ts";
+import { becomeUser, giveDirectory, makeRootDirectory, mayUse } from "../os/privileges.ts";
+import { findUser, type SystemUser } from "../os/users.ts";
 import { serveGatewayControl } from "../servers/local/server.ts";
 import { StoreFailure } from "../store/failure.ts";
 import { openStore, type Store } from "../store/store.ts";
@@ -44,6 +45,7 @@ export const startGateway: StartGateway = async ({ dataDir, readSettings, relayP
     // A relay may have public ports below 1024.
     const became = becomeUser(user, { lowPorts: relayPorts !== undefined });
     if (!became.ok) throw new ControlError("failed", became.error);
+    refuseOutOfReach(paths.value.directory, user);
     const ports = relayPorts ?? newEntryPorts();
     return await startOn(helper, paths.value, { settings, readSettings, ports });
   } catch (error) {
@@ -93,6 +95,13 @@ async function startOn(
     }
     throw failure;
   }
+}
+
+/** For its lock, its socket and its database; asked as the user. */
+function refuseOutOfReach(directory: string, { name }: SystemUser): void {
+  if (mayUse(directory)) return;
+  const message = `The gateway runs as user ${name}, who cannot use ${directory}: chown it, let others through the directories above it (chmod o+x), or name another with --data.`;
+  throw new ControlError("usage", message);
 }
 
 function refuseIncomplete({ wan, lan, vpnWanted }: GatewaySettings): void {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gatewayOf, igdLocation } from "./asking.ts";
@@ -9,6 +9,8 @@ import { curl, startService, startVisitor } from "./kit.ts";
 import { createLab, type Lab } from "./lab.ts";
 import { eventually } from "./ready.ts";
 import { freshInterfaceName, startClient, stopClient, sweepSockets, wireguardGoPid } from "./wireguard.ts";
+
+setDefaultTimeout(30_000);
 
 /** The gateway dies, its kernel state is taken away, its machine starts again: what was promised is there afterwards. */
 const OF_EACH = 45;

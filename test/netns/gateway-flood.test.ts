@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { askNatPmp, gatewayOf } from "./asking.ts";
 import type { Child } from "./child.ts";
@@ -8,6 +8,8 @@ import { startService } from "./kit.ts";
 import { createLab, type Host, type Lab } from "./lab.ts";
 import { residentBytes } from "./ready.ts";
 
+setDefaultTimeout(30_000);
+
 /** One neighbour, outside or inside, sends as fast as it can: the others go on as before. */
 const SYNS = 60_000;
 const DATAGRAMS = 40_000;
@@ -15,7 +17,8 @@ const DATAGRAMS = 40_000;
 const HONEST = 150;
 /** What a gateway grows by with its tables full; a queue of what comes would be many times that. */
 const GROWTH_BYTES = 64 * 1024 * 1024;
-const STATUS_MS = 3_000;
+/** 0.7 s with both on an idle machine; this one may be busy with other tests. */
+const STATUS_MS = 15_000;
 const BUN = [process.execPath, "--no-env-file", "--config=/dev/null"] as const;
 let lab: Lab;
 let site: GatewaySite;

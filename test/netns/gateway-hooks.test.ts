@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { createHmac } from "node:crypto";
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,6 +8,8 @@ import { type GatewaySite, launchGateway, startGateway } from "./gateway-kit.ts"
 import { command, run } from "./hatchway.ts";
 import { createLab, type Lab } from "./lab.ts";
 import { eventually } from "./ready.ts";
+
+setDefaultTimeout(30_000);
 
 /** What happens to a mapping, told to a program, to a web address, in gluetun's ways and on the command line. */
 const KEY = "a key of more than sixteen bytes";

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { askIgd, askNatPmp, igdLocation } from "./asking.ts";
 import type { Child } from "./child.ts";
@@ -9,6 +9,8 @@ import { createLab, type Host, type Lab } from "./lab.ts";
 import { ipBatch, tool } from "./namespaces.ts";
 import { eventually } from "./ready.ts";
 import { freshInterfaceName, startClient, stopClient, sweepSockets } from "./wireguard.ts";
+
+setDefaultTimeout(30_000);
 
 /** The network around the gateway changes: another external address, links that go and come, clients that come back in. */
 const FIRST = "203.0.113.20";

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { NatPmpResult } from "../../src/wire/natpmp.ts";
@@ -8,6 +8,8 @@ import { type GatewaySite, openPorts, startGateway } from "./gateway-kit.ts";
 import { run, writeConfig } from "./hatchway.ts";
 import { createLab, type Host, type Lab } from "./lab.ts";
 import { eventually } from "./ready.ts";
+
+setDefaultTimeout(30_000);
 
 /** What one client may not do to another, or to the gateway: each refusal with its code on the wire. */
 const toml = (strict: boolean) => `

@@ -1,10 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { askIgd, askNatPmp, askPcp, igdLocation, portMapping } from "./asking.ts";
 import { type GatewaySite, startGateway } from "./gateway-kit.ts";
 import { query } from "./hatchway.ts";
 import { startService } from "./kit.ts";
 import { createLab, type Host, type Lab, VISITOR_SECOND_V4, VISITOR_SECOND_V6 } from "./lab.ts";
+
+setDefaultTimeout(30_000);
 
 /**
  * What a stranger finds: exactly the ports that were forwarded, and nothing of the gateway itself. The same scanner,

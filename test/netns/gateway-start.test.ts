@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, mkdirSync, mkdtempSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { askNatPmp } from "./asking.ts";
@@ -8,6 +8,8 @@ import { startService } from "./kit.ts";
 import { createLab, type ExecResult, type Lab } from "./lab.ts";
 import { tool } from "./namespaces.ts";
 import { eventually, listening } from "./ready.ts";
+
+setDefaultTimeout(30_000);
 
 /** Starts that must not be, in one sentence each; and starts beside what is there already. */
 const INTERFACES = ["--wan", "wan", "--lan", "lan1", "--lan", "lan2"];
@@ -70,7 +72,7 @@ describe("a start that cannot be is refused in one sentence, and changes nothing
     const one = home();
     mkdirSync(one.data, { mode: 0o700 });
     chown(DAEMON, one.data);
-    expectRefused(await start(one, ...INTERFACES), one.data);
+    expectRefused(await start(one, ...INTERFACES), `runs as user nobody, who cannot use ${one.data}`);
     expect(statSync(one.data).uid).toBe(DAEMON);
   });
 
@@ -84,7 +86,16 @@ describe("a start that cannot be is refused in one sentence, and changes nothing
   test("one where the gateway's user has no way in", async () => {
     const closed = mkdtempSync(join(lab.directory, "closed-"));
     const one = { ...home(), data: join(closed, "data") };
-    expectRefused(await start(one, ...INTERFACES), one.data);
+    expectRefused(await start(one, ...INTERFACES), `runs as user nobody, who cannot use ${one.data}`);
+  });
+
+  test("a hook's key that only root may read", async () => {
+    const key = join(mkdtempSync(join(lab.directory, "key-")), "hook.key");
+    writeFileSync(key, "a key of more than sixteen bytes\n", { mode: 0o600 });
+    chmodSync(join(key, ".."), 0o755);
+    const one = home(`[[hook]]\nurl = "http://127.0.0.1:1/"\nkey-file = "${key}"\n`);
+    expectRefused(await start(one, ...INTERFACES), `Cannot read ${key}: user nobody is not allowed to.`);
+    expect((await nft(lab, "list", "ruleset")).stdout).toBe("");
   });
 
   test("a helper's directory that is not root's", async () => {
@@ -131,7 +142,7 @@ describe("a reload", () => {
     writeConfig(site.home, `${toml}[[mapping]]\nname = "more"\nports = 8001\nto = "192.168.77.2"\n`);
     chmodSync(site.home.config, 0o600);
     site.child.signal("SIGHUP");
-    await says(site.home.config);
+    await says(`Cannot read ${site.home.config}: user nobody is not allowed to.`);
     expect(site.child.stderr.filter((line) => line.includes("    at "))).toEqual([]);
     expect(await openPorts(lab, site)).toEqual(["tcp 8000 -> 192.168.77.2:8000 (config)"]);
 

@@ -1,9 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type GatewaySite, launchGateway, mappings, openPorts, startGateway, triggers } from "./gateway-kit.ts";
 import { query, run, writeConfig } from "./hatchway.ts";
 import { startService, startVisitor, visitUdp } from "./kit.ts";
 import { createLab, type Host, type Lab } from "./lab.ts";
 import { eventually } from "./ready.ts";
+
+setDefaultTimeout(30_000);
 
 /** What opens and closes by itself: leases that nobody renews, and port triggers. Visitors prove it by packets. */
 const TIMEOUT_SEC = 3;

@@ -155,6 +155,8 @@ export class Gateway {
     const { nowMs, wallMs, kernel } = this.#parts;
     await this.#vpn.start(this.#settings.vpn, this.#settings.vpnWanted);
     this.#around.lookAgain();
+    // What may be wrong with a key file or a port is told while the kernel is as it was.
+    await this.#news.follow(this.#settings, this.#vpn.interfaceName ?? "");
     await this.#triggers.restore(this.#settings.triggers);
     this.#epoch = await this.#mappings.restore(await this.#fixed(this.#settings.mappings, this.#warn));
     this.#servers = new GatewayServers({
@@ -182,7 +184,6 @@ export class Gateway {
     const notForwarding = await kernel.forward(this.#settings.wan);
     if (notForwarding !== null) throw new ControlError("failed", notForwarding);
     await this.#around.lookForFirewalls("when it is time");
-    await this.#news.follow(this.#settings, this.#vpn.interfaceName ?? "");
     for (const held of this.#book.list()) this.#news.tell({ event: "opened", held, reason: null });
     this.#log.info("the gateway is ready", { wan: this.#settings.wan, lan: this.#settings.lan });
     void this.#parts.helperEnded.then(() => this.#helperGone());
