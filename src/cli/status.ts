@@ -115,12 +115,19 @@ function linesOf(process: Found["status"]): string[] {
   }
 }
 
+function vpnLines(vpn: GatewayStatus["vpn"]): string[] {
+  if (vpn === null) return [];
+  const peers = vpn.peers === 1 ? "1 peer" : `${vpn.peers} peers`;
+  return [`  vpn        ${vpn.endpointHost} port ${vpn.listenPort}/udp, ${vpn.up ? peers : "not up"}`];
+}
+
 function gatewayLines(gateway: GatewayStatus): string[] {
   const dropped = Object.entries(gateway.dropped).filter(([, count]) => count > 0);
   return [
     `gateway ${gateway.externalAddress ?? "without an external address"}`,
     `  outside    ${gateway.wan.join(", ")}`,
-    `  clients    ${gateway.lan.join(", ")}`,
+    ...(gateway.lan.length === 0 ? [] : [`  clients    ${gateway.lan.join(", ")}`]),
+    ...vpnLines(gateway.vpn),
     ...gateway.servers.map(
       ({ name, listening, message }) =>
         `  asked by   ${name}: ${listening ? "listening" : "off"}${message === null ? "" : `; ${printable(message)}`}`,

@@ -38,7 +38,7 @@ test("mappings and triggers are read with their ports settled", async () => {
 [gateway]
 wan = "eth0"
 lan = ["br0", "wlan0"]
-snat-ports = "50000-60000"
+snat-ports = "52000-60000"
 [[mapping]]
 ports = "8840, 8810-8815, 8000:80"
 to = "192.168.1.20"
@@ -57,7 +57,7 @@ in = "113, 5000-5010/udp"
 timeout = "2m"
 first-wins = true
 `);
-  expect(settings).toMatchObject({ wan: ["eth0"], lan: ["br0", "wlan0"], snatPorts: { first: 50_000, last: 60_000 } });
+  expect(settings).toMatchObject({ wan: ["eth0"], lan: ["br0", "wlan0"], snatPorts: { first: 52_000, last: 60_000 } });
   const [list, phone] = settings.mappings;
   expect(list?.ports).toHaveLength(6);
   expect(list).toMatchObject({
@@ -93,6 +93,12 @@ describe("mistakes are one sentence, with their place", () => {
       '[[trigger]]\nname="a"\nout=1\nin=2\n[[trigger]]\nname="a"\nout=3\nin=4',
       '"trigger" lists "a" twice: give each its own name, or remove one.',
     ],
+    [
+      "a port of outgoing traffic",
+      "[[mapping]]\nports=53000\nto='a'",
+      't.toml:2:1: "ports" must not be among 52000-64000',
+    ],
+    ["a network too large", "[vpn]\nnetwork='10.0.0.0/8'", 't.toml:2:1: "network": The VPN'],
     ["no name", "[[trigger]]\nout=1\nin=2", '"name" is missing'],
   ])("%s", async (_, text, sentence) => {
     expect(await mistakes(text)).toContain(sentence);

@@ -1,6 +1,7 @@
 import type { RemotePeer } from "../../core/mapping/desk.ts";
 import { parsePermissionRule } from "../../core/mapping/permission-rule.ts";
 import { spansOf } from "../../core/port-spans.ts";
+import { networkProblem } from "../../core/vpn/settings.ts";
 import type { TriggerRule } from "../../dataplanes/nat/state.ts";
 import type { MappingDraft } from "../../servers/local/control.ts";
 import { isIpv6 } from "../../wire/address.ts";
@@ -104,7 +105,23 @@ export function gatewayLists(
       return [made.value];
     });
   };
-  const mappings = collect("mapping", file.mapping ?? [], mappingDraft, ({ id }) => id);
+  const { first, last } = file.gateway?.["snat-ports"] ?? DEFAULT_SNAT_PORTS;
+  const checkedDraft = (entry: MappingEntry): Result<MappingDraft, Problem> => {
+    const draft = mappingDraft(entry);
+    const isOutgoing = draft.ok && draft.value.ports.some((ports) => ports.first <= last && first <= ports.last);
+    if (!isOutgoing || isIpv6(entry.to)) return draft;
+    const message = `must not be among ${first}-${last}, which are for what clients send out: see snat-ports in [gateway]`;
+    return err({ path: ["ports"], message });
+  };
+  const mappings = collect("mapping", file.mapping ?? [], checkedDraft, ({ id }) => id);
+  for (const [key, family] of [
+    ["network", 4],
+    ["network6", 6],
+  ] as const) {
+    const network = file.vpn?.[key];
+    const message = network === undefined ? null : networkProblem(network, family, []);
+    if (message !== null) problems.push({ path: ["vpn", key], message });
+  }
   const triggers = collect("trigger", file.trigger ?? [], triggerRule, ({ name }) => name);
   const hooks = (file.hook ?? []).flatMap((entry, index) => {
     const made = hookSettings(entry, index + 1, beside);

@@ -2,7 +2,6 @@ import type { HeldMapping, MappingBook } from "../../core/mapping/book.ts";
 import { isPinhole, type MappingSpec } from "../../core/mapping/spec.ts";
 import type { ReservedPort } from "../../core/policy.ts";
 import type { PortSpan } from "../../core/port-spans.ts";
-import type { TableError } from "../../core/table.ts";
 import type { Resolver } from "../../dataplanes/direct/resolver.ts";
 import { flowKey, type OpenFlows } from "../../dataplanes/nat/conntrack.ts";
 import type { NatUsage } from "../../dataplanes/nat/state.ts";
@@ -25,7 +24,7 @@ import {
 import { NO_COUNTERS, sumCounters, V } from "../views.ts";
 import { entryId, keyOf } from "./entries.ts";
 import type { GatewayKernel } from "./helper/kernel.ts";
-import type { GatewayMappings } from "./mappings.ts";
+import { type GatewayMappings, takenText } from "./mappings.ts";
 import type { GatewayTriggers } from "./triggers.ts";
 import { deviceOf, type GatewayVpn, peerInfo } from "./vpn.ts";
 
@@ -40,7 +39,7 @@ export interface GatewayView {
   readonly startedMs: number;
   nowMs(): number;
   wallMs(): number;
-  facts(): Pick<GatewayStatus, "wan" | "lan" | "externalAddress" | "servers" | "warnings">;
+  facts(): Pick<GatewayStatus, "wan" | "lan" | "externalAddress" | "servers" | "vpn" | "warnings">;
   /** What visitors type; null while there is no such address. */
   externalAddress(): string | null;
   /** The kernel follows what the VPN's peers may now. Rejects with ControlError. */
@@ -253,13 +252,6 @@ async function addressOf(
   // IPv6 is not translated: a name with both has to mean the other one then.
   const translated = ports.some(({ first, internalFirst }) => first !== internalFirst);
   return found.find((one) => !one.includes(":")) ?? (translated ? null : (found[0] ?? null));
-}
-
-/** A gateway has no groups, and its leases are the mappings' own: the table's words are a relay's. */
-function takenText(error: TableError): string {
-  if (error.kind !== "conflict") return error.message;
-  const { protocol, port, holder } = error;
-  return `Port ${port}/${protocol} is taken by the forward "${holder.spec.name}": choose another outside port, or remove that one.`;
 }
 
 /** A mapping of the operator's, or a sentence that says why it cannot be. */

@@ -3,6 +3,7 @@ import type { HeldMapping, MappingBook, MappingOutcome } from "../../core/mappin
 import { type SavedEpoch, ServerEpoch } from "../../core/mapping/epoch.ts";
 import type { MappingSpec } from "../../core/mapping/spec.ts";
 import { same } from "../../core/same.ts";
+import type { TableError } from "../../core/table.ts";
 import type { NatEntry, NatLimits, NatPlane, NatSettings, NatUsage } from "../../dataplanes/nat/state.ts";
 import type { MappingChange } from "../../store/mappings.ts";
 import type { Store } from "../../store/store.ts";
@@ -60,7 +61,7 @@ export class GatewayMappings {
     const [rows, saved] = [await store.mappings.list(warn), await store.mappings.epoch()];
     for (const spec of fixed) {
       const put = book.put(spec, this.#options.nowMs());
-      if (!put.ok) warn(`mapping "${spec.name}" is not open: ${put.error.message}`);
+      if (!put.ok) warn(`mapping "${spec.name}" is not open: ${takenText(put.error)}`);
     }
     const wallMs = this.#options.wallMs();
     const kept = rows.map(({ owner, spec, expiresMs }) => ({
@@ -75,7 +76,7 @@ export class GatewayMappings {
       else if (!book.keep(row.spec)) this.#forget(row.owner, row.spec, "expired");
     }
     for (const { spec, error } of book.restore(alive, this.#options.nowMs())) {
-      warn(`mapping "${spec.name}" was not restored: ${error.message}`);
+      warn(`mapping "${spec.name}" was not restored: ${takenText(error)}`);
       const row = alive.find((one) => one.spec === spec);
       if (row !== undefined) this.#forget(row.owner, spec, "removed");
     }
@@ -224,7 +225,7 @@ export class GatewayMappings {
       if (present.some((held) => same(held.spec, spec))) continue;
       const put = book.put(spec, nowMs());
       if (!put.ok) {
-        report.refused.push(`mapping "${spec.name}": ${put.error.message}`);
+        report.refused.push(`mapping "${spec.name}": ${takenText(put.error)}`);
         continue;
       }
       const refusal = await this.#sync(put.value);
@@ -248,4 +249,11 @@ export class GatewayMappings {
 
 function messageOf(failure: JournalFailure<never>): string {
   return failure.kind === "storage" ? failure.message : "the mapping contradicts another one";
+}
+
+/** A gateway has no groups, and its leases are the mappings' own: the table's words are a relay's. */
+export function takenText(error: TableError): string {
+  if (error.kind !== "conflict") return error.message;
+  const { protocol, port, holder } = error;
+  return `Port ${port}/${protocol} is taken by the forward "${holder.spec.name}": choose another outside port, or remove that one.`;
 }

@@ -14,6 +14,7 @@ import {
   ControlError,
   type EventsRequest,
   type GatewayControl,
+  type GatewayStatus,
   type MappingDraft,
   type ReloadReport,
   type RunningGateway,
@@ -315,6 +316,7 @@ export class Gateway {
         lan: this.#settings.lan,
         externalAddress: this.#around.externalAddress(),
         servers: this.#servers?.states() ?? [],
+        vpn: this.#vpnStatus(),
         warnings: this.#warnings(),
       }),
       externalAddress: () => this.#around.externalAddress(),
@@ -332,6 +334,13 @@ export class Gateway {
     };
   }
 
+  #vpnStatus(): GatewayStatus["vpn"] {
+    const server = this.#vpn.serverInfo();
+    if (server === null) return null;
+    const { interface: name, listenPort, endpointHost, message } = server;
+    return { interface: name, listenPort, endpointHost, peers: this.#vpn.size, up: message === null };
+  }
+
   #warnings(): string[] {
     const vpn = this.#vpn.serverInfo()?.message ?? null;
     return [...this.#around.warnings(), ...(vpn === null ? [] : [vpn])];
@@ -341,12 +350,13 @@ export class Gateway {
     const next = await this.#parts.readSettings();
     const before = this.#settings;
     const needRestart = FIXED_SETTINGS.filter((key) => next[key] !== before[key]).map((key) => `gateway.${key}`);
+    if (!Bun.deepEquals(next.vpn, before.vpn) || next.vpnWanted !== before.vpnWanted) needRestart.push("vpn");
     if (next.wan.length === 0) {
       throw new ControlError("usage", "[gateway] names no wan interface: nothing was changed.");
     }
     // First what may fail, while all is as it was.
     await this.#news.follow(next, this.#vpn.interfaceName ?? "");
-    this.#settings = { ...next, user: before.user };
+    this.#settings = { ...next, user: before.user, vpn: before.vpn, vpnWanted: before.vpnWanted };
     this.#around.lookAgain();
     const refused: string[] = [];
     const report = await this.#mappings.setFixed(

@@ -143,6 +143,11 @@ export class GatewayVpn {
     return this.#settings === null ? null : { interface: this.#interface, listenPort: this.#settings.listenPort };
   }
 
+  /** Peers, those that may not connect now among them. */
+  get size(): number {
+    return this.#peers.length;
+  }
+
   get interfaceName(): string | null {
     return this.#settings === null ? null : this.#interface;
   }

@@ -142,6 +142,7 @@ export class FakeGateway implements GatewayControl {
       externalAddress: "203.0.113.1",
       mappings: this.added.length,
       servers: [{ name: "NAT-PMP and PCP", listening: true, message: null }],
+      vpn: null,
       dropped: { unforwarded: 3 },
       warnings: [],
     };

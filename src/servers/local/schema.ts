@@ -173,6 +173,17 @@ export const GatewayStatus = z.object({
   mappings: z.number(),
   /** What listens for the clients' requests: NAT-PMP and PCP, UPnP-IGD. */
   servers: z.array(z.object({ name: z.string(), listening: z.boolean(), message: z.string().nullable() })).readonly(),
+  /** Null = there is no VPN. */
+  vpn: z
+    .object({
+      interface: z.string(),
+      listenPort: port,
+      endpointHost: z.string(),
+      peers: z.number(),
+      /** The interface is as it should be; what else is in `warnings`. */
+      up: z.boolean(),
+    })
+    .nullable(),
   /** Packets from outside that were dropped, by why. */
   dropped: z.record(z.string(), z.number()),
   /** What keeps forwards from working, one sentence each that says what to do. */

@@ -30,6 +30,9 @@ const KERNEL_KIND = "wireguard";
 const NO_KERNEL_WIREGUARD = /unknown device type|not supported/i;
 const NO_SUCH_LINK = /does not exist|cannot find device/i;
 const EXISTS = /file exists/i;
+const SOCKET_IN_USE = /unix socket in use/i;
+const SOCKET_ATTEMPTS = 20;
+const SOCKET_WAIT_MS = 100;
 
 /**
  * WireGuard by the kernel, or by wireguard-go where the kernel has none.
@@ -202,7 +205,7 @@ class Wireguard implements VpnInterface {
       return err(programFailure(argv, added.value));
     }
     if (exitCode !== 0 && NO_KERNEL_WIREGUARD.test(stderr)) {
-      const started = await this.#do({ argv: ["wireguard-go", name] });
+      const started = await this.#startWireguardGo(name);
       if (!started.ok) return started.error.kind === "missing" ? err(NOTHING_RUNS_WIREGUARD) : started;
     }
     const actual = await this.#read(name);
@@ -210,6 +213,20 @@ class Wireguard implements VpnInterface {
     return actual.value === null
       ? refused(`The interface ${name} vanished as it was made; try again.`)
       : ok(actual.value);
+  }
+
+  /** One that is ending (its interface was deleted) holds its socket a moment longer. */
+  async #startWireguardGo(name: string): Promise<Outcome<null>> {
+    const argv = ["wireguard-go", name];
+    for (let attempt = 1; ; attempt++) {
+      const result = await this.#exec(argv);
+      if (!result.ok) return result;
+      if (result.value.exitCode === 0) return ok(null);
+      if (attempt === SOCKET_ATTEMPTS || !SOCKET_IN_USE.test(`${result.value.stderr}${result.value.stdout}`)) {
+        return err(programFailure(argv, result.value));
+      }
+      await new Promise((resolve) => setTimeout(resolve, SOCKET_WAIT_MS));
+    }
   }
 
   async #remove(name: string): Promise<Outcome<null>> {
