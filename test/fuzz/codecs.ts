@@ -46,12 +46,14 @@ import {
   text,
   textCodec,
 } from "./codec.ts";
+import { helper } from "./helper-codecs.ts";
 import { igd } from "./igd-codecs.ts";
 import { igdServer } from "./igd-server.ts";
 import { joinCode } from "./join-code-codecs.ts";
 import { mapping } from "./mapping-codecs.ts";
 import { portmap } from "./portmap-codecs.ts";
 import { tunnel } from "./tunnel-codecs.ts";
+import { vpn } from "./vpn-codecs.ts";
 
 const V2 = "0d0a0d0a000d0a515549540a";
 
@@ -350,4 +352,6 @@ export const codecs: readonly FuzzCodec[] = [
   ...portmap,
   ...igd,
   ...igdServer,
+  ...vpn,
+  ...helper,
 ];

@@ -166,6 +166,18 @@ test("setFixed makes the configuration's mappings exactly these, and touches not
   expect(at.kernel()).toEqual([`${HOST}/tcp-90#0`]);
 });
 
+test("setFixed says what the kernel refuses, and neither holds it nor tells of it as open", async () => {
+  await using at = await mappingsLab();
+  const { book, mappings } = await at.start();
+  const fixed = spec(80, { id: "mapping/web", name: "web", requester: null, origin: "config", lifetimeSec: null });
+  at.plane.failure = { kind: "refused", message: "The kernel says no." };
+  const report = await mappings.setFixed([fixed], "config");
+  expect(report).toEqual({ added: [], changed: [], removed: [], refused: ['mapping "web": The kernel says no.'] });
+  expect([book.size, at.news]).toEqual([0, []]);
+  at.plane.failure = null;
+  expect(await mappings.setFixed([fixed], "config")).toMatchObject({ added: ["web"], refused: [] });
+});
+
 test("what a peer does not take is held, and not in the kernel", async () => {
   await using at = await mappingsLab();
   const { book, mappings, put } = await at.start();

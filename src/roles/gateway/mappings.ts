@@ -19,6 +19,14 @@ export interface MappingNews {
   readonly reason: "removed" | "expired" | null;
 }
 
+/** What became of the operator's mappings, by name; `refused`: a sentence for each. */
+export interface FixedReport {
+  readonly added: string[];
+  readonly changed: string[];
+  readonly removed: string[];
+  readonly refused: string[];
+}
+
 export interface GatewayMappingsOptions {
   readonly book: MappingBook;
   readonly plane: NatPlane;
@@ -205,20 +213,12 @@ export class GatewayMappings {
    * Makes the operator's mappings of one origin exactly these: those that stay are not touched. Returns what was done,
    * by name, and a sentence for each that could not be.
    */
-  async setFixed(
-    specs: readonly MappingSpec[],
-    origin: "config",
-  ): Promise<{ added: string[]; changed: string[]; removed: string[]; refused: string[] }> {
+  async setFixed(specs: readonly MappingSpec[], origin: "config"): Promise<FixedReport> {
     const { book, nowMs } = this.#options;
     const wanted = new Map(specs.map((spec) => [`${spec.to} ${spec.id}`, spec]));
     const present = book.find(({ spec }) => spec.requester === null && spec.origin === origin);
     const gone = present.filter(({ spec }) => !wanted.has(`${spec.to} ${spec.id}`));
-    const report = { added: [], changed: [], removed: gone.map(({ spec }) => spec.name), refused: [] } as {
-      added: string[];
-      changed: string[];
-      removed: string[];
-      refused: string[];
-    };
+    const report: FixedReport = { added: [], changed: [], removed: gone.map(({ spec }) => spec.name), refused: [] };
     // Their ports are free for those that come.
     await this.remove(gone, "forgotten");
     for (const spec of specs) {
@@ -229,7 +229,11 @@ export class GatewayMappings {
         continue;
       }
       const refusal = await this.#sync(put.value);
-      if (refusal !== null) report.refused.push(`mapping "${spec.name}": ${refusal}`);
+      if (refusal !== null) {
+        book.undo(put.value, nowMs());
+        report.refused.push(`mapping "${spec.name}": ${refusal}`);
+        continue;
+      }
       (put.value.kind === "added" ? report.added : report.changed).push(spec.name);
       const event = put.value.kind === "added" ? "opened" : "changed";
       this.#options.onNews({ event, held: put.value.forward, reason: null });

@@ -55,7 +55,7 @@ const TICK_MS = 250;
 const TRIGGERS_MS = 2_000;
 /** The request that stops the gateway is answered before its socket goes. */
 const ANSWER_MS = 1_000;
-/** Settings that a reload cannot change: another set of interfaces is another gateway. */
+/** Settings that a reload cannot change: who this process is was decided before it opened anything. */
 const FIXED_SETTINGS = ["user"] as const;
 
 /** A gateway that runs: it wires the book, the kernel, the store and the servers together. */
@@ -92,7 +92,7 @@ export class Gateway {
     this.#ended.promise.catch(() => undefined);
     this.#left.promise.catch(() => undefined);
     const { store, kernel, nowMs, wallMs } = parts;
-    const warn = (message: string) => this.#log.warn("{message}", { message });
+    const warn = this.#warn;
     this.#around = new Surroundings({
       settings: () => this.#settings,
       vpn: () => this.#vpn.natSettings(),
@@ -311,14 +311,7 @@ export class Gateway {
       startedMs: this.#startedMs,
       nowMs: this.#parts.nowMs,
       wallMs: this.#parts.wallMs,
-      facts: () => ({
-        wan: this.#settings.wan,
-        lan: this.#settings.lan,
-        externalAddress: this.#around.externalAddress(),
-        servers: this.#servers?.states() ?? [],
-        vpn: this.#vpnStatus(),
-        warnings: this.#warnings(),
-      }),
+      facts: () => this.#statusFacts(),
       externalAddress: () => this.#around.externalAddress(),
       followPeers: () => this.#followPeers(),
       resolver: this.#resolver,
@@ -339,6 +332,13 @@ export class Gateway {
     if (server === null) return null;
     const { interface: name, listenPort, endpointHost, message } = server;
     return { interface: name, listenPort, endpointHost, peers: this.#vpn.size, up: message === null };
+  }
+
+  #statusFacts() {
+    const { wan, lan } = this.#settings;
+    const externalAddress = this.#around.externalAddress();
+    const servers = this.#servers?.states() ?? [];
+    return { wan, lan, externalAddress, servers, vpn: this.#vpnStatus(), warnings: this.#warnings() };
   }
 
   #warnings(): string[] {
@@ -390,13 +390,7 @@ export class Gateway {
   running(): RunningGateway {
     return {
       ...this.control(),
-      ready: {
-        wan: this.#settings.wan,
-        lan: this.#settings.lan,
-        externalAddress: this.#around.externalAddress(),
-        servers: this.#servers?.states() ?? [],
-        warnings: this.#warnings(),
-      },
+      ready: this.#statusFacts(),
       closed: this.#ended.promise,
       stop: (options = {}) => this.stop({ clean: "clean" in options && options.clean === true }),
     };

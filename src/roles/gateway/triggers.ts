@@ -45,16 +45,8 @@ export class GatewayTriggers {
 
   async add(rule: TriggerRule): Promise<void> {
     this.#refuseConfigured(rule.name);
-    const before = this.#added.get(rule.name);
-    this.#added.set(rule.name, rule);
-    try {
-      await this.#options.apply();
-    } catch (error) {
-      if (before === undefined) this.#added.delete(rule.name);
-      else this.#added.set(rule.name, before);
-      throw error;
-    }
-    await this.#options.store.triggers.put(rule, this.#options.wallMs());
+    const { store, wallMs } = this.#options;
+    await this.#change(rule.name, rule, () => store.triggers.put(rule, wallMs()));
   }
 
   async remove(name: string): Promise<TriggerRule> {
@@ -63,10 +55,29 @@ export class GatewayTriggers {
     if (rule === undefined) {
       throw new ControlError("usage", `There is no trigger "${name}": see \`hatchway trigger ls\`.`);
     }
-    this.#added.delete(name);
-    await this.#options.store.triggers.remove(name, this.#options.wallMs());
-    await this.#options.apply();
+    const { store, wallMs } = this.#options;
+    await this.#change(name, null, () => store.triggers.remove(name, wallMs()));
     return rule;
+  }
+
+  /** Kernel and store both have it when this resolves; when it rejects, the rules are as they were. */
+  async #change(name: string, rule: TriggerRule | null, store: () => Promise<unknown>): Promise<void> {
+    const before = this.#added.get(name) ?? null;
+    this.#keep(name, rule);
+    try {
+      await this.#options.apply();
+      await store();
+    } catch (error) {
+      this.#keep(name, before);
+      // The first failure is the one to tell; a kernel that refuses this too gets all of it with the next change.
+      await this.#options.apply().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  #keep(name: string, rule: TriggerRule | null): void {
+    if (rule === null) this.#added.delete(name);
+    else this.#added.set(name, rule);
   }
 
   /** `open`: as the kernel has it. */

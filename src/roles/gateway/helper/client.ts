@@ -28,9 +28,9 @@ export class HelperClient {
   }
 
   call<C extends HelperCall>(call: C, input: InputOf<C>): Promise<OutputOf<C>> {
+    if (this.#gone) return Promise.reject(new Error(ENDED));
     const id = ++this.#last;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    if (this.#gone) return Promise.reject(new Error(ENDED));
     this.#waiting.set(id, { resolve, reject });
     try {
       this.#socket.write(`${JSON.stringify({ id, call, input })}\n`);
@@ -42,7 +42,9 @@ export class HelperClient {
     return promise.then((output) => HELPER_CALLS[call].output.parse(output) as OutputOf<C>);
   }
 
+  /** Never rejects: an answer that cannot be read is the end of the helper, and every call is told why. */
   async #read(): Promise<void> {
+    let cause: unknown;
     try {
       for await (const value of ndjsonValues(this.#socket.input, MAX_LINE_BYTES)) {
         const reply = helperReply.parse(value);
@@ -51,11 +53,12 @@ export class HelperClient {
         if ("failure" in reply) waiting?.reject(new Error(reply.failure));
         else waiting?.resolve(reply.output);
       }
-    } finally {
-      this.#gone = true;
-      for (const { reject } of this.#waiting.values()) reject(new Error(ENDED));
-      this.#waiting.clear();
+    } catch (error) {
+      cause = error;
     }
+    this.#gone = true;
+    for (const { reject } of this.#waiting.values()) reject(new Error(ENDED, { cause }));
+    this.#waiting.clear();
   }
 }
 

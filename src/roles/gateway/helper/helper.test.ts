@@ -142,6 +142,15 @@ describe("the gateway's end is a kernel like the one behind it", () => {
   });
 });
 
+test("an answer that cannot be read is the helper's end, and whoever waits is told", async () => {
+  const [ours, theirs] = pair();
+  const client = new HelperClient(ours);
+  const calling = client.call("usage", {});
+  theirs.write('{"id":"none"}\n');
+  await client.ended;
+  await expect(calling).rejects.toThrow("privileged helper ended");
+});
+
 describe("a forward leads to another host", () => {
   test.each([
     ["this machine's own address", "192.168.1.1", false],
@@ -187,15 +196,18 @@ describe("the helper takes nothing that is not desired state", () => {
         },
       },
     ],
+    ["a call that there is none of", { call: "exec", input: {} }],
   ])("%s", async (_, { call, input }) => {
     const { client, plane, applied } = lab();
-    await expect(client.call(call as "change", input as never)).rejects.toThrow("refuses");
+    await expect(client.call(call as "change", input as never)).rejects.toThrow(
+      /privileged helper (refuses|knows no such request)/,
+    );
     expect([plane.entries.size, plane.settings, applied]).toEqual([0, null, []]);
   });
 
   test("what is no request at all gets no answer, and costs nobody else's", async () => {
     const { write, remote } = lab();
-    write('{"id":1,"call":"exec","input":"rm -rf /"}\n[]\n"x"\n');
+    write('{"id":"1","call":"exec","input":"rm -rf /"}\n[]\n"x"\n');
     expect(await remote.plane.drops()).toMatchObject({ unforwarded: 0 });
   });
 });

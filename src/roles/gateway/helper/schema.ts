@@ -163,8 +163,9 @@ export type InputOf<C extends HelperCall> = z.infer<HelperCalls[C]["input"]>;
 export type OutputOf<C extends HelperCall> = z.infer<HelperCalls[C]["output"]>;
 export type HelperHandlers = { readonly [C in HelperCall]: (input: InputOf<C>) => Promise<OutputOf<C>> };
 
-export const helperRequest = z.object({
-  id: z.int(),
+/** All that an answer needs of a request. */
+export const numberedRequest = z.object({ id: z.int() });
+export const helperRequest = numberedRequest.extend({
   call: z.enum(Object.keys(HELPER_CALLS) as [HelperCall, ...HelperCall[]]),
   input: z.unknown(),
 });

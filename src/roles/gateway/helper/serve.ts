@@ -8,6 +8,7 @@ import {
   type HelperHandlers,
   helperRequest,
   type InputOf,
+  numberedRequest,
   type OutputOf,
 } from "./schema.ts";
 
@@ -56,16 +57,16 @@ function asOutcome(result: Awaited<ReturnType<NatPlane["change"]>>) {
 
 /**
  * Serves the gateway until its end of the socket closes. Requests are begun in their order; each is answered when it is
- * done. A request that is not understood is answered with why, and changes nothing.
+ * done. A request that is not understood is answered with why, and changes nothing; what has no number cannot be.
  */
 export async function serveHelper(socket: HelperSocket, kernel: GatewayKernel): Promise<void> {
   const handle = handlers(kernel);
   const running = new Set<Promise<void>>();
   for await (const value of ndjsonValues(socket.input, MAX_LINE_BYTES)) {
-    const request = helperRequest.safeParse(value);
-    if (!request.success) continue;
-    const { id, call, input } = request.data;
-    const answer = run(handle, call, input).then(
+    const numbered = numberedRequest.safeParse(value);
+    if (!numbered.success) continue;
+    const { id } = numbered.data;
+    const answer = answerTo(handle, value).then(
       (output) => socket.write(`${JSON.stringify({ id, output })}\n`),
       (error) => socket.write(`${JSON.stringify({ id, failure: messageOf(error) })}\n`),
     );
@@ -73,6 +74,12 @@ export async function serveHelper(socket: HelperSocket, kernel: GatewayKernel): 
     void answer.then(() => running.delete(answer));
   }
   await Promise.all(running);
+}
+
+async function answerTo(handle: HelperHandlers, value: unknown): Promise<unknown> {
+  const request = helperRequest.safeParse(value);
+  if (!request.success) throw new Error(`The privileged helper knows no such request: ${request.error.message}`);
+  return await run(handle, request.data.call, request.data.input);
 }
 
 async function run<C extends HelperCall>(handle: HelperHandlers, call: C, input: unknown): Promise<OutputOf<C>> {
