@@ -21,6 +21,7 @@ export const RELAY_INNER = "10.203.2.1";
 export const ROUTER_LINK = { wan: "public0", lan: "relay0" } as const;
 const LAN = "10.203.2.0/24";
 const AGENT_LINK = "inner0";
+const POLL_MS = 10;
 
 /** Room for a run of short connections inside TIME-WAIT's minute, above every port that a program here listens on. */
 const SYSCTLS = [
@@ -117,6 +118,11 @@ export async function createNamespaces(): Promise<Namespaces> {
       await run(["ip", "-n", name("agent"), "route", "replace", "default", "via", RELAY_INNER]);
       await run(["ip", "-n", name("visitor"), "route", "replace", LAN, "via", ADDRESS.relay]);
       await run(inside("relay", ["sysctl", "-qw", "net.ipv4.ip_forward=1"]));
+      // A new link has its carrier a moment after it is up, and programs on it look when they start.
+      for (const link of Object.values(ROUTER_LINK)) {
+        while (!(await run(["ip", "-n", name("relay"), "link", "show", link])).includes("state UP"))
+          await Bun.sleep(POLL_MS);
+      }
     },
     async closeRouter() {
       await run(inside("relay", ["sysctl", "-qw", "net.ipv4.ip_forward=0"]));

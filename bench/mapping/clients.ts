@@ -73,7 +73,7 @@ function ask({ client, internalPort, externalPort }: Wanted): void {
   sockets[client]?.send(encodeNatPmpRequest(map));
 }
 
-function run({ first, count, atOnce, giveUpMs }: AskOrder): Promise<AskReport> {
+function run({ first, count, atOnce, giveUpMs, resend }: AskOrder): Promise<AskReport> {
   const { promise, resolve } = Promise.withResolvers<AskReport>();
   const tookMs: number[] = [];
   const beganMs = performance.now();
@@ -112,7 +112,7 @@ function run({ first, count, atOnce, giveUpMs }: AskOrder): Promise<AskReport> {
   const timer = setInterval(() => {
     const nowMs = performance.now();
     if (nowMs - beganMs > giveUpMs) return end();
-    for (const one of waiting.values()) {
+    for (const one of resend ? waiting.values() : []) {
       if (one.dueMs > nowMs) continue;
       resent++;
       one.retryMs *= 2;

@@ -44,6 +44,8 @@ export interface AskOrder {
   /** On their way at once. */
   readonly atOnce: number;
   readonly giveUpMs: number;
+  /** As RFC 6886 §3.1 has it. Off, a slow answer is not made slower by the work that the repetition is. */
+  readonly resend: boolean;
 }
 
 /** The clients' line back. */

@@ -19,7 +19,7 @@ const IDLE_MS = 61_000;
 const ours = { ...gatewayMeasure, oursOnly: true } as const;
 
 function fill(lan: Lan) {
-  return askAll(lan, { first: 0, count: MAPPINGS, atOnce: ASK_AT_ONCE, giveUpMs: FILL_LIMIT_MS });
+  return askAll(lan, { first: 0, count: MAPPINGS, atOnce: ASK_AT_ONCE, giveUpMs: FILL_LIMIT_MS, resend: true });
 }
 
 interface Speed {

@@ -103,10 +103,12 @@ export async function startGateway(site: Site, forwards: readonly Forward[]): Pr
   return gateway;
 }
 
-/** What `hatchway forward ls` prints, asked on the router. */
-export function listForwards(site: Site): Promise<string> {
+/** What `hatchway forward ls` writes into a file, asked on the router. */
+export async function listForwards(site: Site): Promise<string> {
+  const file = join(site.directory, "forwards.json");
   const command = [PROGRAM, "forward", "ls", "--json", "--data", join(gatewayData(site), "data")];
-  return run(site.namespaces.inside("relay", command));
+  await run(site.namespaces.inside("relay", ["sh", "-c", 'exec "$@" > "$0"', file, ...command]));
+  return await Bun.file(file).text();
 }
 
 export const hatchwayGateway: GatewayPeer = {
@@ -121,6 +123,6 @@ export const hatchwayGateway: GatewayPeer = {
   },
   async startWithMappings(site, lan, count) {
     await startGateway(site, []);
-    await askAll(lan, { first: 0, count, atOnce: ASK_AT_ONCE, giveUpMs: FILL_LIMIT_MS });
+    await askAll(lan, { first: 0, count, atOnce: ASK_AT_ONCE, giveUpMs: FILL_LIMIT_MS, resend: true });
   },
 };

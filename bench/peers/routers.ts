@@ -49,8 +49,8 @@ interface Redirect {
 function rulesetOf(redirects: readonly Redirect[]): string {
   const link = `iif "${ROUTER_LINK.wan}"`;
   const own = redirects.flatMap(({ externalPort, to, internalPort }) => [
-    `add rule inet filter ${CHAIN.dnat} ${link} @nh,72,8 0x6 th dport ${externalPort} dnat ip to ${to}:${internalPort}`,
-    `add rule inet filter ${CHAIN.forward} ${link} th dport ${internalPort} ip daddr ${to} ip protocol tcp accept`,
+    `add rule inet filter ${CHAIN.dnat} ${link} meta l4proto tcp @nh,72,8 0x6 th dport ${externalPort} dnat ip to ${to}:${internalPort}`,
+    `add rule inet filter ${CHAIN.forward} ${link} th dport ${internalPort} ip daddr ${to} @nh,72,8 0x6 accept`,
   ]);
   return `table inet filter {
     chain ${CHAIN.forward} { }
