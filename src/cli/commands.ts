@@ -23,6 +23,7 @@ const GROUPS: readonly { readonly title: string; readonly commands: Readonly<Rec
     title: "On a Linux router or VPN server:",
     commands: {
       gateway: async () => (await import("./gateway.ts")).defineGateway,
+      vpn: async () => (await import("./vpn.ts")).defineVpn,
       trigger: async () => (await import("./trigger.ts")).defineTrigger,
       events: async () => (await import("./events.ts")).defineEvents,
     },

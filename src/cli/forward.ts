@@ -15,7 +15,7 @@ export function defineForward(program: Command, run: Run): void {
   group
     .command("ls")
     .summary("list the forwards")
-    .description("Lists the forwards of the agent and the gateway that run with --data, or else of the relay.")
+    .description("Lists the forwards of the agent (or else the relay) and of the gateway that run with --data.")
     .addHelpText("after", '\nWith --json: {"v":1,"forwards":[…]}\n\nExample:\n  hatchway forward ls')
     .action(async (_given: unknown, command: Command) => run(command, list));
   const add = group
@@ -69,8 +69,8 @@ async function running(context: Context) {
 
 async function list(context: Context): Promise<void> {
   const { agent, gateway, anyAgent, relay } = await running(context);
-  const found = [agent, gateway].filter((one) => one !== null);
-  const controls = found.length > 0 ? found : [(await relay()) ?? anyAgent()];
+  const found = [agent ?? (await relay()), gateway].filter((one) => one !== null);
+  const controls = found.length > 0 ? found : [anyAgent()];
   const forwards = (await Promise.all(controls.map((control) => control.listForwards()))).flat();
   if (context.options.json) context.io.out(`${JSON.stringify({ v: 1, forwards })}\n`);
   else context.io.out(forwards.length === 0 ? `${NO_FORWARDS}\n` : `${forwardsTable(forwards)}\n`);

@@ -10,6 +10,7 @@ interface GatewayOptions {
   readonly wan?: readonly string[];
   readonly lan?: readonly string[];
   readonly public?: string;
+  readonly vpn?: true;
 }
 
 export function defineGateway(program: Command, run: Run): void {
@@ -22,6 +23,7 @@ export function defineGateway(program: Command, run: Run): void {
     .option("--wan <IF>", "the interface where visitors come from; repeat for more", collect)
     .option("--lan <IF>", "the interface where the clients are; repeat for more", collect)
     .option("--public <ADDRESS>", "the IPv4 address that visitors use (default: the WAN interface's own)")
+    .option("--vpn", "a WireGuard VPN server as well (see `hatchway vpn`)")
     .addHelpText(
       "after",
       `
@@ -32,6 +34,7 @@ forwarding for a start that follows; \`hatchway gateway stop --clean\` leaves no
 
 Examples:
   hatchway gateway --wan eth0 --lan br0
+  hatchway gateway --wan eth0 --vpn
   hatchway gateway --config /etc/hatchway.toml
   hatchway gateway stop --clean`,
     )
@@ -103,6 +106,7 @@ async function flagsOf(given: GatewayOptions): Promise<Partial<GatewaySettings>>
     ...(wan === undefined ? {} : { wan }),
     ...(lan === undefined ? {} : { lan }),
     ...(publicAddress === undefined ? {} : { publicAddress }),
+    ...(given.vpn === true ? { vpnWanted: true } : {}),
   };
 }
 

@@ -1,11 +1,12 @@
 import type { Command } from "commander";
-import type { RelaySettings } from "../roles/control.ts";
+import type { RelaySettings, RunningGateway, RunningRelay } from "../roles/control.ts";
 import { formatHostPort, parseHost, parseHostPort } from "../wire/endpoint.ts";
 import { parsePortSet, settleProtocol } from "../wire/port-set.ts";
 import type { Context, Run } from "./context.ts";
-import { findPlace } from "./data-dir.ts";
+import { findPlace, type Place } from "./data-dir.ts";
 import { runUntilStopped } from "./live.ts";
 import { parsedOption } from "./parse.ts";
+import { printable } from "./text.ts";
 
 const AGENT_PORT = 7744;
 
@@ -28,6 +29,7 @@ export function defineServe(program: Command, run: Run): void {
       `
 With --json, one line on standard output when every listener is open:
   {"event":"ready","v":1,"listen":{"host":…,"port":…},"public":…,"fingerprint":…,"data":…,"pid":…}
+With [gateway] in hatchway.toml this machine is a gateway as well, and "gateway" is in that line.
 SIGHUP reads the config again and keeps connections; SIGTERM and Ctrl-C let visitors finish for 10 seconds.
 
 Examples:
@@ -45,22 +47,71 @@ async function serve(context: Context, given: ServeOptions): Promise<void> {
   const first = await place.readConfig();
   const log = first.file.relay?.log;
   if (log !== undefined && options.verbose !== true) await io.startLog(log);
+  const dataDir = place.paths.directory;
   const startRelay = await io.roles.relay();
+  const readSettings = async () => ({ ...relaySettings(await place.readConfig()), ...overlay });
+  const gateway = first.file.gateway === undefined ? null : await startGatewayBeside(context, place);
   const relay = await startRelay({
-    dataDir: place.paths.directory,
-    readSettings: async () => ({ ...relaySettings(await place.readConfig()), ...overlay }),
+    dataDir,
+    readSettings,
+    ...(gateway === null ? {} : { ports: gateway.ports }),
+  }).catch(async (error: unknown) => {
+    await gateway?.running.stop();
+    throw error;
   });
   const { listen, publicHost, fingerprint } = relay.ready;
   if (options.json) {
     const data = place.paths.directory;
-    const ready = { event: "ready", v: 1, listen, public: publicHost, fingerprint, data, pid: process.pid };
+    const both = gateway === null ? {} : { gateway: gateway.running.ready };
+    const ready = { event: "ready", v: 1, listen, public: publicHost, fingerprint, data, pid: process.pid, ...both };
     io.out(`${JSON.stringify(ready)}\n`);
   } else {
     io.err(`The relay is ready: agents connect to ${formatHostPort(publicHost, listen.port)}.\n`);
     const data = options.data === undefined ? "" : ` --data ${options.data}`;
     io.err(`Let one join with the code of: hatchway join-code create --name NAME${data}\n`);
   }
-  await runUntilStopped(io, relay);
+  for (const warning of gateway?.running.ready.warnings ?? []) io.err(`hatchway: ${printable(warning)}\n`);
+  await runUntilStopped(io, gateway === null ? relay : both(relay, gateway.running));
+}
+
+/** [gateway] in the configuration: this machine is a gateway as well. It comes first, because it gives up root. */
+async function startGatewayBeside(context: Context, place: Place) {
+  const { gatewaySettings } = await import("../roles/config/gateway.ts");
+  const { pathBeside } = await import("../roles/config/load.ts");
+  const { newEntryPorts } = await import("../core/table.ts");
+  const startGateway = await context.io.roles.gateway();
+  // What the relay needs is loaded while it can be read, whoever this process is then.
+  await context.io.roles.relay();
+  const ports = newEntryPorts();
+  const running = await startGateway({
+    dataDir: place.paths.directory,
+    readSettings: async () => {
+      const config = await place.readConfig();
+      return gatewaySettings(config.file, pathBeside(config));
+    },
+    relayPorts: ports,
+  });
+  return { running, ports };
+}
+
+/** Two roles that live and end together. */
+function both(relay: RunningRelay, gateway: RunningGateway) {
+  return {
+    closed: Promise.race([relay.closed, gateway.closed]).then(async () => {
+      await Promise.all([relay.stop({ drainMs: 0 }), gateway.stop()]);
+    }),
+    async stop(options?: { readonly drainMs?: number }) {
+      await relay.stop(options);
+      await gateway.stop();
+    },
+    async reload() {
+      const reports = [await relay.reload(), await gateway.reload()];
+      return {
+        refused: reports.flatMap(({ refused }) => refused),
+        needRestart: reports.flatMap(({ needRestart }) => needRestart),
+      };
+    },
+  };
 }
 
 function flagsOf(given: ServeOptions): Partial<RelaySettings> {

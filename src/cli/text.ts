@@ -141,7 +141,7 @@ export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}]/gu, "?");
 }
 
-export const NO_FORWARDS = "No forwards: open one with `hatchway expose` or `hatchway forward add` on a device.";
+export const NO_FORWARDS = "No forwards: open one with `hatchway expose` or `hatchway forward add`.";
 const MAX_RUNS_SHOWN = 5;
 
 /** The forwards, a line for each run of ports, and under the table why some are not open or refused visitors. */

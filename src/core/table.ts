@@ -22,6 +22,10 @@ export type TableError = Conflict | (Refusal & { readonly kind: "invalid" });
 /** Who holds which public port, whatever kind of forward it is: tables that share one never give a port twice. */
 export type EntryPorts = PortIndex<HeldForward<EntrySpec>>;
 
+export function newEntryPorts(): EntryPorts {
+  return new PortIndex();
+}
+
 export interface ForwardTableOptions {
   /** How sentences call a device: `device "attic"`. Default: by its id. */
   readonly holderName?: (device: string) => string;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { followCommand, runCommand } from "./command.ts";
+import { followCommand, MAX_LINE_CHARS, runCommand } from "./command.ts";
 
 const sh = (script: string): string[] => ["sh", "-c", script];
 
@@ -87,6 +87,18 @@ describe("followCommand", () => {
     if (!followed.ok) throw new Error(followed.error.message);
     expect(await followed.value.exited).toBe(4);
     expect(lines).toEqual(["one", "two", "three"]);
+  });
+
+  test("a line without an end is cut, told at once, and costs no more than its length", async () => {
+    const lines: string[] = [];
+    const script = "head -c 50000000 /dev/zero | tr '\\0' x; echo; echo next";
+    const followed = followCommand(sh(script), {
+      signal: new AbortController().signal,
+      onLine: (line) => void lines.push(line),
+    });
+    if (!followed.ok) throw new Error(followed.error.message);
+    expect(await followed.value.exited).toBe(0);
+    expect(lines.map((line) => line.length)).toEqual([MAX_LINE_CHARS, "next".length]);
   });
 
   test("ends with its signal", async () => {

@@ -47,6 +47,7 @@ export interface FollowedCommand {
 }
 
 const TIMEOUT_MS = 10_000;
+export const MAX_LINE_CHARS = 65_536;
 /** Where Debian and others keep nft, ip, wg and conntrack: not in the PATH of every service. */
 const SBIN = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
@@ -87,7 +88,10 @@ export async function runCommand(
   }
 }
 
-/** Starts a program that goes on, and hands on each line of its standard output. It is killed when `signal` aborts. */
+/**
+ * Starts a program that goes on, and hands on each line of its standard output, the first MAX_LINE_CHARS of it as soon as
+ * they are there. It is killed when `signal` aborts.
+ */
 export function followCommand(
   argv: readonly string[],
   { signal, onLine }: { readonly signal: AbortSignal; readonly onLine: (line: string) => void },
@@ -107,15 +111,27 @@ export function followCommand(
   return ok({ pid: child.pid, exited });
 }
 
+/** Every byte is looked at once: a line without an end (seen: 100 MB from a faulty program) costs no more than its length. */
 async function readLines(stream: ReadableStream<Uint8Array>, onLine: (line: string) => void): Promise<void> {
   const decoder = new TextDecoder();
   let rest = "";
+  let isCut = false;
+  const end = (part: string): void => {
+    if (!isCut) onLine((rest + part).slice(0, MAX_LINE_CHARS));
+    rest = "";
+    isCut = false;
+  };
   for await (const bytes of stream) {
-    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) onLine(line);
+    const parts = decoder.decode(bytes, { stream: true }).split("\n");
+    const last = parts.pop() ?? "";
+    for (const part of parts) end(part);
+    if (isCut) continue;
+    rest += last;
+    if (rest.length < MAX_LINE_CHARS) continue;
+    end("");
+    isCut = true;
   }
-  if (rest !== "") onLine(rest);
+  if (rest !== "") end("");
 }
 
 function spawn(
@@ -130,6 +146,8 @@ function spawn(
         stdout: "pipe",
         stderr: "pipe",
         env: { PATH: path, LC_ALL: "C" },
+        // A session of its own: a Ctrl-C on the terminal is not for it, nor for what it leaves running (wireguard-go).
+        detached: true,
       }),
     );
   } catch (cause) {

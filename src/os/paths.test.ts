@@ -17,6 +17,7 @@ describe("the data directory", () => {
       relaySocket: "/var/lib/hatchway/relay.sock",
       agentSocket: "/var/lib/hatchway/agent.sock",
       gatewaySocket: "/var/lib/hatchway/gateway.sock",
+      privileged: "/var/lib/hatchway/privileged",
     });
   });
 

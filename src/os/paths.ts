@@ -17,6 +17,8 @@ export interface DataPaths {
   readonly relaySocket: string;
   readonly agentSocket: string;
   readonly gatewaySocket: string;
+  /** Of the gateway's privileged helper: root's own, whoever owns the rest. */
+  readonly privileged: string;
 }
 
 /** `sun_path` holds 108 bytes on Linux, 104 on macOS and the BSDs, with its closing zero (unix(7)). */
@@ -35,6 +37,7 @@ export function dataPaths(directory: string): DataPaths {
     relaySocket: join(root, "relay.sock"),
     agentSocket: join(root, "agent.sock"),
     gatewaySocket: join(root, "gateway.sock"),
+    privileged: join(root, "privileged"),
   };
 }
 

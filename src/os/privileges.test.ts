@@ -35,17 +35,22 @@ describe.if(isRoot)("as root", () => {
     expect(lstatSync(join(own, "later")).uid).toBe(0);
   });
 
-  test("a process that became another user has no way back and no capability", async () => {
+  test.each([
+    [{}, "0000000000000000"],
+    [{ lowPorts: true }, "0000000000000400"],
+  ])("a process that became another user (%p) has no way back and no other capability", async (options, capability) => {
     const code = `
       const { becomeUser } = await import(${JSON.stringify(join(import.meta.dir, "privileges.ts"))});
-      const became = becomeUser(${JSON.stringify(USER)});
+      const became = becomeUser(${JSON.stringify(USER)}, ${JSON.stringify(options)});
+      const main = require("fs").readFileSync("/proc/thread-self/status", "utf8").match(/^CapEff:\\s+(\\S+)$/m)[1];
       const tasks = require("fs").readdirSync("/proc/self/task").map((task) =>
         require("fs").readFileSync("/proc/self/task/" + task + "/status", "utf8").match(/^(Uid|CapEff|Groups):.*$/gm).join(" ").replace(/\\s+/g, " ").trim());
-      console.log(JSON.stringify({ became, tasks: [...new Set(tasks)] }));`;
+      console.log(JSON.stringify({ became, main, tasks: [...new Set(tasks.filter((task) => !task.endsWith(main)))] }));`;
     const { stdout } = Bun.spawnSync([process.execPath, "-e", code]);
     expect(JSON.parse(stdout.toString())).toEqual({
       became: { ok: true, value: null },
-      tasks: ["Uid: 65534 65534 65534 65534 Groups: CapEff: 0000000000000000"],
+      main: capability,
+      tasks: "lowPorts" in options ? ["Uid: 65534 65534 65534 65534 Groups: CapEff: 0000000000000000"] : [],
     });
   });
 });

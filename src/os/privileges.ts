@@ -1,6 +1,8 @@
-import { chownSync, lstatSync, readdirSync, readFileSync } from "node:fs";
+import { dlopen, ptr } from "bun:ffi";
+import { chownSync, lstatSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { err, ok, type Result } from "../wire/result.ts";
+import { OTHERS_MASK, PRIVATE_DIRECTORY_MODE } from "./files.ts";
 
 export interface SystemUser {
   readonly name: string;
@@ -38,18 +40,33 @@ export function giveDirectory(directory: string, { uid, gid }: SystemUser): void
   chownSync(directory, uid, gid);
 }
 
+/** Makes a directory that only root may look into, or says in a sentence why what is there is not one. */
+export function makeRootDirectory(path: string): Result<null, string> {
+  mkdirSync(path, { recursive: true, mode: PRIVATE_DIRECTORY_MODE });
+  const found = lstatSync(path);
+  const sound = found.isDirectory() && found.uid === ROOT_UID && (found.mode & OTHERS_MASK) === 0;
+  return sound ? ok(null) : err(`${path} must be a directory of root's with mode 0700: move what is there away.`);
+}
+
 /**
  * This process, all threads of it, is the user from now on, for good, without any capability. (glibc and musl change
  * every thread at setuid; the kernel clears the capabilities of a root that leaves uid 0, capabilities(7).)
+ * `lowPorts`: but the one to listen on ports below 1024, for this thread, which is where JavaScript opens sockets.
  */
-export function becomeUser({ uid, gid, name }: SystemUser): Result<null, string> {
+export function becomeUser(
+  { uid, gid, name }: SystemUser,
+  { lowPorts = false }: { readonly lowPorts?: boolean } = {},
+): Result<null, string> {
   const { setuid, setgid, setgroups, getuid } = process;
   if (setuid === undefined || setgid === undefined || setgroups === undefined || getuid === undefined) {
     return err("This system has no users to change to.");
   }
+  const keep = lowPorts ? keptCapability() : null;
   setgroups([]);
   setgid(gid);
+  keep?.before();
   setuid(uid);
+  keep?.after();
   if (getuid() !== uid || canBeRoot()) return err(`The gateway could not give up its privileges for user ${name}.`);
   return ok(null);
 }
@@ -61,4 +78,44 @@ function canBeRoot(): boolean {
   } catch {
     return false;
   }
+}
+
+/** prctl(2), capset(2), capabilities(7). */
+const PR_SET_KEEPCAPS = 8;
+const LINUX_CAPABILITY_VERSION_3 = 0x2008_0522;
+const CAP_NET_BIND_SERVICE = 10;
+const LIBRARIES = ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`];
+const SYMBOLS = {
+  prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
+  capset: { args: ["ptr", "ptr"], returns: "i32" },
+} as const;
+
+/** What is to be done before and after setuid, so that one capability stays. Throws when the system cannot be asked. */
+function keptCapability() {
+  const { prctl, capset } = openLibrary();
+  const check = (result: number, what: string): void => {
+    if (result !== 0) throw new Error(`${what} failed`);
+  };
+  return {
+    before: () => check(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), "prctl"),
+    after(): void {
+      const header = new Uint32Array([LINUX_CAPABILITY_VERSION_3, 0]);
+      const wanted = 1 << CAP_NET_BIND_SERVICE;
+      // Effective, permitted, inheritable: of the first 32 capabilities, then of the rest.
+      const data = new Uint32Array([wanted, wanted, 0, 0, 0, 0]);
+      check(capset(ptr(header), ptr(data)), "capset");
+      check(prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0), "prctl");
+    },
+  };
+}
+
+function openLibrary() {
+  for (const library of LIBRARIES) {
+    try {
+      return dlopen(library, SYMBOLS).symbols;
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+    }
+  }
+  throw new Error("The C library was not found.");
 }

@@ -1,5 +1,6 @@
 import type { ExitRule } from "../core/exit-rule.ts";
 import type { HostPort, PortMapping } from "../core/forward.ts";
+import type { EntryPorts } from "../core/table.ts";
 import type {
   AgentControl,
   AttachEvent,
@@ -55,6 +56,8 @@ export interface StartRelayOptions {
   readonly dataDir: string;
   /** Called once at start and at every reload. Rejects with ControlError `usage` (the reload then changes nothing). */
   readonly readSettings: () => Promise<RelaySettings>;
+  /** Shared with a gateway of this process; absent = the relay's own. */
+  readonly ports?: EntryPorts;
 }
 
 export interface RelayReady {
@@ -120,6 +123,8 @@ export interface StartGatewayOptions {
   readonly dataDir: string;
   /** Called once at start and at every reload. Rejects with ControlError `usage` (the reload then changes nothing). */
   readonly readSettings: () => Promise<GatewaySettings>;
+  /** Of a relay that this process is as well: what each holds the other does not give away. Absent = there is none. */
+  readonly relayPorts?: EntryPorts;
 }
 
 export type GatewayReady = Pick<GatewayStatus, "wan" | "lan" | "externalAddress" | "servers" | "warnings">;

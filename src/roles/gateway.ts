@@ -1,16 +1,18 @@
-import type { NatPlane } from "../dataplanes/nat/state.ts";
+import { newEntryPorts } from "../core/table.ts";
 import { monotonicMs, nowMs as wallMs } from "../os/clock.ts";
+import { runCommand } from "../os/command.ts";
+import { findLink, readLinks } from "../os/links.ts";
 import { areaLogger } from "../os/log.ts";
 import { openDataDirectory } from "../os/paths.ts";
-import { becomeUser, findUser, giveDirectory, type SystemUser } from "../os/privileges.ts";
+import { becomeUser, findUser, giveDirectory, makeRootDirectory, type SystemUser } from "../os/privileges.ts";
 import { serveGatewayControl } from "../servers/local/server.ts";
 import { StoreFailure } from "../store/failure.ts";
 import { openStore, type Store } from "../store/store.ts";
 import { ControlError, type GatewayControl, type RunningGateway, type StartGateway } from "./control.ts";
 import { refuseUnsafeEnvironment } from "./environment.ts";
-import { HelperClient, helperPlane } from "./gateway/helper/client.ts";
+import { HelperClient, helperKernel } from "./gateway/helper/client.ts";
 import { type SpawnedHelper, spawnHelper } from "./gateway/helper/spawn.ts";
-import { Gateway } from "./gateway/run.ts";
+import { Gateway, type GatewayParts } from "./gateway/run.ts";
 import type { GatewaySettings } from "./gateway/settings.ts";
 import { startingGateway } from "./starting.ts";
 
@@ -21,7 +23,7 @@ const USERS = ["hatchway", "nobody"];
  * Runs a gateway. Root starts it; what stays root is the helper that holds the kernel's part. This process becomes an
  * ordinary user before it opens a socket that the network reaches.
  */
-export const startGateway: StartGateway = async ({ dataDir, readSettings }) => {
+export const startGateway: StartGateway = async ({ dataDir, readSettings, relayPorts }) => {
   refuseUnsafeEnvironment();
   if (process.geteuid?.() !== 0) {
     const message = "Run the gateway as root: it changes the kernel's forwarding, and keeps root for that alone.";
@@ -29,17 +31,22 @@ export const startGateway: StartGateway = async ({ dataDir, readSettings }) => {
   }
   const settings = await readSettings();
   refuseIncomplete(settings);
+  await refuseUnknownInterfaces(settings);
   const user = userFor(settings.user);
   const paths = await openDataDirectory(dataDir);
   if (!paths.ok) throw new ControlError("usage", paths.error.message);
   // What is loaded when it is first needed may be out of the user's reach by then.
   await Promise.all([import("../servers/local/routes.ts"), import("./config/load.ts")]);
   giveDirectory(paths.value.directory, user);
-  const helper = spawnHelper();
+  const own = makeRootDirectory(paths.value.privileged);
+  if (!own.ok) throw new ControlError("usage", own.error);
+  const helper = spawnHelper(paths.value.privileged);
   try {
-    const became = becomeUser(user);
+    // A relay may have public ports below 1024.
+    const became = becomeUser(user, { lowPorts: relayPorts !== undefined });
     if (!became.ok) throw new ControlError("failed", became.error);
-    return await startOn(helper, paths.value, readSettings, settings);
+    const ports = relayPorts ?? newEntryPorts();
+    return await startOn(helper, paths.value, { settings, readSettings, ports });
   } catch (error) {
     await helper.end();
     throw error;
@@ -49,8 +56,7 @@ export const startGateway: StartGateway = async ({ dataDir, readSettings }) => {
 async function startOn(
   helper: SpawnedHelper,
   paths: { readonly gatewaySocket: string; readonly database: string },
-  readSettings: () => Promise<GatewaySettings>,
-  settings: GatewaySettings,
+  given: Pick<GatewayParts, "settings" | "readSettings" | "ports">,
 ): Promise<RunningGateway> {
   const log = areaLogger("gateway");
   const client = new HelperClient(helper.socket);
@@ -65,15 +71,13 @@ async function startOn(
   let gateway: Gateway | null = null;
   try {
     store = await openStore(paths.database);
-    const plane: NatPlane = helperPlane(client);
     gateway = new Gateway({
       store,
       local,
-      plane,
+      kernel: helperKernel(client),
       helperEnded: client.ended,
       endHelper: () => helper.end(),
-      settings,
-      readSettings,
+      ...given,
       nowMs: monotonicMs,
       wallMs,
     });
@@ -92,12 +96,25 @@ async function startOn(
   }
 }
 
-function refuseIncomplete({ wan, lan }: GatewaySettings): void {
-  const lacking = wan.length === 0 ? "wan" : lan.length === 0 ? "lan" : null;
+function refuseIncomplete({ wan, lan, vpnWanted }: GatewaySettings): void {
+  const lacking = wan.length === 0 ? "wan" : lan.length === 0 && !vpnWanted ? "lan" : null;
   if (lacking === null) return;
   const side = lacking === "wan" ? "visitors come from" : "the clients are";
-  const message = `Name the interface where ${side}: --${lacking} IF, or ${lacking} = "IF" in [gateway].`;
+  const or = lacking === "lan" ? " A VPN server alone is --vpn." : "";
+  const message = `Name the interface where ${side}: --${lacking} IF, or ${lacking} = "IF" in [gateway].${or}`;
   throw new ControlError("usage", message);
+}
+
+async function refuseUnknownInterfaces({ wan, lan }: GatewaySettings): Promise<void> {
+  const links = await readLinks(runCommand);
+  if (!links.ok) throw new ControlError("failed", links.error.message);
+  for (const name of [...wan, ...lan]) {
+    const found = findLink(links.value, name);
+    if (!found.ok) throw new ControlError("usage", found.error);
+  }
+  const both = wan.find((name) => lan.includes(name));
+  if (both === undefined) return;
+  throw new ControlError("usage", `${both} is named for visitors and for clients: it can be one of the two.`);
 }
 
 function userFor(name: string | null): SystemUser {

@@ -1,5 +1,6 @@
 import { DEFAULT_OPTIONS } from "../core/forward.ts";
 import type { RelayPolicy } from "../core/policy.ts";
+import { type EntryPorts, newEntryPorts } from "../core/table.ts";
 import { WindowBudget } from "../core/tunnel/window.ts";
 import { Dials } from "../dataplanes/direct/dial.ts";
 import { directExit } from "../dataplanes/direct/exit.ts";
@@ -44,7 +45,7 @@ const WINDOW_BUDGET_BYTES = 64 * 1024 * 1024;
 const DRAIN_MS = 30_000;
 
 /** Runs a relay: agents connect to it, visitors come in by its public ports. */
-export const startRelay: StartRelay = async ({ dataDir, readSettings }) => {
+export const startRelay: StartRelay = async ({ dataDir, readSettings, ports = newEntryPorts() }) => {
   refuseUnsafeEnvironment();
   const paths = await openDataDirectory(dataDir);
   if (!paths.ok) throw new ControlError("usage", paths.error.message);
@@ -62,7 +63,7 @@ export const startRelay: StartRelay = async ({ dataDir, readSettings }) => {
   try {
     const identity = await loadRelayIdentity(settings, dataDir, publicHostOf(settings), wallMs());
     store = await openStore(paths.value.database);
-    relay = new Relay({ store, local, identity, settings, readSettings });
+    relay = new Relay({ store, local, identity, settings, readSettings, ports });
     await relay.start();
     const running = relay.running();
     control.resolve(running);
@@ -92,6 +93,7 @@ interface RelayParts {
   readonly identity: RelayIdentity;
   readonly settings: RelaySettings;
   readonly readSettings: () => Promise<RelaySettings>;
+  readonly ports: EntryPorts;
 }
 
 class Relay {
@@ -139,6 +141,7 @@ class Relay {
     this.#forwards = new RelayForwards({
       store,
       entries: this.#entries,
+      ports: parts.ports,
       policy: () => this.#policy(),
       publicHost: (from) => this.#publicHost(from),
       nowMs: monotonicMs,

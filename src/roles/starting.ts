@@ -26,6 +26,12 @@ export function startingGateway(ready: Promise<GatewayControl>): GatewayControl 
     listTriggers: async () => (await ready).listTriggers(),
     addTrigger: async (draft) => (await ready).addTrigger(draft),
     removeTrigger: async (name) => (await ready).removeTrigger(name),
+    vpnInit: async (request) => (await ready).vpnInit(request),
+    vpnList: async () => (await ready).vpnList(),
+    vpnAdd: async (draft) => (await ready).vpnAdd(draft),
+    vpnChange: async (nameOrId, change) => (await ready).vpnChange(nameOrId, change),
+    vpnRotate: async (nameOrId, keys) => (await ready).vpnRotate(nameOrId, keys),
+    vpnRemove: async (nameOrId) => (await ready).vpnRemove(nameOrId),
     reload: async () => (await ready).reload(),
     async *events(request, signal) {
       yield* (await ready).events(request, signal);

@@ -19,13 +19,16 @@ export type MappingChange =
   /** Asked for again: only its end is another. */
   | { readonly kind: "renew"; readonly device: string; readonly id: string; readonly expiresMs: number | null }
   | { readonly kind: "remove"; readonly device: string; readonly id: string; readonly how: "removed" | "expired" }
-  | { readonly kind: "epoch"; readonly saved: SavedEpoch };
+  | { readonly kind: "epoch"; readonly saved: SavedEpoch }
+  | { readonly kind: "fact"; readonly name: string; readonly value: string };
 
 export interface Mappings {
   /** Oldest first, also those whose end has passed. One that cannot be read is told to `onDamaged` and left out. */
   list(onDamaged: (message: string) => void): Promise<StoredMapping[]>;
   /** Null = none was ever saved. */
   epoch(): Promise<SavedEpoch | null>;
+  /** What the gateway keeps of itself by that name. */
+  fact(name: string): Promise<string | null>;
   /** Carries the changes out in their order, in one transaction. */
   apply(changes: readonly MappingChange[], nowMs: number): Promise<null[]>;
 }
@@ -46,9 +49,10 @@ export function mappingsOn(db: Db): Mappings {
         return [{ owner: { account: row.account_id, device: row.device }, spec, expiresMs: row.expires_ms }];
       });
     },
+    fact: (name) => readFact(db, name),
     async epoch() {
-      const row = await db.selectFrom("gateway_facts").select("value").where("name", "=", EPOCH).executeTakeFirst();
-      const parsed = row === undefined ? undefined : savedEpoch.safeParse(parseJson(row.value));
+      const value = await readFact(db, EPOCH);
+      const parsed = value === null ? undefined : savedEpoch.safeParse(parseJson(value));
       return parsed?.success === true ? parsed.data : null;
     },
     apply: (changes, nowMs) =>
@@ -73,18 +77,26 @@ async function applyOne(trx: Db, change: MappingChange, nowMs: number): Promise<
       return;
     case "remove":
       return await remove(trx, change, nowMs);
-    case "epoch": {
-      const value = JSON.stringify(change.saved);
-      await trx
-        .insertInto("gateway_facts")
-        .values({ name: EPOCH, value })
-        .onConflict((conflict) => conflict.column("name").doUpdateSet({ value }))
-        .execute();
-      return;
-    }
+    case "epoch":
+      return await putFact(trx, EPOCH, JSON.stringify(change.saved));
+    case "fact":
+      return await putFact(trx, change.name, change.value);
     default:
       return change satisfies never;
   }
+}
+
+async function readFact(db: Db, name: string): Promise<string | null> {
+  const row = await db.selectFrom("gateway_facts").select("value").where("name", "=", name).executeTakeFirst();
+  return row?.value ?? null;
+}
+
+async function putFact(trx: Db, name: string, value: string): Promise<void> {
+  await trx
+    .insertInto("gateway_facts")
+    .values({ name, value })
+    .onConflict((conflict) => conflict.column("name").doUpdateSet({ value }))
+    .execute();
 }
 
 async function put(trx: Db, { owner, spec, expiresMs }: StoredMapping, nowMs: number): Promise<void> {

@@ -30,6 +30,8 @@ export interface MappingBookOptions {
   ownerOf(address: string): Owner;
   /** How sentences call an owner's device. */
   holderName(device: string): string;
+  /** Its ports are kept for it while nobody asks for them by name: a VPN peer's, which come and go. Default none's. */
+  isSticky?(device: string): boolean;
   /** Shared with the relay's table when one process is both. */
   readonly ports?: EntryPorts;
 }
@@ -38,6 +40,8 @@ export interface MappingBookOptions {
 const BIND = "*";
 /** Which external port a client's internal port had last: a courtesy, so it is bounded and not a promise. */
 const MAX_REMEMBERED = 100_000;
+/** Ports that are kept for one client besides those that it has. */
+const MAX_STICKY = 16;
 const MS_PER_SEC = 1000;
 /** As for every forward. */
 const MAX_NAME_CHARS = 64;
@@ -54,6 +58,8 @@ export class MappingBook {
   /** The external port that a client's internal port has, or had last. */
   readonly #lastPort = new Map<string, number>();
   readonly #asked = new Map<string, number>();
+  /** Ports that ended and are kept for who had them. */
+  readonly #sticky = new Map<string, { readonly client: string; readonly internalPort: number }>();
 
   constructor(options: MappingBookOptions) {
     this.#options = options;
@@ -88,6 +94,10 @@ export class MappingBook {
     return this.#mappings.at(protocol, externalPort)[0] ?? null;
   }
 
+  ofDevice(device: string): HeldMapping[] {
+    return [...this.#mappings.ofDevice(device), ...this.#pinholes.ofDevice(device)];
+  }
+
   get(device: string, id: string): HeldMapping | null {
     return this.#mappings.get(device, id) ?? this.#pinholes.get(device, id);
   }
@@ -105,7 +115,7 @@ export class MappingBook {
 
   /** Makes, renews or changes a mapping. */
   map(ask: MapAsk, policy: MappingPolicy, nowMs: number): Result<MappingOutcome, DeskRefusal> {
-    const decision = decideMapping(ask, policy, this.#view());
+    const decision = decideMapping(ask, policy, this.#view(ask.internalAddress));
     if (!decision.ok) return err(this.#withHolder(decision.error, ask, nowMs));
     const { externalPort, internalPort } = decision.value;
     const { protocol, internalAddress } = ask;
@@ -189,8 +199,16 @@ export class MappingBook {
 
   remove(held: HeldMapping): boolean {
     const removed = this.#tableOf(held.spec).remove(held.owner.device, held.spec.id);
-    if (removed !== null) this.#uncount(removed);
+    if (removed !== null) this.#ended(removed);
     return removed !== null;
+  }
+
+  /** The ports of a mapping that ended are anybody's, and not kept for who had them. */
+  forget({ spec }: HeldMapping): void {
+    for (const { protocol, first } of spec.ports) {
+      this.#sticky.delete(portKey(protocol, first));
+      this.#lastPort.delete(internalKey(protocol, spec.to, spec.askedInternalPort));
+    }
   }
 
   /** Whether it is still held exactly so. */
@@ -246,7 +264,7 @@ export class MappingBook {
   /** Ends the leases that ran out and returns their mappings: close them, tell the store. */
   expire(nowMs: number): HeldMapping[] {
     const ended = [...this.#mappings.expire(nowMs), ...this.#pinholes.expire(nowMs)];
-    for (const held of ended) this.#uncount(held);
+    for (const held of ended) this.#ended(held);
     return ended;
   }
 
@@ -276,9 +294,10 @@ export class MappingBook {
     return isPinhole(spec) ? this.#pinholes : this.#mappings;
   }
 
-  #view(): MappingTable {
+  #view(client: string): MappingTable {
     return {
-      at: (protocol, externalPort) => this.#holderAt(protocol, externalPort),
+      at: (protocol, externalPort) =>
+        this.#holderAt(protocol, externalPort) ?? this.#keptFor(client, protocol, externalPort),
       portOf: (protocol, client, internalPort) =>
         this.#lastPort.get(internalKey(protocol, client, internalPort)) ?? null,
       countOf: (requester) => this.#asked.get(requester) ?? 0,
@@ -290,6 +309,12 @@ export class MappingBook {
     if (held !== null) return holderOf(held.spec);
     // A forward of another kind, on a port that both kinds share.
     return this.#mappings.isTaken(protocol, externalPort) ? { client: null, internalPort: 0, nonce: null } : null;
+  }
+
+  /** Who else a free port is kept for. */
+  #keptFor(client: string, protocol: Protocol, externalPort: number): ExternalHolder | null {
+    const kept = this.#sticky.get(portKey(protocol, externalPort));
+    return kept === undefined || kept.client === client ? null : { ...kept, nonce: null };
   }
 
   #pinholeView(address: string): MappingTable {
@@ -332,6 +357,17 @@ export class MappingBook {
     trimOldest(this.#lastPort, MAX_REMEMBERED);
   }
 
+  #ended(held: HeldMapping): void {
+    this.#uncount(held);
+    const { spec, owner } = held;
+    if (isPinhole(spec) || spec.requester === null || this.#options.isSticky?.(owner.device) !== true) return;
+    for (const { protocol, first } of spec.ports) {
+      setYoungest(this.#sticky, portKey(protocol, first), { client: spec.to, internalPort: spec.askedInternalPort });
+    }
+    const own = [...this.#sticky].filter(([, { client }]) => client === spec.to);
+    for (const [port] of own.slice(0, Math.max(0, own.length - MAX_STICKY))) this.#sticky.delete(port);
+  }
+
   #uncount({ spec }: HeldMapping): void {
     const { requester } = spec;
     if (requester === null) return;
@@ -347,6 +383,10 @@ function nameOf(description: string, otherwise: string): string {
 
 function internalKey(protocol: Protocol, client: string, internalPort: number): string {
   return `${protocol} ${client} ${internalPort}`;
+}
+
+function portKey(protocol: Protocol, port: number): string {
+  return `${protocol} ${port}`;
 }
 
 /** The operator's forward has no client, as far as the protocols go: it is nobody's to renew. */

@@ -33,7 +33,7 @@ const EVERYTHING = ["0.0.0.0/0", "::/0"].map((text) => {
 /** The file of one peer. The private key is in it and nowhere else. */
 export function clientConfig(
   settings: VpnSettings,
-  peer: VpnPeer,
+  peer: Pick<VpnPeer, "v4" | "v6" | "presharedKey">,
   keys: { readonly privateKey: WgKey; readonly serverPublicKey: WgKey },
   routes: ClientRoutes,
 ): ClientConfig {

@@ -3,13 +3,12 @@ import type { Protocol } from "../../wire/port-set.ts";
 import { decide, permittedPorts } from "../mapping/permission.ts";
 import { formatPermissionRule, parsePermissionRule } from "../mapping/permission-rule.ts";
 import type { VpnMode, VpnPeer } from "./peers.ts";
-import { grantOf, mappingRights, permissionRules, reachablePorts } from "./rights.ts";
+import { mappingRights, permissionRules } from "./rights.ts";
 import { onePeer, only } from "./vpn.fixture.ts";
 
 const BLOCK: VpnMode = { kind: "blockAll" };
 const OPEN: VpnMode = { kind: "openAll" };
 const MIXED = only("8840, 8810-8815/udp, 8000:80/tcp");
-const every = [{ first: 1, last: 65535 }];
 
 describe("what a peer may map", () => {
   test.each<[string, VpnMode, Protocol, number, number | null, boolean]>([
@@ -57,46 +56,10 @@ describe("what a peer may map", () => {
   });
 });
 
-describe("what reaches a peer", () => {
-  test.each<[string, VpnMode, ReturnType<typeof reachablePorts>]>([
-    ["block all", BLOCK, { tcp: [], udp: [] }],
-    ["open all", OPEN, { tcp: every, udp: every }],
-    [
-      "only: its own side of the ports",
-      MIXED,
-      {
-        tcp: [
-          { first: 80, last: 80 },
-          { first: 8840, last: 8840 },
-        ],
-        udp: [
-          { first: 8810, last: 8815 },
-          { first: 8840, last: 8840 },
-        ],
-      },
-    ],
-  ])("%s", (_what, mode, ports) => {
-    expect(reachablePorts(onePeer({ mode }), 1_000)).toEqual(ports);
-  });
-});
-
-describe("what forwards it may have", () => {
-  test("all, some or none", () => {
-    expect(grantOf(onePeer({ mode: OPEN }), 0)).toEqual({ ports: null });
-    expect(grantOf(onePeer({ mode: OPEN, maxPorts: 2 }), 0)).toEqual({ ports: null, maxPorts: 2 });
-    expect(grantOf(onePeer({ mode: BLOCK }), 0)).toEqual({ ports: null, suspended: true });
-    expect(grantOf(onePeer({ mode: MIXED }), 0)).toEqual({
-      ports: (MIXED as Extract<VpnMode, { kind: "only" }>).ports,
-    });
-  });
-});
-
 test.each<[string, Partial<VpnPeer>]>([
   ["disabled", { disabled: true }],
   ["at its end", { expiresMs: 5_000 }],
 ])("a peer that is %s has no right to anything", (_what, change) => {
   const peer = { ...onePeer({ mode: OPEN }), ...change };
   expect(mappingRights(peer, 5_000).permissions).toEqual([]);
-  expect(reachablePorts(peer, 5_000)).toEqual({ tcp: [], udp: [] });
-  expect(grantOf(peer, 5_000).suspended).toBe(true);
 });

@@ -3,7 +3,6 @@ import type { Protocol } from "../../wire/port-set.ts";
 import { compilePermissions, type Permissions } from "../mapping/permission.ts";
 import type { PermissionRule } from "../mapping/permission-rule.ts";
 import type { MappingPolicy } from "../mapping/request.ts";
-import type { Grant } from "../policy.ts";
 import { MIN_PORT, type PortSpans, PROTOCOLS, spansOf } from "../port-spans.ts";
 import { hostNetwork } from "./networks.ts";
 import { isActive, type VpnMode, type VpnPeer } from "./peers.ts";
@@ -13,7 +12,6 @@ export type ProtocolPorts = Readonly<Record<Protocol, PortSpans>>;
 
 const EVERY: PortSpans = [{ first: MIN_PORT, last: MAX_PORT }];
 const EVERY_PORT: ProtocolPorts = { tcp: EVERY, udp: EVERY };
-const NO_PORT: ProtocolPorts = { tcp: [], udp: [] };
 
 /** The part of a MappingPolicy that is the peer's own: what it may map by NAT-PMP, PCP or UPnP. No rule = nothing. */
 export function mappingRights(peer: VpnPeer, nowMs: number): Pick<MappingPolicy, "permissions" | "maxPerClient"> {
@@ -50,32 +48,6 @@ function pairsOf(mode: VpnMode): { readonly external: ProtocolPorts; readonly in
     default:
       return mode satisfies never;
   }
-}
-
-/** The peer's own ports that may be reached from outside at all: what a firewall before it lets through. */
-export function reachablePorts(peer: VpnPeer, nowMs: number): ProtocolPorts {
-  if (!isActive(peer, nowMs)) return NO_PORT;
-  const { mode } = peer;
-  switch (mode.kind) {
-    case "blockAll":
-      return NO_PORT;
-    case "openAll":
-      return EVERY_PORT;
-    case "only":
-      return byProtocol(mode.ports.ranges.map(internalSide));
-    default:
-      return mode satisfies never;
-  }
-}
-
-/** What forwards may be made for the peer, in the terms of the forward table. */
-export function grantOf(peer: VpnPeer, nowMs: number): Grant {
-  const { mode, maxPorts } = peer;
-  return {
-    ports: mode.kind === "only" ? mode.ports : null,
-    ...(maxPorts === null ? {} : { maxPorts }),
-    ...(mode.kind === "blockAll" || !isActive(peer, nowMs) ? { suspended: true } : {}),
-  };
 }
 
 interface Range {

@@ -2,8 +2,8 @@ import { err, ok, type Result } from "../../wire/result.ts";
 import { PortOwners, settingsProblem } from "./checks.ts";
 import { ElementTable, undoOf } from "./element-table.ts";
 import type { Element } from "./elements.ts";
-import type { ListedTable } from "./listing.ts";
-import { limitsName, STATIC_SET_NAMES } from "./names.ts";
+import { type ListedTable, outlineOf } from "./listing.ts";
+import { limitsName, STATIC_SET_NAMES, STATIC_SETS } from "./names.ts";
 import type { Nft } from "./nft.ts";
 import { type Delta, renderAnew, renderDelta, renderParts, renderRewrite } from "./render.ts";
 import { checkParts, renderSkeleton } from "./render-rules.ts";
@@ -143,7 +143,7 @@ export class KernelTable {
     const done = await this.#nft.apply(renderParts(skeleton) + renderDelta(delta));
     if (!done.ok) return done;
     for (const [name, limits] of fresh) this.#ownLimits.set(name, limits);
-    return await this.#remember();
+    return await this.#remember(settings);
   }
 
   async #rewrite(delta: Delta): Promise<Result<null, NatError>> {
@@ -175,7 +175,8 @@ export class KernelTable {
     }
     // The table is not there, or holds something under our names that is not ours: made anew, counters begin at 0.
     const anew = await this.#applyRules((skeleton) => renderAnew(skeleton, [...this.#desired.elements()]));
-    return anew.ok ? ok({ stale, mended: true }) : anew;
+    // A first start finds no table, and nothing is wrong with that.
+    return anew.ok ? ok({ stale, mended: present !== null || !force }) : anew;
   }
 
   /** What is missing in the kernel, and what is there and should not be. */
@@ -184,7 +185,7 @@ export class KernelTable {
     const remove: Element[] = [];
     const add: Element[] = [];
     for (const set of STATIC_SET_NAMES) {
-      const there = present.sets.has(set) || present.maps.has(set);
+      const there = STATIC_SETS[set].kind === "map" ? present.maps.has(set) : present.sets.has(set);
       const listed = there ? await this.#nft.elements(set) : ok([]);
       if (!listed.ok) return listed;
       const actual = new Map(listed.value.map(({ key, data }) => [key, data]));
@@ -205,13 +206,23 @@ export class KernelTable {
     const done = await this.#nft.apply(render(renderSkeleton(settings, [...limits.values()])));
     if (!done.ok) return done;
     this.#ownLimits = limits;
-    return await this.#remember();
+    return await this.#remember(settings);
   }
 
-  async #remember(): Promise<Result<null, NatError>> {
+  /** Somebody else may have been between the transaction and this: then it is not what we wrote, and the next look mends it. */
+  async #remember(settings: NatSettings): Promise<Result<null, NatError>> {
     const print = await this.#nft.print();
-    this.#print = print.ok ? print.value : null;
-    return print.ok ? ok(null) : print;
+    if (!print.ok) return print;
+    const { chains, sets, counters } = renderSkeleton(settings, [...this.#ownLimits.values()]);
+    const expected = new Map([
+      ...chains.map(({ name, rules }) => [name, rules.length] as const),
+      ...sets.map(({ kind, name }) => [`${kind} ${name}`, 0] as const),
+      ...counters.map((name) => [`counter ${name}`, 0] as const),
+    ]);
+    const found = print.value === null ? new Map<string, number>() : outlineOf(print.value);
+    const isOurs = found.size === expected.size && [...expected].every(([name, count]) => found.get(name) === count);
+    this.#print = isOurs ? print.value : null;
+    return ok(null);
   }
 
   #usedLimits(): Map<string, NatLimits> {

@@ -69,6 +69,24 @@ export function tableBlock(text: string): string | null {
   return lines.slice(start, start + length + 1).join("\n");
 }
 
+/** What is in such a block, by name; of each chain how many rules: a line each. */
+export function outlineOf(block: string): Map<string, number> {
+  const outline = new Map<string, number>();
+  let object: string | null = null;
+  let isChain = false;
+  for (const line of block.split("\n")) {
+    const [, kind, name] = /^\t(\w+) (\S+) \{$/.exec(line) ?? [];
+    if (name !== undefined) {
+      object = name;
+      isChain = kind === "chain";
+      outline.set(isChain ? name : `${kind} ${name}`, 0);
+    } else if (line === "\t}") object = null;
+    else if (object !== null && isChain && !line.startsWith("\t\ttype "))
+      outline.set(object, (outline.get(object) ?? 0) + 1);
+  }
+  return outline;
+}
+
 function isOurs(object: Json): boolean {
   return field(object, "table") === TABLE_NAME && field(object, "family") === FAMILY;
 }

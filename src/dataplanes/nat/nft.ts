@@ -27,6 +27,13 @@ export interface Nft {
 /** 20,000 forwards in one transaction take 0.7 s on an idle machine. */
 const APPLY_TIMEOUT_MS = 60_000;
 
+const NO_NFT: NatError = {
+  kind: "missing",
+  message: "Install nftables (the package of the same name): its program nft is not on this machine.",
+};
+/** Of the program before `nft` when there is no nft. */
+const NOT_FOUND = 127;
+
 /**
  * `prefix`: what stands before `nft`, such as `ip netns exec NAME`. `onTransaction`: told the number of the process that
  * makes one, as the kernel will name it.
@@ -45,7 +52,7 @@ export function createNft(prefix: readonly string[], onTransaction: (pid: number
     protocolAt: number | null,
   ): Promise<Result<ListedElement[], NatError>> => {
     const result = await run(["-j", "list", ...args]);
-    return result.ok ? ok(parseElements(result.value, protocolAt)) : result;
+    return result.ok ? parsed(() => parseElements(result.value, protocolAt)) : result;
   };
   return {
     async apply(text) {
@@ -57,7 +64,7 @@ export function createNft(prefix: readonly string[], onTransaction: (pid: number
     // than one set fetches all (650 ms).
     async table() {
       const result = await run(["-j", "-t", "list", "ruleset", FAMILY]);
-      return result.ok ? ok(parseTable(result.value)) : result;
+      return result.ok ? parsed(() => parseTable(result.value)) : result;
     },
     async print() {
       const result = await run(["-s", "-t", "list", "ruleset", FAMILY]);
@@ -68,13 +75,19 @@ export function createNft(prefix: readonly string[], onTransaction: (pid: number
   };
 }
 
+/** What nft prints is another program's: it may be cut off. */
+function parsed<T>(parse: () => T): Result<T, NatError> {
+  try {
+    return ok(parse());
+  } catch (error) {
+    return err({ kind: "refused", message: `nft printed what cannot be read (${String(error)}); try again.` });
+  }
+}
+
 function startError({ kind, message }: CommandError): NatError {
   switch (kind) {
     case "missing":
-      return {
-        kind: "missing",
-        message: "Install nftables (the package of the same name): its program nft is not on this machine.",
-      };
+      return NO_NFT;
     case "permission":
       return { kind: "permission", message };
     case "timeout":
@@ -88,6 +101,7 @@ function startError({ kind, message }: CommandError): NatError {
 
 /** nft's own words, classified once. */
 export function classify({ exitCode, stderr }: CommandOutput): NatError {
+  if (exitCode === NOT_FOUND || stderr.includes('exec of "nft" failed')) return NO_NFT;
   if (/Operation not permitted|you must be root/.test(stderr))
     return {
       kind: "permission",

@@ -11,6 +11,7 @@ import {
   type NatEntry,
   type NatError,
   type NatPlane,
+  type NatSettings,
   type NatUsage,
 } from "./state.ts";
 import { TriggerWatch } from "./triggers.ts";
@@ -35,6 +36,7 @@ type Job =
   | { readonly kind: "alone"; readonly run: () => Promise<void> };
 
 const VERIFY_EVERY_MS = 60_000;
+const VERIFY_PAUSE_MS = 1_000;
 const OUR_PIDS_MAX = 64;
 const CLOSED: NatError = { kind: "refused", message: "The gateway is stopping; ask again when it runs." };
 const NOT_STARTED: NatError = { kind: "refused", message: "The gateway is not set up yet; ask again in a moment." };
@@ -57,6 +59,7 @@ class KernelPlane implements NatPlane {
   #running: Promise<void> | null = null;
   #watching = false;
   #verifyQueued = false;
+  #verifiedAtMs = Number.NEGATIVE_INFINITY;
   #seesPids = false;
 
   constructor(options: NatPlaneOptions) {
@@ -67,7 +70,8 @@ class KernelPlane implements NatPlane {
     this.#triggers = new TriggerWatch(this.#nft);
   }
 
-  replace(settings: Parameters<NatPlane["replace"]>[0], entries: readonly NatEntry[]): Promise<Result<null, NatError>> {
+  replace(settings: NatSettings, entries: readonly NatEntry[]): Promise<Result<null, NatError>> {
+    if (this.#stop.signal.aborted) return Promise.resolve(err(CLOSED));
     return this.#alone(async () => {
       const done = await this.#kernel.replace(settings, entries);
       if (done.ok) await this.#watch();
@@ -134,17 +138,19 @@ class KernelPlane implements NatPlane {
   async #drain(): Promise<void> {
     // What is asked in this turn of the loop comes together.
     await Promise.resolve();
-    for (let job = this.#jobs.shift(); job !== undefined; job = this.#jobs.shift()) {
-      if (job.kind === "alone") {
-        // It answers whoever asked; nothing here throws.
-        await job.run();
-        continue;
+    try {
+      for (let job = this.#jobs.shift(); job !== undefined; job = this.#jobs.shift()) {
+        if (job.kind === "alone") {
+          await job.run();
+          continue;
+        }
+        const batch = [job];
+        while (this.#jobs[0]?.kind === "change") batch.push(this.#jobs.shift() as typeof job);
+        await this.#runChanges(batch);
       }
-      const batch = [job];
-      while (this.#jobs[0]?.kind === "change") batch.push(this.#jobs.shift() as typeof job);
-      await this.#runChanges(batch);
+    } finally {
+      this.#running = null;
     }
-    this.#running = null;
   }
 
   async #runChanges(batch: readonly Extract<Job, { kind: "change" }>[]): Promise<void> {
@@ -207,18 +213,21 @@ class KernelPlane implements NatPlane {
     );
   }
 
+  /** Not more often than each VERIFY_PAUSE_MS: two programs that undo each other's work must not use up the machine. */
   #queueVerify(): void {
     if (this.#verifyQueued || this.#stop.signal.aborted) return;
     this.#verifyQueued = true;
-    this.#enqueue({
-      kind: "alone",
-      run: async () => {
-        this.#verifyQueued = false;
-        const done = this.#settle(await this.#kernel.verify());
-        if (!done.ok) this.#log.error("The kernel's rules could not be checked: {message}", { ...done.error });
-        await this.openTriggers();
-      },
-    });
+    const delayMs = Math.max(0, this.#verifiedAtMs + VERIFY_PAUSE_MS - performance.now());
+    const timer = setTimeout(() => this.#enqueue({ kind: "alone", run: () => this.#verify() }), delayMs);
+    this.#stop.signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
+  }
+
+  async #verify(): Promise<void> {
+    this.#verifyQueued = false;
+    const done = this.#settle(await this.#kernel.verify());
+    this.#verifiedAtMs = performance.now();
+    if (!done.ok) this.#log.error("The kernel's rules could not be checked: {message}", { ...done.error });
+    await this.openTriggers();
   }
 
   #unread<T>(nothing: T, error: NatError): T {

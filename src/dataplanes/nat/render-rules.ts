@@ -133,7 +133,7 @@ export function checkParts(settings: NatSettings, own: NatLimits | null): Pick<S
       rules.push(`${FIRST} update @${name} { ${key} ${limit} } ${drop("rateLimit")}`);
     }
     if (connectionsPerSource !== null) {
-      const name = `hw_open${family}_${limitsName(own)}_${connectionsPerSource}`;
+      const name = `hw_connections${family}_${limitsName(own)}_${connectionsPerSource}`;
       sets.push({ name, kind: "set", spec: dynamic(type, size, null) });
       rules.push(`${FIRST} add @${name} { ${key} ct count over ${connectionsPerSource} } ${drop("connectionLimit")}`);
     }

@@ -21,7 +21,7 @@ export interface NatSettings {
   readonly snatPorts: PortSpan;
   /** Inside hosts are reached from outside by forwards only. */
   readonly dropUnforwarded: boolean;
-  /** Peers of the VPN reach each other, and the LAN. */
+  /** Peers of the VPN reach each other, and the LAN. The LAN reaches them in any case, and so do forwards. */
   readonly vpnClientsMayMeet: boolean;
   /** For every forward: who may come at all. Deny wins; empty allow = everybody. */
   readonly sources: { readonly allow: readonly Cidr[]; readonly deny: readonly Cidr[] };
@@ -30,6 +30,10 @@ export interface NatSettings {
   readonly triggers: readonly TriggerRule[];
 }
 
+/**
+ * Against one source that asks for too much, a SYN flood of its own address included. Not against a flood with forged
+ * sources: each of those is a source of its own, and conntrack's table is what it fills.
+ */
 export interface NatLimits {
   /** Connections and flows open at once from one source (IPv6: its /64). */
   readonly connectionsPerSource: number | null;
@@ -37,7 +41,7 @@ export interface NatLimits {
   readonly newPerSourcePerSec: number | null;
 }
 
-/** External ports that the kernel leads to a client. */
+/** External ports that the kernel leads to a client. No two forwards of a protocol have a port in common: the second is refused. */
 export interface NatForward {
   readonly kind: "forward";
   /** Unique among all entries. */
@@ -56,7 +60,10 @@ export interface NatForward {
   readonly limits: NatLimits | null;
 }
 
-/** Ports of an IPv6 host that may be reached from outside. Nothing is translated. */
+/**
+ * Ports of an IPv6 host that may be reached from outside. Nothing is translated. No two pinholes of a host and protocol
+ * have a port in common: who asks for two with different sources merges them into one.
+ */
 export interface NatPinhole {
   readonly kind: "pinhole";
   readonly id: string;
@@ -74,7 +81,8 @@ export type NatEntry = NatForward | NatPinhole;
 
 /**
  * An outgoing packet to one of the `out` ports opens the `in` ports to the host that sent it, untranslated, IPv4, until
- * nothing has passed for `timeoutSec`.
+ * nothing has passed for `timeoutSec`. What `sources` and `limits` of the settings say of forwards holds here, too. A
+ * port that a forward or this gateway's own servers have stays theirs.
  */
 export interface TriggerRule {
   readonly name: string;
@@ -99,6 +107,7 @@ export interface NatChange {
   readonly remove: readonly string[];
 }
 
+/** Of what was let in. It begins at 0 when the entry's ports or client change, and when the table had to be made anew. */
 export interface NatUsage {
   /** Connections and flows since the entry was put. */
   readonly visitorsTotal: number;
@@ -108,7 +117,7 @@ export interface NatUsage {
   readonly packetsOut: number;
 }
 
-/** Why packets from outside were dropped. */
+/** Why packets from outside were dropped, and those from inside to a forward. */
 export const DROP_REASONS = [
   "unforwarded",
   "sourceNotAllowed",

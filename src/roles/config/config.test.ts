@@ -364,6 +364,7 @@ test("the JSON Schema knows the tables and forbids other keys", () => {
     "socks",
     "gateway",
     "upnp",
+    "vpn",
     "mapping",
     "trigger",
     "hook",

@@ -1,5 +1,6 @@
 import { parsePermissionRule } from "../../core/mapping/permission-rule.ts";
-import { parseAddress } from "../../wire/address.ts";
+import { parseAddress, parseCidr } from "../../wire/address.ts";
+import { parseHost } from "../../wire/endpoint.ts";
 import { parsePortSet } from "../../wire/port-set.ts";
 import { err, ok } from "../../wire/result.ts";
 import { z } from "../../wire/zod.ts";
@@ -70,6 +71,33 @@ function onePortRange(text: string) {
 }
 /** Fewer, and a handful of clients of one web site run out. */
 const MIN_SNAT_PORTS = 1_000;
+
+export const vpnSection = z.strictObject({
+  interface: interfaceName.meta({ description: "The VPN's own interface; default hatchway0." }).exactOptional(),
+  "listen-port": z.int().min(1).max(65_535).meta({ description: "UDP; default 51820." }).exactOptional(),
+  network: z
+    .string()
+    .transform(field.parsed(parseCidr))
+    .meta({ description: "The peers' IPv4 network; default 10.77.0.0/24." })
+    .exactOptional(),
+  network6: z
+    .string()
+    .transform(field.parsed(parseCidr))
+    .meta({ description: "The peers' IPv6 network; default one of fd00::/8 by chance." })
+    .exactOptional(),
+  endpoint: z
+    .string()
+    .transform(field.parsed(parseHost))
+    .meta({ description: "The name or address that peers dial; default the external address." })
+    .exactOptional(),
+  dns: z
+    .array(z.string().transform(field.parsed(parseAddress)))
+    .max(8)
+    .meta({ description: "Resolvers for peers that send everything through the VPN." })
+    .exactOptional(),
+  mtu: z.int().min(1280).max(9000).meta({ description: "Default 1420." }).exactOptional(),
+  "clients-meet": flag("Peers reach each other and the LAN; default false.").exactOptional(),
+});
 
 export const upnpSection = z.strictObject({
   igd: flag("Serve UPnP-IGD; default true.").exactOptional(),

@@ -20,6 +20,7 @@ const DEFAULT_SNAT_PORTS = { first: 52_000, last: 64_000 };
 /** A web page opens a dozen; a game server's list a few hundred. */
 const DEFAULT_LIMITS = { connectionsPerSource: 256, newPerSourcePerSec: 100 };
 const DEFAULT_MAX_PER_CLIENT = 64;
+const DEFAULT_VPN_INTERFACE = "hatchway0";
 const DEFAULT_RULE = "allow 1024-65535 any 1-65535";
 const DEFAULT_TRIGGER_TIMEOUT_SEC = 600;
 
@@ -117,6 +118,24 @@ export function gatewayLists(
   return { mappings, triggers, hooks, gluetun: gluetun?.ok === true ? gluetun.value : null, problems };
 }
 
+function vpnSettings(file: ConfigFile): Pick<GatewaySettings, "vpn" | "vpnWanted" | "vpnClientsMayMeet"> {
+  const vpn = file.vpn ?? {};
+  const { "listen-port": listenPort, network: network4, network6, endpoint: endpointHost, dns, mtu } = vpn;
+  return {
+    vpn: {
+      interface: vpn.interface ?? DEFAULT_VPN_INTERFACE,
+      ...(listenPort === undefined ? {} : { listenPort }),
+      ...(network4 === undefined ? {} : { network4 }),
+      ...(network6 === undefined ? {} : { network6 }),
+      ...(endpointHost === undefined ? {} : { endpointHost }),
+      ...(dns === undefined ? {} : { dns }),
+      ...(mtu === undefined ? {} : { mtu }),
+    },
+    vpnWanted: file.vpn !== undefined,
+    vpnClientsMayMeet: vpn["clients-meet"] ?? false,
+  };
+}
+
 /** `[gateway]` and what belongs to it, with the defaults. `beside` makes a path absolute, as the config file has it. */
 export function gatewaySettings(file: ConfigFile, beside: (path: string) => string): GatewaySettings {
   const gateway = file.gateway ?? {};
@@ -151,6 +170,7 @@ export function gatewaySettings(file: ConfigFile, beside: (path: string) => stri
     triggers,
     hooks,
     gluetun,
+    ...vpnSettings(file),
     user: gateway.user ?? null,
   };
 }

@@ -1,6 +1,6 @@
 import { z } from "../../wire/zod.ts";
 import * as field from "./fields.ts";
-import { gatewaySection, MappingEntry, TriggerEntry, upnpSection } from "./gateway-schema.ts";
+import { gatewaySection, MappingEntry, TriggerEntry, upnpSection, vpnSection } from "./gateway-schema.ts";
 import { GluetunEntry, HookEntry } from "./hooks.ts";
 
 const DEFAULT_AGENT_PORT = 7744;
@@ -115,6 +115,7 @@ export const ConfigFile = z.strictObject({
   socks: z.array(SocksEntry).max(1_000).exactOptional(),
   gateway: gatewaySection.exactOptional(),
   upnp: upnpSection.exactOptional(),
+  vpn: vpnSection.exactOptional(),
   mapping: z.array(MappingEntry).max(20_000).exactOptional(),
   trigger: z.array(TriggerEntry).max(100).exactOptional(),
   hook: z.array(HookEntry).max(100).exactOptional(),
@@ -147,6 +148,8 @@ export function keysAt(path: readonly PropertyKey[]): readonly string[] {
       return Object.keys(gatewaySection.shape);
     case "upnp":
       return Object.keys(upnpSection.shape);
+    case "vpn":
+      return Object.keys(vpnSection.shape);
     case "mapping":
       return Object.keys(MappingEntry.shape);
     case "hook":

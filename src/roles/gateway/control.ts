@@ -3,6 +3,7 @@ import { isPinhole, type MappingSpec } from "../../core/mapping/spec.ts";
 import type { ReservedPort } from "../../core/policy.ts";
 import type { NatPlane, NatUsage } from "../../dataplanes/nat/state.ts";
 import { residentBytes } from "../../os/memory.ts";
+import type { StoredVpnPeer } from "../../store/vpn-peers.ts";
 import { parseAddress } from "../../wire/address.ts";
 import type { PortMapping } from "../../wire/port-set.ts";
 import {
@@ -15,17 +16,20 @@ import {
   type GatewayStatus,
   type MappingDraft,
   type ReloadReport,
+  type VpnPeerReply,
 } from "../control.ts";
 import { NO_COUNTERS, sumCounters, V } from "../views.ts";
 import { entryId, keyOf } from "./entries.ts";
 import type { GatewayMappings } from "./mappings.ts";
 import type { GatewayTriggers } from "./triggers.ts";
+import { deviceOf, type GatewayVpn, peerInfo } from "./vpn.ts";
 
 /** What the gateway's control looks at and works on. */
 export interface GatewayView {
   readonly book: MappingBook;
   readonly mappings: GatewayMappings;
   readonly triggers: GatewayTriggers;
+  readonly vpn: GatewayVpn;
   readonly plane: NatPlane;
   readonly version: string;
   readonly startedMs: number;
@@ -34,10 +38,8 @@ export interface GatewayView {
   facts(): Pick<GatewayStatus, "wan" | "lan" | "externalAddress" | "servers" | "warnings">;
   /** What visitors type; null while there is no such address. */
   externalAddress(): string | null;
-  /** How lists call the owner of a mapping. */
-  ownerName(device: string): string;
-  /** The address of a client's name; null = nobody is called so. */
-  resolve(name: string): string | null;
+  /** The kernel follows what the VPN's peers may now. Rejects with ControlError. */
+  followPeers(): Promise<void>;
   /** Whether a mapping may lead there. */
   isInside(address: string): boolean;
   reserved(): readonly ReservedPort[];
@@ -63,7 +65,7 @@ export function gatewayControl(view: GatewayView): GatewayControl {
         throw new ControlError("usage", `The mapping "${held.spec.name}" is in hatchway.toml: remove it there.`);
       }
       const info = forwardInfo(view, held, await view.mappings.usage());
-      await view.mappings.remove([held]);
+      await view.mappings.remove([held], "forgotten");
       return info;
     },
     listTriggers: async () => view.triggers.infos(await view.plane.openTriggers()),
@@ -77,6 +79,23 @@ export function gatewayControl(view: GatewayView): GatewayControl {
       const removed = before.find((trigger) => trigger.name === name);
       if (removed === undefined) throw new ControlError("failed", `The trigger "${name}" was removed meanwhile.`);
       return removed;
+    },
+    vpnInit: async (request) => {
+      const info = await view.vpn.init(request);
+      await view.followPeers();
+      return info;
+    },
+    vpnList: () => view.vpn.info((peer) => view.book.ofDevice(deviceOf(peer.id)).length),
+    vpnAdd: async (draft) => peerReply(view, await view.vpn.add(draft)),
+    vpnChange: async (nameOrId, change) => peerReply(view, await view.vpn.change(nameOrId, change)),
+    vpnRotate: async (nameOrId, keys) => peerReply(view, await view.vpn.rotate(nameOrId, keys)),
+    async vpnRemove(nameOrId) {
+      const peer = await view.vpn.find(nameOrId);
+      const held = view.book.ofDevice(deviceOf(peer.id));
+      await view.mappings.remove(held, "forgotten");
+      await view.vpn.remove(peer);
+      await view.followPeers();
+      return peerInfo(peer, null, held.length, view.wallMs());
     },
     reload: () => view.reload(),
     events: (request, signal) => view.events(request, signal),
@@ -100,6 +119,16 @@ async function status(view: GatewayView): Promise<GatewayStatus> {
     dropped: { ...dropped },
     ...view.facts(),
   };
+}
+
+/** The kernel has what the peer may when this resolves. */
+async function peerReply(view: GatewayView, peer: StoredVpnPeer): Promise<VpnPeerReply> {
+  await view.followPeers();
+  const server = view.vpn.serverInfo();
+  if (server === null) throw new ControlError("failed", "The VPN was removed meanwhile.");
+  if (server.message !== null) throw new ControlError("failed", server.message);
+  const forwards = view.book.ofDevice(deviceOf(peer.id)).length;
+  return { ...V, peer: peerInfo(peer, null, forwards, view.wallMs()), server };
 }
 
 async function oneTrigger(view: GatewayView, name: string) {
@@ -128,10 +157,9 @@ function forwardInfo(view: GatewayView, held: HeldMapping, usage: ReadonlyMap<st
     name: spec.name,
     type: "mapping",
     origin: spec.origin,
-    device: view.ownerName(owner.device),
+    device: view.vpn.peerOf(owner.device)?.name ?? owner.device,
     group: null,
-    state: spec.enabled ? "open" : "disabled",
-    message: spec.enabled ? null : "It is disabled.",
+    ...stateOf(view, held),
     endpoints: spec.ports.map(({ protocol, first, last, internalFirst }) => ({
       protocol,
       host: host ?? "*",
@@ -144,6 +172,12 @@ function forwardInfo(view: GatewayView, held: HeldMapping, usage: ReadonlyMap<st
     leaseEndsMs: leftMs === null ? null : Math.ceil(view.wallMs() + leftMs),
     counters: countersOf(held, usage),
   };
+}
+
+function stateOf(view: GatewayView, { spec }: HeldMapping): Pick<ForwardInfo, "state" | "message"> {
+  if (!spec.enabled) return { state: "disabled", message: "It is disabled." };
+  const message = view.vpn.closedBy(spec);
+  return { state: message === null ? "open" : "disabled", message };
 }
 
 /** By id, or by a name that only one has. */
@@ -174,16 +208,18 @@ async function addMapping(view: GatewayView, draft: MappingDraft): Promise<HeldM
 
 /** A mapping of the operator's, or a sentence that says why it cannot be. */
 export function fixedSpec(
-  view: Pick<GatewayView, "resolve" | "isInside" | "reserved">,
+  view: Pick<GatewayView, "vpn" | "isInside" | "reserved">,
   draft: MappingDraft,
   origin: "cli" | "config",
 ): MappingSpec | string {
   const address = parseAddress(draft.to);
-  const to = address.ok ? address.value : view.resolve(draft.to);
+  const to = address.ok ? address.value : (view.vpn.byName(draft.to)?.v4 ?? null);
   if (to === null) {
     return `No client is called "${draft.to}": write its address, or the name of a VPN peer (\`hatchway vpn ls\`).`;
   }
   if (!view.isInside(to)) return `${to} is in no network of the gateway's clients: name one of its LAN or VPN.`;
+  const closed = view.vpn.closedBy({ to, ports: draft.ports });
+  if (closed !== null && draft.enabled) return closed;
   const taken = to.includes(":") ? null : needed(draft.ports, view.reserved());
   if (taken !== null) {
     return `Port ${taken.port}/${taken.protocol} is ${taken.purpose}: choose another, or stop that program.`;

@@ -66,7 +66,7 @@ export function gatewayDesk(options: DeskOptions): MappingDesk {
 
     async unmapInternal(request: InternalDelete) {
       const { remove, refusal } = book.deletedInternal(request, policyFor(request.requester));
-      await mappings.remove(remove);
+      await mappings.remove(remove, "given back");
       return told(refusal);
     },
 
@@ -76,7 +76,7 @@ export function gatewayDesk(options: DeskOptions): MappingDesk {
         told(deleted.error);
         return deleted;
       }
-      await mappings.remove(deleted.value);
+      await mappings.remove(deleted.value, "given back");
       return ok(deleted.value.length);
     },
 
@@ -88,7 +88,7 @@ export function gatewayDesk(options: DeskOptions): MappingDesk {
         const message = `${requester} asked to delete the pinhole ${key}, which is not its own.`;
         return told({ kind: held.spec.requester === null ? "fixedMapping" : "otherHost", message });
       }
-      await mappings.remove([held]);
+      await mappings.remove([held], "given back");
       return null;
     },
 

@@ -33,6 +33,11 @@ export function natEntries(held: HeldMapping, defaults: NatLimits): NatEntry[] {
   });
 }
 
+/** Of all entries that it may have, whether the kernel holds them or not. */
+export function entryIds(held: HeldMapping): string[] {
+  return held.spec.ports.map((_, at) => entryId(held, at));
+}
+
 export function entryId(held: HeldMapping, at: number): string {
   return `${keyOf(held)}#${at}`;
 }

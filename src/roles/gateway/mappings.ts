@@ -8,7 +8,7 @@ import type { MappingChange } from "../../store/mappings.ts";
 import type { Store } from "../../store/store.ts";
 import { ControlError } from "../control.ts";
 import { Journal, type JournalFailure } from "../journal.ts";
-import { natEntries } from "./entries.ts";
+import { entryIds, natEntries } from "./entries.ts";
 
 /** What became of a mapping, for whoever follows. */
 export interface MappingNews {
@@ -23,6 +23,10 @@ export interface GatewayMappingsOptions {
   readonly plane: NatPlane;
   readonly store: Pick<Store, "mappings">;
   limits(): NatLimits;
+  /** Whether visitors may reach it now: a peer of the VPN may take nothing. */
+  isOpen(spec: MappingSpec): boolean;
+  /** What the kernel is to hold besides mappings. */
+  extraEntries(): readonly NatEntry[];
   /** Monotonic. */
   nowMs(): number;
   wallMs(): number;
@@ -90,7 +94,14 @@ export class GatewayMappings {
 
   /** All entries that the kernel is to hold. */
   entries(): NatEntry[] {
-    return [...this.#options.book.list()].flatMap((held) => natEntries(held, this.#options.limits()));
+    return [
+      ...[...this.#options.book.list()].flatMap((held) => this.#entriesOf(held)),
+      ...this.#options.extraEntries(),
+    ];
+  }
+
+  #entriesOf(held: HeldMapping): NatEntry[] {
+    return this.#options.isOpen(held.spec) ? natEntries(held, this.#options.limits()) : [];
   }
 
   /** Makes the kernel hold what the book says, by these settings. */
@@ -137,20 +148,23 @@ export class GatewayMappings {
 
   /** Brings the kernel's entries of a mapping in line with the book. Null = done, else why not. */
   async #sync(outcome: MappingOutcome): Promise<string | null> {
-    const { book, plane, limits } = this.#options;
+    const { book, plane } = this.#options;
     const { forward } = outcome;
     const present = book.get(forward.owner.device, forward.spec.id);
-    const put = present === null ? [] : natEntries(present, limits());
+    const put = present === null ? [] : this.#entriesOf(present);
     const kept = new Set(put.map(({ id }) => id));
     const before = outcome.kind === "changed" ? [forward, outcome.before] : [forward];
-    const remove = before.flatMap((held) => natEntries(held, limits())).filter(({ id }) => !kept.has(id));
-    const changed = await plane.change({ put, remove: [...new Set(remove.map(({ id }) => id))] });
+    const remove = before.flatMap(entryIds).filter((id) => !kept.has(id));
+    const changed = await plane.change({ put, remove: [...new Set(remove)] });
     return changed.ok ? null : changed.error.message;
   }
 
   /** Withdraws mappings, in the book at once. Resolves when kernel and disk have it. */
-  async remove(held: readonly HeldMapping[]): Promise<void> {
-    const removed = held.filter((one) => this.#options.book.remove(one));
+  async remove(held: readonly HeldMapping[], how: "given back" | "forgotten"): Promise<void> {
+    const { book } = this.#options;
+    const removed = held.filter((one) => book.remove(one));
+    // What people remove is nobody's; what a client gives back it may want again.
+    if (how === "forgotten") for (const one of removed) book.forget(one);
     await this.#withdraw(removed, "removed");
   }
 
@@ -161,7 +175,7 @@ export class GatewayMappings {
 
   async #withdraw(gone: readonly HeldMapping[], reason: "removed" | "expired"): Promise<void> {
     if (gone.length === 0) return;
-    const remove = gone.flatMap((held) => natEntries(held, this.#options.limits())).map(({ id }) => id);
+    const remove = gone.flatMap(entryIds);
     for (const { owner, spec } of gone) this.#forget(owner, spec, reason);
     const changed = await this.#options.plane.change({ put: [], remove });
     if (!changed.ok) this.#options.warn(`a port could not be closed at once: ${changed.error.message}`);
@@ -200,7 +214,7 @@ export class GatewayMappings {
       refused: string[];
     };
     // Their ports are free for those that come.
-    await this.remove(gone);
+    await this.remove(gone, "forgotten");
     for (const spec of specs) {
       if (present.some((held) => same(held.spec, spec))) continue;
       const put = book.put(spec, nowMs());

@@ -15,7 +15,7 @@ const INTERFACES = {
 };
 
 test("outside and inside are told apart, and what has no address is missed", () => {
-  const network = readNetwork(["eth0"], ["br0", "wlan0"], INTERFACES);
+  const network = readNetwork(["eth0"], ["br0", "wlan0"], INTERFACES, () => 7);
   expect(network).toMatchObject({
     external: ["203.0.113.1"],
     inside: [
@@ -33,8 +33,9 @@ test("outside and inside are told apart, and what has no address is missed", () 
 });
 
 test("another address is another network, a new look at the same is not", () => {
-  const look = (interfaces: typeof INTERFACES) => readNetwork(["eth0"], ["br0"], interfaces);
+  const look = (interfaces: typeof INTERFACES, index = 7) => readNetwork(["eth0"], ["br0"], interfaces, () => index);
   expect(sameNetwork(look(INTERFACES), look(INTERFACES))).toBe(true);
   const moved = { ...INTERFACES, eth0: [entry("203.0.113.2", "203.0.113.2/24")] };
   expect(sameNetwork(look(INTERFACES), look(moved))).toBe(false);
+  expect(sameNetwork(look(INTERFACES), look(INTERFACES, 8))).toBe(false);
 });

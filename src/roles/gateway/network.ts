@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { type Cidr, type CidrSet, classifyAddress, compileCidrs, parseCidr } from "../../wire/address.ts";
 
@@ -17,6 +18,8 @@ export interface Network {
   readonly inside: readonly InsideInterface[];
   /** Interfaces that were named and have no address, or are not there. */
   readonly missing: readonly string[];
+  /** The kernel's number of each named interface: one that was made anew under its name has another. Null = none. */
+  readonly indexes: Readonly<Record<string, number | null>>;
   /** Every address of this machine. */
   readonly own: ReadonlySet<string>;
   /** The networks of all inside interfaces. */
@@ -30,6 +33,7 @@ export function readNetwork(
   wan: readonly string[],
   insideNames: readonly string[],
   interfaces: Interfaces = networkInterfaces(),
+  indexOf: (name: string) => number | null = readIndex,
 ): Network {
   const entriesOf = (name: string) =>
     (interfaces[name] ?? []).map(({ address, cidr, family }) => ({
@@ -51,6 +55,7 @@ export function readNetwork(
     external: wan.flatMap((name) => entriesOf(name).flatMap(({ address, isV4 }) => (isV4 ? [address] : []))),
     inside,
     missing: named.filter((name) => entriesOf(name).length === 0),
+    indexes: Object.fromEntries(named.map((name) => [name, indexOf(name)])),
     own: new Set(Object.keys(interfaces).flatMap((name) => entriesOf(name).map(({ address }) => address))),
     clients: compileCidrs(inside.flatMap(({ networks }) => networks)),
   };
@@ -65,4 +70,13 @@ function networkOf(cidr: string | null): Cidr | null {
   const [address = "", bits = ""] = cidr.split("/");
   const parsed = parseCidr(`${address.split("%", 1)[0]}/${bits}`);
   return parsed.ok ? parsed.value : null;
+}
+
+function readIndex(name: string): number | null {
+  try {
+    return Number(readFileSync(`/sys/class/net/${name}/ifindex`, "utf8"));
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+    throw error;
+  }
 }

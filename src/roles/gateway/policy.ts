@@ -12,6 +12,8 @@ export interface PolicyOptions {
   /** The ports of the gateway's own servers. */
   ownPorts(): Readonly<Record<Protocol, readonly number[]>>;
   listening(): readonly ListeningPort[];
+  /** What a peer of the VPN may; null = the address is none's. */
+  peerRights(address: string): Pick<MappingPolicy, "permissions" | "maxPerClient"> | null;
   nowMs(): number;
 }
 
@@ -28,7 +30,12 @@ export class GatewayPolicy {
     this.#options = options;
   }
 
-  current(): MappingPolicy {
+  /** For a request of this client. */
+  of(requester: string): MappingPolicy {
+    return { ...this.#current(), ...this.#options.peerRights(requester) };
+  }
+
+  #current(): MappingPolicy {
     const settings = this.#options.settings();
     const { servers, snatPorts } = settings;
     const network = this.#options.network();

@@ -1,13 +1,14 @@
+import { randomUUID } from "node:crypto";
 import { MappingBook } from "../../core/mapping/book.ts";
 import { ServerEpoch } from "../../core/mapping/epoch.ts";
 import type { MappingSpec } from "../../core/mapping/spec.ts";
-import type { NatPlane, NatSettings } from "../../dataplanes/nat/state.ts";
+import type { EntryPorts } from "../../core/table.ts";
+import type { NatSettings } from "../../dataplanes/nat/state.ts";
 import { listeningPorts } from "../../os/listening.ts";
 import { areaLogger } from "../../os/log.ts";
 import { VERSION } from "../../os/version.ts";
 import type { LocalServer } from "../../servers/local/server.ts";
 import type { Store } from "../../store/store.ts";
-import { classifyAddress } from "../../wire/address.ts";
 import {
   ControlError,
   type EventsRequest,
@@ -19,24 +20,27 @@ import {
 import { V } from "../views.ts";
 import { fixedSpec, gatewayControl } from "./control.ts";
 import { gatewayDesk } from "./desk.ts";
+import type { GatewayKernel } from "./helper/kernel.ts";
 import { GatewayMappings } from "./mappings.ts";
-import { type Network, readNetwork, sameNetwork } from "./network.ts";
 import { GatewayNews } from "./news.ts";
 import { GatewayPolicy } from "./policy.ts";
 import { GatewayServers } from "./servers.ts";
 import type { GatewaySettings } from "./settings.ts";
+import { type Moved, Surroundings } from "./surroundings.ts";
 import { GatewayTriggers } from "./triggers.ts";
+import { deviceOf, GatewayVpn } from "./vpn.ts";
 
 export interface GatewayParts {
   readonly store: Store;
   /** Open since before anything else: it holds the lock on the data directory. */
   readonly local: LocalServer;
-  readonly plane: NatPlane;
+  readonly kernel: GatewayKernel;
   /** Resolves when the privileged helper is gone; without it nothing can be changed any more. */
   readonly helperEnded: Promise<void>;
   endHelper(): Promise<void>;
   readonly settings: GatewaySettings;
   readonly readSettings: () => Promise<GatewaySettings>;
+  readonly ports: EntryPorts;
   nowMs(): number;
   wallMs(): number;
 }
@@ -46,7 +50,6 @@ const OWNER = "owner";
 const TICK_MS = 250;
 /** The request that stops the gateway is answered before its socket goes. */
 const ANSWER_MS = 1_000;
-const NETWORK_MS = 2_000;
 /** Settings that a reload cannot change: another set of interfaces is another gateway. */
 const FIXED_SETTINGS = ["user"] as const;
 
@@ -62,39 +65,58 @@ export class Gateway {
   readonly #book: MappingBook;
   readonly #mappings: GatewayMappings;
   readonly #triggers: GatewayTriggers;
+  readonly #vpn: GatewayVpn;
+  readonly #around: Surroundings;
   readonly #policy: GatewayPolicy;
   readonly #news: GatewayNews;
   #servers: GatewayServers | null = null;
   #settings: GatewaySettings;
-  #network: Network;
-  #networkReadMs: number;
-  #upSinceMs: number;
   #epoch: ServerEpoch;
-  #expiring = false;
+  #ticking = false;
   #stopping: Promise<void> | null = null;
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
     this.#settings = parts.settings;
     this.#startedMs = parts.wallMs();
-    this.#network = this.#readNetwork();
-    this.#networkReadMs = parts.nowMs();
-    this.#upSinceMs = parts.nowMs();
     this.#epoch = ServerEpoch.lost(parts.nowMs());
     // Whoever looks at `closed` hears of a failure; it is nobody's duty to look.
     this.#ended.promise.catch(() => undefined);
     this.#left.promise.catch(() => undefined);
-    const { store, plane, nowMs, wallMs } = parts;
+    const { store, kernel, nowMs, wallMs } = parts;
     const warn = (message: string) => this.#log.warn("{message}", { message });
+    this.#around = new Surroundings({
+      settings: () => this.#settings,
+      vpn: () => this.#vpn.natSettings(),
+      kernel,
+      ownPorts: () => this.#insideOnly(),
+      nowMs,
+      log: this.#log,
+    });
+    this.#vpn = new GatewayVpn({
+      store,
+      device: kernel.vpn,
+      wallMs,
+      endpointHost: () => this.#around.externalAddress(),
+      otherNetworks: () => this.#around.otherNetworks(),
+      warn,
+    });
     this.#book = new MappingBook({
-      ownerOf: (address) => ({ account: OWNER, device: address }),
-      holderName: (device) => device,
+      ownerOf: (address) => {
+        const peer = this.#vpn.peerAt(address);
+        return { account: OWNER, device: peer === null ? address : deviceOf(peer.id) };
+      },
+      holderName: (device) => this.#vpn.peerOf(device)?.name ?? device,
+      ports: parts.ports,
+      isSticky: (device) => this.#vpn.peerOf(device) !== null,
     });
     this.#mappings = new GatewayMappings({
       book: this.#book,
-      plane,
+      plane: kernel.plane,
       store,
       limits: () => this.#settings.limits,
+      isOpen: (spec) => this.#vpn.closedBy(spec) === null,
+      extraEntries: () => this.#vpn.openEntries(),
       nowMs,
       wallMs,
       onNews: (news) => this.#news.tell(news),
@@ -104,7 +126,7 @@ export class Gateway {
       signal: this.#abort.signal,
       log: this.#log,
       wallMs,
-      externalAddress: () => this.#externalAddress(),
+      externalAddress: () => this.#around.externalAddress(),
       endsMs: (held) => {
         const leftMs = this.#book.remainingMs(held, nowMs());
         return leftMs === null ? null : Math.ceil(wallMs() + leftMs);
@@ -113,15 +135,18 @@ export class Gateway {
     this.#triggers = new GatewayTriggers({ store, wallMs, warn, apply: () => this.#applySettings() });
     this.#policy = new GatewayPolicy({
       settings: () => this.#settings,
-      network: () => this.#network,
+      network: () => this.#around.network,
       ownPorts: () => this.#insideOnly(),
       listening: () => listeningPorts(),
+      peerRights: (address) => this.#vpn.rights(address),
       nowMs,
     });
   }
 
   async start(): Promise<void> {
-    const { nowMs } = this.#parts;
+    const { nowMs, wallMs, kernel } = this.#parts;
+    await this.#vpn.start(this.#settings.vpn, this.#settings.vpnWanted);
+    this.#around.lookAgain();
     await this.#triggers.restore(this.#settings.triggers);
     this.#epoch = await this.#mappings.restore(this.#fixed(this.#settings.mappings, this.#warn));
     this.#servers = new GatewayServers({
@@ -129,21 +154,26 @@ export class Gateway {
         book: this.#book,
         mappings: this.#mappings,
         epoch: this.#epoch,
-        policyFor: () => this.#policy.current(),
-        externalAddress: () => this.#externalAddress(),
+        policyFor: (requester) => this.#policy.of(requester),
+        externalAddress: () => this.#around.externalAddress(),
         counters: () => this.#servers?.counters(this.#settings.wan) ?? Promise.reject(new Error("not started")),
         nowMs,
-        upSinceMs: () => this.#upSinceMs,
+        upSinceMs: () => this.#around.upSinceMs,
         refused: (message) => this.#log.info("{message}", { message }),
       }),
       epoch: this.#epoch,
       nowMs,
+      wallMs,
+      seed: await this.#seed(),
       signal: this.#abort.signal,
       log: this.#log,
     });
-    this.#servers.apply(this.#settings.servers, this.#network.inside);
+    this.#servers.apply(this.#settings.servers, this.#around.network.inside);
     await this.#applySettings();
-    await this.#news.follow(this.#settings, "");
+    const notForwarding = await kernel.forward(this.#settings.wan);
+    if (notForwarding !== null) throw new ControlError("failed", notForwarding);
+    await this.#around.lookForFirewalls();
+    await this.#news.follow(this.#settings, this.#vpn.interfaceName ?? "");
     for (const held of this.#book.list()) this.#news.tell({ event: "opened", held, reason: null });
     this.#log.info("the gateway is ready", { wan: this.#settings.wan, lan: this.#settings.lan });
     void this.#parts.helperEnded.then(() => this.#helperGone());
@@ -161,50 +191,57 @@ export class Gateway {
   }
 
   async #tick(): Promise<void> {
-    const nowMs = this.#parts.nowMs();
+    if (this.#ticking) return;
+    this.#ticking = true;
     try {
-      if (!this.#expiring && (this.#book.nextDeadlineMs() ?? Number.POSITIVE_INFINITY) <= nowMs) {
-        this.#expiring = true;
+      if ((this.#book.nextDeadlineMs() ?? Number.POSITIVE_INFINITY) <= this.#parts.nowMs())
         await this.#mappings.expire();
-        this.#expiring = false;
+      if (this.#vpn.expired()) {
+        await this.#vpn.apply();
+        await this.#applySettings();
       }
-      if (nowMs - this.#networkReadMs >= NETWORK_MS) {
-        this.#networkReadMs = nowMs;
-        await this.#followNetwork();
-      }
+      await this.#follow(this.#around.lookNowAndThen());
+      await this.#vpn.look(this.#parts.nowMs());
+      await this.#around.lookForFirewalls();
     } catch (error) {
-      this.#expiring = false;
       if (this.#stopping === null) this.#log.error("{error}", { error: messageOf(error) });
+    } finally {
+      this.#ticking = false;
     }
   }
 
-  async #followNetwork(): Promise<void> {
-    const before = this.#network;
-    const next = this.#readNetwork();
-    if (sameNetwork(before, next)) return;
-    this.#network = next;
-    this.#log.info("the network changed", { external: next.external, missing: next.missing });
-    this.#servers?.apply(this.#settings.servers, next.inside);
-    if (before.external[0] !== next.external[0]) {
+  /** What control points know this gateway by. It is made once and kept with the data. */
+  async #seed(): Promise<string> {
+    const { store, wallMs } = this.#parts;
+    const kept = await store.mappings.fact("igd-seed");
+    if (kept !== null) return kept;
+    const seed = randomUUID();
+    await store.mappings.apply([{ kind: "fact", name: "igd-seed", value: seed }], wallMs());
+    return seed;
+  }
+
+  /** The network is another one: servers and kernel follow. */
+  async #follow(moved: Moved | null): Promise<void> {
+    if (moved === null) return;
+    this.#servers?.apply(this.#settings.servers, this.#around.network.inside);
+    if (moved.external) {
       // RFC 6886 §3.6, RFC 6887 §8.5: clients ask again, and hear their new external address.
-      this.#upSinceMs = this.#parts.nowMs();
-      this.#epoch.reset(this.#upSinceMs);
+      this.#epoch.reset(this.#around.upSinceMs);
       await this.#mappings.saveEpoch(this.#epoch);
       this.#servers?.announce();
     }
     await this.#applySettings();
   }
 
-  #readNetwork(): Network {
-    return readNetwork(this.#settings.wan, this.#settings.lan);
-  }
-
-  #externalAddress(): string | null {
-    return this.#settings.publicAddress ?? this.#network.external[0] ?? null;
-  }
-
   #insideOnly() {
     return this.#servers?.ports() ?? { tcp: [], udp: [] };
+  }
+
+  /** A peer came, went or may something else: its interface, its servers and the kernel's rules follow. */
+  async #followPeers(): Promise<void> {
+    this.#around.lookAgain();
+    this.#servers?.apply(this.#settings.servers, this.#around.network.inside);
+    await this.#applySettings();
   }
 
   #applySettings(): Promise<void> {
@@ -212,18 +249,17 @@ export class Gateway {
   }
 
   #natSettings(): NatSettings {
-    const { wan, lan, publicAddress, masquerade, snatPorts, dropUnforwarded, sources, limits } = this.#settings;
-    const others = publicAddress === null ? [] : [publicAddress];
+    const { wan, lan, masquerade, snatPorts, dropUnforwarded, sources, limits } = this.#settings;
     return {
       wan,
       lan,
-      vpn: null,
-      externalAddresses: [...new Set([...this.#network.external, ...others])],
+      vpn: this.#vpn.natSettings(),
+      externalAddresses: this.#around.externalAddresses(),
       insideOnly: this.#insideOnly(),
       masquerade,
       snatPorts,
       dropUnforwarded,
-      vpnClientsMayMeet: false,
+      vpnClientsMayMeet: this.#settings.vpnClientsMayMeet,
       sources,
       limits,
       triggers: this.#triggers.rules(),
@@ -245,7 +281,8 @@ export class Gateway {
       book: this.#book,
       mappings: this.#mappings,
       triggers: this.#triggers,
-      plane: this.#parts.plane,
+      plane: this.#parts.kernel.plane,
+      vpn: this.#vpn,
       version: VERSION,
       startedMs: this.#startedMs,
       nowMs: this.#parts.nowMs,
@@ -253,14 +290,13 @@ export class Gateway {
       facts: () => ({
         wan: this.#settings.wan,
         lan: this.#settings.lan,
-        externalAddress: this.#externalAddress(),
+        externalAddress: this.#around.externalAddress(),
         servers: this.#servers?.states() ?? [],
         warnings: this.#warnings(),
       }),
-      externalAddress: () => this.#externalAddress(),
-      ownerName: (device: string) => device,
-      resolve: () => null,
-      isInside: (address: string) => this.#network.clients.contains(address) && !this.#network.own.has(address),
+      externalAddress: () => this.#around.externalAddress(),
+      followPeers: () => this.#followPeers(),
+      isInside: (address: string) => this.#around.isInside(address),
       reserved: () => this.#policy.reserved(),
       reload: () => this.#reload(),
       events: (request: EventsRequest, signal: AbortSignal) => this.#news.events(request, signal),
@@ -272,30 +308,28 @@ export class Gateway {
   }
 
   #warnings(): string[] {
-    const missing = this.#network.missing.map(
-      (name) => `Interface ${name} is not there, or has no address: see \`ip address\`.`,
-    );
-    return [...missing, ...externalWarning(this.#network.external[0] ?? null, this.#settings.publicAddress)];
+    const vpn = this.#vpn.serverInfo()?.message ?? null;
+    return [...this.#around.warnings(), ...(vpn === null ? [] : [vpn])];
   }
 
   async #reload(): Promise<ReloadReport> {
     const next = await this.#parts.readSettings();
     const before = this.#settings;
     const needRestart = FIXED_SETTINGS.filter((key) => next[key] !== before[key]).map((key) => `gateway.${key}`);
-    if (next.wan.length === 0 || next.lan.length === 0) {
-      throw new ControlError("usage", "[gateway] names no wan or no lan interface: nothing was changed.");
+    if (next.wan.length === 0) {
+      throw new ControlError("usage", "[gateway] names no wan interface: nothing was changed.");
     }
     // First what may fail, while all is as it was.
-    await this.#news.follow(next, "");
+    await this.#news.follow(next, this.#vpn.interfaceName ?? "");
     this.#settings = { ...next, user: before.user };
-    this.#network = this.#readNetwork();
+    this.#around.lookAgain();
     const refused: string[] = [];
     const report = await this.#mappings.setFixed(
       this.#fixed(next.mappings, (sentence) => refused.push(sentence)),
       "config",
     );
     this.#triggers.configure(next.triggers);
-    this.#servers?.apply(next.servers, this.#network.inside);
+    this.#servers?.apply(next.servers, this.#around.network.inside);
     await this.#applySettings();
     const settingsChanged = (["wan", "lan", "publicAddress", "masquerade", "snatPorts", "dropUnforwarded"] as const)
       .filter((key) => !Bun.deepEquals(next[key], before[key]))
@@ -322,7 +356,7 @@ export class Gateway {
       ready: {
         wan: this.#settings.wan,
         lan: this.#settings.lan,
-        externalAddress: this.#externalAddress(),
+        externalAddress: this.#around.externalAddress(),
         servers: this.#servers?.states() ?? [],
         warnings: this.#warnings(),
       },
@@ -346,7 +380,7 @@ export class Gateway {
     this.#news.closed(this.#book.list(), "shutdown");
     await this.#news.stop();
     this.#abort.abort();
-    await this.#parts.plane.close({ clean });
+    await this.#parts.kernel.close({ clean });
     this.#left.resolve();
     await this.#close();
   }
@@ -358,15 +392,6 @@ export class Gateway {
     await this.#parts.store.close();
     await this.#parts.endHelper();
   }
-}
-
-function externalWarning(address: string | null, publicAddress: string | null): string[] {
-  if (address === null) return ["The WAN interface has no IPv4 address: nobody outside can reach a forward."];
-  if (publicAddress !== null) return [];
-  if (classifyAddress(address) !== "private") return [];
-  return [
-    `The WAN address ${address} is not a public one: forward the ports on the router above as well, use a relay when it is your provider's (CGNAT), or say public in [gateway].`,
-  ];
 }
 
 function messageOf(error: unknown): string {

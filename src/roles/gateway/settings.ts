@@ -2,6 +2,7 @@ import type { PermissionRule } from "../../core/mapping/permission-rule.ts";
 import type { PortSpan } from "../../core/port-spans.ts";
 import type { NatLimits, NatSettings, TriggerRule } from "../../dataplanes/nat/state.ts";
 import type { MappingDraft } from "../../servers/local/control.ts";
+import type { Cidr } from "../../wire/address.ts";
 import type { GluetunSettings } from "../gluetun.ts";
 import type { HookSettings } from "../hooks/settings.ts";
 
@@ -18,6 +19,17 @@ export interface MappingServerSettings {
   readonly maxPerClient: number;
   /** 0 = any free one. */
   readonly httpPort: number;
+}
+
+/** `[vpn]`: what it says goes before what `vpn init` stored. */
+export interface VpnDraft {
+  readonly interface: string;
+  readonly listenPort?: number;
+  readonly network4?: Cidr;
+  readonly network6?: Cidr;
+  readonly endpointHost?: string;
+  readonly dns?: readonly string[];
+  readonly mtu?: number;
 }
 
 /** `[gateway]`, `[upnp]`, `[[mapping]]` and `[[trigger]]` of hatchway.toml with the command's flags laid over them. */
@@ -37,6 +49,10 @@ export interface GatewaySettings {
   readonly hooks: readonly HookSettings[];
   /** Null = no interface for gluetun's scripts. */
   readonly gluetun: GluetunSettings | null;
+  readonly vpn: VpnDraft;
+  /** There is to be a VPN even if none was made: `--vpn`, or a [vpn] in the configuration. */
+  readonly vpnWanted: boolean;
+  readonly vpnClientsMayMeet: boolean;
   /** Null = hatchway if there is such a user, else nobody. */
   readonly user: string | null;
 }

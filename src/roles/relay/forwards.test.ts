@@ -3,6 +3,7 @@ import { freePorts } from "../../../test/fixtures/free-ports.ts";
 import { ask } from "../../../test/fixtures/services.ts";
 import { enrolDevice, temporaryStore } from "../../../test/fixtures/store.ts";
 import { DEFAULT_OPTIONS, type RemoteSpec } from "../../core/forward.ts";
+import { newEntryPorts } from "../../core/table.ts";
 import { startSweeper } from "../../dataplanes/io/sweeper.ts";
 import type { Session } from "../../dataplanes/tunnel/session.ts";
 import { StoreFailure } from "../../store/failure.ts";
@@ -35,6 +36,7 @@ async function forwardsLab() {
     const entries = new RelayEntries(startSweeper(abort.signal), () => undefined);
     const forwards = new RelayForwards({
       store,
+      ports: newEntryPorts(),
       entries,
       policy: () => ({
         pool: { ranges: [{ protocol: null, first: ports[0]!, last: ports[3]!, internalFirst: ports[0]! }] },

@@ -6,7 +6,7 @@ import type { HeldForward, Owner } from "../../core/held.ts";
 import { checkPolicy, type PolicyRefusal, type RelayPolicy } from "../../core/policy.ts";
 import { spansOf } from "../../core/port-spans.ts";
 import { same } from "../../core/same.ts";
-import { ForwardTable, type PutOutcome } from "../../core/table.ts";
+import { type EntryPorts, ForwardTable, type PutOutcome } from "../../core/table.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import type { Peer, Session } from "../../dataplanes/tunnel/session.ts";
 import type { HoldingChange } from "../../store/holdings.ts";
@@ -25,6 +25,8 @@ import { type Refused, refused } from "./refused.ts";
 export interface RelayForwardsOptions {
   readonly store: Store;
   readonly entries: RelayEntries;
+  /** Shared with the gateway's mappings when one process is both. */
+  readonly ports: EntryPorts;
   /** Asked for each decision: a reload may have changed it. */
   readonly policy: () => RelayPolicy;
   /** What visitors type to reach the forwards of this session's device. */
@@ -48,12 +50,16 @@ export class RelayForwards {
   /** Of every device that holds a forward, and of those connected. */
   readonly #names = new Map<string, string>();
   readonly #grants: Grants;
-  readonly #table = new ForwardTable({ holderName: (device) => `device "${this.deviceName(device)}"` });
+  readonly #table: ForwardTable;
   readonly #journal: Journal<HoldingChange, LeaseConflict>;
 
   constructor(options: RelayForwardsOptions) {
     this.#options = options;
     this.#grants = new Grants(options.store);
+    this.#table = new ForwardTable({
+      holderName: (device) => (this.#names.has(device) ? `device "${this.deviceName(device)}"` : device),
+      ports: options.ports,
+    });
     this.#journal = new Journal({ apply: (changes) => options.store.holdings.apply(changes, options.wallMs()) });
   }
 

@@ -14,6 +14,13 @@ import {
   TriggerDraft,
   TriggerInfo,
   VisitInfo,
+  VpnInfo,
+  VpnInitRequest,
+  VpnKeys,
+  VpnPeerDraft,
+  VpnPeerInfo,
+  VpnPeerPatch,
+  VpnPeerReply,
 } from "./schema.ts";
 
 /** One request of the local socket: `POST /v1/<name>` with `input` as JSON, answered by `{"v":1,"result":<output>}`. */
@@ -54,6 +61,12 @@ export const GATEWAY_CALLS = {
   listTriggers: { input: nothing, output: z.array(TriggerInfo).readonly() },
   addTrigger: { input: z.strictObject({ draft: TriggerDraft }), output: TriggerInfo },
   removeTrigger: { input: z.strictObject({ name: nameOrId }), output: TriggerInfo },
+  vpnInit: { input: VpnInitRequest, output: VpnInfo },
+  vpnList: { input: nothing, output: VpnInfo },
+  vpnAdd: { input: VpnPeerDraft, output: VpnPeerReply },
+  vpnChange: { input: z.strictObject({ nameOrId, change: VpnPeerPatch }), output: VpnPeerReply },
+  vpnRotate: { input: z.strictObject({ nameOrId, keys: VpnKeys }), output: VpnPeerReply },
+  vpnRemove: { input: z.strictObject({ nameOrId }), output: VpnPeerInfo },
   reload: { input: nothing, output: ReloadReport },
   stop: { input: z.strictObject({ clean: z.boolean() }), output: nothing },
 } satisfies Record<string, Call>;

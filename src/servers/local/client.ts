@@ -50,6 +50,12 @@ export function gatewayClient(path: string): GatewayControl {
     listTriggers: () => call("listTriggers", GATEWAY_CALLS.listTriggers, {}),
     addTrigger: (draft) => call("addTrigger", GATEWAY_CALLS.addTrigger, { draft }),
     removeTrigger: (name) => call("removeTrigger", GATEWAY_CALLS.removeTrigger, { name }),
+    vpnInit: (request) => call("vpnInit", GATEWAY_CALLS.vpnInit, request),
+    vpnList: () => call("vpnList", GATEWAY_CALLS.vpnList, {}),
+    vpnAdd: (draft) => call("vpnAdd", GATEWAY_CALLS.vpnAdd, draft),
+    vpnChange: (nameOrId, change) => call("vpnChange", GATEWAY_CALLS.vpnChange, { nameOrId, change }),
+    vpnRotate: (nameOrId, keys) => call("vpnRotate", GATEWAY_CALLS.vpnRotate, { nameOrId, keys }),
+    vpnRemove: (nameOrId) => call("vpnRemove", GATEWAY_CALLS.vpnRemove, { nameOrId }),
     reload: () => call("reload", GATEWAY_CALLS.reload, {}),
     events(request, signal) {
       const gone = "The gateway stopped: start it again with `hatchway gateway`.";

@@ -15,6 +15,13 @@ import type {
   TriggerDraft,
   TriggerInfo,
   VisitInfo,
+  VpnInfo,
+  VpnInitRequest,
+  VpnKeys,
+  VpnPeerDraft,
+  VpnPeerInfo,
+  VpnPeerPatch,
+  VpnPeerReply,
 } from "./schema.ts";
 
 export * from "./error.ts";
@@ -54,6 +61,15 @@ export interface GatewayControl {
   listTriggers(): Promise<readonly TriggerInfo[]>;
   addTrigger(draft: TriggerDraft): Promise<TriggerInfo>;
   removeTrigger(name: string): Promise<TriggerInfo>;
+  /** Makes a VPN, or changes its settings; its interface is up when this resolves. */
+  vpnInit(request: VpnInitRequest): Promise<VpnInfo>;
+  vpnList(): Promise<VpnInfo>;
+  vpnAdd(draft: VpnPeerDraft): Promise<VpnPeerReply>;
+  vpnChange(nameOrId: string, change: VpnPeerPatch): Promise<VpnPeerReply>;
+  /** New keys: the old ones open nothing any more, all else stays. */
+  vpnRotate(nameOrId: string, keys: VpnKeys): Promise<VpnPeerReply>;
+  /** With the forwards that lead to it. */
+  vpnRemove(nameOrId: string): Promise<VpnPeerInfo>;
   reload(): Promise<ReloadReport>;
   /**
    * What happened to the forwards after `since` (0 = all that is kept), oldest first. `follow`: and what is to come, until

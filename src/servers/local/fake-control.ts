@@ -23,6 +23,14 @@ import {
   type TriggerDraft,
   type TriggerInfo,
   type VisitInfo,
+  type VpnInfo,
+  type VpnInitRequest,
+  type VpnKeys,
+  type VpnPeerDraft,
+  type VpnPeerInfo,
+  type VpnPeerPatch,
+  type VpnPeerReply,
+  type VpnServerInfo,
 } from "./control.ts";
 
 const COUNTERS: Counters = {
@@ -177,6 +185,58 @@ export class FakeGateway implements GatewayControl {
   }
   async reload(): Promise<ReloadReport> {
     return RELOADED;
+  }
+  readonly vpn: VpnServerInfo = {
+    interface: "hatchway0",
+    network4: "10.77.0.0/24",
+    network6: "fd00:77::/64",
+    listenPort: 51820,
+    endpointHost: "vpn.example.com",
+    dns: [],
+    mtu: 1420,
+    publicKey: "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=",
+    backend: "kernel",
+    message: null,
+  };
+  readonly peers: VpnPeerInfo[] = [];
+
+  async vpnInit({ endpointHost }: VpnInitRequest): Promise<VpnInfo> {
+    return { v: CONTROL_VERSION, server: { ...this.vpn, endpointHost: endpointHost ?? "203.0.113.1" }, peers: [] };
+  }
+  async vpnList(): Promise<VpnInfo> {
+    return { v: CONTROL_VERSION, server: this.vpn, peers: this.peers };
+  }
+  async vpnAdd({ name, publicKey, mode, maxPorts, expiresMs }: VpnPeerDraft): Promise<VpnPeerReply> {
+    const number = this.peers.length + 2;
+    const addresses = { v4: `10.77.0.${number}`, v6: `fd00:77::${number}` };
+    const never = { endpoint: null, latestHandshakeMs: null, receivedBytes: 0, sentBytes: 0, forwards: 0 };
+    const state = { state: "active", createdMs: 0, expiresMs } as const;
+    const peer: VpnPeerInfo = { id: `p${number}`, name, publicKey, ...addresses, mode, maxPorts, ...state, ...never };
+    this.peers.push(peer);
+    return { v: CONTROL_VERSION, peer, server: this.vpn };
+  }
+  async vpnChange(nameOrId: string, { disabled, ...change }: VpnPeerPatch): Promise<VpnPeerReply> {
+    const state = disabled === undefined ? {} : { state: disabled ? ("disabled" as const) : ("active" as const) };
+    return this.changed(nameOrId, { ...change, ...state });
+  }
+  async vpnRotate(nameOrId: string, { publicKey }: VpnKeys): Promise<VpnPeerReply> {
+    return this.changed(nameOrId, { publicKey });
+  }
+  async vpnRemove(nameOrId: string): Promise<VpnPeerInfo> {
+    const { peer } = this.changed(nameOrId, {});
+    this.peers.splice(
+      this.peers.findIndex(({ id }) => id === peer.id),
+      1,
+    );
+    return peer;
+  }
+  private changed(nameOrId: string, change: Partial<VpnPeerInfo>): VpnPeerReply {
+    const at = this.peers.findIndex(({ name, id }) => name === nameOrId || id === nameOrId);
+    const peer = this.peers[at];
+    if (peer === undefined) throw new ControlError("usage", `There is no peer "${nameOrId}".`);
+    const next = { ...peer, ...change };
+    this.peers[at] = next;
+    return { v: CONTROL_VERSION, peer: next, server: this.vpn };
   }
   async *events({ follow }: EventsRequest, signal: AbortSignal): AsyncGenerator<FollowedEvent> {
     yield { v: CONTROL_VERSION, event: "missed", count: 2 };

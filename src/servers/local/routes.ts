@@ -46,6 +46,12 @@ export function gatewayRoutes(control: GatewayControl, reply: (error: unknown) =
     listTriggers: () => control.listTriggers(),
     addTrigger: ({ draft }) => control.addTrigger(draft),
     removeTrigger: ({ name }) => control.removeTrigger(name),
+    vpnInit: (request) => control.vpnInit(request),
+    vpnList: () => control.vpnList(),
+    vpnAdd: (draft) => control.vpnAdd(draft),
+    vpnChange: ({ nameOrId, change }) => control.vpnChange(nameOrId, change),
+    vpnRotate: ({ nameOrId, keys }) => control.vpnRotate(nameOrId, keys),
+    vpnRemove: ({ nameOrId }) => control.vpnRemove(nameOrId),
     reload: () => control.reload(),
     stop: async ({ clean }) => {
       await control.stop({ clean });

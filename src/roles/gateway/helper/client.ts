@@ -1,6 +1,8 @@
 import type { NatError, NatPlane } from "../../../dataplanes/nat/state.ts";
+import type { VpnInterface } from "../../../dataplanes/nat/wireguard/state.ts";
 import { ndjsonValues } from "../../../servers/local/ndjson.ts";
 import { err, ok, type Result } from "../../../wire/result.ts";
+import type { GatewayKernel } from "./kernel.ts";
 import { HELPER_CALLS, type HelperCall, helperReply, type InputOf, type OutputOf } from "./schema.ts";
 import { type HelperSocket, MAX_LINE_BYTES } from "./serve.ts";
 
@@ -51,8 +53,37 @@ export class HelperClient {
   }
 }
 
-/** The kernel's part of the forwards, by way of the helper. */
-export function helperPlane(helper: HelperClient): NatPlane {
+/** The kernel's part of a gateway, by way of the helper. */
+export function helperKernel(helper: HelperClient): GatewayKernel {
+  return {
+    plane: helperPlane(helper),
+    vpn: helperVpn(helper),
+    forward: async (wan) => (await helper.call("forward", { wan: [...wan] })).failure,
+    firewalls: (ours) => helper.call("firewalls", ours),
+    close: async (options) => {
+      await helper.call("close", options);
+    },
+  };
+}
+
+function helperVpn(helper: HelperClient): VpnInterface {
+  return {
+    async apply(state) {
+      const done = await helper.call("vpnApply", { state });
+      return "applied" in done ? ok(done.applied) : err(done.error);
+    },
+    async status() {
+      const done = await helper.call("vpnStatus", {});
+      return "status" in done ? ok(done.status) : err(done.error);
+    },
+    async close(options) {
+      const { error } = await helper.call("vpnClose", options);
+      return error === null ? ok(null) : err(error);
+    },
+  };
+}
+
+function helperPlane(helper: HelperClient): NatPlane {
   return {
     replace: async (settings, entries) =>
       fromOutcome(await helper.call("replace", { settings, entries: [...entries] })),
@@ -60,8 +91,9 @@ export function helperPlane(helper: HelperClient): NatPlane {
     usage: async () => new Map(await helper.call("usage", {})),
     drops: () => helper.call("drops", {}),
     openTriggers: () => helper.call("openTriggers", {}),
-    close: async ({ clean }) => {
-      await helper.call("close", { clean });
+    // Closing is the kernel's as a whole.
+    close: async (options) => {
+      await helper.call("close", options);
     },
   };
 }

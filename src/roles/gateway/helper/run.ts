@@ -1,14 +1,14 @@
-import { createNatPlane } from "../../../dataplanes/nat/plane.ts";
+import { gatewayKernel } from "./kernel.ts";
 import { serveHelper } from "./serve.ts";
 
 /**
  * The helper's life: from its start by the gateway until the gateway's end of the socket closes, however that ends. What
- * the kernel holds then stays. Signals are the gateway's to hear: a Ctrl-C reaches both.
+ * the kernel holds then stays. Signals are the gateway's to hear: a Ctrl-C reaches both. `directory` is root's own.
  */
-export async function runHelper(): Promise<void> {
+export async function runHelper(directory: string): Promise<void> {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
   const output = Bun.stdout.writer();
-  const plane = createNatPlane({ forget: async () => {} });
+  const kernel = gatewayKernel(directory);
   await serveHelper(
     {
       input: Bun.stdin.stream(),
@@ -17,7 +17,7 @@ export async function runHelper(): Promise<void> {
         output.flush();
       },
     },
-    { plane },
+    kernel,
   );
-  await plane.close({ clean: false });
+  await kernel.close({ clean: false });
 }

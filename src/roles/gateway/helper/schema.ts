@@ -1,3 +1,4 @@
+import type { Surroundings } from "../../../dataplanes/nat/firewalls.ts";
 import {
   DROP_REASONS,
   type NatChange,
@@ -5,8 +6,11 @@ import {
   type NatError,
   type NatSettings,
 } from "../../../dataplanes/nat/state.ts";
+import { decodeVpnState } from "../../../dataplanes/nat/wireguard/desired.ts";
+import type { VpnApplied, VpnError, VpnState, VpnStatus } from "../../../dataplanes/nat/wireguard/state.ts";
 import { triggerRuleSchema } from "../../../wire/mapping-schema.ts";
 import { addressSchema, cidrSchema } from "../../../wire/spec-schema.ts";
+import { parseKey, type WgKey } from "../../../wire/wireguard/key.ts";
 import { z } from "../../../wire/zod.ts";
 
 /**
@@ -75,6 +79,50 @@ const natError: z.ZodType<NatError> = z.object({
 /** Null = done. */
 const outcome = z.object({ error: natError.nullable() });
 const total = z.number();
+const vpnError: z.ZodType<VpnError> = z.object({
+  kind: z.enum(["missing", "permission", "unsupported", "refused", "key"]),
+  message: z.string(),
+});
+/** Checked by `decodeVpnState`, which knows what a less trusted process must not ask for. */
+const vpnState = z.unknown().transform((value, context): VpnState => {
+  const decoded = decodeVpnState(value);
+  if (decoded.ok) return decoded.value;
+  context.addIssue({ code: "custom", message: decoded.error.message });
+  return z.NEVER;
+});
+const wgKey = z.string().transform((text, context): WgKey => {
+  const parsed = parseKey(text);
+  if (parsed.ok) return parsed.value;
+  context.addIssue({ code: "custom", message: "not a WireGuard key" });
+  return z.NEVER;
+});
+const applied: z.ZodType<VpnApplied> = z.object({
+  backend: z.enum(["kernel", "wireguard-go"]),
+  publicKey: wgKey,
+  warnings: z.array(z.string()),
+});
+const vpnStatus: z.ZodType<VpnStatus> = z.object({
+  up: z.boolean(),
+  peers: z.array(
+    z.object({
+      publicKey: wgKey,
+      endpoint: z.object({ address: z.string(), port: z.number() }).nullable(),
+      latestHandshakeMs: z.number().nullable(),
+      receivedBytes: z.number(),
+      sentBytes: z.number(),
+    }),
+  ),
+});
+const surroundings: z.ZodType<Surroundings> = z.object({
+  wan: z.array(interfaceName).max(64),
+  inside: z.array(z.object({ name: interfaceName, networks: cidrs })).max(65),
+  servers: byProtocol(z.array(port).max(64)),
+  vpnPort: port.nullable(),
+  ipv6: z.boolean(),
+  pinholeMark: z.number().nullable(),
+});
+const notice = z.object({ manager: z.string(), why: z.string(), remedy: z.array(z.string()) });
+
 const usage = z.object({
   visitorsTotal: total,
   bytesIn: total,
@@ -92,6 +140,17 @@ export const HELPER_CALLS = {
     input: z.object({}),
     output: z.array(z.object({ name: z.string(), host: z.string(), remainingSec: total })),
   },
+  forward: {
+    input: z.object({ wan: z.array(interfaceName).min(1).max(64) }),
+    output: z.object({ failure: z.string().nullable() }),
+  },
+  firewalls: { input: surroundings, output: z.array(notice) },
+  vpnApply: {
+    input: z.object({ state: vpnState }),
+    output: z.union([z.object({ applied }), z.object({ error: vpnError })]),
+  },
+  vpnStatus: { input: z.object({}), output: z.union([z.object({ status: vpnStatus }), z.object({ error: vpnError })]) },
+  vpnClose: { input: z.object({ clean: z.boolean() }), output: z.object({ error: vpnError.nullable() }) },
   close: { input: z.object({ clean: z.boolean() }), output: z.object({}) },
 } satisfies Record<string, { readonly input: z.ZodType; readonly output: z.ZodType }>;
 

@@ -1,5 +1,6 @@
 import type { NatPlane } from "../../../dataplanes/nat/state.ts";
 import { ndjsonValues } from "../../../servers/local/ndjson.ts";
+import type { GatewayKernel } from "./kernel.ts";
 import {
   HELPER_CALLS,
   type HelperCall,
@@ -12,26 +13,36 @@ import {
 /** 20,000 mappings in one line are about 6 MB. */
 export const MAX_LINE_BYTES = 64 * 1024 * 1024;
 
-/** What the helper can do, on the real kernel or on fakes. */
-export interface HelperParts {
-  readonly plane: NatPlane;
-}
-
 /** The reading and the writing end of the socket between the gateway and its helper. */
 export interface HelperSocket {
   readonly input: ReadableStream<Uint8Array>;
   write(line: string): void;
 }
 
-function handlers({ plane }: HelperParts): HelperHandlers {
+function handlers(kernel: GatewayKernel): HelperHandlers {
+  const { plane, vpn } = kernel;
   return {
     replace: async ({ settings, entries }) => asOutcome(await plane.replace(settings, entries)),
     change: async (change) => asOutcome(await plane.change(change)),
     usage: async () => [...(await plane.usage())],
     drops: async () => ({ ...(await plane.drops()) }),
     openTriggers: async () => [...(await plane.openTriggers())],
+    forward: async ({ wan }) => ({ failure: await kernel.forward(wan) }),
+    firewalls: async (ours) => [...(await kernel.firewalls(ours))].map((one) => ({ ...one, remedy: [...one.remedy] })),
+    vpnApply: async ({ state }) => {
+      const done = await vpn.apply(state);
+      return done.ok ? { applied: done.value } : { error: done.error };
+    },
+    vpnStatus: async () => {
+      const status = await vpn.status();
+      return status.ok ? { status: status.value } : { error: status.error };
+    },
+    vpnClose: async (options) => {
+      const closed = await vpn.close(options);
+      return { error: closed.ok ? null : closed.error };
+    },
     close: async (options) => {
-      await plane.close(options);
+      await kernel.close(options);
       return {};
     },
   };
@@ -45,8 +56,8 @@ function asOutcome(result: Awaited<ReturnType<NatPlane["change"]>>) {
  * Serves the gateway until its end of the socket closes. Requests are begun in their order; each is answered when it is
  * done. A request that is not understood is answered with why, and changes nothing.
  */
-export async function serveHelper(socket: HelperSocket, parts: HelperParts): Promise<void> {
-  const handle = handlers(parts);
+export async function serveHelper(socket: HelperSocket, kernel: GatewayKernel): Promise<void> {
+  const handle = handlers(kernel);
   const running = new Set<Promise<void>>();
   for await (const value of ndjsonValues(socket.input, MAX_LINE_BYTES)) {
     const request = helperRequest.safeParse(value);

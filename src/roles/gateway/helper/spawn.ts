@@ -16,12 +16,20 @@ export interface SpawnedHelper {
   end(): Promise<void>;
 }
 
-/** Starts the helper, while this process is still root. */
-export function spawnHelper(): SpawnedHelper {
+/** Starts the helper, while this process is still root. `directory`: see `runHelper`. */
+export function spawnHelper(directory: string): SpawnedHelper {
   const setpriv = Bun.which("setpriv");
   const limited =
     setpriv === null ? [] : [setpriv, "--inh-caps=-all", `--bounding-set=-all,${CAPABILITIES}`, "--no-new-privs"];
-  const program = [process.execPath, "--no-env-file", "--no-install", "--config=/dev/null", Bun.main, COMMAND];
+  const program = [
+    process.execPath,
+    "--no-env-file",
+    "--no-install",
+    "--config=/dev/null",
+    Bun.main,
+    COMMAND,
+    directory,
+  ];
   // Bun's pipes are socket pairs: the two ends are the only ones there are.
   const child: Subprocess<"pipe", "pipe", "inherit"> = Bun.spawn([...limited, ...program], {
     stdin: "pipe",

@@ -1,0 +1,107 @@
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createConntrack } from "../../../dataplanes/nat/conntrack.ts";
+import { type Finding, readFirewalls, type Surroundings } from "../../../dataplanes/nat/firewalls.ts";
+import { createNatPlane } from "../../../dataplanes/nat/plane.ts";
+import type { NatPlane } from "../../../dataplanes/nat/state.ts";
+import type { VpnInterface } from "../../../dataplanes/nat/wireguard/state.ts";
+import { createWireguard } from "../../../dataplanes/nat/wireguard/wireguard.ts";
+import { runCommand } from "../../../os/command.ts";
+import { PRIVATE_FILE_MODE } from "../../../os/files.ts";
+import { enableForwarding, type ForwardingState, restoreForwarding } from "../../../os/forwarding.ts";
+import { ownAddresses } from "../../../os/interfaces.ts";
+import { areaLogger } from "../../../os/log.ts";
+
+/** What stands in the way of forwards, for people. */
+export interface FirewallNotice {
+  readonly manager: string;
+  /** One sentence. */
+  readonly why: string;
+  /** Commands that mend it at once, and lines that make it last. */
+  readonly remedy: readonly string[];
+}
+
+/** The kernel's part of a gateway: what needs CAP_NET_ADMIN. */
+export interface GatewayKernel {
+  readonly plane: NatPlane;
+  readonly vpn: VpnInterface;
+  /** Lets this machine forward. What was before is kept for a clean end. Null = done, else one sentence. */
+  forward(wan: readonly string[]): Promise<string | null>;
+  firewalls(ours: Surroundings): Promise<readonly FirewallNotice[]>;
+  /** `clean`: the kernel is as it was before the gateway came. */
+  close(options: { readonly clean: boolean }): Promise<void>;
+}
+
+const FORWARDING_FILE = "forwarding.json";
+const KEY_FILE = "wireguard.key";
+
+/** `directory`: root's own, for the WireGuard key and what is to be put back. */
+export function gatewayKernel(directory: string): GatewayKernel {
+  const log = areaLogger("nat");
+  const warn = (message: string) => log.warn("{message}", { message });
+  const conntrack = createConntrack({
+    run: runCommand,
+    ownAddresses: () => ownAddresses().map(({ address }) => address),
+  });
+  const plane = createNatPlane({
+    forget: async (entries) => {
+      const forgotten = await conntrack.forget(entries);
+      if (!forgotten.ok) warn(forgotten.error.message);
+    },
+  });
+  const vpn = createWireguard({ run: runCommand, keyPath: join(directory, KEY_FILE), onNotice: warn });
+  const kept = join(directory, FORWARDING_FILE);
+  return {
+    plane,
+    vpn,
+    async forward(wan) {
+      const before = enableForwarding({ wan, ipv6: true });
+      if (!before.ok) return before.error.message;
+      // A gateway that was killed has left what was before it; what is now is its own doing.
+      if (readKept(kept) === null) writeFileSync(kept, JSON.stringify(before.value), { mode: PRIVATE_FILE_MODE });
+      return null;
+    },
+    async firewalls(ours) {
+      const found = await readFirewalls(runCommand, ours);
+      if (!found.ok) {
+        warn(found.error.message);
+        return [];
+      }
+      return found.value.map(({ manager, why, remedy }) => ({ manager, why, remedy: remedyLines(remedy) }));
+    },
+    async close({ clean }) {
+      await plane.close({ clean });
+      const closed = await vpn.close({ clean });
+      if (!closed.ok) warn(closed.error.message);
+      const before = clean ? readKept(kept) : null;
+      if (before === null) return;
+      const restored = restoreForwarding(before);
+      if (restored.ok) rmSync(kept, { force: true });
+      else warn(restored.error.message);
+    },
+  };
+}
+
+function readKept(path: string): ForwardingState | null {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as ForwardingState;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+    throw error;
+  }
+}
+
+function remedyLines({ now, keep }: Finding["remedy"]): string[] {
+  const commands = (all: readonly (readonly string[])[]) => all.map((argv) => argv.map(quoted).join(" "));
+  return [
+    ...commands(now),
+    ...keep.files.flatMap(({ path, where, lines }) => [`# to keep it, in ${path}, ${where}:`, ...lines]),
+    ...(keep.commands.length === 0 ? [] : ["# to keep it:"]),
+    ...commands(keep.commands),
+  ];
+}
+
+/** As a person would type it. */
+function quoted(argument: string): string {
+  return /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,248 @@
+import { describe, expect, test } from "bun:test";
+import { temporaryStore } from "../../../test/fixtures/store.ts";
+import { type HeldMapping, MappingBook, type MappingOutcome } from "../../core/mapping/book.ts";
+import type { MappingSpec } from "../../core/mapping/spec.ts";
+import { FakeNatPlane } from "../../dataplanes/nat/fake.ts";
+import type { NatSettings } from "../../dataplanes/nat/state.ts";
+import { StoreFailure } from "../../store/failure.ts";
+import type { Store } from "../../store/store.ts";
+import { keyOf } from "./entries.ts";
+import { GatewayMappings, type MappingNews } from "./mappings.ts";
+
+const HOST = "192.168.1.7";
+const SETTINGS: NatSettings = {
+  wan: ["eth0"],
+  lan: ["br0"],
+  vpn: null,
+  externalAddresses: ["203.0.113.1"],
+  insideOnly: { tcp: [], udp: [5351] },
+  masquerade: true,
+  snatPorts: { first: 52_000, last: 64_000 },
+  dropUnforwarded: true,
+  vpnClientsMayMeet: false,
+  sources: { allow: [], deny: [] },
+  limits: { connectionsPerSource: null, newPerSourcePerSec: null },
+  triggers: [],
+};
+
+function spec(port: number, more: Partial<MappingSpec> = {}): MappingSpec {
+  return {
+    id: `tcp-${port}`,
+    name: `port ${port}`,
+    group: null,
+    ports: [{ protocol: "tcp", first: port, last: port, internalFirst: port }],
+    lifetimeSec: 60,
+    to: HOST,
+    requester: HOST,
+    origin: "pcp",
+    askedInternalPort: port,
+    nonce: null,
+    allow: [],
+    deny: [],
+    limits: {},
+    enabled: true,
+    ...more,
+  };
+}
+
+/** A gateway's mappings on a store of its own and a plane without a kernel; the clocks stand where the test puts them. */
+async function lab() {
+  const fixture = await temporaryStore();
+  const clock = { nowMs: 1_000, wallMs: 1_700_000_000_000 };
+  const plane = new FakeNatPlane();
+  const news: string[] = [];
+  const warnings: string[] = [];
+  let full = false;
+  const store: Pick<Store, "mappings"> = {
+    mappings: {
+      ...fixture.store.mappings,
+      apply: (changes, nowMs) =>
+        full
+          ? Promise.reject(new StoreFailure("disk-full", "The disk is full."))
+          : fixture.store.mappings.apply(changes, nowMs),
+    },
+  };
+  const closed = new Set<string>();
+  const start = async (fixed: readonly MappingSpec[] = []) => {
+    const book = new MappingBook({
+      ownerOf: (address) => ({ account: "owner", device: address }),
+      holderName: (device) => device,
+    });
+    const mappings = new GatewayMappings({
+      book,
+      plane,
+      store,
+      limits: () => SETTINGS.limits,
+      isOpen: ({ to }) => !closed.has(to),
+      extraEntries: () => [],
+      nowMs: () => clock.nowMs,
+      wallMs: () => clock.wallMs,
+      onNews: ({ event, held, reason }: MappingNews) =>
+        news.push([event, held.spec.id, reason].filter(Boolean).join(" ")),
+      warn: (message) => warnings.push(message),
+    });
+    const epoch = await mappings.restore(fixed);
+    await mappings.replace(SETTINGS);
+    const put = async (one: MappingSpec): Promise<MappingOutcome> => {
+      const outcome = book.put(one, clock.nowMs);
+      if (!outcome.ok) throw new Error(outcome.error.message);
+      await mappings.carryOut(outcome.value);
+      return outcome.value;
+    };
+    return { book, mappings, epoch, put };
+  };
+  const kernel = (): string[] => [...plane.entries.keys()].toSorted();
+  const held = (book: MappingBook): string[] =>
+    [...book.list()].map((one: HeldMapping) => `${keyOf(one)}#0`).toSorted();
+  const rows = async () => (await fixture.store.mappings.list(() => undefined)).map((row) => row.spec.id).toSorted();
+  return {
+    clock,
+    plane,
+    news,
+    warnings,
+    closed,
+    start,
+    kernel,
+    held,
+    rows,
+    setFull: (value: boolean) => (full = value),
+    [Symbol.asyncDispose]: () => fixture[Symbol.asyncDispose](),
+  };
+}
+
+describe("what is answered is true in the kernel and on the disk", () => {
+  test("added, changed, renewed and removed", async () => {
+    await using at = await lab();
+    const { book, mappings, put } = await at.start();
+    await put(spec(80));
+    expect([at.kernel(), await at.rows()]).toEqual([[`${HOST}/tcp-80#0`], ["tcp-80"]]);
+    await put(spec(80, { enabled: false }));
+    expect(at.kernel()).toEqual([]);
+    await put(spec(80));
+    await put(spec(80));
+    expect(at.news).toEqual(["opened tcp-80", "changed tcp-80", "changed tcp-80"]);
+    await mappings.remove([...book.list()], "given back");
+    await mappings.idle();
+    expect([at.kernel(), await at.rows(), at.news.at(-1)]).toEqual([[], [], "closed tcp-80 removed"]);
+  });
+
+  test("a kernel that refuses leaves nothing in the book or on the disk", async () => {
+    await using at = await lab();
+    const { book, mappings, put } = await at.start();
+    at.plane.failure = { kind: "refused", message: "The kernel says no." };
+    await expect(put(spec(80))).rejects.toThrow("The kernel says no.");
+    at.plane.failure = null;
+    await mappings.idle();
+    expect([book.size, at.kernel(), await at.rows(), at.news]).toEqual([0, [], [], []]);
+    expect((await put(spec(80))).kind).toBe("added");
+  });
+
+  test("a kernel that refuses a change leaves what was before", async () => {
+    await using at = await lab();
+    const { book, mappings, put } = await at.start();
+    await put(spec(80));
+    at.plane.failure = { kind: "refused", message: "The kernel says no." };
+    await expect(put(spec(80, { name: "other" }))).rejects.toThrow("The kernel says no.");
+    at.plane.failure = null;
+    await mappings.idle();
+    expect(book.at("tcp", 80)?.spec.name).toBe("port 80");
+    expect(await at.rows()).toEqual(["tcp-80"]);
+  });
+
+  test("a disk that is full opens nothing, and is no obstacle once there is room", async () => {
+    await using at = await lab();
+    const { book, mappings, put } = await at.start();
+    at.setFull(true);
+    await expect(put(spec(80))).rejects.toThrow("The disk is full.");
+    await mappings.idle();
+    expect([book.size, at.kernel()]).toEqual([0, []]);
+    at.setFull(false);
+    await put(spec(80));
+    expect(at.kernel()).toEqual(at.held(book));
+  });
+
+  test("a disk that is full when a lease ends closes the port all the same, and says so", async () => {
+    await using at = await lab();
+    const { mappings, put } = await at.start();
+    await put(spec(80));
+    at.setFull(true);
+    at.clock.nowMs += 60_000;
+    await mappings.expire();
+    await mappings.idle();
+    expect([at.kernel(), at.news.at(-1)]).toEqual([[], "closed tcp-80 expired"]);
+    expect(at.warnings).toEqual([expect.stringContaining("The disk is full.")]);
+  });
+});
+
+describe("after a restart", () => {
+  test("leases run on, the epoch too, and what ended meanwhile is gone", async () => {
+    await using at = await lab();
+    const first = await at.start();
+    await first.put(spec(80));
+    await first.put(spec(81, { lifetimeSec: 10 }));
+    await first.mappings.idle();
+    at.clock.wallMs += 20_000;
+    at.clock.nowMs = 5;
+    const second = await at.start();
+    await second.mappings.idle();
+    expect([at.held(second.book), at.kernel(), await at.rows()]).toEqual([
+      [`${HOST}/tcp-80#0`],
+      [`${HOST}/tcp-80#0`],
+      ["tcp-80"],
+    ]);
+    expect(second.book.nextDeadlineMs()).toBe(40_005);
+    expect(second.epoch.epochSec(at.clock.nowMs)).toBe(20);
+  });
+
+  test("the configuration goes first, and is not stored", async () => {
+    await using at = await lab();
+    const first = await at.start();
+    await first.put(spec(80));
+    const fixed = spec(80, {
+      id: "mapping/web",
+      requester: null,
+      origin: "config",
+      lifetimeSec: null,
+      to: "192.168.1.9",
+    });
+    const second = await at.start([fixed]);
+    await second.mappings.idle();
+    expect([at.held(second.book), await at.rows()]).toEqual([["192.168.1.9/mapping/web#0"], []]);
+    expect(at.warnings).toEqual([expect.stringContaining("was not restored")]);
+  });
+});
+
+test("setFixed makes the configuration's mappings exactly these, and touches nothing that stays", async () => {
+  await using at = await lab();
+  const { mappings, put } = await at.start();
+  const fixed = (port: number, more: Partial<MappingSpec> = {}) =>
+    spec(port, {
+      id: `mapping/${port}`,
+      name: `${port}`,
+      requester: null,
+      origin: "config",
+      lifetimeSec: null,
+      ...more,
+    });
+  await put(spec(90));
+  expect(await mappings.setFixed([fixed(80), fixed(81)], "config")).toMatchObject({ added: ["80", "81"], refused: [] });
+  const report = await mappings.setFixed(
+    [fixed(80), fixed(81, { deny: [], name: "81", limits: { connectionsPerSource: 3 } }), fixed(90)],
+    "config",
+  );
+  expect(report).toMatchObject({ added: [], changed: ["81"], removed: [], refused: [expect.stringContaining("90")] });
+  expect(await mappings.setFixed([], "config")).toMatchObject({ removed: ["80", "81"] });
+  expect(at.kernel()).toEqual([`${HOST}/tcp-90#0`]);
+});
+
+test("what a peer does not take is held, and not in the kernel", async () => {
+  await using at = await lab();
+  const { book, mappings, put } = await at.start();
+  await put(spec(80));
+  at.closed.add(HOST);
+  await mappings.replace(SETTINGS);
+  expect([book.size, at.kernel()]).toEqual([1, []]);
+  at.closed.clear();
+  await mappings.replace(SETTINGS);
+  expect(at.kernel()).toEqual(at.held(book));
+});
