@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { MAPPING_SERVER_PORT } from "../../src/wire/natpmp.ts";
 import { run } from "../lab/commands.ts";
 import { ADDRESS, ROUTER_LINK } from "../lab/namespaces.ts";
 import type { Site } from "../lab/site.ts";
@@ -32,6 +33,8 @@ export const routing: GatewayPeer = {
 
 /** miniupnpd takes no external address that is not a public one, and what it is told here is only ever told on. */
 const PUBLIC_ADDRESS = "9.9.9.9";
+const START_LIMIT_MS = 60_000;
+const POLL_MS = 20;
 /** Out of the way of what is mapped. */
 const HTTP_PORT = 60_000;
 const CHAIN = { forward: "miniupnpd", dnat: "prerouting_miniupnpd", snat: "postrouting_miniupnpd" } as const;
@@ -98,6 +101,13 @@ async function startMiniupnpd(site: Site, redirects: readonly Redirect[]): Promi
   // In the foreground it prints each step; so it goes to the background, as on a router.
   const command = ["miniupnpd", "-f", settings, "-P", join(site.directory, "miniupnpd.pid")];
   await run(site.namespaces.inside("relay", command));
+  // It is in the background before it listens.
+  const listens = site.namespaces.inside("relay", ["ss", "-Hlun", `sport = :${MAPPING_SERVER_PORT}`]);
+  const deadline = Date.now() + START_LIMIT_MS;
+  while ((await run(listens)) === "") {
+    if (Date.now() > deadline) throw new Error(`miniupnpd did not listen within ${START_LIMIT_MS} ms`);
+    await Bun.sleep(POLL_MS);
+  }
 }
 
 export const miniupnpd: GatewayPeer = {
