@@ -76,7 +76,7 @@ const GATEWAY_SETTINGS = `[gateway]
 connections-per-source = 100_000
 new-per-source = 1_000_000
 [upnp]
-http-port = 60_000
+http-port = 10_000
 max-mappings = 1_000
 `;
 /** What a LAN of 200 hosts may have on its way. */

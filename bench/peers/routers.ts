@@ -35,8 +35,8 @@ export const routing: GatewayPeer = {
 const PUBLIC_ADDRESS = "9.9.9.9";
 const START_LIMIT_MS = 60_000;
 const POLL_MS = 20;
-/** Out of the way of what is mapped. */
-const HTTP_PORT = 60_000;
+/** Below what is mapped, and below the ports that connections of before go out by. */
+const HTTP_PORT = 10_000;
 const CHAIN = { forward: "miniupnpd", dnat: "prerouting_miniupnpd", snat: "postrouting_miniupnpd" } as const;
 
 interface Redirect {
