@@ -15,11 +15,16 @@ const END_LIMIT_MS = 15_000;
 interface Transfer {
   readonly gbitPerSec: number;
   readonly bytes: number;
+  /** Of both ends, with what the kernel does in their name: most of the way between them on one machine. */
+  readonly cpuSec: number;
 }
 
 interface IperfReport {
   readonly error?: string;
-  readonly end?: { readonly sum_received?: { readonly bits_per_second: number; readonly bytes: number } };
+  readonly end?: {
+    readonly sum_received?: { readonly bits_per_second: number; readonly bytes: number; readonly seconds: number };
+    readonly cpu_utilization_percent?: { readonly host_total: number; readonly remote_total: number };
+  };
 }
 
 const ENTRY = [ADDRESS.relay, FORWARD.bulk.entryPort] as const;
@@ -35,7 +40,12 @@ export async function transfer(
   const report = JSON.parse(await site.visit(command, seconds * 1_000 + END_LIMIT_MS)) as IperfReport;
   const received = report.end?.sum_received;
   if (report.error !== undefined || received === undefined) throw new Error(`iperf3: ${report.error ?? "no result"}`);
-  return { gbitPerSec: received.bits_per_second / 1e9, bytes: received.bytes };
+  const { host_total = 0, remote_total = 0 } = report.end?.cpu_utilization_percent ?? {};
+  return {
+    gbitPerSec: received.bits_per_second / 1e9,
+    bytes: received.bytes,
+    cpuSec: ((host_total + remote_total) / 100) * received.seconds,
+  };
 }
 
 async function cpuSec({ site, peer }: Trial): Promise<number> {
