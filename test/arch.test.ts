@@ -28,6 +28,8 @@ const SEALED = ["dataplanes/tunnel", "dataplanes/direct", "dataplanes/nat"];
 /** Packages that do no IO: the only ones that pure code may import. */
 const PURE_PACKAGES = ["ipaddr.js", "zod"];
 const PURE_FOLDERS = ["wire", "core"];
+/** The only files that start programs: by their arguments, in an environment that they name. */
+const STARTERS = ["os/child.ts", "roles/gateway/helper/spawn.ts"];
 const MAX_LINES = 500;
 const COMFORTABLE_LINES = 400;
 
@@ -163,8 +165,19 @@ describe("rules of the house", () => {
     expect(places(impure, pure)).toEqual([]);
   });
 
-  test("only main.ts ends the process", () => {
-    expect(places(/\bprocess\.(exit|abort|kill)\b/).filter((place) => !place.startsWith("main.ts:"))).toEqual([]);
+  test("only main.ts ends the process, and only os/child.ts those that it started", () => {
+    const allowed = ["main.ts", "os/child.ts"];
+    const ends = places(/\bprocess\.(exit|abort|kill|reallyExit)\b/);
+    expect(ends.filter((place) => !allowed.some((path) => place.startsWith(`${path}:`)))).toEqual([]);
+    // An imported name would not be seen.
+    expect(sources.filter(({ specifiers }) => specifiers.includes("node:process")).map(({ path }) => path)).toEqual([]);
+  });
+
+  test("programs are started at few places, and never by a shell", () => {
+    const starters = sources.filter(({ code }) => /\bBun\.(spawn|spawnSync|\$)/.test(code)).map(({ path }) => path);
+    expect(starters.toSorted()).toEqual(STARTERS);
+    const modules = ["node:child_process", "child_process"];
+    expect(sources.filter(({ specifiers }) => specifiers.some((one) => modules.includes(one)))).toEqual([]);
   });
 
   test("types are not escaped", () => {

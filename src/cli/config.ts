@@ -32,7 +32,7 @@ async function validate(context: Context, file: string | undefined): Promise<voi
   const { loadConfig } = await import("../roles/config/load.ts");
   const path = file === undefined ? defaultConfigPath(context) : resolve(file);
   const config = await loadConfig(path, true);
-  const forwards = config.forwards.length;
+  const forwards = config.forwards.length + (config.file.mapping?.length ?? 0);
   if (context.options.json) context.io.out(`${JSON.stringify({ v: 1, file: path, forwards })}\n`);
   else context.io.err(`${path} is right; it lists ${forwards === 1 ? "1 forward" : `${forwards} forwards`}.\n`);
 }

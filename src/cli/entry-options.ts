@@ -142,11 +142,18 @@ export async function mappingDraftOf(ports: string, given: Readonly<Record<strin
   const names = { ports: "PORTSET" };
   const entry = { ...entryOf(given, EXPOSE), ports };
   const foreign = Object.keys(entry).find((key) => !Object.hasOwn(MappingEntry.shape, key));
+  if (foreign === "as") {
+    throw new ControlError("usage", "A gateway takes no --as: write the ports as OUTSIDE:INSIDE, such as 9001:9000.");
+  }
   if (foreign !== undefined) {
     throw new ControlError(
       "usage",
       `--${foreign} is for the forwards of an agent; a gateway's kernel has no such thing.`,
     );
+  }
+  if (given["to"] === undefined) {
+    const message = "Say which client the ports lead to: --to and its address, its name, or a VPN peer's.";
+    throw new ControlError("usage", message);
   }
   const parsed = MappingEntry.safeParse(entry);
   const draft = parsed.success

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { ForwardInfo } from "../roles/control.ts";
+import type { ForwardInfo, ForwardSpec } from "../roles/control.ts";
 import { ControlError } from "../servers/local/error.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
@@ -22,7 +22,7 @@ export function defineForward(program: Command, run: Run): void {
     .command("add")
     .summary("add a forward that lasts over restarts")
     .description(
-      "Opens ports on the relay through the running agent, or on the running gateway to one of its clients, and keeps them\nuntil `hatchway forward rm`.",
+      "Opens ports on the relay through the running agent, or on the running gateway to one of its clients, and keeps them until `hatchway forward rm`.",
     )
     .argument("<PORTSET>", "the ports of the service");
   addEntryOptions(add, EXPOSE_OPTIONS)
@@ -30,6 +30,8 @@ export function defineForward(program: Command, run: Run): void {
     .addHelpText(
       "after",
       `${PORTSET_HELP}
+On a gateway --to is needed: the client's address or name, or a VPN peer's name; --lifetime ends the forward (default:
+permanent); and --protocol, --name, --allow, --deny, --connections-per-source and --new-per-source are the other options it knows.
 With --json: {"v":1,"forward":{…}}
 
 Examples:
@@ -60,7 +62,11 @@ async function running(context: Context) {
   return {
     agent,
     gateway,
-    anyAgent: () => agentClient(paths.agentSocket),
+    anyAgent() {
+      if (agent !== null) return agent;
+      const start = "start `hatchway agent` or `hatchway gateway`, or name its directory with --data";
+      throw new ControlError("unreachable", `Neither an agent nor a gateway runs with ${paths.directory}: ${start}.`);
+    },
     relay: async () => {
       return (await isRunning("relay", paths.relaySocket)) ? relayClient(paths.relaySocket) : null;
     },
@@ -84,12 +90,14 @@ async function addForward(context: Context, ports: string, given: Readonly<Recor
   const { agent, gateway, anyAgent } = await running(context);
   const toGateway = on === "gateway" || (on === undefined && agent === null && gateway !== null);
   if (toGateway && gateway === null) {
-    throw new ControlError("unreachable", "No gateway runs with --data: start `hatchway gateway`.");
+    throw new ControlError("unreachable", "No gateway runs with this data directory: start `hatchway gateway`.");
   }
+  // What is wrong with the arguments goes before what does not run.
+  const addToAgent = (spec: ForwardSpec) => (agent ?? anyAgent()).addForward(spec, { lasting: true });
   const reply =
     toGateway && gateway !== null
       ? await gateway.addMapping(await mappingDraftOf(ports, options))
-      : await (agent ?? anyAgent()).addForward(await exposeSpecOf(ports, options), { lasting: true });
+      : await addToAgent(await exposeSpecOf(ports, options));
   if (context.options.json) {
     context.io.out(`${JSON.stringify(reply)}\n`);
     return;

@@ -74,6 +74,11 @@ describe("gateway", () => {
     expect([code, err]).toEqual([2, expect.stringContaining(sentence)]);
   });
 
+  test("a mistyped command is no gateway's start", async () => {
+    const { code, err } = await at("gateway stopp");
+    expect([code, err]).toEqual([2, expect.stringContaining('There is no command "gateway stopp"')]);
+  });
+
   test("stop --clean reaches the running one", async () => {
     expect(await at("gateway stop --clean")).toMatchObject({ code: 0, err: expect.stringContaining("left nothing") });
     expect(gateway.stopped).toEqual({ clean: true });
@@ -95,7 +100,8 @@ describe("forward, with a gateway that runs", () => {
   });
 
   test.each([
-    ["forward add 80", "--to is missing.", 2],
+    ["forward add 80", "Say which client the ports lead to: --to", 2],
+    ["forward add 80 --to 192.168.1.20 --as 8080", "write the ports as OUTSIDE:INSIDE", 2],
     ["forward add 80 --to 192.168.1.20 --proxy-protocol v2", "--proxy-protocol is for the forwards of an agent", 2],
     ["forward add 80 --on relay", "--on must be agent or gateway", 2],
   ])("%s is refused with a sentence", async (line, sentence, code) => {
@@ -127,4 +133,13 @@ test("status shows the gateway, and what it dropped", async () => {
 test("events prints what is kept and ends", async () => {
   expect(await at("events")).toMatchObject({ code: 0, out: "2 earlier events are not kept any more\n" });
   expect((await at("events --json")).out).toBe('{"v":1,"event":"missed","count":2}\n');
+});
+
+test.each([
+  ["vpn init --port 99999", '--port: Write a number from 1 to 65535, not "99999".'],
+  ["vpn set phone --open-all --split", "--out, --split and --own-table are for a new file: say --rotate as well."],
+  ["vpn add phone --max-ports many", '--max-ports: Write a number from 0 to 65535, not "many".'],
+])("%s is refused before the gateway is asked", async (line, sentence) => {
+  const { code, err } = await at(line);
+  expect([code, err]).toEqual([2, `hatchway: ${sentence}\n`]);
 });

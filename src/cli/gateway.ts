@@ -1,10 +1,11 @@
 import type { Command } from "commander";
 import type { GatewaySettings } from "../roles/gateway/settings.ts";
+import { ControlError } from "../servers/local/error.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
 import { runUntilStopped } from "./live.ts";
 import { collect } from "./parse.ts";
-import { printable } from "./text.ts";
+import { printableLines } from "./text.ts";
 
 interface GatewayOptions {
   readonly wan?: readonly string[];
@@ -16,9 +17,10 @@ interface GatewayOptions {
 export function defineGateway(program: Command, run: Run): void {
   const gateway = program
     .command("gateway")
+    .allowExcessArguments()
     .summary("forward ports to LAN and VPN clients, by the kernel")
     .description(
-      "Runs a gateway on a Linux router or VPN server: the kernel leads external ports to clients, which people open with\n`hatchway forward add`, and apps by UPnP-IGD, NAT-PMP and PCP.",
+      "Runs a gateway on a Linux router or VPN server: the kernel leads external ports to clients. People open them with `hatchway forward add`, apps by UPnP-IGD, NAT-PMP and PCP.",
     )
     .option("--wan <IF>", "the interface where visitors come from; repeat for more", collect)
     .option("--lan <IF>", "the interface where the clients are; repeat for more", collect)
@@ -38,7 +40,14 @@ Examples:
   hatchway gateway --config /etc/hatchway.toml
   hatchway gateway stop --clean`,
     )
-    .action(async (given: GatewayOptions, command: Command) => run(command, (context) => serve(context, given)));
+    .action(async (given: GatewayOptions, command: Command) =>
+      run(command, (context) => {
+        const [extra] = command.args;
+        if (extra === undefined) return serve(context, given);
+        const message = `There is no command "gateway ${extra}": it is \`gateway stop\`, or \`gateway\` with options alone.`;
+        throw new ControlError("usage", message);
+      }),
+    );
   gateway
     .command("stop")
     .summary("stop the gateway that runs with --data")
@@ -73,7 +82,7 @@ async function serve(context: Context, given: GatewayOptions): Promise<void> {
     io.out(`${JSON.stringify(line)}\n`);
   } else {
     io.err(`The gateway is ready: visitors reach its clients at ${ready.externalAddress ?? "no address yet"}.\n`);
-    for (const warning of ready.warnings) io.err(`hatchway: ${printable(warning)}\n`);
+    for (const warning of ready.warnings) io.err(`hatchway: ${printableLines(warning)}\n`);
     const data = options.data === undefined ? "" : ` --data ${options.data}`;
     io.err(`Open a port: hatchway forward add PORTSET --to CLIENT${data}\n`);
   }
@@ -110,10 +119,22 @@ async function flagsOf(given: GatewayOptions): Promise<Partial<GatewaySettings>>
   };
 }
 
+const STOPPED =
+  "The gateway stopped; the kernel goes on forwarding what was open. To end that too: `hatchway gateway stop --clean`.\n";
+
 async function stop(context: Context, clean: boolean): Promise<void> {
-  const { gatewayClient } = await import("../servers/local/client.ts");
+  const { gatewayClient, isRunning } = await import("../servers/local/client.ts");
   const { paths } = await findPlace(context, "gateway");
-  await gatewayClient(paths.gatewaySocket).stop({ clean });
+  if (clean && !(await isRunning("gateway", paths.gatewaySocket))) await cleanUp(context, paths.privileged);
+  else await gatewayClient(paths.gatewaySocket).stop({ clean });
   if (context.options.json) context.io.out('{"v":1,"stopped":true}\n');
-  else context.io.err(clean ? "The gateway stopped and left nothing in the kernel.\n" : "The gateway stopped.\n");
+  else context.io.err(clean ? "The gateway stopped and left nothing in the kernel.\n" : STOPPED);
+}
+
+/** What a gateway left that does not run any more. */
+async function cleanUp({ io }: Context, directory: string): Promise<void> {
+  if (!io.isRoot) throw new ControlError("usage", "Run this as root: it changes the kernel's forwarding.");
+  const { cleanKernel } = await import("../roles/gateway/clean.ts");
+  const [problem] = await cleanKernel(directory);
+  if (problem !== undefined) throw new ControlError("failed", problem);
 }

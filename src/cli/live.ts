@@ -1,5 +1,5 @@
+import { messageOf } from "../os/errors.ts";
 import type { Running } from "../roles/control.ts";
-import { ControlError } from "../servers/local/error.ts";
 import type { Io } from "./context.ts";
 import { printable } from "./text.ts";
 
@@ -44,6 +44,6 @@ async function reload(io: Io, running: Reloadable): Promise<void> {
 
 /** Of work that nobody awaits: it goes on with what was there before. */
 function sayFailure(io: Io, error: unknown): void {
-  const message = error instanceof ControlError || error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   io.err(`hatchway: ${message}\n`);
 }

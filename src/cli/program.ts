@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { messageOf } from "../os/errors.ts";
 import { VERSION } from "../os/version.ts";
 import { ControlError, EXIT_CODES } from "../servers/local/error.ts";
 import { commandGroupsFor } from "./commands.ts";
@@ -90,7 +91,7 @@ function usageSentence(text: string): string {
 
 function tell(io: Io, error: unknown, verbose: boolean): number {
   const known = error instanceof ControlError;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   // A config file's mistakes begin with FILE:LINE:COLUMN:, which editors read at the start of a line only.
   const prefix = /^\S+:\d+:\d+: /.test(message) ? "" : "hatchway: ";
   io.err(known ? `${prefix}${message}\n` : `hatchway: Unexpected error: ${message}\n`);

@@ -12,6 +12,7 @@ import {
   forwardsTable,
   NO_FORWARDS,
   printable,
+  printableLines,
 } from "./text.ts";
 
 export function defineStatus(program: Command, run: Run): void {
@@ -92,10 +93,14 @@ function statusText({ status: process, forwards, visits }: Found, withVisits: bo
   const { datagramsDropped } = process.counters;
   if (datagramsDropped > 0) common.push(`  dropped    ${datagramsDropped} UDP datagrams`);
   const blocks = [[...lines, ...common].join("\n")];
-  blocks.push(forwards.length === 0 ? NO_FORWARDS : forwardsTable(forwards));
+  blocks.push(
+    forwards.length === 0 ? (process.role === "gateway" ? NO_MAPPINGS : NO_FORWARDS) : forwardsTable(forwards),
+  );
   if (withVisits) blocks.push(visits.length === 0 ? "No visitors." : visitsTable(visits, nowMs));
   return blocks.join("\n\n");
 }
+
+const NO_MAPPINGS = "No forwards: open one with `hatchway forward add PORTSET --to CLIENT`.";
 
 function linesOf(process: Found["status"]): string[] {
   switch (process.role) {
@@ -123,9 +128,12 @@ function gatewayLines(gateway: GatewayStatus): string[] {
     ...(dropped.length === 0
       ? []
       : [`  dropped    ${dropped.map(([why, count]) => `${DROP_WORDS[why] ?? why} ${count}`).join(", ")}`]),
-    ...gateway.warnings.map((warning) => `  warning    ${printable(warning)}`),
+    ...gateway.warnings.map((warning) => `  warning    ${printableLines(warning, WARNING_INDENT)}`),
   ];
 }
+
+/** Below the text of a line's own column. */
+const WARNING_INDENT = " ".repeat(13);
 
 /** Packets from outside that the kernel dropped, and why. */
 const DROP_WORDS: Readonly<Record<string, string>> = {

@@ -1,7 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import type { Endpoint } from "../roles/control.ts";
 import { Reason } from "../wire/reason.ts";
-import { endpointTexts, formatAge, formatBytes, formatMs, formatRefused, formatTable, printable } from "./text.ts";
+import {
+  endpointTexts,
+  formatAge,
+  formatBytes,
+  formatMs,
+  formatRefused,
+  formatTable,
+  printable,
+  printableLines,
+} from "./text.ts";
 
 describe("text", () => {
   test.each([
@@ -68,6 +77,7 @@ describe("text", () => {
 
   test("names from elsewhere cannot move the cursor", () => {
     expect(printable("a\u001b[2Jb")).toBe("a?[2Jb");
+    expect(printableLines("why:\nnft \u001b[2Jx\nnft y", "  ")).toBe("why:\n  nft ?[2Jx\n  nft y");
     expect(formatTable(["A", "B"], [["x\ny", "z"]])).toBe("A    B\nx?y  z");
   });
 });

@@ -141,6 +141,11 @@ export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}]/gu, "?");
 }
 
+/** The same of a text of several lines: commands to copy, for instance. Lines after the first begin with `indent`. */
+export function printableLines(text: string, indent = ""): string {
+  return text.split("\n").map(printable).join(`\n${indent}`);
+}
+
 export const NO_FORWARDS = "No forwards: open one with `hatchway expose` or `hatchway forward add`.";
 const MAX_RUNS_SHOWN = 5;
 

@@ -37,7 +37,7 @@ export function defineTrigger(program: Command, run: Run): void {
     .command("add")
     .summary("add a port trigger that lasts over restarts")
     .description(
-      "A client that sends to an --out port opens the --in ports to itself, IPv4, TCP and UDP, until nothing has\npassed for the timeout.",
+      "A client that sends to an --out port opens the --in ports to itself (IPv4, TCP and UDP) until nothing has passed for the timeout.",
     );
   addEntryOptions(add, TRIGGER_OPTIONS)
     .addHelpText(

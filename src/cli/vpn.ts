@@ -43,6 +43,9 @@ interface InitOptions {
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
+const MAX_PORT = 65_535;
+/** WireGuard takes a packet from a peer's AllowedIPs only, and a forward keeps its visitor's address. */
+const SPLIT_IS_NOT_REACHED = "With --split no forward reaches it: its WireGuard refuses the visitors' addresses.\n";
 
 export function defineVpn(program: Command, run: Run): void {
   const group = program
@@ -141,7 +144,7 @@ function addModeOptions(command: Command): Command {
 function addFileOptions(command: Command): Command {
   return command
     .option("--out <FILE>", "write the configuration to a new file (mode 0600) and not to the terminal")
-    .option("--split", "send only what is for the VPN through it (default: everything)")
+    .option("--split", "send only what is for the VPN through it; then no forward reaches it (default: everything)")
     .option("--own-table", "for wg-quick on Linux: routes that a DHCP server cannot go around");
 }
 
@@ -157,7 +160,7 @@ async function init(context: Context, given: InitOptions): Promise<void> {
   const { endpoint, port, network, network6, dns } = given;
   const request: VpnInitRequest = {
     ...(endpoint === undefined ? {} : { endpointHost: parsedOption("--endpoint", endpoint, parseHost) }),
-    ...(port === undefined ? {} : { listenPort: number("--port", port) }),
+    ...(port === undefined ? {} : { listenPort: number("--port", port, { min: 1, max: MAX_PORT }) }),
     ...(network === undefined ? {} : { network4: parsedOption("--network", network, parseCidr) }),
     ...(network6 === undefined ? {} : { network6: parsedOption("--network6", network6, parseCidr) }),
     ...(dns === undefined ? {} : { dns: dns.map((one) => parsedOption("--dns", one, parseAddress)) }),
@@ -166,13 +169,17 @@ async function init(context: Context, given: InitOptions): Promise<void> {
   if (context.options.json) context.io.out(`${JSON.stringify(info)}\n`);
   else {
     context.io.err(`The VPN is up. Add a peer: hatchway vpn add NAME\n`);
+    const stale = info.peers.length > 0 && Object.keys(request).length > 0;
+    if (stale)
+      context.io.err("The peers' files say what was before: `hatchway vpn set NAME --rotate` makes new ones.\n");
     if (info.server !== null) context.io.out(`${serverLines(info.server).join("\n")}\n`);
   }
 }
 
-function number(option: string, text: string): number {
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new ControlError("usage", `${option}: Write a number, not "${text}".`);
+function number(option: string, text: string, { min, max } = { min: 0, max: MAX_PORT }): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= min && value <= max) return value;
+  throw new ControlError("usage", `${option}: Write a number from ${min} to ${max}, not "${text}".`);
 }
 
 /** Null = none was said. */
@@ -245,7 +252,9 @@ async function showFile(context: Context, reply: VpnPeerReply, keys: Keys | null
     return;
   }
   const { peer } = reply;
-  io.err(`${printable(peer.name)} has ${peer.v4} and ${peer.v6}; what reaches it: ${peer.mode}.\n`);
+  const reached = peer.state === "active" ? peer.mode : `nothing, it is ${peer.state}`;
+  io.err(`${printable(peer.name)} has ${peer.v4} and ${peer.v6}; what reaches it: ${reached}.\n`);
+  if (made !== null && given.split === true && peer.mode !== "block-all") io.err(SPLIT_IS_NOT_REACHED);
   if (made === null || given.out !== undefined) return;
   io.out(made.text);
   const { renderQr } = await import("./qr.ts");
@@ -253,7 +262,9 @@ async function showFile(context: Context, reply: VpnPeerReply, keys: Keys | null
   if (io.isTerminal && qr.ok) io.out(`\n${qr.value}`);
   else if (io.isTerminal && !qr.ok) io.err(`${qr.error.message}\n`);
   io.err("This is shown once: keep it, or make another with `hatchway vpn set NAME --rotate`.\n");
-  for (const { message } of made.advice) io.err(`${message}\n`);
+  for (const { kind, message } of made.advice) {
+    io.err(`${message}${kind === "dhcpRoutes" ? " --own-table makes such a file." : ""}\n`);
+  }
 }
 
 async function configOf({ peer, server }: VpnPeerReply, keys: Keys, { split, ownTable }: FileOptions) {
@@ -296,6 +307,7 @@ function serverLines(server: VpnServerInfo): string[] {
     `vpn ${server.endpointHost} port ${server.listenPort}/udp`,
     `  networks   ${server.network4}, ${server.network6}`,
     `  interface  ${server.interface}, by ${server.backend ?? "nothing yet"}`,
+    ...(server.publicKey === null ? [] : [`  key        ${server.publicKey}`]),
     ...(server.message === null ? [] : [`  warning    ${printable(server.message)}`]),
   ];
 }
@@ -317,7 +329,7 @@ function peersTable(peers: readonly VpnPeerInfo[], nowMs: number): string {
 async function show(context: Context, name: string): Promise<void> {
   const { server, peers } = await (await gatewayOf(context)).vpnList();
   const peer = peers.find((one) => one.id === name || one.name.toLowerCase() === name.toLowerCase());
-  if (peer === undefined) throw new ControlError("usage", `There is no peer "${name}": see \`hatchway vpn ls\`.`);
+  if (peer === undefined) throw new ControlError("usage", `There is no VPN peer "${name}": see \`hatchway vpn ls\`.`);
   if (context.options.json) {
     context.io.out(`${JSON.stringify({ v: 1, peer, server })}\n`);
     return;
@@ -357,6 +369,10 @@ async function setPeer(context: Context, name: string, given: SetOptions): Promi
   const isChange = Object.keys(change).length > 0;
   if (!isChange && given.rotate !== true) {
     throw new ControlError("usage", "Say what to change: see `hatchway vpn set --help`.");
+  }
+  const forFile = given.out !== undefined || given.split === true || given.ownTable === true;
+  if (forFile && given.rotate !== true) {
+    throw new ControlError("usage", "--out, --split and --own-table are for a new file: say --rotate as well.");
   }
   await refusePresentFile(given.out);
   let reply = isChange ? await gateway.vpnChange(name, change) : null;

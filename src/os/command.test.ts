@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { temporaryDirectory } from "../../test/fixtures/directory.ts";
 import { followCommand, MAX_LINE_CHARS, runCommand } from "./command.ts";
 
 const sh = (script: string): string[] => ["sh", "-c", script];
@@ -53,18 +55,30 @@ describe("runCommand", () => {
       "no such program",
       ["hatchway-has-no-such-program"],
       "missing",
-      "Install the program hatchway-has-no-such-program",
+      "There is no program hatchway-has-no-such-program",
     ],
-    ["not executable", [import.meta.path], "permission", "Let this user run /"],
+    ["not executable", [import.meta.path], "permission", "may not be run by this user"],
   ] as const)("%s", async (_name, argv, kind, message) => {
     const result = await runCommand(argv);
     expect(result).toMatchObject({ ok: false, error: { kind } });
     expect(result.ok ? "" : result.error.message).toContain(message);
   });
 
-  test("a program that does not end is killed, whatever it started", async () => {
-    const result = await runCommand(sh("sleep 2 & sleep 30"), { timeoutMs: 50 });
-    expect(result).toMatchObject({ ok: false, error: { kind: "timeout" } });
+  test("a program that does not end is killed with all that it started", async () => {
+    await using directory = await temporaryDirectory();
+    const held = join(directory.path, "held");
+    expect(Bun.spawnSync(["mkfifo", held]).exitCode).toBe(0);
+    const running = runCommand(sh(`{ echo up; exec sleep 1000; } > ${held} & wait`), { timeoutMs: 500 });
+    const reader = Bun.file(held).stream().getReader();
+    expect((await reader.read()).done).toBe(false);
+    expect(await running).toMatchObject({ ok: false, error: { kind: "timeout" } });
+    // The pipe ends when the one in the background does.
+    expect((await reader.read()).done).toBe(true);
+  });
+
+  test("what it leaves behind with its output open is ended in time, too", async () => {
+    const result = await runCommand(sh("sleep 1000 & echo started"), { timeoutMs: 200 });
+    expect(result).toMatchObject({ ok: true, value: { exitCode: 0, stdout: "started\n" } });
   });
 
   test("an abort ends it; an earlier one does not start it", async () => {

@@ -1,7 +1,8 @@
 import { err, ok, type Result } from "../wire/result.ts";
+import { type Child, endGroup, type StartError, startChild } from "./child.ts";
 
-/** missing: no such program. aborted: by the caller's signal. failed: the system could not start it. */
-export type CommandErrorKind = "missing" | "permission" | "timeout" | "aborted" | "failed";
+/** aborted: by the caller's signal. */
+export type CommandErrorKind = StartError["kind"] | "timeout" | "aborted";
 
 export interface CommandError {
   readonly kind: CommandErrorKind;
@@ -21,7 +22,7 @@ export interface CommandOutput {
 export interface CommandOptions {
   /** Given on standard input, which then ends. Absent = empty. */
   readonly input?: string | undefined;
-  /** The program is killed then. Default 10 s. */
+  /** The program is killed then, with all that it started. Default 10 s. */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Told the process's number when it has started. */
@@ -33,12 +34,6 @@ export type Run = (
   argv: readonly string[],
   options?: Pick<CommandOptions, "input" | "timeoutMs">,
 ) => Promise<Result<CommandOutput, CommandError>>;
-
-/** The same of `followCommand`. */
-export type Follow = (
-  argv: readonly string[],
-  options: { readonly signal: AbortSignal; readonly onLine: (line: string) => void },
-) => Result<Pick<FollowedCommand, "exited">, CommandError>;
 
 export interface FollowedCommand {
   readonly pid: number;
@@ -52,22 +47,23 @@ export const MAX_LINE_CHARS = 65_536;
 const SBIN = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /**
- * Runs a program by its arguments (no shell reads them) to its end. It gets PATH with the sbin folders, the language C,
- * so that what it prints can be read by a program, and nothing else of this process's environment.
+ * Runs one of the system's own programs to its end, and gives all that it printed. It gets PATH with the sbin folders,
+ * the language C, so that what it prints can be read by a program, and nothing else of this process's environment.
+ * For programs of other people's, which may print without an end or leave something running, see run-program.ts.
  */
 export async function runCommand(
   argv: readonly string[],
   { input = "", timeoutMs = TIMEOUT_MS, signal, onStart }: CommandOptions = {},
 ): Promise<Result<CommandOutput, CommandError>> {
   if (signal?.aborted) return err(aborted(argv));
-  const started = spawn(argv, input);
+  const started = start(argv, input);
   if (!started.ok) return started;
   const child = started.value;
   onStart?.(child.pid);
   let killed: CommandError | null = null;
   const kill = (why: CommandError): void => {
     killed ??= why;
-    child.kill("SIGKILL");
+    endGroup(child.pid, "SIGKILL");
   };
   const timer = setTimeout(() => kill(timedOut(argv, timeoutMs)), timeoutMs);
   const onAbort = (): void => kill(aborted(argv));
@@ -97,10 +93,10 @@ export function followCommand(
   { signal, onLine }: { readonly signal: AbortSignal; readonly onLine: (line: string) => void },
 ): Result<FollowedCommand, CommandError> {
   if (signal.aborted) return err(aborted(argv));
-  const started = spawn(argv, "");
+  const started = start(argv, "");
   if (!started.ok) return started;
   const child = started.value;
-  const kill = (): void => child.kill("SIGKILL");
+  const kill = (): void => endGroup(child.pid, "SIGKILL");
   signal.addEventListener("abort", kill, { once: true });
   const reading = Promise.all([readLines(child.stdout, onLine), new Response(child.stderr).text()]);
   const exited = child.exited.then(async (exitCode) => {
@@ -134,40 +130,9 @@ async function readLines(stream: ReadableStream<Uint8Array>, onLine: (line: stri
   if (rest !== "") end("");
 }
 
-function spawn(
-  argv: readonly string[],
-  input: string,
-): Result<Bun.Subprocess<Blob | "ignore", "pipe", "pipe">, CommandError> {
+function start(argv: readonly string[], input: string): Result<Child, StartError> {
   const path = [process.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin", ...SBIN].join(":");
-  try {
-    return ok(
-      Bun.spawn([...argv], {
-        stdin: input === "" ? "ignore" : new Blob([input]),
-        stdout: "pipe",
-        stderr: "pipe",
-        env: { PATH: path, LC_ALL: "C" },
-        // A session of its own: a Ctrl-C on the terminal is not for it, nor for what it leaves running (wireguard-go).
-        detached: true,
-      }),
-    );
-  } catch (cause) {
-    return err(startError(argv[0] ?? "", cause));
-  }
-}
-
-/** Classifies an errno once. */
-function startError(program: string, cause: unknown): CommandError {
-  switch (cause instanceof Error && "code" in cause ? cause.code : null) {
-    case "ENOENT":
-      return { kind: "missing", message: `Install the program ${program}: it is not on this machine.`, cause };
-    case "EACCES":
-    case "EPERM":
-      return { kind: "permission", message: `Let this user run ${program}: the system does not allow it.`, cause };
-    default: {
-      const detail = cause instanceof Error ? cause.message : String(cause);
-      return { kind: "failed", message: `Cannot start ${program}: ${detail}.`, cause };
-    }
-  }
+  return startChild(argv, { environment: { PATH: path, LC_ALL: "C" }, input });
 }
 
 function timedOut(argv: readonly string[], timeoutMs: number): CommandError {

@@ -2,6 +2,8 @@ import { randomBytes } from "node:crypto";
 import { link, open, readFile, rename, stat, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { err, ok, type Result } from "../wire/result.ts";
+import { errorCode, messageOf } from "./errors.ts";
+import { userText } from "./users.ts";
 
 /** Owner only: for everything in the data directory. */
 export const PRIVATE_FILE_MODE = 0o600;
@@ -25,7 +27,7 @@ export async function readText(path: string): Promise<Result<string | null, File
   try {
     return ok(await readFile(path, "utf8"));
   } catch (cause) {
-    if (codeOf(cause) === "ENOENT") return ok(null);
+    if (errorCode(cause) === "ENOENT") return ok(null);
     return err(fileError(cause, "read", path));
   }
 }
@@ -37,7 +39,7 @@ export async function readPrivateText(path: string): Promise<Result<string | nul
     if (HAS_POSIX_FILES && (mode & OTHERS_MASK) !== 0)
       return err({ kind: "exposed", message: `Others may read ${path}: run chmod 600 on it, or make a new one.` });
   } catch (cause) {
-    if (codeOf(cause) === "ENOENT") return ok(null);
+    if (errorCode(cause) === "ENOENT") return ok(null);
     return err(fileError(cause, "read", path));
   }
   return readText(path);
@@ -58,7 +60,7 @@ export async function createFile(path: string, text: string): Promise<Result<"cr
     await unlink(temporary);
   });
   if (made.ok) return ok("created");
-  return codeOf(made.error.cause) === "EEXIST" ? ok("exists") : made;
+  return errorCode(made.error.cause) === "EEXIST" ? ok("exists") : made;
 }
 
 async function viaTemporary(
@@ -102,7 +104,7 @@ async function syncDirectory(path: string): Promise<void> {
 
 /** Classifies an errno once. */
 export function fileError(cause: unknown, action: "read" | "write" | "create", path: string): FileError {
-  switch (codeOf(cause)) {
+  switch (errorCode(cause)) {
     case "ENOENT":
       return { kind: "missing", message: `Cannot ${action} ${path}: there is no such directory or file.`, cause };
     case "ENOTDIR":
@@ -110,19 +112,15 @@ export function fileError(cause: unknown, action: "read" | "write" | "create", p
       return { kind: "io", message: `Cannot ${action} ${path}: a file is where a directory should be.`, cause };
     case "EACCES":
     case "EPERM":
-      return { kind: "permission", message: `Cannot ${action} ${path}: this user is not allowed to.`, cause };
+      return { kind: "permission", message: `Cannot ${action} ${path}: ${userText()} is not allowed to.`, cause };
     case "EROFS":
       return { kind: "permission", message: `Cannot ${action} ${path}: the file system is read-only.`, cause };
     case "ENOSPC":
     case "EDQUOT":
       return { kind: "disk-full", message: `Cannot ${action} ${path}: the disk is full; make room.`, cause };
     default: {
-      const detail = cause instanceof Error ? cause.message : String(cause);
+      const detail = messageOf(cause);
       return { kind: "io", message: `Cannot ${action} ${path}: ${detail}.`, cause };
     }
   }
-}
-
-function codeOf(cause: unknown): string | null {
-  return cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : null;
 }

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { err, ok, type Result } from "../wire/result.ts";
+import { messageOf } from "./errors.ts";
 
 /** What this machine did with packets for others before a gateway was started on it: what to put back. */
 export interface ForwardingState {
@@ -120,7 +121,7 @@ function attempt<T>(root: string, act: () => T): Result<T, ForwardingError> {
           cause,
         });
       default: {
-        const detail = cause instanceof Error ? cause.message : String(cause);
+        const detail = messageOf(cause);
         return err({ kind: "failed", message: `Cannot make this machine forward packets: ${detail}.`, cause });
       }
     }

@@ -1,4 +1,6 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
+import { errorCode } from "./errors.ts";
 
 /** An address of this machine. */
 export interface OwnAddress {
@@ -20,6 +22,25 @@ export function ownAddresses(): OwnAddress[] {
       internal: entry.internal,
     })),
   );
+}
+
+const SYSTEM_INTERFACES = "/sys/class/net";
+
+/** Of Linux: those without an address too, which os.networkInterfaces() leaves out and a gateway's LAN may be. */
+export function interfaceNames(): string[] {
+  const entries = readdirSync(SYSTEM_INTERFACES, { withFileTypes: true });
+  // Beside the links to interfaces there may be files of drivers (bonding_masters).
+  return entries.filter((entry) => entry.isSymbolicLink()).map(({ name }) => name);
+}
+
+/** A number that Linux keeps of an interface (`ifindex`, `statistics/rx_bytes`); null when there is no such interface. */
+export function interfaceNumber(name: string, file: string): number | null {
+  try {
+    return Number(readFileSync(`${SYSTEM_INTERFACES}/${name}/${file}`, "utf8"));
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return null;
+    throw error;
+  }
 }
 
 function withoutZone(address: string): string {

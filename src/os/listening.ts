@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { errorCode } from "./errors.ts";
 
 /** A port on which a program of this machine waits for visitors. */
 export interface ListeningPort {
@@ -33,7 +34,7 @@ function readTable(table: string): string {
   try {
     return readFileSync(`/proc/net/${table}`, "utf8");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return "";
+    if (errorCode(error) === "ENOENT") return "";
     throw error;
   }
 }

@@ -2,21 +2,10 @@ import { describe, expect, test } from "bun:test";
 import { linkSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { temporaryDirectory } from "../../test/fixtures/directory.ts";
-import { findUser, giveDirectory } from "./privileges.ts";
+import { giveDirectory } from "./privileges.ts";
 
 const isRoot = process.getuid?.() === 0;
 const USER = { name: "nobody", uid: 65_534, gid: 65_534 };
-
-test.each([
-  [["hatchway", "nobody"], { name: "nobody", uid: 65_534, gid: 65_533 }],
-  [["hatchway"], null],
-  [["root", "nobody"], { name: "root", uid: 0, gid: 0 }],
-])("the first user of %p that is known", async (names, found) => {
-  await using directory = await temporaryDirectory();
-  const passwd = join(directory.path, "passwd");
-  writeFileSync(passwd, "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65533::/nonexistent:/usr/sbin/nologin\n");
-  expect(findUser(names, passwd)).toEqual(found);
-});
 
 describe.if(isRoot)("as root", () => {
   test("a directory of root's is given away with its files, and nothing that a link leads to", async () => {

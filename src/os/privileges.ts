@@ -1,29 +1,11 @@
 import { dlopen, ptr } from "bun:ffi";
-import { chownSync, lstatSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { accessSync, chownSync, constants, lstatSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { err, ok, type Result } from "../wire/result.ts";
 import { OTHERS_MASK, PRIVATE_DIRECTORY_MODE } from "./files.ts";
+import type { SystemUser } from "./users.ts";
 
-export interface SystemUser {
-  readonly name: string;
-  readonly uid: number;
-  readonly gid: number;
-}
-
-const PASSWD = "/etc/passwd";
 const ROOT_UID = 0;
-
-/** The first of `names` that this system knows; null when it knows none. */
-export function findUser(names: readonly string[], passwd = PASSWD): SystemUser | null {
-  const users = readFileSync(passwd, "utf8")
-    .split("\n")
-    .map((line) => line.split(":"));
-  for (const name of names) {
-    const [, , uid, gid] = users.find(([user]) => user === name) ?? [];
-    if (uid !== undefined && gid !== undefined) return { name, uid: Number(uid), gid: Number(gid) };
-  }
-  return null;
-}
 
 /**
  * Gives a directory of ours and the files in it to the user, unless it is another's already: then what is in it may be
@@ -69,6 +51,16 @@ export function becomeUser(
   keep?.after();
   if (getuid() !== uid || canBeRoot()) return err(`The gateway could not give up its privileges for user ${name}.`);
   return ok(null);
+}
+
+/** Whether this process, as the user that it is by now, gets into a directory and may make files there. */
+export function mayUse(directory: string): boolean {
+  try {
+    accessSync(directory, constants.W_OK | constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function canBeRoot(): boolean {

@@ -76,7 +76,7 @@ describe("runProgram", () => {
         await writeFile(join(directory, "script"), "#!/bin/sh\n");
         return join(directory, "script");
       },
-      /script may not be run: make it executable/,
+      /script may not be run by this user: make it executable/,
     ],
     [
       "its interpreter is missing",

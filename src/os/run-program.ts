@@ -1,4 +1,4 @@
-import { kill } from "node:process";
+import { endGroup, startChild } from "./child.ts";
 import type { After } from "./timers.ts";
 
 export interface ProgramRun {
@@ -26,23 +26,21 @@ export interface ProgramOutput {
   readonly droppedBytes: number;
 }
 
-/** The directory of nobody in particular: none can be unmounted or removed for it. */
-const DIRECTORY = "/";
 const MAX_OUTPUT_BYTES = 16_384;
 /** From SIGTERM to SIGKILL. */
 const GRACE_MS = 2_000;
 /** What the program left behind in the background may keep its outputs open: they are read this much longer. */
 const LAST_OUTPUT_MS = 100;
 
-/** Runs a program to its end. Reads its outputs to the end too, so that it never waits for a reader. */
+/**
+ * Runs a program of the operator's to its end, with a moment to end in order, and keeps the beginning of what it wrote.
+ * It reads all of that, so that the program never waits for a reader. For the system's own programs see command.ts.
+ */
 export async function runProgram(run: ProgramRun): Promise<ProgramEnd> {
   if (run.signal.aborted) return { kind: "stopped", output: { text: "", droppedBytes: 0 } };
-  let child: ReturnType<typeof spawn>;
-  try {
-    child = spawn(run);
-  } catch (error) {
-    return { kind: "notStarted", message: notStarted(run.argv[0] ?? "", error) };
-  }
+  const started = startChild(run.argv, { environment: run.environment });
+  if (!started.ok) return { kind: "notStarted", message: started.error.message };
+  const child = started.value;
   const output = new Output();
   const readers = [child.stdout.getReader(), child.stderr.getReader()];
   const read = Promise.all(readers.map((reader) => output.readAll(reader)));
@@ -52,8 +50,8 @@ export async function runProgram(run: ProgramRun): Promise<ProgramEnd> {
   const stop = (why: "timedOut" | "stopped") => {
     if (end !== null) return;
     end = why;
-    killGroup(child.pid, "SIGTERM");
-    cancelKill = run.after(GRACE_MS, () => killGroup(child.pid, "SIGKILL"));
+    endGroup(child.pid, "SIGTERM");
+    cancelKill = run.after(GRACE_MS, () => endGroup(child.pid, "SIGKILL"));
   };
   const cancelTimeout = run.after(run.timeoutMs, () => stop("timedOut"));
   const onAbort = () => stop("stopped");
@@ -64,7 +62,7 @@ export async function runProgram(run: ProgramRun): Promise<ProgramEnd> {
   cancelKill();
   run.signal.removeEventListener("abort", onAbort);
   // The program is gone; what it started and left behind when it was told to end goes with it.
-  if (end !== null) killGroup(child.pid, "SIGKILL");
+  if (end !== null) endGroup(child.pid, "SIGKILL");
   const cancelReading = run.after(LAST_OUTPUT_MS, () => {
     // A reader that is cancelled ends its loop; nothing else can fail here.
     for (const reader of readers) void reader.cancel();
@@ -75,53 +73,6 @@ export async function runProgram(run: ProgramRun): Promise<ProgramEnd> {
   if (end !== null) return { kind: end, output: written };
   if (child.signalCode !== null) return { kind: "killed", signal: `${child.signalCode}`, output: written };
   return { kind: "exited", code, output: written };
-}
-
-function spawn({ argv, environment }: ProgramRun) {
-  // A group of its own (setsid): the programs that a script runs end with it.
-  return Bun.spawn([...argv], {
-    env: { ...environment },
-    cwd: DIRECTORY,
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-    detached: true,
-  });
-}
-
-/** It may be gone already, or (as another user) not be ours to end: there is nothing more to do then. */
-function killGroup(pid: number, signal: "SIGTERM" | "SIGKILL"): void {
-  try {
-    kill(-pid, signal);
-  } catch (error) {
-    const code = codeOf(error);
-    if (code !== "ESRCH" && code !== "EPERM") throw error;
-  }
-}
-
-function notStarted(program: string, error: unknown): string {
-  switch (codeOf(error)) {
-    case "ENOENT":
-      return `There is no program ${program}, or what its first line names is missing.`;
-    case "EACCES":
-    case "EPERM":
-      return `${program} may not be run: make it executable (chmod +x).`;
-    case "ENOEXEC":
-      return `${program} is not a program: begin a script with #!/bin/sh.`;
-    case "E2BIG":
-      return `The arguments of ${program} are too long.`;
-    case "EMFILE":
-    case "ENFILE":
-    case "EAGAIN":
-    case "ENOMEM":
-      return `${program} cannot be run: this machine or process is out of memory, processes or file descriptors.`;
-    default:
-      return `${program} cannot be run: ${error instanceof Error ? error.message : String(error)}`;
-  }
-}
-
-function codeOf(error: unknown): string | null {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : null;
 }
 
 /** As much of ReadableStreamDefaultReader as is used: the runtime's types for it disagree. */

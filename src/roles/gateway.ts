@@ -1,10 +1,10 @@
 import { newEntryPorts } from "../core/table.ts";
 import { monotonicMs, nowMs as wallMs } from "../os/clock.ts";
-import { runCommand } from "../os/command.ts";
-import { findLink, readLinks } from "../os/links.ts";
+import { interfaceNames } from "../os/interfaces.ts";
 import { areaLogger } from "../os/log.ts";
 import { openDataDirectory } from "../os/paths.ts";
-import { becomeUser, findUser, giveDirectory, makeRootDirectory, type SystemUser } from "../os/privileges.ts";
+import { becomeUser, giveDirectory, makeRootDirectory, mayUse } from "../os/privileges.ts";
+import { findUser, type SystemUser } from "../os/users.ts";
 import { serveGatewayControl } from "../servers/local/server.ts";
 import { StoreFailure } from "../store/failure.ts";
 import { openStore, type Store } from "../store/store.ts";
@@ -31,7 +31,7 @@ export const startGateway: StartGateway = async ({ dataDir, readSettings, relayP
   }
   const settings = await readSettings();
   refuseIncomplete(settings);
-  await refuseUnknownInterfaces(settings);
+  refuseUnknownInterfaces(settings);
   const user = userFor(settings.user);
   const paths = await openDataDirectory(dataDir);
   if (!paths.ok) throw new ControlError("usage", paths.error.message);
@@ -45,6 +45,7 @@ export const startGateway: StartGateway = async ({ dataDir, readSettings, relayP
     // A relay may have public ports below 1024.
     const became = becomeUser(user, { lowPorts: relayPorts !== undefined });
     if (!became.ok) throw new ControlError("failed", became.error);
+    refuseOutOfReach(paths.value.directory, user);
     const ports = relayPorts ?? newEntryPorts();
     return await startOn(helper, paths.value, { settings, readSettings, ports });
   } catch (error) {
@@ -96,6 +97,13 @@ async function startOn(
   }
 }
 
+/** For its lock, its socket and its database; asked as the user. */
+function refuseOutOfReach(directory: string, { name }: SystemUser): void {
+  if (mayUse(directory)) return;
+  const message = `The gateway runs as user ${name}, who cannot use ${directory}: chown it, let others through the directories above it (chmod o+x), or name another with --data.`;
+  throw new ControlError("usage", message);
+}
+
 function refuseIncomplete({ wan, lan, vpnWanted }: GatewaySettings): void {
   const lacking = wan.length === 0 ? "wan" : lan.length === 0 && !vpnWanted ? "lan" : null;
   if (lacking === null) return;
@@ -105,12 +113,12 @@ function refuseIncomplete({ wan, lan, vpnWanted }: GatewaySettings): void {
   throw new ControlError("usage", message);
 }
 
-async function refuseUnknownInterfaces({ wan, lan }: GatewaySettings): Promise<void> {
-  const links = await readLinks(runCommand);
-  if (!links.ok) throw new ControlError("failed", links.error.message);
-  for (const name of [...wan, ...lan]) {
-    const found = findLink(links.value, name);
-    if (!found.ok) throw new ControlError("usage", found.error);
+function refuseUnknownInterfaces({ wan, lan }: GatewaySettings): void {
+  const known = interfaceNames();
+  const unknown = [...wan, ...lan].find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    const all = new Intl.ListFormat("en").format(known);
+    throw new ControlError("usage", `There is no interface "${unknown}"; this machine has ${all}.`);
   }
   const both = wan.find((name) => lan.includes(name));
   if (both === undefined) return;

@@ -11,6 +11,7 @@ import { RelayTunnel } from "../dataplanes/tunnel/relay.ts";
 import type { Session } from "../dataplanes/tunnel/session.ts";
 import { monotonicMs, nowMs as wallMs } from "../os/clock.ts";
 import { verifyDeviceSignature } from "../os/device-key.ts";
+import { messageOf } from "../os/errors.ts";
 import { ownAddresses } from "../os/interfaces.ts";
 import { areaLogger } from "../os/log.ts";
 import { openDataDirectory } from "../os/paths.ts";
@@ -225,7 +226,7 @@ class Relay {
   }
 
   #failed(what: string, error: unknown): void {
-    this.#log.error("{what}: {error}", { what, error: error instanceof Error ? error.message : String(error) });
+    this.#log.error("{what}: {error}", { what, error: messageOf(error) });
   }
 
   #policy(): RelayPolicy {

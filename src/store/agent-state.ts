@@ -3,6 +3,7 @@ import { type FileError, readPrivateText, replaceFile } from "../os/files.ts";
 import { dataPaths } from "../os/paths.ts";
 import type { HostPort } from "../wire/endpoint.ts";
 import { FINGERPRINT_BYTES } from "../wire/join-code.ts";
+import { parseJson } from "../wire/json.ts";
 import { err, ok, type Result } from "../wire/result.ts";
 import { forwardSpecSchema } from "../wire/spec-schema.ts";
 import { z } from "../wire/zod.ts";
@@ -155,13 +156,4 @@ function decode(text: string, path: string): Result<Content, FileError> {
           },
     forwards,
   });
-}
-
-/** Undefined when it is not JSON: no schema accepts that. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

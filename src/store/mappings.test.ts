@@ -44,7 +44,7 @@ test("what was put is listed, renewed and removed, and the audit log tells who h
   expect(await mappings.list(none)).toEqual([{ owner: put.owner, spec, expiresMs: 61_000 }]);
   await mappings.apply([{ kind: "renew", device: HOST, id: spec.id, expiresMs: null }], 2_000);
   expect(await mappings.list(none)).toMatchObject([{ expiresMs: null }]);
-  const remove: MappingChange = { kind: "remove", device: HOST, id: spec.id, how: "expired" };
+  const remove: MappingChange = { kind: "remove", device: HOST, id: spec.id, how: "expired", kept: false };
   await mappings.apply([remove, remove], 3_000);
   expect(await mappings.list(none)).toEqual([]);
   const told = await audit.list({ subject: `client:${HOST}` });
@@ -52,6 +52,14 @@ test("what was put is listed, renewed and removed, and the audit log tells who h
     ["mapping.expired", "gateway"],
     ["mapping.opened", `client:${HOST}`],
   ]);
+});
+
+test("what is kept stays, ended", async () => {
+  await using fixture = await temporaryStore();
+  const { mappings, audit } = fixture.store;
+  await mappings.apply([put, { kind: "remove", device: HOST, id: spec.id, how: "removed", kept: true }], 1_000);
+  expect(await mappings.list(none)).toMatchObject([{ spec: { id: spec.id }, expiresMs: 0 }]);
+  expect((await audit.list({ subject: `client:${HOST}` }))[0]?.action).toBe("mapping.removed");
 });
 
 test("the epoch is kept", async () => {

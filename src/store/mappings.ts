@@ -1,6 +1,7 @@
 import type { Owner } from "../core/held.ts";
 import type { SavedEpoch } from "../core/mapping/epoch.ts";
 import type { MappingSpec } from "../core/mapping/spec.ts";
+import { parseJson } from "../wire/json.ts";
 import { mappingSpecSchema } from "../wire/mapping-schema.ts";
 import { z } from "../wire/zod.ts";
 import { appendAudit } from "./audit.ts";
@@ -18,7 +19,14 @@ export type MappingChange =
   | ({ readonly kind: "put" } & StoredMapping)
   /** Asked for again: only its end is another. */
   | { readonly kind: "renew"; readonly device: string; readonly id: string; readonly expiresMs: number | null }
-  | { readonly kind: "remove"; readonly device: string; readonly id: string; readonly how: "removed" | "expired" }
+  /** `kept`: its row stays, ended, so that a start that follows knows whose the ports were. */
+  | {
+      readonly kind: "remove";
+      readonly device: string;
+      readonly id: string;
+      readonly how: "removed" | "expired";
+      readonly kept: boolean;
+    }
   | { readonly kind: "epoch"; readonly saved: SavedEpoch }
   | { readonly kind: "fact"; readonly name: string; readonly value: string };
 
@@ -34,6 +42,8 @@ export interface Mappings {
 }
 
 const EPOCH = "epoch";
+/** Of a row that is kept: long ago. */
+const ENDED_MS = 0;
 const savedEpoch = z.object({ ageMs: z.number(), savedAtUnixMs: z.number() });
 
 export function mappingsOn(db: Db): Mappings {
@@ -112,13 +122,21 @@ async function put(trx: Db, { owner, spec, expiresMs }: StoredMapping, nowMs: nu
 }
 
 async function remove(trx: Db, change: MappingChange & { kind: "remove" }, nowMs: number): Promise<void> {
-  const { device, id, how } = change;
-  const gone = await trx
-    .deleteFrom("mappings")
-    .where("device", "=", device)
-    .where("spec_id", "=", id)
-    .returning("spec_id")
-    .execute();
+  const { device, id, how, kept } = change;
+  const gone = kept
+    ? await trx
+        .updateTable("mappings")
+        .set({ expires_ms: ENDED_MS, updated_ms: nowMs })
+        .where("device", "=", device)
+        .where("spec_id", "=", id)
+        .returning("spec_id")
+        .execute()
+    : await trx
+        .deleteFrom("mappings")
+        .where("device", "=", device)
+        .where("spec_id", "=", id)
+        .returning("spec_id")
+        .execute();
   if (gone.length === 0) return;
   const event = { actor: "gateway", action: `mapping.${how}`, subject: `client:${device}`, detail: { mapping: id } };
   await appendAudit(trx, event, nowMs);
@@ -132,12 +150,4 @@ function actorOf({ requester }: MappingSpec): string {
 function toSpec(text: string): MappingSpec | null {
   const parsed = mappingSpecSchema.safeParse(parseJson(text));
   return parsed.success ? parsed.data : null;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

@@ -1,3 +1,4 @@
+import { parseJson } from "../wire/json.ts";
 import { triggerRuleSchema } from "../wire/mapping-schema.ts";
 import type { z } from "../wire/zod.ts";
 import { appendAudit, OPERATOR } from "./audit.ts";
@@ -47,12 +48,4 @@ export function triggersOn(db: Db): Triggers {
 
 function told(action: string, name: string) {
   return { actor: OPERATOR, action, subject: `trigger:${name}` };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

@@ -165,7 +165,7 @@ async function listPeers(db: Db): Promise<StoredVpnPeer[]> {
 function peerAmong(peers: readonly StoredVpnPeer[], nameOrId: string): Result<StoredVpnPeer, VpnPeerError> {
   const peer = peers.find(({ id }) => id === nameOrId) ?? peers.find(({ name }) => sameName(name, nameOrId));
   if (peer !== undefined) return ok(peer);
-  return err({ kind: "unknown", message: `There is no VPN peer ${quoted(nameOrId)}: hatchway vpn ls lists them.` });
+  return err({ kind: "unknown", message: `There is no VPN peer ${quoted(nameOrId)}: see \`hatchway vpn ls\`.` });
 }
 
 async function update(

@@ -93,6 +93,11 @@ function applyMask(family: Family, words: IpWords, prefix: number): void {
   for (let at = first; at < WORDS; at++) words[at] = (words[at] ?? 0) & wordMask(prefix, at - first);
 }
 
+/** Whether the canonical text of an address or a network is one of IPv6: only there it has a colon. */
+export function isIpv6(text: string): boolean {
+  return text.includes(":");
+}
+
 /** 4 or 16 bytes in network order (a zone id is left out, IPv4-mapped gives 4); null when the text is not an address. */
 export function addressBytes(address: string): Uint8Array | null {
   const words = newIpWords();

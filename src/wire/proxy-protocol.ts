@@ -1,4 +1,4 @@
-import { addressBytes, addressFromBytes, parseAddress, toV6Bytes } from "./address.ts";
+import { addressBytes, addressFromBytes, isIpv6, parseAddress, toV6Bytes } from "./address.ts";
 import { type Endpoint, parsePort } from "./endpoint.ts";
 import { newGather } from "./gather.ts";
 import { err, ok, type Result } from "./result.ts";
@@ -89,7 +89,7 @@ function v1Fields(header: ProxyHeader): string {
 /** §2.1 wants IPv6 in groups of hexadecimal digits, so an IPv4-mapped address is not written with dots. */
 function v1Address(bytes: Uint8Array): string {
   const text = addressFromBytes(bytes) ?? "";
-  if (bytes.length === V2_ADDRESS_BYTES.inet || text.includes(":")) return text;
+  if (bytes.length === V2_ADDRESS_BYTES.inet || isIpv6(text)) return text;
   const view = new DataView(bytes.buffer, bytes.byteOffset + V2_ADDRESS_BYTES.inet6 - V2_ADDRESS_BYTES.inet);
   return `::ffff:${view.getUint16(0).toString(16)}:${view.getUint16(2).toString(16)}`;
 }
@@ -162,7 +162,7 @@ function readV1Fields(line: string): ProxyHeader | null {
 }
 
 function readV1Endpoint(protocol: "TCP4" | "TCP6", addressText = "", portText = ""): Endpoint | null {
-  if (addressText.includes(":") !== (protocol === "TCP6")) return null;
+  if (isIpv6(addressText) !== (protocol === "TCP6")) return null;
   const address = parseAddress(addressText);
   const port = parsePort(portText, 0, true);
   if (!address.ok || !port.ok || (portText.length > 1 && portText.startsWith("0"))) return null;

@@ -1,4 +1,3 @@
-import { isInterfaceName } from "../../src/dataplanes/nat/wireguard/interface-name.ts";
 import type {
   VpnApplied,
   VpnError,
@@ -6,6 +5,7 @@ import type {
   VpnState,
   VpnStatus,
 } from "../../src/dataplanes/nat/wireguard/state.ts";
+import { INTERFACE_NAME } from "../../src/wire/interface-name.ts";
 import { err, ok, type Result } from "../../src/wire/result.ts";
 import type { WgKey } from "../../src/wire/wireguard/key.ts";
 
@@ -32,7 +32,7 @@ export class MemoryVpn implements VpnInterface {
     const { interfaces } = this.#machine;
     const name = desired.interface;
     if (this.failure !== null) return err(this.failure);
-    if (!isInterfaceName(name)) return err({ kind: "refused", message: `${JSON.stringify(name)} is no name.` });
+    if (!INTERFACE_NAME.test(name)) return err({ kind: "refused", message: `${JSON.stringify(name)} is no name.` });
     const present = interfaces.get(name);
     if (present !== undefined && present.publicKey !== this.#publicKey) {
       return err({ kind: "refused", message: `${name} is another WireGuard interface.` });

@@ -13,8 +13,12 @@ import {
   DeviceInfo,
   Endpoint,
   ForwardInfo,
+  GatewayStatus,
   RelayStatus,
+  TriggerInfo,
   VisitInfo,
+  VpnPeerInfo,
+  VpnServerInfo,
 } from "../../src/servers/local/schema.ts";
 import { Reason } from "../../src/wire/reason.ts";
 
@@ -23,7 +27,13 @@ const ROOT = join(import.meta.dir, "../..");
 const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
 const OPERATIONS = read("docs/operations.md");
 const EXAMPLE = "docs/examples/hatchway.toml";
-const WITH_COMMANDS = ["README.md", "docs/operations.md", "docs/security.md", "docs/architecture.md"];
+const WITH_COMMANDS = [
+  "README.md",
+  "docs/gateway.md",
+  "docs/operations.md",
+  "docs/security.md",
+  "docs/architecture.md",
+];
 const DOCUMENTS = [
   "README.md",
   "CHANGELOG.md",
@@ -65,8 +75,9 @@ async function commandOf(words: readonly string[]): Promise<{ path: string[]; he
     const path = names.slice(0, length);
     const text = await help(path);
     if (!text.startsWith(`Usage: hatchway ${path.join(" ")} `)) continue;
-    // A group does nothing by itself: the word behind it must have been one of its commands.
-    return text.includes("\nCommands:") ? null : { path, help: text };
+    // A group does nothing by itself: the word behind it must have been one of its commands. `gateway` does something.
+    const alone = length === names.length && path.join(" ") === "gateway";
+    return text.includes("\nCommands:") && !alone ? null : { path, help: text };
   }
   return null;
 }
@@ -112,7 +123,27 @@ describe("commands in the documents exist, with their options", () => {
   test("there are some", () => expect(lines.length).toBeGreaterThan(15));
 
   test("options named in sentences are options of some command", async () => {
-    const paths = ["serve", "join-code create", "agent", "expose", "connect", "direct", "status", "config validate"];
+    const GATEWAY = [
+      "gateway",
+      "gateway stop",
+      "vpn init",
+      "vpn add",
+      "vpn set",
+      "trigger add",
+      "forward add",
+      "events",
+    ];
+    const paths = [
+      "serve",
+      "join-code create",
+      "agent",
+      "expose",
+      "connect",
+      "direct",
+      "status",
+      "config validate",
+      ...GATEWAY,
+    ];
     const known = new Set((await Promise.all(paths.map((path) => help(path.split(" "))))).flatMap(flagsIn));
     const named = WITH_COMMANDS.flatMap((path) =>
       [...read(path).matchAll(/`(--[a-z-]+)[^`\n]*`/g)].map(([, flag = ""]) => flag),
@@ -127,12 +158,16 @@ describe("hatchway.toml", () => {
     expect((await readConfig(text, EXAMPLE)).forwards).toHaveLength(4);
   });
 
-  test.each(["relay", "agent", "expose", "forward", "socks"])("the example has every key of %s", (table) => {
-    const part = text.split(/^\[+/m).filter((chunk) => chunk.startsWith(`${table}]`));
-    const keys = keysAt([table]).filter((key) => !ADMISSION.includes(key) || table === "expose");
-    const shared = table === "forward" ? keys.filter((key) => !SERVICE.includes(key)) : keys;
-    expect(shared.filter((key) => !new RegExp(`^(# )?${key} =`, "m").test(part.join("\n")))).toEqual([]);
-  });
+  const GATEWAY = ["gateway", "upnp", "vpn", "mapping", "trigger", "hook", "gluetun"];
+  test.each(["relay", "agent", "expose", "forward", "socks", ...GATEWAY])(
+    "the example has every key of %s",
+    (table) => {
+      const part = text.split(/^\[+/m).filter((chunk) => chunk.startsWith(`${table}]`));
+      const keys = keysAt([table]).filter((key) => !ADMISSION.includes(key) || !["forward", "socks"].includes(table));
+      const shared = table === "forward" ? keys.filter((key) => !SERVICE.includes(key)) : keys;
+      expect(shared.filter((key) => !new RegExp(`^(# )?${key} =`, "m").test(part.join("\n")))).toEqual([]);
+    },
+  );
 
   const SERVICE = firstCells("### Keys of services");
   const ADMISSION = firstCells("### Keys of visitors");
@@ -142,13 +177,19 @@ describe("hatchway.toml", () => {
     ["expose", "### `[[expose]]`", [...SERVICE, ...ADMISSION]],
     ["forward", "### `[[forward]]`", [...SERVICE, ...ADMISSION]],
     ["socks", "### `[[socks]]`", ADMISSION],
+    ["gateway", "### `[gateway]`", []],
+    ["upnp", "### `[upnp]`", []],
+    ["vpn", "### `[vpn]`", []],
+    ["mapping", "### `[[mapping]]`", []],
+    ["trigger", "### `[[trigger]]`", []],
   ])("the reference has the keys of %s and no others", (table, title, shared) => {
     expect([...firstCells(title), ...shared].toSorted()).toEqual(keysAt([table]).toSorted());
   });
 });
 
 describe("output", () => {
-  const shapes = { Endpoint, Counters, ForwardInfo, VisitInfo, DeviceInfo, RelayStatus, AgentStatus };
+  const lists = { Endpoint, Counters, ForwardInfo, VisitInfo, DeviceInfo, TriggerInfo, VpnServerInfo, VpnPeerInfo };
+  const shapes = { ...lists, RelayStatus, AgentStatus, GatewayStatus };
   test.each(Object.entries(shapes))("%s has the fields that are described", (name, { shape }) => {
     expect(firstCells(`### ${name}\n`).toSorted()).toEqual(Object.keys(shape).toSorted());
   });
@@ -168,7 +209,15 @@ describe("output", () => {
   test("the events are those of the code", () => {
     const foreground = AttachEvent.options.map((option) => option.shape.event.value);
     expect([...firstCells("### Events"), "refused"].toSorted()).toEqual(foreground.toSorted());
-    const sources = ["src/cli/serve.ts", "src/cli/demo.ts", "src/roles/control.ts"].map(read).join("\n");
+    const sources = [
+      "src/cli/serve.ts",
+      "src/cli/gateway.ts",
+      "src/cli/demo.ts",
+      "src/roles/control.ts",
+      "src/servers/local/schema.ts",
+    ]
+      .map(read)
+      .join("\n");
     const others = [...sources.matchAll(/event: "(\w+)"/g)].map(([, name = ""]) => name);
     const described = [...section("## JSON output").matchAll(/"event":"(\w+)"/g)].map(([, name = ""]) => name);
     expect([...new Set(described)].toSorted()).toEqual([...new Set(others)].toSorted());

@@ -8,8 +8,8 @@ import { encodeHttpResponse, newHttpRequestReader } from "../../src/wire/igd/htt
 import { decodeSoapReply } from "../../src/wire/igd/soap.ts";
 import { decodeSearchReply } from "../../src/wire/igd/ssdp.ts";
 import { UPNP_ERRORS } from "../../src/wire/igd/upnp-error.ts";
+import { FakeDesk } from "../fixtures/fake-desk.ts";
 import { SEARCH_SAMPLES, SOAP_SAMPLES } from "../fixtures/igd/requests.ts";
-import { FakeDesk } from "../fixtures/igd-desk.ts";
 import { cut, type FuzzCodec, latin1, must, mustEqual } from "./codec.ts";
 
 /** The IGD server as a whole: from the bytes of a client to those it gets, the desk in memory. */
@@ -54,7 +54,7 @@ function checkHttp(input: Uint8Array): boolean {
   const answering: Answering = {
     site,
     gateway: {
-      desk: new FakeDesk({ inside: ["192.168.1.0/24"], own: [LOCAL.address] }),
+      desk: new FakeDesk({ inside: ["192.168.1.0/24"], own: [LOCAL.address], rules: ["allow * * *"] }),
       pinholeNumbers: new PinholeNumbers(),
       pinholesAllowed: true,
       upBitsPerSec: 1,

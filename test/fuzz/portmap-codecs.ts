@@ -4,7 +4,7 @@ import { type MappingRefusalKind, REFUSAL_CODES } from "../../src/core/mapping/r
 import { answerDatagram } from "../../src/servers/portmap/dialogue.ts";
 import { MAX_REMOTES } from "../../src/servers/portmap/pcp-remotes.ts";
 import type { DeskView, Question } from "../../src/servers/portmap/reply.ts";
-import { parseCidr } from "../../src/wire/address.ts";
+import { isIpv6, parseCidr } from "../../src/wire/address.ts";
 import {
   HEADER_BYTES,
   isAligned,
@@ -80,7 +80,7 @@ export const portmap: readonly FuzzCodec[] = [
 ];
 
 function viewOf(requester: string, flags: number): DeskView {
-  const network = parseCidr(requester.includes(":") ? "2001:db8:1::/48" : "198.51.100.0/24");
+  const network = parseCidr(isIpv6(requester) ? "2001:db8:1::/48" : "198.51.100.0/24");
   if (!network.ok) throw new Error(network.error.message);
   const remotes = (flags & FLAG.filtered) === 0 ? [] : [{ network: network.value, port: 443 }];
   const held = (["tcp", "udp"] as const).map((protocol) => infoOf(protocol, requester, remotes));
@@ -152,10 +152,10 @@ function mustBeOwn(question: Question, requester: string, thirdParty: boolean): 
   const { lifetimeSec, remotes } = ask;
   must(lifetimeSec !== null && lifetimeSec >= minSec && lifetimeSec <= PCP_LIFETIME.maxSec, "a lifetime in its bounds");
   must(remotes.length <= MAX_REMOTES, "remote peers are bounded");
-  const isIpv6 = ask.internalAddress.includes(":");
+  const v6 = isIpv6(ask.internalAddress);
   must(
-    remotes.every(({ network }) => network.includes(":") === isIpv6),
+    remotes.every(({ network }) => isIpv6(network) === v6),
     "remote peers are of the client's family",
   );
-  must((question.kind === "pin") === isIpv6, "IPv6 is a pinhole");
+  must((question.kind === "pin") === v6, "IPv6 is a pinhole");
 }

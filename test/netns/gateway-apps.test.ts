@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import { PINHOLE_MARK } from "../../src/dataplanes/nat/names.ts";
 import { type GatewaySite, launchGateway, mappings, openPorts, startGateway } from "./gateway-kit.ts";
 import { startService, visit, visitUdp } from "./kit.ts";
 import { createLab, type Host, type Lab } from "./lab.ts";
@@ -146,5 +147,8 @@ describe("PCP", () => {
     const { answer } = await child.event<{ answer: PcpAnswer }>("done");
     expect(answer).toMatchObject({ kind: "success", body: { externalPort: 8007, externalAddress: lab.agent.v6 } });
     expect((await ask()).answers[8007]).toContain("2001:db8:113::1");
+    // What other firewalls know such a connection by.
+    const flows = await lab.exec(lab.nat, ["conntrack", "-L", "-f", "ipv6", "-p", "tcp", "--dport", "8007"]);
+    expect(flows.stdout).toContain(`mark=${PINHOLE_MARK}`);
   }, 20_000);
 });

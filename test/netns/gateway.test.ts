@@ -98,7 +98,17 @@ describe("forward add", () => {
     expect(await openPorts(lab, site)).not.toContain("tcp 8100 -> 192.168.78.2:81 (cli)");
   }, 30_000);
 
+  test("by the name of a host; the same name again leads elsewhere", async () => {
+    const add = (to: string) => run(lab, site.home, "forward", "add", "8200:81", "--to", to, "--name", "moving");
+    expect((await add("agent.lan")).stdout).toBe(`${lab.nat.v4}:8200/tcp → 192.168.77.2:81`);
+    expect(await answers(8200)).toEqual({ 8200: "81\n" });
+    expect((await add("192.168.78.2")).stdout).toBe(`${lab.nat.v4}:8200/tcp → 192.168.78.2:81`);
+    expect(await openPorts(lab, site)).toContain("tcp 8200 -> 192.168.78.2:81 (cli)");
+    await run(lab, site.home, "forward", "rm", "moving");
+  }, 20_000);
+
   test.each([
+    ["a port of what clients send out", ["53000", "--to", "192.168.78.2"], "Ports 52000-64000 are for"],
     ["a host that is no client", ["80", "--to", "8.8.8.8"], "is in no network of the gateway's clients"],
     ["the gateway itself", ["80", "--to", "192.168.77.1"], "is in no network of the gateway's clients"],
     ["nobody's name", ["80", "--to", "laptop"], "No client is called"],
@@ -141,6 +151,16 @@ describe("gateway stop --clean", () => {
     expect((await nft(lab, "list", "ruleset")).stdout).toContain("hatchway");
     expect((await run(lab, site.home, "gateway", "stop", "--clean")).exitCode).toBe(0);
     expect(await site.child.exited).toBe(0);
+    expect((await nft(lab, "list", "ruleset")).stdout).toBe("");
+  }, 20_000);
+
+  test("takes away what a gateway left that does not run any more", async () => {
+    site.child = await launchGateway(lab, site.home);
+    site.child.signal("SIGKILL");
+    await site.child.exited;
+    expect((await nft(lab, "list", "ruleset")).stdout).toContain("hatchway");
+    const stopped = await run(lab, site.home, "gateway", "stop", "--clean");
+    expect([stopped.exitCode, stopped.stderr]).toEqual([0, "The gateway stopped and left nothing in the kernel."]);
     expect((await nft(lab, "list", "ruleset")).stdout).toBe("");
   }, 20_000);
 });

@@ -81,6 +81,7 @@ const HOSTS = `127.0.0.1 localhost
 2001:db8:113::10 visitor6.test
 203.0.113.1 relay.test
 2001:db8:113::1 relay6.test
+192.168.77.2 agent.lan
 `;
 const BLACKHOLE = "add chain inet lab blackhole { type filter hook forward priority -10; policy drop; }\n";
 const EXEC_TIMEOUT_MS = 30_000;

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Finding, readFirewalls, type Surroundings } from "../../src/dataplanes/nat/firewalls.ts";
+import { PINHOLE_MARK } from "../../src/dataplanes/nat/names.ts";
 import type { Run } from "../../src/os/command.ts";
 import type { Cidr } from "../../src/wire/address.ts";
 import { ok } from "../../src/wire/result.ts";
@@ -12,7 +13,6 @@ import { tool } from "./namespaces.ts";
 import { eventually } from "./ready.ts";
 
 /** The NAT box runs another firewall as well; what it says to do is done, word by word. */
-const PINHOLE_MARK = 0x0800_0000;
 const OURS = `
 table inet hatchway {
   chain prerouting { type nat hook prerouting priority dstnat; iifname wan tcp dport 7000 dnat ip to 192.168.77.2

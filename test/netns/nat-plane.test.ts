@@ -185,6 +185,14 @@ describe("limits of one source", () => {
     expect(who(await ask("tcp", lab.visitor, GATEWAY, 8001, VISITOR))).toBe(`agent 8001 ${VISITOR}`);
   });
 
+  test("new ones a minute, by whole numbers in the kernel's words", async () => {
+    const { lab, dropped, set, peer } = net();
+    const limits = { connectionsPerSource: null, newPerSourcePerSec: 0.5 };
+    await set({ limits }, [natForward({ first: 8001 }), natForward({ id: "b", first: 8002, limits })]);
+    await dropped("rateLimit", () => peer(lab.visitor, "hold", GATEWAY, 8001, 3, VISITOR_SECOND_V4));
+    expect(who(await ask("tcp", lab.visitor, GATEWAY, 8001, VISITOR))).toBe(`agent 8001 ${VISITOR}`);
+  });
+
   test("a long UDP flow that nobody answers is one new one", async () => {
     const { lab, set, udpAttempt, plane } = net();
     await set({ limits: { connectionsPerSource: null, newPerSourcePerSec: 1 } }, [

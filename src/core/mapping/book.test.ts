@@ -103,6 +103,25 @@ describe("mappings", () => {
     );
   });
 
+  test("what a VPN peer had is kept for it, and nobody else gets it by asking", () => {
+    const book = new MappingBook({
+      ownerOf: (device) => ({ account: "owner", device }),
+      holderName: (device) => device,
+      isSticky: (device) => device === HOST,
+    });
+    const { spec } = must(book.map(ask(), POLICY, 0)).forward;
+    book.expire(60_000);
+    expect(book.isKept(spec)).toBe(true);
+    const other = { requester: OTHER, internalAddress: OTHER };
+    expect(answer(book.map(ask(other), POLICY, 60_000))).toBe(`added tcp 8081 -> ${OTHER}:8080`);
+    expect(answer(book.map(ask({ externalPort: 0 }), POLICY, 60_000))).toBe(`added tcp 8080 -> ${HOST}:8080`);
+    const [held] = book.mappingsTo(HOST);
+    if (held !== undefined) book.remove(held);
+    if (held !== undefined) book.forget(held);
+    expect(book.isKept(spec)).toBe(false);
+    expect(book.keep({ ...spec, to: OTHER, requester: OTHER })).toBe(false);
+  });
+
   test("another's port is refused to who insists, with the time it is held; others get another", () => {
     const book = newBook();
     book.map(ask(), POLICY, 0);
@@ -181,13 +200,17 @@ describe("pinholes", () => {
     expect(book.mappingsTo(HOST6)).toHaveLength(0);
   });
 
-  test("IGD has one for each remote host", () => {
+  test("IGD's remote hosts share a hole, and everybody is all of them", () => {
     const book = newBook();
     const network = must(parseCidr("2001:db8::1/128"));
     const igd = { via: "igd", claimedAddress: null, nonce: null } as const;
-    book.pin(pinhole({ ...igd, remotes: [{ network, port: null }] }), POLICY, 0);
-    book.pin(pinhole({ ...igd, remotes: [{ network, port: 99 }] }), POLICY, 0);
-    expect(book.pinholesTo(HOST6)).toHaveLength(2);
+    const remotes = [{ network, port: 98 }];
+    book.pin(pinhole({ ...igd, remotes }), POLICY, 0);
+    book.pin(pinhole({ ...igd, remotes: [...remotes, { network, port: 99 }] }), POLICY, 0);
+    const allowed = () => book.pinholesTo(HOST6).map(({ spec }) => spec.allow.map(({ port }) => port));
+    expect(allowed()).toEqual([[98, 99]]);
+    book.pin(pinhole({ ...igd, remotes: [] }), POLICY, 0);
+    expect(allowed()).toEqual([[]]);
   });
 
   test.each([

@@ -4,7 +4,7 @@ import { setYoungest, trimOldest } from "../bounded-map.ts";
 import type { HeldForward, Owner } from "../held.ts";
 import { type EntryPorts, ForwardTable, type PutOutcome, type TableError } from "../table.ts";
 import { type DeleteDecision, decideDelete } from "./delete.ts";
-import type { DeskRefusal, ExternalDelete, InternalDelete, MapAsk, PinholeAsk } from "./desk.ts";
+import type { DeskRefusal, ExternalDelete, InternalDelete, MapAsk, PinholeAsk, RemotePeer } from "./desk.ts";
 import type { MappingRefusal } from "./refusal.ts";
 import {
   decideMapping,
@@ -155,9 +155,10 @@ export class MappingBook {
     // Nothing of the gateway itself is in the way of a port of another host.
     const decision = decideMapping(request, { ...policy, reserved: [] }, this.#pinholeView(internalAddress));
     if (!decision.ok) return err(this.#withHolder(decision.error, request, nowMs));
-    const from = via === "igd" ? ask.remotes.map(({ network, port }) => `-${network}-${port ?? "any"}`).join("") : "";
+    const id = `${protocol}-${internalAddress}-${internalPort}`;
+    const present = this.#pinholes.get(this.#options.ownerOf(internalAddress).device, id);
     const spec: MappingSpec = {
-      id: `${protocol}-${internalAddress}-${internalPort}${from}`,
+      id,
       name: nameOf(ask.description, `${protocol} ${internalPort}`),
       group: null,
       ports: [{ protocol, first: internalPort, last: internalPort, internalFirst: internalPort }],
@@ -167,7 +168,8 @@ export class MappingBook {
       origin: via,
       askedInternalPort: internalPort,
       nonce: ask.nonce,
-      allow: ask.remotes,
+      // IGD asks for one remote host after another; the firewall has one hole for a port, and all of them in it.
+      allow: via === "igd" && present !== null ? bothRemotes(present.spec.allow, ask.remotes) : ask.remotes,
       deny: [],
       limits: {},
       enabled: true,
@@ -351,21 +353,38 @@ export class MappingBook {
     const { requester } = spec;
     if (requester === null) return;
     this.#asked.set(requester, (this.#asked.get(requester) ?? 0) + 1);
+    this.#remember(spec);
+  }
+
+  #remember(spec: MappingSpec): void {
+    if (isPinhole(spec)) return;
     for (const { protocol, first } of spec.ports) {
-      if (!isPinhole(spec)) setYoungest(this.#lastPort, internalKey(protocol, spec.to, spec.askedInternalPort), first);
+      setYoungest(this.#lastPort, internalKey(protocol, spec.to, spec.askedInternalPort), first);
     }
     trimOldest(this.#lastPort, MAX_REMEMBERED);
   }
 
-  #ended(held: HeldMapping): void {
-    this.#uncount(held);
-    const { spec, owner } = held;
-    if (isPinhole(spec) || spec.requester === null || this.#options.isSticky?.(owner.device) !== true) return;
+  /** A mapping that ended, in this run or an earlier one: its ports stay its client's. False = they are anybody's. */
+  keep(spec: MappingSpec): boolean {
+    const { device } = this.#options.ownerOf(spec.to);
+    if (isPinhole(spec) || spec.requester === null || this.#options.isSticky?.(device) !== true) return false;
     for (const { protocol, first } of spec.ports) {
       setYoungest(this.#sticky, portKey(protocol, first), { client: spec.to, internalPort: spec.askedInternalPort });
     }
     const own = [...this.#sticky].filter(([, { client }]) => client === spec.to);
     for (const [port] of own.slice(0, Math.max(0, own.length - MAX_STICKY))) this.#sticky.delete(port);
+    this.#remember(spec);
+    return true;
+  }
+
+  #ended(held: HeldMapping): void {
+    this.#uncount(held);
+    this.keep(held.spec);
+  }
+
+  /** Whether its ports are kept for who had them. */
+  isKept(spec: MappingSpec): boolean {
+    return spec.ports.some(({ protocol, first }) => this.#sticky.get(portKey(protocol, first))?.client === spec.to);
   }
 
   #uncount({ spec }: HeldMapping): void {
@@ -375,6 +394,13 @@ export class MappingBook {
     if (left <= 0) this.#asked.delete(requester);
     else this.#asked.set(requester, left);
   }
+}
+
+/** Who may come by either; empty = everybody. */
+function bothRemotes(a: readonly RemotePeer[], b: readonly RemotePeer[]): readonly RemotePeer[] {
+  if (a.length === 0 || b.length === 0) return [];
+  const known = new Set(a.map(({ network, port }) => `${network} ${port}`));
+  return [...a, ...b.filter(({ network, port }) => !known.has(`${network} ${port}`))];
 }
 
 function nameOf(description: string, otherwise: string): string {

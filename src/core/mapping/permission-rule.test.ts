@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type Cidr, parseCidr } from "../../wire/address.ts";
-import { defaultPermissions, formatPermissionRule, parsePermissionRule } from "./permission-rule.ts";
+import { formatPermissionRule, parsePermissionRule } from "./permission-rule.ts";
 
 describe("parsePermissionRule reads, and formatPermissionRule writes", () => {
   const cases: [string, string][] = [
@@ -116,17 +115,4 @@ test("any text gives a rule that prints and reads back, or an error inside it", 
     }),
     { numRuns: 1000 },
   );
-});
-
-test("the default list", () => {
-  const inside = ["192.168.1.0/24", "fd00::/64"].map((text) => {
-    const cidr = parseCidr(text);
-    return cidr.ok ? cidr.value : ("" as Cidr);
-  });
-  expect(defaultPermissions(inside).map(formatPermissionRule)).toEqual([
-    "allow 1024-65535 192.168.1.0/24 1024-65535",
-    "allow 1024-65535 fd00::/64 1024-65535",
-    "deny * * *",
-  ]);
-  expect(defaultPermissions([]).map(formatPermissionRule)).toEqual(["deny * * *"]);
 });

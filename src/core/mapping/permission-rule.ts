@@ -27,7 +27,6 @@ export interface PermissionRule {
 }
 
 const EVERY_SPAN: PortSpans = [{ first: MIN_PORT, last: MAX_PORT }];
-const EVERY_PORT: RulePorts = { tcp: EVERY_SPAN, udp: EVERY_SPAN };
 const ANY = "*";
 const ANY_CLIENT = /^(?:\*|any)$/i;
 /** `0-65535` is how miniupnpd's lists write it. */
@@ -92,19 +91,6 @@ export function parsePermissionRule(text: string): Result<PermissionRule, TextEr
 /** Canonical text: parsePermissionRule reads it back to the same rule. */
 export function formatPermissionRule(rule: PermissionRule): string {
   return `${rule.action} ${formatPorts(rule.external)} ${rule.client ?? ANY} ${formatPorts(rule.internal)}`;
-}
-
-/**
- * High ports of the hosts inside to high ports of their own, and nothing else: no host can publish a system service
- * (SSH, SMB, a printer) or take a well-known port by itself. With no network inside it denies everything.
- */
-export function defaultPermissions(inside: readonly Cidr[]): PermissionRule[] {
-  const high: PortSpans = [{ first: 1024, last: MAX_PORT }];
-  const ports: RulePorts = { tcp: high, udp: high };
-  return [
-    ...inside.map((client): PermissionRule => ({ action: "allow", external: ports, client, internal: ports })),
-    { action: "deny", external: EVERY_PORT, client: null, internal: EVERY_PORT },
-  ];
 }
 
 /** White space separates fields, except around a comma: `80, 443` is one. */

@@ -1,4 +1,5 @@
 import type { Cidr } from "../../wire/address.ts";
+import { isIpv6 } from "../../wire/address.ts";
 import type { EntrySpec, Limits, Origin } from "../forward.ts";
 import type { RemotePeer } from "./desk.ts";
 
@@ -26,5 +27,5 @@ export interface MappingSpec extends EntrySpec {
 }
 
 export function isPinhole(spec: Pick<MappingSpec, "to">): boolean {
-  return spec.to.includes(":");
+  return isIpv6(spec.to);
 }

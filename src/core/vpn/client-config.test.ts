@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Cidr } from "../../wire/address.ts";
 import { decodeClientConfig, encodeClientConfig } from "../../wire/wireguard/client-config.ts";
-import { type ClientRoutes, clientAdvice, clientConfig, clientFileName } from "./client-config.ts";
+import { type ClientRoutes, clientAdvice, clientConfig } from "./client-config.ts";
 import { keyOf, onePeer, SETTINGS } from "./vpn.fixture.ts";
 
 const keys = { privateKey: keyOf(90), serverPublicKey: keyOf(91) };
@@ -48,14 +48,4 @@ test.each<[string, string, ClientRoutes, string[]]>([
 ])("advice for %s", (_what, endpointHost, routes, kinds) => {
   const advice = clientAdvice(clientConfig({ ...settings, endpointHost }, peer, keys, routes));
   expect(advice.map(({ kind }) => kind) as string[]).toEqual(kinds);
-});
-
-test.each([
-  ["phone", "phone.conf"],
-  ["Anna's Télé 2", "Anna-s-Tele-2.conf"],
-  ["a name that is long.", "a-name-that-is.conf"],
-  ["电视", "hatchway.conf"],
-  ["../../etc", "etc.conf"],
-])("the file of %s is %s", (name, file) => {
-  expect(clientFileName({ name })).toBe(file);
 });

@@ -74,16 +74,3 @@ export function clientAdvice(config: ClientConfig): ClientAdvice[] {
   }
   return advice;
 }
-
-/** wg-quick names the interface after the file: 15 characters that `ip` takes. */
-export function clientFileName({ name }: Pick<VpnPeer, "name">): string {
-  const most = 15;
-  const plain = name
-    .normalize("NFKD")
-    .replace(/\p{M}+/gu, "")
-    .replace(/[^A-Za-z0-9_.-]+/g, "-")
-    .replace(/^[-.]+|[-.]+$/g, "")
-    .slice(0, most)
-    .replace(/[-.]+$/, "");
-  return `${plain === "" ? "hatchway" : plain}.conf`;
-}

@@ -1,4 +1,4 @@
-import { addressBytes, addressFromBytes, type Cidr, compileCidrs, parseCidr } from "../../wire/address.ts";
+import { addressBytes, addressFromBytes, type Cidr, compileCidrs, isIpv6, parseCidr } from "../../wire/address.ts";
 
 export interface NetworkParts {
   readonly address: string;
@@ -9,7 +9,7 @@ export interface NetworkParts {
 export function networkParts(network: Cidr): NetworkParts {
   const slash = network.indexOf("/");
   const address = network.slice(0, slash);
-  return { address, prefix: Number(network.slice(slash + 1)), family: address.includes(":") ? 6 : 4 };
+  return { address, prefix: Number(network.slice(slash + 1)), family: isIpv6(address) ? 6 : 4 };
 }
 
 /** Host `number` of a network: 1 of 10.77.0.0/24 is 10.77.0.1. The number fits the network's last 32 bits. */

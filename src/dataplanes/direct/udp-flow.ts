@@ -1,7 +1,7 @@
+import { errorCode } from "../../os/errors.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import { reasonOfCode } from "../io/dial-error.ts";
 import type { FlowEnd, FlowSink } from "../io/ends.ts";
-import { errorCode } from "../io/entry-error.ts";
 import { SILENT_SINK } from "../io/silent-sink.ts";
 import type { Sweeper } from "../io/sweeper.ts";
 import type { EnlargeBuffers } from "../io/udp-buffers.ts";

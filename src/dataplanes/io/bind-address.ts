@@ -1,3 +1,4 @@
+import { isIpv6 } from "../../wire/address.ts";
 import { ANY_HOST } from "../../wire/endpoint.ts";
 
 const ANY_V6 = "::";
@@ -24,6 +25,6 @@ export function unmapped(address: string): string {
  * a datagram came to: on a wildcard it is the wildcard of the visitor's family, so that both addresses are of one family.
  */
 export function entryAddress(bound: string, visitor: string): string {
-  if (isWildcard(bound)) return visitor.includes(":") ? ANY_V6 : ANY_V4;
+  if (isWildcard(bound)) return isIpv6(visitor) ? ANY_V6 : ANY_V4;
   return unmapped(bound);
 }

@@ -1,5 +1,5 @@
+import { errorCode } from "../../os/errors.ts";
 import type { ReasonName } from "../../wire/reason.ts";
-import { errorCode } from "./entry-error.ts";
 import { connectUdp } from "./udp-socket.ts";
 
 /**

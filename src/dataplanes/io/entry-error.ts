@@ -1,3 +1,4 @@
+import { errorCode } from "../../os/errors.ts";
 import { formatHostPort } from "../../wire/endpoint.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 
@@ -9,12 +10,6 @@ export interface EntryError {
   readonly message: string;
   readonly protocol: Protocol;
   readonly port: number;
-}
-
-/** The `code` of an operating system error (`EADDRINUSE`), or null for anything else. */
-export function errorCode(error: unknown): string | null {
-  const code = (error as { readonly code?: unknown } | null | undefined)?.code;
-  return typeof code === "string" ? code : null;
 }
 
 /** Classifies an error of bind(2) or listen(2). */

@@ -1,10 +1,11 @@
 import type { TCPSocketListener } from "bun";
+import { errorCode } from "../../os/errors.ts";
 import type { Endpoint } from "../../wire/endpoint.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import { bindCandidates, isWildcard, unmapped } from "./bind-address.ts";
 import type { Descriptors } from "./descriptors.ts";
 import type { ByteEnd, Visit } from "./ends.ts";
-import { type EntryError, entryError, errorCode } from "./entry-error.ts";
+import { type EntryError, entryError } from "./entry-error.ts";
 import { type Listener, Listeners } from "./listeners.ts";
 import type { Sweeper } from "./sweeper.ts";
 import { type Acceptor, TcpEnd } from "./tcp-end.ts";

@@ -1,9 +1,10 @@
+import { errorCode } from "../../os/errors.ts";
 import type { Endpoint } from "../../wire/endpoint.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import { bindCandidates, entryAddress, unmapped } from "./bind-address.ts";
 import type { FlowEnd, FlowSink, Visit } from "./ends.ts";
-import { type EntryError, entryError, errorCode } from "./entry-error.ts";
+import { type EntryError, entryError } from "./entry-error.ts";
 import { joinFlows, type Shaping } from "./join-flows.ts";
 import { type Listener, Listeners } from "./listeners.ts";
 import { SILENT_SINK } from "./silent-sink.ts";

@@ -1,4 +1,4 @@
-import { errorCode } from "./entry-error.ts";
+import { errorCode } from "../../os/errors.ts";
 
 /** Datagrams that leave together at most, of all sockets: those of a long turn wait for no more than these. */
 export const MAX_GATHERED = 128;

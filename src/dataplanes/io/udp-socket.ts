@@ -1,3 +1,4 @@
+import { isIpv6 } from "../../wire/address.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 
 export type UdpSocket = Bun.udp.Socket<"buffer">;
@@ -35,7 +36,7 @@ export function connectUdp(
   socket: Bun.udp.ConnectedSocketHandler<"buffer">,
 ): Result<ConnectedUdpSocket, unknown> {
   // Without a hostname Bun 1.4.5 makes an IPv4 socket, which connects to no IPv6 address (EAFNOSUPPORT).
-  const hostname = address.includes(":") ? "::" : "0.0.0.0";
+  const hostname = isIpv6(address) ? "::" : "0.0.0.0";
   return settled(() => Bun.udpSocket({ hostname, connect: { hostname: address, port }, socket }));
 }
 

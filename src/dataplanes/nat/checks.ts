@@ -1,4 +1,5 @@
 import { formatSpan, MIN_PORT, type PortSpan } from "../../core/port-spans.ts";
+import { INTERFACE_NAME } from "../../wire/interface-name.ts";
 import { isAddress } from "./sources.ts";
 import type { NatChange, NatEntry, NatError, NatLimits, NatSettings } from "./state.ts";
 
@@ -7,8 +8,9 @@ import type { NatChange, NatEntry, NatError, NatLimits, NatSettings } from "./st
  * before a program that runs as root.
  */
 const MAX_PORT = 65_535;
-/** IFNAMSIZ − 1; a `*` at the end is nft's wildcard, and a quote ends the name. */
-const INTERFACE_NAME = /^[^\s"*/\\]{1,15}$/;
+const SEC_PER_DAY = 86_400;
+/** The kernel counts in nanoseconds, and nothing comes faster. */
+const RATE_MAX = 1_000_000;
 
 export function settingsProblem(settings: NatSettings): NatError | null {
   const { wan, lan, vpn, externalAddresses, limits, triggers, snatPorts } = settings;
@@ -97,10 +99,18 @@ function entryProblem(entry: NatEntry): NatError | null {
 }
 
 function limitsProblem(limits: NatLimits): NatError | null {
-  const bad = Object.values(limits).find((limit) => limit !== null && !(Number.isInteger(limit) && limit >= 1));
-  return bad === undefined
-    ? null
-    : refused(`A limit for each source is a whole number from 1 on, or none; ${bad} is not.`);
+  const { connectionsPerSource, newPerSourcePerSec } = limits;
+  if (connectionsPerSource !== null && !(Number.isInteger(connectionsPerSource) && connectionsPerSource >= 1)) {
+    return refused(
+      `Connections of a source are a whole number from 1 on, or without limit; ${connectionsPerSource} is not.`,
+    );
+  }
+  if (newPerSourcePerSec !== null && !(newPerSourcePerSec * SEC_PER_DAY >= 1 && newPerSourcePerSec <= RATE_MAX)) {
+    return refused(
+      `New connections of a source are from 1 a day to ${RATE_MAX} a second; ${newPerSourcePerSec} a second is not.`,
+    );
+  }
+  return null;
 }
 
 function scopeOf(entry: NatEntry): string {

@@ -1,4 +1,5 @@
 import type { CommandOutput, Run } from "../../os/command.ts";
+import { isIpv6 } from "../../wire/address.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import type { NatEntry, NatError } from "./state.ts";
@@ -18,8 +19,18 @@ export interface Conntrack {
    * Give an entry that was removed, both forms of one that changed, one that was added. After the rules have changed.
    */
   forget(entries: readonly NatEntry[]): Promise<Result<Forgotten, NatError>>;
+  /** What is open now through forwards (IPv4, redirected) and to hosts of their own addresses (IPv6). */
+  open(): Promise<Result<OpenFlows, NatError>>;
   /** All that comes from, or goes to, a client that is no longer one. */
   forgetClient(address: string): Promise<Result<Forgotten, NatError>>;
+}
+
+/** How many flows there are, by `flowKey`. */
+export type OpenFlows = ReadonlyMap<string, number>;
+
+/** By the port that visitors came to, and who answers. */
+export function flowKey(protocol: Protocol, port: number, answeredBy: string): string {
+  return `${protocol} ${port} ${answeredBy}`;
 }
 
 export interface Forgotten {
@@ -83,8 +94,22 @@ export function createConntrack({ run, ownAddresses }: ConntrackOptions): Conntr
       return ok({ flows });
     },
 
+    async open() {
+      const counts = new Map<string, number>();
+      for (const family of ["ipv4", "ipv6"] as const) {
+        const listed = await list(family);
+        if (!listed.ok) return listed;
+        for (const { protocol, destination, port, answeredBy } of listed.value) {
+          if (family === "ipv4" && destination === answeredBy) continue;
+          const key = flowKey(protocol, port, answeredBy);
+          counts.set(key, (counts.get(key) ?? 0) + 1);
+        }
+      }
+      return ok(counts);
+    },
+
     forgetClient(address) {
-      const family = address.includes(":") ? "ipv6" : "ipv4";
+      const family = isIpv6(address) ? "ipv6" : "ipv4";
       return deleteAll(["-s", "-d", "-r", "-q"].map((side) => `-D -f ${family} ${side} ${address}`));
     },
   };

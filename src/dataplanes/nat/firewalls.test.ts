@@ -11,11 +11,11 @@ import {
   readFirewalls,
   type Surroundings,
 } from "./firewalls.ts";
+import { PINHOLE_MARK } from "./names.ts";
 
 const fixture = (name: string): string =>
   readFileSync(join(import.meta.dir, "../../../test/fixtures/firewalls", name), "utf8");
 const EMPTY = '{"nftables": []}';
-const PINHOLE_MARK = 0x0800_0000;
 const inside = (name: string, ...networks: string[]) => ({ name, networks: networks as Cidr[] });
 const HOME: Surroundings = {
   wan: ["wan"],

@@ -1,6 +1,7 @@
 import { PROTOCOLS } from "../../core/port-spans.ts";
 import type { CommandError, Run } from "../../os/command.ts";
 import type { Cidr } from "../../wire/address.ts";
+import { isIpv6 } from "../../wire/address.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import { parseIptables } from "./firewalls/iptables.ts";
@@ -180,7 +181,7 @@ function familiesOf({ ipv6 }: Surroundings): readonly (4 | 6)[] {
 }
 
 function networksOf({ networks }: Inside, family: 4 | 6): readonly Cidr[] {
-  return networks.filter((network) => network.includes(":") === (family === 6));
+  return networks.filter((network) => isIpv6(network) === (family === 6));
 }
 
 /** Between one interface outside and one inside, both directions of each connection. */

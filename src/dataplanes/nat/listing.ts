@@ -1,3 +1,4 @@
+import { isIpv6 } from "../../wire/address.ts";
 import { FAMILY, STATIC_SETS, type StaticSetName, TABLE_NAME } from "./names.ts";
 import type { TableObjects } from "./render.ts";
 
@@ -133,7 +134,7 @@ function exprText(value: Json, protocolAt: number | null): string {
   if (prefix !== undefined) {
     const address = String(field(prefix, "addr"));
     const bits = Number(field(prefix, "len"));
-    return bits === (address.includes(":") ? ADDRESS_BITS.v6 : ADDRESS_BITS.v4) ? address : `${address}/${bits}`;
+    return bits === (isIpv6(address) ? ADDRESS_BITS.v6 : ADDRESS_BITS.v4) ? address : `${address}/${bits}`;
   }
   const jump = field(value, "jump");
   if (jump !== undefined) return `jump ${String(field(jump, "target"))}`;

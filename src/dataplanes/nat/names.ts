@@ -64,13 +64,21 @@ export const DROP_COUNTERS: readonly string[] = DROP_REASONS.map(dropCounter);
 /** `default`, `c64_r30`, `c64_rx`: chains and sets of one pair of limits have it in their names. */
 export function limitsName(limits: NatLimits | null): string {
   if (limits === null) return "default";
-  return `c${limits.connectionsPerSource ?? "x"}_r${limits.newPerSourcePerSec ?? "x"}`;
+  // A name has no dot.
+  const rate = String(limits.newPerSourcePerSec ?? "x").replace(/[^0-9x]/g, "_");
+  return `c${limits.connectionsPerSource ?? "x"}_r${rate}`;
 }
 
 /** The chain that a forward's or pinhole's first packet meets. `listed`: the entry has an `allow` or `deny` of its own. */
 export function checkChain(family: 4 | 6, listed: boolean, limits: NatLimits | null): string {
   return `hw_${listed ? "listed" : "open"}${family}_${limitsName(limits)}`;
 }
+
+/**
+ * The bit of the conntrack mark that pinholes' connections have: nothing else tells other firewalls which ones they are,
+ * as `ct status dnat` tells them a forward's.
+ */
+export const PINHOLE_MARK = 0x0800_0000;
 
 /** Pairs (a, a) of hosts that a trigger opened for, ever: two addresses are equal when their pair is here. */
 export const TRIGGER_HOSTS = "hw_trigger_hosts";

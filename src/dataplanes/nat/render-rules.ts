@@ -1,6 +1,6 @@
 import type { PortSpans } from "../../core/port-spans.ts";
 import { spanText } from "./elements.ts";
-import { checkChain, DROP_COUNTERS, limitsName, STATIC_SET_NAMES, STATIC_SETS } from "./names.ts";
+import { checkChain, DROP_COUNTERS, limitsName, PINHOLE_MARK, STATIC_SET_NAMES, STATIC_SETS } from "./names.ts";
 import { triggerParts } from "./render-triggers.ts";
 import {
   type Chain,
@@ -23,10 +23,9 @@ const SOURCES_MAX = 65_536;
 /** For one pair of limits of an entry's own: 128 KiB. */
 const OWN_SOURCES_MAX = 8_192;
 const BURST_SEC = 2;
-/** A source that was silent as long as a burst takes to fill is as good as new. */
-const RATE_MEMORY_SEC = BURST_SEC + 1;
 /** WireGuard's sessions are renewed every 2 min (its REKEY_AFTER_TIME), and keepalives come every 25 s. */
 const ENDPOINT_MEMORY = "3m";
+const NO_SYN = "tcp flags & (fin | syn | rst | ack) != syn";
 /** RFC 4890 §4.3.1: what must not be dropped. */
 const ICMPV6_THROUGH =
   "icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem, echo-request, echo-reply }";
@@ -126,10 +125,10 @@ export function checkParts(settings: NatSettings, own: NatLimits | null): Pick<S
     // The number is in the names: an element keeps the limit of the rule that made it.
     if (family === 4 && settings.vpn !== null) rules.push(`ip saddr @hw_tunnel_endpoints ${drop("tunnelEndpoint")}`);
     if (newPerSourcePerSec !== null) {
-      const name = `hw_rate${family}_${limitsName(own)}_${newPerSourcePerSec}`;
-      sets.push({ name, kind: "set", spec: dynamic(type, size, `${RATE_MEMORY_SEC}s`) });
-      const burst = newPerSourcePerSec * BURST_SEC;
-      const limit = `limit rate over ${newPerSourcePerSec}/second burst ${burst} packets`;
+      const rate = rateWords(newPerSourcePerSec);
+      const name = `hw_rate${family}_${limitsName(own)}_${rate.name}`;
+      sets.push({ name, kind: "set", spec: dynamic(type, size, `${rate.memorySec}s`) });
+      const limit = `limit rate over ${rate.text} burst ${rate.burst} packets`;
       rules.push(`${FIRST} update @${name} { ${key} ${limit} } ${drop("rateLimit")}`);
     }
     if (connectionsPerSource !== null) {
@@ -155,6 +154,25 @@ export function checkParts(settings: NatSettings, own: NatLimits | null): Pick<S
   return { sets, chains };
 }
 
+/** A rate in the kernel's words, which are whole numbers in some unit. */
+function rateWords(perSec: number): { name: string; text: string; burst: number; memorySec: number } {
+  const units = [
+    ["second", 1],
+    ["minute", 60],
+    ["hour", 3_600],
+    ["day", 86_400],
+  ] as const;
+  // The first unit in which little is lost by rounding.
+  const [unit, sec] = units.find(([, length]) => isNearlyWhole(perSec * length)) ?? units[3];
+  const count = Math.max(1, Math.round(perSec * sec));
+  const burst = Math.max(1, Math.ceil(perSec * BURST_SEC));
+  return { name: `${count}${unit[0]}`, text: `${count}/${unit}`, burst, memorySec: Math.ceil(burst / perSec) + 1 };
+}
+
+function isNearlyWhole(count: number): boolean {
+  return count >= 1 && Math.abs(count - Math.round(count)) / count < 0.01;
+}
+
 /** A look-up is what counts: the counter is the element's. What is a forward's is no trigger's: `accept` leaves the hook. */
 function countChains(): Chain[] {
   const chain = (name: string, key: string, set: string, verdict: string): Chain => ({
@@ -165,7 +183,7 @@ function countChains(): Chain[] {
   return [
     chain("hw_count_in4", PORT_KEY, "hw_in4", "accept"),
     chain("hw_count_out4", SOURCE_PORT_KEY, "hw_out4", "accept"),
-    chain("hw_count_visits6", `ip6 daddr . ${PORT_KEY}`, "hw_visits6", "return"),
+    chain("hw_count_visits6", `ip6 daddr . ${PORT_KEY}`, "hw_visits6", `ct mark set ct mark | ${PINHOLE_MARK} return`),
     chain("hw_count_out6", `ip6 saddr . ${SOURCE_PORT_KEY}`, "hw_out6", "accept"),
   ];
 }
@@ -217,13 +235,16 @@ function forwardHook(settings: NatSettings, sides: Sides, triggerArm: readonly s
     rules.push(`meta nfproto ipv6 ${fromInside} ${toWan} ct direction reply jump hw_count_out6`);
   }
   rules.push("ct state established,related accept", "ct status dnat accept");
+  // The kernel takes up a connection in its middle (nf_conntrack_tcp_loose): one that was cut would go on as the client's own.
+  if (fromInside !== null) rules.push(`${fromInside} ${toWan} ct state new ${NO_SYN} reject with tcp reset`);
   if (settings.vpn !== null && !settings.vpnClientsMayMeet && toInside !== null)
     rules.push(`iifname "${settings.vpn.interface}" ${toInside} drop`);
   if (settings.dropUnforwarded && toInside !== null) {
     rules.push(`${fromWan} ${toInside} ${ICMPV6_THROUGH} accept`);
     rules.push(`${fromWan} ${toInside} ${drop("unforwarded")}`);
   }
-  return { name: "hw_forward", hook: "type filter hook forward priority filter; policy accept;", rules };
+  // Before other tables' chains, which may look at the mark of pinholes.
+  return { name: "hw_forward", hook: "type filter hook forward priority filter - 5; policy accept;", rules };
 }
 
 function inbound6Chain(): Chain {

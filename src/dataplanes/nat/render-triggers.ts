@@ -130,7 +130,8 @@ function chainsOf(rule: TriggerRule): Chain[] {
       hook: null,
       rules: [
         `ip saddr set ${THE_KEY} map @${owner}`,
-        `ip saddr . ct reply ip saddr @${TRIGGER_HOSTS} ${refresh("ip saddr")}`,
+        // Without an owner the address is the host's own still, and equal: an answer opens nothing.
+        `${THE_KEY} @${open} ip saddr . ct reply ip saddr @${TRIGGER_HOSTS} ${refresh("ip saddr")}`,
         "ip saddr set ct reply ip saddr",
       ],
     },

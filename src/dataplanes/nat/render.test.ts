@@ -41,6 +41,19 @@ describe("rules", () => {
     expect(rulesOf(settings, chain).join("\n")).toContain(words);
   });
 
+  test.each([
+    [1, "over 1/second burst 2 packets"],
+    [100, "over 100/second burst 200 packets"],
+    [0.5, "over 30/minute burst 1 packets"],
+    [2.5, "over 150/minute burst 5 packets"],
+    [1 / 3_600, "over 1/hour burst 1 packets"],
+    [1 / 86_400, "over 1/day burst 1 packets"],
+    [10 / 3, "over 200/minute burst 7 packets"],
+  ])("a rate of %p a second in whole numbers", (newPerSourcePerSec, words) => {
+    const limits = { connectionsPerSource: null, newPerSourcePerSec };
+    expect(rulesOf({ limits }, "hw_open4_default").join("\n")).toContain(`limit rate ${words}`);
+  });
+
   const absent: [string, Partial<NatSettings>, string, string][] = [
     ["no masquerade", { masquerade: false }, "hw_srcnat", "hw_masquerade"],
     ["no drop of what is not forwarded", { dropUnforwarded: false }, "hw_forward", "unforwarded"],

@@ -1,7 +1,7 @@
 import type { RemotePeer } from "../../core/mapping/desk.ts";
 import type { PortSpan } from "../../core/port-spans.ts";
 import { mergeSpans, subtractSpans } from "../../core/port-spans.ts";
-import { addressBytes, type Cidr, compileCidrs } from "../../wire/address.ts";
+import { addressBytes, type Cidr, compileCidrs, isIpv6 } from "../../wire/address.ts";
 
 /** A network and the source ports it may come from; no two of a list overlap (interval sets refuse that). */
 export interface SourceRange {
@@ -12,7 +12,7 @@ export interface SourceRange {
 const ALL_PORTS: PortSpan = { first: 0, last: 65_535 };
 
 export function familyOf(network: string): 4 | 6 {
-  return network.includes(":") ? 6 : 4;
+  return isIpv6(network) ? 6 : 4;
 }
 
 /** Those of one family that lie in no other: networks nest or are apart. */

@@ -1,5 +1,6 @@
 import type { Socket, TCPSocketListener } from "bun";
 import type { WindowBudget } from "../../core/tunnel/window.ts";
+import { messageOf } from "../../os/errors.ts";
 import { type ControlOf, decodeControl, encodeControl, TUNNEL_VERSION } from "../../wire/tunnel/control.ts";
 import { FrameType, type FrameTypeCode } from "../../wire/tunnel/frame.ts";
 import type { Sweepable, Sweeper } from "../io/sweeper.ts";
@@ -299,7 +300,7 @@ class PendingCarrier implements CarrierSink {
       },
       (error: unknown) => {
         this.settle("failed");
-        carrier.fail(`the relay could not check the device: ${error instanceof Error ? error.message : String(error)}`);
+        carrier.fail(`the relay could not check the device: ${messageOf(error)}`);
       },
     );
   }

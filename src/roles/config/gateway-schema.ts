@@ -1,14 +1,15 @@
 import { parsePermissionRule } from "../../core/mapping/permission-rule.ts";
-import { parseAddress, parseCidr } from "../../wire/address.ts";
+import { isIpv6, parseAddress, parseCidr } from "../../wire/address.ts";
 import { parseHost } from "../../wire/endpoint.ts";
+import { INTERFACE_NAME } from "../../wire/interface-name.ts";
 import { parsePortSet } from "../../wire/port-set.ts";
 import { err, ok } from "../../wire/result.ts";
 import { z } from "../../wire/zod.ts";
 import * as field from "./fields.ts";
 
-/** IFNAMSIZ less its zero (linux/if.h); what ip(8) takes, without what nft would need quoted. */
-const INTERFACE = /^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}$/;
-const interfaceName = z.string().regex(INTERFACE, { error: 'must be the name of a network interface, such as "eth0"' });
+const interfaceName = z
+  .string()
+  .regex(INTERFACE_NAME, { error: 'must be the name of a network interface, such as "eth0"' });
 const interfaces = (description: string) =>
   z
     .union([interfaceName.transform((name) => [name]), z.array(interfaceName).min(1).max(64)], {
@@ -19,7 +20,7 @@ const flag = (description: string) => z.boolean().meta({ description });
 const count = (description: string) => z.int().positive().max(10_000_000).meta({ description });
 const v4 = (text: string) => {
   const parsed = parseAddress(text);
-  if (!parsed.ok || !parsed.value.includes(":")) return parsed;
+  if (!parsed.ok || !isIpv6(parsed.value)) return parsed;
   return err({ message: "Write an IPv4 address.", offset: 0, length: text.length });
 };
 

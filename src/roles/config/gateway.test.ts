@@ -87,6 +87,12 @@ describe("mistakes are one sentence, with their place", () => {
     ["a trigger that translates", "[[trigger]]\nname='a'\nout='80:81'\nin=1", '"out" must be plain ports'],
     ["the same mapping twice", "[[mapping]]\nports=80\nto='a'\n[[mapping]]\nports=80\nto='a'", 'lists "80/tcp" twice'],
     ["translated IPv6", "[[mapping]]\nports='80:81'\nto='2001:db8::1'", "an IPv6 address is not translated"],
+    ["an MTU too small for IPv6", "[vpn]\nmtu = 100", '"mtu" must be at least 1280, not 100.'],
+    [
+      "a trigger twice",
+      '[[trigger]]\nname="a"\nout=1\nin=2\n[[trigger]]\nname="a"\nout=3\nin=4',
+      '"trigger" lists "a" twice: give each its own name, or remove one.',
+    ],
     ["no name", "[[trigger]]\nout=1\nin=2", '"name" is missing'],
   ])("%s", async (_, text, sentence) => {
     expect(await mistakes(text)).toContain(sentence);

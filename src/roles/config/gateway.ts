@@ -3,6 +3,7 @@ import { parsePermissionRule } from "../../core/mapping/permission-rule.ts";
 import { spansOf } from "../../core/port-spans.ts";
 import type { TriggerRule } from "../../dataplanes/nat/state.ts";
 import type { MappingDraft } from "../../servers/local/control.ts";
+import { isIpv6 } from "../../wire/address.ts";
 import { formatPortSet, type PortSet, type Protocol, settleProtocol } from "../../wire/port-set.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import type { GatewaySettings } from "../gateway/settings.ts";
@@ -27,7 +28,7 @@ const DEFAULT_TRIGGER_TIMEOUT_SEC = 600;
 /** A mapping from a `[[mapping]]` entry, or from `forward add`'s arguments under the same keys. */
 export function mappingDraft(entry: MappingEntry): Result<MappingDraft, Problem> {
   const ports = settleProtocol(entry.ports, entry.protocol ?? "tcp");
-  const ipv6 = entry.to.includes(":");
+  const ipv6 = isIpv6(entry.to);
   if (ipv6 && ports.some(({ first, internalFirst }) => first !== internalFirst)) {
     const message = "must be the same outside and inside: an IPv6 address is not translated";
     return err({ path: ["ports"], message });

@@ -1,5 +1,6 @@
 import { dirname, resolve } from "node:path";
 import { PUBLIC_ONLY } from "../../core/exit-rule.ts";
+import { messageOf } from "../../os/errors.ts";
 import { readPrivateText, readText } from "../../os/files.ts";
 import { ControlError } from "../../servers/local/control.ts";
 import { settleProtocol } from "../../wire/port-set.ts";
@@ -67,7 +68,7 @@ function parseToml(text: string, path: string, map: TomlMap): unknown {
     }
     const { line, column } = map.at(statementEnds[good] ?? 0);
     const detail = tomlError(text.slice(0, statementEnds[bad])) ?? cause;
-    const message = (detail instanceof Error ? detail.message : String(detail)).replace(/^TOML Parse error: /, "");
+    const message = messageOf(detail).replace(/^TOML Parse error: /, "");
     const sentence = /[.?!]$/.test(message) ? message : `${message}.`;
     throw new ControlError("usage", `${path}:${line}:${column}: This is not TOML: ${sentence}`, { cause });
   }

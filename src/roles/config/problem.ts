@@ -45,7 +45,10 @@ function problemsOfIssue(
       return [{ path, message, ...(suggestion === null ? {} : { suggestion: JSON.stringify(suggestion) }) }];
     }
     case "too_small":
-      return [{ path, message: typeof value === "number" ? `must be above 0, not ${value}` : "must not be empty" }];
+      if (typeof value !== "number") return [{ path, message: "must not be empty" }];
+      return [
+        { path, message: `must be ${issue.inclusive === true ? "at least" : "above"} ${issue.minimum}, not ${value}` },
+      ];
     case "too_big":
       return [{ path, message: `must be at most ${issue.maximum}` }];
     case "invalid_union": {
@@ -108,7 +111,7 @@ function oneOf(words: readonly string[]): string {
 
 /** `subject message`, with the text, a caret line and the suggestion below it when they are known. */
 export function renderProblem(subject: string, problem: Problem): string {
-  const isPhrase = /^(must|is|has|needs) /.test(problem.message);
+  const isPhrase = /^(must|is|has|needs|lists) /.test(problem.message);
   const sentence = isPhrase ? `${subject} ${closed(problem.message)}` : `${subject}: ${closed(problem.message)}`;
   if (problem.place !== undefined) {
     const { text, error } = problem.place;

@@ -1,10 +1,14 @@
 import type { HeldMapping, MappingBook } from "../../core/mapping/book.ts";
 import { isPinhole, type MappingSpec } from "../../core/mapping/spec.ts";
 import type { ReservedPort } from "../../core/policy.ts";
-import type { NatPlane, NatUsage } from "../../dataplanes/nat/state.ts";
+import type { PortSpan } from "../../core/port-spans.ts";
+import type { TableError } from "../../core/table.ts";
+import type { Resolver } from "../../dataplanes/direct/resolver.ts";
+import { flowKey, type OpenFlows } from "../../dataplanes/nat/conntrack.ts";
+import type { NatUsage } from "../../dataplanes/nat/state.ts";
 import { residentBytes } from "../../os/memory.ts";
 import type { StoredVpnPeer } from "../../store/vpn-peers.ts";
-import { parseAddress } from "../../wire/address.ts";
+import { isIpv6, parseAddress } from "../../wire/address.ts";
 import type { PortMapping } from "../../wire/port-set.ts";
 import {
   ControlError,
@@ -20,6 +24,7 @@ import {
 } from "../control.ts";
 import { NO_COUNTERS, sumCounters, V } from "../views.ts";
 import { entryId, keyOf } from "./entries.ts";
+import type { GatewayKernel } from "./helper/kernel.ts";
 import type { GatewayMappings } from "./mappings.ts";
 import type { GatewayTriggers } from "./triggers.ts";
 import { deviceOf, type GatewayVpn, peerInfo } from "./vpn.ts";
@@ -30,7 +35,7 @@ export interface GatewayView {
   readonly mappings: GatewayMappings;
   readonly triggers: GatewayTriggers;
   readonly vpn: GatewayVpn;
-  readonly plane: NatPlane;
+  readonly kernel: Pick<GatewayKernel, "plane" | "openFlows">;
   readonly version: string;
   readonly startedMs: number;
   nowMs(): number;
@@ -42,6 +47,9 @@ export interface GatewayView {
   followPeers(): Promise<void>;
   /** Whether a mapping may lead there. */
   isInside(address: string): boolean;
+  readonly resolver: Resolver;
+  /** Never forwarded: see NatSettings. */
+  snatPorts(): PortSpan;
   reserved(): readonly ReservedPort[];
   reload(): Promise<ReloadReport>;
   events(request: EventsRequest, signal: AbortSignal): AsyncIterable<FollowedEvent>;
@@ -52,29 +60,29 @@ export function gatewayControl(view: GatewayView): GatewayControl {
   return {
     status: () => status(view),
     async listForwards() {
-      const usage = await view.mappings.usage();
-      return [...view.book.list()].map((held) => forwardInfo(view, held, usage));
+      const traffic = await trafficOf(view);
+      return [...view.book.list()].map((held) => forwardInfo(view, held, traffic));
     },
     async addMapping(draft) {
       const held = await addMapping(view, draft);
-      return { ...V, forward: forwardInfo(view, held, new Map()) };
+      return { ...V, forward: forwardInfo(view, held, NO_TRAFFIC) };
     },
     async removeForward(nameOrId) {
       const held = findOne(view, nameOrId);
       if (held.spec.origin === "config") {
         throw new ControlError("usage", `The mapping "${held.spec.name}" is in hatchway.toml: remove it there.`);
       }
-      const info = forwardInfo(view, held, await view.mappings.usage());
+      const info = forwardInfo(view, held, await trafficOf(view));
       await view.mappings.remove([held], "forgotten");
       return info;
     },
-    listTriggers: async () => view.triggers.infos(await view.plane.openTriggers()),
+    listTriggers: async () => view.triggers.infos(await view.kernel.plane.openTriggers()),
     async addTrigger(draft) {
       await view.triggers.add(draft);
       return oneTrigger(view, draft.name);
     },
     async removeTrigger(name) {
-      const before = view.triggers.infos(await view.plane.openTriggers());
+      const before = view.triggers.infos(await view.kernel.plane.openTriggers());
       await view.triggers.remove(name);
       const removed = before.find((trigger) => trigger.name === name);
       if (removed === undefined) throw new ControlError("failed", `The trigger "${name}" was removed meanwhile.`);
@@ -104,7 +112,7 @@ export function gatewayControl(view: GatewayView): GatewayControl {
 }
 
 async function status(view: GatewayView): Promise<GatewayStatus> {
-  const [usage, dropped] = [await view.mappings.usage(), await view.plane.drops()];
+  const [traffic, dropped] = [await trafficOf(view), await view.kernel.plane.drops()];
   const held = [...view.book.list()];
   return {
     role: "gateway",
@@ -114,7 +122,7 @@ async function status(view: GatewayView): Promise<GatewayStatus> {
     startedMs: view.startedMs,
     memoryBytes: residentBytes(),
     forwardsOpen: held.filter(({ spec }) => spec.enabled).length,
-    counters: sumCounters(held.map((one) => countersOf(one, usage))),
+    counters: sumCounters(held.map((one) => countersOf(one, traffic))),
     mappings: held.length,
     dropped: { ...dropped },
     ...view.facts(),
@@ -132,15 +140,31 @@ async function peerReply(view: GatewayView, peer: StoredVpnPeer): Promise<VpnPee
 }
 
 async function oneTrigger(view: GatewayView, name: string) {
-  const found = view.triggers.infos(await view.plane.openTriggers()).find((trigger) => trigger.name === name);
+  const found = view.triggers.infos(await view.kernel.plane.openTriggers()).find((trigger) => trigger.name === name);
   if (found === undefined) throw new ControlError("failed", `The trigger "${name}" was removed meanwhile.`);
   return found;
 }
 
-function countersOf(held: HeldMapping, usage: ReadonlyMap<string, NatUsage>): Counters {
+/** What the kernel counted, and what is open now. */
+interface Traffic {
+  readonly usage: ReadonlyMap<string, NatUsage>;
+  readonly open: OpenFlows;
+}
+
+const NO_TRAFFIC: Traffic = { usage: new Map(), open: new Map() };
+
+async function trafficOf(view: GatewayView): Promise<Traffic> {
+  const [usage, open] = await Promise.all([view.mappings.usage(), view.kernel.openFlows()]);
+  return { usage, open };
+}
+
+function countersOf(held: HeldMapping, { usage, open }: Traffic): Counters {
   const sum = { ...NO_COUNTERS };
-  held.spec.ports.forEach((_, at) => {
+  held.spec.ports.forEach(({ protocol, first, last }, at) => {
     const one = usage.get(entryId(held, at));
+    for (let port = first; open.size > 0 && port <= last; port++) {
+      sum.visitorsOpen += open.get(flowKey(protocol, port, held.spec.to)) ?? 0;
+    }
     sum.visitorsTotal += one?.visitorsTotal ?? 0;
     sum.bytesIn += one?.bytesIn ?? 0;
     sum.bytesOut += one?.bytesOut ?? 0;
@@ -148,7 +172,7 @@ function countersOf(held: HeldMapping, usage: ReadonlyMap<string, NatUsage>): Co
   return sum;
 }
 
-function forwardInfo(view: GatewayView, held: HeldMapping, usage: ReadonlyMap<string, NatUsage>): ForwardInfo {
+function forwardInfo(view: GatewayView, held: HeldMapping, traffic: Traffic): ForwardInfo {
   const { spec, owner } = held;
   const leftMs = view.book.remainingMs(held, view.nowMs());
   const host = isPinhole(spec) ? spec.to : view.externalAddress();
@@ -170,7 +194,7 @@ function forwardInfo(view: GatewayView, held: HeldMapping, usage: ReadonlyMap<st
     })),
     via: "kernel",
     leaseEndsMs: leftMs === null ? null : Math.ceil(view.wallMs() + leftMs),
-    counters: countersOf(held, usage),
+    counters: countersOf(held, traffic),
   };
 }
 
@@ -194,35 +218,71 @@ function findOne(view: GatewayView, nameOrId: string): HeldMapping {
 }
 
 async function addMapping(view: GatewayView, draft: MappingDraft): Promise<HeldMapping> {
-  const made = fixedSpec(view, draft, "cli");
+  const made = await fixedSpec(view, draft, "cli");
   if (typeof made === "string") throw new ControlError("usage", made);
   const before = view.book.get(view.book.ownerOf(made.to).device, made.id);
   if (before?.spec.origin === "config") {
     throw new ControlError("usage", `The mapping "${made.name}" is in hatchway.toml: change it there.`);
   }
+  // The same name with another client is the same mapping, led elsewhere.
+  const elsewhere = view.book.find(({ spec }) => spec.id === made.id && spec.origin === "cli" && spec.to !== made.to);
+  await view.mappings.remove(elsewhere, "forgotten");
   const put = view.book.put(made, view.nowMs());
-  if (!put.ok) throw new ControlError("failed", put.error.message);
-  await view.mappings.carryOut(put.value);
-  return put.value.forward;
+  if (put.ok) {
+    await view.mappings.carryOut(put.value);
+    return put.value.forward;
+  }
+  for (const { spec } of elsewhere) {
+    const back = view.book.put(spec, view.nowMs());
+    if (back.ok) await view.mappings.carryOut(back.value);
+  }
+  throw new ControlError("failed", takenText(put.error));
+}
+
+/** The client's address by what people call it: an address, a VPN peer's name, a host's name that the system knows. */
+async function addressOf(
+  { vpn, isInside, resolver }: Pick<GatewayView, "vpn" | "isInside" | "resolver">,
+  to: string,
+  ports: readonly PortMapping[],
+): Promise<string | null> {
+  const address = parseAddress(to);
+  if (address.ok) return address.value;
+  const peer = vpn.byName(to);
+  if (peer !== null) return peer.v4;
+  const found = (await resolver.resolve(to)).filter(isInside);
+  // IPv6 is not translated: a name with both has to mean the other one then.
+  const translated = ports.some(({ first, internalFirst }) => first !== internalFirst);
+  return found.find((one) => !one.includes(":")) ?? (translated ? null : (found[0] ?? null));
+}
+
+/** A gateway has no groups, and its leases are the mappings' own: the table's words are a relay's. */
+function takenText(error: TableError): string {
+  if (error.kind !== "conflict") return error.message;
+  const { protocol, port, holder } = error;
+  return `Port ${port}/${protocol} is taken by the forward "${holder.spec.name}": choose another outside port, or remove that one.`;
 }
 
 /** A mapping of the operator's, or a sentence that says why it cannot be. */
-export function fixedSpec(
-  view: Pick<GatewayView, "vpn" | "isInside" | "reserved">,
+export async function fixedSpec(
+  view: Pick<GatewayView, "vpn" | "isInside" | "reserved" | "resolver" | "snatPorts">,
   draft: MappingDraft,
   origin: "cli" | "config",
-): MappingSpec | string {
-  const address = parseAddress(draft.to);
-  const to = address.ok ? address.value : (view.vpn.byName(draft.to)?.v4 ?? null);
+): Promise<MappingSpec | string> {
+  const to = await addressOf(view, draft.to, draft.ports);
   if (to === null) {
-    return `No client is called "${draft.to}": write its address, or the name of a VPN peer (\`hatchway vpn ls\`).`;
+    return `No client is called "${draft.to}": write its address, or a name that leads to it (a VPN peer's: \`hatchway vpn ls\`).`;
   }
   if (!view.isInside(to)) return `${to} is in no network of the gateway's clients: name one of its LAN or VPN.`;
   const closed = view.vpn.closedBy({ to, ports: draft.ports });
   if (closed !== null && draft.enabled) return closed;
-  const taken = to.includes(":") ? null : needed(draft.ports, view.reserved());
+  const taken = isIpv6(to) ? null : needed(draft.ports, view.reserved());
   if (taken !== null) {
-    return `Port ${taken.port}/${taken.protocol} is ${taken.purpose}: choose another, or stop that program.`;
+    return `Port ${taken.port}/${taken.protocol} is ${taken.purpose}: choose another outside port.`;
+  }
+  const { first, last } = view.snatPorts();
+  const outgoing = draft.ports.find((ports) => ports.first <= last && first <= ports.last);
+  if (outgoing !== undefined && !to.includes(":")) {
+    return `Ports ${first}-${last} are for what clients send out: choose another than ${outgoing.first}, or set snat-ports in [gateway].`;
   }
   return {
     ...draft,

@@ -19,8 +19,8 @@ import type { GatewayMappings } from "./mappings.ts";
 
 export interface DeskOptions {
   readonly book: MappingBook;
-  readonly mappings: GatewayMappings;
-  readonly epoch: ServerEpoch;
+  readonly mappings: Pick<GatewayMappings, "carryOut" | "remove" | "usage">;
+  readonly epoch: Pick<ServerEpoch, "epochSec">;
   /** What a client may have: asked for each request, because a reload may have changed it. */
   policyFor(requester: string): MappingPolicy;
   externalAddress(): string | null;

@@ -1,30 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { temporaryStore } from "../../../test/fixtures/store.ts";
-import { type HeldMapping, MappingBook, type MappingOutcome } from "../../core/mapping/book.ts";
+import { natSettings } from "../../../test/contract/nat-plane.ts";
+import { mappingsLab } from "../../../test/fixtures/mappings-lab.ts";
 import type { MappingSpec } from "../../core/mapping/spec.ts";
-import { FakeNatPlane } from "../../dataplanes/nat/fake.ts";
-import type { NatSettings } from "../../dataplanes/nat/state.ts";
-import { StoreFailure } from "../../store/failure.ts";
-import type { Store } from "../../store/store.ts";
-import { keyOf } from "./entries.ts";
-import { GatewayMappings, type MappingNews } from "./mappings.ts";
 
 const HOST = "192.168.1.7";
-const SETTINGS: NatSettings = {
-  wan: ["eth0"],
-  lan: ["br0"],
-  vpn: null,
-  externalAddresses: ["203.0.113.1"],
-  insideOnly: { tcp: [], udp: [5351] },
-  masquerade: true,
-  snatPorts: { first: 52_000, last: 64_000 },
-  dropUnforwarded: true,
-  vpnClientsMayMeet: false,
-  sources: { allow: [], deny: [] },
-  limits: { connectionsPerSource: null, newPerSourcePerSec: null },
-  triggers: [],
-};
-
 function spec(port: number, more: Partial<MappingSpec> = {}): MappingSpec {
   return {
     id: `tcp-${port}`,
@@ -45,74 +24,9 @@ function spec(port: number, more: Partial<MappingSpec> = {}): MappingSpec {
   };
 }
 
-/** A gateway's mappings on a store of its own and a plane without a kernel; the clocks stand where the test puts them. */
-async function lab() {
-  const fixture = await temporaryStore();
-  const clock = { nowMs: 1_000, wallMs: 1_700_000_000_000 };
-  const plane = new FakeNatPlane();
-  const news: string[] = [];
-  const warnings: string[] = [];
-  let full = false;
-  const store: Pick<Store, "mappings"> = {
-    mappings: {
-      ...fixture.store.mappings,
-      apply: (changes, nowMs) =>
-        full
-          ? Promise.reject(new StoreFailure("disk-full", "The disk is full."))
-          : fixture.store.mappings.apply(changes, nowMs),
-    },
-  };
-  const closed = new Set<string>();
-  const start = async (fixed: readonly MappingSpec[] = []) => {
-    const book = new MappingBook({
-      ownerOf: (address) => ({ account: "owner", device: address }),
-      holderName: (device) => device,
-    });
-    const mappings = new GatewayMappings({
-      book,
-      plane,
-      store,
-      limits: () => SETTINGS.limits,
-      isOpen: ({ to }) => !closed.has(to),
-      extraEntries: () => [],
-      nowMs: () => clock.nowMs,
-      wallMs: () => clock.wallMs,
-      onNews: ({ event, held, reason }: MappingNews) =>
-        news.push([event, held.spec.id, reason].filter(Boolean).join(" ")),
-      warn: (message) => warnings.push(message),
-    });
-    const epoch = await mappings.restore(fixed);
-    await mappings.replace(SETTINGS);
-    const put = async (one: MappingSpec): Promise<MappingOutcome> => {
-      const outcome = book.put(one, clock.nowMs);
-      if (!outcome.ok) throw new Error(outcome.error.message);
-      await mappings.carryOut(outcome.value);
-      return outcome.value;
-    };
-    return { book, mappings, epoch, put };
-  };
-  const kernel = (): string[] => [...plane.entries.keys()].toSorted();
-  const held = (book: MappingBook): string[] =>
-    [...book.list()].map((one: HeldMapping) => `${keyOf(one)}#0`).toSorted();
-  const rows = async () => (await fixture.store.mappings.list(() => undefined)).map((row) => row.spec.id).toSorted();
-  return {
-    clock,
-    plane,
-    news,
-    warnings,
-    closed,
-    start,
-    kernel,
-    held,
-    rows,
-    setFull: (value: boolean) => (full = value),
-    [Symbol.asyncDispose]: () => fixture[Symbol.asyncDispose](),
-  };
-}
-
 describe("what is answered is true in the kernel and on the disk", () => {
   test("added, changed, renewed and removed", async () => {
-    await using at = await lab();
+    await using at = await mappingsLab();
     const { book, mappings, put } = await at.start();
     await put(spec(80));
     expect([at.kernel(), await at.rows()]).toEqual([[`${HOST}/tcp-80#0`], ["tcp-80"]]);
@@ -127,7 +41,7 @@ describe("what is answered is true in the kernel and on the disk", () => {
   });
 
   test("a kernel that refuses leaves nothing in the book or on the disk", async () => {
-    await using at = await lab();
+    await using at = await mappingsLab();
     const { book, mappings, put } = await at.start();
     at.plane.failure = { kind: "refused", message: "The kernel says no." };
     await expect(put(spec(80))).rejects.toThrow("The kernel says no.");
@@ -138,7 +52,7 @@ describe("what is answered is true in the kernel and on the disk", () => {
   });
 
   test("a kernel that refuses a change leaves what was before", async () => {
-    await using at = await lab();
+    await using at = await mappingsLab();
     const { book, mappings, put } = await at.start();
     await put(spec(80));
     at.plane.failure = { kind: "refused", message: "The kernel says no." };
@@ -150,7 +64,7 @@ describe("what is answered is true in the kernel and on the disk", () => {
   });
 
   test("a disk that is full opens nothing, and is no obstacle once there is room", async () => {
-    await using at = await lab();
+    await using at = await mappingsLab();
     const { book, mappings, put } = await at.start();
     at.setFull(true);
     await expect(put(spec(80))).rejects.toThrow("The disk is full.");
@@ -162,7 +76,7 @@ describe("what is answered is true in the kernel and on the disk", () => {
   });
 
   test("a disk that is full when a lease ends closes the port all the same, and says so", async () => {
-    await using at = await lab();
+    await using at = await mappingsLab();
     const { mappings, put } = await at.start();
     await put(spec(80));
     at.setFull(true);
@@ -176,7 +90,7 @@ describe("what is answered is true in the kernel and on the disk", () => {
 
 describe("after a restart", () => {
   test("leases run on, the epoch too, and what ended meanwhile is gone", async () => {
-    await using at = await lab();
+    await using at = await mappingsLab();
     const first = await at.start();
     await first.put(spec(80));
     await first.put(spec(81, { lifetimeSec: 10 }));
@@ -194,8 +108,25 @@ describe("after a restart", () => {
     expect(second.epoch.epochSec(at.clock.nowMs)).toBe(20);
   });
 
+  test("a peer's ports that ended are still kept for it", async () => {
+    await using at = await mappingsLab();
+    at.sticky.add(HOST);
+    const first = await at.start();
+    await first.put(spec(80));
+    at.clock.nowMs += 60_000;
+    await first.mappings.expire();
+    await first.mappings.idle();
+    expect(await at.rows()).toEqual(["tcp-80"]);
+    const second = await at.start();
+    expect([second.book.size, second.book.isKept(spec(80))]).toEqual([0, true]);
+    at.sticky.clear();
+    const third = await at.start();
+    await third.mappings.idle();
+    expect([third.book.isKept(spec(80)), await at.rows()]).toEqual([false, []]);
+  });
+
   test("the configuration goes first, and is not stored", async () => {
-    await using at = await lab();
+    await using at = await mappingsLab();
     const first = await at.start();
     await first.put(spec(80));
     const fixed = spec(80, {
@@ -213,7 +144,7 @@ describe("after a restart", () => {
 });
 
 test("setFixed makes the configuration's mappings exactly these, and touches nothing that stays", async () => {
-  await using at = await lab();
+  await using at = await mappingsLab();
   const { mappings, put } = await at.start();
   const fixed = (port: number, more: Partial<MappingSpec> = {}) =>
     spec(port, {
@@ -236,13 +167,13 @@ test("setFixed makes the configuration's mappings exactly these, and touches not
 });
 
 test("what a peer does not take is held, and not in the kernel", async () => {
-  await using at = await lab();
+  await using at = await mappingsLab();
   const { book, mappings, put } = await at.start();
   await put(spec(80));
   at.closed.add(HOST);
-  await mappings.replace(SETTINGS);
+  await mappings.replace(natSettings());
   expect([book.size, at.kernel()]).toEqual([1, []]);
   at.closed.clear();
-  await mappings.replace(SETTINGS);
+  await mappings.replace(natSettings());
   expect(at.kernel()).toEqual(at.held(book));
 });

@@ -68,8 +68,12 @@ export class GatewayMappings {
       spec,
       remainingMs: expiresMs === null ? null : Math.min(expiresMs - wallMs, (spec.lifetimeSec ?? 0) * 1000),
     }));
-    const alive = kept.filter(({ remainingMs }) => remainingMs === null || remainingMs > 0);
-    for (const { owner, spec } of kept.filter((one) => !alive.includes(one))) this.#forget(owner, spec, "expired");
+    const alive: typeof kept = [];
+    for (const row of kept) {
+      if (row.remainingMs === null || row.remainingMs > 0) alive.push(row);
+      // What ended is over, or kept for a peer that may come back for its ports.
+      else if (!book.keep(row.spec)) this.#forget(row.owner, row.spec, "expired");
+    }
     for (const { spec, error } of book.restore(alive, this.#options.nowMs())) {
       warn(`mapping "${spec.name}" was not restored: ${error.message}`);
       const row = alive.find((one) => one.spec === spec);
@@ -187,7 +191,8 @@ export class GatewayMappings {
   #forget(owner: Owner, spec: MappingSpec, how: "removed" | "expired"): void {
     // What the configuration makes is not in the store.
     if (spec.origin === "config") return;
-    const note = this.#journal.note({ kind: "remove", device: owner.device, id: spec.id, how });
+    const kept = this.#options.book.isKept(spec);
+    const note = this.#journal.note({ kind: "remove", device: owner.device, id: spec.id, how, kept });
     void note.then((failure) => this.#tell(failure));
   }
 

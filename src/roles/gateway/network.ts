@@ -1,15 +1,7 @@
-import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
+import type { InsideInterface } from "../../core/mapping/inside.ts";
+import { interfaceNumber } from "../../os/interfaces.ts";
 import { type Cidr, type CidrSet, classifyAddress, compileCidrs, parseCidr } from "../../wire/address.ts";
-
-/** An interface of clients. */
-export interface InsideInterface {
-  readonly name: string;
-  /** The gateway's own on it, canonical text. */
-  readonly addresses: readonly string[];
-  /** Who is on its link. */
-  readonly networks: readonly Cidr[];
-}
 
 /** The gateway's surroundings as they are now. */
 export interface Network {
@@ -33,7 +25,7 @@ export function readNetwork(
   wan: readonly string[],
   insideNames: readonly string[],
   interfaces: Interfaces = networkInterfaces(),
-  indexOf: (name: string) => number | null = readIndex,
+  indexOf: (name: string) => number | null = (name) => interfaceNumber(name, "ifindex"),
 ): Network {
   const entriesOf = (name: string) =>
     (interfaces[name] ?? []).map(({ address, cidr, family }) => ({
@@ -70,13 +62,4 @@ function networkOf(cidr: string | null): Cidr | null {
   const [address = "", bits = ""] = cidr.split("/");
   const parsed = parseCidr(`${address.split("%", 1)[0]}/${bits}`);
   return parsed.ok ? parsed.value : null;
-}
-
-function readIndex(name: string): number | null {
-  try {
-    return Number(readFileSync(`/sys/class/net/${name}/ifindex`, "utf8"));
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
-    throw error;
-  }
 }

@@ -64,12 +64,12 @@ export class GatewayPolicy {
   #needed(): ReservedPort[] {
     const own = this.#options.ownPorts();
     const servers = (["tcp", "udp"] as const).flatMap((protocol) =>
-      own[protocol].map((port) => ({ protocol, port, purpose: "a port of the gateway's own servers" })),
+      own[protocol].map((port) => ({ protocol, port, purpose: "one that the gateway's own servers need" })),
     );
     const others = this.#options
       .listening()
       .filter(({ protocol, port }) => !own[protocol].includes(port))
-      .map(({ protocol, port }) => ({ protocol, port, purpose: "a port that a program of this machine listens on" }));
+      .map(({ protocol, port }) => ({ protocol, port, purpose: "one that a program of this machine listens on" }));
     return [...servers, ...others];
   }
 

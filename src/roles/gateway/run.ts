@@ -1,9 +1,10 @@
-import { randomUUID } from "node:crypto";
 import { MappingBook } from "../../core/mapping/book.ts";
 import { ServerEpoch } from "../../core/mapping/epoch.ts";
 import type { MappingSpec } from "../../core/mapping/spec.ts";
 import type { EntryPorts } from "../../core/table.ts";
+import { systemResolver } from "../../dataplanes/direct/resolver.ts";
 import type { NatSettings } from "../../dataplanes/nat/state.ts";
+import { messageOf } from "../../os/errors.ts";
 import { listeningPorts } from "../../os/listening.ts";
 import { areaLogger } from "../../os/log.ts";
 import { VERSION } from "../../os/version.ts";
@@ -20,13 +21,14 @@ import {
 import { V } from "../views.ts";
 import { fixedSpec, gatewayControl } from "./control.ts";
 import { gatewayDesk } from "./desk.ts";
+import { GatewayFacts } from "./facts.ts";
 import type { GatewayKernel } from "./helper/kernel.ts";
 import { GatewayMappings } from "./mappings.ts";
 import { GatewayNews } from "./news.ts";
 import { GatewayPolicy } from "./policy.ts";
 import { GatewayServers } from "./servers.ts";
 import type { GatewaySettings } from "./settings.ts";
-import { type Moved, Surroundings } from "./surroundings.ts";
+import { Surroundings } from "./surroundings.ts";
 import { GatewayTriggers } from "./triggers.ts";
 import { deviceOf, GatewayVpn } from "./vpn.ts";
 
@@ -48,6 +50,8 @@ export interface GatewayParts {
 /** The account of this machine's own operator: LAN hosts have none of their own. */
 const OWNER = "owner";
 const TICK_MS = 250;
+/** A process for each trigger at each look. */
+const TRIGGERS_MS = 2_000;
 /** The request that stops the gateway is answered before its socket goes. */
 const ANSWER_MS = 1_000;
 /** Settings that a reload cannot change: another set of interfaces is another gateway. */
@@ -58,6 +62,7 @@ export class Gateway {
   readonly #log = areaLogger("gateway");
   readonly #parts: GatewayParts;
   readonly #abort = new AbortController();
+  readonly #resolver = systemResolver();
   readonly #ended = Promise.withResolvers<void>();
   /** The kernel is as it is to stay. */
   readonly #left = Promise.withResolvers<void>();
@@ -69,10 +74,12 @@ export class Gateway {
   readonly #around: Surroundings;
   readonly #policy: GatewayPolicy;
   readonly #news: GatewayNews;
+  readonly #facts: GatewayFacts;
   #servers: GatewayServers | null = null;
   #settings: GatewaySettings;
   #epoch: ServerEpoch;
   #ticking = false;
+  #triggersReadMs = 0;
   #stopping: Promise<void> | null = null;
 
   constructor(parts: GatewayParts) {
@@ -115,7 +122,7 @@ export class Gateway {
       plane: kernel.plane,
       store,
       limits: () => this.#settings.limits,
-      isOpen: (spec) => this.#vpn.closedBy(spec) === null,
+      isOpen: (spec) => this.#vpn.closedBy(spec) === null && !this.#vpn.isCovered(spec),
       extraEntries: () => this.#vpn.openEntries(),
       nowMs,
       wallMs,
@@ -132,6 +139,7 @@ export class Gateway {
         return leftMs === null ? null : Math.ceil(wallMs() + leftMs);
       },
     });
+    this.#facts = new GatewayFacts({ store, wallMs });
     this.#triggers = new GatewayTriggers({ store, wallMs, warn, apply: () => this.#applySettings() });
     this.#policy = new GatewayPolicy({
       settings: () => this.#settings,
@@ -147,8 +155,10 @@ export class Gateway {
     const { nowMs, wallMs, kernel } = this.#parts;
     await this.#vpn.start(this.#settings.vpn, this.#settings.vpnWanted);
     this.#around.lookAgain();
+    // What may be wrong with a key file or a port is told while the kernel is as it was.
+    await this.#news.follow(this.#settings, this.#vpn.interfaceName ?? "");
     await this.#triggers.restore(this.#settings.triggers);
-    this.#epoch = await this.#mappings.restore(this.#fixed(this.#settings.mappings, this.#warn));
+    this.#epoch = await this.#mappings.restore(await this.#fixed(this.#settings.mappings, this.#warn));
     this.#servers = new GatewayServers({
       desk: gatewayDesk({
         book: this.#book,
@@ -164,7 +174,8 @@ export class Gateway {
       epoch: this.#epoch,
       nowMs,
       wallMs,
-      seed: await this.#seed(),
+      seed: await this.#facts.igdSeed(),
+      lastHttpPort: await this.#facts.httpPort(),
       signal: this.#abort.signal,
       log: this.#log,
     });
@@ -172,8 +183,7 @@ export class Gateway {
     await this.#applySettings();
     const notForwarding = await kernel.forward(this.#settings.wan);
     if (notForwarding !== null) throw new ControlError("failed", notForwarding);
-    await this.#around.lookForFirewalls();
-    await this.#news.follow(this.#settings, this.#vpn.interfaceName ?? "");
+    await this.#around.lookForFirewalls("when it is time");
     for (const held of this.#book.list()) this.#news.tell({ event: "opened", held, reason: null });
     this.#log.info("the gateway is ready", { wan: this.#settings.wan, lan: this.#settings.lan });
     void this.#parts.helperEnded.then(() => this.#helperGone());
@@ -200,9 +210,10 @@ export class Gateway {
         await this.#vpn.apply();
         await this.#applySettings();
       }
-      await this.#follow(this.#around.lookNowAndThen());
+      if (this.#around.isTime()) await this.#followNetwork();
+      await this.#lookAtTriggers();
       await this.#vpn.look(this.#parts.nowMs());
-      await this.#around.lookForFirewalls();
+      await this.#around.lookForFirewalls("when it is time");
     } catch (error) {
       if (this.#stopping === null) this.#log.error("{error}", { error: messageOf(error) });
     } finally {
@@ -210,19 +221,18 @@ export class Gateway {
     }
   }
 
-  /** What control points know this gateway by. It is made once and kept with the data. */
-  async #seed(): Promise<string> {
-    const { store, wallMs } = this.#parts;
-    const kept = await store.mappings.fact("igd-seed");
-    if (kept !== null) return kept;
-    const seed = randomUUID();
-    await store.mappings.apply([{ kind: "fact", name: "igd-seed", value: seed }], wallMs());
-    return seed;
+  /** A trigger that has closed lets nothing through any more; what is left of its connections goes when it is looked at. */
+  async #lookAtTriggers(): Promise<void> {
+    const nowMs = this.#parts.nowMs();
+    if (this.#triggers.rules().length === 0 || nowMs - this.#triggersReadMs < TRIGGERS_MS) return;
+    this.#triggersReadMs = nowMs;
+    await this.#parts.kernel.plane.openTriggers();
   }
 
-  /** The network is another one: servers and kernel follow. */
-  async #follow(moved: Moved | null): Promise<void> {
-    if (moved === null) return;
+  /** The network may be another one: servers and kernel follow. */
+  async #followNetwork(): Promise<void> {
+    const moved = this.#around.lookAgain();
+    if (moved === null) return await this.#openTheRest();
     this.#servers?.apply(this.#settings.servers, this.#around.network.inside);
     if (moved.external) {
       // RFC 6886 §3.6, RFC 6887 §8.5: clients ask again, and hear their new external address.
@@ -231,6 +241,17 @@ export class Gateway {
       this.#servers?.announce();
     }
     await this.#applySettings();
+  }
+
+  /**
+   * What could not be opened may be free by now: an IPv6 address is tentative for a second or two and cannot be bound to
+   * meanwhile (RFC 4862 §5.4), another program ends.
+   */
+  async #openTheRest(): Promise<void> {
+    if (this.#servers?.incomplete !== true) return;
+    const before = this.#insideOnly();
+    this.#servers.apply(this.#settings.servers, this.#around.network.inside);
+    if (!Bun.deepEquals(before, this.#insideOnly())) await this.#applySettings();
   }
 
   #insideOnly() {
@@ -244,8 +265,9 @@ export class Gateway {
     await this.#applySettings();
   }
 
-  #applySettings(): Promise<void> {
-    return this.#mappings.replace(this.#natSettings());
+  async #applySettings(): Promise<void> {
+    await this.#mappings.replace(this.#natSettings());
+    await this.#facts.keepHttpPort(this.#servers?.httpPort ?? null);
   }
 
   #natSettings(): NatSettings {
@@ -267,11 +289,12 @@ export class Gateway {
   }
 
   /** The specs of the operator's drafts; what is wrong with one is told, and the others stand. */
-  #fixed(drafts: readonly MappingDraft[], tell: (sentence: string) => void): MappingSpec[] {
-    return drafts.flatMap((draft) => {
-      const made = fixedSpec(this.#view(), draft, "config");
-      if (typeof made !== "string") return [made];
-      tell(`mapping "${draft.name}": ${made}`);
+  async #fixed(drafts: readonly MappingDraft[], tell: (sentence: string) => void): Promise<MappingSpec[]> {
+    const view = this.#view();
+    const made = await Promise.all(drafts.map((draft) => fixedSpec(view, draft, "config")));
+    return made.flatMap((spec, at) => {
+      if (typeof spec !== "string") return [spec];
+      tell(`mapping "${drafts[at]?.name}": ${spec}`);
       return [];
     });
   }
@@ -281,7 +304,7 @@ export class Gateway {
       book: this.#book,
       mappings: this.#mappings,
       triggers: this.#triggers,
-      plane: this.#parts.kernel.plane,
+      kernel: this.#parts.kernel,
       vpn: this.#vpn,
       version: VERSION,
       startedMs: this.#startedMs,
@@ -296,6 +319,8 @@ export class Gateway {
       }),
       externalAddress: () => this.#around.externalAddress(),
       followPeers: () => this.#followPeers(),
+      resolver: this.#resolver,
+      snatPorts: () => this.#settings.snatPorts,
       isInside: (address: string) => this.#around.isInside(address),
       reserved: () => this.#policy.reserved(),
       reload: () => this.#reload(),
@@ -325,12 +350,14 @@ export class Gateway {
     this.#around.lookAgain();
     const refused: string[] = [];
     const report = await this.#mappings.setFixed(
-      this.#fixed(next.mappings, (sentence) => refused.push(sentence)),
+      await this.#fixed(next.mappings, (sentence) => refused.push(sentence)),
       "config",
     );
     this.#triggers.configure(next.triggers);
     this.#servers?.apply(next.servers, this.#around.network.inside);
     await this.#applySettings();
+    // Whoever has just done what a warning said wants to see it gone.
+    await this.#around.lookForFirewalls("now");
     const settingsChanged = (["wan", "lan", "publicAddress", "masquerade", "snatPorts", "dropUnforwarded"] as const)
       .filter((key) => !Bun.deepEquals(next[key], before[key]))
       .map((key) => `gateway.${key}`);
@@ -392,8 +419,4 @@ export class Gateway {
     await this.#parts.store.close();
     await this.#parts.endHelper();
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

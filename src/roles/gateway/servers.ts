@@ -1,14 +1,16 @@
-import { readFileSync } from "node:fs";
 import type { ExternalCounters, MappingDesk } from "../../core/mapping/desk.ts";
 import type { ServerEpoch } from "../../core/mapping/epoch.ts";
+import type { InsideInterface } from "../../core/mapping/inside.ts";
+import { messageOf } from "../../os/errors.ts";
+import { interfaceNumber } from "../../os/interfaces.ts";
 import type { Logger } from "../../os/log.ts";
 import { IgdServer } from "../../servers/igd/server.ts";
 import { PortMapServer } from "../../servers/portmap/server.ts";
+import { isIpv6 } from "../../wire/address.ts";
 import { SSDP_PORT } from "../../wire/igd/ssdp.ts";
 import { MAPPING_SERVER_PORT } from "../../wire/natpmp.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 import type { GatewayStatus } from "../control.ts";
-import type { InsideInterface } from "./network.ts";
 import type { MappingServerSettings } from "./settings.ts";
 
 export interface GatewayServersOptions {
@@ -18,6 +20,8 @@ export interface GatewayServersOptions {
   wallMs(): number;
   /** What control points know this gateway by from start to start. */
   readonly seed: string;
+  /** See IgdOptions. */
+  readonly lastHttpPort: number | null;
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
@@ -74,17 +78,18 @@ export class GatewayServers {
     if (!igd) return { name: IGD, listening: false, message: null };
     this.#igd ??= this.#startIgd(httpPort);
     // An interface that has no IPv4 address yet has no place for SSDP.
-    const ready = interfaces.filter(({ addresses }) => addresses.some((address) => !address.includes(":")));
+    const ready = interfaces.filter(({ addresses }) => addresses.some((address) => !isIpv6(address)));
     const [failure] = this.#igd.server.apply(ready);
     return { name: IGD, listening: this.#igd.server.http.length > 0, message: failure?.message ?? null };
   }
 
   #startIgd(httpPort: number) {
-    const { desk, seed, nowMs, wallMs, log, signal } = this.#options;
+    const { desk, seed, lastHttpPort, nowMs, wallMs, log, signal } = this.#options;
     const end = new AbortController();
     const server = new IgdServer({
       desk,
       httpPort,
+      lastHttpPort,
       seed,
       highestVersion: 2,
       friendlyName: "Hatchway",
@@ -127,9 +132,20 @@ export class GatewayServers {
     return this.#states;
   }
 
+  /** Of IGD; null = it listens nowhere. */
+  get httpPort(): number | null {
+    return this.#igd?.server.http[0]?.port ?? null;
+  }
+
+  /** Something could not be opened at the last `apply`. */
+  get incomplete(): boolean {
+    return this.#states.some(({ message }) => message !== null);
+  }
+
   /** Of the WAN interfaces, since they came up. One that is gone counts as none. */
   async counters(wan: readonly string[]): Promise<ExternalCounters> {
-    const sum = (name: string) => wan.reduce((total, link) => total + statistic(link, name), 0);
+    const sum = (name: string) =>
+      wan.reduce((total, link) => total + (interfaceNumber(link, `statistics/${name}`) ?? 0), 0);
     return {
       bytesIn: sum("rx_bytes"),
       bytesOut: sum("tx_bytes"),
@@ -137,17 +153,4 @@ export class GatewayServers {
       packetsOut: sum("tx_packets"),
     };
   }
-}
-
-function statistic(link: string, name: string): number {
-  try {
-    return Number(readFileSync(`/sys/class/net/${link}/statistics/${name}`, "utf8"));
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return 0;
-    throw error;
-  }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

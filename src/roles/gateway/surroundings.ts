@@ -1,6 +1,8 @@
+import { PINHOLE_MARK } from "../../dataplanes/nat/names.ts";
 import type { Logger } from "../../os/log.ts";
-import { type Cidr, classifyAddress } from "../../wire/address.ts";
+import { type Cidr, isIpv6 } from "../../wire/address.ts";
 import type { Protocol } from "../../wire/port-set.ts";
+import { externalWarning } from "./external-warning.ts";
 import type { FirewallNotice, GatewayKernel } from "./helper/kernel.ts";
 import { type Network, readNetwork, sameNetwork } from "./network.ts";
 import type { GatewaySettings } from "./settings.ts";
@@ -84,9 +86,9 @@ export class Surroundings {
     return { external };
   }
 
-  /** The same, when it is time. */
-  lookNowAndThen(): Moved | null {
-    return this.#options.nowMs() - this.#networkReadMs < NETWORK_MS ? null : this.lookAgain();
+  /** Whether to look again now. */
+  isTime(): boolean {
+    return this.#options.nowMs() - this.#networkReadMs >= NETWORK_MS;
   }
 
   #read(): Network {
@@ -95,10 +97,10 @@ export class Surroundings {
     return readNetwork(wan, vpn === null ? lan : [...lan, vpn.interface]);
   }
 
-  /** Other firewalls, when it is time: what is new of them is told. */
-  async lookForFirewalls(): Promise<void> {
+  /** Other firewalls: what is new of them is told. */
+  async lookForFirewalls(when: "now" | "when it is time"): Promise<void> {
     const nowMs = this.#options.nowMs();
-    if (nowMs - this.#firewallsReadMs < FIREWALLS_MS) return;
+    if (when !== "now" && nowMs - this.#firewallsReadMs < FIREWALLS_MS) return;
     this.#firewallsReadMs = nowMs;
     const { inside } = this.network;
     const found = await this.#options.kernel.firewalls({
@@ -106,12 +108,12 @@ export class Surroundings {
       inside: inside.map(({ name, networks }) => ({ name, networks })),
       servers: this.#options.ownPorts(),
       vpnPort: this.#options.vpn()?.listenPort ?? null,
-      ipv6: inside.some(({ addresses }) => addresses.some((address) => address.includes(":"))),
-      pinholeMark: null,
+      ipv6: inside.some(({ addresses }) => addresses.some((address) => isIpv6(address))),
+      pinholeMark: PINHOLE_MARK,
     });
-    for (const { why, remedy } of found) {
+    for (const { why } of found) {
       if (this.#firewalls.some((known) => known.why === why)) continue;
-      this.#options.log.warn("{why} What mends it:\n{remedy}", { why, remedy: remedy.join("\n") });
+      this.#options.log.warn("{why} `hatchway status` says what mends it.", { why });
     }
     this.#firewalls = found;
   }
@@ -121,19 +123,12 @@ export class Surroundings {
     const missing = this.network.missing.map(
       (name) => `Interface ${name} is not there, or has no address: see \`ip address\`.`,
     );
-    const { publicAddress } = this.#options.settings();
+    const named = this.#options.settings().publicAddress !== null;
+    const external = named ? null : externalWarning(this.network.external[0] ?? null);
     return [
       ...missing,
-      ...externalWarning(this.network.external[0] ?? null, publicAddress),
-      ...this.#firewalls.map(({ why, remedy }) => `${why} What mends it:\n${remedy.join("\n")}`),
+      ...(external === null ? [] : [external]),
+      ...this.#firewalls.map(({ why, remedy }) => [`${why} What mends it:`, ...remedy].join("\n")),
     ];
   }
-}
-
-function externalWarning(address: string | null, publicAddress: string | null): string[] {
-  if (address === null) return ["The WAN interface has no IPv4 address: nobody outside can reach a forward."];
-  if (publicAddress !== null || classifyAddress(address) !== "private") return [];
-  return [
-    `The WAN address ${address} is not a public one: forward the ports on the router above as well, use a relay when it is your provider's (CGNAT), or say public in [gateway].`,
-  ];
 }

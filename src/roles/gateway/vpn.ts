@@ -19,7 +19,7 @@ import { desiredVpn } from "../../dataplanes/nat/wireguard/desired.ts";
 import type { VpnApplied, VpnInterface, VpnPeerStatus } from "../../dataplanes/nat/wireguard/state.ts";
 import type { Store } from "../../store/store.ts";
 import type { StoredVpnPeer, VpnPeerError } from "../../store/vpn-peers.ts";
-import { type Cidr, classifyAddress } from "../../wire/address.ts";
+import { type Cidr, classifyAddress, isIpv6 } from "../../wire/address.ts";
 import type { Result } from "../../wire/result.ts";
 import {
   ControlError,
@@ -183,13 +183,21 @@ export class GatewayVpn {
     return null;
   }
 
-  /** What is open to peers that take everything, where outside has a way to them at all: IPv6 that the internet routes. */
-  openEntries(): NatEntry[] {
+  /** A pinhole to a peer that takes everything is in that already. */
+  isCovered({ to }: Pick<MappingSpec, "to">): boolean {
+    return isIpv6(to) && this.#openPeers().some(({ v6 }) => v6 === to);
+  }
+
+  #openPeers(): StoredVpnPeer[] {
     const nowMs = this.#options.wallMs();
-    const open = this.#peers.filter(
+    return this.#peers.filter(
       (peer) => peer.mode.kind === "openAll" && isActive(peer, nowMs) && classifyAddress(peer.v6) === "public",
     );
-    return open.flatMap(({ id, v6 }) =>
+  }
+
+  /** What is open to peers that take everything, where outside has a way to them at all: IPv6 that the internet routes. */
+  openEntries(): NatEntry[] {
+    return this.#openPeers().flatMap(({ id, v6 }) =>
       (["tcp", "udp"] as const).map((protocol): NatEntry => {
         const all = { protocol, ...EVERY, to: v6, allow: [], deny: [], limits: null };
         return { kind: "pinhole", id: `${deviceOf(id)}/open-all#${protocol}`, ...all };

@@ -1,6 +1,7 @@
 import { createHmac } from "node:crypto";
 import { Backoff } from "../../core/backoff.ts";
 import { type Delivery, judgeStatus, WEBHOOK_ATTEMPTS, WEBHOOK_BACKOFF } from "../../core/hooks.ts";
+import { errorCode } from "../../os/errors.ts";
 import type { After } from "../../os/timers.ts";
 import { VERSION } from "../../os/version.ts";
 import type { Deliver, DeliveryTools } from "./deliver.ts";
@@ -83,7 +84,7 @@ async function post({ url, headers, body, timeoutMs, after, signal }: Post): Pro
       return { delivery: "again", message: `The receiver did not answer within ${timeoutMs / MS_PER_SEC} s.` };
     }
     // Bun's own sentence may hold the URL; its code does not.
-    const code = error instanceof Error && "code" in error ? String(error.code) : "no connection";
+    const code = errorCode(error) ?? "no connection";
     return { delivery: "again", message: `The receiver was not reached (${code}).` };
   } finally {
     cancel();

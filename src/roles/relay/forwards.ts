@@ -9,6 +9,7 @@ import { same } from "../../core/same.ts";
 import { type EntryPorts, ForwardTable, type PutOutcome } from "../../core/table.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import type { Peer, Session } from "../../dataplanes/tunnel/session.ts";
+import { messageOf } from "../../os/errors.ts";
 import type { HoldingChange } from "../../store/holdings.ts";
 import type { LeaseConflict } from "../../store/leases.ts";
 import type { Store } from "../../store/store.ts";
@@ -369,7 +370,7 @@ export class RelayForwards {
       const failure = await this.#journal.note(change);
       if (failure?.kind === "storage") this.#options.warn(`a change could not be stored: ${failure.message}`);
     } catch (error) {
-      this.#options.warn(`a change could not be stored: ${error instanceof Error ? error.message : String(error)}`);
+      this.#options.warn(`a change could not be stored: ${messageOf(error)}`);
     }
   }
 

@@ -1,7 +1,8 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { bindCandidates } from "../../dataplanes/io/bind-address.ts";
-import { type EntryError, entryError, errorCode } from "../../dataplanes/io/entry-error.ts";
-import { classifyAddress, parseAddress } from "../../wire/address.ts";
+import { type EntryError, entryError } from "../../dataplanes/io/entry-error.ts";
+import { errorCode } from "../../os/errors.ts";
+import { classifyAddress, isIpv6, parseAddress } from "../../wire/address.ts";
 import { parseHostPort } from "../../wire/endpoint.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 
@@ -37,7 +38,7 @@ const Status = { unauthorized: 401, forbidden: 403, notFound: 404, methodNotAllo
 
 /** Of the bind addresses, those that no other machine reaches. */
 export function isLoopback(bind: string): boolean {
-  if (bind.includes(":")) return bind === LOOPBACK_V6;
+  if (isIpv6(bind)) return bind === LOOPBACK_V6;
   return bind === LOCALHOST || classifyAddress(bind) === "loopback";
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { FakeDesk } from "../../../test/fixtures/fake-desk.ts";
 import { SOAP_SAMPLES } from "../../../test/fixtures/igd/requests.ts";
-import { FakeDesk } from "../../../test/fixtures/igd-desk.ts";
 import { type HttpResponse, newHttpRequestReader } from "../../wire/igd/http.ts";
 import type { IgdVersion } from "../../wire/igd/services.ts";
 import { type Answering, answerRequest, answerUnreadable } from "./answer.ts";
@@ -17,7 +17,7 @@ const BASE = `/${identity.urlToken}`;
 const IPC = "urn:schemas-upnp-org:service:WANIPConnection";
 
 class Server {
-  readonly desk = new FakeDesk({ inside: ["192.168.77.0/24", "192.168.1.0/24"] });
+  readonly desk = new FakeDesk({ inside: ["192.168.77.0/24", "192.168.1.0/24"], rules: ["allow * * *"] });
   readonly refused: string[] = [];
   readonly failed: unknown[] = [];
   readonly answering: Answering;
@@ -205,7 +205,7 @@ describe("calls", () => {
 
   test("a gateway that fails says 501, and why to the operator only", async () => {
     const server = new Server();
-    server.desk.broken = true;
+    server.desk.gate = () => Promise.reject(new Error("the disk is full"));
     const response = await server.ask(
       call("urn:schemas-upnp-org:service:WANCommonInterfaceConfig:1", "GetTotalBytesSent", "WANCommonInterfaceConfig"),
     );

@@ -1,6 +1,6 @@
 import { SourceRate } from "../../core/source-rate.ts";
-import { bindToDevice } from "../../dataplanes/io/bind-to-device.ts";
 import type { SystemSockets } from "../../dataplanes/io/system-sockets.ts";
+import type { After } from "../../os/timers.ts";
 import { parseAddress } from "../../wire/address.ts";
 import type { Endpoint } from "../../wire/endpoint.ts";
 import {
@@ -11,10 +11,9 @@ import {
   type HttpResponse,
   newHttpRequestReader,
 } from "../../wire/igd/http.ts";
-import { ok, type Result } from "../../wire/result.ts";
-import type { After } from "./after.ts";
+import { err, ok, type Result } from "../../wire/result.ts";
+import { type InsideBindFailure, insideBindFailure, keepInside } from "../inside-bind.ts";
 import { type Answering, answerRequest, answerUnreadable } from "./answer.ts";
-import { bindError, deviceError, type IgdBindError } from "./bind-error.ts";
 
 /**
  * The HTTP side, on connections of our own rather than on Bun.serve: that has no bound on connections, no deadline for a
@@ -106,7 +105,7 @@ export class Connections {
   }
 }
 
-export function listenHttp(options: HttpOptions): Result<HttpListener, IgdBindError> {
+export function listenHttp(options: HttpOptions): Result<HttpListener, InsideBindFailure> {
   const { address, port, interfaceName, system, onError, isNeighbour } = options;
   let listener: Bun.TCPSocketListener<Connection | null>;
   try {
@@ -139,11 +138,12 @@ export function listenHttp(options: HttpOptions): Result<HttpListener, IgdBindEr
       },
     });
   } catch (error) {
-    return { ok: false, error: bindError(error, "tcp", interfaceName, address, port) };
+    return err(insideBindFailure(error, "tcp", options));
   }
-  if (!bindToDevice(listener, interfaceName, system)) {
+  const stray = keepInside(listener, interfaceName, system);
+  if (stray !== null) {
     listener.stop(true);
-    return { ok: false, error: deviceError(interfaceName) };
+    return err(stray);
   }
   return ok({ endpoint: { address, port: listener.port }, close: () => listener.stop(true) });
 }

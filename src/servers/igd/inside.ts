@@ -1,14 +1,5 @@
-import { type Cidr, compileCidrs } from "../../wire/address.ts";
-
-/** An interface that the gateway serves. */
-export interface InsideInterface {
-  /** As `ip link` shows it. */
-  readonly name: string;
-  /** The gateway's own on it, canonical; both families. */
-  readonly addresses: readonly string[];
-  /** Who is on its link: only they get an answer. */
-  readonly networks: readonly Cidr[];
-}
+import type { InsideInterface } from "../../core/mapping/inside.ts";
+import { compileCidrs, isIpv6 } from "../../wire/address.ts";
 
 /** The neighbours on one interface, ready for look-ups. */
 export interface Inside {
@@ -23,7 +14,7 @@ export interface Inside {
 
 export function newInside({ name, addresses, networks }: InsideInterface): Inside {
   const all = compileCidrs(networks);
-  const v4 = addresses.filter((address) => !address.includes(":"));
+  const v4 = addresses.filter((address) => !isIpv6(address));
   const sets = networks.map((network) => compileCidrs([network]));
   const nearby = v4.map((address) => ({ address, sets: sets.filter((set) => set.contains(address)) }));
   return {

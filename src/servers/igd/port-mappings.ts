@@ -1,7 +1,7 @@
 import type { MappingInfo, RemotePeer } from "../../core/mapping/desk.ts";
 import { igdLifetimeSec } from "../../core/mapping/lifetime.ts";
 import { same } from "../../core/same.ts";
-import { parseCidr } from "../../wire/address.ts";
+import { isIpv6, parseCidr } from "../../wire/address.ts";
 import { MAX_PORT } from "../../wire/endpoint.ts";
 import { type PortListingEntry, renderPortListing } from "../../wire/igd/port-listing.ts";
 import type { Protocol } from "../../wire/port-set.ts";
@@ -28,7 +28,7 @@ export async function addPortMapping(
 ): Promise<Result<MappingInfo, ActionRefusal>> {
   const internalAddress = args.NewInternalClient ?? requester;
   // The caller itself, over IPv6: there is nothing to translate an IPv4 port to.
-  if (internalAddress.includes(":")) return refuse("invalidArgs", `${requester} named no IPv4 host to map to.`);
+  if (isIpv6(internalAddress)) return refuse("invalidArgs", `${requester} named no IPv4 host to map to.`);
   const remotes = remotesOf(args.NewRemoteHost);
   if (remotes === null) return refuse("invalidArgs", `${requester} named no remote host that is an address.`);
   if (action === "AddPortMapping") {

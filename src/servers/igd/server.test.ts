@@ -1,13 +1,13 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { FakeDesk } from "../../../test/fixtures/igd-desk.ts";
-import { ManualAfter } from "../../../test/fixtures/manual-after.ts";
+import { FakeDesk } from "../../../test/fixtures/fake-desk.ts";
+import { ManualTimers } from "../../../test/fixtures/manual-timers.ts";
+import type { InsideInterface } from "../../core/mapping/inside.ts";
 import { bindSharedUdp, bindUdp, type UdpSocket } from "../../dataplanes/io/udp-socket.ts";
 import { type Cidr, parseCidr } from "../../wire/address.ts";
 import { SSDP_GROUP_V4 } from "../../wire/igd/ssdp.ts";
-import { ssdpBindError } from "./bind-error.ts";
 import { type Admitted, Connections } from "./http-server.ts";
-import type { InsideInterface } from "./inside.ts";
 import { type IgdOptions, IgdServer } from "./server.ts";
+import { ssdpFailure } from "./ssdp-server.ts";
 
 /** On the loopback interface, with a port for the searches that is free. */
 const LOOPBACK = { name: "lo", addresses: ["127.0.0.1", "::1"], networks: [cidr("127.0.0.0/8"), cidr("::1/128")] };
@@ -65,8 +65,8 @@ function freeUdpPort(): number {
 
 function start(over: Partial<IgdOptions> = {}, interfaces: readonly InsideInterface[] = [LOOPBACK]) {
   const ssdpPort = over.ssdpPort ?? freeUdpPort();
-  const timers = new ManualAfter();
-  const desk = new FakeDesk({ inside: ["127.0.0.0/8"], own: [] });
+  const timers = new ManualTimers();
+  const desk = new FakeDesk({ inside: ["127.0.0.0/8"], rules: ["allow * * *"] });
   const ending = new AbortController();
   const errors: unknown[] = [];
   const server = new IgdServer({
@@ -442,7 +442,9 @@ describe("what cannot be opened is told in one sentence", () => {
     if (!held.ok) throw held.error;
     open.add(() => held.value.close());
     const told = sentence(start({ ssdpPort: port }));
-    expect(told).toBe(`UDP port ${port} is in use on 127.0.0.1; stop the program that has it or choose another port.`);
+    expect(told).toBe(
+      `UDP port ${port} is in use on 127.0.0.1 by a program that does not share it; stop the one that "ss -ulpn sport = :${port}" shows.`,
+    );
   });
 
   test("the HTTP port is taken, and nothing stays open", () => {
@@ -451,6 +453,15 @@ describe("what cannot be opened is told in one sentence", () => {
     const all = start({ httpPort: listener.port });
     expect(sentence(all)).toStartWith(`TCP port ${listener.port} is in use on 127.0.0.1`);
     expect([all.timers.delaysMs, all.server.http]).toEqual([[], []]);
+  });
+
+  test("the HTTP port of the run before is taken again, and another one when it is taken", () => {
+    const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+    const { port } = listener;
+    const other = started({ lastHttpPort: port }).server.http[0]?.port;
+    expect([other === port, other !== undefined && other > 0]).toEqual([false, true]);
+    listener.stop(true);
+    expect(started({ lastHttpPort: port }).server.http[0]?.port).toBe(port);
   });
 
   test("an interface that is not there", () => {
@@ -465,7 +476,7 @@ describe("what cannot be opened is told in one sentence", () => {
 
   test("the real port of the searches", () => {
     const error = Object.assign(new Error("in use"), { code: "EADDRINUSE" });
-    expect(ssdpBindError(error, "lan1", "192.168.77.1", 1900).message).toBe(
+    expect(ssdpFailure(error, { interfaceName: "lan1", address: "192.168.77.1", port: 1900 }).message).toBe(
       'UDP port 1900 is in use on 192.168.77.1 by a program that does not share it; stop the one that "ss -ulpn sport = :1900" shows.',
     );
   });

@@ -1,18 +1,19 @@
 import type { MappingDesk } from "../../core/mapping/desk.ts";
+import type { InsideInterface } from "../../core/mapping/inside.ts";
 import { same } from "../../core/same.ts";
 import { type SystemSockets, systemSockets } from "../../dataplanes/io/system-sockets.ts";
+import { type After, after } from "../../os/timers.ts";
 import { VERSION } from "../../os/version.ts";
 import { type Endpoint, formatHostPort } from "../../wire/endpoint.ts";
 import type { IgdVersion } from "../../wire/igd/services.ts";
 import { SSDP_PORT } from "../../wire/igd/ssdp.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 import { ok, type Result } from "../../wire/result.ts";
-import { type After, afterReal } from "./after.ts";
+import type { InsideBindFailure } from "../inside-bind.ts";
 import type { Answering } from "./answer.ts";
-import type { IgdBindError } from "./bind-error.ts";
 import { Connections, type HttpListener, listenHttp } from "./http-server.ts";
 import { identityOf } from "./identity.ts";
-import { type InsideInterface, newInside } from "./inside.ts";
+import { newInside } from "./inside.ts";
 import { PinholeNumbers } from "./pinhole-numbers.ts";
 import { newSite, type Site } from "./site.ts";
 import { SsdpAnswers } from "./ssdp-answers.ts";
@@ -22,6 +23,11 @@ export interface IgdOptions {
   readonly desk: MappingDesk;
   /** One for all addresses; 0 = any that is free on all of them. */
   readonly httpPort: number;
+  /**
+   * Of the run before: tried first when any will do. Control points that did not hear of the restart ask there, and people
+   * have let it through their firewalls. Default none.
+   */
+  readonly lastHttpPort?: number | null;
   /** Default 1900; another one in tests only, because control points know no other. */
   readonly ssdpPort?: number;
   /** A secret of this gateway's, by which control points know it again; null = another at each start. */
@@ -50,11 +56,6 @@ export interface IgdOptions {
   readonly onFailed: (error: unknown) => void;
   /** A datagram or a connection that the system had trouble with. */
   readonly onError: (error: unknown) => void;
-}
-
-/** Why one interface is not served. `message` is one sentence that says what to do. */
-export interface IgdBindFailure extends IgdBindError {
-  readonly interfaceName: string;
 }
 
 interface Opened {
@@ -88,7 +89,7 @@ export class IgdServer {
 
   constructor(options: IgdOptions) {
     this.#options = options;
-    this.#after = options.after ?? afterReal;
+    this.#after = options.after ?? after;
     this.#port = options.httpPort === 0 ? null : options.httpPort;
     const { desk, highestVersion, onRefused, onFailed, random, signal } = options;
     const identity = identityOf(options.seed ?? crypto.randomUUID());
@@ -143,24 +144,24 @@ export class IgdServer {
    * any other. Returns those that could not be opened, each as a whole; applying the same again tries them again, and
    * follows an interface that was made anew (a tunnel's).
    */
-  apply(interfaces: readonly InsideInterface[]): readonly IgdBindFailure[] {
+  apply(interfaces: readonly InsideInterface[]): readonly InsideBindFailure[] {
     if (this.#options.signal.aborted) return [];
     const wanted = new Map(interfaces.map((one) => [one.name, one]));
     for (const [name, { spec, index }] of this.#opened) {
       if (same(wanted.get(name), spec) && this.#system.interfaceIndex(name) === index) continue;
       this.#close(name);
     }
-    const failures: IgdBindFailure[] = [];
+    const failures: InsideBindFailure[] = [];
     for (const [name, spec] of wanted) {
       if (this.#opened.has(name)) continue;
       const opened = this.#open(spec);
       if (opened.ok) this.#opened.set(name, opened.value);
-      else failures.push({ interfaceName: name, message: opened.error.message });
+      else failures.push(opened.error);
     }
     return failures;
   }
 
-  #open(spec: InsideInterface): Result<Opened, IgdBindError> {
+  #open(spec: InsideInterface): Result<Opened, InsideBindFailure> {
     const inside = newInside(spec);
     const index = this.#system.interfaceIndex(spec.name);
     const { monotonicMs: nowMs, random, onError, ssdpPort: port = SSDP_PORT } = this.#options;
@@ -176,7 +177,11 @@ export class IgdServer {
   }
 
   /** A listener on each address, all with the same port. */
-  #listen(spec: InsideInterface, isNeighbour: (peer: string) => boolean): Result<HttpListener[], IgdBindError> {
+  #listen(spec: InsideInterface, isNeighbour: (peer: string) => boolean): Result<HttpListener[], InsideBindFailure> {
+    const { lastHttpPort = null } = this.#options;
+    const again =
+      this.#port === null && lastHttpPort !== null ? this.#listenOnce(spec, isNeighbour, lastHttpPort) : null;
+    if (again?.ok === true) return again;
     let opened = this.#listenOnce(spec, isNeighbour);
     // Any free port of the first address may be taken on the next.
     const attempts = this.#port === null ? PORT_ATTEMPTS : 1;
@@ -184,13 +189,17 @@ export class IgdServer {
     return opened;
   }
 
-  #listenOnce(spec: InsideInterface, isNeighbour: (peer: string) => boolean): Result<HttpListener[], IgdBindError> {
+  #listenOnce(
+    spec: InsideInterface,
+    isNeighbour: (peer: string) => boolean,
+    port = this.#port,
+  ): Result<HttpListener[], InsideBindFailure> {
     const listeners: HttpListener[] = [];
     for (const address of spec.addresses) {
       const opened = listenHttp({
         interfaceName: spec.name,
         address,
-        port: this.#port ?? listeners[0]?.endpoint.port ?? 0,
+        port: port ?? listeners[0]?.endpoint.port ?? 0,
         isNeighbour,
         answering: this.#answering,
         connections: this.#connections,

@@ -1,12 +1,11 @@
-import { bindToDevice } from "../../dataplanes/io/bind-to-device.ts";
-import { errorCode } from "../../dataplanes/io/entry-error.ts";
 import type { SystemSockets } from "../../dataplanes/io/system-sockets.ts";
 import { bindSharedUdp, type UdpSocket, udpErrorOf } from "../../dataplanes/io/udp-socket.ts";
+import { errorCode, messageOf } from "../../os/errors.ts";
+import type { After } from "../../os/timers.ts";
 import { formatHostPort } from "../../wire/endpoint.ts";
 import { MAX_AGE_SEC, SSDP_GROUP_V4 } from "../../wire/igd/ssdp.ts";
-import { ok, type Result } from "../../wire/result.ts";
-import type { After } from "./after.ts";
-import { deviceError, groupError, type IgdBindError, ssdpBindError } from "./bind-error.ts";
+import { err, ok, type Result } from "../../wire/result.ts";
+import { type InsideBindFailure, type InsidePlace, insideBindFailure, keepInside } from "../inside-bind.ts";
 import type { Inside } from "./inside.ts";
 import type { SsdpAnswers } from "./ssdp-answers.ts";
 
@@ -38,12 +37,12 @@ const MS_PER_SEC = 1000;
 const MAX_WAITING = 256;
 
 /** Opens the sockets of one interface, all of them, or none and returns why. */
-export function openSsdp(options: SsdpOptions): Result<Ssdp, IgdBindError> {
+export function openSsdp(options: SsdpOptions): Result<Ssdp, InsideBindFailure> {
   const server = new SsdpServer(options);
   const error = server.open();
   if (error !== null) {
     server.abandon();
-    return { ok: false, error };
+    return err(error);
   }
   server.begin();
   return ok(server);
@@ -63,7 +62,7 @@ class SsdpServer implements Ssdp {
   }
 
   /** Null = opened. */
-  open(): IgdBindError | null {
+  open(): InsideBindFailure | null {
     const { inside } = this.options;
     for (const address of inside.v4) {
       const socket = this.#bind(address);
@@ -74,7 +73,7 @@ class SsdpServer implements Ssdp {
         socket.value.setMulticastTTL(HOPS);
         socket.value.setMulticastInterface(address);
       } catch (error) {
-        return groupError(inside.name, error);
+        return groupFailure(inside.name, error);
       }
     }
     const [first] = inside.v4;
@@ -85,12 +84,12 @@ class SsdpServer implements Ssdp {
     try {
       group.value.addMembership(SSDP_GROUP_V4, first);
     } catch (error) {
-      return groupError(inside.name, error);
+      return groupFailure(inside.name, error);
     }
     return null;
   }
 
-  #bind(address: string): Result<UdpSocket, IgdBindError> {
+  #bind(address: string): Result<UdpSocket, InsideBindFailure> {
     const { inside, port, system, onError } = this.options;
     const multicast = address === SSDP_GROUP_V4;
     const bound = bindSharedUdp(address, port, {
@@ -99,10 +98,10 @@ class SsdpServer implements Ssdp {
       },
       error: (first: unknown, second: unknown) => onError(udpErrorOf(first, second)),
     });
-    if (!bound.ok) return { ok: false, error: ssdpBindError(bound.error, inside.name, address, port) };
+    if (!bound.ok) return err(ssdpFailure(bound.error, { interfaceName: inside.name, address, port }));
     this.#sockets.push(bound.value);
-    if (!bindToDevice(bound.value, inside.name, system)) return { ok: false, error: deviceError(inside.name) };
-    return bound;
+    const stray = keepInside(bound.value, inside.name, system);
+    return stray === null ? bound : err(stray);
   }
 
   #hear(datagram: Uint8Array, from: string, fromPort: number, multicast: boolean): void {
@@ -178,6 +177,18 @@ class SsdpServer implements Ssdp {
     this.#waiting.clear();
     for (const socket of this.#sockets) socket.close();
   }
+}
+
+/** DLNA servers share the port of the searches; a program that does not is most likely another gateway server. */
+export function ssdpFailure(error: unknown, place: InsidePlace): InsideBindFailure {
+  const { address, port } = place;
+  const inUse = `UDP port ${port} is in use on ${address} by a program that does not share it; stop the one that "ss -ulpn sport = :${port}" shows.`;
+  return insideBindFailure(error, "udp", place, { inUse });
+}
+
+function groupFailure(interfaceName: string, error: unknown): InsideBindFailure {
+  const message = `Interface ${interfaceName} takes no multicast (${messageOf(error)}); leave it out of the interfaces that UPnP serves.`;
+  return { interfaceName, message };
 }
 
 /** The operating system's error; null = sent. */

@@ -1,3 +1,4 @@
+import { errorCode } from "../../os/errors.ts";
 import type { z } from "../../wire/zod.ts";
 import { AGENT_CALLS, ATTACH_PATH, callPath, EVENTS_PATH, GATEWAY_CALLS, RELAY_CALLS } from "./calls.ts";
 import {
@@ -153,7 +154,7 @@ async function post(
     } as RequestInit);
   } catch (cause) {
     if (signal?.aborted === true) throw cause;
-    const code = cause instanceof Error && "code" in cause ? cause.code : null;
+    const code = errorCode(cause);
     if (code === "EACCES" || code === "EPERM") {
       throw new ControlError("refused", `The socket ${path} belongs to another user: run this command as that user.`, {
         cause,

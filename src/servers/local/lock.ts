@@ -1,4 +1,5 @@
 import { Database } from "bun:sqlite";
+import { errorCode } from "../../os/errors.ts";
 
 export interface ProcessLock {
   release(): void;
@@ -14,7 +15,7 @@ export function acquireLock(path: string): ProcessLock | null {
     database.exec("PRAGMA busy_timeout=0; PRAGMA journal_mode=OFF; BEGIN EXCLUSIVE");
   } catch (error) {
     database.close();
-    if (error instanceof Error && "code" in error && error.code === "SQLITE_BUSY") return null;
+    if (errorCode(error) === "SQLITE_BUSY") return null;
     throw error;
   }
   return { release: () => database.close() };

@@ -1,3 +1,4 @@
+import { errorCode, messageOf } from "../../os/errors.ts";
 import {
   type AgentControl,
   CONTROL_VERSION,
@@ -108,7 +109,7 @@ function bind(file: SocketFile, fetch: Fetch) {
     return file.bound((unix) => Bun.serve({ unix, maxRequestBodySize: MAX_REQUEST_BYTES, fetch, ...noIdleTimeout }));
   } catch (cause) {
     file.release();
-    const tooLong = cause instanceof Error && "code" in cause && cause.code === "ENAMETOOLONG";
+    const tooLong = errorCode(cause) === "ENAMETOOLONG";
     const hint = tooLong ? "its path is too long for this system" : "the system refused it";
     throw new ControlError(
       "usage",
@@ -122,6 +123,6 @@ function errorReply(error: unknown, options: LocalServerOptions): ErrorReply {
   if (error instanceof ControlError)
     return { event: "error", v: CONTROL_VERSION, kind: error.kind, message: error.message };
   options.onUnexpected(error);
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return { event: "error", v: CONTROL_VERSION, kind: "failed", message: `Unexpected error: ${message}` };
 }

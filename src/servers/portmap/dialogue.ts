@@ -1,7 +1,7 @@
+import { isIpv6 } from "../../wire/address.ts";
 import { mappingProtocolOf } from "../../wire/natpmp.ts";
 import { answerNatPmp } from "./natpmp-dialogue.ts";
 import { answerPcp } from "./pcp-dialogue.ts";
-import { isIpv6 } from "./pcp-remotes.ts";
 import { type DeskView, type PortMapRules, type Reply, SILENCE } from "./reply.ts";
 
 /**

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { FakeDesk, fakePolicy } from "../../../test/fixtures/mapping-desk.ts";
+import { FakeDesk, type PolicyText } from "../../../test/fixtures/fake-desk.ts";
 import { BOTH, CLIENT, CLIENT6, exchange, natPmp } from "../../../test/fixtures/portmap-client.ts";
 import { type MappingRefusalKind, REFUSAL_CODES } from "../../core/mapping/refusal.ts";
 import { type NatPmpRequest, NatPmpResult } from "../../wire/natpmp.ts";
 
-const newDesk = (changes = {}) => new FakeDesk(fakePolicy(["192.168.77.0/24", "192.168.78.0/24"], changes));
+const newDesk = (policy?: PolicyText) => new FakeDesk(policy);
 const map = (changes: Partial<Extract<NatPmpRequest, { kind: "map" }>> = {}): NatPmpRequest => ({
   kind: "map",
   protocol: "udp",
@@ -86,9 +86,9 @@ describe("what the desk is asked", () => {
       await natPmp(map({ internalPort, protocol: "tcp" }), desk);
     }
     await natPmp(map({ lifetimeSec: 0 }), desk);
-    expect([...desk.rows.keys()]).toEqual(["tcp 4000", "udp 4001", "tcp 4001"]);
+    expect(desk.ports).toEqual(["tcp 4000", "udp 4001", "tcp 4001"]);
     await natPmp(map({ lifetimeSec: 0, internalPort: 0, protocol: "tcp" }), desk);
-    expect([...desk.rows.keys()]).toEqual(["udp 4001"]);
+    expect(desk.ports).toEqual(["udp 4001"]);
   });
   test("the epoch is that of the answer's moment", async () => {
     const desk = newDesk();
@@ -109,7 +109,7 @@ describe("internal port 0, as clients of VPN providers send it (natpmpc -a 1 0 u
     expect(first).toMatchObject({ kind: "map", internalPort: 0, externalPort: 1024, lifetimeSec: 60 });
     expect(await natPmp(request, desk)).toEqual(first);
     expect(await natPmp({ ...request, externalPort: 1024 } as NatPmpRequest, desk)).toEqual(first);
-    expect(desk.rows.size).toBe(1);
+    expect(desk.ports).toHaveLength(1);
   });
   test("is refused where the policy says so", async () => {
     const refused = await natPmp(map({ internalPort: 0 }), newDesk({ natPmpPortZero: "refuse" }));

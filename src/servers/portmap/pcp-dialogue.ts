@@ -1,12 +1,12 @@
 import type { MapAsk, MappingInfo, RemotePeer } from "../../core/mapping/desk.ts";
 import { grantedLifetimeSec, PCP_LIFETIME, pcpErrorLifetimeSec } from "../../core/mapping/lifetime.ts";
 import { REFUSAL_CODES } from "../../core/mapping/refusal.ts";
-import { classifyAddress } from "../../wire/address.ts";
+import { classifyAddress, isIpv6 } from "../../wire/address.ts";
 import { type PcpBody, type PcpMap, type PcpPeer, PcpProtocol, PcpResult } from "../../wire/pcp/message.ts";
 import { decodePcpRequest, type PcpRefusal, type PcpRequest } from "../../wire/pcp/request.ts";
 import { encodePcpRefusal, encodePcpSuccess } from "../../wire/pcp/response.ts";
 import type { Protocol } from "../../wire/port-set.ts";
-import { isIpv6, remotesOfMap, remotesOfPeer } from "./pcp-remotes.ts";
+import { remotesOfMap, remotesOfPeer } from "./pcp-remotes.ts";
 import { answerNow, type DeskView, type Reply, SILENCE } from "./reply.ts";
 
 type Failure = PcpRefusal["result"];

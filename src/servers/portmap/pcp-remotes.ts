@@ -1,5 +1,5 @@
 import type { MappingInfo, RemotePeer } from "../../core/mapping/desk.ts";
-import { classifyAddress, parseCidr } from "../../wire/address.ts";
+import { classifyAddress, isIpv6, parseCidr } from "../../wire/address.ts";
 import type { PcpMap, PcpPeer } from "../../wire/pcp/message.ts";
 
 /** How many remote peers a mapping may have: a request holds 43 filters at most, and renewals add more. */
@@ -47,8 +47,4 @@ export function remotesOfPeer(
 function withRemote(remotes: readonly RemotePeer[], added: RemotePeer): readonly RemotePeer[] {
   const known = remotes.some(({ network, port }) => network === added.network && port === added.port);
   return known ? remotes : [...remotes, added];
-}
-
-export function isIpv6(text: string): boolean {
-  return text.includes(":");
 }

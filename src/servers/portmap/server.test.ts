@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { FakeDesk, fakePolicy } from "../../../test/fixtures/mapping-desk.ts";
+import { FakeDesk } from "../../../test/fixtures/fake-desk.ts";
 import { BOTH, MAP, pcpBytes } from "../../../test/fixtures/portmap-client.ts";
 import { ServerEpoch } from "../../core/mapping/epoch.ts";
 import { bindUdp } from "../../dataplanes/io/udp-socket.ts";
@@ -30,7 +30,7 @@ const clock = { nowMs: 0 };
 
 beforeEach(() => {
   stop = new AbortController();
-  desk = new FakeDesk(fakePolicy(["127.0.0.0/8", "::1/128"]));
+  desk = new FakeDesk({ inside: ["127.0.0.0/8", "::1/128"] });
   failures = [];
 });
 afterEach(() => stop.abort());
@@ -214,9 +214,7 @@ describe("settings", () => {
     expect(server.apply(settings)).toEqual([
       {
         interfaceName: "lo",
-        address: LOCAL,
-        kind: "inUse",
-        message: `Another program (miniupnpd?) has ${LOCAL}:${port}/udp; stop it, or turn NAT-PMP and PCP off in [gateway].`,
+        message: `Another program (miniupnpd?) has ${LOCAL}:${port}/udp; stop it, or turn NAT-PMP and PCP off in [upnp].`,
       },
     ]);
     expect(server.endpoints).toEqual([{ address: "127.0.0.2", port }]);
@@ -227,9 +225,9 @@ describe("settings", () => {
     const { server } = serve();
     const nowhere = { name: "no-such-link", addresses: ["127.0.0.5"], networks: [] };
     const failed = server.apply({ ...BOTH, interfaces: [LO, lo(["192.0.2.7"], []), nowhere] });
-    expect(failed.map(({ kind, message }) => [kind, message])).toEqual([
-      ["noAddress", '192.0.2.7 is not an address of this machine; serve lo at one that "ip address" shows.'],
-      ["noAddress", 'There is no interface no-such-link; name one that "ip link" shows.'],
+    expect(failed.map(({ message }) => message)).toEqual([
+      '192.0.2.7 is not an address of this machine; serve lo at one that "ip address" shows.',
+      'There is no interface no-such-link; name one that "ip link" shows.',
     ]);
     expect(server.endpoints).toHaveLength(1);
   });

@@ -1,32 +1,25 @@
 import type { MappingDesk } from "../../core/mapping/desk.ts";
 import type { ServerEpoch } from "../../core/mapping/epoch.ts";
+import type { InsideInterface } from "../../core/mapping/inside.ts";
 import { SourceRate } from "../../core/source-rate.ts";
 import { systemSockets } from "../../dataplanes/io/system-sockets.ts";
-import { type Cidr, type CidrSet, compileCidrs } from "../../wire/address.ts";
+import { type CidrSet, compileCidrs, isIpv6 } from "../../wire/address.ts";
 import type { Endpoint } from "../../wire/endpoint.ts";
 import { MAPPING_CLIENT_PORT, MAPPING_SERVER_PORT } from "../../wire/natpmp.ts";
 import { MAX_MESSAGE_BYTES } from "../../wire/pcp/message.ts";
+import type { InsideBindFailure } from "../inside-bind.ts";
 import { Announcer } from "./announcer.ts";
 import { askDesk } from "./ask.ts";
 import { answerDatagram } from "./dialogue.ts";
 import { addressAnswer } from "./natpmp-dialogue.ts";
 import { announceAnswer } from "./pcp-dialogue.ts";
-import { isIpv6 } from "./pcp-remotes.ts";
 import type { PortMapRules } from "./reply.ts";
-import { type PortMapBindFailure, PortMapSocket } from "./socket.ts";
+import { PortMapSocket } from "./socket.ts";
 import { type TurnLimits, Turns } from "./turns.ts";
-
-/** An inside interface: requests are heard at these addresses, from hosts in these networks. */
-export interface PortMapInterface {
-  readonly name: string;
-  /** The gateway's own on it, and the anycast address of PCP if it is to be served there (RFC 7723: 192.0.0.9). */
-  readonly addresses: readonly string[];
-  readonly networks: readonly Cidr[];
-}
 
 /** What a reload may change. */
 export interface PortMapSettings extends PortMapRules {
-  readonly interfaces: readonly PortMapInterface[];
+  readonly interfaces: readonly InsideInterface[];
 }
 
 export interface PortMapServerOptions {
@@ -102,7 +95,7 @@ export class PortMapServer {
    * Serves exactly this from now on; what is open already and stays is not touched. Returns the addresses that could not
    * be opened; applying the same again tries them again, and follows an interface that was made anew (a tunnel's).
    */
-  apply(settings: PortMapSettings): readonly PortMapBindFailure[] {
+  apply(settings: PortMapSettings): readonly InsideBindFailure[] {
     const { natPmp, pcp, thirdParty, interfaces } = settings;
     if (this.#options.signal.aborted) return [];
     this.#rules = { natPmp, pcp, thirdParty };
@@ -118,7 +111,7 @@ export class PortMapServer {
       socket.close();
       this.#sockets.delete(key);
     }
-    const failures: PortMapBindFailure[] = [];
+    const failures: InsideBindFailure[] = [];
     for (const [key, { name, address }] of wanted) {
       if (this.#sockets.has(key)) continue;
       const opened = this.#open(name, address);

@@ -1,30 +1,11 @@
 import { unmapped } from "../../dataplanes/io/bind-address.ts";
-import { bindToDevice } from "../../dataplanes/io/bind-to-device.ts";
-import { type EntryErrorKind, entryError, errorCode } from "../../dataplanes/io/entry-error.ts";
 import type { SystemSockets } from "../../dataplanes/io/system-sockets.ts";
 import { bindUdp, type UdpSocket } from "../../dataplanes/io/udp-socket.ts";
+import { errorCode } from "../../os/errors.ts";
 import { addressBytes, addressFromBytes } from "../../wire/address.ts";
-import { type Endpoint, formatEndpoint } from "../../wire/endpoint.ts";
+import { type Endpoint, formatHostPort } from "../../wire/endpoint.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
-
-/** Why one address of an interface cannot be served. `message` is one sentence that says what to do. */
-export interface PortMapBindFailure {
-  readonly interfaceName: string;
-  readonly address: string;
-  readonly kind: EntryErrorKind;
-  readonly message: string;
-}
-
-/** Where a listener of another kind would be told to use another port, or every address. */
-const OWN_SENTENCES: Partial<Record<EntryErrorKind, (interfaceName: string, endpoint: Endpoint) => string>> = {
-  inUse: (_, endpoint) =>
-    `Another program (miniupnpd?) has ${formatEndpoint(endpoint)}/udp; stop it, or turn NAT-PMP and PCP off in [gateway].`,
-  noAddress: (interfaceName, { address }) =>
-    `${address} is not an address of this machine; serve ${interfaceName} at one that "ip address" shows.`,
-};
-
-/** Loopback is for tests: there is no other side to it. */
-const LOOPBACK = "lo";
+import { type InsideBindFailure, insideBindFailure, keepInside } from "../inside-bind.ts";
 
 /**
  * One address of one inside interface. Only what came in by this interface is heard, and answers leave by it from the
@@ -50,8 +31,7 @@ export class PortMapSocket {
     port: number,
     system: SystemSockets,
     received: (datagram: Uint8Array, from: Endpoint, socket: PortMapSocket) => void,
-  ): Result<PortMapSocket, PortMapBindFailure> {
-    const failure = (kind: EntryErrorKind, message: string) => err({ interfaceName, address, kind, message });
+  ): Result<PortMapSocket, InsideBindFailure> {
     let opened: PortMapSocket | null = null;
     const bound = bindUdp(address, port, {
       data: (_socket, datagram, fromPort, from) => {
@@ -61,16 +41,15 @@ export class PortMapSocket {
       error: () => undefined,
     });
     if (!bound.ok) {
-      const { kind, message } = entryError(bound.error, "udp", address, port);
-      return failure(kind, OWN_SENTENCES[kind]?.(interfaceName, { address, port }) ?? message);
+      const inUse = `Another program (miniupnpd?) has ${formatHostPort(address, port)}/udp; stop it, or turn NAT-PMP and PCP off in [upnp].`;
+      return err(insideBindFailure(bound.error, "udp", { interfaceName, address, port }, { inUse }));
     }
     const { value: socket } = bound;
     const index = system.interfaceIndex(interfaceName);
-    if (interfaceName !== LOOPBACK && !bindToDevice(socket, interfaceName, system)) {
+    const stray = keepInside(socket, interfaceName, system);
+    if (stray !== null) {
       socket.close();
-      return index === null
-        ? failure("noAddress", `There is no interface ${interfaceName}; name one that "ip link" shows.`)
-        : failure("notPermitted", `No socket can be tied to ${interfaceName}; use Linux 5.7 or grant CAP_NET_RAW.`);
+      return err(stray);
     }
     opened = new PortMapSocket(interfaceName, index, { address, port: socket.port }, socket);
     return ok(opened);

@@ -1,8 +1,8 @@
 import type { ByteEnd, ByteSink, FlowEnd, FlowSink, Visit } from "../../dataplanes/io/ends.ts";
 import type { EntryHost } from "../../dataplanes/io/entry.ts";
-import { errorCode } from "../../dataplanes/io/entry-error.ts";
 import { bindUdp, type UdpSocket } from "../../dataplanes/io/udp-socket.ts";
 import type { Admission, IdleLimits, OpenVisit } from "../../dataplanes/io/visits.ts";
+import { errorCode } from "../../os/errors.ts";
 import { parseAddress } from "../../wire/address.ts";
 import { formatHostPort, type HostPort } from "../../wire/endpoint.ts";
 import type { ReasonName } from "../../wire/reason.ts";

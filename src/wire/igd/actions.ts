@@ -1,4 +1,4 @@
-import { parseAddress } from "../address.ts";
+import { isIpv6, parseAddress } from "../address.ts";
 import { err, ok, type Result } from "../result.ts";
 import {
   type Action,
@@ -181,7 +181,7 @@ function decodeIp(text: string, family: 4 | 6): string | null | undefined {
   if (text === "" || text === "*") return null;
   const address = parseAddress(text);
   if (!address.ok) return undefined;
-  return address.value.includes(":") === (family === 6) ? address.value : undefined;
+  return isIpv6(address.value) === (family === 6) ? address.value : undefined;
 }
 
 function decodeProtocol(text: string): "tcp" | "udp" | undefined {

@@ -1,4 +1,4 @@
-import { addressBytes, addressFromBytes, parseCidr, toV6Bytes } from "../address.ts";
+import { addressBytes, addressFromBytes, isIpv6, parseCidr, toV6Bytes } from "../address.ts";
 import { err, ok, type Result } from "../result.ts";
 import {
   ADDRESS_BYTES,
@@ -105,7 +105,7 @@ function decodeFilter(data: Uint8Array): PcpFilter | null {
   if (bits === PREFIX_BITS.none) return { remote: null, remotePort: 0 };
   const address = addressFromBytes(data.subarray(FILTER_OFFSET.remoteAddress));
   if (address === null) return null;
-  const prefix = address.includes(":") ? bits : bits - PREFIX_BITS.mapped;
+  const prefix = isIpv6(address) ? bits : bits - PREFIX_BITS.mapped;
   const remote = parseCidr(`${address}/${prefix}`);
   return remote.ok ? { remote: remote.value, remotePort: view.getUint16(FILTER_OFFSET.remotePort) } : null;
 }

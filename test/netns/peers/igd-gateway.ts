@@ -8,7 +8,7 @@
  */
 import { IgdServer } from "../../../src/servers/igd/server.ts";
 import { parseCidr } from "../../../src/wire/address.ts";
-import { FakeDesk } from "../../fixtures/igd-desk.ts";
+import { FakeDesk } from "../../fixtures/fake-desk.ts";
 
 const say = (event: string, more: object = {}): void => console.log(JSON.stringify({ event, ...more }));
 
@@ -23,9 +23,9 @@ const interfaces = process.argv.slice(2).map((argument) => {
   return { name, addresses: addresses.split(","), networks: parsed };
 });
 
-const desk = new FakeDesk();
+const desk = new FakeDesk({ rules: ["allow * * *"] });
 // A public address: upnpc takes a gateway with one of the documentation networks for one that is not connected.
-desk.address = "11.22.33.44";
+desk.external = "11.22.33.44";
 desk.packets = 3;
 desk.total = { bytesIn: 1_000, bytesOut: 2_000, packetsIn: 10, packetsOut: 20 };
 const ending = new AbortController();

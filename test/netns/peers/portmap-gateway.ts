@@ -7,16 +7,14 @@
 import { ServerEpoch } from "../../../src/core/mapping/epoch.ts";
 import { monotonicMs } from "../../../src/os/clock.ts";
 import { PortMapServer, type PortMapSettings } from "../../../src/servers/portmap/server.ts";
-import { FakeDesk, fakePolicy } from "../../fixtures/mapping-desk.ts";
+import { FakeDesk } from "../../fixtures/fake-desk.ts";
 import { say } from "./bytes.ts";
 
 const settings = JSON.parse(process.argv[2] ?? "{}") as PortMapSettings;
-const desk = new FakeDesk(
-  fakePolicy(
-    settings.interfaces.flatMap(({ networks }) => networks),
-    { secureMode: !settings.thirdParty },
-  ),
-);
+const desk = new FakeDesk({
+  inside: settings.interfaces.flatMap(({ networks }) => networks),
+  secureMode: !settings.thirdParty,
+});
 const epoch = ServerEpoch.lost(monotonicMs());
 desk.epochSec = () => epoch.epochSec(monotonicMs());
 const server = new PortMapServer({

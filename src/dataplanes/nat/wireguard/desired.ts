@@ -1,12 +1,12 @@
 import { activePeers, type VpnPeer } from "../../../core/vpn/peers.ts";
 import { MTU, networkProblem, serverAddresses, type VpnSettings } from "../../../core/vpn/settings.ts";
-import { compileCidrs, parseAddress, parseCidr } from "../../../wire/address.ts";
+import { compileCidrs, isIpv6, parseAddress, parseCidr } from "../../../wire/address.ts";
 import { MAX_PORT } from "../../../wire/endpoint.ts";
+import { INTERFACE_NAME } from "../../../wire/interface-name.ts";
 import { err, ok, type Result } from "../../../wire/result.ts";
 import { formatInterfaceAddress } from "../../../wire/wireguard/client-config.ts";
 import { NO_KEY, parseKey, type WgKey } from "../../../wire/wireguard/key.ts";
 import { z } from "../../../wire/zod.ts";
-import { isInterfaceName } from "./interface-name.ts";
 import type { VpnState, VpnStatePeer } from "./state.ts";
 
 /** The interface that these settings and peers ask for now. */
@@ -46,7 +46,7 @@ const address = z.string().refine((text) => {
 }, "is not an address in canonical form");
 const port = z.int().min(1).max(MAX_PORT);
 const schema = z.strictObject({
-  interface: z.string().refine(isInterfaceName, "is not an interface's name"),
+  interface: z.string().regex(INTERFACE_NAME, "is not an interface's name"),
   listenPort: port,
   mtu: z.int().min(MTU.min).max(MTU.max),
   addresses: z
@@ -85,7 +85,7 @@ function networksProblem({ addresses }: VpnState): string | null {
   for (const one of addresses) {
     const network = parseCidr(formatInterfaceAddress(one));
     if (!network.ok) return network.error.message;
-    const problem = networkProblem(network.value, one.address.includes(":") ? 6 : 4, []);
+    const problem = networkProblem(network.value, isIpv6(one.address) ? 6 : 4, []);
     if (problem !== null) return problem;
   }
   return null;

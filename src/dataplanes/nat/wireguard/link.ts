@@ -1,4 +1,5 @@
 import { parseAddress } from "../../../wire/address.ts";
+import { parseJson } from "../../../wire/json.ts";
 import { err, ok, type Result } from "../../../wire/result.ts";
 import type { InterfaceAddress } from "../../../wire/wireguard/client-config.ts";
 import { z } from "../../../wire/zod.ts";
@@ -34,13 +35,4 @@ export function decodeLink(text: string): Result<Link, { readonly message: strin
     if (scope !== LINK_LOCAL && address.ok) addresses.push({ address: address.value, prefix: prefixlen });
   }
   return ok({ up: flags.includes(UP), mtu, kind: linkinfo?.info_kind ?? null, addresses });
-}
-
-/** Undefined when it is not JSON: no schema accepts that. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,5 +1,6 @@
 import { KEEPALIVE_SEC } from "../../../core/vpn/client-config.ts";
 import { hostNetwork } from "../../../core/vpn/networks.ts";
+import { isIpv6 } from "../../../wire/address.ts";
 import type { Endpoint } from "../../../wire/endpoint.ts";
 import { formatInterfaceAddress, type InterfaceAddress } from "../../../wire/wireguard/client-config.ts";
 import { encodeDeviceText, type WgPeerText } from "../../../wire/wireguard/device-text.ts";
@@ -109,7 +110,7 @@ function linkSteps({ interface: name, mtu, addresses }: VpnState, link: Link): S
   const present = new Set(link.addresses.map(formatInterfaceAddress));
   const address = (verb: "replace" | "delete", one: InterfaceAddress): Step => {
     const argv = ["ip", "address", verb, formatInterfaceAddress(one), "dev", name];
-    return one.address.includes(":") ? { argv, ipv6: true } : { argv };
+    return isIpv6(one.address) ? { argv, ipv6: true } : { argv };
   };
   return [
     ...(link.mtu === mtu ? [] : [{ argv: ["ip", "link", "set", "dev", name, "mtu", `${mtu}`] }]),

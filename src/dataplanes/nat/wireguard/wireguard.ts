@@ -1,11 +1,11 @@
 import type { CommandOutput, Run } from "../../../os/command.ts";
 import { loadOrCreateWgKey, type WgKeyPair } from "../../../os/wireguard-key.ts";
 import type { Endpoint } from "../../../wire/endpoint.ts";
+import { INTERFACE_NAME } from "../../../wire/interface-name.ts";
 import { err, ok, type Result } from "../../../wire/result.ts";
 import { decodeDump, type WgDump } from "../../../wire/wireguard/dump.ts";
 import type { WgKey } from "../../../wire/wireguard/key.ts";
 import { notRun, programFailure } from "./failure.ts";
-import { isInterfaceName } from "./interface-name.ts";
 import { decodeLink, type Link } from "./link.ts";
 import { type ActualVpn, planSteps, type Step } from "./plan.ts";
 import type { VpnApplied, VpnBackend, VpnError, VpnInterface, VpnState, VpnStatus } from "./state.ts";
@@ -134,7 +134,7 @@ class Wireguard implements VpnInterface {
 
   async #reconcile(desired: VpnState): Promise<Outcome<VpnApplied>> {
     const { interface: name } = desired;
-    if (!isInterfaceName(name)) {
+    if (!INTERFACE_NAME.test(name)) {
       return refused(
         `${JSON.stringify(name)} is not an interface's name: use up to 15 letters, digits, "_", "-" and ".".`,
       );

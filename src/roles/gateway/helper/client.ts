@@ -32,7 +32,13 @@ export class HelperClient {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     if (this.#gone) return Promise.reject(new Error(ENDED));
     this.#waiting.set(id, { resolve, reject });
-    this.#socket.write(`${JSON.stringify({ id, call, input })}\n`);
+    try {
+      this.#socket.write(`${JSON.stringify({ id, call, input })}\n`);
+    } catch (cause) {
+      // It has just ended: the reading end hears of that a moment later.
+      this.#waiting.delete(id);
+      reject(new Error(ENDED, { cause }));
+    }
     return promise.then((output) => HELPER_CALLS[call].output.parse(output) as OutputOf<C>);
   }
 
@@ -59,6 +65,7 @@ export function helperKernel(helper: HelperClient): GatewayKernel {
     plane: helperPlane(helper),
     vpn: helperVpn(helper),
     forward: async (wan) => (await helper.call("forward", { wan: [...wan] })).failure,
+    openFlows: async () => new Map(await helper.call("openFlows", {})),
     firewalls: (ours) => helper.call("firewalls", ours),
     close: async (options) => {
       await helper.call("close", options);
@@ -85,9 +92,8 @@ function helperVpn(helper: HelperClient): VpnInterface {
 
 function helperPlane(helper: HelperClient): NatPlane {
   return {
-    replace: async (settings, entries) =>
-      fromOutcome(await helper.call("replace", { settings, entries: [...entries] })),
-    change: async ({ put, remove }) => fromOutcome(await helper.call("change", { put: [...put], remove: [...remove] })),
+    replace: (settings, entries) => asResult(helper.call("replace", { settings, entries: [...entries] })),
+    change: ({ put, remove }) => asResult(helper.call("change", { put: [...put], remove: [...remove] })),
     usage: async () => new Map(await helper.call("usage", {})),
     drops: () => helper.call("drops", {}),
     openTriggers: () => helper.call("openTriggers", {}),
@@ -98,6 +104,12 @@ function helperPlane(helper: HelperClient): NatPlane {
   };
 }
 
-function fromOutcome({ error }: OutputOf<"change">): Result<null, NatError> {
-  return error === null ? ok(null) : err(error);
+/** A helper that is gone, or does not take it, has changed nothing: whoever asked takes back what it decided. */
+async function asResult(asked: Promise<OutputOf<"change">>): Promise<Result<null, NatError>> {
+  try {
+    const { error } = await asked;
+    return error === null ? ok(null) : err(error);
+  } catch (cause) {
+    return err({ kind: "refused", message: cause instanceof Error ? cause.message : String(cause) });
+  }
 }

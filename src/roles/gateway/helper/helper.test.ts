@@ -6,7 +6,7 @@ import { type Cidr, parseCidr } from "../../../wire/address.ts";
 import { ok } from "../../../wire/result.ts";
 import { parseKey } from "../../../wire/wireguard/key.ts";
 import { HelperClient, helperKernel } from "./client.ts";
-import type { GatewayKernel } from "./kernel.ts";
+import { type GatewayKernel, guarded } from "./kernel.ts";
 import { type HelperSocket, serveHelper } from "./serve.ts";
 
 function must<T>(result: { ok: true; value: T } | { ok: false; error: unknown }): T {
@@ -89,6 +89,7 @@ function lab() {
     vpn,
     forward: async (wan) => (wan.includes("eth9") ? "There is no eth9." : null),
     firewalls: async () => [{ manager: "ufw", why: "It drops.", remedy: ["ufw route allow"] }],
+    openFlows: async () => new Map([["tcp 80 192.168.1.7", 2]]),
     close: async ({ clean }) => void closed.push(clean),
   };
   const [ours, theirs, close] = pair();
@@ -116,6 +117,7 @@ describe("the gateway's end is a kernel like the one behind it", () => {
     };
     expect(await remote.vpn.apply(state)).toMatchObject({ ok: true, value: { backend: "kernel" } });
     expect(applied).toEqual([state]);
+    expect(await remote.openFlows()).toEqual(new Map([["tcp 80 192.168.1.7", 2]]));
     expect(await remote.forward(["eth9"])).toBe("There is no eth9.");
     await remote.close({ clean: true });
     expect(closed).toEqual([true]);
@@ -137,6 +139,23 @@ describe("the gateway's end is a kernel like the one behind it", () => {
     close();
     await client.ended;
     await expect(Promise.all([calling, remote.plane.usage()])).rejects.toThrow("privileged helper ended");
+  });
+});
+
+describe("a forward leads to another host", () => {
+  test.each([
+    ["this machine's own address", "192.168.1.1", false],
+    ["loopback", "127.0.0.1", false],
+    ["a cloud's metadata", "169.254.169.254", false],
+    ["a group", "224.0.0.1", false],
+    ["a client", "192.168.1.7", true],
+  ])("%s", async (_, to, allowed) => {
+    const plane = new FakeNatPlane();
+    const wall = guarded(plane, () => new Set(["192.168.1.1"]));
+    await wall.replace(SETTINGS, []);
+    expect((await wall.change({ put: [{ ...FORWARD, to }], remove: [] })).ok).toBe(allowed);
+    expect((await wall.replace(SETTINGS, [{ ...FORWARD, to }])).ok).toBe(allowed);
+    expect(plane.entries.size).toBe(allowed ? 1 : 0);
   });
 });
 

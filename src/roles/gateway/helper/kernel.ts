@@ -1,16 +1,19 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createConntrack } from "../../../dataplanes/nat/conntrack.ts";
+import { createConntrack, type OpenFlows } from "../../../dataplanes/nat/conntrack.ts";
 import { type Finding, readFirewalls, type Surroundings } from "../../../dataplanes/nat/firewalls.ts";
 import { createNatPlane } from "../../../dataplanes/nat/plane.ts";
-import type { NatPlane } from "../../../dataplanes/nat/state.ts";
+import type { NatEntry, NatError, NatPlane } from "../../../dataplanes/nat/state.ts";
 import type { VpnInterface } from "../../../dataplanes/nat/wireguard/state.ts";
 import { createWireguard } from "../../../dataplanes/nat/wireguard/wireguard.ts";
 import { runCommand } from "../../../os/command.ts";
+import { errorCode } from "../../../os/errors.ts";
 import { PRIVATE_FILE_MODE } from "../../../os/files.ts";
 import { enableForwarding, type ForwardingState, restoreForwarding } from "../../../os/forwarding.ts";
 import { ownAddresses } from "../../../os/interfaces.ts";
 import { areaLogger } from "../../../os/log.ts";
+import { type AddressClass, classifyAddress } from "../../../wire/address.ts";
+import { err } from "../../../wire/result.ts";
 
 /** What stands in the way of forwards, for people. */
 export interface FirewallNotice {
@@ -28,12 +31,16 @@ export interface GatewayKernel {
   /** Lets this machine forward. What was before is kept for a clean end. Null = done, else one sentence. */
   forward(wan: readonly string[]): Promise<string | null>;
   firewalls(ours: Surroundings): Promise<readonly FirewallNotice[]>;
+  /** Connections and flows that are open now, by `flowKey`; none when the kernel does not say. */
+  openFlows(): Promise<OpenFlows>;
   /** `clean`: the kernel is as it was before the gateway came. */
   close(options: { readonly clean: boolean }): Promise<void>;
 }
 
+/** Where clients can be. Metadata services, multicast, loopback and the like are not among them. */
+const HOSTS: readonly AddressClass[] = ["private", "public", "reserved"];
 const FORWARDING_FILE = "forwarding.json";
-const KEY_FILE = "wireguard.key";
+export const KEY_FILE = "wireguard.key";
 
 /** `directory`: root's own, for the WireGuard key and what is to be put back. */
 export function gatewayKernel(directory: string): GatewayKernel {
@@ -52,7 +59,7 @@ export function gatewayKernel(directory: string): GatewayKernel {
   const vpn = createWireguard({ run: runCommand, keyPath: join(directory, KEY_FILE), onNotice: warn });
   const kept = join(directory, FORWARDING_FILE);
   return {
-    plane,
+    plane: guarded(plane, () => new Set(ownAddresses().map(({ address }) => address))),
     vpn,
     async forward(wan) {
       const before = enableForwarding({ wan, ipv6: true });
@@ -69,24 +76,75 @@ export function gatewayKernel(directory: string): GatewayKernel {
       }
       return found.value.map(({ manager, why, remedy }) => ({ manager, why, remedy: remedyLines(remedy) }));
     },
+    async openFlows() {
+      const open = await conntrack.open();
+      if (open.ok) return open.value;
+      warn(open.error.message);
+      return new Map();
+    },
     async close({ clean }) {
       await plane.close({ clean });
       const closed = await vpn.close({ clean });
       if (!closed.ok) warn(closed.error.message);
-      const before = clean ? readKept(kept) : null;
-      if (before === null) return;
-      const restored = restoreForwarding(before);
-      if (restored.ok) rmSync(kept, { force: true });
-      else warn(restored.error.message);
+      const notRestored = clean ? restoreKept(directory) : null;
+      if (notRestored !== null) warn(notRestored);
     },
   };
+}
+
+/**
+ * Forwards lead to other hosts: a gateway that somebody took over must not lead visitors to this machine's own services,
+ * which its firewall may keep inside.
+ */
+export function guarded(plane: NatPlane, own: () => ReadonlySet<string>): NatPlane {
+  const problem = (entries: readonly NatEntry[]): NatError | null => {
+    if (entries.length === 0) return null;
+    const addresses = own();
+    const wrong = entries.find(({ to }) => addresses.has(to) || !HOSTS.includes(classifyAddress(to)));
+    if (wrong === undefined) return null;
+    return {
+      kind: "refused",
+      message: `A forward leads to another host, not to ${wrong.to}: name a client's address.`,
+    };
+  };
+  return {
+    ...bound(plane),
+    async replace(settings, entries) {
+      const refusal = problem(entries);
+      return refusal === null ? await plane.replace(settings, entries) : err(refusal);
+    },
+    async change(change) {
+      const refusal = problem(change.put);
+      return refusal === null ? await plane.change(change) : err(refusal);
+    },
+  };
+}
+
+function bound(plane: NatPlane): Pick<NatPlane, "usage" | "drops" | "openTriggers" | "close"> {
+  return {
+    usage: () => plane.usage(),
+    drops: () => plane.drops(),
+    openTriggers: () => plane.openTriggers(),
+    close: (options) => plane.close(options),
+  };
+}
+
+/** Puts back what forwarding was before the gateway came, if that is known. Null = done, else one sentence. */
+export function restoreKept(directory: string): string | null {
+  const kept = join(directory, FORWARDING_FILE);
+  const before = readKept(kept);
+  if (before === null) return null;
+  const restored = restoreForwarding(before);
+  if (!restored.ok) return restored.error.message;
+  rmSync(kept, { force: true });
+  return null;
 }
 
 function readKept(path: string): ForwardingState | null {
   try {
     return JSON.parse(readFileSync(path, "utf8")) as ForwardingState;
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+    if (errorCode(error) === "ENOENT") return null;
     throw error;
   }
 }

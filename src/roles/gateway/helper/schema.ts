@@ -8,6 +8,8 @@ import {
 } from "../../../dataplanes/nat/state.ts";
 import { decodeVpnState } from "../../../dataplanes/nat/wireguard/desired.ts";
 import type { VpnApplied, VpnError, VpnState, VpnStatus } from "../../../dataplanes/nat/wireguard/state.ts";
+import { isIpv6 } from "../../../wire/address.ts";
+import { INTERFACE_NAME } from "../../../wire/interface-name.ts";
 import { triggerRuleSchema } from "../../../wire/mapping-schema.ts";
 import { addressSchema, cidrSchema } from "../../../wire/spec-schema.ts";
 import { parseKey, type WgKey } from "../../../wire/wireguard/key.ts";
@@ -21,15 +23,15 @@ const MAX_PORT = 65_535;
 const MAX_ENTRIES = 200_000;
 const MAX_LIST = 1_000;
 
-export const interfaceName = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}$/);
+const interfaceName = z.string().regex(INTERFACE_NAME);
 const port = z.int().min(1).max(MAX_PORT);
 const span = z.object({ first: port, last: port }).refine(({ first, last }) => first <= last, "not a range");
 const count = z.int().positive().max(1_000_000_000);
 const id = z.string().min(1).max(512);
 const protocol = z.enum(["tcp", "udp"]);
 const byProtocol = <T extends z.ZodType>(value: T) => z.object({ tcp: value, udp: value });
-const v4 = addressSchema.refine((address) => !address.includes(":"), "not an IPv4 address");
-const v6 = addressSchema.refine((address) => address.includes(":"), "not an IPv6 address");
+const v4 = addressSchema.refine((address) => !isIpv6(address), "not an IPv4 address");
+const v6 = addressSchema.refine((address) => isIpv6(address), "not an IPv6 address");
 const cidrs = z.array(cidrSchema).max(MAX_LIST);
 const limits = z.object({
   connectionsPerSource: count.nullable(),
@@ -145,6 +147,7 @@ export const HELPER_CALLS = {
     output: z.object({ failure: z.string().nullable() }),
   },
   firewalls: { input: surroundings, output: z.array(notice) },
+  openFlows: { input: z.object({}), output: z.array(z.tuple([z.string(), total])) },
   vpnApply: {
     input: z.object({ state: vpnState }),
     output: z.union([z.object({ applied }), z.object({ error: vpnError })]),

@@ -1,4 +1,5 @@
 import type { NatPlane } from "../../../dataplanes/nat/state.ts";
+import { messageOf } from "../../../os/errors.ts";
 import { ndjsonValues } from "../../../servers/local/ndjson.ts";
 import type { GatewayKernel } from "./kernel.ts";
 import {
@@ -29,6 +30,7 @@ function handlers(kernel: GatewayKernel): HelperHandlers {
     openTriggers: async () => [...(await plane.openTriggers())],
     forward: async ({ wan }) => ({ failure: await kernel.forward(wan) }),
     firewalls: async (ours) => [...(await kernel.firewalls(ours))].map((one) => ({ ...one, remedy: [...one.remedy] })),
+    openFlows: async () => [...(await kernel.openFlows())],
     vpnApply: async ({ state }) => {
       const done = await vpn.apply(state);
       return done.ok ? { applied: done.value } : { error: done.error };
@@ -77,8 +79,4 @@ async function run<C extends HelperCall>(handle: HelperHandlers, call: C, input:
   const parsed = HELPER_CALLS[call].input.safeParse(input);
   if (!parsed.success) throw new Error(`The privileged helper refuses "${call}": ${parsed.error.message}`);
   return await handle[call](parsed.data as InputOf<C>);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -42,8 +42,9 @@ export function spawnHelper(directory: string): SpawnedHelper {
     socket: {
       input: child.stdout,
       write(line) {
-        child.stdin.write(line);
-        child.stdin.flush();
+        const taken = [child.stdin.write(line), child.stdin.flush()];
+        // A helper that ends meanwhile is what the other direction tells.
+        for (const one of taken) if (typeof one === "object") one.catch(() => undefined);
       },
     },
     async end() {
