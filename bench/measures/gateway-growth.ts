@@ -13,7 +13,7 @@ const FILL_LIMIT_MS = 90_000;
 const MEGABYTE = 1e6;
 const MS_PER_SEC = 1_000;
 const SETTLE_MS = 1_500;
-/** The kernel is compared with what it should hold once a minute: that is in it. */
+/** Other firewalls are looked at once in this time. The comparison of 20,000 mappings comes less often, and may not be in it. */
 const IDLE_MS = 61_000;
 
 const ours = { ...gatewayMeasure, oursOnly: true } as const;
