@@ -1,6 +1,6 @@
 import { ROOT } from "./lab/commands.ts";
 import type { Site } from "./lab/site.ts";
-import type { Measure, Plane } from "./measures/measure.ts";
+import { type Measure, PLANES } from "./measures/measure.ts";
 import type { Peer } from "./peers/peer.ts";
 import type { Cell, Row } from "./report/results.ts";
 
@@ -75,7 +75,7 @@ async function take(site: Site, pair: Pair, seconds: number): Promise<string> {
 
 function rowsOf(groups: readonly (readonly Pair[])[]): Row[] {
   return groups.flatMap((group) =>
-    (["remote", "direct"] as const).flatMap((plane: Plane) => {
+    PLANES.flatMap((plane) => {
       const pairs = group.filter(({ peer }) => peer.type === plane);
       const measure = pairs[0]?.measure;
       if (measure === undefined) return [];

@@ -6,7 +6,8 @@ const PLACES: readonly Place[] = ["visitor", "relay", "agent"];
 
 /**
  * The addresses inside the namespaces. Nothing outside sees them: the only links are the two veth pairs, and the relay
- * does not route, so visitor and agent reach each other through a forward or not at all.
+ * does not route (but between `openRouter` and `closeRouter`), so visitor and agent reach each other through a forward
+ * or not at all.
  */
 export const ADDRESS = {
   visitor: "10.203.1.2",
@@ -14,8 +15,13 @@ export const ADDRESS = {
   relay: "10.203.1.1",
   agent: "10.203.2.2",
 } as const;
-const RELAY_INNER = "10.203.2.1";
+/** Where the hosts of the LAN reach it when it is a router. */
+export const RELAY_INNER = "10.203.2.1";
+/** The relay's links, when it is a router. */
+export const ROUTER_LINK = { wan: "public0", lan: "relay0" } as const;
+const LAN = "10.203.2.0/24";
 const AGENT_LINK = "inner0";
+const POLL_MS = 10;
 
 /** Room for a run of short connections inside TIME-WAIT's minute, above every port that a program here listens on. */
 const SYSCTLS = [
@@ -33,6 +39,10 @@ export interface Namespaces {
   resetAgentLink(): Promise<void>;
   /** Drops every packet between agent and relay without a word, until the returned function is called. */
   silenceAgentLink(): Promise<() => Promise<void>>;
+  /** Makes the relay the router between the visitor and a LAN with these hosts besides the agent's address. */
+  openRouter(hosts: readonly string[]): Promise<void>;
+  /** Takes that back, and all rules and connections of the relay's kernel with it. */
+  closeRouter(): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -74,8 +84,8 @@ export async function createNamespaces(): Promise<Namespaces> {
       await run(["ip", "-n", name(place), "link", "set", "lo", "up"]);
       for (const setting of SYSCTLS) await run(inside(place, ["sysctl", "-qw", setting]));
     }
-    await link("visitor", "visitor0", ADDRESS.visitor, "relay", "public0", ADDRESS.relay);
-    await link("relay", "relay0", RELAY_INNER, "agent", AGENT_LINK, ADDRESS.agent);
+    await link("visitor", "visitor0", ADDRESS.visitor, "relay", ROUTER_LINK.wan, ADDRESS.relay);
+    await link("relay", ROUTER_LINK.lan, RELAY_INNER, "agent", AGENT_LINK, ADDRESS.agent);
     await run(["ip", "-n", name("agent"), "route", "add", ADDRESS.relay, "via", RELAY_INNER]);
   } catch (error) {
     await remove();
@@ -101,6 +111,24 @@ export async function createNamespaces(): Promise<Namespaces> {
       const rules = ["table inet silence {", ...chain("input", "iifname"), ...chain("output", "oifname"), "}"];
       await nft("agent", rules.join("\n"));
       return () => nft("agent", "delete table inet silence");
+    },
+    async openRouter(hosts) {
+      const addresses = hosts.map((host) => `addr replace ${host}/24 dev ${AGENT_LINK}\n`).join("");
+      await run(["ip", "-n", name("agent"), "-batch", "-"], { input: addresses });
+      await run(["ip", "-n", name("agent"), "route", "replace", "default", "via", RELAY_INNER]);
+      await run(["ip", "-n", name("visitor"), "route", "replace", LAN, "via", ADDRESS.relay]);
+      await run(inside("relay", ["sysctl", "-qw", "net.ipv4.ip_forward=1"]));
+      // A new link has its carrier a moment after it is up, and programs on it look when they start.
+      for (const link of Object.values(ROUTER_LINK)) {
+        while (!(await run(["ip", "-n", name("relay"), "link", "show", link])).includes("state UP"))
+          await Bun.sleep(POLL_MS);
+      }
+    },
+    async closeRouter() {
+      await run(inside("relay", ["sysctl", "-qw", "net.ipv4.ip_forward=0"]));
+      await nft("relay", "flush ruleset");
+      // It says that it deleted everything on its standard error, and ends with 0.
+      await run(inside("relay", ["conntrack", "-F"]));
     },
     remove,
   };

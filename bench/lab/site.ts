@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Certificates, createCertificates } from "./certificates.ts";
@@ -30,6 +30,8 @@ export interface Site {
   visit(command: readonly string[], limitMs: number): Promise<string>;
   /** A crowd of idle visitors, until `leave`. Throws when fewer than `visitors` were served. */
   crowd(port: number, visitors: number): Promise<{ leave(): Promise<number> }>;
+  /** A program there that answers each line of JSON with one, after a first that says that it is ready. */
+  converse(place: Place, command: readonly string[]): Promise<<R>(order: object) => Promise<R>>;
   usage(place: "relay" | "agent"): Promise<Usage>;
   /** Throws, with its last words, when a program that was started since the last `clear` or `end` is gone. */
   checkAlive(): Promise<void>;
@@ -57,6 +59,8 @@ export async function openSite(): Promise<Site> {
 async function furnish(base: string, namespaces: Namespaces): Promise<Site> {
   const directory = join(base, "work");
   await mkdir(directory);
+  // What gives up root (Hatchway's gateway) has its files here as well.
+  await chmod(base, 0o711);
   const certificates = await createCertificates(base);
   const load = requireProgram("load");
   const iperf = requireProgram("iperf3");
@@ -129,7 +133,7 @@ async function furnish(base: string, namespaces: Namespaces): Promise<Site> {
         stdout: "pipe",
         stderr: "inherit",
       });
-      const lines = jsonLines(child.stdout);
+      const lines = jsonLines<Record<string, number>>(child.stdout);
       const arrival = await lines.next();
       const served = arrival.value?.["served"] ?? 0;
       if (served < visitors) {
@@ -143,6 +147,26 @@ async function furnish(base: string, namespaces: Namespaces): Promise<Site> {
           await child.exited;
           return last.value?.["open"] ?? 0;
         },
+      };
+    },
+    async converse(place, command) {
+      const child = Bun.spawn(namespaces.inside(place, command), {
+        env: ENVIRONMENT,
+        stdin: "pipe",
+        stdout: "pipe",
+        stderr: "inherit",
+      });
+      const lines = jsonLines<unknown>(child.stdout);
+      const next = async () => {
+        const { value, done } = await lines.next();
+        if (done === true) throw new Error(`${command.join(" ")} ended`);
+        return value;
+      };
+      await next();
+      return async <R>(order: object) => {
+        child.stdin.write(`${JSON.stringify(order)}\n`);
+        await child.stdin.flush();
+        return (await next()) as R;
       };
     },
     async checkAlive() {
@@ -163,6 +187,7 @@ async function furnish(base: string, namespaces: Namespaces): Promise<Site> {
     end,
     async clear() {
       await endAll();
+      await namespaces.closeRouter();
       await rm(directory, { recursive: true, force: true });
       await mkdir(directory);
       await startServices();
@@ -182,14 +207,14 @@ function requireProgram(name: string): string {
   return path;
 }
 
-async function* jsonLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<Record<string, number>, undefined> {
+async function* jsonLines<T>(stream: ReadableStream<Uint8Array>): AsyncGenerator<T, undefined> {
   const decoder = new TextDecoder();
   let rest = "";
   for await (const chunk of stream) {
     rest += decoder.decode(chunk, { stream: true });
     const lines = rest.split("\n");
     rest = lines.pop() ?? "";
-    for (const line of lines) yield JSON.parse(line) as Record<string, number>;
+    for (const line of lines) yield JSON.parse(line) as T;
   }
   return undefined;
 }

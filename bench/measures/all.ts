@@ -1,6 +1,9 @@
 import { bulk, mixed } from "./bulk.ts";
 import { datagrams } from "./datagrams.ts";
+import { gatewayBulk, gatewayLatency, gatewayVisitors } from "./gateway.ts";
+import { gatewayCost, gatewayGrowth, gatewayIdle } from "./gateway-growth.ts";
 import { growthOfAgents, growthOfForwards, growthOfVisitors } from "./growth.ts";
+import { addAt1, addAt1000, addAt20000 } from "./mapping.ts";
 import type { Measure } from "./measure.ts";
 import { memory } from "./memory.ts";
 import { recovery, start } from "./recovery.ts";
@@ -19,4 +22,13 @@ export const MEASURES: readonly Measure[] = [
   growthOfVisitors,
   growthOfForwards,
   growthOfAgents,
+  gatewayBulk,
+  gatewayVisitors,
+  gatewayLatency,
+  addAt1,
+  addAt1000,
+  addAt20000,
+  gatewayGrowth,
+  gatewayCost,
+  gatewayIdle,
 ];

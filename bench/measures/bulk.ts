@@ -15,19 +15,37 @@ const END_LIMIT_MS = 15_000;
 interface Transfer {
   readonly gbitPerSec: number;
   readonly bytes: number;
+  /** Of both ends, with what the kernel does in their name: most of the way between them on one machine. */
+  readonly cpuSec: number;
 }
 
 interface IperfReport {
   readonly error?: string;
-  readonly end?: { readonly sum_received?: { readonly bits_per_second: number; readonly bytes: number } };
+  readonly end?: {
+    readonly sum_received?: { readonly bits_per_second: number; readonly bytes: number; readonly seconds: number };
+    readonly cpu_utilization_percent?: { readonly host_total: number; readonly remote_total: number };
+  };
 }
 
-async function transfer(site: Site, seconds: number, more: readonly string[] = []): Promise<Transfer> {
-  const command = ["iperf3", "-c", ADDRESS.relay, "-p", `${FORWARD.bulk.entryPort}`, "-t", `${seconds}`, "-J", ...more];
+const ENTRY = [ADDRESS.relay, FORWARD.bulk.entryPort] as const;
+
+/** `more`: options of iperf3. */
+export async function transfer(
+  site: Site,
+  [host, port]: readonly [string, number],
+  seconds: number,
+  more: readonly string[] = [],
+): Promise<Transfer> {
+  const command = ["iperf3", "-c", host, "-p", `${port}`, "-t", `${seconds}`, "-J", ...more];
   const report = JSON.parse(await site.visit(command, seconds * 1_000 + END_LIMIT_MS)) as IperfReport;
   const received = report.end?.sum_received;
   if (report.error !== undefined || received === undefined) throw new Error(`iperf3: ${report.error ?? "no result"}`);
-  return { gbitPerSec: received.bits_per_second / 1e9, bytes: received.bytes };
+  const { host_total = 0, remote_total = 0 } = report.end?.cpu_utilization_percent ?? {};
+  return {
+    gbitPerSec: received.bits_per_second / 1e9,
+    bytes: received.bytes,
+    cpuSec: ((host_total + remote_total) / 100) * received.seconds,
+  };
 }
 
 async function cpuSec({ site, peer }: Trial): Promise<number> {
@@ -49,10 +67,10 @@ export const bulk: Measure = {
   ],
   async run(trial) {
     await serve(trial, [FORWARD.web, FORWARD.bulk]);
-    for (const direction of [[], ["-R"]]) await transfer(trial.site, WARM_UP_SEC, direction);
+    for (const direction of [[], ["-R"]]) await transfer(trial.site, ENTRY, WARM_UP_SEC, direction);
     const before = await cpuSec(trial);
-    const up = await transfer(trial.site, trial.seconds);
-    const down = await transfer(trial.site, trial.seconds, ["-R"]);
+    const up = await transfer(trial.site, ENTRY, trial.seconds);
+    const down = await transfer(trial.site, ENTRY, trial.seconds, ["-R"]);
     const spent = (await cpuSec(trial)) - before;
     return { up: up.gbitPerSec, down: down.gbitPerSec, cpu: spent / ((up.bytes + down.bytes) / 1e9) };
   },
@@ -72,7 +90,7 @@ export const mixed: Measure = {
   async run(trial) {
     await serve(trial, [FORWARD.web, FORWARD.bulk]);
     const seconds = Math.max(trial.seconds, MIN_PING_SEC);
-    const load = transfer(trial.site, seconds + 2, ["-P", `${BULK_STREAMS}`]);
+    const load = transfer(trial.site, ENTRY, seconds + 2, ["-P", `${BULK_STREAMS}`]);
     const ask = Bun.sleep(SLOW_START_MS).then(() => {
       const where = [ADDRESS.relay, `${FORWARD.web.entryPort}`];
       return trial.site.load(["requests", ...where, "1", "paced", `${PING_PER_SEC}`, `${seconds}`]);

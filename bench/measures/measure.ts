@@ -1,6 +1,6 @@
 import { ADDRESS } from "../lab/namespaces.ts";
 import type { Site } from "../lab/site.ts";
-import { FORWARD, type Forward, type Peer } from "../peers/peer.ts";
+import { FORWARD, type Forward, type Peer, type Protocol } from "../peers/peer.ts";
 
 export interface Figure {
   readonly id: string;
@@ -9,14 +9,16 @@ export interface Figure {
   readonly better: "higher" | "lower";
 }
 
-export type Plane = "remote" | "direct";
+/** In the order of the tables. */
+export const PLANES = ["remote", "direct", "gateway"] as const;
+export type Plane = (typeof PLANES)[number];
 
 /** One thing that is measured, on a peer that was started for it alone. */
 export interface Measure {
   /** What `--only` takes. */
   readonly name: string;
   readonly planes: readonly Plane[];
-  readonly protocol: "tcp" | "udp";
+  readonly protocol: Protocol;
   /** True for what is compared with itself and not with peers. */
   readonly oursOnly: boolean;
   readonly figures: readonly Figure[];
@@ -24,9 +26,9 @@ export interface Measure {
   run(trial: Trial): Promise<Readonly<Record<string, number>>>;
 }
 
-export interface Trial {
+export interface Trial<P extends Peer = Peer> {
   readonly site: Site;
-  readonly peer: Peer;
+  readonly peer: P;
   /** How long each load lasts. */
   readonly seconds: number;
 }
@@ -101,7 +103,7 @@ export const WARM_UP_SEC = 1;
 
 /** Runs a load program, whose last argument is its seconds, once without counting and then for `seconds`. */
 export async function warmLoad(
-  { site, seconds }: Trial,
+  { site, seconds }: Pick<Trial, "site" | "seconds">,
   arguments_: readonly string[],
 ): Promise<Readonly<Record<string, number>>> {
   await site.load([...arguments_, `${WARM_UP_SEC}`]);

@@ -2,15 +2,16 @@ import { bore } from "./bore.ts";
 import { chisel } from "./chisel.ts";
 import { frp } from "./frp.ts";
 import { gost, gostDirect } from "./gost.ts";
-import { hatchway, hatchwayDirect } from "./hatchway.ts";
+import { hatchway, hatchwayDirect, hatchwayGateway } from "./hatchway.ts";
 import { haproxy, nginx, socat } from "./local-proxies.ts";
 import { openssh } from "./openssh.ts";
 import type { Peer } from "./peer.ts";
 import { ratholeNoise, ratholeTls } from "./rathole.ts";
+import { haproxyOnRouter, miniupnpd, routing, socatOnRouter } from "./routers.ts";
 
-/** By the name that `--peers` takes. A name stands for a program: its remote and its direct driver. */
+/** By the name that `--peers` takes. A name stands for a program: each of its drivers. */
 export const PEERS: Readonly<Record<string, readonly Peer[]>> = {
-  hatchway: [hatchway, hatchwayDirect],
+  hatchway: [hatchway, hatchwayDirect, hatchwayGateway],
   openssh: [openssh],
   "rathole-tls": [ratholeTls],
   "rathole-noise": [ratholeNoise],
@@ -18,7 +19,9 @@ export const PEERS: Readonly<Record<string, readonly Peer[]>> = {
   chisel: [chisel],
   gost: [gost, gostDirect],
   bore: [bore],
-  haproxy: [haproxy],
+  haproxy: [haproxy, haproxyOnRouter],
   nginx: [nginx],
-  socat: [socat],
+  socat: [socat, socatOnRouter],
+  routing: [routing],
+  miniupnpd: [miniupnpd],
 };

@@ -1,12 +1,14 @@
 import { findProgram, run } from "../lab/commands.ts";
 import { SERVICE_PORT, type Site } from "../lab/site.ts";
+import type { Lan } from "../mapping/lan.ts";
 
-export type Protocol = "tcp" | "udp";
+/** What a peer forwards; natpmp: it can be asked for mappings while it runs. */
+export type Protocol = "tcp" | "udp" | "natpmp";
 
 /** One port that the peer opens on the relay, and the port of the service that it leads to. */
 export interface Forward {
   readonly name: string;
-  readonly protocol: Protocol;
+  readonly protocol: Exclude<Protocol, "natpmp">;
   readonly entryPort: number;
   readonly servicePort: number;
 }
@@ -29,7 +31,7 @@ interface PeerFacts {
   readonly protocols: readonly Protocol[];
   /** Throws Absent, with the reason, when this machine does not have it. */
   version(): Promise<string>;
-  /** Starts the side that visitors reach, and resolves once agents can connect (remote) or visitors can (direct). */
+  /** Starts the side that visitors reach, and resolves once agents can connect (remote) or visitors can (direct, gateway). */
   startRelay(site: Site, forwards: readonly Forward[]): Promise<void>;
 }
 
@@ -45,7 +47,16 @@ export interface DirectPeer extends PeerFacts {
   readonly type: "direct";
 }
 
-export type Peer = RemotePeer | DirectPeer;
+/** A peer on the router between the visitors and the LAN, whose hosts see each visitor's own address if it can. */
+export interface GatewayPeer extends PeerFacts {
+  readonly type: "gateway";
+  /** Where visitors connect to for a forward that it was started with. */
+  target(forward: Forward): readonly [host: string, port: number];
+  /** Starts it, and resolves when the first so many of the LAN's mappings are open. Null = it serves no NAT-PMP. */
+  readonly startWithMappings: ((site: Site, lan: Lan, count: number) => Promise<void>) | null;
+}
+
+export type Peer = RemotePeer | DirectPeer | GatewayPeer;
 
 /** The first match of `pattern` in what `program ...arguments_` prints. Throws Absent when there is no such program. */
 export async function askVersion(program: string, arguments_: readonly string[], pattern: RegExp): Promise<string> {

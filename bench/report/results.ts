@@ -67,7 +67,7 @@ export function compare(row: Row, results: Pick<Results, "ours" | "columns">): C
   if (ours === null || row.oursOnly) return null;
   let best: { readonly peer: string; readonly value: number } | null = null;
   for (const { peer, plane, encryption } of results.columns) {
-    const ranked = plane === row.plane && peer !== results.ours && (plane === "direct" || encryption !== null);
+    const ranked = plane === row.plane && peer !== results.ours && (plane !== "remote" || encryption !== null);
     const value = ranked ? median(row.cells.get(peer)?.samples ?? []) : null;
     if (value === null) continue;
     const isBetter = best === null || (row.figure.better === "higher" ? value > best.value : value < best.value);

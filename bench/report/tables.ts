@@ -1,9 +1,10 @@
-import type { Plane } from "../measures/measure.ts";
+import { PLANES, type Plane } from "../measures/measure.ts";
 import { type Cell, compare, median, type Results, type Row, type Run } from "./results.ts";
 
 const TITLE: Readonly<Record<Plane, string>> = {
   remote: "Remote forwards (visitor → relay → agent → service)",
   direct: "Direct forwards (visitor → relay's machine → service)",
+  gateway: "Gateway (visitor → router → LAN client)",
 };
 const COLUMN_OF_COMPARISON = "ours ÷ best peer";
 
@@ -37,7 +38,7 @@ function comparisonText(row: Row, results: Results): string {
 
 /** One table a plane; planes without rows are left out. */
 export function tables(results: Results): Table[] {
-  return (["remote", "direct"] as const).flatMap((plane) => {
+  return PLANES.flatMap((plane) => {
     const rows = results.rows.filter((row) => row.plane === plane);
     if (rows.length === 0) return [];
     const columns = results.columns.filter((column) => column.plane === plane);

@@ -326,7 +326,7 @@ describe("reading this machine", () => {
 
   test("asks iptables for what nft's JSON does not show", async () => {
     const rules = fixture("docker.v4");
-    const answers = { "nft -j list ruleset": DOCKER_NFT, "iptables-nft -S": rules };
+    const answers = { "nft -j -t list ruleset": DOCKER_NFT, "iptables-nft -S": rules };
     const withRule = rules.replace(
       "-A FORWARD -j DOCKER-FORWARD",
       "-A DOCKER-USER -m conntrack --ctstate DNAT -j ACCEPT\n$&",
@@ -341,16 +341,34 @@ describe("reading this machine", () => {
   });
 
   test("without iptables, nft's list has to do", async () => {
-    const result = await readFirewalls(answering({ "nft -j list ruleset": DOCKER_NFT }), HOME);
+    const result = await readFirewalls(answering({ "nft -j -t list ruleset": DOCKER_NFT }), HOME);
     expect(result).toMatchObject({ ok: true, value: [{ manager: "nftables", chain: "FORWARD" }] });
+  });
+
+  test("reads the elements of sets only where another table than ours has some", async () => {
+    const set = (table: string, more: object) => ({ set: { family: "inet", table, name: "s", type: "mark", ...more } });
+    const ruleset = (table: string, more: object) =>
+      JSON.stringify({ nftables: [{ table: { family: "inet", name: table } }, set(table, more)] });
+    for (const [table, asks] of [
+      ["hatchway", 1],
+      ["admin", 2],
+    ] as const) {
+      const asked: string[] = [];
+      const answers = {
+        "nft -j -t list ruleset": ruleset(table, {}),
+        "nft -j list ruleset": ruleset(table, { elem: [1] }),
+      };
+      expect(await readFirewalls(answering(answers, asked), HOME)).toEqual(ok([]));
+      expect(asked.filter((line) => line.startsWith("nft"))).toHaveLength(asks);
+    }
   });
 
   test("asks legacy iptables only where its tables are loaded", async () => {
     const asked: string[] = [];
-    await readFirewalls(answering({ "nft -j list ruleset": EMPTY }, asked), HOME);
+    await readFirewalls(answering({ "nft -j -t list ruleset": EMPTY }, asked), HOME);
     expect(asked.filter((line) => line.includes("tables-"))).toEqual([]);
     const answers = {
-      "nft -j list ruleset": EMPTY,
+      "nft -j -t list ruleset": EMPTY,
       "cat /proc/net/ip_tables_names": "nat\nfilter\n",
       "iptables-legacy -S": fixture("docker-20.v4"),
     };

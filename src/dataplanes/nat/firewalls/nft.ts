@@ -51,6 +51,14 @@ export function parseNftRuleset(json: string): Result<FilterTable[], string> {
   );
 }
 
+/** The names of the tables that have named sets or maps. */
+export function tablesWithSets(json: string): string[] {
+  return (objectsOf(json) ?? []).flatMap((item) => {
+    const set = fieldsOf(item["set"]) ?? fieldsOf(item["map"]);
+    return set === null ? [] : [String(set["table"])];
+  });
+}
+
 type Fields = Readonly<Record<string, unknown>>;
 type Sets = ReadonlyMap<string, readonly unknown[]>;
 
