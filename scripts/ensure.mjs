@@ -30,6 +30,9 @@ const TEST_PROGRAMS = {
   natpmpc: "natpmpc",
   wg: "wireguard-tools",
   "wireguard-go": "wireguard-go",
+  miniupnpd: "miniupnpd-nftables",
+  "iptables-legacy": "iptables",
+  python3: "python3",
 };
 /** sbin is where Debian keeps nft, nginx and sshd; an ordinary user's PATH lacks it. */
 const PROGRAM_DIRECTORIES = [...(process.env.PATH ?? "").split(delimiter), "/usr/local/sbin", "/usr/sbin", "/sbin"];

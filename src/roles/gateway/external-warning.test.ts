@@ -8,7 +8,8 @@ test.each([
   ["CGNAT's end", "100.127.255.255", "forwards only work from inside the provider's network"],
   ["beside CGNAT", "100.128.0.1", null],
   ["private", "192.168.1.2", "a private one: forwards only work from that network"],
-  ["documentation", "203.0.113.20", "does not route"],
+  ["an example's", "203.0.113.20", null],
+  ["link-local", "169.254.3.4", "does not route"],
 ])("%s", (_, address, part) => {
   const warning = externalWarning(address);
   if (part === null) expect(warning).toBeNull();

@@ -1,5 +1,9 @@
 import { classifyAddress, compileCidrs, parseCidr } from "../../wire/address.ts";
 
+const isShared = within(["100.64.0.0/10"]);
+/** RFC 5737: what a laboratory or an example uses stands for an address of the internet. */
+const isExample = within(["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"]);
+
 /**
  * One sentence for the operator when forwards will not work from everywhere by the WAN's IPv4 address; null = they will.
  * Nobody asks when the operator names another public address.
@@ -11,6 +15,7 @@ export function externalWarning(address: string | null): string | null {
   if (isShared(address)) {
     return `${at}, which the provider shares between customers (CGNAT, RFC 6598): forwards only work from inside the provider's network; ask the provider for a public address, or use a relay.`;
   }
+  if (isExample(address)) return null;
   switch (classifyAddress(address)) {
     case "public":
       return null;
@@ -21,7 +26,8 @@ export function externalWarning(address: string | null): string | null {
   }
 }
 
-function isShared(address: string): boolean {
-  const shared = parseCidr("100.64.0.0/10");
-  return shared.ok && compileCidrs([shared.value]).contains(address);
+function within(networks: readonly string[]): (address: string) => boolean {
+  const parsed = networks.map(parseCidr).flatMap((network) => (network.ok ? [network.value] : []));
+  const compiled = compileCidrs(parsed);
+  return (address) => compiled.contains(address);
 }
