@@ -1,4 +1,4 @@
-import { systemSockets } from "./system-sockets.ts";
+import { type SystemSockets, systemSockets } from "./system-sockets.ts";
 
 /**
  * What the kernel keeps for a socket while this process is busy: 200 Mbit/s of 1,400-byte datagrams for a fifth of a
@@ -23,9 +23,8 @@ const PLATFORMS: Partial<Record<NodeJS.Platform, Platform>> = {
 export type EnlargeBuffers = (socket: object) => void;
 
 /** Where the option cannot be set the system's default stays, and bursts are dropped sooner; nothing else changes. */
-export function udpBuffers(): EnlargeBuffers {
+export function udpBuffers(system: SystemSockets = systemSockets()): EnlargeBuffers {
   const platform = PLATFORMS[process.platform];
-  const system = systemSockets();
   const value = new Int32Array([BUFFER_BYTES]);
   return (socket) => {
     if (platform === undefined) return;

@@ -312,6 +312,15 @@ describe("searches and announcements", () => {
     expect((await client.until(1))[0]).toContain(`LOCATION: ${server.location("127.0.0.1")}\r\n`);
   });
 
+  test("a search behind a burst that came while the gateway was busy is answered", async () => {
+    const { ssdpPort } = started();
+    const client = Ear.on("127.0.0.1", 0);
+    // The usual 208 KiB hold 277 of them; twice as much is the least that any user may have.
+    for (let n = 0; n < 400; n++) client.socket.send("HTTP/1.1 200 OK\r\n\r\n", ssdpPort, "127.0.0.1");
+    client.socket.send(search("upnp:rootdevice"), ssdpPort, "127.0.0.1");
+    expect(await client.until(1)).toHaveLength(1);
+  });
+
   test("a multicast search is answered after its delay, beside another program on the port", async () => {
     const ssdpPort = freeUdpPort();
     const other = Ear.on(SSDP_GROUP_V4, ssdpPort);

@@ -1,4 +1,5 @@
 import type { SystemSockets } from "../../dataplanes/io/system-sockets.ts";
+import { udpBuffers } from "../../dataplanes/io/udp-buffers.ts";
 import { bindSharedUdp, type UdpSocket, udpErrorOf } from "../../dataplanes/io/udp-socket.ts";
 import { errorCode, messageOf } from "../../os/errors.ts";
 import type { After } from "../../os/timers.ts";
@@ -100,6 +101,7 @@ class SsdpServer implements Ssdp {
     });
     if (!bound.ok) return err(ssdpFailure(bound.error, { interfaceName: inside.name, address, port }));
     this.#sockets.push(bound.value);
+    udpBuffers(system)(bound.value);
     const stray = keepInside(bound.value, inside.name, system);
     return stray === null ? bound : err(stray);
   }

@@ -175,6 +175,17 @@ test("a client over its rate is not answered until it has rested; another is", a
   await client.until(101);
 });
 
+test("requests that come together while the gateway is busy all get in", async () => {
+  const { server, endpoint } = serve();
+  // The usual 208 KiB hold 277 of them; twice as much is the least that any user may have.
+  const burst = 400;
+  const client = newClient();
+  for (let n = 0; n < burst; n++) client.send(ADDRESS_REQUEST, endpoint);
+  await mark(endpoint);
+  const { answered, tooMany } = server.counts;
+  expect(answered + tooMany).toBe(burst + 1);
+});
+
 test("a gateway that fails is told, and the client asks again later", async () => {
   const { endpoint } = serve();
   desk.gate = () => Promise.reject(new Error("no kernel"));

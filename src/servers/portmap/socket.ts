@@ -1,5 +1,6 @@
 import { unmapped } from "../../dataplanes/io/bind-address.ts";
 import type { SystemSockets } from "../../dataplanes/io/system-sockets.ts";
+import { udpBuffers } from "../../dataplanes/io/udp-buffers.ts";
 import { bindUdp, type UdpSocket } from "../../dataplanes/io/udp-socket.ts";
 import { errorCode } from "../../os/errors.ts";
 import { addressBytes, addressFromBytes } from "../../wire/address.ts";
@@ -51,6 +52,8 @@ export class PortMapSocket {
       socket.close();
       return err(stray);
     }
+    // All clients at once, after a power cut: what does not fit comes again after 250 ms, 500 and more (RFC 6886 §3.1).
+    udpBuffers(system)(socket);
     opened = new PortMapSocket(interfaceName, index, { address, port: socket.port }, socket);
     return ok(opened);
   }
