@@ -127,6 +127,74 @@ describe("the program", () => {
     expect(await conntrack.forget([forward("udp", 7001)])).toEqual(ok({ flows: 0 }));
   });
 
+  test("both families are deleted together", async () => {
+    const v6 = "-A -s fd00::1 -d 2001:db8::2 -r 2001:db8::2 -p udp --sport 1 --dport 7001\n";
+    const { asked, conntrack } = talking(output(0, LIST), output(0, v6), output(0, "a src=1\nb src=2\n"));
+    expect(await conntrack.forget([forward("udp", 7001), pinhole])).toEqual(ok({ flows: 2 }));
+    expect(asked.slice(2).flatMap((input) => input.split("\n"))).toEqual([
+      "conntrack -R - -D -f ipv4 -p udp -d 203.0.113.20 -r 192.168.77.2 --dport 7001",
+      "-D -f ipv6 -p udp -d 2001:db8::2 -r 2001:db8::2 --dport 7001",
+    ]);
+  });
+
+  /** Each run ends when the test says so. */
+  const slow = () => {
+    const runs: { readonly argv: string; end(answer: CommandOutput): void }[] = [];
+    let begun = Promise.withResolvers<void>();
+    const run: Run = (argv) => {
+      const { promise, resolve } = Promise.withResolvers<Awaited<ReturnType<Run>>>();
+      runs.push({ argv: argv.join(" "), end: (answer) => resolve(ok(answer)) });
+      begun.resolve();
+      begun = Promise.withResolvers();
+      return promise;
+    };
+    return {
+      conntrack: createConntrack({ run, ownAddresses: () => [GATEWAY] }),
+      async run(number: number) {
+        while (runs.length < number) await begun.promise;
+        return runs[number - 1]!;
+      },
+      count: () => runs.length,
+    };
+  };
+
+  test("what is asked while it runs is done by one more run, which begins afterwards", async () => {
+    const { conntrack, run, count } = slow();
+    const ended: string[] = [];
+    const forget = (port: number) => conntrack.forget([forward("udp", port)]).then(() => ended.push(`${port}`));
+    const all = [forget(1)];
+    const first = await run(1);
+    all.push(forget(7001), forget(7002), forget(7003));
+    await new Promise(setImmediate);
+    expect(count()).toBe(1);
+    first.end(output(0, ""));
+    const second = await run(2);
+    await all[0];
+    expect(ended).toEqual(["1"]);
+    all.push(forget(8000));
+    second.end(output(0, LIST));
+    const third = await run(3);
+    expect(third.argv).toBe("conntrack -R -");
+    expect(ended).toEqual(["1"]);
+    third.end(output(0, "udp src=\n"));
+    const fourth = await run(4);
+    expect(ended.sort()).toEqual(["1", "7001", "7002", "7003"]);
+    fourth.end(output(0, ""));
+    await Promise.all(all);
+    expect(count()).toBe(4);
+  });
+
+  test("a run that fails is told to those who waited for it, and the next is another", async () => {
+    const { conntrack, run } = slow();
+    const failing = conntrack.forget([forward("udp", 1)]);
+    const first = await run(1);
+    const next = conntrack.forget([forward("udp", 2)]);
+    first.end(output(2, "", "conntrack v1.4.6 (conntrack-tools): unknown option"));
+    expect(await failing).toMatchObject({ error: { kind: "refused" } });
+    (await run(2)).end(output(0, ""));
+    expect(await next).toEqual(ok({ flows: 0 }));
+  });
+
   test("a client is deleted by each of its sides", async () => {
     const { asked, conntrack } = talking(output(1, "", NONE));
     expect(await conntrack.forgetClient("10.66.0.2")).toEqual(ok({ flows: 0 }));
