@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { GatewaySettings } from "../roles/gateway/settings.ts";
-import { FakeGateway } from "../servers/local/fake-control.ts";
+import { FakeGateway } from "../servers/local/fake-gateway.ts";
 import { serveGatewayControl } from "../servers/local/server.ts";
 import type { Io } from "./context.ts";
 import { runProgram } from "./program.ts";

@@ -13,7 +13,8 @@ import type {
   StartRelayOptions,
 } from "../roles/control.ts";
 import { ControlError } from "../servers/local/error.ts";
-import { FakeAgent, FakeGateway, FakeRelay } from "../servers/local/fake-control.ts";
+import { FakeAgent, FakeRelay } from "../servers/local/fake-control.ts";
+import { FakeGateway } from "../servers/local/fake-gateway.ts";
 import { serveAgentControl, serveRelayControl } from "../servers/local/server.ts";
 import type { Io } from "./context.ts";
 import { runProgram } from "./program.ts";

@@ -1,11 +1,12 @@
 import type { Command } from "commander";
-import type { WgKeyPair } from "../os/wireguard-key.ts";
-import type { VpnInitRequest, VpnPeerInfo, VpnPeerPatch, VpnPeerReply, VpnServerInfo } from "../roles/control.ts";
+import type { VpnInitRequest, VpnPeerPatch } from "../roles/control.ts";
 import { ControlError } from "../servers/local/error.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
 import { collect, parsedOption } from "./parse.ts";
-import { formatAge, formatBytes, formatTable, printable } from "./text.ts";
+import { printable } from "./text.ts";
+import { refusePresentFile, showFile, type VpnFileOptions, type VpnKeyPair } from "./vpn-file.ts";
+import { peerLines, peersTable, serverLines } from "./vpn-text.ts";
 
 interface ModeOptions {
   readonly blockAll?: true;
@@ -13,19 +14,13 @@ interface ModeOptions {
   readonly only?: string;
 }
 
-interface FileOptions {
-  readonly out?: string;
-  readonly split?: true;
-  readonly ownTable?: true;
-}
-
-interface AddOptions extends ModeOptions, FileOptions {
+interface AddOptions extends ModeOptions, VpnFileOptions {
   readonly maxPorts?: string;
   readonly expires?: string;
   readonly publicKey?: string;
 }
 
-interface SetOptions extends ModeOptions, FileOptions {
+interface SetOptions extends ModeOptions, VpnFileOptions {
   readonly name?: string;
   readonly maxPorts?: string;
   readonly expires?: string;
@@ -42,11 +37,7 @@ interface InitOptions {
   readonly dns?: readonly string[];
 }
 
-const DAY_MS = 24 * 60 * 60 * 1000;
 const MAX_PORT = 65_535;
-/** WireGuard takes a packet from a peer's AllowedIPs only, and a forward keeps its visitor's address. */
-const SPLIT_IS_NOT_REACHED = "With --split no forward reaches it: its WireGuard refuses the visitors' addresses.\n";
-
 export function defineVpn(program: Command, run: Run): void {
   const group = program
     .command("vpn")
@@ -227,65 +218,6 @@ async function addPeer(context: Context, name: string, given: AddOptions): Promi
   await showFile(context, reply, pair === null ? null : { ...pair, presharedKey }, given);
 }
 
-type Keys = WgKeyPair & { readonly presharedKey: string | null };
-
-/** Before anything is changed: a key that could not be written down would be lost. */
-async function refusePresentFile(path: string | undefined): Promise<void> {
-  if (path === undefined) return;
-  const { existsSync } = await import("node:fs");
-  if (existsSync(path)) throw new ControlError("usage", `${path} is there already: name a new file with --out.`);
-}
-
-/** The configuration that the peer needs: on the terminal with a QR code, or in a file. */
-async function showFile(context: Context, reply: VpnPeerReply, keys: Keys | null, given: FileOptions): Promise<void> {
-  const { io, options } = context;
-  const made = keys === null ? null : await configOf(reply, keys, given);
-  if (made !== null && given.out !== undefined) {
-    const { createFile } = await import("../os/files.ts");
-    const written = await createFile(given.out, made.text);
-    if (!written.ok) throw new ControlError("failed", written.error.message);
-    io.err(`Wrote ${given.out}: bring it to ${printable(reply.peer.name)}, and delete it here.\n`);
-  }
-  if (options.json) {
-    const config = made === null || given.out !== undefined ? {} : { config: made.text };
-    io.out(`${JSON.stringify({ ...reply, ...config })}\n`);
-    return;
-  }
-  const { peer } = reply;
-  const reached = peer.state === "active" ? peer.mode : `nothing, it is ${peer.state}`;
-  io.err(`${printable(peer.name)} has ${peer.v4} and ${peer.v6}; what reaches it: ${reached}.\n`);
-  if (made !== null && given.split === true && peer.mode !== "block-all") io.err(SPLIT_IS_NOT_REACHED);
-  if (made === null || given.out !== undefined) return;
-  io.out(made.text);
-  const { renderQr } = await import("./qr.ts");
-  const qr = renderQr(made.compact, { color: io.isTerminal && !io.env["NO_COLOR"], columns: io.columns });
-  if (io.isTerminal && qr.ok) io.out(`\n${qr.value}`);
-  else if (io.isTerminal && !qr.ok) io.err(`${qr.error.message}\n`);
-  io.err("This is shown once: keep it, or make another with `hatchway vpn set NAME --rotate`.\n");
-  for (const { kind, message } of made.advice) {
-    io.err(`${message}${kind === "dhcpRoutes" ? " --own-table makes such a file." : ""}\n`);
-  }
-}
-
-async function configOf({ peer, server }: VpnPeerReply, keys: Keys, { split, ownTable }: FileOptions) {
-  const { clientAdvice, clientConfig } = await import("../core/vpn/client-config.ts");
-  const { encodeClientConfig } = await import("../wire/wireguard/client-config.ts");
-  const { parseKey } = await import("../wire/wireguard/key.ts");
-  const { parseCidr } = await import("../wire/address.ts");
-  const { publicKey } = server;
-  if (publicKey === null) throw new ControlError("failed", "The VPN's interface is not up: see `hatchway status`.");
-  const key = (text: string) => parsedOption("the gateway's answer", text, parseKey);
-  const network = (text: string) => parsedOption("the gateway's answer", text, parseCidr);
-  const config = clientConfig(
-    { ...server, network4: network(server.network4), network6: network(server.network6) },
-    { v4: peer.v4, v6: peer.v6, presharedKey: keys.presharedKey === null ? null : key(keys.presharedKey) },
-    { privateKey: keys.privateKey, serverPublicKey: key(publicKey) },
-    split === true ? { kind: "split", networks: [] } : { kind: "full", ownTable: ownTable === true },
-  );
-  const compact = encodeClientConfig(config, "compact");
-  return { text: encodeClientConfig(config), compact, advice: clientAdvice(config) };
-}
-
 async function list(context: Context): Promise<void> {
   const info = await (await gatewayOf(context)).vpnList();
   if (context.options.json) {
@@ -302,30 +234,6 @@ async function list(context: Context): Promise<void> {
   context.io.out(`${serverLines(info.server).join("\n")}\n\n${peers}\n`);
 }
 
-function serverLines(server: VpnServerInfo): string[] {
-  return [
-    `vpn ${server.endpointHost} port ${server.listenPort}/udp`,
-    `  networks   ${server.network4}, ${server.network6}`,
-    `  interface  ${server.interface}, by ${server.backend ?? "nothing yet"}`,
-    ...(server.publicKey === null ? [] : [`  key        ${server.publicKey}`]),
-    ...(server.message === null ? [] : [`  warning    ${printable(server.message)}`]),
-  ];
-}
-
-function peersTable(peers: readonly VpnPeerInfo[], nowMs: number): string {
-  const rows = peers.map((peer) => [
-    peer.name,
-    peer.v4,
-    peer.state,
-    peer.mode,
-    String(peer.forwards),
-    peer.latestHandshakeMs === null ? "never" : `${formatAge(nowMs - peer.latestHandshakeMs)} ago`,
-    formatBytes(peer.receivedBytes),
-    formatBytes(peer.sentBytes),
-  ]);
-  return formatTable(["NAME", "ADDRESS", "STATE", "REACHED BY", "FORWARDS", "SEEN", "FROM IT", "TO IT"], rows);
-}
-
 async function show(context: Context, name: string): Promise<void> {
   const { server, peers } = await (await gatewayOf(context)).vpnList();
   const peer = peers.find((one) => one.id === name || one.name.toLowerCase() === name.toLowerCase());
@@ -336,25 +244,6 @@ async function show(context: Context, name: string): Promise<void> {
   }
   const { nowMs } = await import("../os/clock.ts");
   context.io.out(`${peerLines(peer, nowMs()).map(printable).join("\n")}\n`);
-}
-
-function peerLines(peer: VpnPeerInfo, nowMs: number): string[] {
-  const seen = peer.latestHandshakeMs === null ? "never" : `${formatAge(nowMs - peer.latestHandshakeMs)} ago`;
-  return [
-    `peer ${peer.name} (${peer.id}), ${peer.state}`,
-    `  addresses  ${peer.v4}, ${peer.v6}`,
-    `  reached by ${peer.mode}${peer.maxPorts === null ? "" : `, at most ${peer.maxPorts} ports`}`,
-    `  forwards   ${peer.forwards}`,
-    `  key        ${peer.publicKey}`,
-    `  seen       ${seen}${peer.endpoint === null ? "" : ` at ${peer.endpoint}`}`,
-    `  traffic    from it ${formatBytes(peer.receivedBytes)}, to it ${formatBytes(peer.sentBytes)}`,
-    ...(peer.expiresMs === null ? [] : [`  expires    ${expiryText(peer.expiresMs, nowMs)}`]),
-  ];
-}
-
-function expiryText(expiresMs: number, nowMs: number): string {
-  const day = new Date(expiresMs).toISOString().slice(0, 16).replace("T", " ");
-  return expiresMs - nowMs > DAY_MS ? day : `${day} (in ${formatAge(expiresMs - nowMs)})`;
 }
 
 async function remove(context: Context, name: string): Promise<void> {
@@ -376,7 +265,7 @@ async function setPeer(context: Context, name: string, given: SetOptions): Promi
   }
   await refusePresentFile(given.out);
   let reply = isChange ? await gateway.vpnChange(name, change) : null;
-  let keys: Keys | null = null;
+  let keys: VpnKeyPair | null = null;
   if (given.rotate === true) {
     const { generatePresharedKey, generateWgKeyPair } = await import("../os/wireguard-key.ts");
     const presharedKey = generatePresharedKey();

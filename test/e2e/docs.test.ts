@@ -17,9 +17,8 @@ import {
   RelayStatus,
   TriggerInfo,
   VisitInfo,
-  VpnPeerInfo,
-  VpnServerInfo,
 } from "../../src/servers/local/schema.ts";
+import { VpnPeerInfo, VpnServerInfo } from "../../src/servers/local/vpn-schema.ts";
 import { Reason } from "../../src/wire/reason.ts";
 
 /** The documents against the program: what they name exists, and what exists is named. */

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { FakeGateway } from "../../src/servers/local/fake-control.ts";
+import { FakeGateway } from "../../src/servers/local/fake-gateway.ts";
 import { type LocalServer, serveGatewayControl } from "../../src/servers/local/server.ts";
 
 /** A list of some megabytes: a pipe holds 64 KiB of it. */

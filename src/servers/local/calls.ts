@@ -14,6 +14,8 @@ import {
   TriggerDraft,
   TriggerInfo,
   VisitInfo,
+} from "./schema.ts";
+import {
   VpnInfo,
   VpnInitRequest,
   VpnKeys,
@@ -21,7 +23,7 @@ import {
   VpnPeerInfo,
   VpnPeerPatch,
   VpnPeerReply,
-} from "./schema.ts";
+} from "./vpn-schema.ts";
 
 /** One request of the local socket: `POST /v1/<name>` with `input` as JSON, answered by `{"v":1,"result":<output>}`. */
 export interface Call {

@@ -15,6 +15,8 @@ import type {
   TriggerDraft,
   TriggerInfo,
   VisitInfo,
+} from "./schema.ts";
+import type {
   VpnInfo,
   VpnInitRequest,
   VpnKeys,
@@ -22,12 +24,13 @@ import type {
   VpnPeerInfo,
   VpnPeerPatch,
   VpnPeerReply,
-} from "./schema.ts";
+} from "./vpn-schema.ts";
 
 export * from "./error.ts";
 export { CONTROL_VERSION } from "./protocol.ts";
 // Types only: the schemas take longer to make than all else of a start, so whoever checks values imports them.
 export type * from "./schema.ts";
+export type * from "./vpn-schema.ts";
 
 /**
  * What a running relay offers to local commands. Every method rejects with a ControlError.
