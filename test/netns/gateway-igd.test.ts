@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { type GatewaySite, mappings, openPorts, startGateway } from "./gateway-kit.ts";
 import { query } from "./hatchway.ts";
-import { curl, startService, visit } from "./kit.ts";
+import { curl, startService, startVisitor, visit } from "./kit.ts";
 import { createLab, type Host, type Lab } from "./lab.ts";
+import { eventually } from "./ready.ts";
 
 /**
  * UPnP-IGD by upnpc. It takes a gateway with an address of a documentation range for one that is not connected, so the
@@ -110,6 +111,36 @@ test("upnpc -A opens a pinhole for IPv6, and -D closes it", async () => {
   expect(await upnpc(lab.agent, "-6", "-D", id ?? "")).toContain("Pinhole");
   expect(await openPorts(lab, site)).toEqual([]);
 }, 30_000);
+
+test("a pinhole for each remote host: the kernel lets in both, and one that goes leaves the other", async () => {
+  // It has two addresses, and the kernel says which it uses.
+  const route = await lab.exec(lab.visitor, ["ip", "-6", "route", "get", lab.agent.v6]);
+  const visitor = route.stdout.match(/src (\S+)/)?.[1] ?? route.stderr;
+  const reach6 = async () =>
+    (await visit<{ answers: Record<string, string> }>(lab, lab.visitor, "ports", lab.agent.v6, 8003)).answers[8003];
+  const pin = async (remote: string): Promise<string> => {
+    const added = await upnpc(lab.agent, "-6", "-A", remote, "0", lab.agent.v6, "8003", "tcp", "600");
+    return added.match(/Pinhole ID = (\d+)/)?.[1] ?? added;
+  };
+  const [theirs, other] = [await pin(visitor), await pin("2001:db8:113::99")];
+  expect(other).not.toBe(theirs);
+  expect(await openPorts(lab, site)).toHaveLength(2);
+  expect(await reach6()).toContain(visitor);
+  await upnpc(lab.agent, "-6", "-D", other);
+  expect(await reach6()).toContain(visitor);
+  const again = await pin("2001:db8:113::99");
+  await upnpc(lab.agent, "-6", "-D", theirs);
+  expect(await openPorts(lab, site)).toHaveLength(1);
+  const turnedAway = async () => {
+    const { gateway } = await query<{ gateway: { dropped: Record<string, number> } }>(lab, site.home, "status");
+    return gateway.dropped["sourceNotAllowed"] ?? 0;
+  };
+  const before = await turnedAway();
+  await using _ = startVisitor(lab, lab.visitor, "ports", lab.agent.v6, 8003);
+  await eventually("the visitor turned away", async () => ((await turnedAway()) > before ? true : undefined));
+  await upnpc(lab.agent, "-6", "-D", again);
+  expect(await openPorts(lab, site)).toEqual([]);
+}, 40_000);
 
 test("Windows and Xbox see version 1 without an action of version 2; others see 2", async () => {
   const { gateway } = await query<{ gateway: { servers: readonly object[] } }>(lab, site.home, "status");
