@@ -22,7 +22,7 @@ beforeAll(async () => {
     startService(lab, lab.agent, "peer:tcp:8000-8009"),
     startService(lab, lab.other, "peer:tcp:8000-8009"),
   ]);
-  site = await startGateway(lab, "", "--public", PUBLIC);
+  site = await startGateway(lab, '[gateway]\nlog = "info"\n', "--public", PUBLIC);
   for (const host of [lab.agent, lab.other]) urls.set(host, (await search(host)).match(/desc: (\S+)/)?.[1] ?? "");
   await lab.exec(lab.visitor, ["ip", "route", "add", "fd00:77::/64", "via", lab.nat.v6]);
 }, 60_000);
@@ -92,6 +92,17 @@ describe("upnpc -a", () => {
     },
     20_000,
   );
+
+  test("a client's own port below 1024 stays closed by default, by whatever it asks; the log says why", async () => {
+    expect(await upnpc(lab.agent, "-a", "@", "22", "8001", "tcp", "60")).toContain("code 606");
+    // -51 is natpmpc's word for NOT_AUTHORIZED.
+    const natpmp = ["natpmpc", "-g", "192.168.77.1", "-a", "8001", "22", "tcp", "60"];
+    expect((await lab.exec(lab.agent, natpmp)).stdout).toContain("returned -51");
+    expect(await openPorts(lab, site)).toEqual([]);
+    const log = site.child.stderr.join("\n");
+    expect(log).toContain("192.168.77.2 asked for port 8001/tcp to port 22 of 192.168.77.2: no rule allows it.");
+    expect(log).toContain("192.168.77.2 asked for a tcp port to port 22 of 192.168.77.2: no rule allows one.");
+  }, 20_000);
 
   test("a port of another client is refused with 718, and -n takes the next", async () => {
     await upnpc(lab.other, "-a", "@", "8000", "8000", "tcp", "60");
