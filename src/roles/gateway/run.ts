@@ -234,6 +234,7 @@ export class Gateway {
   async #followNetwork(): Promise<void> {
     const moved = this.#around.lookAgain();
     if (moved === null) return await this.#openTheRest();
+    await this.#keepForwarding();
     this.#servers?.apply(this.#settings.servers, this.#around.network.inside);
     if (moved.external) {
       // RFC 6886 §3.6, RFC 6887 §8.5: clients ask again, and hear their new external address.
@@ -242,6 +243,12 @@ export class Gateway {
       this.#servers?.announce();
     }
     await this.#applySettings();
+  }
+
+  /** An interface that was made anew does not know yet that it is a gateway's. */
+  async #keepForwarding(): Promise<void> {
+    const failure = await this.#parts.kernel.forward(this.#settings.wan);
+    if (failure !== null) this.#warn(failure);
   }
 
   /**
