@@ -12,8 +12,8 @@ import { ControlError, type GatewayControl, type RunningGateway, type StartGatew
 import { refuseUnsafeEnvironment } from "./environment.ts";
 import { HelperClient, helperKernel } from "./gateway/helper/client.ts";
 import { type SpawnedHelper, spawnHelper } from "./gateway/helper/spawn.ts";
+import { refuseIncomplete, refuseUnfit } from "./gateway/interfaces.ts";
 import { Gateway, type GatewayParts } from "./gateway/run.ts";
-import type { GatewaySettings } from "./gateway/settings.ts";
 import { startingGateway } from "./starting.ts";
 
 /** Who parses what comes from the network, when nobody is named. */
@@ -30,8 +30,8 @@ export const startGateway: StartGateway = async ({ dataDir, readSettings, relayP
     throw new ControlError("usage", message);
   }
   const settings = await readSettings();
-  refuseIncomplete(settings);
-  refuseUnknownInterfaces(settings);
+  refuseIncomplete(settings, settings.vpnWanted);
+  refuseUnfit(settings, interfaceNames(), null);
   const user = userFor(settings.user);
   const paths = await openDataDirectory(dataDir);
   if (!paths.ok) throw new ControlError("usage", paths.error.message);
@@ -102,27 +102,6 @@ function refuseOutOfReach(directory: string, { name }: SystemUser): void {
   if (mayUse(directory)) return;
   const message = `The gateway runs as user ${name}, who cannot use ${directory}: chown it, let others through the directories above it (chmod o+x), or name another with --data.`;
   throw new ControlError("usage", message);
-}
-
-function refuseIncomplete({ wan, lan, vpnWanted }: GatewaySettings): void {
-  const lacking = wan.length === 0 ? "wan" : lan.length === 0 && !vpnWanted ? "lan" : null;
-  if (lacking === null) return;
-  const side = lacking === "wan" ? "visitors come from" : "the clients are";
-  const or = lacking === "lan" ? " A VPN server alone is --vpn." : "";
-  const message = `Name the interface where ${side}: --${lacking} IF, or ${lacking} = "IF" in [gateway].${or}`;
-  throw new ControlError("usage", message);
-}
-
-function refuseUnknownInterfaces({ wan, lan }: GatewaySettings): void {
-  const known = interfaceNames();
-  const unknown = [...wan, ...lan].find((name) => !known.includes(name));
-  if (unknown !== undefined) {
-    const all = new Intl.ListFormat("en").format(known);
-    throw new ControlError("usage", `There is no interface "${unknown}"; this machine has ${all}.`);
-  }
-  const both = wan.find((name) => lan.includes(name));
-  if (both === undefined) return;
-  throw new ControlError("usage", `${both} is named for visitors and for clients: it can be one of the two.`);
 }
 
 function userFor(name: string | null): SystemUser {
