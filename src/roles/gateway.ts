@@ -1,4 +1,5 @@
 import { newEntryPorts } from "../core/table.ts";
+import { type Capability, missingCapabilities } from "../os/capabilities.ts";
 import { monotonicMs, nowMs as wallMs } from "../os/clock.ts";
 import { interfaceNames } from "../os/interfaces.ts";
 import { areaLogger } from "../os/log.ts";
@@ -20,6 +21,20 @@ import { startingGateway } from "./starting.ts";
 const USERS = ["hatchway", "nobody"];
 
 /**
+ * To become the user; to give it the data directory, and make the helper's there; to take all others from the helper; and
+ * those that the helper keeps.
+ */
+const CAPABILITIES: readonly Capability[] = [
+  "CAP_SETUID",
+  "CAP_SETGID",
+  "CAP_CHOWN",
+  "CAP_DAC_OVERRIDE",
+  "CAP_SETPCAP",
+  "CAP_NET_ADMIN",
+  "CAP_DAC_READ_SEARCH",
+];
+
+/**
  * Runs a gateway. Root starts it; what stays root is the helper that holds the kernel's part. This process becomes an
  * ordinary user before it opens a socket that the network reaches.
  */
@@ -33,11 +48,13 @@ export const startGateway: StartGateway = async ({ dataDir, readSettings, relayP
   refuseIncomplete(settings, settings.vpnWanted);
   refuseUnfit(settings, interfaceNames(), null);
   const user = userFor(settings.user);
+  refusePowerless(relayPorts !== undefined);
   const paths = await openDataDirectory(dataDir);
   if (!paths.ok) throw new ControlError("usage", paths.error.message);
   // What is loaded when it is first needed may be out of the user's reach by then.
   await Promise.all([import("../servers/local/routes.ts"), import("./config/load.ts")]);
-  giveDirectory(paths.value.directory, user);
+  const given = giveDirectory(paths.value.directory, user);
+  if (!given.ok) throw new ControlError("usage", given.error);
   const own = makeRootDirectory(paths.value.privileged);
   if (!own.ok) throw new ControlError("usage", own.error);
   const helper = spawnHelper(paths.value.privileged);
@@ -95,6 +112,15 @@ async function startOn(
     }
     throw failure;
   }
+}
+
+/** Root in a container or a unit may lack what makes it root. */
+function refusePowerless(lowPorts: boolean): void {
+  const missing = missingCapabilities(lowPorts ? [...CAPABILITIES, "CAP_NET_BIND_SERVICE"] : CAPABILITIES);
+  if (missing.length === 0) return;
+  const all = new Intl.ListFormat("en").format(missing);
+  const message = `The gateway lacks ${all}, which this container or service does not leave to root: add them (docker's --cap-add, systemd's CapabilityBoundingSet).`;
+  throw new ControlError("usage", message);
 }
 
 /** For its lock, its socket and its database; asked as the user. */

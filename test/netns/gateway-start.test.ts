@@ -68,6 +68,26 @@ describe("a start that cannot be is refused in one sentence, and changes nothing
     expect((await nft(lab, "list", "ruleset")).stdout).toBe("");
   });
 
+  const CAPABILITIES = ["chown", "dac_override", "dac_read_search", "setgid", "setuid", "setpcap", "net_admin"];
+  test.each(CAPABILITIES)("as root without CAP_%s, as in a container", async (lacking) => {
+    const one = home();
+    const left = CAPABILITIES.filter((name) => name !== lacking).map((name) => `+${name}`);
+    const bounded = ["setpriv", `--bounding-set=-all,${left}`, "--inh-caps=-all"];
+    const refused = await lab.exec(lab.nat, [...bounded, ...command(one, "gateway", ...INTERFACES)]);
+    expectRefused(refused, `The gateway lacks CAP_${lacking.toUpperCase()}, which this container or service`);
+    expect((await nft(lab, "list", "ruleset")).stdout).toBe("");
+  });
+
+  test("as root without any", async () => {
+    const argv = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", ...command(home(), "gateway", ...INTERFACES)];
+    expectRefused(await lab.exec(lab.nat, argv), "CAP_NET_ADMIN, and CAP_DAC_READ_SEARCH");
+  });
+
+  test("an interface whose name cannot be one", async () => {
+    const sentence = '--wan must be the name of a network interface, such as "eth0".';
+    expectRefused(await start(home(), "--wan", "a b", "--lan", "lan1"), sentence);
+  });
+
   test("a data directory of another user's", async () => {
     const one = home();
     mkdirSync(one.data, { mode: 0o700 });
