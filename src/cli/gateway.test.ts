@@ -137,6 +137,10 @@ test("events prints what is kept and ends", async () => {
 
 test.each([
   ["vpn init --port 99999", '--port: Write a number from 1 to 65535, not "99999".'],
+  [
+    "vpn init --network hello",
+    '--network: "hello" is not a network or address; write one like 192.0.2.0/24 or 2001:db8::/32.\n  hello\n  ^^^^^',
+  ],
   ["vpn set phone --open-all --split", "--out, --split and --own-table are for a new file: say --rotate as well."],
   ["vpn add phone --max-ports many", '--max-ports: Write a number from 0 to 65535, not "many".'],
 ])("%s is refused before the gateway is asked", async (line, sentence) => {

@@ -105,7 +105,9 @@ function both(relay: RunningRelay, gateway: RunningGateway) {
       await gateway.stop();
     },
     async reload() {
-      const reports = [await relay.reload(), await gateway.reload()];
+      // The gateway's may fail, and then nothing is changed.
+      const ofGateway = await gateway.reload();
+      const reports = [await relay.reload(), ofGateway];
       return {
         refused: reports.flatMap(({ refused }) => refused),
         needRestart: reports.flatMap(({ needRestart }) => needRestart),

@@ -59,6 +59,33 @@ describe("a machine that becomes a gateway, and stops being one", () => {
     expect([APART, redirects].map((path) => readFileSync(join(root, path), "utf8"))).toEqual(["1\n", "0\n"]);
   });
 
+  const again: readonly [string, number[], number, number, number][] = [
+    ["listens again where it listened", [0, 0, 1], 1, 2, 1],
+    ["is left alone where the operator says that it never listens", [0, 0, 1], 0, 0, 0],
+    ["is left alone on a router that did not listen", [1, 1, 1], 1, 1, 1],
+  ];
+  test.each(again)("a WAN that is made anew %s", (_, [v4 = 0, v6 = 0, ra = 0], made, during, after) => {
+    const root = settings({ [V4]: v4, [V6]: v6, [RA]: ra });
+    const options = { wan: ["wan", "wan2"], ipv6: true, root };
+    const first = enableForwarding(options);
+    if (!first.ok) throw first.error;
+    expect(enableForwarding(options, first.value)).toEqual(first);
+    // One that went and came, and one that was not there before.
+    const second = "ipv6/conf/wan2/accept_ra";
+    mkdirSync(dirname(join(root, second)), { recursive: true });
+    for (const path of [RA, second]) writeFileSync(join(root, path), `${made}\n`);
+    const state = enableForwarding(options, first.value);
+    if (!state.ok) throw state.error;
+    const read = () => [RA, second].map((path) => Number(readFileSync(join(root, path), "utf8")));
+    expect([valuesOf(root).slice(0, 2), read()]).toEqual([
+      [1, 1],
+      [during, during],
+    ]);
+    restoreForwarding(state.value, root);
+    expect(read()[1]).toBe(after);
+    expect(valuesOf(root).slice(0, 2)).toEqual([v4, v6]);
+  });
+
   test("an interface that went meanwhile is no failure", () => {
     const root = settings({ [V4]: 0, [V6]: 0, [RA]: 1 });
     const before = enableForwarding({ wan: ["wan"], ipv6: true, root });

@@ -55,21 +55,31 @@ export function readForwarding(options: ForwardingOptions): Result<ForwardingSta
 /**
  * Makes this machine forward, and says what was before, for `restoreForwarding`. A machine that forwards IPv6 ignores
  * router advertisements, and forgets the routes it has from them, unless its WAN's accept_ra is 2 by then.
+ *
+ * `known`: what an earlier call said. A WAN interface that was made anew since (PPPoE dials in again) begins with the
+ * system's default and is made to listen too, if this machine listened before it forwarded; what it had is added.
  */
-export function enableForwarding(options: ForwardingOptions): Result<ForwardingState, ForwardingError> {
+export function enableForwarding(
+  options: ForwardingOptions,
+  known: ForwardingState | null = null,
+): Result<ForwardingState, ForwardingError> {
   const { root = ROOT, wan } = options;
-  const before = readForwarding(options);
-  if (!before.ok) return before;
-  const { ipv4, ipv6, along } = before.value;
-  const done = attempt(root, () => {
-    if (!ipv4) write(root, IPV4, 1);
-    if (ipv6 !== false) return;
-    for (const path of wan.map(acceptRaPath)) {
-      if (along[path] === ACCEPT_RA.unlessForwarding) write(root, path, ACCEPT_RA.always);
+  const now = readForwarding(options);
+  if (!now.ok) return now;
+  const before = known ?? now.value;
+  return attempt(root, () => {
+    const made: Record<string, number> = {};
+    if (!now.value.ipv4) write(root, IPV4, 1);
+    if (before.ipv6 === false || now.value.ipv6 === false) {
+      for (const path of wan.map(acceptRaPath)) {
+        if (now.value.along[path] !== ACCEPT_RA.unlessForwarding) continue;
+        write(root, path, ACCEPT_RA.always);
+        made[path] = ACCEPT_RA.unlessForwarding;
+      }
     }
-    write(root, IPV6, 1);
+    if (now.value.ipv6 === false) write(root, IPV6, 1);
+    return { ...before, along: { ...before.along, ...made } };
   });
-  return done.ok ? before : done;
 }
 
 /** Puts back what `enableForwarding` changed. An interface that is gone meanwhile has nothing to put back. */

@@ -2,10 +2,19 @@ import { describe, expect, test } from "bun:test";
 import { linkSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { temporaryDirectory } from "../../test/fixtures/directory.ts";
-import { giveDirectory } from "./privileges.ts";
+import { giveDirectory, makeRootDirectory } from "./privileges.ts";
 
 const isRoot = process.getuid?.() === 0;
 const USER = { name: "nobody", uid: 65_534, gid: 65_534 };
+
+test("what cannot be made or given away is a sentence", async () => {
+  await using directory = await temporaryDirectory();
+  const file = join(directory.path, "file");
+  writeFileSync(file, "");
+  for (const refused of [makeRootDirectory(join(file, "privileged")), giveDirectory(join(file, "data"), USER)]) {
+    expect(refused).toMatchObject({ ok: false, error: expect.stringMatching(/^Cannot write .*: a file is where/) });
+  }
+});
 
 describe.if(isRoot)("as root", () => {
   test("a directory of root's is given away with its files, and nothing that a link leads to", async () => {

@@ -2,32 +2,47 @@ import { dlopen, ptr } from "bun:ffi";
 import { accessSync, chownSync, constants, lstatSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { err, ok, type Result } from "../wire/result.ts";
-import { OTHERS_MASK, PRIVATE_DIRECTORY_MODE } from "./files.ts";
+import { messageOf } from "./errors.ts";
+import { fileError, OTHERS_MASK, PRIVATE_DIRECTORY_MODE } from "./files.ts";
 import type { SystemUser } from "./users.ts";
 
 const ROOT_UID = 0;
 
 /**
  * Gives a directory of ours and the files in it to the user, unless it is another's already: then what is in it may be
- * anything (links to files of root's, say), and is left as it is. Links are never followed.
+ * anything (links to files of root's, say), and is left as it is. Links are never followed. An error is a sentence.
  */
-export function giveDirectory(directory: string, { uid, gid }: SystemUser): void {
-  if (lstatSync(directory).uid !== ROOT_UID) return;
-  for (const name of readdirSync(directory)) {
-    const path = join(directory, name);
-    const found = lstatSync(path);
-    if (found.isSymbolicLink() || found.isDirectory() || found.nlink > 1) continue;
-    chownSync(path, uid, gid);
-  }
-  chownSync(directory, uid, gid);
+export function giveDirectory(directory: string, { uid, gid }: SystemUser): Result<null, string> {
+  return orSentence(directory, () => {
+    if (lstatSync(directory).uid !== ROOT_UID) return ok(null);
+    for (const name of readdirSync(directory)) {
+      const path = join(directory, name);
+      const found = lstatSync(path);
+      if (found.isSymbolicLink() || found.isDirectory() || found.nlink > 1) continue;
+      chownSync(path, uid, gid);
+    }
+    chownSync(directory, uid, gid);
+    return ok(null);
+  });
 }
 
 /** Makes a directory that only root may look into, or says in a sentence why what is there is not one. */
 export function makeRootDirectory(path: string): Result<null, string> {
-  mkdirSync(path, { recursive: true, mode: PRIVATE_DIRECTORY_MODE });
-  const found = lstatSync(path);
-  const sound = found.isDirectory() && found.uid === ROOT_UID && (found.mode & OTHERS_MASK) === 0;
-  return sound ? ok(null) : err(`${path} must be a directory of root's with mode 0700: move what is there away.`);
+  return orSentence(path, () => {
+    mkdirSync(path, { recursive: true, mode: PRIVATE_DIRECTORY_MODE });
+    const found = lstatSync(path);
+    const sound = found.isDirectory() && found.uid === ROOT_UID && (found.mode & OTHERS_MASK) === 0;
+    return sound ? ok(null) : err(`${path} must be a directory of root's with mode 0700: move what is there away.`);
+  });
+}
+
+/** What the system does not allow on a directory: a disk that is read-only, a share where root is nobody. */
+function orSentence(path: string, act: () => Result<null, string>): Result<null, string> {
+  try {
+    return act();
+  } catch (cause) {
+    return err(fileError(cause, "write", path).message);
+  }
 }
 
 /**
@@ -44,11 +59,15 @@ export function becomeUser(
     return err("This system has no users to change to.");
   }
   const keep = lowPorts ? keptCapability() : null;
-  setgroups([]);
-  setgid(gid);
-  keep?.before();
-  setuid(uid);
-  keep?.after();
+  try {
+    setgroups([]);
+    setgid(gid);
+    keep?.before();
+    setuid(uid);
+    keep?.after();
+  } catch (error) {
+    return err(`The gateway may not become user ${name}, which the system here does not allow: ${messageOf(error)}.`);
+  }
   if (getuid() !== uid || canBeRoot()) return err(`The gateway could not give up its privileges for user ${name}.`);
   return ok(null);
 }

@@ -1,4 +1,5 @@
 import { newEntryPorts } from "../core/table.ts";
+import { type Capability, missingCapabilities } from "../os/capabilities.ts";
 import { monotonicMs, nowMs as wallMs } from "../os/clock.ts";
 import { interfaceNames } from "../os/interfaces.ts";
 import { areaLogger } from "../os/log.ts";
@@ -12,12 +13,26 @@ import { ControlError, type GatewayControl, type RunningGateway, type StartGatew
 import { refuseUnsafeEnvironment } from "./environment.ts";
 import { HelperClient, helperKernel } from "./gateway/helper/client.ts";
 import { type SpawnedHelper, spawnHelper } from "./gateway/helper/spawn.ts";
+import { refuseIncomplete, refuseUnfit } from "./gateway/interfaces.ts";
 import { Gateway, type GatewayParts } from "./gateway/run.ts";
-import type { GatewaySettings } from "./gateway/settings.ts";
 import { startingGateway } from "./starting.ts";
 
 /** Who parses what comes from the network, when nobody is named. */
 const USERS = ["hatchway", "nobody"];
+
+/**
+ * To become the user; to give it the data directory, and make the helper's there; to take all others from the helper; and
+ * those that the helper keeps.
+ */
+const CAPABILITIES: readonly Capability[] = [
+  "CAP_SETUID",
+  "CAP_SETGID",
+  "CAP_CHOWN",
+  "CAP_DAC_OVERRIDE",
+  "CAP_SETPCAP",
+  "CAP_NET_ADMIN",
+  "CAP_DAC_READ_SEARCH",
+];
 
 /**
  * Runs a gateway. Root starts it; what stays root is the helper that holds the kernel's part. This process becomes an
@@ -30,14 +45,16 @@ export const startGateway: StartGateway = async ({ dataDir, readSettings, relayP
     throw new ControlError("usage", message);
   }
   const settings = await readSettings();
-  refuseIncomplete(settings);
-  refuseUnknownInterfaces(settings);
+  refuseIncomplete(settings, settings.vpnWanted);
+  refuseUnfit(settings, interfaceNames(), null);
   const user = userFor(settings.user);
+  refusePowerless(relayPorts !== undefined);
   const paths = await openDataDirectory(dataDir);
   if (!paths.ok) throw new ControlError("usage", paths.error.message);
   // What is loaded when it is first needed may be out of the user's reach by then.
   await Promise.all([import("../servers/local/routes.ts"), import("./config/load.ts")]);
-  giveDirectory(paths.value.directory, user);
+  const given = giveDirectory(paths.value.directory, user);
+  if (!given.ok) throw new ControlError("usage", given.error);
   const own = makeRootDirectory(paths.value.privileged);
   if (!own.ok) throw new ControlError("usage", own.error);
   const helper = spawnHelper(paths.value.privileged);
@@ -97,32 +114,20 @@ async function startOn(
   }
 }
 
+/** Root in a container or a unit may lack what makes it root. */
+function refusePowerless(lowPorts: boolean): void {
+  const missing = missingCapabilities(lowPorts ? [...CAPABILITIES, "CAP_NET_BIND_SERVICE"] : CAPABILITIES);
+  if (missing.length === 0) return;
+  const all = new Intl.ListFormat("en").format(missing);
+  const message = `The gateway lacks ${all}, which this container or service does not leave to root: add them (docker's --cap-add, systemd's CapabilityBoundingSet).`;
+  throw new ControlError("usage", message);
+}
+
 /** For its lock, its socket and its database; asked as the user. */
 function refuseOutOfReach(directory: string, { name }: SystemUser): void {
   if (mayUse(directory)) return;
   const message = `The gateway runs as user ${name}, who cannot use ${directory}: chown it, let others through the directories above it (chmod o+x), or name another with --data.`;
   throw new ControlError("usage", message);
-}
-
-function refuseIncomplete({ wan, lan, vpnWanted }: GatewaySettings): void {
-  const lacking = wan.length === 0 ? "wan" : lan.length === 0 && !vpnWanted ? "lan" : null;
-  if (lacking === null) return;
-  const side = lacking === "wan" ? "visitors come from" : "the clients are";
-  const or = lacking === "lan" ? " A VPN server alone is --vpn." : "";
-  const message = `Name the interface where ${side}: --${lacking} IF, or ${lacking} = "IF" in [gateway].${or}`;
-  throw new ControlError("usage", message);
-}
-
-function refuseUnknownInterfaces({ wan, lan }: GatewaySettings): void {
-  const known = interfaceNames();
-  const unknown = [...wan, ...lan].find((name) => !known.includes(name));
-  if (unknown !== undefined) {
-    const all = new Intl.ListFormat("en").format(known);
-    throw new ControlError("usage", `There is no interface "${unknown}"; this machine has ${all}.`);
-  }
-  const both = wan.find((name) => lan.includes(name));
-  if (both === undefined) return;
-  throw new ControlError("usage", `${both} is named for visitors and for clients: it can be one of the two.`);
 }
 
 function userFor(name: string | null): SystemUser {

@@ -169,6 +169,14 @@ describe("parseCidr", () => {
     });
   }
 
+  test.each([
+    ["hello", '"hello" is not a network or address; write one like 192.0.2.0/24 or 2001:db8::/32.'],
+    ["hello/24", '"hello" is not a network or address; write one like 192.0.2.0/24 or 2001:db8::/32.'],
+    ["fe80::%eth0/64", "Write the address without a zone id."],
+  ])("%s: says what to write", (text, message) => {
+    expect(parseCidr(text)).toMatchObject({ ok: false, error: { message } });
+  });
+
   test("is idempotent", () => {
     fc.assert(
       fc.property(anyBytes, fc.nat(128), (bytes, prefix) => {

@@ -49,12 +49,16 @@ function notAddress(text: string): TextError {
   return place(text, `${quoted(text)} is not an IP address; write one like 192.0.2.7 or 2001:db8::7.`);
 }
 
+function notNetwork(text: string): TextError {
+  return place(text, `${quoted(text)} is not a network or address; write one like 192.0.2.0/24 or 2001:db8::/32.`);
+}
+
 /** `192.0.2.0/24`, `2001:db8::/32`; a lone address is a /32 or /128; host bits are zeroed; an IPv4-mapped network is IPv4. */
 export function parseCidr(text: string): Result<Cidr, TextError> {
   const slash = text.indexOf("/");
   const addressText = slash < 0 ? text : text.slice(0, slash);
   const parsed = parseAddress(addressText);
-  if (!parsed.ok) return parsed;
+  if (!parsed.ok) return err(addressText.includes("%") ? parsed.error : notNetwork(addressText));
   const words = newIpWords();
   const family: Family = readIp(addressText, words) === 4 ? 4 : 6;
   const bits = family === 4 ? V4_BITS : V6_BITS;

@@ -201,7 +201,11 @@ export function describeMappingDesk(what: string, makeHarness: (policy: MappingP
       const [hole] = at.desk.pinholes(HOST6);
       expect(hole).toMatchObject({ internalPort: 22, fixed: true });
       expect(await at.desk.unpin(HOST6, hole!.id)).toMatchObject({ kind: "fixedMapping" });
-      expect([at.desk.list(HOST).length, at.desk.pinholes(HOST6).length]).toEqual([1, 1]);
+      await at.fix(HOST6, "udp", 7000);
+      expect(await at.desk.pin(pinAsk({ protocol: "udp", internalPort: 7000 }))).toMatchObject({
+        error: { kind: "reserved" },
+      });
+      expect([at.desk.list(HOST).length, at.desk.pinholes(HOST6).length]).toEqual([1, 2]);
     });
 
     test("a pinhole lives, is counted, is its client's alone, and goes", async () => {
@@ -224,17 +228,31 @@ export function describeMappingDesk(what: string, makeHarness: (policy: MappingP
       expect(at.desk.pinholes(OTHER6)).toEqual([]);
     });
 
-    test("a port has one pinhole: IGD adds remote hosts to it, PCP names all of them", async () => {
+    test("IGD has a pinhole for each remote host, PCP one for a port, and each goes alone", async () => {
       const remotes = (...hosts: string[]) =>
         hosts.map((host) => ({ network: `${host}/128`, port: null })) as unknown as readonly RemotePeer[];
-      const { id } = granted(await at.desk.pin(pinAsk({ remotes: remotes("2001:db8::7") })));
-      granted(await at.desk.pin(pinAsk({ remotes: remotes("2001:db8::8") })));
-      expect(at.desk.pinholes(HOST6)).toMatchObject([{ id, remotes: remotes("2001:db8::7", "2001:db8::8") }]);
+      const seen = () => at.desk.pinholes(HOST6).map((hole) => [hole.id, hole.remainingSec]);
+      const first = granted(await at.desk.pin(pinAsk({ remotes: remotes("2001:db8::7") })));
+      const second = granted(await at.desk.pin(pinAsk({ remotes: remotes("2001:db8::8"), lifetimeSec: 60 })));
       const pcp = { via: "pcp", claimedAddress: HOST6, nonce: "aa" } as const;
-      granted(await at.desk.pin(pinAsk({ ...pcp, remotes: remotes("2001:db8::9") })));
-      expect(at.desk.pinholes(HOST6)).toMatchObject([{ id, nonce: "aa", remotes: remotes("2001:db8::9") }]);
+      const third = granted(await at.desk.pin(pinAsk({ ...pcp, remotes: remotes("2001:db8::9") })));
+      granted(await at.desk.pin(pinAsk({ ...pcp, remotes: remotes("2001:db8::7") })));
+      expect(seen()).toEqual([
+        [first.id, 600],
+        [second.id, 60],
+        [third.id, 600],
+      ]);
+      at.letIn(3);
+      expect(await at.desk.pinholePackets(first.id)).toBe(3);
+      await at.pass(60_000);
+      expect(seen()).toEqual([
+        [first.id, 540],
+        [third.id, 540],
+      ]);
       expect(await deletes(8080, "aa", HOST6)).toBeNull();
-      expect(at.desk.pinholes(HOST6)).toEqual([]);
+      expect(seen()).toEqual([[first.id, 540]]);
+      expect(await at.desk.unpin(HOST6, first.id)).toBeNull();
+      expect(seen()).toEqual([]);
     });
 
     test("rejects when the gateway fails, and then has what it had", async () => {

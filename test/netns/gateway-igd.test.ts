@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { type GatewaySite, mappings, openPorts, startGateway } from "./gateway-kit.ts";
 import { query } from "./hatchway.ts";
-import { curl, startService, visit } from "./kit.ts";
+import { curl, startService, startVisitor, visit } from "./kit.ts";
 import { createLab, type Host, type Lab } from "./lab.ts";
+import { eventually } from "./ready.ts";
 
 /**
  * UPnP-IGD by upnpc. It takes a gateway with an address of a documentation range for one that is not connected, so the
@@ -21,7 +22,7 @@ beforeAll(async () => {
     startService(lab, lab.agent, "peer:tcp:8000-8009"),
     startService(lab, lab.other, "peer:tcp:8000-8009"),
   ]);
-  site = await startGateway(lab, "", "--public", PUBLIC);
+  site = await startGateway(lab, '[gateway]\nlog = "info"\n', "--public", PUBLIC);
   for (const host of [lab.agent, lab.other]) urls.set(host, (await search(host)).match(/desc: (\S+)/)?.[1] ?? "");
   await lab.exec(lab.visitor, ["ip", "route", "add", "fd00:77::/64", "via", lab.nat.v6]);
 }, 60_000);
@@ -92,6 +93,17 @@ describe("upnpc -a", () => {
     20_000,
   );
 
+  test("a client's own port below 1024 stays closed by default, by whatever it asks; the log says why", async () => {
+    expect(await upnpc(lab.agent, "-a", "@", "22", "8001", "tcp", "60")).toContain("code 606");
+    // -51 is natpmpc's word for NOT_AUTHORIZED.
+    const natpmp = ["natpmpc", "-g", "192.168.77.1", "-a", "8001", "22", "tcp", "60"];
+    expect((await lab.exec(lab.agent, natpmp)).stdout).toContain("returned -51");
+    expect(await openPorts(lab, site)).toEqual([]);
+    const log = site.child.stderr.join("\n");
+    expect(log).toContain("192.168.77.2 asked for port 8001/tcp to port 22 of 192.168.77.2: no rule allows it.");
+    expect(log).toContain("192.168.77.2 asked for a tcp port to port 22 of 192.168.77.2: no rule allows one.");
+  }, 20_000);
+
   test("a port of another client is refused with 718, and -n takes the next", async () => {
     await upnpc(lab.other, "-a", "@", "8000", "8000", "tcp", "60");
     expect(await upnpc(lab.agent, "-a", "@", "8000", "8000", "tcp", "60")).toContain("code 718");
@@ -110,6 +122,36 @@ test("upnpc -A opens a pinhole for IPv6, and -D closes it", async () => {
   expect(await upnpc(lab.agent, "-6", "-D", id ?? "")).toContain("Pinhole");
   expect(await openPorts(lab, site)).toEqual([]);
 }, 30_000);
+
+test("a pinhole for each remote host: the kernel lets in both, and one that goes leaves the other", async () => {
+  // It has two addresses, and the kernel says which it uses.
+  const route = await lab.exec(lab.visitor, ["ip", "-6", "route", "get", lab.agent.v6]);
+  const visitor = route.stdout.match(/src (\S+)/)?.[1] ?? route.stderr;
+  const reach6 = async () =>
+    (await visit<{ answers: Record<string, string> }>(lab, lab.visitor, "ports", lab.agent.v6, 8003)).answers[8003];
+  const pin = async (remote: string): Promise<string> => {
+    const added = await upnpc(lab.agent, "-6", "-A", remote, "0", lab.agent.v6, "8003", "tcp", "600");
+    return added.match(/Pinhole ID = (\d+)/)?.[1] ?? added;
+  };
+  const [theirs, other] = [await pin(visitor), await pin("2001:db8:113::99")];
+  expect(other).not.toBe(theirs);
+  expect(await openPorts(lab, site)).toHaveLength(2);
+  expect(await reach6()).toContain(visitor);
+  await upnpc(lab.agent, "-6", "-D", other);
+  expect(await reach6()).toContain(visitor);
+  const again = await pin("2001:db8:113::99");
+  await upnpc(lab.agent, "-6", "-D", theirs);
+  expect(await openPorts(lab, site)).toHaveLength(1);
+  const turnedAway = async () => {
+    const { gateway } = await query<{ gateway: { dropped: Record<string, number> } }>(lab, site.home, "status");
+    return gateway.dropped["sourceNotAllowed"] ?? 0;
+  };
+  const before = await turnedAway();
+  await using _ = startVisitor(lab, lab.visitor, "ports", lab.agent.v6, 8003);
+  await eventually("the visitor turned away", async () => ((await turnedAway()) > before ? true : undefined));
+  await upnpc(lab.agent, "-6", "-D", again);
+  expect(await openPorts(lab, site)).toEqual([]);
+}, 40_000);
 
 test("Windows and Xbox see version 1 without an action of version 2; others see 2", async () => {
   const { gateway } = await query<{ gateway: { servers: readonly object[] } }>(lab, site.home, "status");

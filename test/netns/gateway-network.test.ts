@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, te
 import { join } from "node:path";
 import { askIgd, askNatPmp, igdLocation } from "./asking.ts";
 import type { Child } from "./child.ts";
-import { type GatewaySite, openPorts, startGateway } from "./gateway-kit.ts";
+import { type GatewaySite, launchGateway, openPorts, startGateway } from "./gateway-kit.ts";
 import { query, run } from "./hatchway.ts";
 import { startService, startVisitor } from "./kit.ts";
 import { createLab, type Host, type Lab } from "./lab.ts";
@@ -45,6 +45,8 @@ name = "other web"
 ports = "8100:8000"
 to = "192.168.78.2"
 `;
+  // A machine that is none yet, and listens to its provider's router.
+  await lab.exec(lab.nat, ["sysctl", "-qw", "net.ipv6.conf.all.forwarding=0", "net.ipv6.conf.wan.accept_ra=1"]);
   site = await startGateway(lab, toml);
   const bun = [process.execPath, "--no-env-file", "--config=/dev/null"];
   listener = lab.spawn(lab.agent, [...bun, join(import.meta.dir, "peers/announcements.ts")]);
@@ -159,6 +161,42 @@ describe("another external address", () => {
 });
 
 describe("links that go and come", () => {
+  const macOf = (link: string) => ip(lab.nat, "-br", "link", "show", link).split(/\s+/)[2] ?? "";
+
+  test("a WAN that is made anew listens to router advertisements as before, and gives that back at the end", async () => {
+    const setting = async (name: string) => (await lab.exec(lab.nat, ["sysctl", "-n", `net.ipv6.conf.${name}`])).stdout;
+    expect([await setting("wan.accept_ra"), await setting("all.forwarding")]).toEqual(["2", "1"]);
+    // As PPPoE dials in again: another interface with the name, which has the system's defaults.
+    const mac = macOf("wan");
+    ip(lab.nat, "link", "delete", "wan");
+    const internet = lab.nat.namespace.replace(/nat$/, "net");
+    ipBatch(internet, [
+      `link add nat type veth peer name wan address ${mac} netns ${lab.nat.namespace}`,
+      "link set nat master internet up",
+    ]);
+    expect(await setting("wan.accept_ra")).toBe("1");
+    ipBatch(lab.nat.namespace, ["link set wan up", `address add ${FIRST}/24 dev wan`]);
+    await eventually("it listens", async () => ((await setting("wan.accept_ra")) === "2" ? true : undefined));
+    // RFC 4861 §4.2: hop limit 64, a default router for 1,800 s. The kernel fills in the checksum.
+    const advertisement = "\\206\\0\\0\\0\\100\\0\\007\\010\\0\\0\\0\\0\\0\\0\\0\\0";
+    const own = await eventually(
+      "its own address",
+      () => ip(lab.nat, "-6", "-br", "address", "show", "wan", "scope", "link").match(/fe80:[^/]*/)?.[0],
+    );
+    const send = `printf '${advertisement}' | socat - 'IP6-SENDTO:[${own}%eth0]:58,ipv6-unicast-hops=255'`;
+    await eventually("a route of the advertisement", async () => {
+      await lab.exec(lab.relay, ["sh", "-c", send]);
+      return ip(lab.nat, "-6", "route", "show", "default").includes("proto ra") ? true : undefined;
+    });
+    expect(await reached(lab.visitor, FIRST, 8000)).toStartWith(`${lab.visitor.v4} `);
+
+    expect((await run(lab, site.home, "gateway", "stop", "--clean")).exitCode).toBe(0);
+    await site.child.exited;
+    expect([await setting("wan.accept_ra"), await setting("all.forwarding")]).toEqual(["1", "0"]);
+    site.child = await launchGateway(lab, site.home);
+    await reached(lab.visitor, FIRST, 8000);
+  }, 40_000);
+
   test("the WAN down and up: told in status meanwhile; a connection that waits goes on", async () => {
     await using keeper = startVisitor(lab, lab.visitor, "keep", FIRST, 7000);
     await keeper.event("started");
@@ -194,7 +232,6 @@ describe("links that go and come", () => {
       "route add default via 192.168.78.1",
     ]);
   };
-  const lan2Mac = () => ip(lab.nat, "-br", "link", "show", "lan2").split(/\s+/)[2] ?? "";
   /** Its servers answer on the link, and its forwards lead there. */
   const lan2Works = async () => {
     await eventually("NAT-PMP answers on the new link", async () => (await external(lab.other)) ?? undefined, 12_000);
@@ -211,7 +248,7 @@ describe("links that go and come", () => {
   };
 
   test("a LAN interface disappears and comes back: its servers and its forwards as well", async () => {
-    const mac = lan2Mac();
+    const mac = macOf("lan2");
     ip(lab.nat, "link", "delete", "lan2");
     const warned = async () => (await run(lab, site.home, "status")).stdout.includes("lan2 is not there");
     await eventually("a warning", async () => ((await warned()) ? true : undefined));
@@ -222,7 +259,7 @@ describe("links that go and come", () => {
   }, 40_000);
 
   test("so it does when another link has its name and address between two looks", async () => {
-    const mac = lan2Mac();
+    const mac = macOf("lan2");
     ip(lab.nat, "link", "delete", "lan2");
     makeLan2Again(mac);
     await lan2Works();

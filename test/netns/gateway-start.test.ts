@@ -68,6 +68,26 @@ describe("a start that cannot be is refused in one sentence, and changes nothing
     expect((await nft(lab, "list", "ruleset")).stdout).toBe("");
   });
 
+  const CAPABILITIES = ["chown", "dac_override", "dac_read_search", "setgid", "setuid", "setpcap", "net_admin"];
+  test.each(CAPABILITIES)("as root without CAP_%s, as in a container", async (lacking) => {
+    const one = home();
+    const left = CAPABILITIES.filter((name) => name !== lacking).map((name) => `+${name}`);
+    const bounded = ["setpriv", `--bounding-set=-all,${left}`, "--inh-caps=-all"];
+    const refused = await lab.exec(lab.nat, [...bounded, ...command(one, "gateway", ...INTERFACES)]);
+    expectRefused(refused, `The gateway lacks CAP_${lacking.toUpperCase()}, which this container or service`);
+    expect((await nft(lab, "list", "ruleset")).stdout).toBe("");
+  });
+
+  test("as root without any", async () => {
+    const argv = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", ...command(home(), "gateway", ...INTERFACES)];
+    expectRefused(await lab.exec(lab.nat, argv), "CAP_NET_ADMIN, and CAP_DAC_READ_SEARCH");
+  });
+
+  test("an interface whose name cannot be one", async () => {
+    const sentence = '--wan must be the name of a network interface, such as "eth0".';
+    expectRefused(await start(home(), "--wan", "a b", "--lan", "lan1"), sentence);
+  });
+
   test("a data directory of another user's", async () => {
     const one = home();
     mkdirSync(one.data, { mode: 0o700 });
@@ -157,6 +177,61 @@ describe("a reload", () => {
     expect(await openPorts(lab, site)).toEqual(["tcp 8000 -> 192.168.77.2:8000 (config)"]);
     await stop(site);
   }, 30_000);
+});
+
+describe("a reload that fails changes nothing", () => {
+  const [OWN, TAKEN] = [9_401, 9_402];
+  const toml = (lan: string, port: number, more = "") => `
+[gateway]
+wan = "wan"
+lan = [${lan}]
+[gluetun]
+listen = "127.0.0.1:${port}"
+[[mapping]]
+name = "web"
+ports = 8000
+to = "192.168.77.2"
+${more}`;
+  const MORE = '[[mapping]]\nname = "more"\nports = "8001:8000"\nto = "192.168.77.2"\n';
+  const BOTH = '"lan1", "lan2"';
+  let site: GatewaySite;
+  beforeAll(async () => {
+    await startService(lab, lab.nat, "--host", "127.0.0.1", `peer:tcp:${TAKEN}`);
+    const made = home(toml(BOTH, OWN));
+    const child = lab.spawn(lab.nat, command(made, "gateway", "--json"));
+    await child.event("ready", { deadlineMs: 20_000 });
+    site = { home: made, child };
+  });
+
+  test.each<[string, string, string]>([
+    ["gluetun's port is another program's", toml(BOTH, TAKEN, MORE), `${TAKEN}`],
+    ["an interface that is not there", toml('"lan1", "lna2"', OWN, MORE), 'There is no interface "lna2"'],
+    ["an interface on both sides", toml('"lan1", "wan"', OWN, MORE), "wan is named for visitors and for clients"],
+    ["no interface of clients", toml("", OWN, MORE), "lan"],
+    ["what the kernel's part does not take", toml('"lan1", "lan2", "lan2"', OWN, MORE), "Name the interface lan2 once"],
+  ])("%s", async (_, text, sentence) => {
+    const from = site.child.stderr.length;
+    writeConfig(site.home, text);
+    site.child.signal("SIGHUP");
+    await eventually("it is told", () =>
+      site.child.stderr.slice(from).some((line) => line.includes(sentence)) ? true : undefined,
+    );
+    await eventually("as before", async () => {
+      const open = await openPorts(lab, site);
+      return Bun.deepEquals(open, ["tcp 8000 -> 192.168.77.2:8000 (config)"]) ? true : undefined;
+    });
+    expect(await reach(8000)).toStartWith(`${lab.visitor.v4} `);
+    expect(await reach(8001)).toBe("");
+    const gluetun = await lab.exec(lab.nat, ["curl", "-s", `http://127.0.0.1:${OWN}/v1/portforward`]);
+    expect(JSON.parse(gluetun.stdout)).toEqual({ port: 8000, ports: [8000] });
+  });
+
+  test("and the next one that is right is taken", async () => {
+    writeConfig(site.home, toml(BOTH, OWN, MORE));
+    site.child.signal("SIGHUP");
+    await eventually("it is open", async () => ((await reach(8001)) === "" ? undefined : true));
+    await stop(site);
+  });
 });
 
 describe("beside miniupnpd", () => {

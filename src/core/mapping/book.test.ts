@@ -200,17 +200,47 @@ describe("pinholes", () => {
     expect(book.mappingsTo(HOST6)).toHaveLength(0);
   });
 
-  test("IGD's remote hosts share a hole, and everybody is all of them", () => {
+  const remote = (port: number | null) => ({ network: must(parseCidr("2001:db8::1/128")), port });
+  const igd = { via: "igd", claimedAddress: null, nonce: null } as const;
+
+  test("IGD's remote hosts have a pinhole each, with a lease of its own", () => {
     const book = newBook();
-    const network = must(parseCidr("2001:db8::1/128"));
-    const igd = { via: "igd", claimedAddress: null, nonce: null } as const;
-    const remotes = [{ network, port: 98 }];
-    book.pin(pinhole({ ...igd, remotes }), POLICY, 0);
-    book.pin(pinhole({ ...igd, remotes: [...remotes, { network, port: 99 }] }), POLICY, 0);
-    const allowed = () => book.pinholesTo(HOST6).map(({ spec }) => spec.allow.map(({ port }) => port));
-    expect(allowed()).toEqual([[98, 99]]);
-    book.pin(pinhole({ ...igd, remotes: [] }), POLICY, 0);
-    expect(allowed()).toEqual([[]]);
+    const pin = (more: Partial<PinholeAsk>) => answer(book.pin(pinhole({ ...igd, ...more }), POLICY, 0));
+    expect(pin({ remotes: [remote(98)], lifetimeSec: 100 })).toStartWith("added");
+    expect(pin({ remotes: [remote(99)], lifetimeSec: 10 })).toStartWith("added");
+    expect(pin({ remotes: [], lifetimeSec: 50 })).toStartWith("added");
+    expect(pin({ remotes: [remote(98)], lifetimeSec: 100 })).toStartWith("unchanged");
+    const ends = (nowMs: number) => book.expire(nowMs).map(({ spec }) => spec.allow.map(({ port }) => port));
+    expect([ends(10_000), ends(50_000), ends(99_999), ends(100_000)]).toEqual([[[99]], [[]], [], [[98]]]);
+  });
+
+  test("each of IGD's counts for the quota", () => {
+    const book = newBook();
+    const pin = (port: number) => answer(book.pin(pinhole({ ...igd, remotes: [remote(port)] }), POLICY, 0));
+    expect([pin(1), pin(2), pin(3)].map((text) => text.split(" ")[0])).toEqual(["added", "added", "added"]);
+    expect(pin(4)).toBe("quota");
+    expect(pin(3)).toStartWith("unchanged");
+  });
+
+  test("PCP has one for a port, whoever may come by it, and takes none of IGD's away", () => {
+    const book = newBook();
+    book.pin(pinhole({ ...igd, remotes: [remote(98)] }), POLICY, 0);
+    expect(answer(book.pin(pinhole({ remotes: [remote(99)] }), POLICY, 0))).toStartWith("added");
+    expect(answer(book.pin(pinhole(), POLICY, 0))).toStartWith("changed");
+    const request = { via: "pcp", protocol: "tcp", internalPort: 8080, nonce: "00" } as const;
+    const { remove, refusal } = book.deletedInternal({ requester: HOST6, internalAddress: HOST6, request }, POLICY);
+    expect([remove.map(({ spec }) => spec.origin), refusal]).toEqual([["pcp"], null]);
+  });
+
+  test("who may come by the operator's is not the client's to say", () => {
+    const book = newBook();
+    const { spec } = must(book.pin(pinhole(), POLICY, 0)).forward;
+    const ports = mappings("8000-8100");
+    const fixed = { ...spec, id: "mapping/cam", ports, requester: null, origin: "config", lifetimeSec: null } as const;
+    must(book.put(fixed, 0));
+    expect(answer(book.pin(pinhole({ internalPort: 8050 }), POLICY, 0))).toBe("reserved");
+    expect(answer(book.pin(pinhole({ ...igd, internalPort: 8050 }), POLICY, 0))).toBe("reserved");
+    expect(answer(book.pin(pinhole({ protocol: "udp", internalPort: 8050 }), POLICY, 0))).toStartWith("added");
   });
 
   test.each([

@@ -4,7 +4,7 @@ import { setYoungest, trimOldest } from "../bounded-map.ts";
 import type { HeldForward, Owner } from "../held.ts";
 import { type EntryPorts, ForwardTable, type PutOutcome, type TableError } from "../table.ts";
 import { type DeleteDecision, decideDelete } from "./delete.ts";
-import type { DeskRefusal, ExternalDelete, InternalDelete, MapAsk, PinholeAsk, RemotePeer } from "./desk.ts";
+import type { DeskRefusal, ExternalDelete, InternalDelete, MapAsk, PinholeAsk } from "./desk.ts";
 import type { MappingRefusal } from "./refusal.ts";
 import {
   decideMapping,
@@ -153,12 +153,10 @@ export class MappingBook {
       externalPort: internalPort,
     };
     // Nothing of the gateway itself is in the way of a port of another host.
-    const decision = decideMapping(request, { ...policy, reserved: [] }, this.#pinholeView(internalAddress));
+    const decision = decideMapping(request, { ...policy, reserved: [] }, this.#pinholeView(ask));
     if (!decision.ok) return err(this.#withHolder(decision.error, request, nowMs));
-    const id = `${protocol}-${internalAddress}-${internalPort}`;
-    const present = this.#pinholes.get(this.#options.ownerOf(internalAddress).device, id);
     const spec: MappingSpec = {
-      id,
+      id: pinholeId(ask, protocol, internalPort),
       name: nameOf(ask.description, `${protocol} ${internalPort}`),
       group: null,
       ports: [{ protocol, first: internalPort, last: internalPort, internalFirst: internalPort }],
@@ -168,8 +166,7 @@ export class MappingBook {
       origin: via,
       askedInternalPort: internalPort,
       nonce: ask.nonce,
-      // IGD asks for one remote host after another; the firewall has one hole for a port, and all of them in it.
-      allow: via === "igd" && present !== null ? bothRemotes(present.spec.allow, ask.remotes) : ask.remotes,
+      allow: ask.remotes,
       deny: [],
       limits: {},
       enabled: true,
@@ -238,7 +235,8 @@ export class MappingBook {
     const held = pinhole ? this.pinholesTo(internalAddress) : this.mappingsTo(internalAddress);
     const candidates = held.flatMap((one) => {
       const [port] = one.spec.ports;
-      if (port === undefined) return [];
+      // IGD's pinholes go by their UniqueIDs; a mapping is the same one whichever protocol made it.
+      if (port === undefined || (pinhole && one.spec.origin === "igd")) return [];
       const { requester: by, nonce, askedInternalPort } = one.spec;
       return [{ held: one, protocol: port.protocol, internalPort: askedInternalPort, fixed: by === null, nonce }];
     });
@@ -319,13 +317,19 @@ export class MappingBook {
     return kept === undefined || kept.client === client ? null : { ...kept, nonce: null };
   }
 
-  #pinholeView(address: string): MappingTable {
+  #pinholeView(ask: PinholeAsk): MappingTable {
+    const address = ask.internalAddress;
+    const { device } = this.#options.ownerOf(address);
     const at = (protocol: Protocol, port: number): ExternalHolder | null => {
-      const held = this.pinholesTo(address).find(({ spec }) =>
-        spec.ports.some((one) => one.protocol === protocol && one.first <= port && port <= one.last),
+      const fixed = this.pinholesTo(address).some(
+        ({ spec }) =>
+          spec.requester === null &&
+          spec.ports.some((one) => one.protocol === protocol && one.first <= port && port <= one.last),
       );
-      // The operator's pinhole is in nobody's way.
-      return held === undefined || held.spec.requester === null ? null : holderOf(held.spec);
+      // Who may come by the operator's pinhole is said there.
+      if (fixed) return { client: null, internalPort: port, nonce: null };
+      const held = this.#pinholes.get(device, pinholeId(ask, protocol, port));
+      return held === null ? null : holderOf(held.spec);
     };
     return {
       at,
@@ -396,11 +400,14 @@ export class MappingBook {
   }
 }
 
-/** Who may come by either; empty = everybody. */
-function bothRemotes(a: readonly RemotePeer[], b: readonly RemotePeer[]): readonly RemotePeer[] {
-  if (a.length === 0 || b.length === 0) return [];
-  const known = new Set(a.map(({ network, port }) => `${network} ${port}`));
-  return [...a, ...b.filter(({ network, port }) => !known.has(`${network} ${port}`))];
+/**
+ * What makes a pinhole the same one: for PCP the client's port (RFC 6887 §11.3), for IGD the remote host and its port, too
+ * (WANIPv6FirewallControl:1 §2.5.4).
+ */
+function pinholeId({ via, internalAddress, remotes }: PinholeAsk, protocol: Protocol, port: number): string {
+  const id = `${protocol}-${internalAddress}-${port}`;
+  if (via === "pcp") return id;
+  return ["igd", id, ...remotes.map((remote) => `${remote.network}-${remote.port ?? "*"}`)].join("-");
 }
 
 function nameOf(description: string, otherwise: string): string {

@@ -113,7 +113,7 @@ export interface MappingDesk {
   /** What the requester may see, in a stable order: its own in secure mode, else all. Pinholes are not among them. */
   list(requester: string): readonly MappingInfo[];
   pinholes(requester: string): readonly MappingInfo[];
-  /** Packets a pinhole has let in. */
+  /** Packets a pinhole has let in. Pinholes of one port share it, and what it let in counts for each. */
   pinholePackets(id: string): Promise<number>;
   counters(): Promise<ExternalCounters>;
 }

@@ -109,7 +109,7 @@ export const upnpSection = z.strictObject({
     .max(1_000)
     .meta({
       description:
-        'Who may ask for what, the first match decides: "allow 1024-65535 192.168.1.0/24 1024-65535". Default: every client, ports from 1024.',
+        'Who may ask for what, the first match decides: "allow 1024-65535 192.168.1.0/24 1024-65535". Default: every client, ports from 1024 on both sides.',
     })
     .exactOptional(),
   secure: flag("A client maps to itself only, not to others inside; default true.").exactOptional(),

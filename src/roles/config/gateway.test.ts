@@ -30,7 +30,7 @@ test("an empty file has the safe defaults", async () => {
     triggers: [],
     user: null,
   });
-  expect(settings.servers.rules.map(formatPermissionRule)).toEqual(["allow 1024-65535 * *"]);
+  expect(settings.servers.rules.map(formatPermissionRule)).toEqual(["allow 1024-65535 * 1024-65535"]);
 });
 
 test("mappings and triggers are read with their ports settled", async () => {

@@ -23,7 +23,8 @@ const DEFAULT_SNAT_PORTS = { first: 52_000, last: 64_000 };
 const DEFAULT_LIMITS = { connectionsPerSource: 256, newPerSourcePerSec: 100 };
 const DEFAULT_MAX_PER_CLIENT = 64;
 const DEFAULT_VPN_INTERFACE = "hatchway0";
-const DEFAULT_RULE = "allow 1024-65535 any 1-65535";
+/** On both sides: what listens below 1024 (SSH, a file server) is not for an app to publish on a high port. */
+const DEFAULT_RULE = "allow 1024-65535 any 1024-65535";
 const DEFAULT_TRIGGER_TIMEOUT_SEC = 600;
 
 /** A mapping from a `[[mapping]]` entry, or from `forward add`'s arguments under the same keys. */

@@ -21,8 +21,8 @@ import {
   type ReloadReport,
   type VpnPeerReply,
 } from "../control.ts";
-import { NO_COUNTERS, sumCounters, V } from "../views.ts";
-import { entryId, keyOf } from "./entries.ts";
+import { NO_COUNTERS, V } from "../views.ts";
+import { keyOf, type Run, runsOf } from "./entries.ts";
 import type { GatewayKernel } from "./helper/kernel.ts";
 import { type GatewayMappings, takenText } from "./mappings.ts";
 import type { GatewayTriggers } from "./triggers.ts";
@@ -121,7 +121,8 @@ async function status(view: GatewayView): Promise<GatewayStatus> {
     startedMs: view.startedMs,
     memoryBytes: residentBytes(),
     forwardsOpen: held.filter(({ spec }) => spec.enabled).length,
-    counters: sumCounters(held.map((one) => countersOf(one, traffic))),
+    // By what the kernel counts: pinholes may share a port.
+    counters: countersOf(runsOf(held), traffic),
     mappings: held.length,
     dropped: { ...dropped },
     ...view.facts(),
@@ -157,18 +158,24 @@ async function trafficOf(view: GatewayView): Promise<Traffic> {
   return { usage, open };
 }
 
-function countersOf(held: HeldMapping, { usage, open }: Traffic): Counters {
+function countersOf(runs: readonly Run[], { usage, open }: Traffic): Counters {
   const sum = { ...NO_COUNTERS };
-  held.spec.ports.forEach(({ protocol, first, last }, at) => {
-    const one = usage.get(entryId(held, at));
+  for (const { id, protocol, first, last, to } of runs) {
+    const one = usage.get(id);
     for (let port = first; open.size > 0 && port <= last; port++) {
-      sum.visitorsOpen += open.get(flowKey(protocol, port, held.spec.to)) ?? 0;
+      sum.visitorsOpen += open.get(flowKey(protocol, port, to)) ?? 0;
     }
     sum.visitorsTotal += one?.visitorsTotal ?? 0;
     sum.bytesIn += one?.bytesIn ?? 0;
     sum.bytesOut += one?.bytesOut ?? 0;
-  });
+  }
   return sum;
+}
+
+/** Its own; a port that several pinholes share is in each. */
+function runsOfOne(view: GatewayView, held: HeldMapping): Run[] {
+  if (!isPinhole(held.spec)) return runsOf([held]);
+  return runsOf(view.book.ofDevice(held.owner.device)).filter(({ holders }) => holders.includes(held));
 }
 
 function forwardInfo(view: GatewayView, held: HeldMapping, traffic: Traffic): ForwardInfo {
@@ -193,7 +200,7 @@ function forwardInfo(view: GatewayView, held: HeldMapping, traffic: Traffic): Fo
     })),
     via: "kernel",
     leaseEndsMs: leftMs === null ? null : Math.ceil(view.wallMs() + leftMs),
-    counters: countersOf(held, traffic),
+    counters: countersOf(runsOfOne(view, held), traffic),
   };
 }
 

@@ -2,7 +2,7 @@ import { describeMappingDesk } from "../../../test/contract/mapping-desk.ts";
 import { fixedSpec } from "../../../test/fixtures/fake-desk.ts";
 import { mappingsLab } from "../../../test/fixtures/mappings-lab.ts";
 import { gatewayDesk } from "./desk.ts";
-import { entryIds } from "./entries.ts";
+import { runsOf } from "./entries.ts";
 
 describeMappingDesk("the gateway's desk", async (policy) => {
   const at = await mappingsLab();
@@ -33,7 +33,7 @@ describeMappingDesk("the gateway's desk", async (policy) => {
     },
     letIn(packetsIn) {
       const unused = { visitorsTotal: 0, bytesIn: 0, bytesOut: 0, packetsOut: 0 };
-      for (const id of [...book.list()].flatMap(entryIds)) at.plane.usages.set(id, { ...unused, packetsIn });
+      for (const id of runsOf(book.list()).map((run) => run.id)) at.plane.usages.set(id, { ...unused, packetsIn });
     },
     async close() {
       await mappings.idle();

@@ -14,7 +14,7 @@ import type { MappingRefusal } from "../../core/mapping/refusal.ts";
 import type { MappingPolicy } from "../../core/mapping/request.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 import { ok, type Result } from "../../wire/result.ts";
-import { entryId, keyOf, parseKey } from "./entries.ts";
+import { keyOf, parseKey, runsOf } from "./entries.ts";
 import type { GatewayMappings } from "./mappings.ts";
 
 export interface DeskOptions {
@@ -104,7 +104,8 @@ export function gatewayDesk(options: DeskOptions): MappingDesk {
       const held = book.get(device, id);
       if (held === null) return 0;
       const usage = await mappings.usage();
-      return held.spec.ports.reduce((sum, _, at) => sum + (usage.get(entryId(held, at))?.packetsIn ?? 0), 0);
+      const runs = runsOf(book.ofDevice(device)).filter(({ holders }) => holders.includes(held));
+      return runs.reduce((sum, run) => sum + (usage.get(run.id)?.packetsIn ?? 0), 0);
     },
     counters: options.counters,
   };

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { natSettings } from "../../../test/contract/nat-plane.ts";
 import { mappingsLab } from "../../../test/fixtures/mappings-lab.ts";
 import type { MappingSpec } from "../../core/mapping/spec.ts";
+import type { NatEntry } from "../../dataplanes/nat/state.ts";
 
 const HOST = "192.168.1.7";
 function spec(port: number, more: Partial<MappingSpec> = {}): MappingSpec {
@@ -85,6 +86,98 @@ describe("what is answered is true in the kernel and on the disk", () => {
     await mappings.idle();
     expect([at.kernel(), at.news.at(-1)]).toEqual([[], "closed tcp-80 expired"]);
     expect(at.warnings).toEqual([expect.stringContaining("The disk is full.")]);
+  });
+});
+
+describe("pinholes of one port share an entry of the kernel", () => {
+  const HOST6 = "fd00::7";
+  const hole = (id: string, remote: string | null, more: Partial<MappingSpec> = {}): MappingSpec =>
+    spec(80, {
+      id,
+      to: HOST6,
+      requester: HOST6,
+      origin: "igd",
+      allow: remote === null ? [] : [{ network: `${remote}/128` as never, port: null }],
+      ...more,
+    });
+  const fixed = (id: string, ports: readonly [number, number], more: Partial<MappingSpec> = {}) =>
+    hole(id, null, {
+      ports: [{ protocol: "tcp", first: ports[0], last: ports[1], internalFirst: ports[0] }],
+      requester: null,
+      origin: "config",
+      lifetimeSec: null,
+      ...more,
+    });
+  const laid = (plane: { entries: ReadonlyMap<string, NatEntry> }) =>
+    [...plane.entries.values()]
+      .toSorted((a, b) => a.first - b.first)
+      .map(({ first, last, allow }) => `${first}-${last} ${allow.map(({ network }) => network).join(" ") || "all"}`);
+
+  test("who may come is all of them; one that ends takes its own host away", async () => {
+    await using at = await mappingsLab();
+    const { book, mappings, put } = await at.start();
+    await put(hole("a", "2001:db8::1"));
+    await put(hole("b", "2001:db8::2", { lifetimeSec: 10 }));
+    await put(hole("c", "2001:db8::1"));
+    expect(laid(at.plane)).toEqual(["80-80 2001:db8::1/128 2001:db8::2/128"]);
+    await put(hole("d", null));
+    expect(laid(at.plane)).toEqual(["80-80 all"]);
+    await mappings.remove(
+      book.find(({ spec }) => spec.id === "d" || spec.id === "a"),
+      "given back",
+    );
+    expect(laid(at.plane)).toEqual(["80-80 2001:db8::1/128 2001:db8::2/128"]);
+    at.clock.nowMs += 10_000;
+    await mappings.expire();
+    expect(laid(at.plane)).toEqual(["80-80 2001:db8::1/128"]);
+    await mappings.remove([...book.list()], "given back");
+    expect(laid(at.plane)).toEqual([]);
+  });
+
+  test("a kernel that refuses one leaves the others as they were", async () => {
+    await using at = await mappingsLab();
+    const { put } = await at.start();
+    await put(hole("a", "2001:db8::1"));
+    at.plane.failure = { kind: "refused", message: "The kernel says no." };
+    await expect(put(hole("b", "2001:db8::2"))).rejects.toThrow("The kernel says no.");
+    at.plane.failure = null;
+    await put(hole("c", "2001:db8::3"));
+    expect(laid(at.plane)).toEqual(["80-80 2001:db8::1/128 2001:db8::3/128"]);
+  });
+
+  test("the operator's ranges may overlap, and have the last word where an app has a port of them", async () => {
+    await using at = await mappingsLab();
+    const { mappings, put } = await at.start();
+    await put(hole("a", "2001:db8::1"));
+    const only = { allow: [{ network: "2001:db8:5::/48" as never, port: null }] };
+    const report = await mappings.setFixed([fixed("x", [70, 85], only), fixed("y", [82, 90])], "config");
+    expect(report).toMatchObject({ added: ["port 80", "port 80"], refused: [] });
+    expect(laid(at.plane)).toEqual([
+      "70-79 2001:db8:5::/48",
+      "80-80 2001:db8:5::/48",
+      "81-81 2001:db8:5::/48",
+      "82-85 all",
+      "86-90 all",
+    ]);
+    await mappings.setFixed([fixed("x", [75, 78], only)], "config");
+    expect(laid(at.plane)).toEqual(["75-78 2001:db8:5::/48", "80-80 2001:db8::1/128"]);
+    const second = await at.start([fixed("x", [70, 85], { ...only, enabled: false })]);
+    await second.mappings.idle();
+    expect(laid(at.plane)).toEqual([]);
+  });
+
+  test("the strictest of the operator's limits holds where they overlap", async () => {
+    await using at = await mappingsLab();
+    const { mappings } = await at.start();
+    await mappings.setFixed(
+      [
+        fixed("x", [80, 80], { limits: { connectionsPerSource: 9 } }),
+        fixed("y", [80, 80], { limits: { connectionsPerSource: 5, newPerSourcePerSec: 2 } }),
+      ],
+      "config",
+    );
+    const [entry] = [...at.plane.entries.values()];
+    expect(entry?.limits).toEqual({ connectionsPerSource: 5, newPerSourcePerSec: 2 });
   });
 });
 

@@ -1,7 +1,7 @@
 import type { Owner } from "../../core/held.ts";
 import type { HeldMapping, MappingBook, MappingOutcome } from "../../core/mapping/book.ts";
 import { type SavedEpoch, ServerEpoch } from "../../core/mapping/epoch.ts";
-import type { MappingSpec } from "../../core/mapping/spec.ts";
+import { isPinhole, type MappingSpec } from "../../core/mapping/spec.ts";
 import { same } from "../../core/same.ts";
 import type { TableError } from "../../core/table.ts";
 import type { NatEntry, NatLimits, NatPlane, NatSettings, NatUsage } from "../../dataplanes/nat/state.ts";
@@ -9,7 +9,7 @@ import type { MappingChange } from "../../store/mappings.ts";
 import type { Store } from "../../store/store.ts";
 import { ControlError } from "../control.ts";
 import { Journal, type JournalFailure } from "../journal.ts";
-import { entryIds, natEntries } from "./entries.ts";
+import { hostOf, natEntries, type Run, runsOf } from "./entries.ts";
 
 /** What became of a mapping, for whoever follows. */
 export interface MappingNews {
@@ -107,14 +107,13 @@ export class GatewayMappings {
 
   /** All entries that the kernel is to hold. */
   entries(): NatEntry[] {
-    return [
-      ...[...this.#options.book.list()].flatMap((held) => this.#entriesOf(held)),
-      ...this.#options.extraEntries(),
-    ];
+    const { book, extraEntries } = this.#options;
+    return [...this.#entriesOf(runsOf(book.list())), ...extraEntries()];
   }
 
-  #entriesOf(held: HeldMapping): NatEntry[] {
-    return this.#options.isOpen(held.spec) ? natEntries(held, this.#options.limits()) : [];
+  #entriesOf(runs: readonly Run[]): NatEntry[] {
+    const { isOpen, limits } = this.#options;
+    return runs.flatMap((run) => natEntries(run, isOpen, limits()));
   }
 
   /** Makes the kernel hold what the book says, by these settings. */
@@ -161,15 +160,43 @@ export class GatewayMappings {
 
   /** Brings the kernel's entries of a mapping in line with the book. Null = done, else why not. */
   async #sync(outcome: MappingOutcome): Promise<string | null> {
-    const { book, plane } = this.#options;
     const { forward } = outcome;
-    const present = book.get(forward.owner.device, forward.spec.id);
-    const put = present === null ? [] : this.#entriesOf(present);
+    return await this.#bring(outcome.kind === "changed" ? [[forward], [outcome.before]] : [[forward]]);
+  }
+
+  /**
+   * What the book has of these mappings and of those that share their ports goes to the kernel, and what else they had
+   * there goes away. Each set is what the kernel may hold at once.
+   */
+  async #bring(sets: readonly (readonly HeldMapping[])[]): Promise<string | null> {
+    const present = this.#alike(sets.flat());
+    const runs = runsOf(present);
+    const put = this.#entriesOf(runs);
     const kept = new Set(put.map(({ id }) => id));
-    const before = outcome.kind === "changed" ? [forward, outcome.before] : [forward];
-    const remove = before.flatMap(entryIds).filter((id) => !kept.has(id));
-    const changed = await plane.change({ put, remove: [...new Set(remove)] });
+    const before = sets.flatMap((set) => {
+      const keys = new Set(set.map(({ owner, spec }) => `${owner.device} ${spec.id}`));
+      const others = present.filter(({ owner, spec }) => !keys.has(`${owner.device} ${spec.id}`));
+      return runsOf([...others, ...set]);
+    });
+    const remove = [...new Set([...runs, ...before].map(({ id }) => id))].filter((id) => !kept.has(id));
+    const changed = await this.#options.plane.change({ put, remove });
     return changed.ok ? null : changed.error.message;
+  }
+
+  /** Of the book: these, and all pinholes of their hosts. */
+  #alike(some: readonly HeldMapping[]): HeldMapping[] {
+    const { book } = this.#options;
+    const found = new Set<HeldMapping>();
+    const hosts = new Map<string, HeldMapping>();
+    for (const held of some) {
+      if (isPinhole(held.spec)) hosts.set(hostOf(held), held);
+      const present = book.get(held.owner.device, held.spec.id);
+      if (present !== null) found.add(present);
+    }
+    for (const [host, { owner }] of hosts) {
+      for (const one of book.ofDevice(owner.device)) if (isPinhole(one.spec) && hostOf(one) === host) found.add(one);
+    }
+    return [...found];
   }
 
   /** Withdraws mappings, in the book at once. Resolves when kernel and disk have it. */
@@ -188,10 +215,9 @@ export class GatewayMappings {
 
   async #withdraw(gone: readonly HeldMapping[], reason: "removed" | "expired"): Promise<void> {
     if (gone.length === 0) return;
-    const remove = gone.flatMap(entryIds);
     for (const { owner, spec } of gone) this.#forget(owner, spec, reason);
-    const changed = await this.#options.plane.change({ put: [], remove });
-    if (!changed.ok) this.#options.warn(`a port could not be closed at once: ${changed.error.message}`);
+    const refusal = await this.#bring([gone]);
+    if (refusal !== null) this.#options.warn(`a port could not be closed at once: ${refusal}`);
     for (const held of gone) this.#options.onNews({ event: "closed", held, reason });
     await this.#journal.settled();
   }

@@ -34,20 +34,19 @@ export class GatewayNews {
     this.#options = options;
   }
 
-  /** Rejects with ControlError `usage` when a key file or a port cannot be had; the hooks of before go on then. */
+  /** Rejects with ControlError `usage` when a key file or a port cannot be had; those of before go on then. */
   async follow({ hooks, gluetun }: Followers, vpnInterface: string): Promise<void> {
     const { signal } = this.#options;
     const { log, open } = this.#events;
     const started = await startHooks({ hooks, vpnInterface, signal });
-    // The next may want the same port and file.
-    await this.#gluetun?.stop();
-    this.#gluetun = null;
+    const replaces = this.#gluetun;
     try {
-      this.#gluetun = gluetun === null ? null : await startGluetun({ settings: gluetun, open });
+      this.#gluetun = gluetun === null ? null : await startGluetun({ settings: gluetun, open, replaces });
     } catch (error) {
       await started.stop();
       throw error;
     }
+    if (gluetun === null) await replaces?.stop();
     const before = this.#hooks;
     this.#unsubscribe();
     this.#hooks = started;

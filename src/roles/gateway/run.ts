@@ -5,6 +5,7 @@ import type { EntryPorts } from "../../core/table.ts";
 import { systemResolver } from "../../dataplanes/direct/resolver.ts";
 import type { NatSettings } from "../../dataplanes/nat/state.ts";
 import { messageOf } from "../../os/errors.ts";
+import { interfaceNames } from "../../os/interfaces.ts";
 import { listeningPorts } from "../../os/listening.ts";
 import { areaLogger } from "../../os/log.ts";
 import { VERSION } from "../../os/version.ts";
@@ -20,11 +21,13 @@ import {
   type RunningGateway,
 } from "../control.ts";
 import { V } from "../views.ts";
+import { settingsChanges, settingsFor } from "./changes.ts";
 import { fixedSpec, gatewayControl } from "./control.ts";
 import { gatewayDesk } from "./desk.ts";
 import { GatewayFacts } from "./facts.ts";
 import type { GatewayKernel } from "./helper/kernel.ts";
-import { GatewayMappings } from "./mappings.ts";
+import { refuseIncomplete, refuseUnfit } from "./interfaces.ts";
+import { type FixedReport, GatewayMappings } from "./mappings.ts";
 import { GatewayNews } from "./news.ts";
 import { GatewayPolicy } from "./policy.ts";
 import { GatewayServers } from "./servers.ts";
@@ -55,8 +58,6 @@ const TICK_MS = 250;
 const TRIGGERS_MS = 2_000;
 /** The request that stops the gateway is answered before its socket goes. */
 const ANSWER_MS = 1_000;
-/** Settings that a reload cannot change: who this process is was decided before it opened anything. */
-const FIXED_SETTINGS = ["user"] as const;
 
 /** A gateway that runs: it wires the book, the kernel, the store and the servers together. */
 export class Gateway {
@@ -234,6 +235,7 @@ export class Gateway {
   async #followNetwork(): Promise<void> {
     const moved = this.#around.lookAgain();
     if (moved === null) return await this.#openTheRest();
+    await this.#keepForwarding();
     this.#servers?.apply(this.#settings.servers, this.#around.network.inside);
     if (moved.external) {
       // RFC 6886 §3.6, RFC 6887 §8.5: clients ask again, and hear their new external address.
@@ -242,6 +244,12 @@ export class Gateway {
       this.#servers?.announce();
     }
     await this.#applySettings();
+  }
+
+  /** An interface that was made anew does not know yet that it is a gateway's. */
+  async #keepForwarding(): Promise<void> {
+    const failure = await this.#parts.kernel.forward(this.#settings.wan);
+    if (failure !== null) this.#warn(failure);
   }
 
   /**
@@ -346,40 +354,57 @@ export class Gateway {
     return [...this.#around.warnings(), ...(vpn === null ? [] : [vpn])];
   }
 
+  /** A reload that fails changes nothing. */
   async #reload(): Promise<ReloadReport> {
-    const next = await this.#parts.readSettings();
+    const read = await this.#parts.readSettings();
     const before = this.#settings;
-    const needRestart = FIXED_SETTINGS.filter((key) => next[key] !== before[key]).map((key) => `gateway.${key}`);
-    if (!Bun.deepEquals(next.vpn, before.vpn) || next.vpnWanted !== before.vpnWanted) needRestart.push("vpn");
-    if (next.wan.length === 0) {
-      throw new ControlError("usage", "[gateway] names no wan interface: nothing was changed.");
-    }
-    // First what may fail, while all is as it was.
+    const { changed, needRestart, triggers } = settingsChanges(before, read);
+    const next = settingsFor(before, read);
+    refuseIncomplete(next, this.#vpn.interfaceName !== null);
+    // One that is gone for a while (PPPoE) was there once.
+    refuseUnfit(next, [...interfaceNames(), ...before.wan, ...before.lan], this.#vpn.interfaceName);
+    // What may fail goes first.
     await this.#news.follow(next, this.#vpn.interfaceName ?? "");
-    this.#settings = { ...next, user: before.user, vpn: before.vpn, vpnWanted: before.vpnWanted };
-    this.#around.lookAgain();
-    const refused: string[] = [];
-    const report = await this.#mappings.setFixed(
-      await this.#fixed(next.mappings, (sentence) => refused.push(sentence)),
-      "config",
-    );
-    this.#triggers.configure(next.triggers);
-    this.#servers?.apply(next.servers, this.#around.network.inside);
-    await this.#applySettings();
+    let report: FixedReport;
+    try {
+      report = await this.#take(next);
+    } catch (error) {
+      await this.#takeBack(before);
+      throw error;
+    }
     // Whoever has just done what a warning said wants to see it gone.
     await this.#around.lookForFirewalls("now");
-    const settingsChanged = (["wan", "lan", "publicAddress", "masquerade", "snatPorts", "dropUnforwarded"] as const)
-      .filter((key) => !Bun.deepEquals(next[key], before[key]))
-      .map((key) => `gateway.${key}`);
+    const named = (names: readonly string[]) => names.map((name) => `trigger "${name}"`);
     return {
       ...V,
-      added: report.added,
-      changed: [...report.changed, ...settingsChanged],
-      removed: report.removed,
+      added: [...report.added, ...named(triggers.added)],
+      changed: [...report.changed, ...named(triggers.changed), ...changed],
+      removed: [...report.removed, ...named(triggers.removed)],
       unchanged: this.#book.size - report.added.length - report.changed.length,
-      refused: [...refused, ...report.refused],
+      refused: report.refused,
       needRestart,
     };
+  }
+
+  /** Rejects with ControlError when the kernel does not take it. */
+  async #take(settings: GatewaySettings): Promise<FixedReport> {
+    this.#settings = settings;
+    this.#around.lookAgain();
+    await this.#keepForwarding();
+    const refused: string[] = [];
+    const fixed = await this.#fixed(settings.mappings, (sentence) => refused.push(sentence));
+    const report = await this.#mappings.setFixed(fixed, "config");
+    this.#triggers.configure(settings.triggers);
+    this.#servers?.apply(settings.servers, this.#around.network.inside);
+    await this.#applySettings();
+    return { ...report, refused: [...refused, ...report.refused] };
+  }
+
+  /** The first failure is the one to tell; what cannot be taken back now goes to the kernel with the next change. */
+  async #takeBack(before: GatewaySettings): Promise<void> {
+    const failed = (error: unknown) => this.#log.error("{error}", { error: messageOf(error) });
+    await this.#news.follow(before, this.#vpn.interfaceName ?? "").catch(failed);
+    await this.#take(before).catch(failed);
   }
 
   /** What local commands are offered. */

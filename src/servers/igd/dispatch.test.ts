@@ -545,16 +545,6 @@ describe("a pinhole", () => {
     const { UniqueID: id } = (await bench.call(restricted)) as { UniqueID: string };
     expect(Number(id)).toBeWithin(1, 65_536);
     expect(await bench.call(restricted)).toEqual({ UniqueID: id });
-    // The firewall has one hole for a port, and each remote host that was asked for may come by it.
-    const another = hole({ RemoteHost: "2001:db8::8", RemotePort: "443" });
-    expect(await bench.call({ ...restricted, args: another })).toEqual({ UniqueID: id });
-    expect(bench.desk.pinholes(HOST6).map(({ remotes }) => remotes)).toEqual([
-      [
-        { network: "2001:db8::7/128", port: null },
-        { network: "2001:db8::8/128", port: 443 },
-      ] as never,
-    ]);
-
     bench.desk.nowMs = 3_000_000;
     const leftSec = () => bench.desk.pinholes(HOST6).map(({ remainingSec }) => remainingSec);
     expect(leftSec()).toEqual([600]);
@@ -576,6 +566,41 @@ describe("a pinhole", () => {
     expect(await bench.call({ ...update, from: "fd00:78::2" })).toBe(704);
     expect(await bench.call({ action: "DeletePinhole", args: { UniqueID: id }, from: HOST6 })).toEqual({});
     expect(await bench.call({ action: "DeletePinhole", args: { UniqueID: id }, from: HOST6 })).toBe(704);
+  });
+
+  test("is one remote host's: another is another pinhole, and each is renewed and deleted alone", async () => {
+    const bench = new Bench();
+    const pin = async (more: Args) => {
+      const made = await bench.call({ action: "AddPinhole", args: hole(more), from: HOST6 });
+      return (made as { UniqueID: string }).UniqueID;
+    };
+    const first = await pin({ RemoteHost: "2001:db8::7", LeaseTime: "7200" });
+    const second = await pin({ RemoteHost: "2001:db8::8", LeaseTime: "60" });
+    const port = await pin({ RemoteHost: "2001:db8::8", RemotePort: "443", LeaseTime: "60" });
+    const all = await pin({ LeaseTime: "60" });
+    expect(new Set([first, second, port, all]).size).toBe(4);
+    const leases = () => bench.desk.pinholes(HOST6).map(({ remainingSec }) => remainingSec ?? 0);
+    expect(leases()).toEqual([7200, 60, 60, 60]);
+    const of = (action: string, UniqueID: string, more: Args = {}) =>
+      bench.call({ action, args: { UniqueID, ...more }, from: HOST6 });
+    expect(await of("UpdatePinhole", port, { NewLeaseTime: "90" })).toEqual({});
+    expect(leases().toSorted((a, b) => a - b)).toEqual([60, 60, 90, 7200]);
+    expect(await of("DeletePinhole", second)).toEqual({});
+    expect(await of("GetPinholePackets", second)).toBe(704);
+    expect(await of("GetPinholePackets", first)).toEqual({ PinholePackets: "0" });
+    bench.desk.nowMs = 90_000;
+    expect(leases()).toEqual([7110]);
+  });
+
+  test("that PCP made is renewed as PCP's, and no second one is made", async () => {
+    const bench = new Bench();
+    const pcp = { via: "pcp", requester: HOST6, claimedAddress: HOST6, nonce: "aa", internalAddress: HOST6 } as const;
+    const ask = { ...pcp, protocol: "tcp", internalPort: 8080, remotes: [], lifetimeSec: 60, description: "" } as const;
+    const made = await bench.desk.pin(ask);
+    const UniqueID = made.ok ? `${bench.gateway.pinholeNumbers.of(made.value.id)}` : "";
+    const args = { UniqueID, NewLeaseTime: "7200" };
+    expect(await bench.call({ action: "UpdatePinhole", args, from: HOST6 })).toEqual({});
+    expect(bench.desk.pinholes(HOST6)).toMatchObject([{ nonce: "aa", remainingSec: 7200 }]);
   });
 
   test("of the operator's making is not the client's to change", async () => {

@@ -87,10 +87,12 @@ export async function updatePinhole(
   if (pinhole === null) return refuse("noSuchEntry");
   if (pinhole.fixed) return refuse("actionNotAuthorized");
   const { internalAddress, protocol, internalPort, remotes, description, nonce } = pinhole;
+  const { requester } = caller;
+  // One that PCP made stays PCP's: it has a nonce.
   const renewed = await caller.gateway.desk.pin({
-    via: "igd",
-    requester: caller.requester,
-    claimedAddress: null,
+    via: nonce === null ? "igd" : "pcp",
+    requester,
+    claimedAddress: requester,
     nonce,
     internalAddress,
     protocol,

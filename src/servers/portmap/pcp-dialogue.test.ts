@@ -243,6 +243,23 @@ describe("IPv6", () => {
     expect(await pcp(MAP6, desk, { ...client, lifetimeSec: 0 })).toMatchObject({ kind: "success", lifetimeSec: 0 });
     expect(desk.pinholes(CLIENT6)).toEqual([]);
   });
+  test("a pinhole of IGD's is none of PCP's, and stays as it is", async () => {
+    const desk = newDesk();
+    const igd = {
+      via: "igd",
+      requester: CLIENT6,
+      claimedAddress: null,
+      nonce: null,
+      internalAddress: CLIENT6,
+    } as const;
+    const remotes = [{ network: cidr("2001:db8::1/128"), port: null }];
+    await desk.pin({ ...igd, protocol: "tcp", internalPort: 4000, remotes, lifetimeSec: 7200, description: "" });
+    await pcp({ ...PEER, protocol: 6, externalAddress: "::", remoteAddress: "2001:db9::7" }, desk, client);
+    expect(remotesOf(desk)).toEqual(["2001:db9::7/128 443"]);
+    expect(desk.pinholes(CLIENT6).map(({ remainingSec }) => remainingSec)).toEqual([7200, 3600]);
+    await pcp(MAP6, desk, { ...client, lifetimeSec: 0 });
+    expect(desk.pinholes(CLIENT6)).toMatchObject([{ nonce: null, remotes }]);
+  });
 });
 
 describe("deletes", () => {

@@ -181,8 +181,12 @@ function makePinhole(asked: Asked, wanted: Wanted): Reply {
 /** What the client's port has now, if anything. */
 function mappingOf({ requester, desk }: Asked, protocol: Protocol, internal: string, port: number): MappingInfo | null {
   const all = isIpv6(internal) ? desk.pinholes(requester) : desk.list(requester);
+  // A port may have pinholes of IGD's beside PCP's, which alone has a nonce; a mapping is whoever asks for it again.
   const isMeant = (one: MappingInfo) =>
-    one.protocol === protocol && one.internalAddress === internal && one.internalPort === port;
+    one.protocol === protocol &&
+    one.internalAddress === internal &&
+    one.internalPort === port &&
+    (one.nonce !== null || !isIpv6(internal));
   return all.find(isMeant) ?? null;
 }
 

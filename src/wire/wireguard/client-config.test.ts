@@ -84,7 +84,7 @@ describe("a client's file", () => {
     ["no private key", FILE.replace(/PrivateKey.*\n/, ""), "[Interface]", "Add PrivateKey to [Interface]"],
     ["no endpoint", FILE.replace(/Endpoint.*\n/, ""), "[Peer]", "Add Endpoint to [Peer]"],
     ["no route", FILE.replace(/AllowedIPs.*\n/, ""), "[Peer]", "Add AllowedIPs to [Peer]"],
-    ["a bad address", FILE.replace("fd12:3456:789a::2/128", "fd12::x"), "fd12::x", "not an IP address"],
+    ["a bad address", FILE.replace("fd12:3456:789a::2/128", "fd12::x"), "fd12::x", "not a network or address"],
     ["a bad prefix", FILE.replace("10.77.0.2/32", "10.77.0.2/33"), "33", "prefix length"],
     ["an endpoint that is everywhere", FILE.replace("vpn.example.com", "*"), "*:51820", "the server's name"],
     ["a keepalive too long", FILE.replace("= 25", "= 65536"), "65536", "from 0 to 65535"],

@@ -1,5 +1,6 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { same } from "../../../core/same.ts";
 import { createConntrack, type OpenFlows } from "../../../dataplanes/nat/conntrack.ts";
 import { type Finding, readFirewalls, type Surroundings } from "../../../dataplanes/nat/firewalls.ts";
 import { createNatPlane } from "../../../dataplanes/nat/plane.ts";
@@ -28,7 +29,10 @@ export interface FirewallNotice {
 export interface GatewayKernel {
   readonly plane: NatPlane;
   readonly vpn: VpnInterface;
-  /** Lets this machine forward. What was before is kept for a clean end. Null = done, else one sentence. */
+  /**
+   * Lets this machine forward; again when the WAN interfaces may be others. What was before is kept for a clean end.
+   * Null = done, else one sentence.
+   */
   forward(wan: readonly string[]): Promise<string | null>;
   firewalls(ours: Surroundings): Promise<readonly FirewallNotice[]>;
   /** Connections and flows that are open now, by `flowKey`; none when the kernel does not say. */
@@ -62,10 +66,11 @@ export function gatewayKernel(directory: string): GatewayKernel {
     plane: guarded(plane, () => new Set(ownAddresses().map(({ address }) => address))),
     vpn,
     async forward(wan) {
-      const before = enableForwarding({ wan, ipv6: true });
-      if (!before.ok) return before.error.message;
       // A gateway that was killed has left what was before it; what is now is its own doing.
-      if (readKept(kept) === null) writeFileSync(kept, JSON.stringify(before.value), { mode: PRIVATE_FILE_MODE });
+      const known = readKept(kept);
+      const before = enableForwarding({ wan, ipv6: true }, known);
+      if (!before.ok) return before.error.message;
+      if (!same(before.value, known)) writeFileSync(kept, JSON.stringify(before.value), { mode: PRIVATE_FILE_MODE });
       return null;
     },
     async firewalls(ours) {
