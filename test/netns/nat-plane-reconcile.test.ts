@@ -90,7 +90,7 @@ describe("what others do to our table", () => {
     ],
     ["an element more", "add element inet hatchway hw_dnat { udp . 7 : 192.168.78.2 . 7 }"],
     ["a rule more", "insert rule inet hatchway hw_forward drop"],
-    ["a chain emptied", "flush chain inet hatchway hw_screen"],
+    ["a chain emptied", "flush chain inet hatchway hw_dispatch"],
     [
       "a chain and a set more",
       "add chain inet hatchway mine; add set inet hatchway others { type ipv4_addr; }; add rule inet hatchway mine ip saddr @others drop",
@@ -173,7 +173,7 @@ describe("start and end", () => {
     await first.close({ clean: false });
     expect(await answers(8002)).toBe(true);
     // As a crash in the middle of something would leave it.
-    await nft("flush chain inet hatchway hw_count_out; add element inet hatchway hw_in4 { tcp . 5 }");
+    await nft("flush chain inet hatchway hw_count_out4; add element inet hatchway hw_in_tcp { 5 }");
 
     forgotten.length = 0;
     const second = newPlane();

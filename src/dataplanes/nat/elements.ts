@@ -27,8 +27,8 @@ function forwardElements(entry: NatForward): Element[] {
   return [
     ...dispatchElements(entry),
     { set: of(["hw_forwards", "hw_forward_spans"]), key, data: `jump ${checkChain(4, isListed(entry), entry.limits)}` },
-    { set: of(["hw_in4", "hw_in4_spans"]), key, data: null },
-    { set: of(["hw_out4", "hw_out4_spans"]), key, data: null },
+    { set: of([`hw_in_${protocol}`, `hw_in_${protocol}_spans`]), key: spanText(entry), data: null },
+    { set: of([`hw_out_${protocol}`, `hw_out_${protocol}_spans`]), key: spanText(entry), data: null },
     ...sourceElements(entry, key, 4),
   ];
 }

@@ -37,8 +37,9 @@ export function parseElements(text: string, protocolAt: number | null): ListedEl
   return [];
 }
 
-/** Where in the key of a static set the protocol stands. */
-export function protocolPlace(set: StaticSetName): number {
+/** Where in the key of a static set the protocol stands; null = it has none. */
+export function protocolPlace(set: StaticSetName): number | null {
+  if (STATIC_SETS[set].spec.startsWith("type inet_service")) return null;
   return STATIC_SETS[set].spec.startsWith("type inet_proto") ? 0 : 1;
 }
 

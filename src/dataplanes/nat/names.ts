@@ -15,6 +15,9 @@ interface StaticSet {
 }
 
 const PORT = "inet_proto . inet_service";
+/** With a size the hash table does not grow, and a look-up, of which each packet has one, reads less memory. */
+const PORT_COUNTERS = "type inet_service; size 65535; counter;";
+const SPAN_COUNTERS = "type inet_service; flags interval; counter;";
 const HOST6_PORT = `ipv6_addr . ${PORT}`;
 
 /**
@@ -31,11 +34,15 @@ export const STATIC_SETS = {
   hw_forward_spans: { kind: "map", spec: `type ${PORT} : verdict; flags interval;` },
   hw_allowed4: { kind: "set", spec: `type ${PORT} . ipv4_addr . inet_service; flags interval;` },
   hw_denied4: { kind: "set", spec: `type ${PORT} . ipv4_addr; flags interval;` },
-  /** Bytes and packets by external port. */
-  hw_in4: { kind: "set", spec: `type ${PORT}; counter;` },
-  hw_in4_spans: { kind: "set", spec: `type ${PORT}; flags interval; counter;` },
-  hw_out4: { kind: "set", spec: `type ${PORT}; counter;` },
-  hw_out4_spans: { kind: "set", spec: `type ${PORT}; flags interval; counter;` },
+  /** Bytes and packets by external port. A connection's original port, which these are looked up by, is no part of a concatenation. */
+  hw_in_tcp: { kind: "set", spec: PORT_COUNTERS },
+  hw_in_udp: { kind: "set", spec: PORT_COUNTERS },
+  hw_in_tcp_spans: { kind: "set", spec: SPAN_COUNTERS },
+  hw_in_udp_spans: { kind: "set", spec: SPAN_COUNTERS },
+  hw_out_tcp: { kind: "set", spec: PORT_COUNTERS },
+  hw_out_udp: { kind: "set", spec: PORT_COUNTERS },
+  hw_out_tcp_spans: { kind: "set", spec: SPAN_COUNTERS },
+  hw_out_udp_spans: { kind: "set", spec: SPAN_COUNTERS },
   /** A client's own traffic from a port that it has a forward for leaves from the forward's port. */
   hw_rsnat: { kind: "map", spec: `type ipv4_addr . ${PORT} : inet_service;` },
   hw_rsnat_spans: { kind: "set", spec: `type ipv4_addr . ${PORT}; flags interval;` },
@@ -79,6 +86,8 @@ export function checkChain(family: 4 | 6, listed: boolean, limits: NatLimits | n
  * as `ct status dnat` tells them a forward's.
  */
 export const PINHOLE_MARK = 0x0800_0000;
+/** The bit of those that came in by a port trigger. */
+export const TRIGGER_MARK = 0x0400_0000;
 
 /** Pairs (a, a) of hosts that a trigger opened for, ever: two addresses are equal when their pair is here. */
 export const TRIGGER_HOSTS = "hw_trigger_hosts";

@@ -109,7 +109,7 @@ describe("what nft lists is read", () => {
       nftables: [
         { table: { family: "inet", name: "hatchway" } },
         { counter: { family: "inet", table: "hatchway", name: "hw_drop_rate_limit", packets: 7, bytes: 420 } },
-        item("set", "hw_in4"),
+        item("set", "hw_in_tcp"),
         item("map", "hw_dnat"),
         item("chain", "hw_forward"),
         item("chain", "forward", "filter"),
@@ -118,7 +118,7 @@ describe("what nft lists is read", () => {
     });
     expect(parseTable(text)).toEqual({
       chains: new Set(["hw_forward"]),
-      sets: new Set(["hw_in4"]),
+      sets: new Set(["hw_in_tcp"]),
       maps: new Set(["hw_dnat"]),
       counters: new Map([["hw_drop_rate_limit", 7]]),
     });

@@ -1,4 +1,4 @@
-import type { PortSpans } from "../../core/port-spans.ts";
+import { type PortSpans, PROTOCOLS } from "../../core/port-spans.ts";
 import { spanText } from "./elements.ts";
 import { checkChain, DROP_COUNTERS, limitsName, PINHOLE_MARK, STATIC_SET_NAMES, STATIC_SETS } from "./names.ts";
 import { triggerParts } from "./render-triggers.ts";
@@ -7,12 +7,15 @@ import {
   drop,
   dynamic,
   FIRST,
+  marked,
+  ORIGINAL_PORT,
   PORT_KEY,
   portList,
   type SetDeclaration,
   type Sides,
   type Skeleton,
   SOURCE_PORT_KEY,
+  setMark,
   TO_GATEWAY,
 } from "./rule-words.ts";
 import { networkText, outermost } from "./sources.ts";
@@ -59,18 +62,22 @@ export function renderSkeleton(settings: NatSettings, ownLimits: readonly NatLim
       {
         name: "hw_dispatch",
         hook: null,
-        rules: [`dnat ip addr . port to ${PORT_KEY} map @hw_dnat`, `dnat ip to ${PORT_KEY} map @hw_dnat_spans`],
+        rules: [
+          "jump hw_screen4",
+          `dnat ip addr . port to ${PORT_KEY} map @hw_dnat`,
+          `dnat ip to ${PORT_KEY} map @hw_dnat_spans`,
+        ],
       },
       ...countChains(),
+      forwardedChain(sides),
       ...triggers.chains,
-      screenHook(sides, triggers.pass),
+      ...triggers.hooks,
       dnatHook(sides, triggers.dnat),
       ...inputHook(settings, sides),
       forwardHook(settings, sides, triggers.arm),
       inbound6Chain(),
       ...outputHook(settings, sides),
       ...sourceNatChains(settings, sides),
-      countOutHook(sides),
     ],
   };
 }
@@ -136,8 +143,7 @@ export function checkParts(settings: NatSettings, own: NatLimits | null): Pick<S
       sets.push({ name, kind: "set", spec: dynamic(type, size, null) });
       rules.push(`${FIRST} add @${name} { ${key} ct count over ${connectionsPerSource} } ${drop("connectionLimit")}`);
     }
-    if (family === 4) rules.push(`${FIRST} jump hw_count_in4`);
-    else rules.push(`${FIRST} jump hw_count_visits6`);
+    if (family === 6) rules.push(`${FIRST} jump hw_count_visits6`);
     const entryKey = family === 4 ? PORT_KEY : `ip6 daddr . ${PORT_KEY}`;
     const saddr = family === 4 ? "ip saddr" : "ip6 saddr";
     chains.push({ name: checkChain(family, false, own), hook: null, rules });
@@ -173,36 +179,53 @@ function isNearlyWhole(count: number): boolean {
   return count >= 1 && Math.abs(count - Math.round(count)) / count < 0.01;
 }
 
-/** A look-up is what counts: the counter is the element's. What is a forward's is no trigger's: `accept` leaves the hook. */
+/** A look-up is what counts: the counter is the element's. */
 function countChains(): Chain[] {
-  const chain = (name: string, key: string, set: string, verdict: string): Chain => ({
+  const chain = (name: string, matches: readonly string[], verdict: string): Chain => ({
     name,
     hook: null,
-    rules: [`${key} @${set} ${verdict}`, `${key} @${set}_spans ${verdict}`],
+    rules: matches.map((match) => `${match} ${verdict}`),
   });
+  const by4 = (direction: "in" | "out"): string[] =>
+    ["", "_spans"].flatMap((spans) =>
+      PROTOCOLS.map((name) => `meta l4proto ${name} ${ORIGINAL_PORT} @hw_${direction}_${name}${spans}`),
+    );
+  const by6 = (key: string, set: string): string[] => ["", "_spans"].map((spans) => `${key} @${set}${spans}`);
+  const visited = `ip6 daddr . ${PORT_KEY}`;
   return [
-    chain("hw_count_in4", PORT_KEY, "hw_in4", "accept"),
-    chain("hw_count_out4", SOURCE_PORT_KEY, "hw_out4", "accept"),
-    chain("hw_count_visits6", `ip6 daddr . ${PORT_KEY}`, "hw_visits6", `ct mark set ct mark | ${PINHOLE_MARK} return`),
-    chain("hw_count_out6", `ip6 saddr . ${SOURCE_PORT_KEY}`, "hw_out6", "accept"),
+    chain("hw_count_in4", by4("in"), "accept"),
+    chain("hw_count_out4", by4("out"), "accept"),
+    chain("hw_count_visits6", by6(visited, "hw_visits6"), `${setMark(PINHOLE_MARK)} return`),
+    chain("hw_count_in6", by6(visited, "hw_in6"), "accept"),
+    chain("hw_count_out6", by6(`ip6 saddr . ${SOURCE_PORT_KEY}`, "hw_out6"), "accept"),
+    {
+      name: "hw_pinholed",
+      hook: null,
+      rules: ["ct direction original goto hw_count_in6", "goto hw_count_out6"],
+    },
   ];
 }
 
-/** Before the destination is translated, so that no `ct status dnat accept` of another table lets past what is refused here. */
-function screenHook({ fromWan, fromInside, external }: Sides, triggerPass: readonly string[]): Chain {
-  const rules = [`${fromWan} ct state new ${TO_GATEWAY} jump hw_screen4`];
-  if (fromInside !== null && external !== null)
-    rules.push(`${fromInside} ct state new ip daddr ${external} jump hw_screen4`);
-  rules.push(`${fromWan} ct status dnat ct direction original jump hw_count_in4`);
-  if (fromInside !== null && external !== null)
-    rules.push(`${fromInside} ct status dnat ct direction original ip daddr ${external} jump hw_count_in4`);
-  return {
-    name: "hw_screen",
-    hook: "type filter hook prerouting priority dstnat - 1; policy accept;",
-    rules: [...rules, ...triggerPass],
-  };
+/**
+ * Every packet of every forward passes here, and each rule that it meets costs it: these are the only ones but the two
+ * that lead here and count it. What another table has translated may have passed by, too.
+ */
+function forwardedChain({ fromWan, toWan, fromInside, toInside, external }: Sides): Chain {
+  const rules = [
+    `${fromWan} ct direction original goto hw_count_in4`,
+    `${toWan} ct direction reply goto hw_count_out4`,
+  ];
+  if (fromInside !== null && toInside !== null && external !== null) {
+    const hairpin = `${fromInside} ${toInside} ct original ip daddr ${external}`;
+    rules.push(`${hairpin} ct direction original goto hw_count_in4`, `${hairpin} goto hw_count_out4`);
+  }
+  return { name: "hw_forwarded", hook: null, rules };
 }
 
+/**
+ * What is refused is dropped before it is translated, so that no `ct status dnat accept` of another table lets it past.
+ * Only first packets come to a hook of this type.
+ */
 function dnatHook({ fromWan, fromInside, external }: Sides, triggerDnat: readonly string[]): Chain {
   const rules = [`${fromWan} ${TO_GATEWAY} jump hw_dispatch`];
   if (fromInside !== null && external !== null) rules.push(`${fromInside} ip daddr ${external} jump hw_dispatch`);
@@ -229,12 +252,14 @@ function inputHook({ insideOnly }: NatSettings, { fromWan }: Sides): Chain[] {
 
 function forwardHook(settings: NatSettings, sides: Sides, triggerArm: readonly string[]): Chain {
   const { fromWan, toWan, fromInside, toInside } = sides;
-  const rules: string[] = [...triggerArm];
-  if (fromInside !== null && toInside !== null) {
-    rules.push(`meta nfproto ipv6 ${fromWan} ${toInside} jump hw_inbound6`);
-    rules.push(`meta nfproto ipv6 ${fromInside} ${toWan} ct direction reply jump hw_count_out6`);
-  }
-  rules.push("ct state established,related accept", "ct status dnat accept");
+  const rules: string[] = [
+    ...triggerArm,
+    "ct status dnat jump hw_forwarded",
+    `${marked(PINHOLE_MARK)} jump hw_pinholed`,
+    "ct state established,related accept",
+    "ct status dnat accept",
+  ];
+  if (toInside !== null) rules.push(`meta nfproto ipv6 ${fromWan} ${toInside} ct state new jump hw_inbound6`);
   // The kernel takes up a connection in its middle (nf_conntrack_tcp_loose): one that was cut would go on as the client's own.
   if (fromInside !== null) rules.push(`${fromInside} ${toWan} ct state new ${NO_SYN} reject with tcp reset`);
   if (settings.vpn !== null && !settings.vpnClientsMayMeet && toInside !== null)
@@ -248,16 +273,7 @@ function forwardHook(settings: NatSettings, sides: Sides, triggerArm: readonly s
 }
 
 function inbound6Chain(): Chain {
-  const key = `ip6 daddr . ${PORT_KEY}`;
-  return {
-    name: "hw_inbound6",
-    hook: null,
-    rules: [
-      "ct state new jump hw_screen6",
-      `ct direction original ${key} @hw_in6 accept`,
-      `ct direction original ${key} @hw_in6_spans accept`,
-    ],
-  };
+  return { name: "hw_inbound6", hook: null, rules: ["jump hw_screen6", "goto hw_count_in6"] };
 }
 
 /**
@@ -297,12 +313,4 @@ function sourceNatChains(settings: NatSettings, { toWan, fromInside, toInside, e
     },
     { name: "hw_srcnat", hook: "type nat hook postrouting priority srcnat; policy accept;", rules },
   ];
-}
-
-/** After the source is translated back, so that the answer shows the external port it belongs to. */
-function countOutHook({ toWan, toInside, external }: Sides): Chain {
-  const rules = [`${toWan} ct status dnat ct direction reply jump hw_count_out4`];
-  if (toInside !== null && external !== null)
-    rules.push(`${toInside} ct status dnat ct direction reply ip saddr ${external} jump hw_count_out4`);
-  return { name: "hw_count_out", hook: "type filter hook postrouting priority srcnat + 1; policy accept;", rules };
 }

@@ -1,6 +1,6 @@
 import { type PortSpans, PROTOCOLS, subtractSpans } from "../../core/port-spans.ts";
 import type { Protocol } from "../../wire/port-set.ts";
-import { checkChain, TRIGGER_HOSTS, triggerNames } from "./names.ts";
+import { checkChain, TRIGGER_HOSTS, TRIGGER_MARK, triggerNames } from "./names.ts";
 import {
   type Chain,
   drop,
@@ -11,6 +11,7 @@ import {
   type SetDeclaration,
   type Sides,
   SOURCE_PORT_KEY,
+  setMark,
   TO_GATEWAY,
 } from "./rule-words.ts";
 import type { NatSettings, TriggerRule } from "./state.ts";
@@ -24,8 +25,8 @@ import type { NatSettings, TriggerRule } from "./state.ts";
 export interface TriggerParts {
   readonly sets: readonly SetDeclaration[];
   readonly chains: readonly Chain[];
-  /** For the hook before the translation: limits for what is open, the end of what is closed. */
-  readonly pass: readonly string[];
+  /** Before the translation: the end of what is closed. */
+  readonly hooks: readonly Chain[];
   readonly dnat: readonly string[];
   /** For the forward hook. */
   readonly arm: readonly string[];
@@ -38,7 +39,7 @@ const HOSTS_MAX = 65_536;
 const HOSTS_MEMORY = "30d";
 /** The one key of a map or set that holds one value. */
 const THE_KEY = "meta nfproto";
-const NOTHING: TriggerParts = { sets: [], chains: [], pass: [], dnat: [], arm: [] };
+const NOTHING: TriggerParts = { sets: [], chains: [], hooks: [], dnat: [], arm: [] };
 
 export function triggerParts(settings: NatSettings, { fromWan, toWan, fromInside }: Sides): TriggerParts {
   const usable = settings.triggers.flatMap((rule) => {
@@ -61,26 +62,29 @@ export function triggerParts(settings: NatSettings, { fromWan, toWan, fromInside
       ]),
     ],
     chains: usable.flatMap(({ rule }) => chainsOf(rule)),
-    pass: [
-      ...usable.map(
-        ({ inPorts, names }) =>
-          `${fromWan} ct state new ${FIRST} ${TO_GATEWAY} ${PORT_KEY} ${inPorts} ${THE_KEY} @${names.open} jump ${checkChain(4, false, null)}`,
-      ),
-      ...usable.map(({ inPorts, names }) => `${inbound} ${PORT_KEY} ${inPorts} jump ${names.passChain}`),
-      // Only hosts that a trigger has opened for: another table's translation of the same port is not ours to cut.
-      ...usable.map(
-        ({ inPorts }) =>
-          `${inbound} ${PORT_KEY} ${inPorts} ct reply ip saddr . ct reply ip saddr @${TRIGGER_HOSTS} ${drop("triggerClosed")}`,
-      ),
-      ...usable.map(
-        ({ inPorts, names }) =>
-          `${fromInside} ct status dnat ct direction reply ip version 4 ${SOURCE_PORT_KEY} ${inPorts} jump ${names.answerChain}`,
-      ),
+    hooks: [
+      {
+        name: "hw_triggered",
+        hook: "type filter hook prerouting priority dstnat - 1; policy accept;",
+        rules: [
+          // What a forward or another table has translated is not ours to cut.
+          `ct mark & ${TRIGGER_MARK} == 0 accept`,
+          ...usable.map(({ inPorts, names }) => `${inbound} ${PORT_KEY} ${inPorts} jump ${names.passChain}`),
+          ...usable.map(({ inPorts }) => `${inbound} ${PORT_KEY} ${inPorts} ${drop("triggerClosed")}`),
+          ...usable.map(
+            ({ inPorts, names }) =>
+              `${fromInside} ct status dnat ct direction reply ip version 4 ${SOURCE_PORT_KEY} ${inPorts} jump ${names.answerChain}`,
+          ),
+        ],
+      },
     ],
-    dnat: usable.map(
-      ({ inPorts, names }) =>
-        `${fromWan} ${TO_GATEWAY} ${PORT_KEY} ${inPorts} dnat ip to ${THE_KEY} map @${names.owner}`,
-    ),
+    dnat: usable.flatMap(({ inPorts, names }) => {
+      const asked = `${fromWan} ${TO_GATEWAY} ${PORT_KEY} ${inPorts}`;
+      return [
+        `${asked} ${THE_KEY} @${names.open} jump ${checkChain(4, false, null)}`,
+        `${asked} ${setMark(TRIGGER_MARK)} dnat ip to ${THE_KEY} map @${names.owner}`,
+      ];
+    }),
     arm: usable.map(
       ({ outPorts, names }) =>
         `${fromInside} ${toWan} ip version 4 ct direction original ${PORT_KEY} ${outPorts} jump ${names.armChain}`,

@@ -88,7 +88,7 @@ describe("rules", () => {
 test("a rewrite empties chains first, and deletes what nothing names any more last", () => {
   const present = {
     chains: new Set(["hw_forward", "old"]),
-    sets: new Set(["hw_in4", "old_set"]),
+    sets: new Set(["hw_in_tcp", "old_set"]),
     maps: new Set<string>(),
   };
   const delta = {

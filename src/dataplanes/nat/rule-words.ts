@@ -40,6 +40,8 @@ export interface Sides {
 /** First packets only: a packet that is not answered yet is `new` as well. */
 export const FIRST = "ct status ! confirmed";
 export const PORT_KEY = "meta l4proto . th dport";
+/** The key of a connection, in both directions. Of a translated one: what the visitor wrote to. */
+export const ORIGINAL_PORT = "ct original proto-dst";
 export const SOURCE_PORT_KEY = "meta l4proto . th sport";
 /** To an address of the interface it came in by: nobody outside reaches the addresses of the other interfaces. */
 export const TO_GATEWAY = "meta nfproto ipv4 fib daddr . iif type local";
@@ -53,6 +55,14 @@ export function portList(ports: Readonly<Record<Protocol, PortSpans>>): string |
 
 export function drop(reason: DropReason): string {
   return `counter name "${dropCounter(reason)}" drop`;
+}
+
+export function marked(mark: number): string {
+  return `ct mark & ${mark} == ${mark}`;
+}
+
+export function setMark(mark: number): string {
+  return `ct mark set ct mark | ${mark}`;
 }
 
 export function dynamic(type: string, size: number, timeout: string | null): string {

@@ -30,7 +30,7 @@ test("from the kernel's elements alone: what went led somewhere, what came back 
     remove: [
       { set: "hw_dnat", key: "tcp . 80", data: "192.168.77.2 . 8080" },
       { set: "hw_pinhole_spans", key: "fd00::1 . udp . 5-6", data: "jump hw_open6_default" },
-      { set: "hw_in4", key: "tcp . 80", data: null },
+      { set: "hw_in_tcp", key: "tcp . 80", data: null },
     ],
     add: [
       { set: "hw_dnat_spans", key: "udp . 90-99", data: "192.168.77.2" },
