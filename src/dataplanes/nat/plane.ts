@@ -1,5 +1,6 @@
 import { areaLogger, type Logger } from "../../os/log.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
+import { TranslationHold } from "./hold.ts";
 import { type Applied, KernelTable } from "./kernel-table.ts";
 import { seesKernelPids, watchTransactions } from "./monitor.ts";
 import { dropCounter, STATIC_SET_NAMES, type StaticSetName, TABLE } from "./names.ts";
@@ -55,6 +56,7 @@ class KernelPlane implements NatPlane {
   readonly #nft;
   readonly #kernel: KernelTable;
   readonly #triggers: TriggerWatch;
+  readonly #hold: TranslationHold;
   readonly #stop = new AbortController();
   readonly #background = new Set<Promise<void>>();
   #jobs: Job[] = [];
@@ -71,13 +73,17 @@ class KernelPlane implements NatPlane {
     this.#nft = createNft(options.prefix ?? [], (pid) => this.#noteOurs(pid));
     this.#kernel = new KernelTable(this.#nft);
     this.#triggers = new TriggerWatch(this.#nft);
+    this.#hold = new TranslationHold({ prefix: options.prefix ?? [], log: this.#log });
   }
 
   replace(settings: NatSettings, entries: readonly NatEntry[]): Promise<Result<null, NatError>> {
     if (this.#stop.signal.aborted) return Promise.resolve(err(CLOSED));
     return this.#alone(async () => {
       const done = await this.#kernel.replace(settings, entries);
-      if (done.ok) await this.#watch();
+      if (done.ok) {
+        this.#hold.keep(settings);
+        await this.#watch();
+      }
       return this.#settle(done);
     });
   }
@@ -118,7 +124,7 @@ class KernelPlane implements NatPlane {
         this.#log.error("The rules stay in the kernel: {message}", { ...result.error });
     }
     await this.#running;
-    await Promise.all(this.#background);
+    await Promise.all([...this.#background, this.#hold.close()]);
   }
 
   async #removeTable(): Promise<Result<null, NatError>> {
