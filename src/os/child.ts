@@ -1,7 +1,7 @@
 import { err, ok, type Result } from "../wire/result.ts";
 import { errorCode, messageOf } from "./errors.ts";
 
-export type Child = Bun.Subprocess<Blob | "ignore" | "pipe", "pipe", "pipe">;
+export type Child = Bun.Subprocess<Blob | "ignore", "pipe", "pipe">;
 
 /** missing: no such program, or no such interpreter. failed: the system could not start it. */
 export interface StartError {
@@ -14,8 +14,8 @@ export interface StartError {
 export interface ChildOptions {
   /** All that it finds in its environment; PATH is also where `argv[0]` is looked for. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Given on standard input, which then ends. Absent = empty. `open`: it is `stdin`, which ends with this process at the latest. */
-  readonly input?: string | { readonly open: true };
+  /** Given on standard input, which then ends. Absent = empty. */
+  readonly input?: string;
 }
 
 /** The directory of nobody in particular: none can be unmounted or removed for it. */
@@ -34,7 +34,7 @@ export function startChild(
       Bun.spawn([...argv], {
         env: { ...environment },
         cwd: DIRECTORY,
-        stdin: input === "" ? "ignore" : typeof input === "string" ? new Blob([input]) : "pipe",
+        stdin: input === "" ? "ignore" : new Blob([input]),
         stdout: "pipe",
         stderr: "pipe",
         detached: true,

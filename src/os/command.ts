@@ -37,22 +37,18 @@ export type Run = (
 
 export interface FollowedCommand {
   readonly pid: number;
-  /** To its standard input, when that was left open; what is written to a program that has ended is lost. */
-  write(text: string): void;
   /** The exit code, when all that it printed was handed on. */
   readonly exited: Promise<number>;
 }
 
 const TIMEOUT_MS = 10_000;
 export const MAX_LINE_CHARS = 65_536;
-/** `nft -i` writes what it was told to a file at home. */
-const NO_HOME = "/dev/null";
 /** Where Debian and others keep nft, ip, wg and conntrack: not in the PATH of every service. */
 const SBIN = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /**
  * Runs one of the system's own programs to its end, and gives all that it printed. It gets PATH with the sbin folders,
- * the language C, so that what it prints can be read by a program, no home, and nothing of this process's environment.
+ * the language C, so that what it prints can be read by a program, and nothing else of this process's environment.
  * For programs of other people's, which may print without an end or leave something running, see run-program.ts.
  */
 export async function runCommand(
@@ -88,22 +84,16 @@ export async function runCommand(
   }
 }
 
-export interface FollowOptions {
-  /** Kills it, with all that it started. */
-  readonly signal: AbortSignal;
-  /** Each line of its standard output, the first MAX_LINE_CHARS of it as soon as they are there. */
-  readonly onLine: (line: string) => void;
-  /** Its standard input stays open, for `write`: it sees the end of that when this process ends, however it does. */
-  readonly openInput?: boolean;
-}
-
-/** Starts a program that goes on. */
+/**
+ * Starts a program that goes on, and hands on each line of its standard output, the first MAX_LINE_CHARS of it as soon as
+ * they are there. It is killed when `signal` aborts.
+ */
 export function followCommand(
   argv: readonly string[],
-  { signal, onLine, openInput = false }: FollowOptions,
+  { signal, onLine }: { readonly signal: AbortSignal; readonly onLine: (line: string) => void },
 ): Result<FollowedCommand, CommandError> {
   if (signal.aborted) return err(aborted(argv));
-  const started = start(argv, openInput ? { open: true } : "");
+  const started = start(argv, "");
   if (!started.ok) return started;
   const child = started.value;
   const kill = (): void => endGroup(child.pid, "SIGKILL");
@@ -114,14 +104,7 @@ export function followCommand(
     if (!signal.aborted) await reading;
     return exitCode;
   });
-  return ok({ pid: child.pid, exited, write: (text) => writeTo(child, text) });
-}
-
-function writeTo({ stdin }: Child, text: string): void {
-  if (typeof stdin !== "object") return;
-  stdin.write(text);
-  // A program that has ended reads nothing: its exit is what tells.
-  Promise.resolve(stdin.flush()).catch(() => undefined);
+  return ok({ pid: child.pid, exited });
 }
 
 /** Every byte is looked at once: a line without an end (seen: 100 MB from a faulty program) costs no more than its length. */
@@ -147,9 +130,9 @@ async function readLines(stream: ReadableStream<Uint8Array>, onLine: (line: stri
   if (rest !== "") end("");
 }
 
-function start(argv: readonly string[], input: string | { readonly open: true }): Result<Child, StartError> {
+function start(argv: readonly string[], input: string): Result<Child, StartError> {
   const path = [process.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin", ...SBIN].join(":");
-  return startChild(argv, { environment: { PATH: path, LC_ALL: "C", HOME: NO_HOME }, input });
+  return startChild(argv, { environment: { PATH: path, LC_ALL: "C" }, input });
 }
 
 function timedOut(argv: readonly string[], timeoutMs: number): CommandError {

@@ -7,8 +7,6 @@ import { DROP_REASONS, type DropReason, type NatLimits, type TriggerRule } from 
 export const FAMILY = "inet";
 export const TABLE_NAME = "hatchway";
 export const TABLE = `${FAMILY} ${TABLE_NAME}`;
-/** See hold.ts. Its name does not begin with the other's: whoever watches for that one is not woken. */
-export const HOLD_TABLE = "inet held_by_hatchway";
 
 /** A set or map whose elements follow from the entries; packets never change it. */
 interface StaticSet {

@@ -1,6 +1,5 @@
 import { areaLogger, type Logger } from "../../os/log.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
-import { TranslationHold } from "./hold.ts";
 import { type Applied, KernelTable } from "./kernel-table.ts";
 import { seesKernelPids, watchTransactions } from "./monitor.ts";
 import { dropCounter, STATIC_SET_NAMES, type StaticSetName, TABLE } from "./names.ts";
@@ -56,13 +55,14 @@ class KernelPlane implements NatPlane {
   readonly #nft;
   readonly #kernel: KernelTable;
   readonly #triggers: TriggerWatch;
-  readonly #hold: TranslationHold;
   readonly #stop = new AbortController();
   readonly #background = new Set<Promise<void>>();
   #jobs: Job[] = [];
   #running: Promise<void> | null = null;
   #watching = false;
   #verifying: "no" | "queued" | "running" | "andAgain" = "no";
+  /** A part of the comparison failed: nobody would tell that it is still to be done. */
+  #unchecked = false;
   #verifiedAtMs = Number.NEGATIVE_INFINITY;
   #verifyTookMs = 0;
   #seesPids = false;
@@ -73,17 +73,13 @@ class KernelPlane implements NatPlane {
     this.#nft = createNft(options.prefix ?? [], (pid) => this.#noteOurs(pid));
     this.#kernel = new KernelTable(this.#nft);
     this.#triggers = new TriggerWatch(this.#nft);
-    this.#hold = new TranslationHold({ prefix: options.prefix ?? [], log: this.#log });
   }
 
   replace(settings: NatSettings, entries: readonly NatEntry[]): Promise<Result<null, NatError>> {
     if (this.#stop.signal.aborted) return Promise.resolve(err(CLOSED));
     return this.#alone(async () => {
       const done = await this.#kernel.replace(settings, entries);
-      if (done.ok) {
-        this.#hold.keep(settings);
-        await this.#watch();
-      }
+      if (done.ok) await this.#watch();
       return this.#settle(done);
     });
   }
@@ -124,7 +120,7 @@ class KernelPlane implements NatPlane {
         this.#log.error("The rules stay in the kernel: {message}", { ...result.error });
     }
     await this.#running;
-    await Promise.all([...this.#background, this.#hold.close()]);
+    await Promise.all(this.#background);
   }
 
   async #removeTable(): Promise<Result<null, NatError>> {
@@ -255,14 +251,17 @@ class KernelPlane implements NatPlane {
     }
     this.#verifiedAtMs = performance.now();
     this.#verifyTookMs = this.#verifiedAtMs - beganMs;
-    const again = this.#verifying === "andAgain";
+    const again = this.#verifying === "andAgain" || this.#unchecked;
     this.#verifying = "no";
+    this.#unchecked = false;
     if (again) this.#queueVerify();
   }
 
   #compared(result: Result<Applied, NatError>): void {
     const done = this.#settle(result);
-    if (!done.ok) this.#log.error("The kernel's rules could not be checked: {message}", { ...done.error });
+    if (done.ok) return;
+    this.#unchecked = true;
+    this.#log.error("The kernel's rules could not be checked and will be again: {message}", { ...done.error });
   }
 
   #unread<T>(nothing: T, error: NatError): T {

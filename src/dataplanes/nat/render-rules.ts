@@ -1,14 +1,6 @@
 import { type PortSpans, PROTOCOLS } from "../../core/port-spans.ts";
 import { spanText } from "./elements.ts";
-import {
-  checkChain,
-  DROP_COUNTERS,
-  HOLD_TABLE,
-  limitsName,
-  PINHOLE_MARK,
-  STATIC_SET_NAMES,
-  STATIC_SETS,
-} from "./names.ts";
+import { checkChain, DROP_COUNTERS, limitsName, PINHOLE_MARK, STATIC_SET_NAMES, STATIC_SETS } from "./names.ts";
 import { triggerParts } from "./render-triggers.ts";
 import {
   type Chain,
@@ -88,31 +80,6 @@ export function renderSkeleton(settings: NatSettings, ownLimits: readonly NatLim
       ...sourceNatChains(settings, sides),
     ],
   };
-}
-
-/**
- * Lines for `nft -i`. The table keeps connection tracking and NAT in the kernel; and what goes out while the other
- * rules are away, or it would stay untranslated for as long as it sends. They come first, so that this does nothing else.
- */
-export function renderHold(settings: NatSettings): string {
-  const { fromInside, toWan } = sidesOf(settings);
-  const { first, last } = settings.snatPorts;
-  const outgoing = settings.masquerade && fromInside !== null ? `${fromInside} ${toWan} meta nfproto ipv4` : null;
-  const rules = [
-    "ct state new counter",
-    ...(outgoing === null
-      ? []
-      : [
-          `${outgoing} meta l4proto { tcp, udp } masquerade to :${spanText({ first, last })}`,
-          `${outgoing} masquerade`,
-        ]),
-  ];
-  return [
-    `add table ${HOLD_TABLE} { flags owner; }`,
-    `add chain ${HOLD_TABLE} outgoing { type nat hook postrouting priority srcnat + 50; policy accept; }`,
-    ...rules.map((rule) => `add rule ${HOLD_TABLE} outgoing ${rule}`),
-    "",
-  ].join("\n");
 }
 
 function sidesOf(settings: NatSettings): Sides {
