@@ -1,5 +1,12 @@
 import type { Endpoint } from "../../wire/endpoint.ts";
-import { STUN_TIMING, StunExchange, type StunIgnored, type StunOutcome, type StunSend, type StunTiming } from "./exchange.ts";
+import {
+  STUN_TIMING,
+  StunExchange,
+  type StunIgnored,
+  type StunOutcome,
+  type StunSend,
+  type StunTiming,
+} from "./exchange.ts";
 import { type OtherPlace, otherPlaceOf } from "./other-place.ts";
 import { type ChangeWish, NO_CHANGE } from "./request.ts";
 import { judgeFiltering, judgeMapping, type NatTest, type NatVerdict } from "./verdict.ts";
@@ -86,15 +93,15 @@ export class NatDiscovery {
 
   /** At `nextDeadlineMs()`, or later. */
   onTime(nowMs: number): DiscoveryAction[] {
-    if (this.#phase === "done") return [];
     const actions: DiscoveryAction[] = [];
-    while (this.#phase !== "done") {
+    if (this.#phase === "done") return actions;
+    do {
       const { sends, silent } = this.#exchange.due(nowMs);
       for (const send of sends) actions.push({ kind: "send", ...send });
       for (const test of silent) this.#outcomes.set(test, { kind: "silence" });
       if (this.#exchange.size > 0) return actions;
-      this.#advance(nowMs);
-    }
+      this.#phase = this.#nextPhase(nowMs);
+    } while (this.#phase !== "done");
     actions.push({ kind: "done", behaviour: this.#behaviour() });
     return actions;
   }
@@ -103,29 +110,24 @@ export class NatDiscovery {
     return this.#exchange.nextDeadlineMs();
   }
 
-  #advance(nowMs: number): void {
+  /** All questions of the present phase are answered, or will not be. */
+  #nextPhase(nowMs: number): Phase {
     switch (this.#phase) {
       case "primary": {
         const primary = this.#outcomes.get("primary");
-        if (primary?.kind !== "success" || this.#options.goal === "mapped") {
-          this.#phase = "done";
-          return;
-        }
+        if (primary?.kind !== "success" || this.#options.goal === "mapped") return "done";
         this.#other = otherPlaceOf(this.#options.server, primary);
-        this.#phase = "filtering";
         this.#askFiltering(nowMs);
-        return;
+        return "filtering";
       }
       case "filtering":
-        this.#phase = "mapping";
         this.#askMapping(nowMs);
-        return;
+        return "mapping";
       case "mapping":
       case "done":
-        this.#phase = "done";
-        return;
+        return "done";
       default:
-        this.#phase satisfies never;
+        return this.#phase satisfies never;
     }
   }
 

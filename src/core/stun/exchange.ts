@@ -124,7 +124,11 @@ export class StunExchange<K> {
   }
 
   /** The answer to a question, which is over with it; null when the datagram is none. */
-  onDatagram(bytes: Uint8Array, from: Endpoint, nowMs: number): { readonly key: K; readonly outcome: StunOutcome } | null {
+  onDatagram(
+    bytes: Uint8Array,
+    from: Endpoint,
+    nowMs: number,
+  ): { readonly key: K; readonly outcome: StunOutcome } | null {
     const decoded = decodeStun(bytes);
     const outcome = decoded.ok ? outcomeOf(decoded.value, from) : null;
     if (!decoded.ok || outcome === null) {

@@ -74,20 +74,85 @@ describe("answers", () => {
     ["28 bytes: nothing", padded(28), BOTH, "short"],
     ["a bare request: nothing", request(), BOTH, "short"],
     ["one address: no OTHER-ADDRESS", padded(100), ONE, `${X} response-origin mapped-address ${FROM_SELF}`],
-    ["FINGERPRINT is returned", request([{ kind: "software", text: "x".repeat(28) }], true), ONE, `${X} response-origin fingerprint ${FROM_SELF}`],
-    ["FINGERPRINT, where it fits", request([{ kind: "software", text: "tailnode" }], true), BOTH, `${X} fingerprint ${FROM_SELF}`],
+    [
+      "FINGERPRINT is returned",
+      request([{ kind: "software", text: "x".repeat(28) }], true),
+      ONE,
+      `${X} response-origin fingerprint ${FROM_SELF}`,
+    ],
+    [
+      "FINGERPRINT, where it fits",
+      request([{ kind: "software", text: "tailnode" }], true),
+      BOTH,
+      `${X} fingerprint ${FROM_SELF}`,
+    ],
     ["and not where it does not", request([{ kind: "software", text: "node" }], true), BOTH, `${X} ${FROM_SELF}`],
-    ["change of both", padded(100, change(true, true)), BOTH, `${X} other-address response-origin mapped-address from 198.51.100.2:3479`],
-    ["change of the address", padded(100, change(true, false)), BOTH, `${X} other-address response-origin mapped-address from 198.51.100.2:3478`],
-    ["change of the port", padded(100, change(false, true)), BOTH, `${X} other-address response-origin mapped-address from 198.51.100.1:3479`],
-    ["change of nothing", padded(100, change(false, false)), BOTH, `${X} other-address response-origin mapped-address ${FROM_SELF}`],
-    ["change of the port, with one address", padded(100, change(false, true)), ONE, `${X} response-origin mapped-address from 198.51.100.1:3479`],
-    ["change of the address, with one", padded(100, change(true, true)), ONE, `error error-code unknown-attributes ${FROM_SELF}`],
-    ["change of the port, with one", padded(100, change(false, true)), BARE, `error error-code unknown-attributes ${FROM_SELF}`],
-    ["RESPONSE-PORT", padded(100, { kind: "response-port", port: 53 }), BOTH, `error error-code unknown-attributes ${FROM_SELF}`],
-    ["a refusal in 28 bytes: the code alone", request([{ kind: "response-port", port: 53 }]), BOTH, `error error-code ${FROM_SELF}`],
-    ["an indication", encodeStun({ kind: "indication", transactionId: ID, attributes: [], fingerprint: false }), BOTH, "ignored"],
-    ["a success", encodeStun({ kind: "success", transactionId: ID, attributes: [], fingerprint: false }), BOTH, "ignored"],
+    [
+      "change of both",
+      padded(100, change(true, true)),
+      BOTH,
+      `${X} other-address response-origin mapped-address from 198.51.100.2:3479`,
+    ],
+    [
+      "change of the address",
+      padded(100, change(true, false)),
+      BOTH,
+      `${X} other-address response-origin mapped-address from 198.51.100.2:3478`,
+    ],
+    [
+      "change of the port",
+      padded(100, change(false, true)),
+      BOTH,
+      `${X} other-address response-origin mapped-address from 198.51.100.1:3479`,
+    ],
+    [
+      "change of nothing",
+      padded(100, change(false, false)),
+      BOTH,
+      `${X} other-address response-origin mapped-address ${FROM_SELF}`,
+    ],
+    [
+      "change of the port, with one address",
+      padded(100, change(false, true)),
+      ONE,
+      `${X} response-origin mapped-address from 198.51.100.1:3479`,
+    ],
+    [
+      "change of the address, with one",
+      padded(100, change(true, true)),
+      ONE,
+      `error error-code unknown-attributes ${FROM_SELF}`,
+    ],
+    [
+      "change of the port, with one",
+      padded(100, change(false, true)),
+      BARE,
+      `error error-code unknown-attributes ${FROM_SELF}`,
+    ],
+    [
+      "RESPONSE-PORT",
+      padded(100, { kind: "response-port", port: 53 }),
+      BOTH,
+      `error error-code unknown-attributes ${FROM_SELF}`,
+    ],
+    [
+      "a refusal in 28 bytes: the code alone",
+      request([{ kind: "response-port", port: 53 }]),
+      BOTH,
+      `error error-code ${FROM_SELF}`,
+    ],
+    [
+      "an indication",
+      encodeStun({ kind: "indication", transactionId: ID, attributes: [], fingerprint: false }),
+      BOTH,
+      "ignored",
+    ],
+    [
+      "a success",
+      encodeStun({ kind: "success", transactionId: ID, attributes: [], fingerprint: false }),
+      BOTH,
+      "ignored",
+    ],
     ["RFC 3489", request().map((byte, at) => (at === 4 ? 0 : byte)), BOTH, "ignored"],
     ["a wrong FINGERPRINT", request([], true).map((byte, at) => (at === 27 ? byte ^ 1 : byte)), BOTH, "ignored"],
     ["nothing at all", new Uint8Array(), BOTH, "ignored"],
@@ -97,7 +162,9 @@ describe("answers", () => {
   }
 
   test("unknown attributes that must be understood are named", () => {
-    const bytes = Uint8Array.fromHex(`000100182112a442${ID}00060004616263648000000000240008000000000000000000`.slice(0, 88));
+    const bytes = Uint8Array.fromHex(
+      `000100182112a442${ID}00060004616263648000000000240008000000000000000000`.slice(0, 88),
+    );
     const reply = ask(bytes);
     expect(reply.kind === "answer" && decodeStun(reply.bytes)).toMatchObject({
       value: {
@@ -145,7 +212,11 @@ describe("no amplification", () => {
     fc.uint8Array({ maxLength: 60 }),
     fc
       .uint8Array({ minLength: 1, maxLength: 8 })
-      .map((types) => Uint8Array.fromHex(`0001${(types.length * 4).toString(16).padStart(4, "0")}2112a442${ID}${[...types].map((type) => `7f${type.toString(16).padStart(2, "0")}0000`).join("")}`)),
+      .map((types) =>
+        Uint8Array.fromHex(
+          `0001${(types.length * 4).toString(16).padStart(4, "0")}2112a442${ID}${[...types].map((type) => `7f${type.toString(16).padStart(2, "0")}0000`).join("")}`,
+        ),
+      ),
   );
   const clients = fc.constantFrom(CLIENT, { ...CLIENT, port: 9 }, CLIENT6, { address: "192.0.2.77", port: 53 });
 

@@ -58,7 +58,9 @@ export function judgeMapping(outcomes: NatOutcomes, { local, other }: NatSetting
   if (byAddress.some(({ alike }) => !alike)) {
     return byPort.length > 0
       ? known("address-dependent")
-      : unknown("The mapping differs by address; whether by port too, no second port of the server's answered to tell.");
+      : unknown(
+          "The mapping differs by address; whether by port too, no second port of the server's answered to tell.",
+        );
   }
   if (byAddress.length > 0) return known("endpoint-independent");
   const why = other.whyNoAddress ?? `the server's other address ${other.address} does not answer`;

@@ -139,7 +139,10 @@ function decodeValue(kind: AttributeKind, value: Uint8Array, mask: Uint8Array): 
     }
     case "unknown-attributes": {
       if (value.length % TYPE_BYTES !== 0) return null;
-      return { kind, types: Array.from({ length: value.length / TYPE_BYTES }, (_, n) => view.getUint16(n * TYPE_BYTES)) };
+      return {
+        kind,
+        types: Array.from({ length: value.length / TYPE_BYTES }, (_, n) => view.getUint16(n * TYPE_BYTES)),
+      };
     }
     default:
       return kind satisfies never;
@@ -196,7 +199,7 @@ function encodeValue(attribute: StunAttribute, mask: Uint8Array): Uint8Array {
     case "unknown-attributes": {
       const value = new Uint8Array(attribute.types.length * TYPE_BYTES);
       const view = viewOf(value);
-      attribute.types.forEach((type, n) => view.setUint16(n * TYPE_BYTES, type));
+      for (const [n, type] of attribute.types.entries()) view.setUint16(n * TYPE_BYTES, type);
       return value;
     }
     default:
