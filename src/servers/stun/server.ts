@@ -1,18 +1,11 @@
 import { type StunPlace, StunResponder, type StunSilence } from "../../core/stun/responder.ts";
+import type { StunSite } from "../../core/stun/sites.ts";
 import { canonicalPeer } from "../../dataplanes/io/bind-address.ts";
 import { type EntryError, entryError } from "../../dataplanes/io/entry-error.ts";
 import { sendDatagram } from "../../dataplanes/io/send-datagram.ts";
 import { bindUdp, type UdpSocket } from "../../dataplanes/io/udp-socket.ts";
 import { type Endpoint, formatEndpoint } from "../../wire/endpoint.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
-
-/** An address to serve. */
-export interface StunSite {
-  /** One of this machine's; not a wildcard, because an answer has to come from the address that was asked. */
-  readonly address: string;
-  /** Another site of the same family, as public as this one, for the tests of RFC 5780; null = none. */
-  readonly other: string | null;
-}
 
 export interface StunServerOptions {
   readonly port: number;
