@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { createSocket, type Socket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import { type DiscoveryAction, type NatBehaviour, NatDiscovery } from "../core/stun/discovery.ts";
-import type { StunIgnored, StunTiming } from "../core/stun/exchange.ts";
+import type { StunIgnored, StunSocketName, StunTiming } from "../core/stun/exchange.ts";
 import { monotonicMs } from "../os/clock.ts";
 import { errorCode } from "../os/errors.ts";
 import { after } from "../os/timers.ts";
@@ -83,15 +83,19 @@ async function discover(query: StunQuery, goal: Goal): Promise<Result<NatBehavio
   const server = resolved.value;
   const own = query.bindAddress === undefined ? await ownAddressTowards(server) : ok(query.bindAddress);
   if (!own.ok) return own;
-  const opened = await open(server, own.value);
-  if (!opened.ok) return opened;
-  const socket = opened.value;
+  const first = await open(server, own.value);
+  if (!first.ok) return first;
+  const second = goal === "mapped" ? ok(null) : await open(server, own.value);
   try {
-    return await converse(socket, server, goal, query);
+    return second.ok ? await converse({ first: first.value, second: second.value }, server, goal, query) : second;
   } finally {
-    socket.close();
+    first.value.close();
+    if (second.ok) second.value?.close();
   }
 }
+
+/** Each with a port of its own; what is told of this machine is told of the first. */
+type Sockets = Readonly<Record<StunSocketName, Socket | null>> & { readonly first: Socket };
 
 async function resolve({ server, family, bindAddress }: StunQuery): Promise<Result<Endpoint, StunFailure>> {
   const wanted = family ?? (bindAddress === undefined ? null : isIpv6(bindAddress) ? 6 : 4);
@@ -110,12 +114,12 @@ async function resolve({ server, family, bindAddress }: StunQuery): Promise<Resu
 
 /** This machine's address on the route to the server: the kernel chooses it when a socket is connected. Sends nothing. */
 async function ownAddressTowards(server: Endpoint): Promise<Result<string, StunFailure>> {
-  const socket = newSocket(server);
+  const thrown = Promise.withResolvers<never>();
+  const socket = newSocket(server, thrown.reject);
   try {
-    await settled(socket, (done) => socket.connect(server.port, server.address, done));
+    await Promise.race([thrown.promise, settled(socket, (done) => socket.connect(server.port, server.address, done))]);
     return ok(canonical(socket.address().address));
   } catch (error) {
-    if (errorCode(error) === null) throw error;
     return err(unreachable(server, error));
   } finally {
     socket.close();
@@ -135,15 +139,15 @@ async function open(server: Endpoint, address: string): Promise<Result<Socket, S
   }
 }
 
-/** Lets the discovery and the socket talk until the discovery is done. */
+/** Lets the discovery and the sockets talk until the discovery is done. */
 function converse(
-  socket: Socket,
+  sockets: Sockets,
   server: Endpoint,
   goal: Goal,
   { signal, timing }: StunQuery,
 ): Promise<Result<NatBehaviour, StunFailure>> {
   const { promise, resolve: end, reject } = Promise.withResolvers<Result<NatBehaviour, StunFailure>>();
-  const { address, port } = socket.address();
+  const { address, port } = sockets.first.address();
   const discovery = new NatDiscovery({
     server,
     local: { address: canonical(address), port },
@@ -158,7 +162,7 @@ function converse(
       switch (action.kind) {
         case "send":
           // Only the first request: that a later place is out of reach is what its test finds out.
-          socket.send(action.bytes, action.to.port, action.to.address, (error) => {
+          sockets[action.socket]?.send(action.bytes, action.to.port, action.to.address, (error) => {
             if (errorCode(error) !== null && !heard) end(err(unreachable(server, error)));
           });
           break;
@@ -175,14 +179,16 @@ function converse(
       callOff = after(Math.max(0, nextMs - monotonicMs()), () => act(discovery.onTime(monotonicMs())));
   };
   const stop = () => end(err(STOPPED));
-  socket.on("message", (bytes, from) => {
-    heard = true;
-    act(discovery.onDatagram(bytes, { address: canonical(from.address), port: from.port }, monotonicMs()));
-  });
-  // An ICMP answer to an earlier request: who does not answer is silent.
-  socket.on("error", (error) => {
-    if (errorCode(error) === null) reject(error);
-  });
+  for (const name of ["first", "second"] as const) {
+    sockets[name]?.on("message", (bytes, from) => {
+      heard = true;
+      act(discovery.onDatagram(bytes, { address: canonical(from.address), port: from.port }, name, monotonicMs()));
+    });
+    // An ICMP answer to an earlier request: who does not answer is silent.
+    sockets[name]?.on("error", (error) => {
+      if (errorCode(error) === null) reject(error);
+    });
+  }
   signal.addEventListener("abort", stop, { once: true });
   act(discovery.start(monotonicMs()));
   return promise.finally(() => {
@@ -205,12 +211,29 @@ function unreachable(server: Endpoint, error: unknown): StunFailure {
     "unreachable",
     code === "EPERM" || code === "EACCES"
       ? `This machine's firewall lets no UDP out to ${place}; allow it.`
-      : `No way leads to ${place} (${code}); check this machine's network.`,
+      : `No way leads to ${place}${code === null ? "" : ` (${code})`}; check this machine's network.`,
   );
 }
 
-function newSocket(server: Endpoint): Socket {
-  return createSocket(isIpv6(server.address) ? "udp6" : "udp4");
+/** For IP literals alone. */
+function newSocket(server: Endpoint, onThrown: (error: unknown) => void = rethrow): Socket {
+  const family = isIpv6(server.address) ? 6 : 4;
+  return createSocket({
+    type: family === 6 ? "udp6" : "udp4",
+    // What follows the look-up is called within it, so that what it throws is caught: Bun 1.4.5 throws when there is no
+    // route, where Node calls back.
+    lookup(address, _options, found) {
+      try {
+        found(null, address, family);
+      } catch (error) {
+        onThrown(error);
+      }
+    },
+  });
+}
+
+function rethrow(error: unknown): never {
+  throw error;
 }
 
 /** Resolves when `begin` is done; rejects with the socket's error. */

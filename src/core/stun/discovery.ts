@@ -5,6 +5,7 @@ import {
   type StunIgnored,
   type StunOutcome,
   type StunSend,
+  type StunSocketName,
   type StunTiming,
 } from "./exchange.ts";
 import { type OtherPlace, otherPlaceOf } from "./other-place.ts";
@@ -21,7 +22,7 @@ export interface NatEvidence {
 /** What a STUN server shows of the way to it. */
 export interface NatBehaviour {
   readonly server: Endpoint;
-  /** This machine's own address and port on the way there; null = not known. */
+  /** The first socket's own address and port; null = not known. */
   readonly local: Endpoint | null;
   /** By which the server sees it; null = no answer. */
   readonly mapped: Endpoint | null;
@@ -43,9 +44,9 @@ export type DiscoveryAction =
 export interface DiscoveryOptions {
   /** The address and port to ask. */
   readonly server: Endpoint;
-  /** The socket's own; null = not known. */
+  /** The first socket's own; null = not known. */
   readonly local: Endpoint | null;
-  /** mapped: ends with the first answer. behaviour: all tests that this server makes possible. */
+  /** mapped: ends with the first answer, and uses one socket. behaviour: all tests that this server makes possible. */
   readonly goal: "mapped" | "behaviour";
   /** 24 hexadecimal digits that nobody can guess. */
   newTransactionId(): string;
@@ -57,8 +58,11 @@ type Phase = "primary" | "filtering" | "mapping" | "done";
 const UNASKED: OtherPlace = { address: null, port: null, whyNoAddress: "it was not asked for" };
 
 /**
- * RFC 5780 §4.3 and 4.4 as one run from one port. Filtering comes first, while nothing has been sent to the server's
- * other places yet; the questions put to these afterwards tell the mapping, and whether silence before meant anything.
+ * RFC 5780 §4.3 and 4.4 as one run. Filtering comes first, while nothing has been sent to the server's other places yet;
+ * plain questions put to these afterwards tell the mapping, and whether silence before meant anything. They come from
+ * another socket: Linux counts what it kept out as a connection of the port's, and gives whoever sends to that place from
+ * the same port another one, which would look like a mapping that depends on where it leads.
+ *
  * At most 9 s with STUN_TIMING, 3 s when the server is silent. Time is a monotonic clock in milliseconds.
  */
 export class NatDiscovery {
@@ -76,14 +80,14 @@ export class NatDiscovery {
 
   /** Once, before anything else. */
   start(nowMs: number): DiscoveryAction[] {
-    this.#ask("primary", this.#options.server, NO_CHANGE, nowMs);
+    this.#ask("primary", "first", this.#options.server, NO_CHANGE, nowMs);
     return this.onTime(nowMs);
   }
 
-  /** `from`: canonical text. */
-  onDatagram(bytes: Uint8Array, from: Endpoint, nowMs: number): DiscoveryAction[] {
+  /** `from`: canonical text. `socket`: that it came to. */
+  onDatagram(bytes: Uint8Array, from: Endpoint, socket: StunSocketName, nowMs: number): DiscoveryAction[] {
     if (this.#phase === "done") return [];
-    const answer = this.#exchange.onDatagram(bytes, from, nowMs);
+    const answer = this.#exchange.onDatagram(bytes, from, socket, nowMs);
     if (answer === null) return [];
     this.#outcomes.set(answer.key, answer.outcome);
     // From another address and port nothing less can be filtered: the other test would tell nothing more.
@@ -135,24 +139,29 @@ export class NatDiscovery {
     const { server } = this.#options;
     const { address, port } = this.#other;
     if (port === null) return;
-    if (address !== null) this.#ask("filter-both", server, { address: true, port: true }, nowMs, { address, port });
-    this.#ask("filter-port", server, { address: false, port: true }, nowMs, { address: server.address, port: null });
+    const both = { address: true, port: true };
+    if (address !== null) this.#ask("filter-both", "first", server, both, nowMs, { address, port });
+    const elsewhere = { address: server.address, port: null };
+    this.#ask("filter-port", "first", server, { address: false, port: true }, nowMs, elsewhere);
   }
 
   #askMapping(nowMs: number): void {
     const { server, local } = this.#options;
     const { address, port } = this.#other;
     const { verdict } = judgeFiltering(this.#outcomes, { server, local, other: this.#other });
-    // Without a NAT and a filter there is nothing left to tell.
-    if (verdict === "none") return;
-    if (address !== null) this.#ask("map-address", { address, port: server.port }, NO_CHANGE, nowMs);
-    if (address !== null && port !== null) this.#ask("map-both", { address, port }, NO_CHANGE, nowMs);
-    if (port !== null) this.#ask("map-port", { address: server.address, port }, NO_CHANGE, nowMs);
+    // Without a NAT and a filter there is nothing left to tell; without another place nothing can be.
+    if (verdict === "none" || (address === null && port === null)) return;
+    const ask = (test: NatTest, to: Endpoint) => this.#ask(test, "second", to, NO_CHANGE, nowMs);
+    ask("map-primary", server);
+    if (address !== null) ask("map-address", { address, port: server.port });
+    if (address !== null && port !== null) ask("map-both", { address, port });
+    if (port !== null) ask("map-port", { address: server.address, port });
   }
 
   /** The place that is asked may always answer: with an error, or because it does not do what is asked of it. */
   #ask(
     test: NatTest,
+    socket: StunSocketName,
     to: Endpoint,
     change: ChangeWish,
     nowMs: number,
@@ -160,7 +169,7 @@ export class NatDiscovery {
   ): void {
     this.#asked.set(test, to);
     const answersFrom = elsewhere === undefined ? [to] : [to, elsewhere];
-    this.#exchange.ask({ key: test, to, change, answersFrom }, nowMs);
+    this.#exchange.ask({ key: test, socket, to, change, answersFrom }, nowMs);
   }
 
   #behaviour(): NatBehaviour {

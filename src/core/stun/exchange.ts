@@ -16,9 +16,14 @@ export interface StunTiming {
 /** Requests at 0, 0.5 and 1.5 s, and an end at 3 s, where the RFC's own figures end at 39.5 s: a person waits for it. */
 export const STUN_TIMING: StunTiming = { rtoMs: 500, requests: 3, lastWaitRtos: 3, paceMs: 100 };
 
+/** Of the client's, each with a port of its own. */
+export type StunSocketName = "first" | "second";
+
 /** One question to a server. `K` names it. */
 export interface StunAsk<K> {
   readonly key: K;
+  /** It is asked from there, and hears the answer there. */
+  readonly socket: StunSocketName;
   readonly to: Endpoint;
   readonly change: ChangeWish;
   /** An answer from anywhere else is none. Port null = any. */
@@ -40,6 +45,7 @@ export type StunOutcome =
   | { readonly kind: "silence" };
 
 export interface StunSend {
+  readonly socket: StunSocketName;
   readonly to: Endpoint;
   readonly bytes: Uint8Array;
 }
@@ -50,7 +56,7 @@ export interface StunIgnored {
   readonly unreadable: number;
   /** Of no transaction that is open: forged, or too late. */
   readonly unknown: number;
-  /** The right transaction, from an address or port that was not asked. */
+  /** The right transaction, from an address or port that was not asked, or at another socket. */
   readonly foreign: number;
 }
 
@@ -118,7 +124,8 @@ export class StunExchange<K> {
       if (transaction.sent === 0) transaction.firstSentMs = nowMs;
       const waitRtos = ++transaction.sent === requests ? lastWaitRtos : 2 ** (transaction.sent - 1);
       transaction.nextMs = nowMs + waitRtos * rtoMs;
-      sends.push({ to: transaction.ask.to, bytes: transaction.bytes });
+      const { socket, to } = transaction.ask;
+      sends.push({ socket, to, bytes: transaction.bytes });
     }
     return { sends, silent };
   }
@@ -127,6 +134,7 @@ export class StunExchange<K> {
   onDatagram(
     bytes: Uint8Array,
     from: Endpoint,
+    socket: StunSocketName,
     nowMs: number,
   ): { readonly key: K; readonly outcome: StunOutcome } | null {
     const decoded = decodeStun(bytes);
@@ -142,7 +150,10 @@ export class StunExchange<K> {
       return null;
     }
     const { ask, sent, firstSentMs } = transaction;
-    if (!ask.answersFrom.some(({ address, port }) => address === from.address && (port ?? from.port) === from.port)) {
+    const isAsked = ask.answersFrom.some(
+      ({ address, port }) => address === from.address && (port ?? from.port) === from.port,
+    );
+    if (!isAsked || ask.socket !== socket) {
       this.#ignored.foreign++;
       return null;
     }

@@ -1,11 +1,13 @@
 import { type Endpoint, formatEndpoint } from "../../wire/endpoint.ts";
 import type { NatKind } from "./verdict.ts";
 
-/** A NAT or firewall that behaves as told, for tests: what RFC 4787 §4.1 and 5 describe, with nothing in between. */
+/** A NAT or firewall that behaves as told, for tests: what RFC 4787 §4.1 and 5 describe. */
 export interface NatModel {
   /** none: addresses stay as they are. */
   readonly mapping: NatKind | "none";
   readonly filtering: NatKind | "none";
+  /** As Linux does it: what was kept out counts as a connection, and whoever sends there from that port gets another. */
+  readonly clashes?: boolean;
 }
 
 const OUTSIDE = "203.0.113.20";
@@ -15,34 +17,37 @@ function keyOf(kind: NatKind | "none", remote: Endpoint): string {
   return kind === "address-dependent" ? remote.address : formatEndpoint(remote);
 }
 
-/** One inside socket behind it. */
 export class ModelledNat {
   readonly #model: NatModel;
-  readonly #inside: Endpoint;
+  /** By inside endpoint and what the mapping depends on. */
   readonly #mapped = new Map<string, Endpoint>();
   readonly #permitted = new Set<string>();
+  readonly #keptOut = new Set<string>();
+  #nextPort = 40_000;
 
-  constructor(model: NatModel, inside: Endpoint) {
+  constructor(model: NatModel) {
     this.#model = model;
-    this.#inside = inside;
   }
 
   /** The inside sends to `remote`: from where it arrives there. */
-  out(remote: Endpoint): Endpoint {
-    const { mapping, filtering } = this.#model;
-    this.#permitted.add(keyOf(filtering, remote));
-    if (mapping === "none") return this.#inside;
-    const key = keyOf(mapping, remote);
-    const mapped = this.#mapped.get(key) ?? { address: OUTSIDE, port: 40_000 + this.#mapped.size };
+  out(inside: Endpoint, remote: Endpoint): Endpoint {
+    const { mapping, filtering, clashes = false } = this.#model;
+    const own = formatEndpoint(inside);
+    this.#permitted.add(`${own} ${keyOf(filtering, remote)}`);
+    if (mapping === "none") return inside;
+    const key = `${own} ${keyOf(mapping, remote)}`;
+    const mapped = this.#mapped.get(key) ?? { address: OUTSIDE, port: this.#nextPort++ };
     this.#mapped.set(key, mapped);
-    return mapped;
+    const isTaken = clashes && this.#keptOut.has(`${formatEndpoint(remote)} ${mapped.port}`);
+    return isTaken ? { address: OUTSIDE, port: this.#nextPort++ } : mapped;
   }
 
-  /** Whether something from `remote` to `to` gets in. */
-  lets(remote: Endpoint, to: Endpoint): boolean {
-    const { mapping, filtering } = this.#model;
-    const addressed = mapping === "none" ? [this.#inside] : [...this.#mapped.values()];
-    if (!addressed.some(({ address, port }) => address === to.address && port === to.port)) return false;
-    return filtering === "none" || this.#permitted.has(keyOf(filtering, remote));
+  /** Whether something from `remote` to `to`, which `out` gave `inside`, gets in. */
+  lets(remote: Endpoint, to: Endpoint, inside: Endpoint): boolean {
+    const { filtering } = this.#model;
+    if (filtering === "none" || this.#permitted.has(`${formatEndpoint(inside)} ${keyOf(filtering, remote)}`))
+      return true;
+    this.#keptOut.add(`${formatEndpoint(remote)} ${to.port}`);
+    return false;
   }
 }

@@ -8,10 +8,17 @@ export type NatKind = "endpoint-independent" | "address-dependent" | "address-an
 export type NatVerdict = "none" | NatKind | "unknown";
 
 /**
- * primary: a plain request. filter-…: the answer is to come from the server's other port, or other address and port, to
- * which nothing was sent before. map-…: a plain request to there.
+ * From the first socket. primary: a plain request. filter-…: the answer is to come from the server's other port, or other
+ * address and port, to which this socket never sent. From the second, map-…: plain requests to each of the places.
  */
-export type NatTest = "primary" | "filter-both" | "filter-port" | "map-address" | "map-both" | "map-port";
+export type NatTest =
+  | "primary"
+  | "filter-both"
+  | "filter-port"
+  | "map-primary"
+  | "map-address"
+  | "map-both"
+  | "map-port";
 
 export type NatOutcomes = ReadonlyMap<NatTest, StunOutcome>;
 
@@ -24,7 +31,7 @@ export interface Judged {
 /** What the tests were made with, and from where. */
 export interface NatSetting {
   readonly server: Endpoint;
-  /** This machine's own; null = not known, so that "no NAT" cannot be seen. */
+  /** The first socket's own; null = not known, so that "no NAT" cannot be seen. */
   readonly local: Endpoint | null;
   readonly other: OtherPlace;
 }
@@ -48,7 +55,7 @@ export function judgeMapping(outcomes: NatOutcomes, { local, other }: NatSetting
   const primary = success(outcomes, "primary");
   if (primary === null) return unknown(noAnswer(outcomes));
   if (local !== null && same(primary.mapped, local)) return known("none");
-  const seen = (["primary", "map-address", "map-both", "map-port"] as const).flatMap(
+  const seen = (["map-primary", "map-address", "map-both", "map-port"] as const).flatMap(
     (test) => success(outcomes, test) ?? [],
   );
   const pairs = seen.flatMap((a, n) => seen.slice(n + 1).map((b) => ({ a, b, alike: same(a.mapped, b.mapped) })));
@@ -63,7 +70,7 @@ export function judgeMapping(outcomes: NatOutcomes, { local, other }: NatSetting
         );
   }
   if (byAddress.length > 0) return known("endpoint-independent");
-  const why = other.whyNoAddress ?? `the server's other address ${other.address} does not answer`;
+  const why = other.whyNoAddress ?? addressSilent(outcomes, other);
   return byPort.length > 0
     ? unknown(`The mapping is the same for two ports of one address; for another address it is not known: ${why}.`)
     : unknown(`What another address sees is not known: ${why}.`);
@@ -90,13 +97,18 @@ export function judgeFiltering(outcomes: NatOutcomes, setting: NatSetting): Judg
   if (isFiltered(port, "map-port")) return known("address-and-port-dependent");
   if (isFiltered(both, "map-both") && isChanged(port)) return known("address-dependent");
   if (isChanged(port)) {
-    const why = other.whyNoAddress ?? `the server's other address ${other.address} does not answer`;
+    const why = other.whyNoAddress ?? addressSilent(outcomes, other);
     return unknown(`Another port of the server's gets through; whether another address does is not known: ${why}.`);
   }
   if (isFiltered(both, "map-both")) {
     return unknown("Another address does not get through; whether another port of the same does is not known.");
   }
   return unknown(noChange(port ?? both, other, server));
+}
+
+function addressSilent(outcomes: NatOutcomes, { address }: OtherPlace): string {
+  const isHeard = success(outcomes, "map-address") !== null || success(outcomes, "map-both") !== null;
+  return isHeard ? "the server did not answer each time" : `the server's other address ${address} does not answer`;
 }
 
 function noAnswer(outcomes: NatOutcomes): string {
