@@ -261,11 +261,11 @@ describe("rates", () => {
     expect(answered(replies)).toBe(40);
   });
 
-  test("all together get 2000", () => {
+  test("all together get 1000", () => {
     const responder = new StunResponder(0);
     const from = (n: number) => ({ address: `10.0.${n >> 8}.${n & 255}`, port: 50_000 });
-    const replies = Array.from({ length: 2_100 }, (_, n) => responder.answer(datagram, from(n), BOTH, 0));
-    expect(answered(replies)).toBe(2_000);
+    const replies = Array.from({ length: 1_100 }, (_, n) => responder.answer(datagram, from(n), BOTH, 0));
+    expect(answered(replies)).toBe(1_000);
   });
 });
 
