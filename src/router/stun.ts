@@ -10,6 +10,9 @@ import { addressBytes, addressFromBytes, isIpv6 } from "../wire/address.ts";
 import { type Endpoint, formatEndpoint, type HostPort } from "../wire/endpoint.ts";
 import { err, ok, type Result } from "../wire/result.ts";
 
+export type { NatBehaviour, NatEvidence } from "../core/stun/discovery.ts";
+export type { NatVerdict } from "../core/stun/verdict.ts";
+
 export interface StunQuery {
   /** A STUN server (a relay at its agent port): a name or an IP literal, and a UDP port. */
   readonly server: HostPort;
@@ -47,7 +50,7 @@ export interface StunFailure {
   readonly message: string;
 }
 
-/** The address and port by which the server sees a new UDP socket of this machine. In 3 s at most. */
+/** The address and port by which the server sees a new UDP socket of this machine. In 3 s at most, once the name is resolved. */
 export async function discoverMapped(query: StunQuery): Promise<Result<StunMapped, StunFailure>> {
   const found = await discover(query, "mapped");
   if (!found.ok) return found;
@@ -68,7 +71,7 @@ export async function discoverMapped(query: StunQuery): Promise<Result<StunMappe
 
 /**
  * How the NAT and the firewalls between here and the server behave, as far as this server can show it. A server that is
- * silent is a result too, with `mapped` null. In 9 s at most.
+ * silent is a result too, with `mapped` null. In 9 s at most, once the name is resolved.
  */
 export function discoverBehaviour(query: StunQuery): Promise<Result<NatBehaviour, StunFailure>> {
   return discover(query, "behaviour");
@@ -77,8 +80,10 @@ export function discoverBehaviour(query: StunQuery): Promise<Result<NatBehaviour
 type Goal = "mapped" | "behaviour";
 
 async function discover(query: StunQuery, goal: Goal): Promise<Result<NatBehaviour, StunFailure>> {
-  const resolved = await resolve(query);
   if (query.signal.aborted) return err(STOPPED);
+  // A resolver takes its time, and cannot be stopped.
+  const resolved = await unlessAborted(resolve(query), query.signal);
+  if (resolved === null) return err(STOPPED);
   if (!resolved.ok) return resolved;
   const server = resolved.value;
   const own = query.bindAddress === undefined ? await ownAddressTowards(server) : ok(query.bindAddress);
@@ -96,6 +101,18 @@ async function discover(query: StunQuery, goal: Goal): Promise<Result<NatBehavio
 
 /** Each with a port of its own; what is told of this machine is told of the first. */
 type Sockets = Readonly<Record<StunSocketName, Socket | null>> & { readonly first: Socket };
+
+/** Null when the signal comes first. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | null> {
+  const { promise, resolve: done } = Promise.withResolvers<null>();
+  const stop = () => done(null);
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
 
 async function resolve({ server, family, bindAddress }: StunQuery): Promise<Result<Endpoint, StunFailure>> {
   const wanted = family ?? (bindAddress === undefined ? null : isIpv6(bindAddress) ? 6 : 4);
@@ -190,7 +207,8 @@ function converse(
     });
   }
   signal.addEventListener("abort", stop, { once: true });
-  act(discovery.start(monotonicMs()));
+  if (signal.aborted) stop();
+  else act(discovery.start(monotonicMs()));
   return promise.finally(() => {
     callOff();
     signal.removeEventListener("abort", stop);
