@@ -28,6 +28,7 @@ const TEST_PROGRAMS = {
   conntrack: "conntrack",
   upnpc: "miniupnpc",
   natpmpc: "natpmpc",
+  turnutils_natdiscovery: "coturn",
   wg: "wireguard-tools",
   "wireguard-go": "wireguard-go",
   miniupnpd: "miniupnpd-nftables",

@@ -66,7 +66,7 @@ async function demo(context: Context, given: DemoOptions): Promise<void> {
 
 async function startDemoRelay({ io }: Context, dataDir: string, listen: HostPort): Promise<RunningRelay> {
   const { EMPTY_CONFIG, relaySettings } = await import("../roles/config/load.ts");
-  const settings: RelaySettings = { ...relaySettings(EMPTY_CONFIG), listen };
+  const settings: RelaySettings = { ...relaySettings(EMPTY_CONFIG), listen, stun: false };
   const startRelay = await io.roles.relay();
   return startRelay({ dataDir, readSettings: async () => settings });
 }

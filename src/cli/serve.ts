@@ -30,6 +30,7 @@ export function defineServe(program: Command, run: Run): void {
 With --json, one line on standard output when every listener is open:
   {"event":"ready","v":1,"listen":{"host":…,"port":…},"public":…,"fingerprint":…,"data":…,"pid":…}
 With [gateway] in hatchway.toml this machine is a gateway as well, and "gateway" is in that line.
+It answers STUN too, on UDP at the number of the agent port and at the next one; "stun = false" in [relay] turns that off.
 SIGHUP reads the config again and keeps connections; SIGTERM and Ctrl-C let visitors finish for 10 seconds.
 
 Examples:

@@ -35,6 +35,8 @@ export interface RelaySettings {
   readonly certificate: CertificateFiles | null;
   /** Path of the CA that agents' certificates must come from, beside their device keys; null = they need none. */
   readonly clientCa: string | null;
+  /** Answer STUN on UDP, at the number of the agent port and at the next one. */
+  readonly stun: boolean;
 }
 
 /** `[agent]`, `[[expose]]`, `[[forward]]` and `[[socks]]`. */

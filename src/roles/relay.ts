@@ -38,6 +38,7 @@ import { RelayDials } from "./relay/dials.ts";
 import { RelayEntries } from "./relay/entries.ts";
 import { RelayForwards } from "./relay/forwards.ts";
 import { RelaySessions } from "./relay/sessions.ts";
+import { RelayStun } from "./relay/stun.ts";
 import { startingRelay } from "./starting.ts";
 import { V } from "./views.ts";
 
@@ -113,6 +114,7 @@ class Relay {
   readonly #dialRequests: RelayDials;
   #settings: RelaySettings;
   #tunnel: RelayTunnel | null = null;
+  #stun: RelayStun | null = null;
   /** Devices are let in while the relay serves: not before it knows what it holds, nor while it drains. */
   #phase: "starting" | "serving" | "draining" = "starting";
   #stopping: Promise<void> | null = null;
@@ -173,6 +175,7 @@ class Relay {
     // Before the public ports: when the agent port is not to be had, no visitor has come in.
     this.#tunnel = this.#listen();
     await this.#forwards.restore();
+    await this.#startStun(this.#tunnel.port);
     this.#phase = "serving";
     this.#sweeper.add({
       sweep: (nowMs) => {
@@ -217,6 +220,20 @@ class Relay {
     }
   }
 
+  async #startStun(port: number): Promise<void> {
+    const stun = await RelayStun.start({
+      listen: { host: this.#settings.listen.host, port },
+      ports: this.#parts.ports,
+      enabled: () => this.#settings.stun,
+      addresses: () => ownAddresses().map(({ address }) => address),
+      nowMs: monotonicMs,
+      signal: this.#abort.signal,
+      warn: (message) => this.#log.warn("{message}", { message }),
+    });
+    this.#stun = stun;
+    this.#sweeper.add(stun);
+  }
+
   async #seen({ peer, remoteAddress }: Session): Promise<void> {
     try {
       await this.#parts.store.devices.touch(peer.deviceId, remoteAddress, wallMs());
@@ -233,7 +250,7 @@ class Relay {
     const port = this.#tunnel?.port ?? this.#settings.listen.port;
     return {
       pool: poolOf(this.#settings),
-      reserved: [{ protocol: "tcp", port, purpose: "the relay's agent port" }],
+      reserved: [{ protocol: "tcp", port, purpose: "the relay's agent port" }, ...(this.#stun?.reserved ?? [])],
       denied: { ranges: [] },
     };
   }
@@ -270,7 +287,7 @@ class Relay {
     if (next.listen.host !== this.#settings.listen.host || next.listen.port !== this.#settings.listen.port) {
       needRestart.push("relay.listen");
     }
-    for (const key of ["publicHost", "ports", "allow"] as const) {
+    for (const key of ["publicHost", "ports", "allow", "stun"] as const) {
       if (!Bun.deepEquals(next[key], this.#settings[key]))
         changed.push(`relay.${key === "publicHost" ? "public" : key}`);
     }
@@ -278,6 +295,7 @@ class Relay {
     if (next.clientCa !== this.#settings.clientCa) needRestart.push("relay.client-ca");
     this.#settings = { ...next, listen: this.#settings.listen };
     this.#exitPolicy.changed();
+    this.#stun?.refresh();
     return { ...V, added: [], changed, removed: [], unchanged: this.#forwards.size, refused: [], needRestart };
   }
 

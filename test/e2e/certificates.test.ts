@@ -47,6 +47,7 @@ async function relay(settings: Partial<RelaySettings>): Promise<RunningRelay> {
     allow: PUBLIC_ONLY,
     certificate: null,
     clientCa: null,
+    stun: false,
     ...settings,
   };
   const dataDir = join(directory.path, `relay${files++}`);

@@ -52,6 +52,7 @@ import { igdServer } from "./igd-server.ts";
 import { joinCode } from "./join-code-codecs.ts";
 import { mapping } from "./mapping-codecs.ts";
 import { portmap } from "./portmap-codecs.ts";
+import { stun } from "./stun-codecs.ts";
 import { tunnel } from "./tunnel-codecs.ts";
 import { vpn } from "./vpn-codecs.ts";
 
@@ -352,6 +353,7 @@ export const codecs: readonly FuzzCodec[] = [
   ...portmap,
   ...igd,
   ...igdServer,
+  ...stun,
   ...vpn,
   ...helper,
 ];

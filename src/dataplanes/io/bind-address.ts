@@ -1,4 +1,4 @@
-import { isIpv6 } from "../../wire/address.ts";
+import { addressBytes, addressFromBytes, isIpv6 } from "../../wire/address.ts";
 import { ANY_HOST } from "../../wire/endpoint.ts";
 
 const ANY_V6 = "::";
@@ -18,6 +18,12 @@ export function isWildcard(address: string): boolean {
 /** The address as an Endpoint writes it: a dual-stack socket shows IPv4 peers as `::ffff:192.0.2.1`. */
 export function unmapped(address: string): string {
   return address.startsWith(MAPPED_PREFIX) && address.includes(".") ? address.slice(MAPPED_PREFIX.length) : address;
+}
+
+/** A peer's address as a socket shows it, in canonical text: without a zone, and IPv4-mapped addresses as IPv4. */
+export function canonicalPeer(address: string): string {
+  const bytes = addressBytes(address);
+  return (bytes === null ? null : addressFromBytes(bytes)) ?? address;
 }
 
 /**

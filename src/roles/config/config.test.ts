@@ -315,6 +315,7 @@ test("settings have defaults, and [relay] and [agent] replace them", async () =>
     listen: { host: "0.0.0.0", port: 7744 },
     publicHost: null,
     allow: [{ host: "*", ports: null }],
+    stun: true,
   });
   expect(agentSettings(EMPTY_CONFIG)).toEqual({
     name: null,
@@ -325,7 +326,7 @@ test("settings have defaults, and [relay] and [agent] replace them", async () =>
     forwards: [],
   });
   const config = await readConfig(
-    `[relay]\nlisten = "[::]:7000"\npublic = "r.example"\nports = "2000-2999"\nallow = ["10.0.0.0/8:5432", "*:443"]\n[agent]\nname = "den"\nrelay = "r.example"\nallow = ["192.168.1.0/24"]\n`,
+    `[relay]\nlisten = "[::]:7000"\npublic = "r.example"\nports = "2000-2999"\nallow = ["10.0.0.0/8:5432", "*:443"]\nstun = false\n[agent]\nname = "den"\nrelay = "r.example"\nallow = ["192.168.1.0/24"]\n`,
     "t.toml",
   );
   expect(relaySettings(config)).toEqual({
@@ -338,6 +339,7 @@ test("settings have defaults, and [relay] and [agent] replace them", async () =>
     ],
     certificate: null,
     clientCa: null,
+    stun: false,
   });
   expect(agentSettings(config)).toMatchObject({ name: "den", relay: { host: "r.example", port: 7744 } });
 });

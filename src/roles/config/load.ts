@@ -188,6 +188,7 @@ export function relaySettings(config: Config): RelaySettings {
     allow: relay.allow ?? PUBLIC_ONLY,
     certificate: certificateFiles(config, "relay", relay),
     clientCa: besideConfig(config, relay["client-ca"]),
+    stun: relay.stun ?? true,
   };
 }
 

@@ -31,6 +31,10 @@ const relay = z.strictObject({
   certificate: file("The relay's own certificate, PEM, leaf first; default: one that join codes pin.").exactOptional(),
   key: file("The key of certificate, PEM.").exactOptional(),
   "client-ca": file("Agents must show a certificate from this CA that names their device.").exactOptional(),
+  stun: z
+    .boolean()
+    .meta({ description: "Answer STUN (RFC 8489) on UDP, at the number of listen and at the next one; default true." })
+    .exactOptional(),
   log: log.exactOptional(),
 });
 

@@ -1,9 +1,8 @@
-import { unmapped } from "../../dataplanes/io/bind-address.ts";
+import { canonicalPeer } from "../../dataplanes/io/bind-address.ts";
+import { sendDatagram } from "../../dataplanes/io/send-datagram.ts";
 import type { SystemSockets } from "../../dataplanes/io/system-sockets.ts";
 import { udpBuffers } from "../../dataplanes/io/udp-buffers.ts";
 import { bindUdp, type UdpSocket } from "../../dataplanes/io/udp-socket.ts";
-import { errorCode } from "../../os/errors.ts";
-import { addressBytes, addressFromBytes } from "../../wire/address.ts";
 import { type Endpoint, formatHostPort } from "../../wire/endpoint.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import { type InsideBindFailure, insideBindFailure, keepInside } from "../inside-bind.ts";
@@ -36,7 +35,7 @@ export class PortMapSocket {
     let opened: PortMapSocket | null = null;
     const bound = bindUdp(address, port, {
       data: (_socket, datagram, fromPort, from) => {
-        if (opened !== null) received(datagram, { address: canonical(from), port: fromPort }, opened);
+        if (opened !== null) received(datagram, { address: canonicalPeer(from), port: fromPort }, opened);
       },
       // An ICMP answer to an earlier answer: that client has gone.
       error: () => undefined,
@@ -60,27 +59,10 @@ export class PortMapSocket {
 
   /** False when the operating system would not take it: the client, or a later announcement, tries again. */
   send(bytes: Uint8Array, to: Endpoint): boolean {
-    if (this.#socket.closed) return false;
-    // An error may be the answer to an earlier datagram (ICMP), told in place of sending this one: once more, then.
-    return this.#trySend(bytes, to) || this.#trySend(bytes, to);
-  }
-
-  #trySend(bytes: Uint8Array, { address, port }: Endpoint): boolean {
-    try {
-      return this.#socket.send(bytes, port, address);
-    } catch (error) {
-      if (errorCode(error) === null) throw error;
-      return false;
-    }
+    return sendDatagram(this.#socket, bytes, to);
   }
 
   close(): void {
     this.#socket.close();
   }
-}
-
-/** Without a zone, and IPv4-mapped addresses as IPv4. */
-function canonical(address: string): string {
-  const bytes = addressBytes(unmapped(address));
-  return (bytes === null ? null : addressFromBytes(bytes)) ?? address;
 }
