@@ -4,7 +4,7 @@ import { decodeAction } from "../../wire/igd/actions.ts";
 import { type IgdVersion, SERVICES, type ServiceName, serviceType } from "../../wire/igd/services.ts";
 import { UPNP_ERRORS } from "../../wire/igd/upnp-error.ts";
 import { dispatch } from "./dispatch.ts";
-import { type Gateway, printable } from "./gateway.ts";
+import type { Gateway } from "./gateway.ts";
 import { PinholeNumbers } from "./pinhole-numbers.ts";
 
 const HOST = "192.168.77.2";
@@ -644,15 +644,4 @@ test("a gateway that fails rejects, for the server to answer 501", async () => {
   const bench = new Bench();
   bench.desk.gate = () => Promise.reject(new Error("the disk is full"));
   await expect(bench.call({ action: "AddPortMapping", args: add() })).rejects.toThrow("disk is full");
-});
-
-test.each([
-  ["plain", "plain"],
-  ["\u0000", ""],
-  ["\ud800lone", "\ufffdlone"],
-  ["a\nb", "a b"],
-  ["\u200b\u2028x\u202e", "x"],
-  ["é".repeat(200), "é".repeat(128)],
-])("printable(%j)", (written, expected) => {
-  expect(printable(written)).toBe(expected);
 });
