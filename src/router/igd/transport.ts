@@ -52,12 +52,19 @@ export class Transport {
     return exchange({
       call: { method: "GET", url, headers: [["User-Agent", USER_AGENT]], body: NO_BODY },
       host: zoned(gateway.address, gateway.interfaceName),
-      localAddress: zoned(gateway.ownAddress, gateway.interfaceName),
+      localAddress: this.#from(gateway.ownAddress),
       maxBodyBytes: MAX_DESCRIPTION_BYTES,
       signal,
       after,
       read: (reply) => readDescription(reply, gateway.address),
     });
+  }
+
+  /** A connection has one family: over IPv4 nobody asks from an address of IPv6. */
+  #from(wanted: string | undefined): string {
+    const { address, ownAddress, interfaceName } = this.#options.gateway;
+    const usable = wanted !== undefined && isIpv6(wanted) === isIpv6(address);
+    return zoned(usable ? wanted : ownAddress, interfaceName);
   }
 
   /**
@@ -101,7 +108,7 @@ export class Transport {
         body,
       },
       host: zoned(gateway.address, gateway.interfaceName),
-      localAddress: zoned(localAddress ?? gateway.ownAddress, gateway.interfaceName),
+      localAddress: this.#from(localAddress),
       maxBodyBytes,
       signal,
       after,

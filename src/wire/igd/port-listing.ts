@@ -66,7 +66,7 @@ function decodeRow(row: XmlElement): PortListingEntry[] {
   const lease = texts.get("NewLeaseTime") ?? texts.get("NewLeaseDuration") ?? "";
   return [
     {
-      remoteHost: remoteHost.ok ? remoteHost.value : null,
+      remoteHost: remoteHost.ok && remoteHost.value !== "0.0.0.0" ? remoteHost.value : null,
       externalPort: externalPort.value,
       protocol,
       internalPort: internalPort.value,
