@@ -50,9 +50,11 @@ export function newChunkReader(maxBodyBytes: number): ChunkReader {
   /** Of the chunk at `at`; null = its size is not read yet. */
   let chunkBytes: number | null = null;
   let trailers = false;
+  /** What follows the end changes nothing. */
+  let whole: Uint8Array | null = null;
 
   function read(bytes: Uint8Array): Result<Uint8Array | null, ChunkError> {
-    for (;;) {
+    while (whole === null) {
       if (bytes.length > maxChunkedBytes(maxBodyBytes)) return err("too-long");
       if (chunkBytes !== null && bytes.length < at + chunkBytes) return ok(null);
       const lineStart: number = at + (chunkBytes ?? 0);
@@ -68,7 +70,7 @@ export function newChunkReader(maxBodyBytes: number): ChunkReader {
         body.append(bytes.subarray(at, at + chunkBytes));
         chunkBytes = null;
       } else if (trailers) {
-        if (line === "") return ok(body.bytes().slice());
+        if (line === "") whole = body.bytes().slice();
       } else {
         const size = /^([0-9A-Fa-f]{1,8})[ \t]*(?:;.*)?$/.exec(line);
         if (size === null) return err("malformed");
@@ -79,6 +81,7 @@ export function newChunkReader(maxBodyBytes: number): ChunkReader {
       }
       at = lf + 1;
     }
+    return ok(whole);
   }
 
   return {

@@ -46,6 +46,11 @@ const REPLIES: readonly (readonly [name: string, input: string, expected: Expect
     reply(CHUNKED, "3  \r\nabc\r\n0\r\nA: b\r\n\r\n"),
     { status: 200, framed: "abc", atEnd: "abc" },
   ],
+  [
+    "chunks, and more behind their end",
+    reply(CHUNKED, "3\r\nabc\r\n0\r\n\r\nmore\r\n\u0001\r\n"),
+    { status: 200, framed: "abc", atEnd: "abc" },
+  ],
   ["chunks without their end", reply(CHUNKED, "3\r\nabc\r\n"), { status: 200, framed: null, atEnd: "abc" }],
   ["a chunk that is cut", reply(CHUNKED, "1\r\na\r\n9\r\nbc"), { status: 200, framed: null, atEnd: "abc" }],
   [

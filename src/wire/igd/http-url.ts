@@ -39,6 +39,7 @@ function read(text: string, base: string | undefined): HttpUrl | null {
   const address = parseAddress(url.hostname.replace(/^\[(.*)\]$/, "$1"));
   const port = url.port === "" ? HTTP_PORT : Number(url.port);
   if (!address.ok || port === 0) return null;
-  const path = `${url.pathname}${url.search}`;
-  return path.length > MAX_URL_CHARS ? null : { address: address.value, port, path };
+  const resolved = { address: address.value, port, path: `${url.pathname}${url.search}` };
+  // What is escaped, and what the base adds, makes it longer.
+  return formatHttpUrl(resolved).length > MAX_URL_CHARS ? null : resolved;
 }
