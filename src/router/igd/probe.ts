@@ -1,4 +1,4 @@
-import type { Gateway, Mapper, RouterFailure } from "../../core/router/model.ts";
+import type { Gateway, ListedMapping, Mapper, RouterFailure } from "../../core/router/model.ts";
 import { type After, after as systemAfter } from "../../os/timers.ts";
 import { type HttpUrl, parseHttpUrl } from "../../wire/igd/http-url.ts";
 import type { IgdVersion } from "../../wire/igd/services.ts";
@@ -39,6 +39,8 @@ export interface IgdRouterMapper extends Mapper {
   /** The description's URL, at the router's address. */
   readonly descriptionUrl: string;
   readonly ignored: ReadonlyMap<IgnoredReason, number>;
+  /** There always is one. */
+  list(signal: AbortSignal): Promise<Result<readonly ListedMapping[], RouterFailure>>;
 }
 
 /**

@@ -2,7 +2,7 @@ import { createSocket, type Socket } from "node:dgram";
 import { atRouter } from "../../core/router/igd-description.ts";
 import type { Gateway, RouterFailure } from "../../core/router/model.ts";
 import type { After } from "../../os/timers.ts";
-import { isIpv6, parseAddress } from "../../wire/address.ts";
+import { classifyAddress, isIpv6, parseAddress } from "../../wire/address.ts";
 import { formatHostPort } from "../../wire/endpoint.ts";
 import { formatHttpUrl, type HttpUrl, parseHttpUrl } from "../../wire/igd/http-url.ts";
 import {
@@ -106,7 +106,7 @@ class Search {
       if (this.#sent === 0) this.#done(socketFailure(error, gateway.address));
     });
     this.#socket.on("message", (datagram, { address }) => this.#hear(datagram, address));
-    this.#socket.bind(0, zoned(gateway.ownAddress, gateway.interfaceName), () => {
+    this.#socket.bind(0, this.#ownAddress, () => {
       if (this.#closed) return;
       const unsent = this.#aim();
       if (unsent !== null) {
@@ -117,6 +117,16 @@ class Search {
       this.#cancels.push(after(SECOND_ROUND_MS, () => this.#ask()));
       this.#cancels.push(after(END_MS, () => this.#end()));
     });
+  }
+
+  /**
+   * A router that is known by a link-local address answers from it only who asks from one: the system chooses ours. To a
+   * global address of ours miniupnpd answers from a global one, which is as good as a stranger's.
+   */
+  get #ownAddress(): string {
+    const { address, ownAddress, interfaceName } = this.#options.gateway;
+    const linkLocal = isIpv6(address) && classifyAddress(address) === "link-local";
+    return linkLocal ? "::" : zoned(ownAddress, interfaceName);
   }
 
   /** Multicast goes out where the router is. The system's error; null = done. */
