@@ -228,15 +228,16 @@ describe("not mapped", () => {
   );
 });
 
-describe("pinholes", () => {
-  const pinhole = { internalAddress: "fd00:77::2", lifetimeSec: 600 } as const;
-  const linkLocal = async (): Promise<string> => {
-    const { stdout } = await lab.exec(lab.nat, ["ip", "-6", "-o", "address", "show", "dev", "lan1", "scope", "link"]);
-    const address = /inet6 (fe80::[0-9a-f:]+)\//.exec(stdout)?.[1];
-    if (address === undefined) throw new Error(stdout);
-    return address;
-  };
+const pinhole = { internalAddress: "fd00:77::2", lifetimeSec: 600 } as const;
 
+async function linkLocal(): Promise<string> {
+  const { stdout } = await lab.exec(lab.nat, ["ip", "-6", "-o", "address", "show", "dev", "lan1", "scope", "link"]);
+  const address = /inet6 (fe80::[0-9a-f:]+)\//.exec(stdout)?.[1];
+  if (address === undefined) throw new Error(stdout);
+  return address;
+}
+
+describe("pinholes", () => {
   test.each([
     ["its link-local address, as routes have it", linkLocal],
     ["another address of its", async () => "fd00:77::1"],
@@ -293,12 +294,21 @@ describe("started anew", () => {
   };
 
   test.each([
-    ["with a farewell", "SIGTERM", flush, false],
-    ["without one, and with its rules of before", "SIGKILL", async () => {}, true],
+    ["with a farewell", "SIGTERM", flush, false, {}, async () => ({})],
+    ["without one, and with its rules of before", "SIGKILL", async () => {}, true, {}, async () => ({})],
+    [
+      "with a farewell, over IPv6",
+      "SIGTERM",
+      flush,
+      false,
+      pinhole,
+      async () => ({ family: 6, address: await linkLocal(), ownAddress: "fd00:77::2" }),
+    ],
   ] as const)(
     "%s: it is noticed, and found where it is now",
-    async (_name, signal, meanwhile, holds) => {
-      await using child = start(lab.agent, [step("map"), "watch", "wait", step("holds"), step("renew"), step("holds")]);
+    async (_name, signal, meanwhile, holds, over, gateway) => {
+      const steps = [step("map", over), "watch", "wait", step("holds", over), step("renew", over), step("holds", over)];
+      await using child = start(lab.agent, steps, await gateway());
       await child.event("watching");
       await listening(child, "udp", 1900);
       const startedSec = Math.floor(Date.now() / 1000);
@@ -315,7 +325,7 @@ describe("started anew", () => {
       const line = child.stdout.findIndex((text) => text.includes('"renew"'));
       expect(await child.event("holds", { fromLine: line })).toMatchObject({ ok: true, value: true });
       await child.kill();
-      await client(lab.agent, [step("unmap")]);
+      await client(lab.agent, [step("unmap", over)], await gateway());
     },
     60_000,
   );

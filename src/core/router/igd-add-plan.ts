@@ -1,5 +1,6 @@
 import type { IgdVersion } from "../../wire/igd/services.ts";
-import { FAULT, type IgdFault, isMissingAction, mappingFailure } from "./igd-faults.ts";
+import { UPNP_CODE } from "../../wire/igd/upnp-error.ts";
+import { type IgdFault, isMissingAction, mappingFailure } from "./igd-faults.ts";
 import type { Grant, MappingWish, RouterFailure } from "./model.ts";
 
 /** One request for a mapping. */
@@ -54,10 +55,10 @@ export class AddPlan {
     this.#lease = permanentOnly ? "refused" : "asked";
     this.#triedWithoutLease = permanentOnly;
     const externalPort = held?.externalPort ?? (wish.externalPort === 0 ? wish.internalPort : wish.externalPort);
-    const any = version === 2 && wish.externalPort === 0 && held === null;
-    this.#triedAny = any;
+    const anyPort = version === 2 && wish.externalPort === 0 && held === null;
+    this.#triedAny = anyPort;
     const leaseSec = permanentOnly ? 0 : leaseFor(wish, version);
-    this.#attempt = { action: any ? "AddAnyPortMapping" : "AddPortMapping", externalPort, leaseSec };
+    this.#attempt = { action: anyPort ? "AddAnyPortMapping" : "AddPortMapping", externalPort, leaseSec };
   }
 
   get first(): AddAttempt {
@@ -73,13 +74,13 @@ export class AddPlan {
     const { action, externalPort, leaseSec } = this.#attempt;
     if (refusesLease(fault) && leaseSec !== 0 && !this.#triedWithoutLease) {
       this.#triedWithoutLease = true;
-      this.#lease = fault.code === FAULT.onlyPermanentLeases ? "refused" : "doubted";
+      this.#lease = fault.code === UPNP_CODE.onlyPermanentLeasesSupported ? "refused" : "doubted";
       return this.#ask({ ...this.#attempt, leaseSec: 0 });
     }
     if (action === "AddAnyPortMapping" && isMissingAction(fault)) return this.#askPlainly();
     // Without a lease it was no better: the lease was not what it did not like.
     if (this.#lease === "doubted") this.#restoreLease();
-    if (fault.code === FAULT.samePortRequired && this.#free && !this.#triedSame) {
+    if (fault.code === UPNP_CODE.samePortValuesRequired && this.#free && !this.#triedSame) {
       this.#triedSame = true;
       const { internalPort } = this.#options.wish;
       if (externalPort !== internalPort)
@@ -108,7 +109,7 @@ export class AddPlan {
     const { wish } = this.#options;
     const wanted = wish.externalPort === 0;
     if (wanted) return this.#ask({ ...this.#attempt, action: "AddPortMapping" });
-    const failure = mappingFailure({ code: FAULT.conflict, description: "" }, wish);
+    const failure = mappingFailure({ code: UPNP_CODE.conflictInMappingEntry, description: "" }, wish);
     return { kind: "fail", failure };
   }
 
@@ -141,11 +142,11 @@ function leaseFor({ lifetimeSec }: MappingWish, version: IgdVersion): number {
 /** 725 says it; others call the arguments invalid, and some just fail. */
 function refusesLease({ code }: IgdFault): boolean {
   switch (code) {
-    case FAULT.onlyPermanentLeases:
-    case FAULT.invalidArgs:
-    case FAULT.argumentInvalid:
-    case FAULT.argumentOutOfRange:
-    case FAULT.actionFailed:
+    case UPNP_CODE.onlyPermanentLeasesSupported:
+    case UPNP_CODE.invalidArgs:
+    case UPNP_CODE.argumentValueInvalid:
+    case UPNP_CODE.argumentValueOutOfRange:
+    case UPNP_CODE.actionFailed:
       return true;
     default:
       return false;
@@ -154,5 +155,9 @@ function refusesLease({ code }: IgdFault): boolean {
 
 /** Many routers just fail when the port is another's. */
 function isTaken({ code }: IgdFault): boolean {
-  return code === FAULT.conflict || code === FAULT.conflictWithOtherMechanisms || code === FAULT.actionFailed;
+  return (
+    code === UPNP_CODE.conflictInMappingEntry ||
+    code === UPNP_CODE.conflictWithOtherMechanisms ||
+    code === UPNP_CODE.actionFailed
+  );
 }

@@ -1,47 +1,17 @@
+import { printable } from "../../wire/igd/printable.ts";
+import { UPNP_CODE } from "../../wire/igd/upnp-error.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 import type { RouterFailure, RouterFailureKind } from "./model.ts";
 
-/** What a router answered instead of doing it: UPnP's code, null = it gave none, and its own words. */
+/** What a router answered instead of doing it: UPnP's code, null = it gave none, and its own words, as they came. */
 export interface IgdFault {
   readonly code: number | null;
   readonly description: string;
 }
 
-/**
- * UPnP Device Architecture 1.1 §3.2.2, WANIPConnection:2 §2.5 and, from 701 to 709, WANIPv6FirewallControl:1 §2.5. The
- * names are what a client has to do with them.
- */
-export const FAULT = {
-  invalidAction: 401,
-  invalidArgs: 402,
-  actionFailed: 501,
-  argumentInvalid: 600,
-  argumentOutOfRange: 601,
-  notImplemented: 602,
-  outOfMemory: 603,
-  notAuthorized: 606,
-  pinholeSpaceExhausted: 701,
-  firewallDisabled: 702,
-  inboundPinholeNotAllowed: 703,
-  noSuchPinhole: 704,
-  noPacketSent: 709,
-  indexInvalid: 713,
-  noSuchEntry: 714,
-  externalWildcardNotPermitted: 716,
-  conflict: 718,
-  samePortRequired: 724,
-  onlyPermanentLeases: 725,
-  onlyWildcardRemote: 726,
-  onlyWildcardExternal: 727,
-  noPortMapsAvailable: 728,
-  conflictWithOtherMechanisms: 729,
-  notFound: 730,
-  internalWildcardNotPermitted: 732,
-} as const;
-
 /** The router does not have this action, whatever else it can. */
 export function isMissingAction({ code }: IgdFault): boolean {
-  return code === FAULT.invalidAction || code === FAULT.notImplemented;
+  return code === UPNP_CODE.invalidAction || code === UPNP_CODE.optionalActionNotImplemented;
 }
 
 interface Meaning {
@@ -56,35 +26,35 @@ export function mappingFailure(fault: IgdFault, port: { readonly protocol: Proto
 
 function mappingMeaning(fault: IgdFault, port: string): Meaning | null {
   switch (fault.code) {
-    case FAULT.conflict:
-    case FAULT.actionFailed:
+    case UPNP_CODE.conflictInMappingEntry:
+    case UPNP_CODE.actionFailed:
       return { kind: "conflict", message: `The router gives port ${port} to another host; ask for another port.` };
-    case FAULT.conflictWithOtherMechanisms:
+    case UPNP_CODE.conflictWithOtherMechanisms:
       return {
         kind: "conflict",
         message: `The router uses port ${port} itself, or a rule of its own pages does; ask for another port.`,
       };
-    case FAULT.samePortRequired:
+    case UPNP_CODE.samePortValuesRequired:
       return {
         kind: "conflict",
         message: `The router keeps port numbers: ask for the same port outside as inside, not for ${port}.`,
       };
-    case FAULT.notAuthorized:
+    case UPNP_CODE.actionNotAuthorized:
       return {
         kind: "refused",
         message: `The router does not permit port ${port}: many permit only ports from 1024 on, and only to the host that asks.`,
       };
-    case FAULT.noPortMapsAvailable:
-    case FAULT.outOfMemory:
+    case UPNP_CODE.noPortMapsAvailable:
+    case UPNP_CODE.outOfMemory:
       return { kind: "exhausted", message: "The router has no room for more mappings; delete some that are not used." };
-    case FAULT.onlyWildcardExternal:
+    case UPNP_CODE.externalPortOnlySupportsWildcard:
       return {
         kind: "refused",
         message: "The router forwards all ports or none by UPnP, which is too many; forward the port on its own page.",
       };
-    case FAULT.invalidArgs:
-    case FAULT.argumentInvalid:
-    case FAULT.argumentOutOfRange:
+    case UPNP_CODE.invalidArgs:
+    case UPNP_CODE.argumentValueInvalid:
+    case UPNP_CODE.argumentValueOutOfRange:
       return { kind: "refused", message: `The router calls the request for port ${port} invalid.` };
     default:
       return null;
@@ -98,14 +68,14 @@ export function pinholeFailure(fault: IgdFault): RouterFailure {
 
 function pinholeMeaning({ code }: IgdFault): Meaning | null {
   switch (code) {
-    case FAULT.pinholeSpaceExhausted:
-    case FAULT.outOfMemory:
+    case UPNP_CODE.pinholeSpaceExhausted:
+    case UPNP_CODE.outOfMemory:
       return { kind: "exhausted", message: "The router has no room for more pinholes; delete some that are not used." };
-    case FAULT.firewallDisabled:
+    case UPNP_CODE.firewallDisabled:
       return { kind: "unsupported", message: FIREWALL_OFF };
-    case FAULT.inboundPinholeNotAllowed:
+    case UPNP_CODE.inboundPinholeNotAllowed:
       return { kind: "refused", message: PINHOLES_NOT_ALLOWED };
-    case FAULT.notAuthorized:
+    case UPNP_CODE.actionNotAuthorized:
       return {
         kind: "refused",
         message:
@@ -131,10 +101,11 @@ function failure(fault: IgdFault, meaning: Meaning | null): RouterFailure {
   if (isMissingAction(fault)) {
     return { kind: "unsupported", code: fault.code, message: "The router does not know this request." };
   }
-  if (fault.code === FAULT.notAuthorized) {
+  if (fault.code === UPNP_CODE.actionNotAuthorized) {
     return { kind: "refused", code: fault.code, message: "The router does not permit this." };
   }
-  const words = fault.description === "" ? "" : ` (${fault.description})`;
+  const said = printable(fault.description);
+  const words = said === "" ? "" : ` (${said})`;
   const code = fault.code === null ? "without a code" : `${fault.code}`;
   return { kind: "refused", code: fault.code, message: `The router refused with error ${code}${words}.` };
 }

@@ -88,7 +88,7 @@ class Attempt<T> {
       this.end(err(unreadable(reply.error.kind, this.#options.call.url.address)));
       return;
     }
-    if (reply.value !== null) {
+    if (reply.value !== null && !this.#whole) {
       this.#whole = true;
       const read = this.#options.read(reply.value);
       if (read.ok) {

@@ -1,3 +1,5 @@
+import { printable } from "../../wire/igd/printable.ts";
+
 /**
  * What does not count, however well it is made: anyone on the network may answer a search, announce itself, or be named
  * in a description.
@@ -30,7 +32,7 @@ export class Ignored {
   note(reason: IgnoredReason, from: string): void {
     const count = (this.#counts.get(reason) ?? 0) + 1;
     this.#counts.set(reason, count);
-    this.#onIgnored(reason, from, count);
+    this.#onIgnored(reason, printable(from), count);
   }
 
   get counts(): ReadonlyMap<IgnoredReason, number> {

@@ -1,8 +1,9 @@
-import { FAULT, isMissingAction, otherFailure } from "../../core/router/igd-faults.ts";
+import { isMissingAction, otherFailure } from "../../core/router/igd-faults.ts";
 import type { ListedMapping, RouterFailure } from "../../core/router/model.ts";
 import { MAX_PORT } from "../../wire/endpoint.ts";
 import { decodePortListing, type PortListingEntry } from "../../wire/igd/port-listing.ts";
 import { printable } from "../../wire/igd/printable.ts";
+import { UPNP_CODE } from "../../wire/igd/upnp-error.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import { type CallOptions, failureOf, type IgdControl } from "./control.ts";
@@ -45,7 +46,7 @@ async function listByRange(
     while (rows.length < MAX_LISTED && start <= MAX_PORT) {
       const page = await listPage(control, protocol, start, manage, options);
       if (!page.ok) {
-        if (page.error.kind === "fault" && page.error.fault.code === FAULT.notAuthorized && manage) {
+        if (page.error.kind === "fault" && page.error.fault.code === UPNP_CODE.actionNotAuthorized && manage) {
           manage = false;
           continue;
         }
@@ -86,7 +87,8 @@ async function listPage(
   if (!listing.ok) {
     const { error } = listing;
     const none =
-      error.kind === "fault" && (error.fault.code === FAULT.notFound || error.fault.code === FAULT.noSuchEntry);
+      error.kind === "fault" &&
+      (error.fault.code === UPNP_CODE.portMappingNotFound || error.fault.code === UPNP_CODE.noSuchEntryInArray);
     return none ? ok([]) : err(error);
   }
   const rows = decodePortListing(listing.value.NewPortListing);
@@ -143,7 +145,7 @@ async function listByIndex(
     }
     // The end has as many codes as there are routers, 713, 714 and 402 among them.
     const { fault } = row.error;
-    const refused = isMissingAction(fault) || fault.code === FAULT.notAuthorized;
+    const refused = isMissingAction(fault) || fault.code === UPNP_CODE.actionNotAuthorized;
     if (index === 0 && refused) return err(otherFailure(fault));
     break;
   }

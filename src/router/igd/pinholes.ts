@@ -1,11 +1,6 @@
-import {
-  FAULT,
-  FIREWALL_OFF,
-  type IgdFault,
-  PINHOLES_NOT_ALLOWED,
-  pinholeFailure,
-} from "../../core/router/igd-faults.ts";
+import { FIREWALL_OFF, type IgdFault, PINHOLES_NOT_ALLOWED, pinholeFailure } from "../../core/router/igd-faults.ts";
 import type { Grant, MappingWish, RouterFailure } from "../../core/router/model.ts";
+import { UPNP_CODE } from "../../wire/igd/upnp-error.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import { type CallOptions, failureOf, type IgdControl } from "./control.ts";
@@ -92,7 +87,7 @@ export class Pinholes {
       if (checked.ok) return ok(true);
       if (checked.error.kind === "failed") return err(checked.error.failure);
       const { fault } = checked.error;
-      if (fault.code === FAULT.noPacketSent) return ok(true);
+      if (fault.code === UPNP_CODE.noPacketSent) return ok(true);
       if (isGone(fault)) return ok(false);
     }
     return ok(null);
@@ -118,5 +113,5 @@ function pinholeId({ ticket }: Grant): number | null {
 
 /** Of a request that has a pinhole's number and little else: miniupnpd 2.3.1 calls a number that it does not have invalid. */
 function isGone({ code }: IgdFault): boolean {
-  return code === FAULT.noSuchPinhole || code === FAULT.invalidArgs;
+  return code === UPNP_CODE.noSuchEntry || code === UPNP_CODE.invalidArgs;
 }

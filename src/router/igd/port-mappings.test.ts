@@ -271,6 +271,29 @@ describe("map", () => {
     expect(bench.fake.count(ADD)).toBe(1);
   });
 
+  test("a slow router is waited for until the deadline", async () => {
+    await using bench = await IgdBench.start();
+    const timers = new ManualTimers();
+    const mapper = await bench.mapper({ after: timers.after });
+    const slowness = Promise.withResolvers<void>();
+    bench.fake.faults.slowness = slowness.promise;
+    const mapping = mapper.map(WISH, null, bench.signal);
+    await timers.waiting(3000);
+    slowness.resolve();
+    expect(await mapping).toMatchObject({ ok: true });
+  });
+
+  test("a router that forgets without a word: it is asked anew", async () => {
+    await using bench = await IgdBench.start();
+    const mapper = await bench.mapper();
+    const mapped = await mapper.map(WISH, null, bench.signal);
+    if (!mapped.ok) throw new Error(mapped.error.message);
+    bench.fake.reboot({ bootId: bench.fake.bootId, silently: true });
+    expect(await mapper.holds(WISH, mapped.value, bench.signal)).toEqual({ ok: true, value: false });
+    expect(await mapper.map(WISH, mapped.value, bench.signal)).toEqual(mapped);
+    expect(await mapper.holds(WISH, mapped.value, bench.signal)).toEqual({ ok: true, value: true });
+  });
+
   test("an answer that makes no sense", async () => {
     await using bench = await IgdBench.start();
     const mapper = await bench.mapper();

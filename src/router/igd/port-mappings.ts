@@ -1,7 +1,9 @@
 import { type AddAttempt, AddPlan, LONGEST_LEASE_SEC } from "../../core/router/igd-add-plan.ts";
-import { FAULT, type IgdFault, isMissingAction, otherFailure } from "../../core/router/igd-faults.ts";
+import { type IgdFault, isMissingAction, otherFailure } from "../../core/router/igd-faults.ts";
 import type { Grant, MappingWish, RouterFailure } from "../../core/router/model.ts";
+import { printable } from "../../wire/igd/printable.ts";
 import type { IgdVersion } from "../../wire/igd/services.ts";
+import { UPNP_CODE } from "../../wire/igd/upnp-error.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import { type CallOptions, failureOf, type IgdControl } from "./control.ts";
 import { garbled } from "./failures.ts";
@@ -48,7 +50,7 @@ export class PortMappings {
       if (added.error.kind === "failed") return err(added.error.failure);
       const { fault } = added.error;
       // There are routers that take a mapping of the same host's for another's, and renew none.
-      if (fault.code === FAULT.conflict && !reclaimed) {
+      if (fault.code === UPNP_CODE.conflictInMappingEntry && !reclaimed) {
         reclaimed = true;
         if (await this.#removeOwn(wish, attempt.externalPort, options)) continue;
       }
@@ -72,7 +74,8 @@ export class PortMappings {
       NewInternalPort: wish.internalPort,
       NewInternalClient: wish.internalAddress,
       NewEnabled: true,
-      NewPortMappingDescription: wish.description,
+      // Some routers refuse a mapping without a name.
+      NewPortMappingDescription: printable(wish.description) || "Hatchway",
       NewLeaseDuration: attempt.leaseSec,
     };
     if (attempt.action === "AddPortMapping") {
@@ -129,7 +132,7 @@ export class PortMappings {
 
   /** What failed without a reason may have failed because there is no line. */
   async #explained(fault: IgdFault, failure: RouterFailure, options: CallOptions): Promise<RouterFailure> {
-    if (fault.code !== FAULT.actionFailed) return failure;
+    if (fault.code !== UPNP_CODE.actionFailed) return failure;
     const call = { service: SERVICE, action: "GetStatusInfo", version: this.#version, args: {} } as const;
     const status = await this.#control.callForTexts(call, options);
     const word = status.ok ? (status.value.get("NewConnectionStatus")?.trim() ?? "") : "";
@@ -170,7 +173,7 @@ export class PortMappings {
     }
     const { fault } = got.error;
     if (isMissingAction(fault)) this.#tellsEntries = false;
-    const none = fault.code === FAULT.noSuchEntry || fault.code === FAULT.indexInvalid;
+    const none = fault.code === UPNP_CODE.noSuchEntryInArray || fault.code === UPNP_CODE.specifiedArrayIndexInvalid;
     return ok({ kind: none ? "none" : "unknown" });
   }
 
@@ -210,7 +213,8 @@ export class PortMappings {
     if (deleted.ok) return ok(null);
     const { error } = deleted;
     const gone =
-      error.kind === "fault" && (error.fault.code === FAULT.noSuchEntry || error.fault.code === FAULT.indexInvalid);
+      error.kind === "fault" &&
+      (error.fault.code === UPNP_CODE.noSuchEntryInArray || error.fault.code === UPNP_CODE.specifiedArrayIndexInvalid);
     return gone ? ok(null) : err(error);
   }
 

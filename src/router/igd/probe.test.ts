@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import type { FakeLine, Misbehaviour } from "../../../test/fixtures/fake-router/igd.ts";
-import { IgdBench } from "../../../test/fixtures/fake-router/igd-bench.ts";
+import { IgdBench, WISH } from "../../../test/fixtures/fake-router/igd-bench.ts";
 import { xmlBomb } from "../../../test/fixtures/fake-router/igd-documents.ts";
 import { FRAMINGS } from "../../../test/fixtures/fake-router/igd-framing.ts";
+import { ROUTER_SAMPLES } from "../../../test/fixtures/igd/routers.ts";
 import { ManualTimers } from "../../../test/fixtures/manual-timers.ts";
 import type { RouterFailureKind } from "../../core/router/model.ts";
 import type { IgdProbe } from "./probe.ts";
@@ -85,6 +86,21 @@ describe("a router is found", () => {
     const probed = await bench.probe({ gateway, descriptionUrl: bench.fake.location() });
     expect(probed.ok && probed.value.gateway.address).toBe("127.0.0.9");
     expect(bench.fake.count("search")).toBe(0);
+  });
+});
+
+describe("people's routers", () => {
+  const table = ROUTER_SAMPLES.filter(({ expected }) => expected.services.length > 0);
+  test.each(table.map((sample) => [sample.name, sample] as const))("%s", async (_name, sample) => {
+    await using bench = await IgdBench.start();
+    const host = new RegExp(`http://${new URL(sample.location).hostname.replaceAll(".", "\\.")}(:\\d+)?`, "g");
+    const here = new URL(bench.fake.location()).origin;
+    bench.fake.faults.description = sample.description.replaceAll(host, here);
+    const mapper = await bench.mapper();
+    expect(mapper.identity.manufacturer).toBe(sample.expected.manufacturer);
+    expect((await mapper.map(WISH, null, bench.signal)).ok).toBe(true);
+    const [type] = sample.expected.services[0] ?? [];
+    expect(bench.fake.asked[0]?.serviceType).toBe(`urn:schemas-upnp-org:service:${type}`);
   });
 });
 

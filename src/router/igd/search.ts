@@ -151,7 +151,7 @@ class Search {
       const datagram = encodeSearch({ target, host, maxWaitSec: MAX_WAIT_SEC, userAgent: null });
       this.#send(datagram, v6 ? `${group}%${gateway.interfaceName}` : group);
     }
-    // By name, too: where multicast does not get through, as over Wi-Fi and VPNs.
+    // And at its own address: multicast does not get through everywhere, over Wi-Fi and VPNs least.
     const own = formatHostPort(gateway.address, ssdpPort);
     for (const target of TARGETS) {
       const datagram = encodeSearch({ target, host: own, maxWaitSec: MAX_WAIT_SEC, userAgent: null });

@@ -507,8 +507,13 @@ const PINHOLES: readonly Scenario[] = [
 
 /** The errors that this gateway never gives, and why; every other one is expected above or below. */
 const NEVER: Readonly<Record<number, string>> = {
+  600: "an argument that is wrong in any way is 402",
+  601: "the same",
+  602: "every action of the descriptions is there",
+  603: "there are limits by number, and 728 says so",
   702: "the firewall is never off: what has no pinhole does not pass",
   708: "every source is allowed, unless the client names one",
+  724: "the ports may differ",
   725: "leases are supported",
   726: "a remote host is supported, where it is an address; a name is an invalid argument",
   727: "external ports are what is mapped",

@@ -181,17 +181,17 @@ describe("a request", () => {
   const url = { address: "192.168.1.1", port: 80, path: "/ctl?a=b" };
   test("GET", () => {
     const sent = encodeHttpRequest({ method: "GET", url, headers: [["A", "b"]], body: new Uint8Array(0) });
-    expect(text(sent)).toBe("GET /ctl?a=b HTTP/1.1\r\nHost: 192.168.1.1:80\r\nA: b\r\nConnection: close\r\n\r\n");
+    expect(text(sent)).toBe("GET /ctl?a=b HTTP/1.1\r\nHost: 192.168.1.1\r\nA: b\r\nConnection: close\r\n\r\n");
   });
   test("POST, over IPv6", () => {
     const sent = encodeHttpRequest({
       method: "POST",
-      url: { ...url, address: "fe80::1" },
+      url: { ...url, address: "fe80::1", port: 5000 },
       headers: [],
       body: bytes("abc"),
     });
     expect(text(sent)).toBe(
-      "POST /ctl?a=b HTTP/1.1\r\nHost: [fe80::1]:80\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc",
+      "POST /ctl?a=b HTTP/1.1\r\nHost: [fe80::1]:5000\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc",
     );
   });
 });

@@ -2,7 +2,7 @@ import { formatHostPort } from "../endpoint.ts";
 import { newGather } from "../gather.ts";
 import { err, ok, type Result } from "../result.ts";
 import { type ChunkReader, headerName, LF, lineText, maxChunkedBytes, newChunkReader } from "./http-framing.ts";
-import type { HttpUrl } from "./http-url.ts";
+import { HTTP_PORT, type HttpUrl } from "./http-url.ts";
 
 /** HTTP/1.x as a control point speaks it: one request a connection, and whatever routers answer. */
 export interface HttpReply {
@@ -181,11 +181,15 @@ export interface HttpCall {
   readonly body: Uint8Array;
 }
 
+function formatHost(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
+}
+
 export function encodeHttpRequest({ method, url, headers, body }: HttpCall): Uint8Array {
   const lines = [
     `${method} ${url.path} HTTP/1.1`,
-    // A number, and its port always: routers refuse names (DNS rebinding), and some want the port though it is 80.
-    `Host: ${formatHostPort(url.address, url.port)}`,
+    // A number: routers refuse names (DNS rebinding).
+    `Host: ${url.port === HTTP_PORT ? formatHost(url.address) : formatHostPort(url.address, url.port)}`,
     ...headers.map(([name, value]) => `${name}: ${value}`),
     ...(method === "POST" ? [`Content-Length: ${body.length}`] : []),
     "Connection: close",

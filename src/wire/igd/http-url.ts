@@ -12,7 +12,7 @@ export interface HttpUrl {
 
 /** The longest of a known router has 90. */
 const MAX_URL_CHARS = 1024;
-const HTTP_PORT = 80;
+export const HTTP_PORT = 80;
 
 export function formatHttpUrl({ address, port, path }: HttpUrl): string {
   return `http://${formatHostPort(address, port)}${path}`;
