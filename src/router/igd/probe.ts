@@ -44,7 +44,7 @@ export interface IgdRouterMapper extends Mapper {
 }
 
 /**
- * Looks for the router by UPnP: about 0.3 s when it answers, 2.2 s until it is clear that it does not. Only what comes from
+ * Looks for the router by UPnP: 0.4 s when it answers (miniupnpd), 2.2 s until it is clear that it does not. Only what comes from
  * the gateway's own address, and leads to it, counts.
  */
 export async function probeIgd(probe: IgdProbe): Promise<Result<IgdRouterMapper, RouterFailure>> {
