@@ -47,6 +47,7 @@ import {
   textCodec,
 } from "./codec.ts";
 import { helper } from "./helper-codecs.ts";
+import { igdClient } from "./igd-client-codecs.ts";
 import { igd } from "./igd-codecs.ts";
 import { igdServer } from "./igd-server.ts";
 import { joinCode } from "./join-code-codecs.ts";
@@ -352,6 +353,7 @@ export const codecs: readonly FuzzCodec[] = [
   ...mapping,
   ...portmap,
   ...igd,
+  ...igdClient,
   ...igdServer,
   ...stun,
   ...vpn,

@@ -3,6 +3,7 @@ import { decodeSoapReply, decodeSoapRequest, encodeSoapFault, encodeSoapRequest 
 import { decodeSearch, decodeSearchReply, encodeSearch, encodeSearchReply } from "../../src/wire/igd/ssdp.ts";
 import { escapeXml, readXml, type XmlElement } from "../../src/wire/igd/xml.ts";
 import { SEARCH_SAMPLES, SOAP_SAMPLES } from "../fixtures/igd/requests.ts";
+import { SEARCH_REPLY_SAMPLES } from "../fixtures/igd/routers.ts";
 import { type FuzzCodec, latin1, must, mustBeResult, mustBeSmall, mustEqual, text } from "./codec.ts";
 
 const MAX_XML_BYTES = 8192;
@@ -23,6 +24,15 @@ function splitRequest(input: Uint8Array): { soapAction: string | null; body: Uin
 const requests = SOAP_SAMPLES.map(({ soapAction, body }) => `${soapAction}\n${body}`);
 /** CVE-2026-5720: what is left of a quoted text when there is one quote. */
 const brokenHeaders = ['"', '""', "#", '"#"', '"urn:x#', ""].map((header) => `${header}\n${SOAP_SAMPLES[0]?.body}`);
+
+export const announcement = {
+  target: { kind: "device", domain: "schemas-upnp-org", type: "InternetGatewayDevice", version: 1 },
+  uuid: "2fac1234-31f8-11b4-a222-08002b34c003",
+  location: "http://192.168.1.1:5000/rootDesc.xml",
+  server: "Linux/6 UPnP/1.1 MiniUPnPd/2.3.1",
+  bootId: 1,
+  configId: 1337,
+} as const;
 
 export const igd: readonly FuzzCodec[] = [
   {
@@ -99,14 +109,8 @@ export const igd: readonly FuzzCodec[] = [
   {
     name: "ssdp-reply",
     seeds: [
-      encodeSearchReply({
-        target: { kind: "device", domain: "schemas-upnp-org", type: "InternetGatewayDevice", version: 1 },
-        uuid: "2fac1234-31f8-11b4-a222-08002b34c003",
-        location: "http://192.168.1.1:5000/rootDesc.xml",
-        server: "Linux/6 UPnP/1.1 MiniUPnPd/2.3.1",
-        bootId: 1,
-        configId: 1337,
-      }),
+      encodeSearchReply(announcement),
+      ...latin1(...SEARCH_REPLY_SAMPLES.map(({ datagram }) => datagram)),
       ...latin1("HTTP/1.0 200\nLOCATION:http://[fe80::1]:80/\nST:upnp:rootdevice\nUSN:uuid:x::upnp:rootdevice\n"),
     ],
     check(input) {

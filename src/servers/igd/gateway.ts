@@ -52,14 +52,3 @@ export function refuse(
 export function refusedByDesk({ kind }: MappingRefusal, version: IgdVersion) {
   return refuse(REFUSAL_CODES[kind][version === 1 ? "igd1" : "igd2"]);
 }
-
-const MAX_DESCRIPTION_CHARS = 128;
-
-/** A description as lists, logs and terminals may show it: no control or format characters, and bounded. */
-export function printable(description: string): string {
-  const cleaned = description
-    .toWellFormed()
-    .replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, " ")
-    .trim();
-  return [...cleaned].slice(0, MAX_DESCRIPTION_CHARS).join("").trim();
-}

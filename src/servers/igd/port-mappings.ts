@@ -4,17 +4,10 @@ import { same } from "../../core/same.ts";
 import { isIpv6, parseCidr } from "../../wire/address.ts";
 import { MAX_PORT } from "../../wire/endpoint.ts";
 import { type PortListingEntry, renderPortListing } from "../../wire/igd/port-listing.ts";
+import { printable } from "../../wire/igd/printable.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 import { ok, type Result } from "../../wire/result.ts";
-import {
-  type ActionRefusal,
-  type Caller,
-  type CallTo,
-  type Outcome,
-  printable,
-  refuse,
-  refusedByDesk,
-} from "./gateway.ts";
+import { type ActionRefusal, type Caller, type CallTo, type Outcome, refuse, refusedByDesk } from "./gateway.ts";
 
 /** Rows of one GetListOfPortMappings: about 200 KB. Whoever wants more asks from the last port on. */
 const MAX_LISTED = 512;

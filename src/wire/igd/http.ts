@@ -1,5 +1,14 @@
 import { newGather } from "../gather.ts";
 import { err, ok, type Result } from "../result.ts";
+import {
+  type ChunkError,
+  type ChunkReader,
+  headerName,
+  LF,
+  lineText,
+  maxChunkedBytes,
+  newChunkReader,
+} from "./http-framing.ts";
 import { MAX_SOAP_BYTES } from "./soap.ts";
 
 /** HTTP/1.x as a UPnP device takes it (UPnP Device Architecture 1.1 §2, §3): one request a connection, of known size. */
@@ -28,16 +37,9 @@ export interface HttpRequestReader {
 
 /** The longest head of a known client has 500 bytes; browsers, whose heads have cookies, are not meant. */
 export const MAX_HTTP_HEAD_BYTES = 4096;
-/** Of a chunked body with its framing: eight times what may be in it, so that small chunks fit. */
-const MAX_CHUNKED_BYTES = 8 * MAX_SOAP_BYTES;
-const MAX_CHUNK_LINE_BYTES = 256;
 /** What is kept of a request at most, however much comes at once. */
-const MAX_KEPT_BYTES = MAX_HTTP_HEAD_BYTES + MAX_CHUNKED_BYTES;
-const LF = 0x0a;
-const CR = 0x0d;
-const HTAB = 0x09;
-const SPACE = 0x20;
-const DEL = 0x7f;
+const MAX_KEPT_BYTES = MAX_HTTP_HEAD_BYTES + maxChunkedBytes(MAX_SOAP_BYTES);
+const CHUNK_STATUS = { malformed: 400, "too-long": 413 } as const satisfies Record<ChunkError, HttpError["status"]>;
 /** What decides about the request: two of them leave it to chance which one counts. */
 const SINGLE = new Set(["host", "origin", "content-length", "transfer-encoding", "soapaction", "user-agent", "expect"]);
 
@@ -81,8 +83,9 @@ export function newHttpRequestReader(): HttpRequestReader {
 
   function readBody(bytes: Uint8Array, framing: Framing): Result<Uint8Array | null, HttpError> {
     if (framing.kind === "sized") return ok(bytes.length < framing.bytes ? null : bytes.slice(0, framing.bytes));
-    chunks ??= newChunkReader();
-    return chunks(bytes);
+    chunks ??= newChunkReader(MAX_SOAP_BYTES);
+    const read = chunks.read(bytes);
+    return read.ok ? read : err({ status: CHUNK_STATUS[read.error] });
   }
 
   return {
@@ -107,17 +110,6 @@ export function newHttpRequestReader(): HttpRequestReader {
   };
 }
 
-/** The line before the LF at `lf`, one character a byte; null when there is a control character in it. */
-function lineText(bytes: Uint8Array, start: number, lf: number): string | null {
-  // RFC 9112 §2.2 allows a bare LF; with one request a connection nothing can be smuggled behind it.
-  const end = lf > start && bytes[lf - 1] === CR ? lf - 1 : lf;
-  for (let at = start; at < end; at++) {
-    const byte = bytes[at] ?? 0;
-    if ((byte < SPACE && byte !== HTAB) || byte === DEL) return null;
-  }
-  return String.fromCharCode(...bytes.subarray(start, end));
-}
-
 function parseHead([requestLine = "", ...lines]: readonly string[]): Result<Head, HttpError> {
   const match = /^([A-Z-]{1,32}) (\/[\x21-\x7e]*) HTTP\/([0-9])\.([0-9])$/.exec(requestLine);
   if (match === null) return err({ status: 400 });
@@ -125,12 +117,11 @@ function parseHead([requestLine = "", ...lines]: readonly string[]): Result<Head
   if (major !== "1") return err({ status: 505 });
   const headers = new Map<string, string>();
   for (const line of lines) {
-    const colon = line.indexOf(":");
-    const name = line.slice(0, Math.max(0, colon)).toLowerCase();
-    if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name)) return err({ status: 400 });
+    const name = headerName(line);
+    if (name === null) return err({ status: 400 });
     const before = headers.get(name);
     if (before !== undefined && SINGLE.has(name)) return err({ status: 400 });
-    const value = line.slice(colon + 1).trim();
+    const value = line.slice(line.indexOf(":") + 1).trim();
     headers.set(name, before === undefined ? value : `${before}, ${value}`);
   }
   const framing = framingOf(method, headers);
@@ -150,49 +141,6 @@ function framingOf(method: string, headers: ReadonlyMap<string, string>): Result
   if (!/^[0-9]{1,15}$/.test(length)) return err({ status: 400 });
   const bytes = Number(length);
   return bytes > MAX_SOAP_BYTES ? err({ status: 413 }) : ok({ kind: "sized", bytes });
-}
-
-/** Takes everything so far of a chunked body (RFC 9112 §7.1), and goes on where it stopped; null = more is needed. */
-type ChunkReader = (bytes: Uint8Array) => Result<Uint8Array | null, HttpError>;
-
-function newChunkReader(): ChunkReader {
-  const body = newGather();
-  /** Where the line or the chunk begins that is not whole yet. */
-  let at = 0;
-  let scanned = 0;
-  /** Of the chunk at `at`; null = its size is not read yet. */
-  let chunkBytes: number | null = null;
-  let trailers = false;
-
-  return (bytes) => {
-    for (;;) {
-      if (bytes.length > MAX_CHUNKED_BYTES) return err({ status: 413 });
-      if (chunkBytes !== null && bytes.length < at + chunkBytes) return ok(null);
-      const lineStart: number = at + (chunkBytes ?? 0);
-      const lf = bytes.indexOf(LF, Math.max(scanned, lineStart));
-      scanned = lf < 0 ? bytes.length : lf + 1;
-      if ((lf < 0 ? bytes.length : lf) - lineStart > MAX_CHUNK_LINE_BYTES) return err({ status: 400 });
-      if (lf < 0) return ok(null);
-      const line = lineText(bytes, lineStart, lf);
-      if (line === null) return err({ status: 400 });
-      if (chunkBytes !== null) {
-        // The line end behind the chunk's bytes.
-        if (line !== "") return err({ status: 400 });
-        body.append(bytes.subarray(at, at + chunkBytes));
-        chunkBytes = null;
-      } else if (trailers) {
-        if (line === "") return ok(body.bytes().slice());
-      } else {
-        const size = /^([0-9A-Fa-f]{1,8})(?:[ \t]*;.*)?$/.exec(line);
-        if (size === null) return err({ status: 400 });
-        const wanted = Number.parseInt(size[1] ?? "", 16);
-        if (body.bytes().length + wanted > MAX_SOAP_BYTES) return err({ status: 413 });
-        if (wanted === 0) trailers = true;
-        else chunkBytes = wanted;
-      }
-      at = lf + 1;
-    }
-  };
 }
 
 const STATUS_TEXT = {

@@ -265,6 +265,7 @@ export function offeredVersion(service: Service, igd: IgdVersion): IgdVersion | 
   return service.version < igd ? service.version : igd;
 }
 
-export function serviceType(name: ServiceName, version: IgdVersion): string {
+/** WANPPPConnection:1 has the actions of WANIPConnection:1 that map ports: routers have it, and this gateway does not. */
+export function serviceType(name: ServiceName | "WANPPPConnection", version: IgdVersion): string {
   return `urn:schemas-upnp-org:service:${name}:${version}`;
 }

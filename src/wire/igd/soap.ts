@@ -1,4 +1,5 @@
 import { err, ok, type Result } from "../result.ts";
+import { tidiedXml } from "./tidied-xml.ts";
 import { UPNP_ERRORS, type UpnpErrorName } from "./upnp-error.ts";
 import {
   documentElement,
@@ -65,8 +66,8 @@ function readSoapAction(header: string | null): { serviceType: string; action: s
 }
 
 /** The one element in the Body. Prefixes and namespaces of the envelope do not matter: clients and routers leave them out. */
-function readEnvelope(bytes: Uint8Array): Result<XmlElement, SoapError> {
-  const envelope = readXml(bytes, MAX_SOAP_BYTES);
+function readEnvelope(bytes: Uint8Array, maxBytes: number = MAX_SOAP_BYTES): Result<XmlElement, SoapError> {
+  const envelope = readXml(bytes, maxBytes);
   if (!envelope.ok) return envelope;
   const bodies = envelope.value.children.filter(({ name }) => name === "Body");
   const [content, ...more] = bodies[0]?.children ?? [];
@@ -130,9 +131,13 @@ export type SoapReply =
   /** `code`: of UPNP_ERRORS, or the router's own; null when it gave none. */
   | { readonly kind: "fault"; readonly code: number | null; readonly description: string };
 
-/** What a router answered to `action`, whatever its HTTP status. */
-export function decodeSoapReply(action: string, body: Uint8Array): Result<SoapReply, SoapError> {
-  const content = readEnvelope(body);
+/** What a router answered to `action`, whatever its HTTP status. `maxBytes`: a list is longer than other answers. */
+export function decodeSoapReply(
+  action: string,
+  body: Uint8Array,
+  maxBytes: number = MAX_SOAP_BYTES,
+): Result<SoapReply, SoapError> {
+  const content = readEnvelope(tidiedXml(body, maxBytes), maxBytes);
   if (!content.ok) return content;
   if (content.value.name === "Fault") return ok(readFault(content.value));
   if (content.value.name !== `${action}Response`) return err({ kind: "mismatch" });

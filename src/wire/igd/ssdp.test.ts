@@ -195,7 +195,7 @@ describe("replies of routers", () => {
   const reply = (headers: string, line = "HTTP/1.1 200 OK") => decodeSearchReply(bytesOf(`${line}\r\n${headers}\r\n`));
   const usn = "uuid:u::urn:schemas-upnp-org:device:InternetGatewayDevice:1";
   const good = `Location: http://192.168.1.1:5000/root.xml\r\nst:urn:schemas-upnp-org:device:InternetGatewayDevice:1\r\nUSN:${usn}\r\n`;
-  const value = { location: "http://192.168.1.1:5000/root.xml", target: IGD, usn, server: null };
+  const value = { location: "http://192.168.1.1:5000/root.xml", target: IGD, usn, server: null, bootId: null };
   test("without a server", () => expect(reply(good)).toEqual({ ok: true, value }));
   test("with one, and more", () => {
     expect(reply(`${good}SERVER: x UPnP/1.0\r\nDATE: \r\nOPT: "http://schemas.upnp.org/upnp/1/0/"; ns=01\r\n`)).toEqual(
@@ -210,6 +210,12 @@ describe("replies of routers", () => {
     for (let length = 0; length < whole.length; length++) {
       expect(decodeSearchReply(bytesOf(whole.slice(0, length))).ok).toBe(false);
     }
+  });
+  test("with the number of its start", () => {
+    expect(reply(`${good}BOOTID.UPNP.ORG: 1627958564\r\n`)).toEqual({
+      ok: true,
+      value: { ...value, bootId: 1627958564 },
+    });
   });
   test("HTTP/1.0 without a reason", () => expect(reply(good, "HTTP/1.0 200").ok).toBe(true));
   const refused: [text: string, line: string | undefined, error: SsdpError][] = [

@@ -1,5 +1,6 @@
 import { err, ok, type Result } from "../result.ts";
 import { decodeHead, encodeHead, type SsdpError } from "./ssdp-head.ts";
+import { bootIdOf } from "./ssdp-notify.ts";
 
 export { MAX_SSDP_BYTES, type SsdpError } from "./ssdp-head.ts";
 
@@ -167,6 +168,8 @@ export interface SearchReply {
   readonly target: Announced;
   readonly usn: string;
   readonly server: string | null;
+  /** Another after each start of the device; null = it does not say. */
+  readonly bootId: number | null;
 }
 
 export function decodeSearchReply(datagram: Uint8Array): Result<SearchReply, SsdpError> {
@@ -180,5 +183,6 @@ export function decodeSearchReply(datagram: Uint8Array): Result<SearchReply, Ssd
   if (target === null || target.kind === "all") return err({ kind: "header", header: "st" });
   const usn = headers.get("usn") ?? "";
   if (usn === "") return err({ kind: "header", header: "usn" });
-  return ok({ location, target, usn, server: headers.get("server") ?? null });
+  const bootId = bootIdOf(headers.get("bootid.upnp.org"));
+  return ok({ location, target, usn, server: headers.get("server") ?? null, bootId });
 }
