@@ -60,6 +60,7 @@ async function help(path: readonly string[]): Promise<string> {
       agent: () => Promise.reject(new Error("help starts nothing")),
       direct: () => Promise.reject(new Error("help starts nothing")),
       gateway: () => Promise.reject(new Error("help starts nothing")),
+      ping: () => Promise.reject(new Error("help starts nothing")),
     },
   };
   await runProgram([...path, "--help"], io);

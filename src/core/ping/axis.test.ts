@@ -4,14 +4,29 @@ import { axisFor } from "./axis.ts";
 
 describe("the axis", () => {
   for (const { name, values, kind, labels } of [
-    { name: "is linear from 0 when the values are alike in size", values: [4, 21], kind: "linear", labels: "0 10 20 30" },
+    {
+      name: "is linear from 0 when the values are alike in size",
+      values: [4, 21],
+      kind: "linear",
+      labels: "0 10 20 30",
+    },
     { name: "is linear up to a ratio of ten", values: [2, 20], kind: "linear", labels: "0 5 10 15 20" },
     { name: "is logarithmic beyond", values: [0.4, 22], kind: "log", labels: "0.5 1 2 5 10 20" },
-    { name: "starts at a round number when all is high", values: [190, 214], kind: "linear", labels: "160 180 200 220" },
+    {
+      name: "starts at a round number when all is high",
+      values: [190, 214],
+      kind: "linear",
+      labels: "160 180 200 220",
+    },
     { name: "does not magnify what is nothing", values: [20.01, 20.02], kind: "linear", labels: "14 16 18 20 22" },
     { name: "shows one value", values: [8], kind: "linear", labels: "6.0 6.5 7.0 7.5 8.0" },
     { name: "shows microseconds", values: [0.07, 0.11], kind: "linear", labels: "0.07 0.08 0.09 0.10 0.11" },
-    { name: "has room for decades only when there are many", values: [0.2, 4_000], kind: "log", labels: "1 10 100 1000" },
+    {
+      name: "has room for decades only when there are many",
+      values: [0.2, 4_000],
+      kind: "log",
+      labels: "1 10 100 1000",
+    },
     { name: "takes no time at all", values: [0, 0], kind: "linear", labels: "" },
   ]) {
     test(name, () => {

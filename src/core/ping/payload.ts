@@ -39,9 +39,9 @@ function parseText(text: string): Result<Uint8Array, TextError> {
       continue;
     }
     const code = /^\\x([0-9a-f]{2})/i.exec(text.slice(at, at + 4))?.[1];
-    const escape = ESCAPES[text[at + 1] ?? ""];
+    const byte = ESCAPES[text[at + 1] ?? ""];
     if (code !== undefined) bytes.push(Number.parseInt(code, 16));
-    else if (escape !== undefined) bytes.push(escape);
+    else if (byte !== undefined) bytes.push(byte);
     else return err({ message: FORM, offset: at, length: Math.min(2, text.length - at) });
     at += code === undefined ? 2 : 4;
   }

@@ -107,7 +107,11 @@ describe("the axis", () => {
   test("the first and the last probe have their number", () => {
     const numbers = plotLines(series(repeated(10, 4), repeated(10, 24)), UNICODE).at(-2);
     expect(numbers).toMatch(/^ +1 +probe +10$/);
-    expect(plotLines([{ label: "direct", points: [4] }], UNICODE).at(-2)?.trim()).toBe("1");
+    expect(
+      plotLines([{ label: "direct", points: [4] }], UNICODE)
+        .at(-2)
+        ?.trim(),
+    ).toBe("1");
   });
 });
 

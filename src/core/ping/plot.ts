@@ -161,7 +161,8 @@ class Canvas {
   #sign(cell: Cell): string {
     const [first, second] = cell;
     if (first === 0 && second === 0) return " ";
-    if (this.#frame.unicode) return this.#paint(second === 0 ? 0 : 1, String.fromCodePoint(BRAILLE_BASE | first | second));
+    if (this.#frame.unicode)
+      return this.#paint(second === 0 ? 0 : 1, String.fromCodePoint(BRAILLE_BASE | first | second));
     if (first !== 0 && second !== 0) return ASCII_BOTH;
     return this.#paint(second === 0 ? 0 : 1, STROKES[second === 0 ? 0 : 1]?.ascii ?? ASCII_BOTH);
   }
