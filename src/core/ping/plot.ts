@@ -158,13 +158,30 @@ class Canvas {
     row[at] = number === 0 ? [cell[0] | bit, cell[1]] : [cell[0], cell[1] | bit];
   }
 
-  #sign(cell: Cell): string {
-    const [first, second] = cell;
+  /** The cells of a row as text, what belongs to one series painted at once. Where both are, it is the second's colour. */
+  #text(row: readonly Cell[]): string {
+    let text = "";
+    let run = { series: -1, signs: "" };
+    const flush = () => {
+      text += run.series < 0 ? run.signs : this.#paint(run.series, run.signs);
+    };
+    for (const [first, second] of row) {
+      const series = second !== 0 ? 1 : first !== 0 ? 0 : -1;
+      if (series !== run.series) {
+        flush();
+        run = { series, signs: "" };
+      }
+      run.signs += this.#sign(first, second);
+    }
+    flush();
+    return text;
+  }
+
+  #sign(first: number, second: number): string {
     if (first === 0 && second === 0) return " ";
-    if (this.#frame.unicode)
-      return this.#paint(second === 0 ? 0 : 1, String.fromCodePoint(BRAILLE_BASE | first | second));
+    if (this.#frame.unicode) return String.fromCodePoint(BRAILLE_BASE | first | second);
     if (first !== 0 && second !== 0) return ASCII_BOTH;
-    return this.#paint(second === 0 ? 0 : 1, STROKES[second === 0 ? 0 : 1]?.ascii ?? ASCII_BOTH);
+    return STROKES[second === 0 ? 0 : 1]?.ascii ?? ASCII_BOTH;
   }
 
   #paint(number: number, text: string): string {
@@ -181,7 +198,7 @@ class Canvas {
     return this.#rows.map((row, at) => {
       const label = labels.get(at);
       const side = label === undefined ? this.#border.side : this.#border.tick;
-      return `${(label ?? "").padStart(gutter)} ${side}${row.map((cell) => this.#sign(cell)).join("")}`.trimEnd();
+      return `${(label ?? "").padStart(gutter)} ${side}${this.#text(row)}`.trimEnd();
     });
   }
 

@@ -34,8 +34,7 @@ export async function prepare(options: PrepareOptions): Promise<readonly Prepare
     return routes.map((route) => ({ route, question, measure: "answer" }));
   }
   if (payload !== null) {
-    const results = await tryEach(options, { kind: "answer", payload, greets: "ask" });
-    const greets = results.some(({ greeted }) => greeted) ? "yes" : "no";
+    const greets = await learnGreeting(options, payload);
     return routes.map((route) => ({ route, question: { kind: "answer", payload, greets }, measure: "answer" }));
   }
   if (!routes.some(({ isEntry }) => isEntry)) {
@@ -43,6 +42,16 @@ export async function prepare(options: PrepareOptions): Promise<readonly Prepare
     return routes.map((route) => ({ route, question: { kind: "connect" }, measure: "connect" }));
   }
   return prepareEntry(options);
+}
+
+/** Whether the service speaks before it is asked. All paths lead to the same: the first that answers has told it. */
+async function learnGreeting(options: PrepareOptions, payload: Uint8Array): Promise<"yes" | "no"> {
+  let greets: "yes" | "no" | "ask" = "ask";
+  for (const route of options.routes) {
+    const { greeted, outcome } = await tryOne(options, route, { kind: "answer", payload, greets });
+    if (greets === "ask" && (greeted || "ms" in outcome)) greets = greeted ? "yes" : "no";
+  }
+  return greets === "yes" ? "yes" : "no";
 }
 
 /**
