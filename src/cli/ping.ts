@@ -58,7 +58,7 @@ Examples:
   hatchway ping example.net:443
   hatchway ping db:5432 --via agent:office --count 50
   hatchway ping minecraft
-  hatchway ping 203.0.113.7:53/udp --payload hex:000101000001000000000000000006
+  hatchway ping 203.0.113.7:53/udp --payload hex:0001010000010000000000000000060001
   hatchway ping example.net:443 --via socks5://127.0.0.1:1080`;
 
 async function ping(context: Context, text: string, given: PingOptions): Promise<void> {

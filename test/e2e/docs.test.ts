@@ -30,6 +30,7 @@ const WITH_COMMANDS = [
   "README.md",
   "docs/gateway.md",
   "docs/operations.md",
+  "docs/ping.md",
   "docs/security.md",
   "docs/architecture.md",
 ];
@@ -141,6 +142,7 @@ describe("commands in the documents exist, with their options", () => {
       "connect",
       "direct",
       "status",
+      "ping",
       "config validate",
       ...GATEWAY,
     ];

@@ -51,6 +51,7 @@ import { igd } from "./igd-codecs.ts";
 import { igdServer } from "./igd-server.ts";
 import { joinCode } from "./join-code-codecs.ts";
 import { mapping } from "./mapping-codecs.ts";
+import { ping } from "./ping-codecs.ts";
 import { portmap } from "./portmap-codecs.ts";
 import { tunnel } from "./tunnel-codecs.ts";
 import { vpn } from "./vpn-codecs.ts";
@@ -353,5 +354,6 @@ export const codecs: readonly FuzzCodec[] = [
   ...igd,
   ...igdServer,
   ...vpn,
+  ...ping,
   ...helper,
 ];
