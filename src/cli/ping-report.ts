@@ -1,7 +1,7 @@
 import pc from "picocolors";
 import { LOSS_WORDS, type PingMeasure, type PingOutcome, type PingPath } from "../core/ping/model.ts";
 import { plotLines } from "../core/ping/plot.ts";
-import { type PingFigures, type PingSummary, summarize } from "../core/ping/series.ts";
+import { mainLoss, type PingFigures, type PingSummary, summarize } from "../core/ping/series.ts";
 import { type MeasuredPath, msText, verdictOf } from "../core/ping/verdict.ts";
 import type { PingEvent } from "../roles/control.ts";
 import type { Protocol } from "../wire/port-set.ts";
@@ -56,10 +56,9 @@ export class PingReport {
   /** The paths of which every probe was lost, and why mostly. */
   get dead(): { readonly path: PingPath; readonly to: string; readonly why: string }[] {
     return this.#paths.flatMap((path) => {
-      const { figures, losses } = this.#summary(path);
-      const [first] = Object.entries(losses).toSorted(([, a], [, b]) => b - a);
-      if (figures !== null || first === undefined) return [];
-      return [{ path: path.path, to: path.to, why: LOSS_WORDS[first[0] as keyof typeof LOSS_WORDS] }];
+      const summary = this.#summary(path);
+      const loss = summary.figures === null ? mainLoss(summary) : null;
+      return loss === null ? [] : [{ path: path.path, to: path.to, why: LOSS_WORDS[loss] }];
     });
   }
 
@@ -127,9 +126,8 @@ export class PingReport {
   }
 
   #measureText(): string {
-    const accept = this.#paths.find(({ measure }) => measure === "accept");
-    if (accept === undefined) return MEASURE_WORDS[this.#paths[0]?.measure ?? "connect"][this.protocol];
-    return `${MEASURE_WORDS.accept.tcp} Give a --payload that the service answers to measure all of the way.`;
+    const measures = this.#paths.map(({ measure }) => measure);
+    return measureText(measures.includes("accept") ? "accept" : (measures[0] ?? "connect"), this.protocol);
   }
 }
 
@@ -143,22 +141,22 @@ const FIGURES: readonly { readonly name: string; readonly key: keyof PingFigures
   { name: "jitter", key: "jitterMs" },
 ];
 
-const CONNECTED = "Each figure is one round trip: until a connection to the service was open.";
-const MEASURE_WORDS: Readonly<Record<PingMeasure, Readonly<Record<Protocol, string>>>> = {
-  connect: { tcp: CONNECTED, udp: CONNECTED },
-  answer: {
-    tcp: "Each figure is one round trip: from the payload until the first byte of the service's answer.",
-    udp: "Each figure is one round trip: from a datagram until the service's answer to it.",
-  },
-  sign: {
-    tcp: "Each figure is one round trip: from the open connection until the service spoke or closed it.",
-    udp: CONNECTED,
-  },
-  accept: {
-    tcp: "The service neither speaks first nor closes, so the forwarded figure ends where the entry accepts, before the service is reached.",
-    udp: CONNECTED,
-  },
-};
+function measureText(measure: PingMeasure, protocol: Protocol): string {
+  switch (measure) {
+    case "connect":
+      return "Each figure is one round trip: until a connection to the service was open.";
+    case "answer":
+      return protocol === "udp"
+        ? "Each figure is one round trip: from a datagram until the service's answer to it."
+        : "Each figure is one round trip: from the payload until the first byte of the service's answer.";
+    case "sign":
+      return "Each figure is one round trip: from the open connection until the service spoke or closed it.";
+    case "accept":
+      return "The service neither speaks first nor closes, so the forwarded figure ends where the entry accepts, before the service is reached. Give a --payload that the service answers to measure all of the way.";
+    default:
+      return measure satisfies never;
+  }
+}
 
 function viaText(via: string): string {
   return via === "entry" ? "through its entry" : `via ${via}`;

@@ -46,7 +46,8 @@ function byName(name: string, protocol: Protocol | null, forwards: readonly Forw
   }
   if (forward.endpoints.length === 0) {
     const why = forward.message ?? "The relay has not opened it.";
-    throw new ControlError("failed", `The forward "${name}" is not open: ${why}`);
+    const kind = forward.state === "waiting" ? "unreachable" : "failed";
+    throw new ControlError(kind, `The forward "${name}" is not open: ${why}`);
   }
   const endpoint = preferred(forward.endpoints, protocol);
   if (endpoint === null) throw new ControlError("usage", `The forward "${name}" has no ${protocol} port.`);

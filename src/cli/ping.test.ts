@@ -158,13 +158,16 @@ describe("a forward", () => {
     });
   }
 
-  test("that is not open: its own reason", async () => {
+  test.each([
+    ["refused", "The port is taken.", 1],
+    ["waiting", "The relay is not reachable now.", 4],
+  ] as const)("that is %s: its own reason, and the exit code for it", async (state, message, expected) => {
     const info: ForwardInfo = { ...(await agent.addForward(remote("c", "closed", 5_000))).forward, endpoints: [] };
     const list = agent.listForwards.bind(agent);
-    agent.listForwards = async () => [{ ...info, state: "refused", message: "The port is taken." }];
+    agent.listForwards = async () => [{ ...info, state, message }];
     const { code, err } = await ping("closed");
     agent.listForwards = list;
-    expect([code, err]).toEqual([1, 'hatchway: The forward "closed" is not open: The port is taken.\n']);
+    expect([code, err]).toEqual([expected, `hatchway: The forward "closed" is not open: ${message}\n`]);
   });
 
   test("without an agent: exit 4", async () => {

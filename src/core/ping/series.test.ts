@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { PingOutcome } from "./model.ts";
-import { summarize } from "./series.ts";
+import { mainLoss, summarize } from "./series.ts";
 
 const LOST: PingOutcome = { lost: "timeout" };
 const outcomes = (...all: readonly (number | null)[]): PingOutcome[] => all.map((ms) => (ms === null ? LOST : { ms }));
@@ -62,6 +62,11 @@ describe("jitter is the mean difference of successive answers", () => {
   test("without two successive answers it is not known", () => {
     expect(summarize(outcomes(10, null, 30)).figures?.jitterMs).toBeNull();
   });
+});
+
+test("the main loss is the most frequent one", () => {
+  expect(mainLoss(summarize([{ lost: "reset" }, LOST, LOST]))).toBe("timeout");
+  expect(mainLoss(summarize(outcomes(1, 2)))).toBeNull();
 });
 
 test("losses are counted by reason", () => {

@@ -24,6 +24,12 @@ export interface PingSummary {
   readonly figures: PingFigures | null;
 }
 
+/** Why probes were lost mostly; null = none was. */
+export function mainLoss({ losses }: Pick<PingSummary, "losses">): PingLoss | null {
+  const [first] = Object.entries(losses).toSorted(([, a], [, b]) => b - a);
+  return first === undefined ? null : (first[0] as PingLoss);
+}
+
 /** `outcomes` in the order the probes were sent in. */
 export function summarize(outcomes: readonly PingOutcome[]): PingSummary {
   const answered = outcomes.flatMap((outcome) => ("ms" in outcome ? [outcome.ms] : []));

@@ -1,5 +1,5 @@
-import { LOSS_WORDS, type PingLoss, type PingMeasure } from "./model.ts";
-import type { PingFigures, PingSummary } from "./series.ts";
+import { LOSS_WORDS, type PingMeasure } from "./model.ts";
+import { mainLoss, type PingFigures, type PingSummary } from "./series.ts";
 
 /** lossy: a probe was lost. jittery: see `JITTERY`. steady: neither. dead: nothing was answered. */
 export type PingCharacter = "steady" | "jittery" | "lossy" | "dead";
@@ -87,21 +87,16 @@ function characterText(summary: PingSummary): string {
     case "jittery":
       return `jittery (${msText(summary.figures?.jitterMs ?? 0)} from one probe to the next)`;
     case "lossy":
-      return `lossy (${summary.lost} of ${summary.sent} lost: ${mostOften(summary)})`;
+      return `lossy (${summary.lost} of ${summary.sent} lost${whyText(summary, ": ", "")})`;
     default:
       return character satisfies never;
   }
 }
 
-/** ` (connection refused)`; empty when no probe was sent. */
-function whyText(summary: PingSummary): string {
-  const why = mostOften(summary);
-  return why === "" ? "" : ` (${why})`;
-}
-
-function mostOften({ losses }: PingSummary): string {
-  const [first] = Object.entries(losses).toSorted(([, a], [, b]) => b - a);
-  return first === undefined ? "" : LOSS_WORDS[first[0] as PingLoss];
+/** ` (connection refused)`; empty when none was lost. */
+function whyText(summary: PingSummary, before = " (", behind = ")"): string {
+  const loss = mainLoss(summary);
+  return loss === null ? "" : `${before}${LOSS_WORDS[loss]}${behind}`;
 }
 
 /** `0.34 ms`, `20.3 ms`, `1250 ms`: three digits, as many as the clock of this process is worth. */

@@ -73,10 +73,8 @@ async function prepareEntry(options: PrepareOptions): Promise<readonly PreparedR
 }
 
 /** One after the other: they are not to disturb each other, and the first refusal ends it. */
-async function tryEach(options: PrepareOptions, question: Question): Promise<ProbeResult[]> {
-  const results: ProbeResult[] = [];
-  for (const route of options.routes) results.push(await tryOne(options, route, question));
-  return results;
+async function tryEach(options: PrepareOptions, question: Question): Promise<void> {
+  for (const route of options.routes) await tryOne(options, route, question);
 }
 
 async function tryOne(
