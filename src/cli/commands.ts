@@ -42,6 +42,7 @@ const GROUPS: readonly { readonly title: string; readonly commands: Readonly<Rec
     commands: {
       direct: async () => (await import("./direct.ts")).defineDirect,
       status: async () => (await import("./status.ts")).defineStatus,
+      ping: async () => (await import("./ping.ts")).definePing,
       config: async () => (await import("./config.ts")).defineConfig,
       demo: async () => (await import("./demo.ts")).defineDemo,
       version: async () => (await import("./version.ts")).defineVersion,

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { StartAgent, StartDirect, StartGateway, StartRelay } from "../roles/control.ts";
+import type { StartAgent, StartDirect, StartGateway, StartPing, StartRelay } from "../roles/control.ts";
 
 /** What a command has of the world: given by main.ts, and by tests. Commands touch nothing of `process` themselves. */
 export interface Io {
@@ -32,6 +32,7 @@ export interface Roles {
   agent(): Promise<StartAgent>;
   direct(): Promise<StartDirect>;
   gateway(): Promise<StartGateway>;
+  ping(): Promise<StartPing>;
 }
 
 /** The options that every command takes. */

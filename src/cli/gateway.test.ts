@@ -39,6 +39,7 @@ async function outcome(
       relay: never,
       agent: never,
       direct: never,
+      ping: never,
       gateway: async () => async (options) => {
         settings = await options.readSettings();
         const { wan, lan } = settings;

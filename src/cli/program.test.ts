@@ -96,6 +96,7 @@ function fakeWorld(
         return Object.assign(new FakeGateway(), runningParts(), { ready }) satisfies RunningGateway;
       },
       direct: async () => (specs, signal) => agent.attach(specs, signal),
+      ping: async () => (request) => agent.ping(request),
     },
   };
   return {

@@ -1,9 +1,10 @@
 import type { Roles } from "./context.ts";
 
-/** The real relay, agent and direct forwards, each loaded when a command starts it. */
+/** The real relay, agent, gateway, direct forwards and measurements, each loaded when a command starts it. */
 export const ROLES: Roles = {
   relay: async () => (await import("../roles/relay.ts")).startRelay,
   agent: async () => (await import("../roles/agent.ts")).startAgent,
   gateway: async () => (await import("../roles/gateway.ts")).startGateway,
+  ping: async () => (await import("../roles/ping.ts")).startPing,
   direct: async () => (await import("../roles/direct.ts")).startDirect,
 };

@@ -7,6 +7,8 @@ import type {
   ForwardSpec,
   GatewayControl,
   GatewayStatus,
+  PingEvent,
+  PingRequest,
   RelayControl,
 } from "../servers/local/control.ts";
 import type { GatewaySettings } from "./gateway/settings.ts";
@@ -143,3 +145,5 @@ export type StartRelay = (options: StartRelayOptions) => Promise<RunningRelay>;
 export type StartAgent = (options: StartAgentOptions) => Promise<RunningAgent>;
 /** Direct forwards alone, without an agent or a data directory. The same events as `AgentControl.attach`. */
 export type StartDirect = (specs: readonly ForwardSpec[], signal: AbortSignal) => AsyncIterable<AttachEvent>;
+/** `AgentControl.ping` for what needs no agent: the direct path to a host, and the one through a SOCKS5 proxy. */
+export type StartPing = (request: PingRequest, signal: AbortSignal) => AsyncIterable<PingEvent>;

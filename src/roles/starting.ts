@@ -52,5 +52,8 @@ export function startingAgent(ready: Promise<AgentControl>): AgentControl {
     async *attach(specs, signal) {
       yield* (await ready).attach(specs, signal);
     },
+    async *ping(request, signal) {
+      yield* (await ready).ping(request, signal);
+    },
   };
 }

@@ -151,6 +151,28 @@ export function socks5ReplyFor(reason: ReasonName): Socks5ReplyCode {
   return SOCKS5_REPLIES[reason];
 }
 
+/** What a client makes of a proxy's REP; null = the request was granted. The proxy's words are fewer than ours. */
+export function reasonOfSocks5Reply(code: number): ReasonName | null {
+  switch (code) {
+    case Socks5Reply.succeeded:
+      return null;
+    case Socks5Reply.notAllowed:
+      return "exitNotAllowed";
+    case Socks5Reply.networkUnreachable:
+    case Socks5Reply.hostUnreachable:
+      return "serviceUnreachable";
+    case Socks5Reply.connectionRefused:
+      return "serviceRefused";
+    case Socks5Reply.ttlExpired:
+      return "serviceTimeout";
+    case Socks5Reply.commandNotSupported:
+    case Socks5Reply.addressTypeNotSupported:
+      return "protocolError";
+    default:
+      return "reset";
+  }
+}
+
 /** SOCKS 4 has one word for every refusal (92 and 93 are about identd). */
 export function socks4ReplyFor(_reason: ReasonName): Socks4ReplyCode {
   return Socks4Reply.rejected;

@@ -30,6 +30,7 @@ const WITH_COMMANDS = [
   "README.md",
   "docs/gateway.md",
   "docs/operations.md",
+  "docs/ping.md",
   "docs/security.md",
   "docs/architecture.md",
 ];
@@ -60,6 +61,7 @@ async function help(path: readonly string[]): Promise<string> {
       agent: () => Promise.reject(new Error("help starts nothing")),
       direct: () => Promise.reject(new Error("help starts nothing")),
       gateway: () => Promise.reject(new Error("help starts nothing")),
+      ping: () => Promise.reject(new Error("help starts nothing")),
     },
   };
   await runProgram([...path, "--help"], io);
@@ -140,6 +142,7 @@ describe("commands in the documents exist, with their options", () => {
       "connect",
       "direct",
       "status",
+      "ping",
       "config validate",
       ...GATEWAY,
     ];

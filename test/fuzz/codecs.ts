@@ -52,6 +52,7 @@ import { igd } from "./igd-codecs.ts";
 import { igdServer } from "./igd-server.ts";
 import { joinCode } from "./join-code-codecs.ts";
 import { mapping } from "./mapping-codecs.ts";
+import { ping } from "./ping-codecs.ts";
 import { portmap } from "./portmap-codecs.ts";
 import { stun } from "./stun-codecs.ts";
 import { tunnel } from "./tunnel-codecs.ts";
@@ -357,5 +358,6 @@ export const codecs: readonly FuzzCodec[] = [
   ...igdServer,
   ...stun,
   ...vpn,
+  ...ping,
   ...helper,
 ];

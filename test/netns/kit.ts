@@ -16,6 +16,20 @@ export async function startService(lab: Lab, host: Host, ...specs: readonly stri
   return child;
 }
 
+/** A slow line from `port` of a host to another place (peers/delay.ts), open when this resolves. */
+export async function startDelay(
+  lab: Lab,
+  host: Host,
+  port: number,
+  toHost: string,
+  toPort: number,
+  delayMs: number,
+): Promise<Child> {
+  const child = lab.spawn(host, [...BUN, peer("delay"), ...[port, toHost, toPort, delayMs].map(String)]);
+  await child.event("ready");
+  return child;
+}
+
 export function startVisitor(lab: Lab, host: Host, ...args: readonly (string | number)[]): Child {
   return lab.spawn(host, [...BUN, peer("visitor"), ...args.map(String)]);
 }

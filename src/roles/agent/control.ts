@@ -15,6 +15,7 @@ import { countersOfAll } from "./counters.ts";
 import { idOf } from "./forwards.ts";
 import { countersOfHeld, forwardInfo, nameOf, specOf } from "./info.ts";
 import { outcomeEvent } from "./outcome.ts";
+import { ping } from "./ping.ts";
 import { reload } from "./reload.ts";
 import type { AgentView } from "./view.ts";
 
@@ -28,6 +29,7 @@ export function agentControl(agent: AgentView): AgentControl {
     reload: () => reload(agent),
     visits: async () => visits(agent),
     attach: (specs, signal) => attach(agent, specs, signal),
+    ping: (request, signal) => ping(agent, request, signal),
   };
 }
 

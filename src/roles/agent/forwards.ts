@@ -49,6 +49,11 @@ export class AgentForwards {
     this.#options = options;
   }
 
+  /** What this agent dials with. */
+  get plane(): LocalPlane {
+    return this.#options.plane;
+  }
+
   get(id: string): Held | undefined {
     return this.#held.get(id);
   }

@@ -84,6 +84,9 @@ export const ATTACH_PATH = `/v${CONTROL_VERSION}/attach`;
 /** Another stream: lines of what happened to the gateway's forwards. */
 export const EVENTS_PATH = `/v${CONTROL_VERSION}/events`;
 
+/** Another stream: lines of PingEvent, closed by the client to stop measuring. */
+export const PING_PATH = `/v${CONTROL_VERSION}/ping`;
+
 export function callPath(name: string): string {
   return `/v${CONTROL_VERSION}/${name}`;
 }

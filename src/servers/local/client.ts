@@ -1,6 +1,6 @@
 import { errorCode } from "../../os/errors.ts";
 import type { z } from "../../wire/zod.ts";
-import { AGENT_CALLS, ATTACH_PATH, callPath, EVENTS_PATH, GATEWAY_CALLS, RELAY_CALLS } from "./calls.ts";
+import { AGENT_CALLS, ATTACH_PATH, callPath, EVENTS_PATH, GATEWAY_CALLS, PING_PATH, RELAY_CALLS } from "./calls.ts";
 import {
   type AgentControl,
   ControlError,
@@ -9,6 +9,7 @@ import {
   type RelayControl,
 } from "./control.ts";
 import { ndjsonValues } from "./ndjson.ts";
+import { PingEvent } from "./ping-schema.ts";
 import { AttachEvent, ErrorReply, FollowedEvent } from "./schema.ts";
 import type { LocalRole as Role } from "./socket-file.ts";
 
@@ -37,6 +38,10 @@ export function agentClient(path: string): AgentControl {
     reload: () => call("reload", AGENT_CALLS.reload, {}),
     visits: () => call("visits", AGENT_CALLS.visits, {}),
     attach: (specs, signal) => attach(path, specs, signal),
+    ping(request, signal) {
+      const gone = "The agent stopped while it measured: start it again with `hatchway agent`.";
+      return stream({ role: "agent", path, url: PING_PATH, body: request, gone }, PingEvent, signal);
+    },
   };
 }
 

@@ -1,3 +1,4 @@
+import type { PingEvent, PingRequest } from "./ping-schema.ts";
 import type {
   AddReply,
   AgentStatus,
@@ -27,8 +28,9 @@ import type {
 } from "./vpn-schema.ts";
 
 export * from "./error.ts";
-export { CONTROL_VERSION } from "./protocol.ts";
 // Types only: the schemas take longer to make than all else of a start, so whoever checks values imports them.
+export type * from "./ping-schema.ts";
+export { CONTROL_VERSION } from "./protocol.ts";
 export type * from "./schema.ts";
 export type * from "./vpn-schema.ts";
 
@@ -106,4 +108,10 @@ export interface AgentControl {
    * the agent itself stops.
    */
   attach(specs: readonly ForwardSpec[], signal: AbortSignal): AsyncIterable<AttachEvent>;
+  /**
+   * Measures a target on the direct and on the forwarded path, in turns, each way as this agent takes it. Ends by itself,
+   * and quietly on abort. Rejects with `usage`, with `refused` when a policy forbids the forwarded path, and with
+   * `unreachable` when the relay or the far agent is away.
+   */
+  ping(request: PingRequest, signal: AbortSignal): AsyncIterable<PingEvent>;
 }

@@ -11,6 +11,8 @@ import {
   type ForwardInfo,
   type ForwardSpec,
   type JoinCodeRequest,
+  type PingEvent,
+  type PingRequest,
   type RelayControl,
   type RelayStatus,
   type ReloadReport,
@@ -95,6 +97,9 @@ export class FakeAgent implements AgentControl {
   attached: string[] = [];
   /** What the next `attach` throws. */
   failAttach: ControlError | null = null;
+  readonly pings: PingRequest[] = [];
+  /** What every probe of `ping` takes, milliseconds; null = it is lost. */
+  pinged: { direct: number | null; forwarded: number | null } = { direct: 1, forwarded: 21 };
   private readonly forwards = new Map<string, ForwardSpec>();
   private withdrawn = Promise.withResolvers<void>();
 
@@ -140,6 +145,25 @@ export class FakeAgent implements AgentControl {
   }
   async visits(): Promise<readonly VisitInfo[]> {
     return [];
+  }
+
+  /** Two probes of each path: 1 ms straight, 21 ms through the tunnel, unless `pinged` says otherwise. */
+  async *ping(request: PingRequest): AsyncGenerator<PingEvent, void, void> {
+    this.pings.push(request);
+    const { only, target } = request;
+    const paths = (["direct", "forwarded"] as const).filter((path) => only === null || only === path);
+    const to = target.kind === "host" ? `${target.host}:${target.port}` : "127.0.0.1:80";
+    const described = paths.map((path) => {
+      return { path, via: path === "direct" ? "here" : "relay", to, measure: "connect" as const };
+    });
+    yield { event: "started", v: CONTROL_VERSION, protocol: target.protocol, paths: described };
+    for (const seq of [1, 2]) {
+      for (const path of paths) {
+        const ms = this.pinged[path];
+        const about = { event: "probe", v: CONTROL_VERSION, path, seq, atMs: seq * 100 } as const;
+        yield ms === null ? { ...about, ms, lost: "timeout" } : { ...about, ms, lost: null };
+      }
+    }
   }
 
   async *attach(specs: readonly ForwardSpec[], signal: AbortSignal): AsyncGenerator<AttachEvent, void, void> {

@@ -7,6 +7,7 @@ import {
   EVENTS_PATH,
   GATEWAY_CALLS,
   type Handlers,
+  PING_PATH,
   RELAY_CALLS,
 } from "./calls.ts";
 import {
@@ -18,6 +19,7 @@ import {
   type RelayControl,
 } from "./control.ts";
 import { ndjsonStream } from "./ndjson.ts";
+import { PingRequest } from "./ping-schema.ts";
 import { AttachRequest, EventsRequest } from "./schema.ts";
 
 /** What the local socket answers, by path. */
@@ -79,7 +81,11 @@ export function agentRoutes(control: AgentControl, reply: (error: unknown) => Er
     const { specs } = parse(AttachRequest, await readJson(request));
     return ndjsonStream((signal) => control.attach(specs, signal), request.signal, reply);
   };
-  return new Map([...callRoutes(AGENT_CALLS, handlers), [ATTACH_PATH, attach]]);
+  const ping = async (request: Request) => {
+    const asked = parse(PingRequest, await readJson(request));
+    return ndjsonStream((signal) => control.ping(asked, signal), request.signal, reply);
+  };
+  return new Map([...callRoutes(AGENT_CALLS, handlers), [ATTACH_PATH, attach], [PING_PATH, ping]]);
 }
 
 function callRoutes<Calls extends Record<string, Call>>(calls: Calls, handlers: Handlers<Calls>): Routes {
