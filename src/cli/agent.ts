@@ -10,6 +10,8 @@ import { asSentence, formatMs, printable } from "./text.ts";
 interface AgentOptions {
   readonly join?: string;
   readonly joinFile?: string;
+  /** False: --no-relay. */
+  readonly relay?: boolean;
 }
 
 export function defineAgent(program: Command, run: Run): void {
@@ -21,6 +23,7 @@ export function defineAgent(program: Command, run: Run): void {
     )
     .option("--join <CODE>", "the join code, the first time; - reads it from standard input")
     .option("--join-file <FILE>", "a file with the join code; - is standard input")
+    .option("--no-relay", "connect to no relay: mappings on the router ([[map]]) and direct forwards alone")
     .addHelpText(
       "after",
       `
@@ -33,14 +36,15 @@ SIGHUP reads the config again; connections of forwards that did not change go on
 
 Examples:
   hatchway agent --join-file code.txt
-  hatchway agent`,
+  hatchway agent
+  hatchway agent --no-relay`,
     )
     .action(async (given: AgentOptions, command: Command) => run(command, (context) => agent(context, given)));
 }
 
 async function agent(context: Context, given: AgentOptions): Promise<void> {
   const { io, options } = context;
-  const joinCode = await readJoinCode(io, given);
+  const joinCode = given.relay === false ? null : await readJoinCode(io, given);
   const place = await findPlace(context, "agent");
   const { agentSettings } = await import("../roles/config/load.ts");
   const log = (await place.readConfig()).file.agent?.log;
@@ -55,7 +59,9 @@ async function agent(context: Context, given: AgentOptions): Promise<void> {
     joinCode,
     readSettings: async () => agentSettings(await place.readConfig()),
     runListed: true,
+    withoutRelay: given.relay === false,
   });
+  if (given.relay === false && !options.json) io.err("Runs without a relay.\n");
   const ended = new AbortController();
   const telling = tellLink(io, running, options.json === true, ended.signal);
   try {

@@ -35,6 +35,7 @@ const GROUPS: readonly { readonly title: string; readonly commands: Readonly<Rec
       expose: async () => (await import("./expose.ts")).defineExpose,
       connect: async () => (await import("./connect.ts")).defineConnect,
       forward: async () => (await import("./forward.ts")).defineForward,
+      map: async () => (await import("./map.ts")).defineMap,
     },
   },
   {

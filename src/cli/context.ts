@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { StartAgent, StartDirect, StartGateway, StartPing, StartRelay } from "../roles/control.ts";
+import type { StartAgent, StartGateway, StartPing, StartRelay, StartStandalone } from "../roles/control.ts";
 
 /** What a command has of the world: given by main.ts, and by tests. Commands touch nothing of `process` themselves. */
 export interface Io {
@@ -30,7 +30,7 @@ export type LogLevel = "debug" | "info" | "warning" | "error";
 export interface Roles {
   relay(): Promise<StartRelay>;
   agent(): Promise<StartAgent>;
-  direct(): Promise<StartDirect>;
+  standalone(): Promise<StartStandalone>;
   gateway(): Promise<StartGateway>;
   ping(): Promise<StartPing>;
 }

@@ -25,9 +25,9 @@ Examples:
     .action(async (listen: string, target: string, given: Readonly<Record<string, unknown>>, self: Command) =>
       run(self, async ({ io, options }) => {
         const spec = await directSpecOf(listen, target, given);
-        const startDirect = await io.roles.direct();
+        const startStandalone = await io.roles.standalone();
         const view = { json: options.json === true, counters: given["counters"] === true };
-        await runForeground(io, 1, (signal) => startDirect([spec], signal), view);
+        await runForeground(io, 1, (signal) => startStandalone([spec], signal), view);
       }),
     );
 }

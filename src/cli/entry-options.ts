@@ -8,7 +8,7 @@ import type { Result } from "../wire/result.ts";
 export interface EntryOption {
   readonly flags: string;
   readonly text: string;
-  readonly kind: "text" | "number" | "list" | "flag-or-text";
+  readonly kind: "text" | "number" | "list" | "flag" | "flag-or-text";
 }
 
 const SERVICE: readonly EntryOption[] = [
@@ -56,7 +56,36 @@ const EXPOSE: readonly EntryOption[] = [
   },
 ];
 
+const MAP: readonly EntryOption[] = [
+  {
+    flags: "--to <ADDRESS>",
+    text: "the host of the local network to send them to (default: this machine)",
+    kind: "text",
+  },
+  {
+    flags: "--as <PORTSET>",
+    text: "the outside ports, one for one; any = whichever the router likes (default: the same)",
+    kind: "text",
+  },
+  {
+    flags: "--protocol <PROTOCOL>",
+    text: "tcp, udp or tcp+udp, for ports that do not say it (default: tcp)",
+    kind: "text",
+  },
+  { flags: "--lifetime <DURATION>", text: "the lease to ask for, renewed at its half (default: 1h)", kind: "text" },
+  { flags: "--same-port", text: "the wanted outside port or none; ranges are so always", kind: "flag" },
+  { flags: "--family <FAMILY>", text: "ipv4, ipv6 or both (default: both, where there are both)", kind: "text" },
+  {
+    flags: "--protocol-only <PROTOCOL>",
+    text: "ask the router in pcp, nat-pmp, igd, igd2 or igd1 only (default: the best it speaks)",
+    kind: "text",
+  },
+  { flags: "--router <ADDRESS>", text: "the router to ask (default: this machine's gateway)", kind: "text" },
+  { flags: "--name <NAME>", text: "a name for lists, the router's too (default: the ports)", kind: "text" },
+];
+
 export const EXPOSE_OPTIONS = EXPOSE;
+export const MAP_OPTIONS = MAP;
 export const DIRECT_OPTIONS: readonly EntryOption[] = [...SERVICE, ...ADMISSION];
 
 export function addEntryOptions(command: Command, options: readonly EntryOption[]): Command {
@@ -111,6 +140,22 @@ export async function exposeSpecOf(ports: string, given: Readonly<Record<string,
       renderProblem,
     );
   return unwrap(exposeSpec(parsed.data), names, renderProblem);
+}
+
+/** An upstream mapping from `map`'s arguments. */
+export async function mapSpecOf(ports: string, given: Readonly<Record<string, unknown>>): Promise<ForwardSpec> {
+  const { MapEntry, mapSpec } = await import("../roles/config/map.ts");
+  const { problemsOf, renderProblem } = await import("../roles/config/problem.ts");
+  const entry = { ...entryOf(given, MAP), ports };
+  const names = { ports: "PORTSET" };
+  const parsed = MapEntry.safeParse(entry);
+  if (!parsed.success)
+    failWith(
+      problemsOf(parsed.error.issues, entry, () => Object.keys(MapEntry.shape)),
+      names,
+      renderProblem,
+    );
+  return unwrap(mapSpec(parsed.data), names, renderProblem);
 }
 
 /** A direct forward from `direct`'s arguments. */

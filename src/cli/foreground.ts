@@ -30,12 +30,12 @@ export async function runForeground(
 ): Promise<void> {
   const failed = new AbortController();
   const view = foregroundView(io, count);
-  let open = 0;
+  const open = new Set<string>();
   try {
     for await (const event of attach(AbortSignal.any([io.stop, failed.signal]))) {
-      if (event.event === "exposed") open++;
+      if (event.event === "exposed") open.add(event.id);
       if (event.event === "refused") throw new ControlError(REFUSAL_AS[event.kind], event.message);
-      if (event.event === "down" && open < count) throw new ControlError("unreachable", event.message);
+      if (event.event === "down" && open.size < count) throw new ControlError("unreachable", event.message);
       if (!options.json) view.show(event);
       else if (event.event === "exposed" || options.counters) io.out(`${JSON.stringify(event)}\n`);
     }

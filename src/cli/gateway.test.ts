@@ -38,8 +38,8 @@ async function outcome(
     roles: {
       relay: never,
       agent: never,
-      direct: never,
       ping: never,
+      standalone: never,
       gateway: async () => async (options) => {
         settings = await options.readSettings();
         const { wan, lan } = settings;

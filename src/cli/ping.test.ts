@@ -56,7 +56,7 @@ async function ping(args: string | readonly string[], world: World = {}) {
     roles: {
       relay: never,
       agent: never,
-      direct: never,
+      standalone: never,
       gateway: never,
       ping: async () => (request, signal) => {
         here.push(request);

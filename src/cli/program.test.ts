@@ -95,8 +95,8 @@ function fakeWorld(
         const ready = { wan: ["eth0"], lan: ["br0"], externalAddress: "203.0.113.1", servers: [], warnings: [] };
         return Object.assign(new FakeGateway(), runningParts(), { ready }) satisfies RunningGateway;
       },
-      direct: async () => (specs, signal) => agent.attach(specs, signal),
       ping: async () => (request) => agent.ping(request),
+      standalone: async () => (specs, signal) => agent.attach(specs, signal),
     },
   };
   return {
@@ -378,10 +378,10 @@ describe("foreground", () => {
   ] as const)("refused for %s: exit %p", async (kind, expected) => {
     const world = fakeWorld();
     const refused: AttachEvent = { event: "refused", v: 1, id: "x", name: "x", kind, message: "No." };
-    const direct = async function* () {
+    const standalone = async function* () {
       yield refused;
     };
-    const io: Io = { ...world.io, roles: { ...world.io.roles, direct: async () => direct } };
+    const io: Io = { ...world.io, roles: { ...world.io.roles, standalone: async () => standalone } };
     expect(await runProgram(["direct", "8080", "db:80"], io)).toBe(expected);
   });
 
@@ -389,7 +389,7 @@ describe("foreground", () => {
     const world = fakeWorld();
     const io: Io = {
       ...world.io,
-      roles: { ...world.io.roles, direct: () => Promise.reject(new TypeError("boom")) },
+      roles: { ...world.io.roles, standalone: () => Promise.reject(new TypeError("boom")) },
     };
     expect(await runProgram(["direct", "8080", "db:80"], io)).toBe(1);
     expect(world.stderr()).toBe(

@@ -6,5 +6,5 @@ export const ROLES: Roles = {
   agent: async () => (await import("../roles/agent.ts")).startAgent,
   gateway: async () => (await import("../roles/gateway.ts")).startGateway,
   ping: async () => (await import("../roles/ping.ts")).startPing,
-  direct: async () => (await import("../roles/direct.ts")).startDirect,
+  standalone: async () => (await import("../roles/standalone.ts")).startStandalone,
 };

@@ -167,7 +167,9 @@ function agentLines(agent: AgentStatus): string[] {
     agent.link === "up"
       ? `up, ${formatMs(agent.rttMs)}, ${agent.carriers} carriers`
       : `${agent.link}${agent.message === null ? "" : `: ${printable(agent.message)}`}`;
-  return [`agent ${printable(agent.name)}`, `  relay      ${agent.relay}`, `  link       ${link}`];
+  const head = agent.name === "" ? "agent" : `agent ${printable(agent.name)}`;
+  if (agent.relay === null) return [head, "  relay      none"];
+  return [head, `  relay      ${agent.relay}`, `  link       ${link}`];
 }
 
 function trafficText(counters: Counters): string {

@@ -1,4 +1,4 @@
-import type { Counters, Endpoint, ForwardInfo } from "../roles/control.ts";
+import type { Counters, Endpoint, ForwardInfo, RouterName } from "../roles/control.ts";
 import { formatHostPort } from "../wire/endpoint.ts";
 import type { ReasonName } from "../wire/reason.ts";
 
@@ -71,6 +71,18 @@ export function endpointTexts(endpoints: readonly Endpoint[]): EndpointText[] {
 
 function rangeEnd(first: number, last: number): string {
   return first === last ? "" : `-${last}`;
+}
+
+const ROUTER_PROTOCOL_WORDS: Readonly<Record<RouterName["protocol"], string>> = {
+  pcp: "PCP",
+  "nat-pmp": "NAT-PMP",
+  igd2: "UPnP-IGD 2",
+  igd1: "UPnP-IGD 1",
+};
+
+/** `MiniUPnPd at 192.168.1.1, by PCP`. */
+export function routerText({ protocol, address, model }: RouterName): string {
+  return `${printable(model ?? "router")} at ${address}, by ${ROUTER_PROTOCOL_WORDS[protocol]}`;
 }
 
 /** Visitors that never reached the service, and why. */

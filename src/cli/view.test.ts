@@ -46,9 +46,39 @@ describe("the view of a foreground command", () => {
   });
 
   test("the hint stands under the last of several", () => {
-    const { out } = shown([exposed, exposed], { count: 2 });
+    const { out } = shown([exposed, { ...exposed, id: "y" }], { count: 2 });
     expect(out.match(/Ctrl-C/g)).toHaveLength(1);
     expect(out).toEndWith("┘\nCtrl-C closes them.\n");
+  });
+
+  describe("of a router's mappings", () => {
+    const mapped: AttachEvent = {
+      ...exposed,
+      type: "upstream",
+      via: "router",
+      router: { protocol: "nat-pmp", address: "192.168.1.1", model: null },
+      leaseEndsMs: 3_600_000,
+      note: null,
+    };
+    const tick = (atMs: number): AttachEvent => ({ event: "counters", v: 1, atMs, rttMs: null, forwards: [] });
+
+    test("the lease counts down, and a renewal begins it again without a second box", () => {
+      const { out, err } = shown([mapped, tick(1_000), { ...mapped, leaseEndsMs: 5_400_000 }, tick(1_800_000)]);
+      expect(out.match(/┌/g)).toHaveLength(1);
+      expect(out).toContain("router at 192.168.1.1, by NAT-PMP · lease 59:59, renewed by itself");
+      expect(out).toContain("lease 1:00:00, renewed by itself");
+      expect(err).toBe("");
+    });
+
+    test("a port that moved is shown again, a permanent one has no clock, a note is told once", () => {
+      const moved = mapped.endpoints.map((endpoint) => ({ ...endpoint, port: 81, lastPort: 81 }));
+      const note = "The router's own address is private.";
+      const permanent = { ...mapped, endpoints: moved, leaseEndsMs: null, note };
+      const { out, err } = shown([mapped, permanent, permanent, tick(1_000)]);
+      expect(out.match(/┌/g)).toHaveLength(2);
+      expect(out).toContain("NAT-PMP · until it is removed");
+      expect(err).toBe(`Note: ${note}\n`);
+    });
   });
 
   test("a terminal that is too narrow gets no box", () => {

@@ -1,7 +1,8 @@
 import pc from "picocolors";
+import { same } from "../core/same.ts";
 import type { AttachEvent, Counters } from "../roles/control.ts";
 import type { Io } from "./context.ts";
-import { asSentence, endpointTexts, formatBytes, formatMs, formatRefused, printable } from "./text.ts";
+import { asSentence, endpointTexts, formatBytes, formatMs, formatRefused, printable, routerText } from "./text.ts";
 
 const CLEAR_LINE = "\r\u001b[2K";
 const MAX_SHOWN = 20;
@@ -9,6 +10,7 @@ const MAX_SHOWN = 20;
 const BOX_COLUMNS = 4;
 
 type Counted = Extract<AttachEvent, { event: "counters" }>;
+type Exposed = Extract<AttachEvent, { event: "exposed" }>;
 
 export interface ForegroundView {
   show(event: AttachEvent): void;
@@ -26,7 +28,7 @@ export function foregroundView(
   const colours = pc.createColors(io.isTerminal && !io.env["NO_COLOR"]);
   let last: Counted | null = null;
   let hasStatusLine = false;
-  let opened = 0;
+  const opened = new Map<string, Exposed>();
   /** The reason that was told last; null = the link is up, as far as was told. A relay that is away is told once. */
   let toldDown: string | null = null;
   const clear = () => {
@@ -41,20 +43,25 @@ export function foregroundView(
     show(event) {
       switch (event.event) {
         case "exposed": {
+          const before = opened.get(event.id);
+          opened.set(event.id, event);
+          // A lease that was renewed: the line of counters shows it.
+          if (before !== undefined && same(before.endpoints, event.endpoints) && before.note === event.note) return;
           const lines = endpointTexts(event.endpoints).map(({ entry, exit }) => `${entry} → ${exit}`);
           const more = lines.length - MAX_SHOWN;
           const shown = more > 0 ? [...lines.slice(0, MAX_SHOWN), `and ${more} more`] : lines;
           clear();
           const plain = `${(io.isTerminal ? shown : lines).map(printable).join("\n")}\n`;
           io.out((io.isTerminal ? box(shown.map(printable), io.columns, colours.green) : null) ?? plain);
-          opened++;
-          if (io.isTerminal && opened === count) {
+          if (event.note != null) io.err(`${colours.yellow("Note")}: ${printable(asSentence(event.note))}\n`);
+          if (io.isTerminal && before === undefined && opened.size === count) {
             io.out(`${colours.dim(`Ctrl-C closes ${count === 1 ? "it" : "them"}.`)}\n`);
           }
           return;
         }
         case "counters":
-          if (io.isTerminal) status(clip(counterLine(event, last), io.columns));
+          if (io.isTerminal)
+            status(clip(leaseLine([...opened.values()], event.atMs) ?? counterLine(event, last), io.columns));
           last = event;
           return;
         case "down":
@@ -80,6 +87,24 @@ export function foregroundView(
       hasStatusLine = false;
     },
   };
+}
+
+/** Of mappings of a router: their visitors never pass here. Null when there are none. */
+function leaseLine(opened: readonly Exposed[], nowMs: number): string | null {
+  const routers = opened.flatMap(({ router }) => (router === undefined ? [] : [router]));
+  const [router] = routers;
+  if (router === undefined || routers.length < opened.length) return null;
+  const ends = opened.flatMap(({ leaseEndsMs }) => (leaseEndsMs == null ? [] : [leaseEndsMs]));
+  const lease =
+    ends.length === 0 ? "until it is removed" : `lease ${countdown(Math.min(...ends) - nowMs)}, renewed by itself`;
+  return `${routerText(router)} · ${lease}`;
+}
+
+function countdown(milliseconds: number): string {
+  const seconds = Math.max(0, Math.ceil(milliseconds / 1_000));
+  const two = (value: number) => String(value).padStart(2, "0");
+  const clock = `${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
+  return seconds < 3_600 ? clock : `${Math.floor(seconds / 3_600)}:${clock}`;
 }
 
 function counterLine(event: Counted, last: Counted | null): string {

@@ -1,6 +1,7 @@
 import type { Cidr } from "../wire/address.ts";
 import type { HostPort } from "../wire/endpoint.ts";
 import type { PortMapping, PortSet } from "../wire/port-set.ts";
+import type { RouterProtocol } from "./router/model.ts";
 
 /** Where the exit of a local or dynamic forward is. `here` = this process dials (direct). */
 export type Via =
@@ -103,6 +104,52 @@ export interface LocalSpec {
   readonly credentials: { readonly username: string; readonly password: string } | null;
   readonly options: ForwardOptions;
   readonly enabled: boolean;
+}
+
+/**
+ * An upstream mapping: ports that the router above this machine is asked to send here, or to another host of its
+ * network. Each port is a mapping of its own there.
+ */
+export interface UpstreamSpec {
+  readonly id: string;
+  readonly name: string;
+  /** external:internal; external 0 = whichever the router likes. IPv6 has no external ports: its pinholes are at the internal ones. */
+  readonly ports: readonly PortMapping[];
+  /** The host that the router forwards to, an IP literal; null = this machine. */
+  readonly to: string | null;
+  readonly families: "both" | "ipv4" | "ipv6";
+  /** The one protocol to ask in (`igd`: either version); null = the best that the router speaks. */
+  readonly only: RouterProtocol | "igd" | null;
+  /** The router to ask, an IP literal; null = this machine's default gateway. */
+  readonly gateway: string | null;
+  /** True: these external ports or none. Ranges are so always. */
+  readonly samePort: boolean;
+  /** What the router is asked for each time; it is renewed for as long as it is wanted. */
+  readonly lifetimeSec: number;
+  readonly enabled: boolean;
+}
+
+/**
+ * One forward as a person asks an agent for it. A remote forward goes to the relay as `remote`; `to` (a host name or
+ * an IP literal) is where this agent dials, and the relay never learns it.
+ */
+export type ForwardSpec =
+  | { readonly kind: "remote"; readonly remote: RemoteSpec; readonly to: string }
+  | { readonly kind: "local"; readonly local: LocalSpec }
+  | { readonly kind: "upstream"; readonly upstream: UpstreamSpec };
+
+/** What every kind of forward says of itself. */
+export function partOf(spec: ForwardSpec): RemoteSpec | LocalSpec | UpstreamSpec {
+  switch (spec.kind) {
+    case "remote":
+      return spec.remote;
+    case "local":
+      return spec.local;
+    case "upstream":
+      return spec.upstream;
+    default:
+      return spec satisfies never;
+  }
 }
 
 export type { HostPort, PortMapping, PortSet };

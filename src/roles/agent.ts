@@ -15,6 +15,7 @@ import { openDataDirectory } from "../os/paths.ts";
 import { VERSION } from "../os/version.ts";
 import { type LocalServer, serveAgentControl } from "../servers/local/server.ts";
 import { type AgentState, openAgentState } from "../store/agent-state.ts";
+import type { HostPort } from "../wire/endpoint.ts";
 import type { Result } from "../wire/result.ts";
 import type { ControlMessage } from "../wire/tunnel/control.ts";
 import type { OpenRequest } from "../wire/tunnel/open.ts";
@@ -38,6 +39,7 @@ import { refuseUnsafeEnvironment } from "./environment.ts";
 import { LiveExitPolicy } from "./exits.ts";
 import { pause } from "./pause.ts";
 import { startingAgent } from "./starting.ts";
+import { upstreamOpener } from "./upstream/open.ts";
 
 /** Windows beyond the first 256 KiB of every stream, all streams of the process together (tunnel.md "Windows"). */
 const WINDOW_BUDGET_BYTES = 64 * 1024 * 1024;
@@ -46,7 +48,7 @@ const DRAIN_MS = 10_000;
 const RETRY_MS = 15_000;
 
 /** Runs an agent: connected to its relay, serving what its config lists, what was added and what is attached. */
-export const startAgent: StartAgent = async ({ dataDir, joinCode, readSettings, runListed }) => {
+export const startAgent: StartAgent = async ({ dataDir, joinCode, readSettings, runListed, withoutRelay }) => {
   refuseUnsafeEnvironment();
   const log = areaLogger("agent");
   const paths = unwrap(await openDataDirectory(dataDir));
@@ -62,7 +64,7 @@ export const startAgent: StartAgent = async ({ dataDir, joinCode, readSettings, 
     const key = unwrap(await loadOrCreateDeviceKey(dataDir));
     const state = unwrap(await openAgentState(dataDir));
     const settings = await readSettings();
-    const identity = identityOf(joinCode, state);
+    const identity = identityOf(joinCode, state, withoutRelay ?? false);
     const ca = settings.ca === null ? null : await readPem(settings.ca);
     const clientCertificate = await loadClientCertificate(settings.certificate, wallMs());
     const certificates = { ca, clientCertificate };
@@ -90,7 +92,8 @@ interface AgentParts {
   readonly state: AgentState;
   readonly settings: AgentSettings;
   readonly readSettings: () => Promise<AgentSettings>;
-  readonly identity: Identity;
+  /** Null: without a relay. */
+  readonly identity: Identity | null;
   readonly runListed: boolean;
   /** PEM of the CA of a relay with a certificate of its own. */
   readonly ca: string | null;
@@ -113,9 +116,10 @@ class Agent {
   readonly #exitPolicy: LiveExitPolicy;
   readonly #dialled: DialledVisits;
   readonly #forwards: AgentForwards;
-  readonly #link: Link;
+  /** Null: without a relay. */
+  readonly #link: Link | null;
   #settings: AgentSettings;
-  #identity: Identity;
+  #identity: Identity | null;
   #requests: Requests | null = null;
   #linkRun: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | null = null;
@@ -146,15 +150,16 @@ class Agent {
         dials: this.#dials,
         resolver: this.#resolver,
         allows: this.#exitPolicy,
-        session: () => this.#link.session,
+        session: () => this.#link?.session ?? null,
       },
       random: Math.random,
+      openUpstream: upstreamOpener(),
       onChange: (id) => {
         this.#exitPolicy.changed();
         for (const changed of [...this.#forwardWatchers]) changed(id);
       },
     });
-    this.#link = this.#makeLink();
+    this.#link = this.#identity === null ? null : this.#makeLink(this.#identity);
   }
 
   #exposedRules(): ExitRule[] {
@@ -169,16 +174,15 @@ class Agent {
     }));
   }
 
-  #makeLink(): Link {
+  #makeLink({ enrolment }: Identity): Link {
     const { key } = this.#parts;
-    const { enrolment } = this.#identity;
     return new Link({
       relay: () => this.#settings.relay ?? enrolment.relay,
       trust: trustOf(enrolment, this.#parts.ca),
       clientCertificate: this.#parts.clientCertificate,
       publicKey: key.publicKey,
       sign: (message) => key.sign(message),
-      join: () => this.#identity.secret,
+      join: () => this.#identity?.secret ?? null,
       version: VERSION,
       budget: new WindowBudget(WINDOW_BUDGET_BYTES),
       sweeper: this.#sweeper,
@@ -197,12 +201,14 @@ class Agent {
   /** Resolves when the listed forwards are asked for and, with a join code, the device is enrolled. */
   async start(): Promise<void> {
     if (this.#parts.runListed) await this.#openListed();
-    this.#linkRun = this.#link.run(this.#abort.signal);
-    this.#linkRun.then(
-      () => this.#linkEnded(),
-      (error: unknown) => void this.stop(0, error),
-    );
-    if (this.#identity.secret !== null) await this.#joined();
+    if (this.#link !== null) {
+      this.#linkRun = this.#link.run(this.#abort.signal);
+      this.#linkRun.then(
+        () => this.#linkEnded(),
+        (error: unknown) => void this.stop(0, error),
+      );
+    }
+    if (this.#identity !== null && this.#identity.secret !== null) await this.#joined(this.#identity);
     let nextRetryMs = monotonicMs() + RETRY_MS;
     this.#sweeper.add({
       sweep: (nowMs) => {
@@ -219,17 +225,16 @@ class Agent {
   }
 
   /** The outcome of the first attempt with a join code; it is on the disk when this resolves. */
-  async #joined(): Promise<void> {
+  async #joined({ enrolment }: Identity): Promise<void> {
     const first = Promise.withResolvers<LinkState>();
     const watch = (state: LinkState) => {
       if (state.kind !== "connecting") first.resolve(state);
     };
     this.#linkWatchers.add(watch);
-    const state = await Promise.race([first.promise, this.#linkRun.then(() => this.#link.state)]);
+    const state = await Promise.race([first.promise, this.#linkRun.then(() => this.#linkState())]);
     this.#linkWatchers.delete(watch);
     switch (state.kind) {
       case "up": {
-        const { enrolment } = this.#identity;
         const deviceName = state.welcome.device;
         unwrap(await this.#parts.state.enrol({ ...enrolment, deviceName }));
         this.#identity = { enrolment, deviceName, secret: null };
@@ -239,6 +244,7 @@ class Agent {
         throw new ControlError("unreachable", `The relay could not be reached: ${state.message}.`);
       case "rejected":
         throw new ControlError("refused", state.message);
+      case "none":
       case "connecting":
         throw new ControlError("unreachable", "The agent was stopped before it had joined.");
       default:
@@ -246,9 +252,17 @@ class Agent {
     }
   }
 
+  #linkState(): LinkState {
+    return this.#link?.state ?? { kind: "none" };
+  }
+
+  #relay(): HostPort | null {
+    return this.#identity === null ? null : (this.#settings.relay ?? this.#identity.enrolment.relay);
+  }
+
   #linkEnded(): void {
-    if (this.#link.state.kind !== "rejected") return;
-    void this.stop(0, new ControlError("refused", this.#link.state.message));
+    const state = this.#linkState();
+    if (state.kind === "rejected") void this.stop(0, new ControlError("refused", state.message));
   }
 
   #logged(what: string, work: Promise<void>): void {
@@ -282,6 +296,7 @@ class Agent {
         this.#log.error("{message}", { message: state.message });
         this.#linkDown();
         break;
+      case "none":
       case "connecting":
         break;
       default:
@@ -316,9 +331,9 @@ class Agent {
       dialled: this.#dialled.visits,
       state: this.#parts.state,
       requests: () => this.#requests,
-      link: () => this.#link.state,
-      relay: () => this.#settings.relay ?? this.#identity.enrolment.relay,
-      deviceName: () => this.#identity.deviceName ?? "",
+      link: () => this.#linkState(),
+      relay: () => this.#relay(),
+      deviceName: () => this.#identity?.deviceName ?? "",
       deviceId: this.#parts.key.deviceId,
       version: VERSION,
       startedMs: this.#startedMs,
@@ -349,10 +364,10 @@ class Agent {
 
   #linkEvents(signal: AbortSignal): AsyncIterable<LinkEvent> {
     return linkEvents({
-      present: this.#link.state,
+      present: this.#linkState(),
       watch: (watch) => subscribe(this.#linkWatchers, watch),
       ends: [signal, this.#abort.signal],
-      relay: () => this.#settings.relay ?? this.#identity.enrolment.relay,
+      relay: () => this.#relay(),
       deviceId: this.#parts.key.deviceId,
     });
   }
@@ -379,7 +394,7 @@ class Agent {
     await Promise.race([Promise.all(open.map((visits) => visits.drained())), this.#cutShort(drainMs)]);
     for (const [id, held] of [...this.#forwards.list()]) if (held.attached) this.#forwards.remove(id);
     this.#abort.abort();
-    this.#forwards.close();
+    await this.#forwards.close();
     this.#dialled.visits.cutAll("shutdown");
     this.#dials.close();
     // A failure of it is what `closed` tells already.

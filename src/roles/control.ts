@@ -93,6 +93,8 @@ export interface StartAgentOptions {
    * without a running agent).
    */
   readonly runListed: boolean;
+  /** True: connects to no relay, and opens what needs none. */
+  readonly withoutRelay?: boolean;
 }
 
 /** What happens to an agent's link to its relay. */
@@ -143,7 +145,7 @@ export interface RunningGateway extends Omit<GatewayControl, "stop">, Pick<Runni
 export type StartGateway = (options: StartGatewayOptions) => Promise<RunningGateway>;
 export type StartRelay = (options: StartRelayOptions) => Promise<RunningRelay>;
 export type StartAgent = (options: StartAgentOptions) => Promise<RunningAgent>;
-/** Direct forwards alone, without an agent or a data directory. The same events as `AgentControl.attach`. */
-export type StartDirect = (specs: readonly ForwardSpec[], signal: AbortSignal) => AsyncIterable<AttachEvent>;
 /** `AgentControl.ping` for what needs no agent: the direct path to a host, and the one through a SOCKS5 proxy. */
 export type StartPing = (request: PingRequest, signal: AbortSignal) => AsyncIterable<PingEvent>;
+/** Direct forwards and upstream mappings, without an agent or a data directory. The same events as `AgentControl.attach`. */
+export type StartStandalone = (specs: readonly ForwardSpec[], signal: AbortSignal) => AsyncIterable<AttachEvent>;

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { chmod, mkdir, rm, stat } from "node:fs/promises";
 import { temporaryDirectory } from "../../test/fixtures/directory.ts";
-import { DEFAULT_OPTIONS } from "../core/forward.ts";
+import { DEFAULT_OPTIONS, type ForwardSpec, partOf } from "../core/forward.ts";
 import { replaceFile } from "../os/files.ts";
 import { dataPaths } from "../os/paths.ts";
-import { type AddedForward, type AgentState, type Enrolment, forwardId, openAgentState } from "./agent-state.ts";
+import { type AgentState, type Enrolment, openAgentState } from "./agent-state.ts";
 
 const ENROLMENT: Enrolment = {
   relay: { host: "relay.example.com", port: 7744 },
@@ -12,7 +12,7 @@ const ENROLMENT: Enrolment = {
   fingerprint: Uint8Array.from({ length: 32 }, (_, at) => at),
   deviceName: "web1",
 };
-const remote = (id: string, name = id): AddedForward => ({
+const remote = (id: string, name = id): ForwardSpec => ({
   kind: "remote",
   to: "127.0.0.1",
   remote: {
@@ -25,7 +25,7 @@ const remote = (id: string, name = id): AddedForward => ({
     lifetimeSec: null,
   },
 });
-const SOCKS: AddedForward = {
+const SOCKS: ForwardSpec = {
   kind: "local",
   local: {
     id: "socks",
@@ -85,7 +85,7 @@ describe("the agent's state", () => {
     const ids = Array.from({ length: 10 }, (_, at) => `f${at}`);
     await Promise.all([...ids.map((id) => state.put(remote(id))), state.remove("f0"), state.enrol(ENROLMENT)]);
     const again = await open(directory.path);
-    expect(again.forwards().map(forwardId)).toEqual(ids.slice(1));
+    expect(again.forwards().map((forward) => partOf(forward).id)).toEqual(ids.slice(1));
     expect(again.enrolment()).toEqual(ENROLMENT);
   });
 
@@ -98,7 +98,7 @@ describe("the agent's state", () => {
     expect(state.forwards()).toEqual([]);
     await rm(path, { recursive: true });
     expect((await state.put(remote("b"))).ok).toBe(true);
-    expect((await open(directory.path)).forwards().map(forwardId)).toEqual(["b"]);
+    expect((await open(directory.path)).forwards().map((forward) => partOf(forward).id)).toEqual(["b"]);
   });
 
   test.each<[string, string, string]>([

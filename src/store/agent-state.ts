@@ -1,4 +1,4 @@
-import type { LocalSpec, RemoteSpec } from "../core/forward.ts";
+import { type ForwardSpec, partOf } from "../core/forward.ts";
 import { type FileError, readPrivateText, replaceFile } from "../os/files.ts";
 import { dataPaths } from "../os/paths.ts";
 import type { HostPort } from "../wire/endpoint.ts";
@@ -19,12 +19,12 @@ import { z } from "../wire/zod.ts";
 export interface AgentState {
   /** Null before the first join. */
   enrolment(): Enrolment | null;
-  /** In the order they were added. */
-  forwards(): readonly AddedForward[];
+  /** What was added to last, in the order of the adding. */
+  forwards(): readonly ForwardSpec[];
   /** Each resolves when the new state is on the disk; on an error the old one stands, here and there. */
   enrol(enrolment: Enrolment): Promise<Result<void, FileError>>;
   /** A forward of the same id is replaced where it stands. */
-  put(forward: AddedForward): Promise<Result<void, FileError>>;
+  put(forward: ForwardSpec): Promise<Result<void, FileError>>;
   /** False when there was none of this id. */
   remove(id: string): Promise<Result<boolean, FileError>>;
 }
@@ -37,11 +37,6 @@ export interface Enrolment {
   readonly fingerprint: Uint8Array | null;
   readonly deviceName: string;
 }
-
-/** A forward that was added to last. `to` of a remote one: the host this agent dials. */
-export type AddedForward =
-  | { readonly kind: "remote"; readonly remote: RemoteSpec; readonly to: string }
-  | { readonly kind: "local"; readonly local: LocalSpec };
 
 const FILE_VERSION = 1;
 const PORT_MAX = 65_535;
@@ -69,7 +64,7 @@ const versionSchema = z.object({ version: z.number().gt(FILE_VERSION) });
 
 interface Content {
   readonly enrolment: Enrolment | null;
-  readonly forwards: readonly AddedForward[];
+  readonly forwards: readonly ForwardSpec[];
 }
 
 /** Reads the state of a data directory; a missing file is an agent that never joined. One process at a time owns it. */
@@ -79,10 +74,6 @@ export async function openAgentState(directory: string): Promise<Result<AgentSta
   if (!text.ok) return text;
   const content = text.value === null ? ok({ enrolment: null, forwards: [] }) : decode(text.value, path);
   return content.ok ? ok(stateOn(path, content.value)) : content;
-}
-
-export function forwardId(forward: AddedForward): string {
-  return forward.kind === "remote" ? forward.remote.id : forward.local.id;
 }
 
 function stateOn(path: string, initial: Content): AgentState {
@@ -107,7 +98,7 @@ function stateOn(path: string, initial: Content): AgentState {
     async remove(id) {
       let found = false;
       const result = await change((present) => {
-        const forwards = present.forwards.filter((forward) => forwardId(forward) !== id);
+        const forwards = present.forwards.filter((forward) => partOf(forward).id !== id);
         found = forwards.length < present.forwards.length;
         return { ...present, forwards };
       });
@@ -116,8 +107,8 @@ function stateOn(path: string, initial: Content): AgentState {
   };
 }
 
-function withForward(forwards: readonly AddedForward[], added: AddedForward): readonly AddedForward[] {
-  const at = forwards.findIndex((forward) => forwardId(forward) === forwardId(added));
+function withForward(forwards: readonly ForwardSpec[], added: ForwardSpec): readonly ForwardSpec[] {
+  const at = forwards.findIndex((forward) => partOf(forward).id === partOf(added).id);
   return at < 0 ? [...forwards, added] : forwards.with(at, added);
 }
 

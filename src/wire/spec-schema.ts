@@ -3,7 +3,7 @@ import { z } from "./zod.ts";
 
 /**
  * Forwards as they travel and are kept: in PUT messages, over the local socket, in the store and in the agent's state.
- * One source, so that what one of them takes no other refuses. Equal in shape to core's RemoteSpec and LocalSpec.
+ * One source, so that what one of them takes no other refuses. Equal in shape to what core/forward.ts has.
  */
 const MAX_PORT = 65_535;
 const MAX_ID_CHARS = 64;
@@ -114,8 +114,22 @@ export const localSpecSchema = z.object({
   enabled: z.boolean(),
 });
 
+export const upstreamSpecSchema = z.object({
+  id,
+  name,
+  ports: z.array(remotePort).min(1).max(MAX_RANGES).readonly(),
+  to: addressSchema.nullable(),
+  families: z.enum(["both", "ipv4", "ipv6"]),
+  only: z.enum(["pcp", "nat-pmp", "igd", "igd2", "igd1"]).nullable(),
+  gateway: addressSchema.nullable(),
+  samePort: z.boolean(),
+  lifetimeSec: count,
+  enabled: z.boolean(),
+});
+
 /** A forward as a person asks an agent for it; `to` of a remote one: the host the agent dials, which the relay never learns. */
 export const forwardSpecSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("remote"), remote: remoteSpecSchema, to: hostSchema }),
   z.object({ kind: z.literal("local"), local: localSpecSchema }),
+  z.object({ kind: z.literal("upstream"), upstream: upstreamSpecSchema }),
 ]);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Via } from "../../src/core/forward.ts";
-import { startDirect } from "../../src/roles/direct.ts";
+import { startStandalone } from "../../src/roles/standalone.ts";
 import { freePorts } from "../fixtures/free-ports.ts";
 import { local, mapping, rolesLab, until } from "../fixtures/roles-lab.ts";
 import { ask, askUdp, tcpService, udpService, visit } from "../fixtures/services.ts";
@@ -196,7 +196,7 @@ describe("a direct forward", () => {
     using service = tcpService("web");
     const { port, spec } = await localTo(service.port, { kind: "here" });
     const abort = new AbortController();
-    const events = startDirect([{ ...spec } as never], abort.signal)[Symbol.asyncIterator]();
+    const events = startStandalone([{ ...spec } as never], abort.signal)[Symbol.asyncIterator]();
     expect((await events.next()).value).toMatchObject({ event: "exposed", endpoints: [{ port, internalHost: HERE }] });
     expect(await ask(port)).toBe("web:hello");
     abort.abort();
@@ -214,7 +214,7 @@ describe("a direct forward", () => {
       local("taken", { type: "direct", via: { kind: "here" }, ports: [mapping("tcp", taken!, taken!, service.port)] }),
       local("free", { type: "direct", via: { kind: "here" }, ports: [mapping("tcp", free!, free!, service.port)] }),
     ];
-    const events = startDirect(specs, abort.signal)[Symbol.asyncIterator]();
+    const events = startStandalone(specs, abort.signal)[Symbol.asyncIterator]();
     expect((await events.next()).value).toMatchObject({ event: "refused", id: "taken", kind: "conflict" });
     expect((await events.next()).value).toMatchObject({ event: "exposed", id: "free" });
     expect(await ask(free!)).toBe("web:hello");

@@ -1,7 +1,7 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Child, parseJson } from "./child.ts";
-import type { ExecResult, Host, Lab } from "./lab.ts";
+import type { ExecResult, Host, Machines } from "./lab.ts";
 
 /** The product as a person runs it: bin/hatchway with --json, in the lab's namespaces. */
 const HATCHWAY = join(import.meta.dir, "../../bin/hatchway");
@@ -56,7 +56,7 @@ export interface Opened {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-export function newHome(lab: Lab, host: Host, toml = ""): Home {
+export function newHome(lab: Machines, host: Host, toml = ""): Home {
   const directory = mkdtempSync(join(lab.directory, "home-"));
   const home = { host, data: join(directory, "data"), config: join(directory, "hatchway.toml") };
   writeConfig(home, toml);
@@ -72,12 +72,12 @@ export function command(home: Home, ...args: readonly string[]): string[] {
   return [HATCHWAY, ...args, "--data", home.data, "--config", home.config];
 }
 
-export function run(lab: Lab, home: Home, ...args: readonly string[]): Promise<ExecResult> {
+export function run(lab: Machines, home: Home, ...args: readonly string[]): Promise<ExecResult> {
   return lab.exec(home.host, command(home, ...args));
 }
 
 /** Runs a command that must succeed, and parses what it prints. */
-export async function query<T>(lab: Lab, home: Home, ...args: readonly string[]): Promise<T> {
+export async function query<T>(lab: Machines, home: Home, ...args: readonly string[]): Promise<T> {
   const { exitCode, stdout, stderr } = await run(lab, home, ...args, "--json");
   const value = parseJson(stdout);
   if (exitCode !== 0 || value === null)
@@ -86,39 +86,39 @@ export async function query<T>(lab: Lab, home: Home, ...args: readonly string[])
 }
 
 /** Of the relay or the agent that runs on this home. */
-export async function status(lab: Lab, home: Home): Promise<StatusInfo> {
+export async function status(lab: Machines, home: Home): Promise<StatusInfo> {
   const { relay, agent } = await query<{ relay: StatusInfo | null; agent: StatusInfo | null }>(lab, home, "status");
   const found = relay ?? agent;
   if (found === null) throw new Error("status answers, and names neither relay nor agent");
   return found;
 }
 
-export async function forwards(lab: Lab, home: Home): Promise<readonly ForwardLine[]> {
+export async function forwards(lab: Machines, home: Home): Promise<readonly ForwardLine[]> {
   return (await query<{ forwards: readonly ForwardLine[] }>(lab, home, "forward", "ls")).forwards;
 }
 
 /** Starts the relay and waits until every listener is open. */
-export async function startRelay(lab: Lab, home: Home): Promise<Child> {
+export async function startRelay(lab: Machines & { readonly relay: Host }, home: Home): Promise<Child> {
   const flags = ["--listen", `0.0.0.0:${AGENT_PORT}`, "--public", lab.relay.v4, "--ports", PUBLIC_PORTS, "--json"];
   const child = lab.spawn(home.host, command(home, "serve", ...flags));
   await child.event("ready", { deadlineMs: START_DEADLINE_MS });
   return child;
 }
 
-export async function joinCode(lab: Lab, relay: Home, name: string, ...more: readonly string[]): Promise<string> {
+export async function joinCode(lab: Machines, relay: Home, name: string, ...more: readonly string[]): Promise<string> {
   const { exitCode, stdout, stderr } = await run(lab, relay, "join-code", "create", "--name", name, ...more);
   if (exitCode !== 0) throw new Error(`join-code create: exit code ${exitCode}: ${stderr}`);
   return stdout.trim();
 }
 
 /** Starts an agent, the first time with a code, and waits until its carriers are up. */
-export async function startAgent(lab: Lab, home: Home, code?: string): Promise<Child> {
+export async function startAgent(lab: Machines, home: Home, code?: string): Promise<Child> {
   const child = launchAgent(lab, home, code);
   await child.event("connected", { deadlineMs: START_DEADLINE_MS });
   return child;
 }
 
-export function launchAgent(lab: Lab, home: Home, code?: string): Child {
+export function launchAgent(lab: Machines, home: Home, code?: string): Child {
   return lab.spawn(home.host, command(home, "agent", ...(code === undefined ? [] : ["--join", code]), "--json"));
 }
 
@@ -131,7 +131,7 @@ export interface Site {
 }
 
 export async function startSite(
-  lab: Lab,
+  lab: Machines & { readonly relay: Host; readonly agent: Host },
   toml: { readonly relay?: string; readonly agent?: string } = {},
 ): Promise<Site> {
   const relayHome = newHome(lab, lab.relay, toml.relay);
@@ -142,13 +142,17 @@ export async function startSite(
 }
 
 /** Enrols and starts a second device. */
-export async function startOther(lab: Lab, site: Site, toml = ""): Promise<{ home: Home; child: Child }> {
+export async function startOther(
+  lab: Machines & { readonly other: Host },
+  site: Site,
+  toml = "",
+): Promise<{ home: Home; child: Child }> {
   const home = newHome(lab, lab.other, toml);
   return { home, child: await startAgent(lab, home, await joinCode(lab, site.relayHome, "cellar")) };
 }
 
 /** Runs `expose`, `connect` or `direct` until its forwards are open. Rejects with what it said when it is refused. */
-export async function open(lab: Lab, home: Home, ...args: readonly string[]): Promise<Opened> {
+export async function open(lab: Machines, home: Home, ...args: readonly string[]): Promise<Opened> {
   const child = lab.spawn(home.host, command(home, ...args, "--json"));
   const count = Math.max(1, args.filter((arg) => /^-[LRD]$/.test(arg)).length);
   let fromLine = 0;

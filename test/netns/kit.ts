@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Child } from "./child.ts";
-import type { Host, Lab } from "./lab.ts";
+import type { Host, Machines } from "./lab.ts";
 import { listening } from "./ready.ts";
 
 /** Real programs and small peers that the scenarios put behind a forward or in front of it. */
@@ -10,7 +10,7 @@ const peer = (name: string): string => join(import.meta.dir, "peers", `${name}.t
 const BUN = [process.execPath, "--no-env-file", "--config=/dev/null"] as const;
 
 /** Our own services (peers/service.ts), open when this resolves. */
-export async function startService(lab: Lab, host: Host, ...specs: readonly string[]): Promise<Child> {
+export async function startService(lab: Machines, host: Host, ...specs: readonly string[]): Promise<Child> {
   const child = lab.spawn(host, [...BUN, peer("service"), ...specs]);
   await child.event("ready");
   return child;
@@ -18,7 +18,7 @@ export async function startService(lab: Lab, host: Host, ...specs: readonly stri
 
 /** A slow line from `port` of a host to another place (peers/delay.ts), open when this resolves. */
 export async function startDelay(
-  lab: Lab,
+  lab: Machines,
   host: Host,
   port: number,
   toHost: string,
@@ -30,17 +30,17 @@ export async function startDelay(
   return child;
 }
 
-export function startVisitor(lab: Lab, host: Host, ...args: readonly (string | number)[]): Child {
+export function startVisitor(lab: Machines, host: Host, ...args: readonly (string | number)[]): Child {
   return lab.spawn(host, [...BUN, peer("visitor"), ...args.map(String)]);
 }
 
 /** Runs a visitor (peers/visitor.ts) to its end and gives its result. */
-export async function visit<T>(lab: Lab, host: Host, ...args: readonly (string | number)[]): Promise<T> {
+export async function visit<T>(lab: Machines, host: Host, ...args: readonly (string | number)[]): Promise<T> {
   await using child = startVisitor(lab, host, ...args);
   return await child.event<T>("done", { deadlineMs: 60_000 });
 }
 
-export async function visitUdp<T>(lab: Lab, host: Host, ...args: readonly (string | number)[]): Promise<T> {
+export async function visitUdp<T>(lab: Machines, host: Host, ...args: readonly (string | number)[]): Promise<T> {
   await using child = lab.spawn(host, [...BUN, peer("udp-visitor"), ...args.map(String)]);
   return await child.event<T>("done", { deadlineMs: 60_000 });
 }
@@ -55,7 +55,7 @@ export interface SocksDnsAnswer {
 
 /** Asks a DNS server for a name's address through SOCKS5's UDP ASSOCIATE. */
 export async function askDnsThroughSocks(
-  lab: Lab,
+  lab: Machines,
   host: Host,
   proxyPort: number,
   dnsHost: string,
@@ -81,7 +81,7 @@ export interface VisitEnd {
 }
 
 /** nginx on `port` answers every GET with `page`; on `port + 1` with the address that PROXY protocol gave it. */
-export async function startNginx(lab: Lab, host: Host, port: number, page: string): Promise<Child> {
+export async function startNginx(lab: Machines, host: Host, port: number, page: string): Promise<Child> {
   const directory = mkdtempSync(join(lab.directory, "nginx-"));
   const logs = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
     .map((kind) => `${kind}_temp_path ${directory};`)
@@ -105,7 +105,7 @@ export interface SshServer {
 }
 
 /** OpenSSH's server with a host key and a user key of its own. */
-export async function startSshd(lab: Lab, host: Host, port: number): Promise<SshServer> {
+export async function startSshd(lab: Machines, host: Host, port: number): Promise<SshServer> {
   const directory = mkdtempSync(join(lab.directory, "sshd-"));
   for (const name of ["host", "user"]) {
     await lab.exec(host, ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", join(directory, name)]);
@@ -150,7 +150,7 @@ export async function startSshd(lab: Lab, host: Host, port: number): Promise<Ssh
   return { child, clientArgs };
 }
 
-export async function startIperf(lab: Lab, host: Host, port: number): Promise<Child> {
+export async function startIperf(lab: Machines, host: Host, port: number): Promise<Child> {
   const child = lab.spawn(host, ["iperf3", "-s", "-p", String(port)]);
   await listening(child, "tcp", port);
   return child;
@@ -165,7 +165,7 @@ interface IperfReport {
 }
 
 /** Runs iperf3's client and gives the end of its report. */
-export async function iperf(lab: Lab, host: Host, args: readonly string[]): Promise<IperfReport["end"]> {
+export async function iperf(lab: Machines, host: Host, args: readonly string[]): Promise<IperfReport["end"]> {
   const { exitCode, stdout, stderr } = await lab.exec(host, ["iperf3", "-J", ...args]);
   if (exitCode !== 0) throw new Error(`iperf3 ${args.join(" ")} failed: ${stdout.slice(-500)} ${stderr}`);
   const { end, error } = JSON.parse(stdout) as IperfReport;
@@ -174,7 +174,7 @@ export async function iperf(lab: Lab, host: Host, args: readonly string[]): Prom
 }
 
 export async function curl(
-  lab: Lab,
+  lab: Machines,
   host: Host,
   ...args: readonly string[]
 ): Promise<{ exitCode: number; stdout: string; stderr: string }> {

@@ -24,19 +24,13 @@ import {
  * their addresses are hidden. Visitor and relay have no default route. `visitor.test`, `visitor6.test` and the like
  * resolve everywhere in the lab, by /etc/hosts.
  */
-export interface Lab extends AsyncDisposable {
+export interface Lab extends Machines, AsyncDisposable {
   readonly visitor: Host;
   readonly relay: Host;
   readonly nat: Host;
   readonly agent: Host;
   /** A second device behind the same NAT box, in a network of its own. */
   readonly other: Host;
-  /** Removed at the end. */
-  readonly directory: string;
-  /** Runs a program to its end. */
-  exec(host: Host, argv: readonly string[], options?: ExecOptions): Promise<ExecResult>;
-  /** Starts a program that goes on; it ends with the lab at the latest. */
-  spawn(host: Host, argv: readonly string[], options?: { readonly env?: Record<string, string> }): Child;
   /** Packets between the NAT box's two sides vanish, without a reset, until `restore`. */
   blackhole(): void;
   restore(): void;
@@ -45,6 +39,16 @@ export interface Lab extends AsyncDisposable {
   plugIn(): void;
   /** Gives the agent another address in its network; connections from the old one go silent. */
   moveAgent(lastOctet: number): void;
+}
+
+/** Machines in namespaces, and a directory for their files. */
+export interface Machines {
+  /** Removed at the end. */
+  readonly directory: string;
+  /** Runs a program to its end. */
+  exec(host: Host, argv: readonly string[], options?: ExecOptions): Promise<ExecResult>;
+  /** Starts a program that goes on; it ends with the lab at the latest. */
+  spawn(host: Host, argv: readonly string[], options?: { readonly env?: Record<string, string> }): Child;
 }
 
 export interface Host {
@@ -89,30 +93,7 @@ const labs = { made: 0 };
 
 /** `natRules: false`: the NAT box forwards between its sides without any rule, for a gateway of ours to take over. */
 export function createLab({ natRules = true }: { readonly natRules?: boolean } = {}): Lab {
-  const why = whyNotHere();
-  if (why !== null) throw new Error(why);
-  sweepLeftovers();
-  const number = ++labs.made;
-  const ns = Object.fromEntries(ROLES.map((role) => [role, namespaceName(number, role)])) as Record<
-    (typeof ROLES)[number],
-    string
-  >;
-  const removeAll = (): void => {
-    for (const name of Object.values(ns)) removeNamespace(name);
-  };
-  build(ns, natRules);
-  process.once("exit", removeAll);
-
-  const directory = mkdtempSync(join(tmpdir(), "hatchway-lab-"));
-  const children = new Set<Child>();
-  const inNamespace = (host: Host, argv: readonly string[]): string[] => [
-    "ip",
-    "netns",
-    "exec",
-    host.namespace,
-    ...argv,
-  ];
-  const baseEnv: Record<string, string> = { PATH: SBIN_PATH, HOME: directory, LANG: "C.UTF-8", NO_COLOR: "1" };
+  const { ns, machines } = openMachines(ROLES, (made) => build(made, natRules));
   const agent = { namespace: ns.agent, v4: "192.168.77.2", v6: "fd00:77::2" };
 
   return {
@@ -121,22 +102,7 @@ export function createLab({ natRules = true }: { readonly natRules?: boolean } =
     nat: { namespace: ns.nat, v4: "203.0.113.20", v6: "2001:db8:113::20" },
     agent,
     other: { namespace: ns.other, v4: "192.168.78.2", v6: "fd00:78::2" },
-    directory,
-
-    async exec(host, argv, { env = {}, timeoutMs = EXEC_TIMEOUT_MS } = {}) {
-      const child = startChild(inNamespace(host, argv), { ...baseEnv, ...env });
-      const timer = setTimeout(() => child.signal("SIGKILL"), timeoutMs);
-      const exitCode = await child.exited;
-      clearTimeout(timer);
-      return { exitCode, stdout: child.stdout.join("\n"), stderr: child.stderr.join("\n") };
-    },
-
-    spawn(host, argv, { env = {} } = {}) {
-      const child = startChild(inNamespace(host, argv), { ...baseEnv, ...env });
-      children.add(child);
-      void child.exited.then(() => children.delete(child));
-      return child;
-    },
+    ...machines,
 
     blackhole() {
       tool(["ip", "netns", "exec", ns.nat, "nft", "-f", "-"], BLACKHOLE);
@@ -164,6 +130,52 @@ export function createLab({ natRules = true }: { readonly natRules?: boolean } =
         "route replace ::/0 via fd00:77::1",
       ]);
     },
+  };
+}
+
+/** Namespaces of these roles, wired by `build`; gone when it is disposed, or at the end of the process. */
+export function openMachines<R extends string>(
+  roles: readonly R[],
+  build: (ns: Record<R, string>) => void,
+): { readonly ns: Record<R, string>; readonly machines: Machines & AsyncDisposable } {
+  const why = whyNotHere();
+  if (why !== null) throw new Error(why);
+  sweepLeftovers();
+  const number = ++labs.made;
+  const ns = Object.fromEntries(roles.map((role) => [role, namespaceName(number, role)])) as Record<R, string>;
+  const removeAll = (): void => {
+    for (const name of Object.values<string>(ns)) removeNamespace(name);
+  };
+  build(ns);
+  process.once("exit", removeAll);
+
+  const directory = mkdtempSync(join(tmpdir(), "hatchway-lab-"));
+  const children = new Set<Child>();
+  const inNamespace = (host: Host, argv: readonly string[]): string[] => [
+    "ip",
+    "netns",
+    "exec",
+    host.namespace,
+    ...argv,
+  ];
+  const baseEnv: Record<string, string> = { PATH: SBIN_PATH, HOME: directory, LANG: "C.UTF-8", NO_COLOR: "1" };
+  const machines = {
+    directory,
+
+    async exec(host: Host, argv: readonly string[], { env = {}, timeoutMs = EXEC_TIMEOUT_MS }: ExecOptions = {}) {
+      const child = startChild(inNamespace(host, argv), { ...baseEnv, ...env });
+      const timer = setTimeout(() => child.signal("SIGKILL"), timeoutMs);
+      const exitCode = await child.exited;
+      clearTimeout(timer);
+      return { exitCode, stdout: child.stdout.join("\n"), stderr: child.stderr.join("\n") };
+    },
+
+    spawn(host: Host, argv: readonly string[], { env = {} }: { readonly env?: Record<string, string> } = {}) {
+      const child = startChild(inNamespace(host, argv), { ...baseEnv, ...env });
+      children.add(child);
+      void child.exited.then(() => children.delete(child));
+      return child;
+    },
 
     async [Symbol.asyncDispose]() {
       await Promise.all([...children].map((child) => child.kill()));
@@ -172,6 +184,7 @@ export function createLab({ natRules = true }: { readonly natRules?: boolean } =
       rmSync(directory, { recursive: true, force: true });
     },
   };
+  return { ns, machines };
 }
 
 function build(ns: Record<(typeof ROLES)[number], string>, natRules: boolean): void {

@@ -43,6 +43,7 @@ async function status(agent: AgentView): Promise<AgentStatus> {
   const forwards = await listForwards(agent);
   const link = agent.link();
   const up = link.kind === "up" ? link : null;
+  const relay = agent.relay();
   return {
     role: "agent",
     ...V,
@@ -58,8 +59,8 @@ async function status(agent: AgentView): Promise<AgentStatus> {
     ]),
     name: agent.deviceName(),
     deviceId: agent.deviceId,
-    relay: formatHostPort(agent.relay().host, agent.relay().port),
-    link: link.kind === "up" ? "up" : link.kind === "connecting" ? "connecting" : "down",
+    relay: relay === null ? null : formatHostPort(relay.host, relay.port),
+    link: link.kind === "rejected" ? "down" : link.kind,
     message: link.kind === "down" || link.kind === "rejected" ? link.message : null,
     connectedMs: up?.sinceMs ?? null,
     rttMs: up?.session.measuredRttMs ?? null,
@@ -69,6 +70,7 @@ async function status(agent: AgentView): Promise<AgentStatus> {
 
 function visits(agent: AgentView): VisitInfo[] {
   const all = [...agent.forwards.list()].flatMap(([id, held]) => {
+    if (held.kind === "upstream") return [];
     const open = held.kind === "remote" ? held.forward.visits : held.forward?.entry.visits;
     return open === undefined ? [] : visitInfos(open, { id, name: nameOf(specOf(held)), device: null });
   });
@@ -83,6 +85,9 @@ async function addForward(agent: AgentView, spec: ForwardSpec, lasting: boolean)
     throw new ControlError("usage", `"${nameOf(spec)}" is listed in hatchway.toml: change it there.`);
   }
   if (present?.attached === true) throw ofACommand(nameOf(spec));
+  if (needsRelay(spec) && agent.link().kind === "none") {
+    throw new ControlError("usage", "This agent runs without a relay: join one, and start it without --no-relay.");
+  }
   const before = present === undefined ? null : specOf(present);
   const undo = async () => {
     if (before === null) agent.forwards.remove(id);
@@ -102,6 +107,10 @@ async function addForward(agent: AgentView, spec: ForwardSpec, lasting: boolean)
     }
   }
   return { ...V, forward: forwardInfo(held, countersOfHeld(held)) };
+}
+
+function needsRelay(spec: ForwardSpec): boolean {
+  return spec.kind === "remote" || (spec.kind === "local" && spec.local.via.kind !== "here");
 }
 
 function ofACommand(name: string): ControlError {

@@ -25,6 +25,9 @@ function forwardsLab() {
   const forwards = new AgentForwards({
     plane: { sweeper, dials, resolver: systemResolver(), allows: ALLOWS_ALL, session: () => null },
     random: () => 0,
+    openUpstream: () => {
+      throw new Error("no router here");
+    },
     onChange: () => undefined,
   });
   const requests = new Requests(session as unknown as Session);
@@ -57,7 +60,7 @@ function forwardsLab() {
       }).state;
     },
     [Symbol.dispose]() {
-      forwards.close();
+      void forwards.close();
       dials.close();
       abort.abort();
     },

@@ -1,4 +1,4 @@
-import type { LocalSpec, Origin, RemoteSpec } from "../../core/forward.ts";
+import { type LocalSpec, type Origin, partOf, type RemoteSpec, type UpstreamSpec } from "../../core/forward.ts";
 import { localItem, plan } from "../../core/reconcile.ts";
 import { same } from "../../core/same.ts";
 import type { ByteEnd, FlowEnd } from "../../dataplanes/io/ends.ts";
@@ -12,6 +12,7 @@ import type { OpenRequest } from "../../wire/tunnel/open.ts";
 import type { Counters, ForwardSpec } from "../control.ts";
 import { type LocalForward, type LocalPlane, openLocal } from "../local-forward.ts";
 import { RetiredCounters } from "../retired-counters.ts";
+import type { OpenUpstream, UpstreamForward } from "../upstream/forward.ts";
 import { countersOf } from "../views.ts";
 import type { Held } from "./held.ts";
 import { countersOfHeld } from "./info.ts";
@@ -21,6 +22,7 @@ import type { Requests } from "./requests.ts";
 
 export interface AgentForwardsOptions extends Pick<RemoteForwardOptions, "random"> {
   readonly plane: LocalPlane;
+  readonly openUpstream: OpenUpstream;
   /** A forward changed what it is: state, endpoints. */
   onChange(id: string): void;
 }
@@ -40,6 +42,8 @@ export class AgentForwards {
   readonly #held = new Map<string, Held>();
   readonly #byHandle = new Map<number, RemoteForward>();
   readonly #retired = new RetiredCounters();
+  /** Upstream mappings whose router has not answered yet that they are gone. */
+  readonly #closing = new Set<Promise<void>>();
   #requests: Requests | null = null;
   #own: { readonly readMs: number; readonly addresses: ReadonlySet<string> } | null = null;
   #lastHandle = 0;
@@ -66,9 +70,16 @@ export class AgentForwards {
   async put(spec: ForwardSpec, origin: Origin, attached: boolean): Promise<Held> {
     const before = this.#held.get(idOf(spec));
     if (before !== undefined && before.kind !== spec.kind) this.remove(idOf(spec));
-    return spec.kind === "remote"
-      ? this.#putRemote(spec, origin, attached)
-      : this.#putLocal(spec.local, origin, attached);
+    switch (spec.kind) {
+      case "remote":
+        return this.#putRemote(spec, origin, attached);
+      case "local":
+        return this.#putLocal(spec.local, origin, attached);
+      case "upstream":
+        return this.#putUpstream(spec.upstream, origin, attached);
+      default:
+        return spec satisfies never;
+    }
   }
 
   async #putRemote(spec: ForwardSpec & { kind: "remote" }, origin: Origin, attached: boolean): Promise<Held> {
@@ -168,6 +179,30 @@ export class AgentForwards {
     return held;
   }
 
+  async #putUpstream(spec: UpstreamSpec, origin: Origin, attached: boolean): Promise<Held> {
+    const before = this.#held.get(spec.id);
+    let forward = before?.kind === "upstream" ? before.forward : null;
+    if (forward !== null && !same(forward.spec, spec)) {
+      // The router is told of the end first: the new one may want the same ports.
+      await this.#closeUpstream(forward);
+      forward = null;
+    }
+    if (forward === null && spec.enabled) {
+      forward = this.#options.openUpstream(spec, () => this.#options.onChange(spec.id));
+    }
+    const held: Held = { kind: "upstream", spec, forward, origin, attached };
+    this.#held.set(spec.id, held);
+    await forward?.settled();
+    this.#options.onChange(spec.id);
+    return held;
+  }
+
+  #closeUpstream(forward: UpstreamForward): Promise<void> {
+    const closing = forward.end().finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
+    return closing;
+  }
+
   /** Withdraws a forward: its ports are given back, its connections cut. False when there is none. */
   remove(id: string): boolean {
     const held = this.#held.get(id);
@@ -179,6 +214,8 @@ export class AgentForwards {
       this.#retired.add(() => countersOfHeld(held));
       // Unanswered when the link breaks: then the next sync says it.
       void this.#requests?.ask({ t: "remove", id });
+    } else if (held.kind === "upstream") {
+      if (held.forward !== null) void this.#closeUpstream(held.forward);
     } else if (held.forward !== null) {
       this.#closeLocal(held.forward);
     }
@@ -250,6 +287,8 @@ export class AgentForwards {
   visits(): Visits[] {
     return [...this.#held.values()].flatMap((held) => {
       if (held.kind === "remote") return [held.forward.visits];
+      // What the router forwards never passes here.
+      if (held.kind === "upstream") return [];
       return held.forward === null ? [] : [held.forward.entry.visits];
     });
   }
@@ -260,12 +299,18 @@ export class AgentForwards {
     for (const held of this.#held.values()) if (held.kind === "local") held.forward?.entry.drain();
   }
 
-  close(): void {
+  /** Resolves when the routers above have been told too. */
+  async close(): Promise<void> {
     this.#requests?.sessionEnded();
     this.#requests = null;
-    for (const held of this.#held.values()) held.forward?.close();
+    for (const held of this.#held.values()) {
+      if (held.kind === "upstream") {
+        if (held.forward !== null) void this.#closeUpstream(held.forward);
+      } else held.forward?.close();
+    }
     this.#held.clear();
     this.#byHandle.clear();
+    await Promise.all(this.#closing);
   }
 }
 
@@ -275,5 +320,5 @@ function isSendable(spec: RemoteSpec): boolean {
 }
 
 export function idOf(spec: ForwardSpec): string {
-  return spec.kind === "remote" ? spec.remote.id : spec.local.id;
+  return partOf(spec).id;
 }

@@ -1,6 +1,7 @@
-import type { LocalSpec, Origin } from "../../core/forward.ts";
+import type { LocalSpec, Origin, UpstreamSpec } from "../../core/forward.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import type { LocalForward } from "../local-forward.ts";
+import type { UpstreamForward } from "../upstream/forward.ts";
 import type { RemoteForward } from "./remote-forward.ts";
 
 /** How a forward came to be on this agent, and so what ends it. */
@@ -11,4 +12,6 @@ export type Held = {
 } & (
   | { readonly kind: "remote"; readonly forward: RemoteForward }
   | { readonly kind: "local"; spec: LocalSpec; forward: LocalForward | null; error: EntryError | null }
+  /** Null: it is disabled. */
+  | { readonly kind: "upstream"; readonly spec: UpstreamSpec; readonly forward: UpstreamForward | null }
 );

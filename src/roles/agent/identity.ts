@@ -10,14 +10,18 @@ export interface Identity {
   readonly secret: string | null;
 }
 
-/** From a join code, or from what the data directory remembers. Throws ControlError `usage` when neither is there. */
-export function identityOf(joinCode: string | null, state: AgentState): Identity {
+/**
+ * From a join code, or from what the data directory remembers; null = `withoutRelay`. Throws ControlError `usage` when
+ * neither is there.
+ */
+export function identityOf(joinCode: string | null, state: AgentState, withoutRelay: boolean): Identity | null {
+  if (withoutRelay) return null;
   if (joinCode === null) {
     const enrolment = state.enrolment();
     if (enrolment !== null) return { enrolment, deviceName: enrolment.deviceName, secret: null };
     throw new ControlError(
       "usage",
-      'This agent has not joined a relay yet: run "hatchway join-code create --name NAME" beside the relay, then "hatchway agent --join CODE" here.',
+      'This agent has not joined a relay yet: run "hatchway join-code create --name NAME" beside the relay, then "hatchway agent --join CODE" here. For mappings on your router alone: "hatchway agent --no-relay".',
     );
   }
   const code = decodeJoinCode(joinCode);

@@ -1,28 +1,38 @@
+import { partOf } from "../../core/forward.ts";
 import type { PortMapping } from "../../wire/port-set.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import type { AttachEvent, Counters, Endpoint, ForwardInfo, ForwardSpec, ForwardState } from "../control.ts";
+import type { UpstreamState } from "../upstream/forward.ts";
 import { countersOf, NO_COUNTERS } from "../views.ts";
 import type { Held } from "./held.ts";
 
 export function nameOf(spec: ForwardSpec): string {
-  return spec.kind === "remote" ? spec.remote.name : spec.local.name;
+  return partOf(spec).name;
 }
 
 export function typeOf(spec: ForwardSpec): (AttachEvent & { event: "exposed" })["type"] {
-  return spec.kind === "remote" ? "remote" : spec.local.type;
+  return spec.kind === "local" ? spec.local.type : spec.kind;
 }
 
-/** `here`, `relay` or `agent:NAME`: where the exit is, seen from this agent. */
+/** `here`, `relay`, `agent:NAME` or `router`: where the other end is, seen from this agent. */
 export function viaOf(spec: ForwardSpec): string {
   if (spec.kind === "remote") return "relay";
+  if (spec.kind === "upstream") return "router";
   const { via } = spec.local;
   return via.kind === "agent" ? `agent:${via.device}` : via.kind;
 }
 
 export function specOf(held: Held): ForwardSpec {
-  return held.kind === "local"
-    ? { kind: "local", local: held.spec }
-    : { kind: "remote", remote: held.forward.spec, to: held.forward.setting.to };
+  switch (held.kind) {
+    case "remote":
+      return { kind: "remote", remote: held.forward.spec, to: held.forward.setting.to };
+    case "local":
+      return { kind: "local", local: held.spec };
+    case "upstream":
+      return { kind: "upstream", upstream: held.spec };
+    default:
+      return held satisfies never;
+  }
 }
 
 /** With the visitors that the relay turned away, as it told last (`countersOfAll`). */
@@ -30,6 +40,8 @@ export function countersOfHeld(held: Held): Counters {
   if (held.kind === "remote") {
     return mergeRefused(countersOf(held.forward.visits.counters), held.forward.refusedAtRelay.total());
   }
+  // What the router forwards never passes here.
+  if (held.kind === "upstream") return NO_COUNTERS;
   return held.forward === null ? NO_COUNTERS : countersOf(held.forward.entry.visits.counters);
 }
 
@@ -50,6 +62,7 @@ export function endpointsOf(held: Held): Endpoint[] {
       ? answer.endpoints.map((endpoint) => ({ ...endpoint, internalHost: setting.to }))
       : [];
   }
+  if (held.kind === "upstream") return held.forward?.state.kind === "open" ? [...held.forward.state.endpoints] : [];
   const { spec, forward } = held;
   if (forward === null) return [];
   const dynamic = spec.type === "dynamic";
@@ -76,8 +89,9 @@ function openedPort(held: Held & { kind: "local" }, { protocol, first }: PortMap
 export function forwardInfo(held: Held, counters: Counters): ForwardInfo {
   const spec = specOf(held);
   const { state, message } = stateOf(held);
+  const upstream = held.kind === "upstream" && held.forward?.state.kind === "open" ? held.forward.state : null;
   return {
-    id: spec.kind === "remote" ? spec.remote.id : spec.local.id,
+    id: partOf(spec).id,
     name: nameOf(spec),
     type: typeOf(spec),
     origin: held.origin,
@@ -87,17 +101,18 @@ export function forwardInfo(held: Held, counters: Counters): ForwardInfo {
     message,
     endpoints: endpointsOf(held),
     via: viaOf(spec),
-    leaseEndsMs: null,
+    leaseEndsMs: upstream?.leaseEndsMs ?? null,
+    ...(upstream === null ? {} : { router: upstream.router }),
     counters,
   };
 }
 
 function stateOf(held: Held): { readonly state: ForwardState; readonly message: string | null } {
-  const enabled = held.kind === "remote" ? held.forward.spec.enabled : held.spec.enabled;
-  if (!enabled) return { state: "disabled", message: "It is disabled." };
+  if (!partOf(specOf(held)).enabled) return { state: "disabled", message: "It is disabled." };
   if (held.kind === "local") {
     return held.error === null ? { state: "open", message: null } : { state: "refused", message: held.error.message };
   }
+  if (held.kind === "upstream") return upstreamState(held.forward?.state ?? ASKING);
   const { answer, healthy } = held.forward;
   switch (answer.kind) {
     case "waiting":
@@ -110,5 +125,20 @@ function stateOf(held: Held): { readonly state: ForwardState; readonly message: 
         : { state: "unhealthy", message: "The service behind it does not answer." };
     default:
       return answer satisfies never;
+  }
+}
+
+const ASKING: UpstreamState = { kind: "asking" };
+
+function upstreamState(state: UpstreamState): { readonly state: ForwardState; readonly message: string | null } {
+  switch (state.kind) {
+    case "asking":
+      return { state: "waiting", message: "The router has not answered yet." };
+    case "open":
+      return { state: "open", message: state.note };
+    case "refused":
+      return { state: "refused", message: state.message };
+    default:
+      return state satisfies never;
   }
 }

@@ -8,7 +8,7 @@ export interface LinkEventsOptions {
   watch(watch: (state: LinkState) => void): () => void;
   /** Any of them ends the events. */
   readonly ends: readonly AbortSignal[];
-  relay(): HostPort;
+  relay(): HostPort | null;
   readonly deviceId: string;
 }
 
@@ -36,17 +36,21 @@ export async function* linkEvents(options: LinkEventsOptions): AsyncGenerator<Li
 
 function eventOf(state: LinkState, { relay, deviceId }: LinkEventsOptions): LinkEvent | null {
   switch (state.kind) {
+    case "none":
     case "connecting":
       return null;
-    case "up":
+    case "up": {
+      const address = relay();
+      if (address === null) return null;
       return {
         event: "connected",
-        relay: relay(),
+        relay: address,
         name: state.welcome.device,
         deviceId,
         carriers: state.session.carrierCount,
         rttMs: state.session.measuredRttMs,
       };
+    }
     case "down":
       return { event: "disconnected", message: state.message, retryInMs: state.retryInMs };
     case "rejected":

@@ -12,6 +12,8 @@ const ADDRESS_CHECK_MS = 2_000;
 const TAKEOVER_PAUSE_MS = 30_000;
 
 export type LinkState =
+  /** This agent has no relay, and wants none. */
+  | { readonly kind: "none" }
   | { readonly kind: "connecting" }
   | { readonly kind: "up"; readonly session: Session; readonly welcome: ControlOf<"welcome">; readonly sinceMs: number }
   | { readonly kind: "down"; readonly message: string; readonly retryInMs: number }

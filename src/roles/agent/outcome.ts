@@ -1,11 +1,13 @@
+import { partOf } from "../../core/forward.ts";
 import type { AttachEvent, Endpoint, ForwardSpec } from "../control.ts";
+import type { UpstreamState } from "../upstream/forward.ts";
 import { V } from "../views.ts";
 import type { Held } from "./held.ts";
 import { endpointsOf, nameOf, typeOf, viaOf } from "./info.ts";
 
 /** The event that tells what became of a forward; null while nothing is known. */
 export function outcomeEvent(spec: ForwardSpec, held: Held): (AttachEvent & { event: "exposed" | "refused" }) | null {
-  const base = { ...V, id: spec.kind === "remote" ? spec.remote.id : spec.local.id, name: nameOf(spec) };
+  const base = { ...V, id: partOf(spec).id, name: nameOf(spec) };
   if (held.kind === "local") {
     if (held.error !== null) {
       const kind = held.error.kind === "inUse" ? "conflict" : "failed";
@@ -13,6 +15,7 @@ export function outcomeEvent(spec: ForwardSpec, held: Held): (AttachEvent & { ev
     }
     return exposed(base, spec, endpointsOf(held));
   }
+  if (held.kind === "upstream") return upstreamEvent(base, held.forward?.state ?? null);
   const { answer } = held.forward;
   switch (answer.kind) {
     case "waiting":
@@ -26,10 +29,31 @@ export function outcomeEvent(spec: ForwardSpec, held: Held): (AttachEvent & { ev
   }
 }
 
-function exposed(
-  base: { readonly v: 1; readonly id: string; readonly name: string },
-  spec: ForwardSpec,
-  endpoints: readonly Endpoint[],
-): AttachEvent & { event: "exposed" } {
+function upstreamEvent(
+  base: Base,
+  state: UpstreamState | null,
+): (AttachEvent & { event: "exposed" | "refused" }) | null {
+  switch (state?.kind) {
+    case undefined:
+    case "asking":
+      return null;
+    case "open": {
+      const { endpoints, router, leaseEndsMs, note } = state;
+      return { event: "exposed", ...base, type: "upstream", via: "router", endpoints, router, leaseEndsMs, note };
+    }
+    case "refused":
+      return { event: "refused", ...base, kind: state.why, message: state.message };
+    default:
+      return state satisfies undefined;
+  }
+}
+
+interface Base {
+  readonly v: 1;
+  readonly id: string;
+  readonly name: string;
+}
+
+function exposed(base: Base, spec: ForwardSpec, endpoints: readonly Endpoint[]): AttachEvent & { event: "exposed" } {
   return { event: "exposed", ...base, type: typeOf(spec), via: viaOf(spec), endpoints };
 }

@@ -1,4 +1,4 @@
-import type { Via } from "../../core/forward.ts";
+import { partOf, type Via } from "../../core/forward.ts";
 import { formatPingVia } from "../../core/ping/target.ts";
 import { monotonicMs } from "../../os/clock.ts";
 import { after } from "../../os/timers.ts";
@@ -64,7 +64,8 @@ async function forwardRoutes(
     if (isAsked(request, "forwarded")) await linkIsUp(agent, signal);
     return hostRoutes(plane, { only: request.only, via }, service, agent.forwards.plane.session);
   }
-  const { proxyProtocol } = spec.kind === "remote" ? spec.remote.options : spec.local.options;
+  const part = partOf(spec);
+  const proxyProtocol = "options" in part ? part.options.proxyProtocol : null;
   const routes: PingRoute[] = [];
   if (isAsked(request, "direct")) {
     routes.push(await dialledRoute(plane, service, { path: "direct", isEntry: false, proxyProtocol }));
@@ -123,4 +124,5 @@ async function linkIsUp(agent: AgentView, signal: AbortSignal): Promise<void> {
     throw new ControlError("unreachable", `The relay could not be reached: ${state.message}.`);
   }
   if (state?.kind === "rejected") throw new ControlError("refused", state.message);
+  if (state?.kind === "none") throw new ControlError("usage", "This agent runs without a relay: name another --via.");
 }

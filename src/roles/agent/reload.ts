@@ -1,4 +1,5 @@
 import { asksForAny } from "../../core/allocate.ts";
+import { partOf } from "../../core/forward.ts";
 import { same } from "../../core/same.ts";
 import type { PortMapping } from "../../wire/port-set.ts";
 import type { ForwardSpec, ReloadReport } from "../control.ts";
@@ -63,7 +64,7 @@ function isInTheWay(present: ForwardSpec, next: ForwardSpec, wanted: ReadonlyMap
 }
 
 function portsOf(spec: ForwardSpec): readonly PortMapping[] {
-  return spec.kind === "remote" ? spec.remote.ports : spec.local.ports;
+  return partOf(spec).ports;
 }
 
 function overlap(a: readonly PortMapping[], b: readonly PortMapping[]): boolean {

@@ -18,7 +18,8 @@ export interface AgentView {
   readonly ended: AbortSignal;
   requests(): Requests | null;
   link(): LinkState;
-  relay(): HostPort;
+  /** Null = it has none. */
+  relay(): HostPort | null;
   deviceName(): string;
   wallMs(): number;
   /** False: only what is attached runs here, and what is listed stays as it is on the relay. */

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ForwardSpec } from "../control.ts";
+import { type ForwardSpec, partOf } from "../../core/forward.ts";
 import { ControlError } from "../control.ts";
 import { agentSettings, EMPTY_CONFIG, loadConfig, readConfig, relaySettings } from "./load.ts";
 import { mapToml } from "./locate.ts";
@@ -29,7 +29,7 @@ async function only(text: string): Promise<ForwardSpec> {
   return forwards[0]!;
 }
 
-const idOf = (spec: ForwardSpec) => (spec.kind === "remote" ? spec.remote.id : spec.local.id);
+const idOf = (spec: ForwardSpec) => partOf(spec).id;
 const run = (protocol: "tcp" | "udp", first: number, last: number, internalFirst: number) => ({
   protocol,
   first,

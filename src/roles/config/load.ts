@@ -1,5 +1,6 @@
 import { dirname, resolve } from "node:path";
 import { PUBLIC_ONLY } from "../../core/exit-rule.ts";
+import { partOf } from "../../core/forward.ts";
 import { messageOf } from "../../os/errors.ts";
 import { readPrivateText, readText } from "../../os/files.ts";
 import { ControlError } from "../../servers/local/control.ts";
@@ -8,6 +9,7 @@ import type { Result } from "../../wire/result.ts";
 import type { AgentSettings, CertificateFiles, ForwardSpec, RelaySettings } from "../control.ts";
 import { gatewayLists } from "./gateway.ts";
 import { mapToml, type TomlMap } from "./locate.ts";
+import { mapSpec } from "./map.ts";
 import { type Problem, problemsOf, renderProblem } from "./problem.ts";
 import { ConfigFile, keysAt } from "./schema.ts";
 import { exposeSpec, forwardSpec, socksSpec } from "./specs.ts";
@@ -111,7 +113,7 @@ async function specsOf(
       problems.push({ ...made.error, path: [section, index, ...made.error.path] });
       return;
     }
-    const id = made.value.kind === "remote" ? made.value.remote.id : made.value.local.id;
+    const { id } = partOf(made.value);
     const holder = name === undefined ? undefined : names.get(name);
     if (holder !== undefined) {
       problems.push({
@@ -127,6 +129,7 @@ async function specsOf(
   };
   for (const [index, entry] of (file.expose ?? []).entries()) add("expose", index, entry.name, exposeSpec(entry));
   for (const [index, entry] of (file.forward ?? []).entries()) add("forward", index, entry.name, forwardSpec(entry));
+  for (const [index, entry] of (file.map ?? []).entries()) add("map", index, entry.name, mapSpec(entry));
   for (const [index, entry] of (file.socks ?? []).entries()) {
     const passwordFile = entry["password-file"];
     const password = passwordFile === undefined ? null : await readPassword(resolve(dirname(path), passwordFile));

@@ -2,6 +2,7 @@ import { z } from "../../wire/zod.ts";
 import * as field from "./fields.ts";
 import { gatewaySection, MappingEntry, TriggerEntry, upnpSection, vpnSection } from "./gateway-schema.ts";
 import { GluetunEntry, HookEntry } from "./hooks.ts";
+import { MapEntry } from "./map.ts";
 
 const DEFAULT_AGENT_PORT = 7744;
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,62}$/u;
@@ -117,6 +118,7 @@ export const ConfigFile = z.strictObject({
   expose: z.array(ExposeEntry).max(1_000).exactOptional(),
   forward: z.array(ForwardEntry).max(1_000).exactOptional(),
   socks: z.array(SocksEntry).max(1_000).exactOptional(),
+  map: z.array(MapEntry).max(100).exactOptional(),
   gateway: gatewaySection.exactOptional(),
   upnp: upnpSection.exactOptional(),
   vpn: vpnSection.exactOptional(),
@@ -148,6 +150,8 @@ export function keysAt(path: readonly PropertyKey[]): readonly string[] {
       return Object.keys(ForwardEntry.shape);
     case "socks":
       return Object.keys(SocksEntry.shape);
+    case "map":
+      return Object.keys(MapEntry.shape);
     case "gateway":
       return Object.keys(gatewaySection.shape);
     case "upnp":

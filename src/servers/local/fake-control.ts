@@ -1,4 +1,4 @@
-import { DEFAULT_OPTIONS } from "../../core/forward.ts";
+import { DEFAULT_OPTIONS, partOf } from "../../core/forward.ts";
 import {
   type AddReply,
   type AgentControl,
@@ -129,12 +129,12 @@ export class FakeAgent implements AgentControl {
   }
   async addForward(spec: ForwardSpec): Promise<AddReply> {
     if (isPrivileged(spec)) throw new ControlError("refused", "The relay does not give out ports below 1024.");
-    this.forwards.set(specId(spec), spec);
+    this.forwards.set(partOf(spec).id, spec);
     return { v: CONTROL_VERSION, forward: forwardInfo(spec, null) };
   }
   async removeForward(idOrName: string): Promise<ForwardInfo> {
     for (const [id, spec] of this.forwards) {
-      if (id !== idOrName && specName(spec) !== idOrName) continue;
+      if (id !== idOrName && partOf(spec).name !== idOrName) continue;
       this.forwards.delete(id);
       return forwardInfo(spec, null);
     }
@@ -169,11 +169,11 @@ export class FakeAgent implements AgentControl {
   async *attach(specs: readonly ForwardSpec[], signal: AbortSignal): AsyncGenerator<AttachEvent, void, void> {
     if (this.failAttach !== null) throw this.failAttach;
     const aborted = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-    this.attached = specs.map(specId);
+    this.attached = specs.map((spec) => partOf(spec).id);
     this.withdrawn = Promise.withResolvers<void>();
     try {
       for (const spec of specs) {
-        const about = { v: CONTROL_VERSION, id: specId(spec), name: specName(spec) } as const;
+        const about = { v: CONTROL_VERSION, id: partOf(spec).id, name: partOf(spec).name } as const;
         if (isPrivileged(spec)) {
           yield {
             event: "refused",
@@ -186,7 +186,7 @@ export class FakeAgent implements AgentControl {
         }
       }
       if (specs.every(isPrivileged)) return;
-      const forwards = specs.map((spec) => ({ id: specId(spec), ...FAKE_COUNTERS }));
+      const forwards = specs.map((spec) => ({ id: partOf(spec).id, ...FAKE_COUNTERS }));
       yield { event: "counters", v: CONTROL_VERSION, atMs: 0, rttMs: 12, forwards };
       await aborted;
     } finally {
@@ -200,23 +200,14 @@ function isPrivileged(spec: ForwardSpec): boolean {
   return spec.kind === "remote" && spec.remote.ports.some((mapping) => mapping.first > 0 && mapping.first < 1_024);
 }
 
-function specId(spec: ForwardSpec): string {
-  return spec.kind === "remote" ? spec.remote.id : spec.local.id;
-}
-
-function specName(spec: ForwardSpec): string {
-  return spec.kind === "remote" ? spec.remote.name : spec.local.name;
-}
-
 function specType(spec: ForwardSpec): (AttachEvent & { event: "exposed" })["type"] {
-  return spec.kind === "remote" ? "remote" : spec.local.type;
+  return spec.kind === "local" ? spec.local.type : spec.kind;
 }
 
 function endpoints(spec: ForwardSpec): Endpoint[] {
-  const ports = spec.kind === "remote" ? spec.remote.ports : spec.local.ports;
-  const host = spec.kind === "remote" ? "relay.example" : spec.local.bind;
-  const internalHost = spec.kind === "remote" ? spec.to : spec.local.to;
-  return ports.map((mapping) => {
+  const host = spec.kind === "local" ? spec.local.bind : `${spec.kind}.example`;
+  const internalHost = spec.kind === "remote" ? spec.to : spec.kind === "local" ? spec.local.to : spec.upstream.to;
+  return partOf(spec).ports.map((mapping) => {
     const port = mapping.first === 0 ? 20_000 : mapping.first;
     return {
       protocol: mapping.protocol,
@@ -231,8 +222,8 @@ function endpoints(spec: ForwardSpec): Endpoint[] {
 
 function forwardInfo(spec: ForwardSpec, device: string | null): ForwardInfo {
   return {
-    id: specId(spec),
-    name: specName(spec),
+    id: partOf(spec).id,
+    name: partOf(spec).name,
     type: specType(spec),
     origin: "cli",
     device,

@@ -1,5 +1,6 @@
 import type { ForwardEvent } from "../../core/events.ts";
-import type { LocalSpec, RemoteSpec } from "../../core/forward.ts";
+import type { ForwardSpec as Spec } from "../../core/forward.ts";
+import { ROUTER_PROTOCOLS } from "../../core/router/model.ts";
 import { mappingSpecSchema, triggerRuleSchema } from "../../wire/mapping-schema.ts";
 import { Reason, type ReasonName } from "../../wire/reason.ts";
 import { forwardSpecSchema, hostSchema, MAX_NAME_CHARS } from "../../wire/spec-schema.ts";
@@ -18,18 +19,9 @@ const reasonName = z.enum(Object.keys(Reason) as [ReasonName, ...ReasonName[]]);
 /** Milliseconds since the epoch. */
 const timeMs = z.number();
 
-/**
- * One forward as a person asks an agent for it. A remote forward goes to the relay as `remote`; `to` (a host name or
- * an IP literal) is where this agent dials, and the relay never learns it.
- */
-export const ForwardSpec: z.ZodType<ForwardSpec> = forwardSpecSchema;
-export type ForwardSpec =
-  | {
-      readonly kind: "remote";
-      readonly remote: RemoteSpec;
-      readonly to: string;
-    }
-  | { readonly kind: "local"; readonly local: LocalSpec };
+/** As core/forward.ts has it. */
+export const ForwardSpec: z.ZodType<Spec> = forwardSpecSchema;
+export type ForwardSpec = Spec;
 
 /** An entry that is open. A range is one endpoint: `port` to `lastPort`, and `port + n` reaches `internalPort + n`. */
 export const Endpoint = z.object({
@@ -61,6 +53,10 @@ export const Counters = z.object({
 });
 export type Counters = z.infer<typeof Counters>;
 
+/** The router that holds an upstream mapping. `model`: null = it does not say. */
+export const RouterName = z.object({ protocol: z.enum(ROUTER_PROTOCOLS), address: text, model: z.string().nullable() });
+export type RouterName = z.infer<typeof RouterName>;
+
 export const ForwardState = z.enum(["open", "waiting", "refused", "disabled", "away", "unhealthy"]);
 /**
  * open: entries accept. waiting: asked for, the relay is not reachable now. refused: see `message`. disabled: by its
@@ -71,7 +67,7 @@ export type ForwardState = z.infer<typeof ForwardState>;
 export const ForwardInfo = z.object({
   id: z.string(),
   name: z.string(),
-  type: z.enum(["remote", "local", "dynamic", "direct", "mapping"]),
+  type: z.enum(["remote", "local", "dynamic", "direct", "mapping", "upstream"]),
   origin: z.enum(["cli", "config", "api", "natpmp", "pcp", "igd"]),
   /** On the relay: the device's name. On an agent: null. */
   device: z.string().nullable(),
@@ -80,10 +76,12 @@ export const ForwardInfo = z.object({
   /** One sentence when the state is not `open`, else null. */
   message: z.string().nullable(),
   endpoints: z.array(Endpoint).readonly(),
-  /** `here`, `relay` or `agent:NAME`. */
+  /** `here`, `relay`, `agent:NAME` or `router`. */
   via: z.string(),
-  /** The reservation of a device that is away ends then; null = not running out. */
+  /** The reservation of a device that is away, or the router's lease, ends then; null = not running out. */
   leaseEndsMs: timeMs.nullable(),
+  /** Of an upstream mapping that is open. */
+  router: RouterName.exactOptional(),
   counters: Counters,
 });
 export type ForwardInfo = z.infer<typeof ForwardInfo>;
@@ -151,9 +149,9 @@ export const AgentStatus = z.object({
   ...processFields,
   name: z.string(),
   deviceId: z.string(),
-  /** `host:port` of the relay's agent port. */
-  relay: z.string(),
-  link: z.enum(["up", "connecting", "down"]),
+  /** `host:port` of the relay's agent port; null = it has no relay, and `link` is none. */
+  relay: z.string().nullable(),
+  link: z.enum(["up", "connecting", "down", "none"]),
   /** Why the link is not up, one sentence; null when it is. */
   message: z.string().nullable(),
   connectedMs: timeMs.nullable(),
@@ -257,9 +255,13 @@ const exposed = z.object({
   v,
   id: z.string(),
   name: z.string(),
-  type: z.enum(["remote", "local", "dynamic", "direct"]),
+  type: z.enum(["remote", "local", "dynamic", "direct", "upstream"]),
   via: z.string(),
   endpoints: z.array(Endpoint).readonly(),
+  /** These three with `upstream` only; it comes again when the lease is renewed. */
+  router: RouterName.exactOptional(),
+  leaseEndsMs: timeMs.nullable().exactOptional(),
+  note: z.string().nullable().exactOptional(),
 });
 const refused = z.object({
   event: z.literal("refused"),

@@ -1,4 +1,5 @@
 import { PUBLIC_ONLY } from "../core/exit-rule.ts";
+import { same } from "../core/same.ts";
 import { Dials } from "../dataplanes/direct/dial.ts";
 import { systemResolver } from "../dataplanes/direct/resolver.ts";
 import { startSweeper } from "../dataplanes/io/sweeper.ts";
@@ -8,15 +9,16 @@ import { attachQueue } from "./agent/attach.ts";
 import { AgentForwards, idOf } from "./agent/forwards.ts";
 import { countersOfHeld } from "./agent/info.ts";
 import { outcomeEvent } from "./agent/outcome.ts";
-import type { StartDirect } from "./control.ts";
+import type { AttachEvent, ForwardSpec, StartStandalone } from "./control.ts";
 import { LiveExitPolicy } from "./exits.ts";
+import { upstreamOpener } from "./upstream/open.ts";
 import { V } from "./views.ts";
 
 const COUNTERS_MS = 1_000;
 
-/** Runs direct forwards in this process, without a relay or a data directory, until `signal` aborts. */
-export const startDirect: StartDirect = async function* (specs, signal) {
-  const log = areaLogger("direct");
+/** Runs direct forwards and upstream mappings in this process, without a relay or a data directory, until `signal` aborts. */
+export const startStandalone: StartStandalone = async function* (specs, signal) {
+  const log = areaLogger("standalone");
   const abort = new AbortController();
   const sweeper = startSweeper(abort.signal);
   const dials = new Dials(sweeper);
@@ -35,21 +37,30 @@ export const startDirect: StartDirect = async function* (specs, signal) {
       session: () => null,
     },
     random: Math.random,
-    onChange: () => undefined,
+    openUpstream: upstreamOpener(),
+    onChange: (id) => tell(id),
   });
+  const told = new Map<string, { readonly spec: ForwardSpec; last: AttachEvent | null }>();
+  const tell = (id: string) => {
+    const one = told.get(id);
+    const held = forwards.get(id);
+    const outcome = one === undefined || held === undefined ? null : outcomeEvent(one.spec, held);
+    if (one === undefined || outcome === null || same(outcome, one.last)) return;
+    one.last = outcome;
+    queue.push(outcome);
+    if (outcome.event !== "refused") return;
+    told.delete(id);
+    forwards.remove(id);
+    if (told.size === 0) queue.end();
+  };
   const end = () => queue.end();
   signal.addEventListener("abort", end, { once: true });
   let timer: Timer | null = null;
   try {
-    let open = 0;
-    for (const spec of specs) {
-      const outcome = outcomeEvent(spec, await forwards.put(spec, "cli", true));
-      if (outcome === null) continue;
-      queue.push(outcome);
-      if (outcome.event === "exposed") open++;
-      else forwards.remove(idOf(spec));
-    }
-    if (open === 0 || signal.aborted) queue.end();
+    for (const spec of specs) told.set(idOf(spec), { spec, last: null });
+    if (told.size === 0 || signal.aborted) queue.end();
+    // What routers are asked for takes a while: their answers are told as they come.
+    Promise.all(specs.map((spec) => forwards.put(spec, "cli", true))).catch((error: unknown) => queue.fail(error));
     timer = setInterval(() => {
       queue.push({
         event: "counters",
@@ -63,7 +74,7 @@ export const startDirect: StartDirect = async function* (specs, signal) {
   } finally {
     if (timer !== null) clearInterval(timer);
     signal.removeEventListener("abort", end);
-    forwards.close();
+    await forwards.close();
     dials.close();
     abort.abort();
   }

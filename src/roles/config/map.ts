@@ -1,0 +1,92 @@
+import type { ForwardSpec } from "../../core/forward.ts";
+import { parseAddress } from "../../wire/address.ts";
+import { err, ok, type Result } from "../../wire/result.ts";
+import { z } from "../../wire/zod.ts";
+import * as field from "./fields.ts";
+import { exposePorts, formatMappings } from "./ports.ts";
+import type { Problem } from "./problem.ts";
+import { stableId, titleOf } from "./specs.ts";
+
+/**
+ * What routers are asked for when nobody says: short enough that a crash does not leave a door open for a day, long
+ * enough that a router is asked twice an hour (RFC 6886 §3.3 suggests two hours).
+ */
+const DEFAULT_LIFETIME_SEC = 3_600;
+/** RFC 6887 §15: a server may cut it; UPnP-IGD 2 ends at a week. */
+const MAX_LIFETIME_SEC = 604_800;
+/** Renewal at half the lease must not become a load (RFC 6887 §11.2.1: at least 4 s apart). */
+const MIN_LIFETIME_SEC = 30;
+
+const address = (description: string) =>
+  z
+    .string()
+    .transform((value, context) => {
+      const parsed = parseAddress(value);
+      if (parsed.ok) return parsed.value;
+      context.addIssue({ code: "custom", message: "must be an IP address, such as 192.168.1.20" });
+      return z.NEVER;
+    })
+    .meta({ description });
+
+/** `[[map]]`: ports that the router above this machine is asked for. */
+export const MapEntry = z.strictObject({
+  ports: field.portSet,
+  as: field.asPorts.exactOptional(),
+  to: address("The host of the local network that the router forwards to; default this machine.").exactOptional(),
+  protocol: z
+    .enum(["tcp", "udp", "tcp+udp"])
+    .meta({ description: "For ports that do not say it themselves (80/udp)." })
+    .exactOptional(),
+  "protocol-only": z
+    .enum(["pcp", "nat-pmp", "igd", "igd2", "igd1"])
+    .meta({ description: "Ask the router in this protocol and in no other; default the best that it speaks." })
+    .exactOptional(),
+  family: z
+    .enum(["both", "ipv4", "ipv6"])
+    .meta({ description: "IPv4 mappings, IPv6 pinholes, or both where there are both (default)." })
+    .exactOptional(),
+  router: address("The router to ask; default the gateway of this machine's default route.").exactOptional(),
+  "same-port": z
+    .boolean()
+    .meta({ description: "true: the wanted outside port or none; ranges are so always." })
+    .exactOptional(),
+  lifetime: field.duration("The lease to ask for; it is renewed at its half. Default 1h, at most 7d.").exactOptional(),
+  name: z
+    .string()
+    .regex(/^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,62}$/u, {
+      error: 'must be a name of 1 to 63 letters, digits, spaces, ".", "_" and "-"',
+    })
+    .meta({ description: "For people, lists and `map rm`; routers show it as well." })
+    .exactOptional(),
+  enabled: z.boolean().meta({ description: "false keeps the mapping here and closed." }).exactOptional(),
+});
+export type MapEntry = z.infer<typeof MapEntry>;
+
+/** An upstream mapping from a `[[map]]` entry, or from `map`'s arguments under the same keys. */
+export function mapSpec(entry: MapEntry): Result<ForwardSpec, Problem> {
+  const ports = exposePorts(entry.ports, entry.as ?? null, entry.protocol ?? "tcp");
+  if (!ports.ok) return err({ path: ["as"], message: ports.error });
+  const lifetimeSec = entry.lifetime ?? DEFAULT_LIFETIME_SEC;
+  if (lifetimeSec < MIN_LIFETIME_SEC || lifetimeSec > MAX_LIFETIME_SEC) {
+    return err({
+      path: ["lifetime"],
+      message: `must be from ${MIN_LIFETIME_SEC}s to 7d: it is renewed while it is wanted`,
+    });
+  }
+  const to = entry.to ?? null;
+  const only = entry["protocol-only"] ?? null;
+  const gateway = entry.router ?? null;
+  const upstream = {
+    id: stableId("map", entry.name, { ports: ports.value, to }),
+    name: titleOf(entry.name, formatMappings(ports.value)),
+    ports: ports.value,
+    to,
+    families: entry.family ?? "both",
+    only,
+    gateway,
+    samePort: entry["same-port"] ?? false,
+    lifetimeSec: Math.round(lifetimeSec),
+    enabled: entry.enabled ?? true,
+  };
+  return ok({ kind: "upstream", upstream });
+}
