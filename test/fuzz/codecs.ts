@@ -52,6 +52,7 @@ import { igdServer } from "./igd-server.ts";
 import { joinCode } from "./join-code-codecs.ts";
 import { mapping } from "./mapping-codecs.ts";
 import { portmap } from "./portmap-codecs.ts";
+import { routes } from "./routes-codecs.ts";
 import { tunnel } from "./tunnel-codecs.ts";
 import { vpn } from "./vpn-codecs.ts";
 
@@ -350,6 +351,7 @@ export const codecs: readonly FuzzCodec[] = [
   ...joinCode,
   ...mapping,
   ...portmap,
+  ...routes,
   ...igd,
   ...igdServer,
   ...vpn,
