@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { networkInterfaces } from "node:os";
+import { networkInterfaces, platform } from "node:os";
 import { errorCode } from "./errors.ts";
 
 /** An address of this machine. */
@@ -10,6 +10,10 @@ export interface OwnAddress {
   readonly family: 4 | 6;
   /** On the loopback interface. */
   readonly internal: boolean;
+  /** Of its network; null = the system does not say. */
+  readonly prefixLength: number | null;
+  /** The number that a link-local IPv6 address has as its zone; null for all others. */
+  readonly zoneIndex: number | null;
 }
 
 /** The addresses that this machine has now; they change when links come and go, so ask again rather than keep them. */
@@ -20,8 +24,18 @@ export function ownAddresses(): OwnAddress[] {
       address: withoutZone(entry.address),
       family: entry.family === "IPv4" ? (4 as const) : (6 as const),
       internal: entry.internal,
+      prefixLength: prefixLengthOf(entry.cidr),
+      // Bun 1.4.5 says 0 for addresses without a zone, as Node does.
+      zoneIndex: entry.family === "IPv6" ? entry.scopeid || null : null,
     })),
   );
+}
+
+/** What stands behind the % of a link-local address of that link: its name, and on Windows its number. */
+export function zoneOf(interfaceName: string): string {
+  if (platform() !== "win32") return interfaceName;
+  const known = ownAddresses().find((one) => one.interfaceName === interfaceName && one.zoneIndex !== null);
+  return known === undefined ? interfaceName : `${known.zoneIndex}`;
 }
 
 const SYSTEM_INTERFACES = "/sys/class/net";
@@ -46,4 +60,9 @@ export function interfaceNumber(name: string, file: string): number | null {
 function withoutZone(address: string): string {
   const zoneAt = address.indexOf("%");
   return zoneAt < 0 ? address : address.slice(0, zoneAt);
+}
+
+function prefixLengthOf(cidr: string | null): number | null {
+  const length = Number(cidr?.split("/")[1] ?? Number.NaN);
+  return Number.isInteger(length) ? length : null;
 }

@@ -55,6 +55,7 @@ import { mapping } from "./mapping-codecs.ts";
 import { ping } from "./ping-codecs.ts";
 import { portmap } from "./portmap-codecs.ts";
 import { stun } from "./stun-codecs.ts";
+import { routes } from "./routes-codecs.ts";
 import { tunnel } from "./tunnel-codecs.ts";
 import { vpn } from "./vpn-codecs.ts";
 
@@ -353,6 +354,7 @@ export const codecs: readonly FuzzCodec[] = [
   ...joinCode,
   ...mapping,
   ...portmap,
+  ...routes,
   ...igd,
   ...igdClient,
   ...igdServer,

@@ -1,4 +1,5 @@
 import { addressBytes, addressFromBytes, toV6Bytes } from "../address.ts";
+import { fromHex, toHex } from "../hex.ts";
 import { err, ok, type Result } from "../result.ts";
 import {
   ADDRESS_BYTES,
@@ -69,7 +70,7 @@ export function decodeMapping(bytes: Uint8Array): PcpMapping | null {
   if (bytes.length < BODY_BYTES.map) return null;
   const view = viewOf(bytes);
   return {
-    nonce: bytes.slice(BODY_OFFSET.nonce, BODY_OFFSET.nonce + NONCE_BYTES).toHex(),
+    nonce: toHex(bytes.subarray(BODY_OFFSET.nonce, BODY_OFFSET.nonce + NONCE_BYTES)),
     protocol: view.getUint8(BODY_OFFSET.protocol),
     internalPort: view.getUint16(BODY_OFFSET.internalPort),
     externalPort: view.getUint16(BODY_OFFSET.externalPort),
@@ -127,9 +128,10 @@ function optionsOf(body: PcpBody): PcpOptions {
 function writeMapping(into: Uint8Array, mapping: PcpMapping): PcpEncodeError | null {
   const external = addressBytes(mapping.externalAddress);
   if (external === null) return { kind: "address" };
-  if (!NONCE_FORM.test(mapping.nonce)) return { kind: "nonce" };
+  const nonce = fromHex(mapping.nonce);
+  if (nonce === null || !NONCE_FORM.test(mapping.nonce)) return { kind: "nonce" };
   const view = viewOf(into);
-  into.set(Uint8Array.fromHex(mapping.nonce), BODY_OFFSET.nonce);
+  into.set(nonce, BODY_OFFSET.nonce);
   view.setUint8(BODY_OFFSET.protocol, mapping.protocol);
   view.setUint16(BODY_OFFSET.internalPort, mapping.internalPort);
   view.setUint16(BODY_OFFSET.externalPort, mapping.externalPort);
