@@ -43,7 +43,7 @@ export class Keeper {
   /** The holding is at a router, or for an address, that is ours no longer. */
   #foreign = false;
   /** To be unmapped before anything else; what was wrong with it. */
-  #undo: { readonly held: HeldGrant; readonly then: RouterFailure | null } | null = null;
+  #undo: { readonly held: HeldGrant; readonly why: RouterFailure | null } | null = null;
   /** Given up, but perhaps still there. */
   #remains: HeldGrant | null = null;
   /** To be asked for next; 0 = any. */
@@ -118,34 +118,41 @@ export class Keeper {
       case "granted":
       case "failed":
         if (this.#pending === "ask") this.#answered(event, nowMs);
-        return;
+        break;
       case "checked":
         if (this.#pending === "check") this.#checked(event.holds, nowMs);
-        return;
+        break;
       case "check-failed":
         if (this.#pending === "check") this.#checkFailed(event.failure, nowMs);
-        return;
+        break;
       case "unmapped":
         if (this.#pending === "unmap") this.#unmapped(event.failure, nowMs);
-        return;
+        break;
       case "leave":
-        return this.#leave(nowMs);
+        this.#leave(nowMs);
+        break;
       case "forgot":
-        if (this.#holding === null) return this.#routerBack(nowMs);
-        return this.#askInDoubt({ certain: true, why: FORGOT }, nowMs);
+        if (this.#holding === null) this.#routerBack(nowMs);
+        else this.#askInDoubt({ certain: true, why: FORGOT }, nowMs);
+        break;
       case "network-changed":
-        return this.#networkChanged(event.change, nowMs);
+        this.#networkChanged(event.change, nowMs);
+        break;
       case "resumed":
         if (this.#holding !== null) this.#holding = afterSleep(this.#holding, event.sleptMs);
-        return this.#askInDoubt({ certain: false, why: ELSEWHERE }, nowMs);
+        this.#askInDoubt({ certain: false, why: ELSEWHERE }, nowMs);
+        break;
       case "router-back":
-        return this.#routerBack(nowMs);
+        this.#routerBack(nowMs);
+        break;
       case "sibling-lost":
-        return this.#siblingLost(nowMs);
+        this.#siblingLost(nowMs);
+        break;
       case "address-seen":
-        return this.#addressSeen(event.address);
+        this.#addressSeen(event.address);
+        break;
       default:
-        return event satisfies never;
+        event satisfies never;
     }
   }
 
@@ -184,7 +191,7 @@ export class Keeper {
     this.#stale = null;
     if (stale !== null) {
       // The same router opened it for an address that is ours no longer.
-      if (stale === "moved" && answer.kind === "granted") this.#undo = { held: answer.held, then: null };
+      if (stale === "moved" && answer.kind === "granted") this.#undo = { held: answer.held, why: null };
     } else if (answer.kind === "granted") this.#granted(answer.held, nowMs);
     else this.#failed(answer.failure, nowMs);
     this.#goOnLeaving(nowMs);
@@ -192,18 +199,21 @@ export class Keeper {
 
   #granted(held: HeldGrant, nowMs: number): void {
     const { externalPort, lifetimeSec } = held.grant;
-    if (lifetimeSec !== null && lifetimeSec <= 0) return this.#failed(NO_TIME, nowMs);
-    if (this.wish.exact && externalPort !== this.wish.externalPort) {
-      const then = otherPortGranted(this.wish, externalPort);
-      if (this.#holding !== null) this.#lose(then, nowMs);
-      this.#undo = { held, then };
-      return;
-    }
+    if (lifetimeSec !== null && lifetimeSec <= 0) {
+      this.#failed(NO_TIME, nowMs);
+    } else if (this.wish.exact && externalPort !== this.wish.externalPort) {
+      const why = otherPortGranted(this.wish, externalPort);
+      if (this.#holding !== null) this.#lose(why, nowMs);
+      this.#undo = { held, why };
+    } else this.#take(held, nowMs);
+  }
+
+  #take(held: HeldGrant, nowMs: number): void {
     const before = this.#holding;
     if (before?.held.via !== held.via) this.#canCheck = true;
     const holding = hold(held, before, nowMs);
     this.#holding = holding;
-    this.#port = externalPort;
+    this.#port = held.grant.externalPort;
     this.#doubt = null;
     this.#foreign = false;
     this.#remains = null;
@@ -220,11 +230,11 @@ export class Keeper {
 
   #failed(failure: RouterFailure, nowMs: number): void {
     const holding = this.#holding;
-    if (holding === null) return this.#retry(failure, nowMs);
     // A port that is another's is not ours; nor is what the router is known to have lost, and did not give again.
     const doubt = this.#doubt?.certain === true ? this.#doubt.why : null;
-    if (failure.kind !== "conflict" && doubt === null && !this.#isDisbelieved(nowMs)) {
-      return this.#failedRenewal(holding, failure, nowMs);
+    if (holding !== null && failure.kind !== "conflict" && doubt === null && !this.#isDisbelieved(nowMs)) {
+      this.#failedRenewal(holding, failure, nowMs);
+      return;
     }
     const message = doubt === null ? failure.message : `${doubt.message} ${failure.message}`;
     this.#lose({ ...failure, message }, nowMs);
@@ -323,7 +333,7 @@ export class Keeper {
       this.#remains = null;
       this.#undo = null;
       if (this.#holding !== null) {
-        if (change === "moved" && !this.#foreign) this.#undo = { held: this.#holding.held, then: null };
+        if (change === "moved" && !this.#foreign) this.#undo = { held: this.#holding.held, why: null };
         this.#foreign = true;
         this.#checkMs = null;
       }
@@ -363,10 +373,12 @@ export class Keeper {
   #goOnLeaving(nowMs: number): void {
     if (this.#phase !== "leaving" || this.#pending !== null) return;
     const held = this.#present();
-    if (held === null) return this.#end(null);
-    if (this.#unmapTries >= UNMAP_TRIES || nowMs >= this.#leaveByMs) return this.#end(this.#leftover());
-    this.#unmapTries++;
-    this.#request({ kind: "unmap", held });
+    if (held === null) this.#end(null);
+    else if (this.#unmapTries >= UNMAP_TRIES || nowMs >= this.#leaveByMs) this.#end(this.#leftover());
+    else {
+      this.#unmapTries++;
+      this.#request({ kind: "unmap", held });
+    }
   }
 
   /** What the router has, or may have. */
@@ -378,13 +390,14 @@ export class Keeper {
   #unmapped(failure: RouterFailure | null, nowMs: number): void {
     this.#pending = null;
     if (this.#phase === "leaving") {
-      if (failure === null) return this.#end(null);
-      if (failure.kind === "refused") return this.#end(this.#leftover());
-      return this.#goOnLeaving(nowMs);
+      if (failure === null) this.#end(null);
+      else if (failure.kind === "refused") this.#end(this.#leftover());
+      else this.#goOnLeaving(nowMs);
+      return;
     }
-    const then = this.#undo?.then ?? null;
+    const why = this.#undo?.why ?? null;
     this.#undo = null;
-    if (then !== null) this.#retry(then, nowMs);
+    if (why !== null) this.#retry(why, nowMs);
   }
 
   #leftover(): string | null {
