@@ -42,8 +42,8 @@ export class Keeper {
   #doubt: Doubt | null = null;
   /** The holding is at a router, or for an address, that is ours no longer. */
   #foreign = false;
-  /** To be unmapped before anything else; what was wrong with it. */
-  #undo: { readonly held: HeldGrant; readonly why: RouterFailure | null } | null = null;
+  /** To be unmapped before it asks again. `why`: what was wrong with it; null = it is for an address before. */
+  #undo: { readonly held: HeldGrant; readonly why: RouterFailure | null; readonly tried: boolean } | null = null;
   /** Given up, but perhaps still there. */
   #remains: HeldGrant | null = null;
   /** To be asked for next; 0 = any. */
@@ -166,8 +166,9 @@ export class Keeper {
     const endsMs = this.#holding?.open.endsMs ?? null;
     if (endsMs !== null && nowMs >= endsMs) this.#lose(leaseEnded(this.wish, this.#why), nowMs);
     if (this.#pending !== null) return;
-    if (this.#undo !== null) this.#request({ kind: "unmap", held: this.#undo.held });
-    else if (this.#askMs !== null && nowMs >= this.#askMs) this.#ask();
+    const isAskDue = this.#askMs !== null && nowMs >= this.#askMs;
+    if (this.#undo !== null && (isAskDue || !this.#undo.tried)) this.#request({ kind: "unmap", held: this.#undo.held });
+    else if (isAskDue) this.#ask();
     else if (this.#checkMs !== null && nowMs >= this.#checkMs && this.#holding !== null) {
       this.#request({ kind: "check", held: this.#holding.held });
     }
@@ -191,7 +192,7 @@ export class Keeper {
     this.#stale = null;
     if (stale !== null) {
       // The same router opened it for an address that is ours no longer.
-      if (stale === "moved" && answer.kind === "granted") this.#undo = { held: answer.held, why: null };
+      if (stale === "moved" && answer.kind === "granted") this.#undo = { held: answer.held, why: null, tried: false };
     } else if (answer.kind === "granted") this.#granted(answer.held, nowMs);
     else this.#failed(answer.failure, nowMs);
     this.#goOnLeaving(nowMs);
@@ -204,7 +205,7 @@ export class Keeper {
     } else if (this.wish.exact && externalPort !== this.wish.externalPort) {
       const why = otherPortGranted(this.wish, externalPort);
       if (this.#holding !== null) this.#lose(why, nowMs);
-      this.#undo = { held, why };
+      this.#undo = { held, why, tried: false };
     } else this.#take(held, nowMs);
   }
 
@@ -255,7 +256,7 @@ export class Keeper {
   /** It is not open. */
   #retry(failure: RouterFailure, nowMs: number): void {
     this.#why = failure;
-    const next = failure.kind === "conflict" ? this.#retries.afterConflict() : { port: null, atOnce: false };
+    const next = failure.kind === "conflict" ? this.#retries.afterConflict(this.#port) : { port: null, atOnce: false };
     if (next.port !== null) this.#port = next.port;
     this.#askMs = next.atOnce ? nowMs : nowMs + this.#retries.waitMs(failure, nowMs);
     if (next.atOnce) return;
@@ -333,7 +334,7 @@ export class Keeper {
       this.#remains = null;
       this.#undo = null;
       if (this.#holding !== null) {
-        if (change === "moved" && !this.#foreign) this.#undo = { held: this.#holding.held, why: null };
+        if (change === "moved" && !this.#foreign) this.#undo = { held: this.#holding.held, why: null, tried: false };
         this.#foreign = true;
         this.#checkMs = null;
       }
@@ -390,14 +391,25 @@ export class Keeper {
   #unmapped(failure: RouterFailure | null, nowMs: number): void {
     this.#pending = null;
     if (this.#phase === "leaving") {
-      if (failure === null) this.#end(null);
-      else if (failure.kind === "refused") this.#end(this.#leftover());
-      else this.#goOnLeaving(nowMs);
+      if (failure === null) this.#removed();
+      else if (failure.kind === "refused") this.#unmapTries = UNMAP_TRIES;
+      this.#goOnLeaving(nowMs);
       return;
     }
-    const why = this.#undo?.why ?? null;
-    this.#undo = null;
-    if (why !== null) this.#retry(why, nowMs);
+    const undo = this.#undo;
+    if (undo === null) return;
+    // Two mappings of one wish are one too many. Of another address's the router may refuse to hear from this one.
+    const isDone = failure === null || undo.why === null;
+    this.#undo = isDone ? null : { ...undo, tried: true };
+    if (undo.why !== null) this.#retry(undo.why, nowMs);
+  }
+
+  /** What `#present` names is not there any more. */
+  #removed(): void {
+    if (this.#undo !== null) this.#undo = null;
+    else if (this.#holding !== null && !this.#foreign) this.#holding = null;
+    else this.#remains = null;
+    this.#unmapTries = 0;
   }
 
   #leftover(): string | null {

@@ -50,16 +50,16 @@ export class Retries {
   }
 
   /**
-   * The external port to ask for after a conflict; null = the same. `atOnce`: it may be asked for now. After
+   * The external port to ask for after `taken` was; null = the same. `atOnce`: it may be asked for now. After
    * MAX_OTHER_PORTS it is the wished port and another one in turn: the wished one may be free by now.
    */
-  afterConflict(): { readonly port: number | null; readonly atOnce: boolean } {
+  afterConflict(taken: number): { readonly port: number | null; readonly atOnce: boolean } {
     const { exact, externalPort } = this.#wish;
     if (exact) return { port: null, atOnce: false };
     this.#conflicts++;
     const atOnce = this.#conflicts <= MAX_OTHER_PORTS;
     if (!atOnce && this.#conflicts % 2 === 0) return { port: externalPort, atOnce };
-    const isFree = (port: number) => this.#chance.isFree(port);
+    const isFree = (port: number) => port !== taken && this.#chance.isFree(port);
     return { port: otherPort(externalPort, this.#conflicts, this.#chance.random(), isFree), atOnce };
   }
 }
