@@ -1,4 +1,5 @@
 import type { Grant, RouterFailure, RouterProtocol } from "./model.ts";
+import type { PortWish } from "./wish.ts";
 
 /** A grant, with what it takes to renew or delete it. */
 export interface HeldGrant {
@@ -106,4 +107,10 @@ export interface KeeperOptions {
   crowd(): number;
   /** Whether no other mapping of ours has or wants that external port. */
   isFree(port: number): boolean;
+}
+
+/** A wish and what became of it. */
+export interface KeptPort {
+  readonly wish: PortWish;
+  readonly state: KeptState;
 }
