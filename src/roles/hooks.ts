@@ -1,4 +1,5 @@
 import type { ForwardEvent } from "../core/events.ts";
+import { Slots } from "../core/slots.ts";
 import { nowMs } from "../os/clock.ts";
 import { areaLogger, type Logger } from "../os/log.ts";
 import { after } from "../os/timers.ts";
@@ -8,7 +9,6 @@ import { readKeyFile } from "./hooks/key-file.ts";
 import { programDelivery } from "./hooks/program.ts";
 import { HookRunner } from "./hooks/runner.ts";
 import type { HookSettings } from "./hooks/settings.ts";
-import { Slots } from "./hooks/slots.ts";
 import { webhookDelivery } from "./hooks/webhook.ts";
 
 /** Programs of all hooks together. */

@@ -1,10 +1,10 @@
 import type { ForwardEvent } from "../../core/events.ts";
 import { HookQueue } from "../../core/hook-queue.ts";
 import { hookHears } from "../../core/hooks.ts";
+import type { Slots } from "../../core/slots.ts";
 import type { Logger } from "../../os/log.ts";
 import type { Deliver } from "./deliver.ts";
 import type { HookSettings } from "./settings.ts";
-import type { Slots } from "./slots.ts";
 
 /** Events that one hook may be behind. */
 const MOST_WAITING = 1_000;
