@@ -36,6 +36,7 @@ const GROUPS: readonly { readonly title: string; readonly commands: Readonly<Rec
       connect: async () => (await import("./connect.ts")).defineConnect,
       forward: async () => (await import("./forward.ts")).defineForward,
       map: async () => (await import("./map.ts")).defineMap,
+      router: async () => (await import("./router.ts")).defineRouter,
     },
   },
   {

@@ -1,5 +1,12 @@
 import type { Command } from "commander";
-import type { StartAgent, StartGateway, StartPing, StartRelay, StartStandalone } from "../roles/control.ts";
+import type {
+  InspectRouter,
+  StartAgent,
+  StartGateway,
+  StartPing,
+  StartRelay,
+  StartStandalone,
+} from "../roles/control.ts";
 
 /** What a command has of the world: given by main.ts, and by tests. Commands touch nothing of `process` themselves. */
 export interface Io {
@@ -33,6 +40,7 @@ export interface Roles {
   standalone(): Promise<StartStandalone>;
   gateway(): Promise<StartGateway>;
   ping(): Promise<StartPing>;
+  inspectRouter(): Promise<InspectRouter>;
 }
 
 /** The options that every command takes. */

@@ -40,6 +40,7 @@ async function outcome(
       agent: never,
       ping: never,
       standalone: never,
+      inspectRouter: never,
       gateway: async () => async (options) => {
         settings = await options.readSettings();
         const { wan, lan } = settings;

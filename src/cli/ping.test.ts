@@ -57,6 +57,7 @@ async function ping(args: string | readonly string[], world: World = {}) {
       relay: never,
       agent: never,
       standalone: never,
+      inspectRouter: never,
       gateway: never,
       ping: async () => (request, signal) => {
         here.push(request);

@@ -96,6 +96,7 @@ function fakeWorld(
         return Object.assign(new FakeGateway(), runningParts(), { ready }) satisfies RunningGateway;
       },
       ping: async () => (request) => agent.ping(request),
+      inspectRouter: () => Promise.reject(new Error("no router here")),
       standalone: async () => (specs, signal) => agent.attach(specs, signal),
     },
   };

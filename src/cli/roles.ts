@@ -5,6 +5,7 @@ export const ROLES: Roles = {
   relay: async () => (await import("../roles/relay.ts")).startRelay,
   agent: async () => (await import("../roles/agent.ts")).startAgent,
   gateway: async () => (await import("../roles/gateway.ts")).startGateway,
+  inspectRouter: async () => (await import("../roles/router/inspect.ts")).inspectRouter,
   ping: async () => (await import("../roles/ping.ts")).startPing,
   standalone: async () => (await import("../roles/standalone.ts")).startStandalone,
 };

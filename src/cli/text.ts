@@ -73,7 +73,7 @@ function rangeEnd(first: number, last: number): string {
   return first === last ? "" : `-${last}`;
 }
 
-const ROUTER_PROTOCOL_WORDS: Readonly<Record<RouterName["protocol"], string>> = {
+export const ROUTER_PROTOCOL_WORDS: Readonly<Record<RouterName["protocol"], string>> = {
   pcp: "PCP",
   "nat-pmp": "NAT-PMP",
   igd2: "UPnP-IGD 2",

@@ -12,10 +12,11 @@ import type {
   RelayControl,
 } from "../servers/local/control.ts";
 import type { GatewaySettings } from "./gateway/settings.ts";
+import type { RouterReport } from "./router/report.ts";
 
 export * from "../servers/local/control.ts";
 
-export type { ExitRule };
+export type { ExitRule, RouterReport };
 
 /** Paths of a certificate (leaf first, then intermediates) and its key, in PEM. */
 export interface CertificateFiles {
@@ -143,6 +144,13 @@ export interface RunningGateway extends Omit<GatewayControl, "stop">, Pick<Runni
 }
 
 export type StartGateway = (options: StartGatewayOptions) => Promise<RunningGateway>;
+/** Asks this machine's router, and whoever sees it from outside, all that they tell. `stunServer` null = nobody is asked. */
+export type InspectRouter = (options: {
+  readonly stunServer: HostPort | null;
+  /** Null = the gateways of the default routes. */
+  readonly router: string | null;
+  readonly signal: AbortSignal;
+}) => Promise<RouterReport>;
 export type StartRelay = (options: StartRelayOptions) => Promise<RunningRelay>;
 export type StartAgent = (options: StartAgentOptions) => Promise<RunningAgent>;
 /** `AgentControl.ping` for what needs no agent: the direct path to a host, and the one through a SOCKS5 proxy. */

@@ -59,6 +59,7 @@ async function help(path: readonly string[]): Promise<string> {
     roles: {
       relay: () => Promise.reject(new Error("help starts nothing")),
       agent: () => Promise.reject(new Error("help starts nothing")),
+      inspectRouter: () => Promise.reject(new Error("help starts nothing")),
       standalone: () => Promise.reject(new Error("help starts nothing")),
       gateway: () => Promise.reject(new Error("help starts nothing")),
       ping: () => Promise.reject(new Error("help starts nothing")),

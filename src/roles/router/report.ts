@@ -1,4 +1,10 @@
-import type { ListedMapping, RouterFailureKind, RouterIdentity, RouterProtocol } from "../../core/router/model.ts";
+import type {
+  Gateway,
+  ListedMapping,
+  RouterFailureKind,
+  RouterIdentity,
+  RouterProtocol,
+} from "../../core/router/model.ts";
 import type { Verdict } from "../../core/router/verdict.ts";
 
 /** What one protocol of one router answered. */
@@ -6,31 +12,28 @@ export interface SpokenProtocol {
   readonly protocol: RouterProtocol;
   /** The router's address. */
   readonly router: string;
-  readonly speaks: boolean;
-  /** Null when it speaks. */
+  /** Null when it speaks it. */
   readonly failure: { readonly kind: RouterFailureKind; readonly message: string } | null;
 }
 
-/** What this machine's router is, says and can do: `hatchway router`, and a part of `doctor` and `check`. */
+/** What this machine's router is, says and can do: `hatchway router`, and a part of other commands. */
 export interface RouterReport {
   readonly v: 1;
-  readonly routers: readonly {
-    readonly family: 4 | 6;
-    readonly address: string;
-    readonly interfaceName: string;
-    readonly ownAddress: string;
-  }[];
+  /** IPv4's first. Empty: this machine has none. */
+  readonly routers: readonly Omit<Gateway, "metric">[];
+  /** Null = it does not say. */
   readonly identity: RouterIdentity | null;
-  /** In the ladder's order. */
+  /** In the ladder's order, IPv4's first. */
   readonly protocols: readonly SpokenProtocol[];
-  /** What the router says that its address outside is; null = it did not say. */
+  /** The router's IPv4 address outside, as it says; null = it does not say. */
   readonly externalAddress: string | null;
-  /** Which address the STUN server saw; null = none was asked, or it did not answer. */
-  readonly seenAddress: string | null;
+  /** This machine's addresses as the STUN server sees them; null = none was asked, or it did not answer. */
+  readonly seen: { readonly v4: string | null; readonly v6: string | null };
   /** `host:port` of the STUN server that was asked; null = none. */
   readonly stunServer: string | null;
+  /** Since the router started, as it says; null = it does not say. */
   readonly uptimeSec: number | null;
-  /** Null = the router shows no list. `ours`: this machine asked for it, through Hatchway. */
+  /** Null = the router shows no list. `ours`: Hatchway asked for it, for this machine. */
   readonly mappings: readonly (ListedMapping & { readonly ours: boolean })[] | null;
   readonly verdict: Verdict;
 }

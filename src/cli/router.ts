@@ -1,0 +1,145 @@
+import type { Command } from "commander";
+import type { RouterReport } from "../roles/control.ts";
+import { ControlError } from "../servers/local/error.ts";
+import { formatHostPort, type HostPort, parseHostPort } from "../wire/endpoint.ts";
+import type { Context, Run } from "./context.ts";
+import { findPlace } from "./data-dir.ts";
+import { formatAge, formatTable, printable, ROUTER_PROTOCOL_WORDS } from "./text.ts";
+
+const STUN_PORT = 3_478;
+
+export function defineRouter(program: Command, run: Run): void {
+  program
+    .command("router")
+    .summary("show this machine's router: what it is, what it speaks, what it has open, and whether that can work")
+    .description(
+      "Asks the router of this machine in PCP, NAT-PMP and UPnP, compares its address with the one that the relay sees, and says whether ports opened on it can be reached.",
+    )
+    .option("--router <ADDRESS>", "another router than this machine's gateway")
+    .option(
+      "--stun <HOST[:PORT]>",
+      "whom to ask for this machine's address outside (default: the relay, if it joined one)",
+    )
+    .option("--no-stun", "ask nobody outside")
+    .addHelpText(
+      "after",
+      `
+With --json, one object: {"v":1,"routers":[{"family":4,"address":…,"interfaceName":…,"ownAddress":…}],
+  "identity":{"manufacturer":…,"model":…,"name":…,"page":…}|null,"protocols":[{"protocol":…,"router":…,"failure":…|null}],
+  "externalAddress":…|null,"seen":{"v4":…|null,"v6":…|null},"stunServer":…|null,"uptimeSec":…|null,
+  "mappings":[{"protocol":…,"externalPort":…,"internalAddress":…,"internalPort":…,"enabled":…,"description":…,"remainingSec":…,"ours":…}]|null,
+  "verdict":{"kind":"open-internet"|"double-nat"|"cgnat"|"blocked"|"ipv6-only"|"no-network"|"public-here"|"vpn","cause":…,"sure":…,"evidence":[…],"advice":[…]}}
+Exit code 0 when ports can be opened here (open-internet, public-here), else 1.
+
+Examples:
+  hatchway router
+  hatchway router --stun relay.example.net:7744`,
+    )
+    .action(async (given: Given, command: Command) => run(command, (context) => router(context, given)));
+}
+
+interface Given {
+  readonly router?: string;
+  /** False: --no-stun. */
+  readonly stun?: string | false;
+}
+
+async function router(context: Context, given: Given): Promise<void> {
+  const { io, options } = context;
+  const stunServer = await stunServerOf(context, given.stun);
+  const { parseAddress } = await import("../wire/address.ts");
+  const address = given.router === undefined ? null : parseAddress(given.router);
+  if (address?.ok === false) throw new ControlError("usage", `--router: ${address.error.message}`);
+  if (io.isTerminal && !options.json) io.err("Asking the router…\n");
+  const inspect = await io.roles.inspectRouter();
+  const report = await inspect({ stunServer, router: address?.value ?? null, signal: io.stop });
+  io.out(options.json ? `${JSON.stringify(report)}\n` : `${routerText(report, given.stun !== false)}\n`);
+  if (!canOpen(report)) throw new ControlError("failed", verdictSentence(report));
+}
+
+/** What --stun names, else the relay that this machine joined. */
+async function stunServerOf(context: Context, named: string | false | undefined): Promise<HostPort | null> {
+  if (named === false) return null;
+  if (named !== undefined) {
+    const parsed = parseHostPort(named, { defaultPort: STUN_PORT });
+    if (!parsed.ok) throw new ControlError("usage", `--stun: ${parsed.error.message}`);
+    return parsed.value;
+  }
+  const { joinedRelay } = await import("../roles/joined.ts");
+  const place = await findPlace(context, "agent");
+  const relay = (await place.readConfig()).file.agent?.relay;
+  return relay ?? (await joinedRelay(place.paths.directory));
+}
+
+function canOpen({ verdict }: RouterReport): boolean {
+  return verdict.kind === "open-internet" || verdict.kind === "public-here";
+}
+
+const VERDICTS: Readonly<Record<RouterReport["verdict"]["kind"], readonly [title: string, meaning: string]>> = {
+  "open-internet": ["Open internet", "ports that this router opens can be reached."],
+  "public-here": ["Public here", "this machine has a public address of its own; no router needs to be asked."],
+  "double-nat": ["Double NAT", "another router stands above this one, so a port opened here alone is not reached."],
+  cgnat: ["CGNAT", "the provider shares its addresses, so no port opened on this router is reached."],
+  blocked: ["Blocked", "this router opens no ports by itself."],
+  "ipv6-only": ["IPv6 only", "there is no IPv4 router, so visitors can come in by IPv6 alone."],
+  "no-network": ["No network", "no router with a line to the internet was found."],
+  vpn: ["VPN", "the default route is a tunnel, so visitors do not come in by a router of this place."],
+};
+
+function verdictSentence({ verdict: { kind, sure } }: RouterReport): string {
+  const [title, meaning] = VERDICTS[kind];
+  return `${title}${sure ? "" : " (not certain)"}: ${meaning}`;
+}
+
+function routerText(report: RouterReport, withStun: boolean): string {
+  const { routers, identity, protocols, externalAddress, seen, stunServer, uptimeSec, mappings, verdict } = report;
+  const [first] = routers;
+  const name = [identity?.manufacturer, identity?.model ?? identity?.name].filter((part) => part != null).join(" ");
+  const outside = [
+    ...(externalAddress === null ? [] : [`${externalAddress} (says the router)`]),
+    ...[seen.v4, seen.v6].flatMap((address) => (address === null ? [] : [`${address} (sees ${stunServer ?? "STUN"})`])),
+  ];
+  const lines: (readonly [string, string])[] = [
+    ["router", first === undefined ? "none" : `${name === "" ? "unnamed" : printable(name)} at ${first.address}`],
+    ...(identity?.page == null ? [] : [["page", printable(identity.page)] as const]),
+    ...routers.map(
+      ({ ownAddress, interfaceName, family }) =>
+        ["here", `${ownAddress} (${interfaceName}${family === 6 ? ", IPv6" : ""})`] as const,
+    ),
+    ...(protocols.length === 0 ? [] : [["speaks", spokenText(protocols)] as const]),
+    ["outside", outside.length === 0 ? "not known" : outside.join(", ")],
+    ...(uptimeSec === null ? [] : [["uptime", formatAge(uptimeSec * 1_000)] as const]),
+    ["verdict", verdictSentence(report)],
+    ...verdict.evidence.map((sentence) => ["", sentence] as const),
+    ...verdict.advice.map((sentence, index) => [index === 0 ? "to do" : "", sentence] as const),
+    ...(withStun && stunServer === null && routers.length > 0
+      ? [["", "Nobody outside was asked: join a relay, or name a STUN server with --stun, to be sure."] as const]
+      : []),
+  ];
+  const width = Math.max(...lines.map(([label]) => label.length)) + 2;
+  const head = lines.map(([label, text]) => `${label.padEnd(width)}${text}`).join("\n");
+  return mappings === null
+    ? head
+    : `${head}\n\n${mappings.length === 0 ? "It has no ports open." : mappingsTable(mappings)}`;
+}
+
+function spokenText(protocols: RouterReport["protocols"]): string {
+  const names = (found: RouterReport["protocols"]) => [
+    ...new Set(found.map(({ protocol }) => ROUTER_PROTOCOL_WORDS[protocol])),
+  ];
+  const yes = names(protocols.filter(({ failure }) => failure === null));
+  const no = names(protocols.filter(({ failure }) => failure !== null)).filter((name) => !yes.includes(name));
+  const said = yes.length === 0 ? "nothing that opens ports" : yes.join(", ");
+  return no.length === 0 || yes.length === 0 ? said : `${said}; not ${no.join(", ")}`;
+}
+
+function mappingsTable(mappings: NonNullable<RouterReport["mappings"]>): string {
+  const rows = mappings.map((one) => [
+    `${one.externalPort}/${one.protocol}`,
+    formatHostPort(one.internalAddress, one.internalPort),
+    one.remainingSec === null ? "permanent" : formatAge(one.remainingSec * 1_000),
+    one.enabled ? (one.ours ? "ours" : "") : "disabled",
+    one.description,
+  ]);
+  return formatTable(["OUTSIDE", "INSIDE", "LEASE", "", "DESCRIPTION"], rows);
+}

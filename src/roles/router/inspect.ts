@@ -1,0 +1,133 @@
+import type { Network } from "../../core/router/gateways.ts";
+import {
+  type Gateway,
+  type ListedMapping,
+  type Mapper,
+  ROUTER_PROTOCOLS,
+  type RouterIdentity,
+  type RouterProtocol,
+} from "../../core/router/model.ts";
+import { judge } from "../../core/router/verdict.ts";
+import { type ByFamily, type ProtocolFacts, routerAddress } from "../../core/router/verdict-facts.ts";
+import { ownAddresses } from "../../os/interfaces.ts";
+import { areaLogger } from "../../os/log.ts";
+import { readNetwork } from "../../router/network.ts";
+import { RouterSite } from "../../router/site.ts";
+import { discoverMapped } from "../../router/stun.ts";
+import { formatHostPort, type HostPort } from "../../wire/endpoint.ts";
+import type { InspectRouter } from "../control.ts";
+import { isOurs } from "../upstream/description.ts";
+import { gatewaysOf } from "../upstream/gateway.ts";
+import { logIgnored } from "../upstream/ignored.ts";
+import type { SpokenProtocol } from "./report.ts";
+
+/** Asks this machine's routers, and whoever sees it from outside, everything that they tell. In some 3 s. */
+export const inspectRouter: InspectRouter = async ({ stunServer, router, signal }) => {
+  const network = await readNetwork(signal);
+  const gateways = gatewaysOf(network, router);
+  const [v4, v6, seen4, seen6] = await Promise.all([
+    lookAt(gateways.v4, signal),
+    lookAt(gateways.v6, signal),
+    seenBy(stunServer, 4, signal),
+    seenBy(stunServer, 6, signal),
+  ]);
+  const own = ownAddresses().map(({ address }) => address);
+  const seen = { v4: seen4, v6: seen6 };
+  const protocols = [...v4.facts, ...v6.facts];
+  const facts = { gateways, protocols, seen, ownAddresses: own, tunnels: tunnelsOf(network) };
+  return {
+    v: 1,
+    routers: [gateways.v4, gateways.v6].filter((one) => one !== null).map(({ metric: _, ...one }) => one),
+    identity: v4.identity ?? v6.identity,
+    protocols: [...v4.spoken, ...v6.spoken],
+    externalAddress: routerAddress(facts),
+    seen,
+    stunServer: stunServer === null ? null : formatHostPort(stunServer.host, stunServer.port),
+    uptimeSec: v4.uptimeSec ?? v6.uptimeSec,
+    mappings:
+      v4.mappings?.map((one) => ({ ...one, ours: isOurs(one.description) && own.includes(one.internalAddress) })) ??
+      null,
+    verdict: judge(facts),
+  };
+};
+
+/** Default routes that lead into a link without a router, and are used before any router's. */
+function tunnelsOf({ gateways, pointToPoint }: Network): ByFamily<string | null> {
+  const tunnel = (family: 4 | 6): string | null => {
+    const found = pointToPoint.find((one) => one.family === family);
+    const router = gateways.find((one) => one.family === family);
+    return found === undefined || (router !== undefined && router.metric < found.metric) ? null : found.interfaceName;
+  };
+  return { v4: tunnel(4), v6: tunnel(6) };
+}
+
+async function seenBy(server: HostPort | null, family: 4 | 6, signal: AbortSignal): Promise<string | null> {
+  if (server === null) return null;
+  const found = await discoverMapped({ server, family, signal });
+  if (found.ok) return found.value.mapped.address;
+  // IPv6 is missing in many places; IPv4 is worth a word.
+  if (family === 4) areaLogger("router").info("{message}", { message: found.error.message });
+  return null;
+}
+
+interface Look {
+  readonly facts: readonly ProtocolFacts[];
+  readonly spoken: readonly SpokenProtocol[];
+  readonly identity: RouterIdentity | null;
+  readonly uptimeSec: number | null;
+  readonly mappings: readonly ListedMapping[] | null;
+}
+
+const NOTHING: Look = { facts: [], spoken: [], identity: null, uptimeSec: null, mappings: null };
+
+async function lookAt(gateway: Gateway | null, signal: AbortSignal): Promise<Look> {
+  if (gateway === null) return NOTHING;
+  const site = new RouterSite({ gateway, onIgnored: logIgnored() });
+  try {
+    const probed = await site.probeAll(ROUTER_PROTOCOLS.filter((protocol) => isOf(protocol, gateway.family)));
+    const mappers = [...probed.values()].flatMap((one) => (one.ok ? [one.value] : []));
+    const [facts, uptimes, list] = await Promise.all([
+      Promise.all(
+        [...probed].map(async ([protocol, one]): Promise<ProtocolFacts> => {
+          const failure = one.ok ? null : one.error;
+          return {
+            protocol,
+            family: gateway.family,
+            failure,
+            externalAddress: one.ok ? await externalAddress(one.value, signal) : null,
+          };
+        }),
+      ),
+      Promise.all(mappers.map((mapper) => mapper.uptimeSec(signal))),
+      mappers.map((mapper) => mapper.list(signal)).find((listing) => listing !== null) ?? null,
+    ]);
+    return {
+      facts,
+      spoken: facts.map(({ protocol, failure }) => ({
+        protocol,
+        router: gateway.address,
+        failure: failure === null ? null : { kind: failure.kind, message: failure.message },
+      })),
+      identity: mappers.map(({ identity }) => identity).find(saysSomething) ?? null,
+      uptimeSec: uptimes.flatMap((one) => (one.ok && one.value !== null ? [one.value] : [])).at(-1) ?? null,
+      mappings: list?.ok ? list.value : null,
+    };
+  } finally {
+    await site.close();
+  }
+}
+
+/** NAT-PMP knows no IPv6 (RFC 6886 §1). */
+function isOf(protocol: RouterProtocol, family: 4 | 6): boolean {
+  return family === 4 || protocol !== "nat-pmp";
+}
+
+async function externalAddress(mapper: Mapper, signal: AbortSignal): Promise<string | null> {
+  if (mapper.gateway.family === 6) return null;
+  const told = await mapper.externalAddress(signal);
+  return told.ok ? told.value : null;
+}
+
+function saysSomething({ manufacturer, model, name }: RouterIdentity): boolean {
+  return manufacturer !== null || model !== null || name !== null;
+}
