@@ -260,6 +260,11 @@ function responseHead(size: number, opcode: number, result: number, epochSec: nu
   return out;
 }
 
+/** By it an answer that an operation is not supported leads back to its request. */
+export function natPmpOpcodeOf(request: NatPmpRequest): number {
+  return request.kind === "external-address" ? Opcode.externalAddress : opcodeOf(request);
+}
+
 function opcodeOf({ protocol }: { readonly protocol: Protocol }): number {
   return protocol === "udp" ? Opcode.mapUdp : Opcode.mapTcp;
 }

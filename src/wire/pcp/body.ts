@@ -5,6 +5,7 @@ import {
   ADDRESS_BYTES,
   HEADER_BYTES,
   MAX_MESSAGE_BYTES,
+  NONCE_BYTES,
   OFFSET,
   Opcode,
   PCP_VERSION,
@@ -28,7 +29,6 @@ const BODY_OFFSET = {
   remotePort: 36,
   remoteAddress: 40,
 } as const;
-const NONCE_BYTES = 12;
 const NONCE_FORM = /^[0-9a-f]{24}$/;
 const BODY_BYTES: Readonly<Record<PcpOpcode, number>> = { announce: 0, map: 36, peer: 56 };
 

@@ -25,6 +25,8 @@ export const OFFSET = {
   reserved: 12,
 } as const;
 export const ADDRESS_BYTES = 16;
+/** §11.1: 96 bits. */
+export const NONCE_BYTES = 12;
 
 /** §7.4. */
 export const PcpResult = {
