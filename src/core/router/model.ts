@@ -66,6 +66,8 @@ export interface RouterFailure {
   readonly code: number | null;
   /** One sentence for a person. */
   readonly message: string;
+  /** The router asked not to be asked the same again before; absent = it did not say (PCP alone does). */
+  readonly retryAfterSec?: number;
 }
 
 /** What a router says of itself; null = it does not say. */
