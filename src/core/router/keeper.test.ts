@@ -272,6 +272,17 @@ describe("failures of the first request", () => {
     expect(keeping.keeper.state).toMatchObject({ kind: state, why: failure(kind) });
   });
 
+  test("a router that names a time is obeyed, up to five minutes", () => {
+    const no = (retryAfterSec: number): KeeperEvent => ({
+      kind: "failed",
+      failure: { ...failure("refused"), retryAfterSec },
+    });
+    const lines = run(answering(no(100), no(1800), no(0)))
+      .until(425)
+      .take();
+    expect(secondsOf(lines, "ask")).toEqual([0, 100, 400]);
+  });
+
   test("the most jitter doubles the delays: 2 s to 60 s", () => {
     const lines = run(answering(failed("silent")), portWish(), { random: MOST })
       .until(200)
@@ -449,6 +460,22 @@ describe("another network", () => {
       "1 ask 25565",
       `1 opened ${OPEN} to 3601`,
     ]);
+  });
+
+  test("what is at the router before is not checked at the next one", () => {
+    const keeping = run(answering(granted(25565), null), portWish()).until(44);
+    keeping.hear({ kind: "network-changed", change: "elsewhere" }).until(200);
+    expect(keeping.requests.map(({ request }) => request.kind)).toEqual(["ask", "ask"]);
+  });
+
+  test("nor after a check that was under way", () => {
+    const keeping = run((request) => (request.kind === "ask" && request.held === null ? granted(25565) : null)).until(
+      45,
+    );
+    keeping.hear({ kind: "network-changed", change: "elsewhere" });
+    expect(keeping.requests.map(({ request }) => request.kind)).toEqual(["ask", "check", "ask"]);
+    keeping.hear({ kind: "checked", holds: false });
+    expect(keeping.take().slice(2)).toEqual(["45 ask 25565", `45 renewed ${OPEN} to 3645`]);
   });
 
   test("a failure is forgotten with its network: the next delays begin again", () => {

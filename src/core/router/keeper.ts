@@ -211,7 +211,7 @@ export class Keeper {
 
   #take(held: HeldGrant, nowMs: number): void {
     const before = this.#holding;
-    if (before?.held.via !== held.via) this.#canCheck = true;
+    if (this.#foreign || before?.held.via !== held.via) this.#canCheck = true;
     const holding = hold(held, before, nowMs);
     this.#holding = holding;
     this.#port = held.grant.externalPort;
@@ -331,6 +331,7 @@ export class Keeper {
     this.#retries.reset();
     if (change !== "same") {
       if (this.#pending === "ask") this.#stale = change;
+      else if (this.#pending === "check") this.#pending = null;
       this.#remains = null;
       this.#undo = null;
       if (this.#holding !== null) {

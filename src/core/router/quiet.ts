@@ -45,6 +45,11 @@ export class Quiet {
     return false;
   }
 
+  /** The request was called off: nobody knows what it would have met. */
+  abandoned(): void {
+    this.#scouting = false;
+  }
+
   /** Of another network nothing is known. */
   forget(): void {
     this.#backoff = new Backoff(QUIET);

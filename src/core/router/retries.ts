@@ -13,6 +13,13 @@ const QUICK: BackoffOptions = { baseMs: 2000, maxMs: 60_000, goodAfterMs: 0, atO
 /** For a no: 10 to 20 s, up to 30 to 60. */
 const SLOW: BackoffOptions = { ...QUICK, baseMs: 20_000 };
 
+/**
+ * A router that names a time (RFC 6887 §7.4) is obeyed up to this. Half an hour is what it recommends for most errors, and
+ * nobody who has just changed the router's settings waits for that.
+ */
+const MAX_OBEYED_SEC = 300;
+const MS_PER_SEC = 1000;
+
 /** A no is not worth asking about often; but rules change, and another's lease may end. */
 export function isNo(kind: RouterFailureKind): boolean {
   return kind === "refused" || kind === "unsupported" || kind === "conflict";
@@ -46,7 +53,9 @@ export class Retries {
 
   waitMs(failure: RouterFailure, nowMs: number): number {
     const backoff = isNo(failure.kind) ? this.#slow : this.#quick;
-    return Math.max(MIN_RETRY_MS, backoff.failed(nowMs, (1 + this.#chance.random()) / 2));
+    const ownMs = backoff.failed(nowMs, (1 + this.#chance.random()) / 2);
+    const obeyedMs = Math.min(failure.retryAfterSec ?? 0, MAX_OBEYED_SEC) * MS_PER_SEC;
+    return Math.max(MIN_RETRY_MS, ownMs, obeyedMs);
   }
 
   /**
