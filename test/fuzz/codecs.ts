@@ -54,8 +54,8 @@ import { joinCode } from "./join-code-codecs.ts";
 import { mapping } from "./mapping-codecs.ts";
 import { ping } from "./ping-codecs.ts";
 import { portmap } from "./portmap-codecs.ts";
-import { stun } from "./stun-codecs.ts";
 import { routes } from "./routes-codecs.ts";
+import { stun } from "./stun-codecs.ts";
 import { tunnel } from "./tunnel-codecs.ts";
 import { vpn } from "./vpn-codecs.ts";
 

@@ -1,40 +1,51 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Child } from "./child.ts";
-import type { Lab } from "./lab.ts";
+import type { Host, Lab, Machines } from "./lab.ts";
 import { tool } from "./namespaces.ts";
 import { listening } from "./ready.ts";
 
-/**
- * Debian's miniupnpd as the NAT box of a lab made without rules: it serves both inside networks. The lab's outside is a
- * documentation network, which it takes for no address to map on, so it is told another, and only tells that on.
- */
+/** Debian's miniupnpd on a router without rules of its own. */
+export interface MiniupnpdPlace {
+  readonly host: Host;
+  readonly wan: string;
+  readonly lans: readonly string[];
+  /** What it tells of its address outside; null = that of `wan`. It opens nothing on a private one, and says so. */
+  readonly external: string | null;
+}
+
 export const MINIUPNPD_EXTERNAL = "9.9.9.9";
+
+/** The NAT box of a lab made without rules. Its outside is a documentation network, so it is told another address. */
+export function natBox(lab: Lab): MiniupnpdPlace {
+  return { host: lab.nat, wan: "wan", lans: ["lan1", "lan2"], external: MINIUPNPD_EXTERNAL };
+}
+
 const SSDP_PORT = 1900;
 const CHAIN = { forward: "miniupnpd", dnat: "prerouting_miniupnpd", snat: "postrouting_miniupnpd" } as const;
 /** The chains that its manual asks for around its own. */
-const RULES = `table inet filter {
+const rulesOf = ({ wan, lans }: MiniupnpdPlace): string => `table inet filter {
   chain ${CHAIN.forward} { }
   chain ${CHAIN.dnat} { }
   chain ${CHAIN.snat} { }
   chain forward {
     type filter hook forward priority filter; policy drop;
     ct state established,related accept
-    iifname { "lan1", "lan2" } accept
+    iifname { ${lans.map((lan) => `"${lan}"`).join(", ")} } accept
     jump ${CHAIN.forward}
   }
   chain prerouting { type nat hook prerouting priority dstnat; jump ${CHAIN.dnat}; }
-  chain postrouting { type nat hook postrouting priority srcnat; jump ${CHAIN.snat}; oifname "wan" masquerade; }
+  chain postrouting { type nat hook postrouting priority srcnat; jump ${CHAIN.snat}; meta nfproto ipv4 oifname "${wan}" masquerade; }
 }
 `;
 
 /** Lines of its configuration, over those here. */
 export type MiniupnpdSettings = Readonly<Record<string, string>>;
 
-function configuration(settings: MiniupnpdSettings): string {
+function configuration({ wan, lans, external }: MiniupnpdPlace, settings: MiniupnpdSettings): string {
   const values: Record<string, string> = {
-    ext_ifname: "wan",
-    ext_ip: MINIUPNPD_EXTERNAL,
+    ext_ifname: wan,
+    ...(external === null ? {} : { ext_ip: external }),
     // Any: it has another one after each start.
     http_port: "0",
     enable_upnp: "yes",
@@ -51,8 +62,7 @@ function configuration(settings: MiniupnpdSettings): string {
     ...settings,
   };
   return [
-    "listening_ip=lan1",
-    "listening_ip=lan2",
+    ...lans.map((lan) => `listening_ip=${lan}`),
     ...Object.entries(values).map((pair) => pair.join("=")),
     "allow 1024-65535 192.168.0.0/16 1024-65535",
     "deny 0-65535 0.0.0.0/0 0-65535",
@@ -61,16 +71,20 @@ function configuration(settings: MiniupnpdSettings): string {
 }
 
 /** Loads the rules that it works in; once for a lab. */
-export function prepareMiniupnpd(lab: Lab): void {
-  tool(["ip", "netns", "exec", lab.nat.namespace, "nft", "-f", "-"], RULES);
+export function prepareMiniupnpd(place: MiniupnpdPlace): void {
+  tool(["ip", "netns", "exec", place.host.namespace, "nft", "-f", "-"], rulesOf(place));
 }
 
 /** Serves when this resolves. In the foreground, where it tells each step. */
-export async function startMiniupnpd(lab: Lab, settings: MiniupnpdSettings = {}): Promise<Child> {
+export async function startMiniupnpd(
+  lab: Machines,
+  place: MiniupnpdPlace,
+  settings: MiniupnpdSettings = {},
+): Promise<Child> {
   const directory = mkdtempSync(join(lab.directory, "miniupnpd-"));
   const file = join(directory, "miniupnpd.conf");
-  writeFileSync(file, configuration(settings));
-  const child = lab.spawn(lab.nat, ["miniupnpd", "-d", "-f", file, "-P", join(directory, "pid")]);
+  writeFileSync(file, configuration(place, settings));
+  const child = lab.spawn(place.host, ["miniupnpd", "-d", "-f", file, "-P", join(directory, "pid")]);
   await listening(child, "udp", SSDP_PORT);
   return child;
 }

@@ -4,7 +4,7 @@ import type { Gateway, Grant, ListedMapping, MappingWish, RouterFailure } from "
 import type { Child } from "./child.ts";
 import { startService, visit, visitUdp } from "./kit.ts";
 import { createLab, type Host, type Lab } from "./lab.ts";
-import { MINIUPNPD_EXTERNAL, prepareMiniupnpd, startMiniupnpd } from "./miniupnpd.ts";
+import { MINIUPNPD_EXTERNAL, natBox, prepareMiniupnpd, startMiniupnpd } from "./miniupnpd.ts";
 import { eventually, listening } from "./ready.ts";
 
 /** The UPnP-IGD client with Debian's miniupnpd as the router. */
@@ -17,8 +17,8 @@ let router: Child;
 
 beforeAll(async () => {
   lab = createLab({ natRules: false });
-  prepareMiniupnpd(lab);
-  router = await startMiniupnpd(lab);
+  prepareMiniupnpd(natBox(lab));
+  router = await startMiniupnpd(lab, natBox(lab));
   await Promise.all([
     startService(lab, lab.agent, "peer:tcp:8000-8009", "echo:udp:8000-8009"),
     startService(lab, lab.other, "peer:tcp:8000-8009"),
@@ -317,7 +317,7 @@ describe("started anew", () => {
       // Its number is the second of its start.
       await eventually("the next second", () => (Math.floor(Date.now() / 1000) > startedSec + 1 ? true : undefined));
       const fromLine = child.stdout.length;
-      router = await startMiniupnpd(lab);
+      router = await startMiniupnpd(lab, natBox(lab));
       await child.event("forgot", { fromLine });
       child.signal("SIGHUP");
       expect(await child.event("holds", { fromLine })).toMatchObject({ ok: true, value: holds });

@@ -38,6 +38,7 @@ export type VerdictCause =
   | "shared-outside"
   | "shared-inside"
   | "translated-ipv4"
+  | "outless"
   | "not-internet"
   | "seen-otherwise"
   | "home-range-outside"

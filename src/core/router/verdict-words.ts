@@ -29,6 +29,7 @@ export function evidenceFor(facts: NetworkFacts, cause: VerdictCause): string[] 
     case "shared-outside":
     case "shared-inside":
     case "translated-ipv4":
+    case "outless":
     case "not-internet":
     case "seen-otherwise":
     case "home-range-outside":
@@ -192,6 +193,12 @@ export function adviceFor(facts: NetworkFacts, cause: VerdictCause): string[] {
       return [
         `Another router is above this one. Put it into bridge mode, or forward the port there as well, to ${outside}.`,
         `Or use a relay, which needs neither: ${RELAY}.`,
+        ...ipv6Advice(facts),
+      ];
+    case "outless":
+      return [
+        `A forward on this router alone cannot work, because something above it translates. Use a relay: ${RELAY}.`,
+        "If the router's cable leads to another router of yours or the provider's box, put that into bridge mode; if straight into the line, ask the provider for a public IPv4 address of your own.",
         ...ipv6Advice(facts),
       ];
     case "private-outside":

@@ -196,11 +196,11 @@ const TABLE: Row[] = [
     "sure",
   ],
   [
-    "it says so, and IPv4 works: DS-Lite",
+    "it says so, and IPv4 works: something translates",
     home({ protocols: [fails("igd1", "no-uplink")], seen: seen(OTHER) }),
     "cgnat",
-    "translated-ipv4",
-    "sure",
+    "outless",
+    "unsure",
   ],
   [
     "it opens ports and tells nothing",
@@ -346,6 +346,7 @@ test("the table meets every cause", () => {
     "shared-outside": true,
     "shared-inside": true,
     "translated-ipv4": true,
+    outless: true,
     "not-internet": true,
     "seen-otherwise": true,
     "home-range-outside": true,

@@ -46,6 +46,8 @@ const KINDS: Readonly<Record<VerdictCause, { readonly kind: VerdictKind; readonl
   "shared-outside": { kind: "cgnat", sure: true },
   "shared-inside": { kind: "cgnat", sure: true },
   "translated-ipv4": { kind: "cgnat", sure: true },
+  // miniupnpd says so of every private address, an own router's too.
+  outless: { kind: "cgnat", sure: false },
   "not-internet": { kind: "cgnat", sure: false },
   // Two lines, or a VPN on the router, look the same.
   "seen-otherwise": { kind: "cgnat", sure: false },
@@ -84,8 +86,8 @@ function causeAt(gateway: Gateway, facts: NetworkFacts): VerdictCause {
   if ([gateway.address, gateway.ownAddress].some((one) => rangeOf(one) === "shared")) return "shared-inside";
   if (seen !== null && rangeOf(gateway.ownAddress) === "public") return "seen-otherwise";
   const isOutless = facts.protocols.some(({ family, failure }) => family === 4 && failure?.kind === "no-uplink");
-  // IPv4 comes in all the same: through IPv6 and the provider's translator (DS-Lite, RFC 6333; MAP; 464XLAT).
-  if (isOutless) return seen === null ? "line-down" : "translated-ipv4";
+  // Seen from outside all the same: something above translates (CGNAT, DS-Lite, MAP, 464XLAT, another router).
+  if (isOutless) return seen === null ? "line-down" : "outless";
   return opensPorts(facts, 4) ? "untold" : "no-protocol";
 }
 

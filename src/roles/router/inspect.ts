@@ -2,7 +2,6 @@ import type { Network } from "../../core/router/gateways.ts";
 import {
   type Gateway,
   type ListedMapping,
-  type Mapper,
   ROUTER_PROTOCOLS,
   type RouterIdentity,
   type RouterProtocol,
@@ -15,6 +14,7 @@ import { readNetwork } from "../../router/network.ts";
 import { RouterSite } from "../../router/site.ts";
 import { discoverMapped } from "../../router/stun.ts";
 import { formatHostPort, type HostPort } from "../../wire/endpoint.ts";
+import { ok } from "../../wire/result.ts";
 import type { InspectRouter } from "../control.ts";
 import { isOurs } from "../upstream/description.ts";
 import { gatewaysOf } from "../upstream/gateway.ts";
@@ -89,13 +89,12 @@ async function lookAt(gateway: Gateway | null, signal: AbortSignal): Promise<Loo
     const [facts, uptimes, list] = await Promise.all([
       Promise.all(
         [...probed].map(async ([protocol, one]): Promise<ProtocolFacts> => {
-          const failure = one.ok ? null : one.error;
-          return {
-            protocol,
-            family: gateway.family,
-            failure,
-            externalAddress: one.ok ? await externalAddress(one.value, signal) : null,
-          };
+          const family = gateway.family;
+          if (!one.ok) return { protocol, family, failure: one.error, externalAddress: null };
+          const told = family === 4 ? await one.value.externalAddress(signal) : ok(null);
+          // A router without an address outside opens nothing, however well it answers.
+          const failure = !told.ok && told.error.kind === "no-uplink" ? told.error : null;
+          return { protocol, family, failure, externalAddress: told.ok ? told.value : null };
         }),
       ),
       Promise.all(mappers.map((mapper) => mapper.uptimeSec(signal))),
@@ -120,12 +119,6 @@ async function lookAt(gateway: Gateway | null, signal: AbortSignal): Promise<Loo
 /** NAT-PMP knows no IPv6 (RFC 6886 §1). */
 function isOf(protocol: RouterProtocol, family: 4 | 6): boolean {
   return family === 4 || protocol !== "nat-pmp";
-}
-
-async function externalAddress(mapper: Mapper, signal: AbortSignal): Promise<string | null> {
-  if (mapper.gateway.family === 6) return null;
-  const told = await mapper.externalAddress(signal);
-  return told.ok ? told.value : null;
 }
 
 function saysSomething({ manufacturer, model, name }: RouterIdentity): boolean {
