@@ -81,6 +81,13 @@ describe("what is asked", () => {
       { externalPort: 80, externalAddress: "2001:db8::5", thirdParty: null },
     ],
     [
+      "a pinhole to this one, written otherwise",
+      { ...PINHOLE, internalAddress: "2001:DB8::0:5" },
+      null,
+      ROUTER6,
+      { thirdParty: null },
+    ],
+    [
       "a pinhole to another host",
       { ...PINHOLE, internalAddress: "2001:db8::9" },
       null,
