@@ -25,6 +25,7 @@ export function defineMap(program: Command, run: Run): void {
 The router's own rules and address decide who comes in: \`hatchway router\` shows them.
 With --json, one line when the ports are open, and again when a lease is renewed or a port moved:
   {"event":"exposed","v":1,"type":"upstream","via":"router","endpoints":[…],"router":{"protocol":…,"address":…,"model":…},"leaseEndsMs":…,"note":…,…}
+  {"event":"lost","v":1,"id":…,"name":…,"message":…}     the router has it no more; it is asked again
 
 Examples:
   hatchway map 25565

@@ -76,6 +76,11 @@ export function foregroundView(
           clear();
           io.err(`${colours.green("The link to the relay is up again")}.\n`);
           return;
+        case "lost":
+          opened.delete(event.id);
+          clear();
+          io.err(`${colours.yellow("Not open any more, asking again")}: ${printable(asSentence(event.message))}\n`);
+          return;
         case "refused":
           return;
         default:

@@ -136,6 +136,8 @@ function upstreamState(state: UpstreamState): { readonly state: ForwardState; re
       return { state: "waiting", message: "The router has not answered yet." };
     case "open":
       return { state: "open", message: state.note };
+    case "lost":
+      return { state: "waiting", message: state.message };
     case "refused":
       return { state: "refused", message: state.message };
     default:

@@ -5,8 +5,10 @@ import { V } from "../views.ts";
 import type { Held } from "./held.ts";
 import { endpointsOf, nameOf, typeOf, viaOf } from "./info.ts";
 
+type OutcomeEvent = AttachEvent & { event: "exposed" | "lost" | "refused" };
+
 /** The event that tells what became of a forward; null while nothing is known. */
-export function outcomeEvent(spec: ForwardSpec, held: Held): (AttachEvent & { event: "exposed" | "refused" }) | null {
+export function outcomeEvent(spec: ForwardSpec, held: Held): OutcomeEvent | null {
   const base = { ...V, id: partOf(spec).id, name: nameOf(spec) };
   if (held.kind === "local") {
     if (held.error !== null) {
@@ -29,10 +31,7 @@ export function outcomeEvent(spec: ForwardSpec, held: Held): (AttachEvent & { ev
   }
 }
 
-function upstreamEvent(
-  base: Base,
-  state: UpstreamState | null,
-): (AttachEvent & { event: "exposed" | "refused" }) | null {
+function upstreamEvent(base: Base, state: UpstreamState | null): OutcomeEvent | null {
   switch (state?.kind) {
     case undefined:
     case "asking":
@@ -41,6 +40,8 @@ function upstreamEvent(
       const { endpoints, router, leaseEndsMs, note } = state;
       return { event: "exposed", ...base, type: "upstream", via: "router", endpoints, router, leaseEndsMs, note };
     }
+    case "lost":
+      return { event: "lost", ...base, message: state.message };
     case "refused":
       return { event: "refused", ...base, kind: state.why, message: state.message };
     default:

@@ -1,24 +1,19 @@
 import type { Network } from "../../core/router/gateways.ts";
-import {
-  type Gateway,
-  type ListedMapping,
-  ROUTER_PROTOCOLS,
-  type RouterIdentity,
-  type RouterProtocol,
-} from "../../core/router/model.ts";
+import type { Gateway, ListedMapping, RouterIdentity, RouterProtocol } from "../../core/router/model.ts";
 import { judge } from "../../core/router/verdict.ts";
 import { type ByFamily, type ProtocolFacts, routerAddress } from "../../core/router/verdict-facts.ts";
 import { ownAddresses } from "../../os/interfaces.ts";
 import { areaLogger } from "../../os/log.ts";
+import type { Probed } from "../../router/access.ts";
 import { readNetwork } from "../../router/network.ts";
-import { RouterSite } from "../../router/site.ts";
 import { discoverMapped } from "../../router/stun.ts";
+import { systemAccess } from "../../router/system-access.ts";
 import { formatHostPort, type HostPort } from "../../wire/endpoint.ts";
 import { ok } from "../../wire/result.ts";
 import type { InspectRouter } from "../control.ts";
 import { isOurs } from "../upstream/description.ts";
 import { gatewaysOf } from "../upstream/gateway.ts";
-import { logIgnored } from "../upstream/ignored.ts";
+import { routerLog } from "../upstream/log.ts";
 import type { SpokenProtocol } from "./report.ts";
 
 /** Asks this machine's routers, and whoever sees it from outside, everything that they tell. In some 3 s. */
@@ -82,13 +77,15 @@ const NOTHING: Look = { facts: [], spoken: [], identity: null, uptimeSec: null, 
 
 async function lookAt(gateway: Gateway | null, signal: AbortSignal): Promise<Look> {
   if (gateway === null) return NOTHING;
-  const site = new RouterSite({ gateway, onIgnored: logIgnored() });
+  const access = systemAccess({ gateways: async () => ({ v4: gateway, v6: gateway }), ...routerLog() });
+  const probed = (await Promise.all(TOGETHER.map((protocols) => access.probe(protocols, gateway, signal))))
+    .flat()
+    .filter((one, _, all) => isTold(one, all, gateway.family));
+  const mappers = probed.flatMap(({ result }) => (result.ok ? [result.value] : []));
   try {
-    const probed = await site.probeAll(ROUTER_PROTOCOLS.filter((protocol) => isOf(protocol, gateway.family)));
-    const mappers = [...probed.values()].flatMap((one) => (one.ok ? [one.value] : []));
     const [facts, uptimes, list] = await Promise.all([
       Promise.all(
-        [...probed].map(async ([protocol, one]): Promise<ProtocolFacts> => {
+        probed.map(async ({ protocol, result: one }): Promise<ProtocolFacts> => {
           const family = gateway.family;
           if (!one.ok) return { protocol, family, failure: one.error, externalAddress: null };
           const told = family === 4 ? await one.value.externalAddress(signal) : ok(null);
@@ -112,13 +109,22 @@ async function lookAt(gateway: Gateway | null, signal: AbortSignal): Promise<Loo
       mappings: list?.ok ? list.value : null,
     };
   } finally {
-    await site.close();
+    for (const mapper of mappers) mapper.close();
   }
 }
 
-/** NAT-PMP knows no IPv6 (RFC 6886 §1). */
-function isOf(protocol: RouterProtocol, family: 4 | 6): boolean {
-  return family === 4 || protocol !== "nat-pmp";
+/** Found by one probe each. */
+const TOGETHER: readonly (readonly RouterProtocol[])[] = [
+  ["pcp", "nat-pmp"],
+  ["igd2", "igd1"],
+];
+
+/** NAT-PMP knows no IPv6 (RFC 6886 §1); a router that speaks UPnP is one version of it, or neither. */
+function isTold({ protocol, result }: Probed, all: readonly Probed[], family: 4 | 6): boolean {
+  if (protocol === "nat-pmp") return family === 4;
+  if (protocol !== "igd2" && protocol !== "igd1") return true;
+  const other = all.find((one) => one.protocol === (protocol === "igd2" ? "igd1" : "igd2"));
+  return result.ok || (other?.result.ok !== true && protocol === "igd2");
 }
 
 function saysSomething({ manufacturer, model, name }: RouterIdentity): boolean {

@@ -23,7 +23,7 @@ export interface RouterReport {
   readonly routers: readonly Omit<Gateway, "metric">[];
   /** Null = it does not say. */
   readonly identity: RouterIdentity | null;
-  /** In the ladder's order, IPv4's first. */
+  /** In the ladder's order, IPv4's first. Of UPnP-IGD's versions the router's; igd2 when it speaks neither. */
   readonly protocols: readonly SpokenProtocol[];
   /** The router's IPv4 address outside, as it says; null = it does not say. */
   readonly externalAddress: string | null;

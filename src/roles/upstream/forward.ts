@@ -1,7 +1,10 @@
 import type { UpstreamSpec } from "../../core/forward.ts";
 import type { Endpoint, RefusalKind, RouterName } from "../control.ts";
 
-/** asking: nothing is known yet. refused: the reason stands in `message`; it is asked for again by itself, ever more rarely. */
+/**
+ * asking: nothing is known yet. refused: it was never open; the reason stands in `message`. lost: it was. Both are asked
+ * for again by themselves, ever more rarely.
+ */
 export type UpstreamState =
   | { readonly kind: "asking" }
   | {
@@ -13,6 +16,7 @@ export type UpstreamState =
       /** Why nobody may come in all the same, or why a part of it is not open; one sentence. Null = all is well. */
       readonly note: string | null;
     }
+  | { readonly kind: "lost"; readonly message: string }
   | { readonly kind: "refused"; readonly why: RefusalKind; readonly message: string };
 
 /** Mappings of the router above, kept for as long as they are wanted. */

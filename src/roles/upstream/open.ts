@@ -1,4 +1,202 @@
-import type { OpenUpstream } from "./forward.ts";
+import type { UpstreamSpec } from "../../core/forward.ts";
+import type { KeptPort } from "../../core/router/keeper-model.ts";
+import { ROUTER_PROTOCOLS, type RouterProtocol } from "../../core/router/model.ts";
+import { planWishes } from "../../core/router/plan.ts";
+import { type PortWish, wishKey } from "../../core/router/wish.ts";
+import { monotonicMs, nowMs as wallMs } from "../../os/clock.ts";
+import { after } from "../../os/timers.ts";
+import { type KeptMappings, type KeptNews, keepMappings } from "../../router/keep.ts";
+import { readNetwork, watchNetwork } from "../../router/network.ts";
+import { systemAccess } from "../../router/system-access.ts";
+import type { RouterName } from "../control.ts";
+import { descriptionFor } from "./description.ts";
+import type { OpenUpstream, UpstreamForward, UpstreamState } from "./forward.ts";
+import { gatewaysOf } from "./gateway.ts";
+import { routerLog } from "./log.ts";
+import { stateOf } from "./state.ts";
+
+/** Opens upstream mappings at this machine's real routers. Those of one router, asked in the same way, are kept together. */
 export function upstreamOpener(): OpenUpstream {
-  throw new Error("not yet");
+  const keeps = new Map<string, Keep>();
+  return (spec, changed) => {
+    const key = JSON.stringify([spec.gateway, spec.only]);
+    let keep = keeps.get(key);
+    if (keep === undefined) {
+      keep = new Keep(spec, () => keeps.delete(key));
+      keeps.set(key, keep);
+    }
+    return keep.open(spec, changed);
+  };
+}
+
+/** One set of mappings at one router, for as long as there is a forward in it. */
+class Keep {
+  readonly #forwards = new Set<Forward>();
+  readonly #ended = new AbortController();
+  readonly #kept: KeptMappings;
+  readonly #routers = new Map<string, RouterName>();
+  readonly #onEmpty: () => void;
+
+  constructor({ gateway, only }: UpstreamSpec, onEmpty: () => void) {
+    const { signal } = this.#ended;
+    this.#onEmpty = onEmpty;
+    this.#kept = keepMappings({
+      wishes: [],
+      access: systemAccess({
+        gateways: async (looking) => gatewaysOf(await readNetwork(looking), gateway),
+        allowed: protocolsOf(only),
+        ...routerLog(),
+        onFound: ({ protocol, result }, { family, address }) => {
+          if (!result.ok) return;
+          const { model, name } = result.value.identity;
+          this.#routers.set(`${protocol} ${family}`, { protocol, address, model: model ?? name });
+        },
+      }),
+      // Both versions of UPnP count as one choice: the access knows what may be asked.
+      only: only === "igd" ? null : only,
+      random: Math.random,
+      nowMs: monotonicMs,
+      after,
+      signal,
+      onNews: (news) => this.#hear(news),
+    });
+    void this.#watch(signal);
+  }
+
+  async #watch(signal: AbortSignal): Promise<void> {
+    const first = await readNetwork(signal);
+    watchNetwork(
+      (news) => {
+        if (news.why === "woke") this.#kept.resumed(news.sleptMs);
+        this.#kept.networkChanged();
+      },
+      signal,
+      { first },
+    );
+  }
+
+  open(spec: UpstreamSpec, changed: () => void): UpstreamForward {
+    const forward = new Forward(spec, changed, this);
+    this.#forwards.add(forward);
+    this.#apply();
+    forward.look();
+    return forward;
+  }
+
+  /** Resolves when the router has nothing of the forward's any more, or the time for that is over. */
+  async leave(forward: Forward): Promise<void> {
+    if (!this.#forwards.delete(forward)) return;
+    if (this.#forwards.size > 0) {
+      const gone = forward.whenClosed();
+      this.#apply();
+      await gone;
+      return;
+    }
+    this.#onEmpty();
+    this.#ended.abort();
+    await this.#kept.ended;
+  }
+
+  #apply(): void {
+    this.#kept.set([...this.#forwards].flatMap(({ wishes }) => wishes));
+  }
+
+  #hear({ wish, news }: KeptNews): void {
+    const key = wishKey(wish);
+    for (const forward of this.#forwards) if (forward.has(key)) forward.look();
+    if (news.kind === "closed") for (const closed of [...this.#closing]) closed(key);
+  }
+
+  readonly #closing = new Set<(key: string) => void>();
+
+  onClosed(closed: (key: string) => void): () => void {
+    this.#closing.add(closed);
+    return () => this.#closing.delete(closed);
+  }
+
+  snapshot(): readonly KeptPort[] {
+    return this.#kept.snapshot();
+  }
+
+  routerOf(via: RouterProtocol, family: 4 | 6): RouterName | null {
+    return this.#routers.get(`${via} ${family}`) ?? null;
+  }
+}
+
+class Forward implements UpstreamForward {
+  readonly spec: UpstreamSpec;
+  readonly wishes: readonly PortWish[];
+  readonly #keys: ReadonlySet<string>;
+  readonly #changed: () => void;
+  readonly #keep: Keep;
+  readonly #settled = Promise.withResolvers<void>();
+  #state: UpstreamState;
+  #ending: Promise<void> | null = null;
+
+  constructor(spec: UpstreamSpec, changed: () => void, keep: Keep) {
+    this.spec = spec;
+    this.#changed = changed;
+    this.#keep = keep;
+    const planned = planWishes({
+      ports: spec.ports,
+      families: spec.families === "both" ? [4, 6] : [spec.families === "ipv4" ? 4 : 6],
+      host: spec.to,
+      samePort: spec.samePort,
+      lifetimeSec: spec.lifetimeSec,
+      description: descriptionFor(spec.name),
+    });
+    this.wishes = planned.ok ? planned.value : [];
+    this.#keys = new Set(this.wishes.map(wishKey));
+    this.#state = planned.ok ? { kind: "asking" } : { kind: "refused", why: "usage", message: planned.error };
+    if (!planned.ok) this.#settled.resolve();
+  }
+
+  get state(): UpstreamState {
+    return this.#state;
+  }
+
+  has(key: string): boolean {
+    return this.#keys.has(key);
+  }
+
+  /** Looks at what is kept, and tells when the forward is something else than before. */
+  look(): void {
+    if (this.wishes.length === 0 || this.#ending !== null) return;
+    const kept = this.#keep.snapshot().filter(({ wish }) => this.#keys.has(wishKey(wish)));
+    const offsetMs = wallMs() - monotonicMs();
+    this.#state = stateOf({
+      kept,
+      routerOf: (via, family) => this.#keep.routerOf(via, family),
+      wallOf: (ms) => Math.round(ms + offsetMs),
+    });
+    if (this.#state.kind !== "asking") this.#settled.resolve();
+    this.#changed();
+  }
+
+  settled(): Promise<void> {
+    return this.#settled.promise;
+  }
+
+  whenClosed(): Promise<void> {
+    const open = new Set(this.#keys);
+    if (open.size === 0) return Promise.resolve();
+    const closed = Promise.withResolvers<void>();
+    const stop = this.#keep.onClosed((key) => {
+      open.delete(key);
+      if (open.size === 0) closed.resolve();
+    });
+    return closed.promise.finally(stop);
+  }
+
+  end(): Promise<void> {
+    this.#ending ??= this.#keep.leave(this);
+    // Who waits for an answer that cannot come any more goes on.
+    this.#settled.resolve();
+    return this.#ending;
+  }
+}
+
+function protocolsOf(only: UpstreamSpec["only"]): readonly RouterProtocol[] {
+  if (only === null) return ROUTER_PROTOCOLS;
+  return only === "igd" ? ["igd2", "igd1"] : [only];
 }

@@ -59,7 +59,7 @@ export type RouterName = z.infer<typeof RouterName>;
 
 export const ForwardState = z.enum(["open", "waiting", "refused", "disabled", "away", "unhealthy"]);
 /**
- * open: entries accept. waiting: asked for, the relay is not reachable now. refused: see `message`. disabled: by its
+ * open: entries accept. waiting: asked for, the relay (or the router) is not reachable now. refused: see `message`. disabled: by its
  * owner. away: (on the relay) the device is not connected, the ports are reserved. unhealthy: the service fails its check.
  */
 export type ForwardState = z.infer<typeof ForwardState>;
@@ -272,6 +272,8 @@ const refused = z.object({
   /** One sentence that says what to do. */
   message: z.string(),
 });
+/** The router does not hold it any more, or says nothing; it goes on being asked, and `exposed` comes again. */
+const lost = z.object({ event: z.literal("lost"), v, id: z.string(), name: z.string(), message: z.string() });
 const counters = z.object({
   event: z.literal("counters"),
   v,
@@ -293,7 +295,7 @@ const up = z.object({
 });
 
 /** What a foreground command hears of its forwards. `down` and `up` are about the link to the relay. */
-export const AttachEvent = z.discriminatedUnion("event", [exposed, refused, counters, down, up]);
+export const AttachEvent = z.discriminatedUnion("event", [exposed, refused, lost, counters, down, up]);
 export type AttachEvent = z.infer<typeof AttachEvent>;
 
 export const AttachRequest = z.strictObject({
