@@ -1,19 +1,21 @@
 import { describe, expect, test } from "bun:test";
 import type { Child } from "./child.ts";
-import { command, type Home, newHome, open, query, run } from "./hatchway.ts";
+import { command, type Home, newHome, open } from "./hatchway.ts";
 import { createHomeLab, HOME, type HomeLab } from "./home-lab.ts";
-import { startService, visit } from "./kit.ts";
+import { startService, visitUdp } from "./kit.ts";
 import type { Host } from "./lab.ts";
-import { type MiniupnpdPlace, prepareMiniupnpd, startMiniupnpd } from "./miniupnpd.ts";
+import { type MiniupnpdPlace, type MiniupnpdSettings, prepareMiniupnpd, startMiniupnpd } from "./miniupnpd.ts";
 import { eventually } from "./ready.ts";
 
 /** `hatchway map` with Debian's miniupnpd as the router, and visitors outside. */
 const place = (lab: HomeLab): MiniupnpdPlace => ({ host: lab.router, wan: "wan", lans: ["lan"], external: null });
 
-async function homeBehindMiniupnpd(): Promise<{ lab: HomeLab; router: Child; home: Home }> {
+async function homeBehindMiniupnpd(
+  settings: MiniupnpdSettings = {},
+): Promise<{ lab: HomeLab; router: Child; home: Home }> {
   const lab = createHomeLab();
   prepareMiniupnpd(place(lab));
-  const router = await startMiniupnpd(lab, place(lab), { enable_natpmp: "yes" });
+  const router = await startMiniupnpd(lab, place(lab), { enable_natpmp: "yes", ...settings });
   return { lab, router, home: newHome(lab, lab.agent) };
 }
 
@@ -24,7 +26,13 @@ async function redirects(lab: HomeLab): Promise<string[]> {
 }
 
 async function portOf(lab: HomeLab, from: Host, address: string, port: number): Promise<string> {
-  const reached = await lab.exec(from, ["timeout", "3", "bash", "-c", `exec 3<>/dev/tcp/${address}/${port}; head -n 1 <&3`]);
+  const reached = await lab.exec(from, [
+    "timeout",
+    "3",
+    "bash",
+    "-c",
+    `exec 3<>/dev/tcp/${address}/${port}; head -n 1 <&3`,
+  ]);
   return reached.stdout.trim();
 }
 
@@ -33,7 +41,16 @@ describe.each(["pcp", "nat-pmp", "igd"])("by %s alone", (protocol) => {
     const { lab, home } = await homeBehindMiniupnpd();
     await using _lab = lab;
     await startService(lab, lab.agent, "port:tcp:8080-8085", "echo:udp:9000");
-    const opened = await open(lab, home, "map", "8080, 8082-8084, 9000/udp", "--protocol-only", protocol, "--family", "ipv4");
+    const opened = await open(
+      lab,
+      home,
+      "map",
+      "8080, 8082-8084, 9000/udp",
+      "--protocol-only",
+      protocol,
+      "--family",
+      "ipv4",
+    );
     expect(opened.endpoints).toMatchObject([
       { protocol: "tcp", host: HOME.line, port: 8080, lastPort: 8080, internalPort: 8080 },
       { protocol: "tcp", host: HOME.line, port: 8082, lastPort: 8084, internalPort: 8082 },
@@ -43,9 +60,58 @@ describe.each(["pcp", "nat-pmp", "igd"])("by %s alone", (protocol) => {
       expect(await portOf(lab, lab.visitor, HOME.line, port)).toBe(String(port));
     }
     expect(await portOf(lab, lab.visitor, HOME.line, 8081)).toBe("");
+    expect(await visitUdp(lab, lab.visitor, "ask", HOME.line, 9000, "hello")).toMatchObject({ answer: "hello" });
     expect((await redirects(lab)).length).toBe(5);
     opened.child.signal("SIGINT");
     expect(await opened.child.exited).toBe(0);
     expect(await redirects(lab)).toEqual([]);
   });
+
+  test("a router that starts again without its leases gets the port back within 10 s", async () => {
+    const { lab, home, router } = await homeBehindMiniupnpd();
+    await using _lab = lab;
+    await startService(lab, lab.agent, "port:tcp:8080");
+    const opened = await open(lab, home, "map", "8080", "--protocol-only", protocol, "--family", "ipv4");
+    router.signal("SIGKILL");
+    await router.exited;
+    lab.nft(lab.router, "flush chain inet filter prerouting_miniupnpd\nflush chain inet filter miniupnpd");
+    expect(await redirects(lab)).toEqual([]);
+    await startMiniupnpd(lab, place(lab), { enable_natpmp: "yes" });
+    await eventually("the port again", async () => ((await redirects(lab)).length > 0 ? true : undefined), 10_000);
+    expect(await portOf(lab, lab.visitor, HOME.line, 8080)).toBe("8080");
+    opened.child.signal("SIGINT");
+    await opened.child.exited;
+  });
 });
+
+test("leases are renewed at their half, and end by themselves after kill -9", async () => {
+  const { lab, home } = await homeBehindMiniupnpd({ min_lifetime: "30" });
+  await using _lab = lab;
+  const ports = { pcp: 8081, "nat-pmp": 8082, igd: 8083 };
+  const commands = Object.entries(ports).map(async ([protocol, port]) => {
+    const flags = ["--protocol-only", protocol, "--family", "ipv4", "--lifetime", "30s"];
+    const child = lab.spawn(lab.agent, command(home, "map", String(port), ...flags, "--json"));
+    const first = await child.event<Exposed>("exposed");
+    const second = await child.event<Exposed>("exposed", { fromLine: 1, deadlineMs: 30_000 });
+    child.signal("SIGKILL");
+    await child.exited;
+    return [first.leaseEndsMs ?? 0, second.leaseEndsMs ?? 0] as const;
+  });
+  for (const [firstMs, secondMs] of await Promise.all(commands)) {
+    // RFC 6887 §11.2.1: between half and 5/8 of it, later.
+    expect(secondMs - firstMs).toBeGreaterThan(14_000);
+    expect(secondMs - firstMs).toBeLessThan(21_000);
+  }
+  expect((await redirects(lab)).length).toBe(3);
+  await eventually(
+    "the end of the leases",
+    async () => ((await redirects(lab)).length === 0 ? true : undefined),
+    45_000,
+  );
+});
+
+interface Exposed {
+  readonly leaseEndsMs: number | null;
+  readonly note: string | null;
+  readonly router: { readonly protocol: string; readonly model: string | null };
+}
