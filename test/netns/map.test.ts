@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Child } from "./child.ts";
-import { command, type Home, newHome, open } from "./hatchway.ts";
-import { createHomeLab, HOME, type HomeLab } from "./home-lab.ts";
+import { command, type Home, newHome, open, query, run } from "./hatchway.ts";
+import { createHomeLab, HOME, type HomeLab, masquerade } from "./home-lab.ts";
 import { startService, visitUdp } from "./kit.ts";
 import type { Host } from "./lab.ts";
 import { type MiniupnpdPlace, type MiniupnpdSettings, prepareMiniupnpd, startMiniupnpd } from "./miniupnpd.ts";
@@ -110,7 +110,90 @@ test("leases are renewed at their half, and end by themselves after kill -9", as
   );
 });
 
+test("a port that is taken: another one and a note, or none with --same-port", async () => {
+  const { lab, home } = await homeBehindMiniupnpd();
+  await using _lab = lab;
+  await lab.exec(lab.other, ["upnpc", "-a", HOME.other, "8080", "8080", "tcp", "600"]);
+  for (const protocol of ["pcp", "nat-pmp", "igd"]) {
+    const child = lab.spawn(lab.agent, command(home, "map", "8080", "--protocol-only", protocol, "--json"));
+    const { endpoints, note } = await child.event<Exposed>("exposed");
+    expect(endpoints[0]?.port, protocol).not.toBe(8080);
+    expect(endpoints[0]?.internalPort).toBe(8080);
+    expect(note).toContain("8080/tcp is taken");
+    child.signal("SIGINT");
+    expect(await child.exited).toBe(0);
+    const flags = ["--protocol-only", protocol, "--same-port", "--family", "ipv4"];
+    const refused = await run(lab, home, "map", "8080", ...flags);
+    expect([refused.exitCode, refused.stdout]).toEqual([1, ""]);
+    expect(refused.stderr).toMatch(/8080/);
+  }
+});
+
+test("an IPv6 pinhole beside the IPv4 mapping, by PCP and by UPnP", async () => {
+  const { lab, home } = await homeBehindMiniupnpd({ ipv6_disable: "no" });
+  await using _lab = lab;
+  await startService(lab, lab.agent, "port:tcp:8080");
+  expect(await portOf(lab, lab.visitor, HOME.agent6, 8080)).toBe("");
+  for (const protocol of ["pcp", "igd"]) {
+    const flags = ["--protocol-only", protocol, "--family", "ipv6"];
+    const opened = await open(lab, home, "map", "8080", ...flags);
+    expect(opened.endpoints).toMatchObject([{ host: HOME.agent6, port: 8080, internalPort: 8080 }]);
+    expect(await portOf(lab, lab.visitor, HOME.agent6, 8080)).toBe("8080");
+    opened.child.signal("SIGINT");
+    expect(await opened.child.exited).toBe(0);
+    expect(await portOf(lab, lab.visitor, HOME.agent6, 8080)).toBe("");
+  }
+});
+
+test("without a router that answers: one sentence, and exit code 4", async () => {
+  await using lab = createHomeLab();
+  lab.nft(lab.router, masquerade("wan", "lan"));
+  const ended = await run(lab, newHome(lab, lab.agent), "map", "8080");
+  expect([ended.exitCode, ended.stdout]).toEqual([4, ""]);
+  expect(ended.stderr).toStartWith("hatchway: The router at 192.168.1.1 answers neither PCP nor NAT-PMP nor UPnP");
+});
+
+test("an agent without a relay keeps what is listed and what is detached, over a restart", async () => {
+  const { lab } = await homeBehindMiniupnpd();
+  await using _lab = lab;
+  const home = newHome(lab, lab.agent, '[[map]]\nname = "game"\nports = 25565\n');
+  const start = async () => {
+    const agent = lab.spawn(lab.agent, command(home, "agent", "--no-relay"));
+    await eventually("the agent's mappings", async () => {
+      const { exitCode, stdout } = await run(lab, home, "map", "ls", "--json");
+      return exitCode === 0 && stdout.includes("25565") && stdout.includes('"state":"open"') ? true : undefined;
+    });
+    return agent;
+  };
+  const first = await start();
+  const detached = await query<{ forward: { state: string } }>(
+    lab,
+    home,
+    "map",
+    "9000/udp",
+    "--name",
+    "voice",
+    "--detach",
+  );
+  expect(detached.forward.state).toBe("open");
+  expect(await redirects(lab)).toEqual([`25565 → ${HOME.agent}:25565`, `9000 → ${HOME.agent}:9000`]);
+  first.signal("SIGINT");
+  expect(await first.exited).toBe(0);
+  expect(await redirects(lab)).toEqual([]);
+  const second = await start();
+  const listed = await run(lab, home, "map", "ls");
+  expect(listed.stdout).toMatch(/game +open +9\.9\.9\.20:25565\/tcp +192\.168\.1\.20:25565/);
+  expect(listed.stdout).toMatch(/voice +open/);
+  expect((await run(lab, home, "map", "rm", "game")).exitCode).toBe(2);
+  expect((await run(lab, home, "map", "rm", "voice")).exitCode).toBe(0);
+  expect(await redirects(lab)).toEqual([`25565 → ${HOME.agent}:25565`]);
+  expect((await run(lab, home, "status")).stdout).toContain("relay      none");
+  second.signal("SIGINT");
+  await second.exited;
+});
+
 interface Exposed {
+  readonly endpoints: readonly { readonly port: number; readonly internalPort: number }[];
   readonly leaseEndsMs: number | null;
   readonly note: string | null;
   readonly router: { readonly protocol: string; readonly model: string | null };

@@ -138,5 +138,6 @@ async function removeForward(agent: AgentView, idOrName: string): Promise<Forwar
   const stored = await agent.state.remove(id);
   if (!stored.ok) throw new ControlError("failed", stored.error.message, { cause: stored.error.cause });
   agent.forwards.remove(id);
+  await agent.forwards.withdrawn();
   return info;
 }

@@ -203,6 +203,11 @@ export class AgentForwards {
     return closing;
   }
 
+  /** Resolves when the routers above have answered for what was withdrawn. */
+  async withdrawn(): Promise<void> {
+    await Promise.all(this.#closing);
+  }
+
   /** Withdraws a forward: its ports are given back, its connections cut. False when there is none. */
   remove(id: string): boolean {
     const held = this.#held.get(id);
@@ -310,7 +315,7 @@ export class AgentForwards {
     }
     this.#held.clear();
     this.#byHandle.clear();
-    await Promise.all(this.#closing);
+    await this.withdrawn();
   }
 }
 

@@ -131,6 +131,7 @@ class Forward implements UpstreamForward {
   readonly #keep: Keep;
   readonly #settled = Promise.withResolvers<void>();
   #state: UpstreamState;
+  #wasOpen = false;
   #ending: Promise<void> | null = null;
 
   constructor(spec: UpstreamSpec, changed: () => void, keep: Keep) {
@@ -166,9 +167,11 @@ class Forward implements UpstreamForward {
     const offsetMs = wallMs() - monotonicMs();
     this.#state = stateOf({
       kept,
+      wasOpen: this.#wasOpen,
       routerOf: (via, family) => this.#keep.routerOf(via, family),
       wallOf: (ms) => Math.round(ms + offsetMs),
     });
+    if (this.#state.kind === "open") this.#wasOpen = true;
     if (this.#state.kind !== "asking") this.#settled.resolve();
     this.#changed();
   }

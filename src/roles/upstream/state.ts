@@ -10,6 +10,8 @@ export interface StateFacts {
   readonly kept: readonly KeptPort[];
   /** The router that a protocol was found at. */
   readonly routerOf: (via: RouterName["protocol"], family: 4 | 6) => RouterName | null;
+  /** It was open before: a family that is being asked for holds nothing up any more. */
+  readonly wasOpen: boolean;
   /** From the keeper's clock to the clock of day. */
   readonly wallOf: (ms: number) => number;
 }
@@ -23,6 +25,7 @@ export function stateOf(facts: StateFacts): UpstreamState {
   const v6 = facts.kept.filter(({ wish }) => wish.family === 6);
   const [first, second] = [v4, v6].filter((kept) => kept.length > 0).map(familyState);
   if (first === undefined) return { kind: "asking" };
+  if (!facts.wasOpen && (first === "asking" || second === "asking")) return { kind: "asking" };
   if (first === "open") return open(facts, second === "open" ? facts.kept : v4.length > 0 ? v4 : v6);
   if (second === undefined) return failed(first);
   if (second === "open") return { ...open(facts, v6), note: ipv6Alone(first) };
