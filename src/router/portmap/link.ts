@@ -2,7 +2,7 @@ import { EpochWatch } from "../../core/mapping/epoch-watch.ts";
 import type { Gateway, RouterFailure } from "../../core/router/model.ts";
 import { pcpAnnounceRequest } from "../../core/router/pcp-client.ts";
 import { type ExchangeAction, PortMapExchanges } from "../../core/router/portmap-exchanges.ts";
-import { closed, garbled, routerFailure, silent } from "../../core/router/portmap-faults.ts";
+import { garbled, routerFailure, silent } from "../../core/router/portmap-faults.ts";
 import {
   decodeAnswer,
   encodeQuestion,
@@ -55,6 +55,8 @@ export class PortMapLink {
   readonly #open = new Map<number, Open>();
   readonly #forgot = { pcp: new Set<() => void>(), "nat-pmp": new Set<() => void>() };
   #socket: PortMapSocket | null = null;
+  /** The last one; it is told when the exchanges believe it. */
+  #systemFailure: RouterFailure | null = null;
   #announcements: Announcements | null = null;
   #cancelTimer = (): void => {};
   #cancelDoubt = (): void => {};
@@ -78,7 +80,7 @@ export class PortMapLink {
       port: options.port,
       ignored: link.#ignored,
       onDatagram: (datagram) => link.#received(datagram),
-      onFailure: (failure) => link.#failAll(failure),
+      onFailure: (failure) => link.#systemFailed(failure),
     });
     if (!socket.ok) return socket;
     link.#socket = socket.value;
@@ -95,7 +97,7 @@ export class PortMapLink {
     if (this.#holders > 0) return;
     this.#cancelDoubt();
     this.#announcements?.close();
-    this.#failAll(calledOff(this.gateway));
+    for (const id of [...this.#open.keys()]) this.#callOff(id);
     this.#socket?.close();
     this.#socket = null;
   }
@@ -107,10 +109,7 @@ export class PortMapLink {
     if (this.#socket === null || signal?.aborted) return Promise.resolve(err(calledOff(this.gateway)));
     const { promise, resolve } = Promise.withResolvers<Answered>();
     const id = this.#nextId++;
-    const callOff = (): void => {
-      this.#settle(id, err(calledOff(this.gateway)));
-      this.#carryOut(this.#exchanges.callOff(id, this.#options.nowMs()));
-    };
+    const callOff = (): void => this.#callOff(id);
     signal?.addEventListener("abort", callOff, { once: true });
     const settle = (answered: Answered): void => {
       signal?.removeEventListener("abort", callOff);
@@ -203,12 +202,16 @@ export class PortMapLink {
     if (lost) for (const forgot of [...this.#forgot[answer.protocol]]) forgot();
   }
 
-  #failed(id: number, why: "silent" | "closed"): void {
-    const open = this.#open.get(id);
-    if (open === undefined) return;
-    const failure =
-      why === "closed" ? closed(this.gateway) : silent(this.gateway, PROTOCOL_NAMES[open.question.protocol]);
-    this.#settle(id, err(failure));
+  #failed(id: number, why: "silent" | "error"): void {
+    const protocol = this.#open.get(id)?.question.protocol;
+    if (protocol === undefined) return;
+    const failure = why === "error" ? this.#systemFailure : null;
+    this.#settle(id, err(failure ?? silent(this.gateway, PROTOCOL_NAMES[protocol])));
+  }
+
+  #callOff(id: number): void {
+    this.#settle(id, err(calledOff(this.gateway)));
+    this.#carryOut(this.#exchanges.callOff(id, this.#options.nowMs()));
   }
 
   #settle(id: number, answered: Answered): void {
@@ -217,10 +220,9 @@ export class PortMapLink {
     open?.settle(answered);
   }
 
-  /** The system's word is about the way to the router, not about one question. */
-  #failAll(failure: RouterFailure): void {
-    for (const id of [...this.#open.keys()]) this.#settle(id, err(failure));
-    this.#carryOut(this.#exchanges.onClosed(this.#options.nowMs()));
+  #systemFailed(failure: RouterFailure): void {
+    this.#systemFailure = failure;
+    this.#carryOut(this.#exchanges.onError(this.#options.nowMs()));
   }
 
   #wake(): void {
