@@ -64,18 +64,48 @@ describe.each(["pcp", "nat-pmp"] as const)("%s: a router that lost its mappings"
 });
 
 describe("announcements", () => {
-  test("in its name are followed up, and prove nothing by themselves", async () => {
+  test("of a router whose epoch goes on count as well, once in 30 s: anybody on the link can send them", async () => {
     await using bench = await PortMapBench.start();
     const mapper = await bench.mapper("nat-pmp");
+    const { told, next } = forgetting(mapper);
+    await bench.hears();
+    const announce = async () => {
+      const before = bench.fake.asked.length;
+      bench.fake.announce("pcp", bench.clientPort);
+      await bench.fake.received(before + 1);
+      // Asked after it, so its answer has come.
+      await mapper.uptimeSec(bench.signal);
+      await bench.pass(1_000);
+      bench.fake.epochSec += 1;
+    };
+    const forgot = next();
+    await announce();
+    await forgot;
+    await announce();
+    expect(told.times).toBe(1);
+    bench.nowMs += 29_000;
+    bench.fake.epochSec += 29;
+    await announce();
+    expect(told.times).toBe(2);
+  });
+
+  test("of a router that does not answer prove nothing", async () => {
+    await using bench = await PortMapBench.start();
+    const mapper = await bench.mapper("pcp");
     const { told } = forgetting(mapper);
     await bench.hears();
-    const { epochSec } = bench.fake;
-    // What anybody on the link can send.
-    bench.fake.epochSec = 0;
-    bench.fake.announce("nat-pmp", bench.clientPort);
-    bench.fake.epochSec = epochSec;
-    await bench.fake.received(1);
-    await mapper.uptimeSec(bench.signal);
+    bench.fake.moods.silent = true;
+    bench.fake.announce("pcp", bench.clientPort);
+    for (const [packets, wait] of [
+      [1, 250],
+      [2, 500],
+    ] as const) {
+      await bench.fake.received(packets);
+      await bench.pass(wait);
+    }
+    bench.nowMs = 2_000;
+    await bench.timers.fire(1_000);
+    expect(bench.timers.count()).toBe(0);
     expect(told.times).toBe(0);
   });
 
