@@ -141,10 +141,27 @@ describe("many questions", () => {
     expect(words(exchanges.onAnswer(mapped(2), 1_000))).toEqual(["answered 2", "send 5"]);
     expect(words(exchanges.onTime(2_000))).toEqual(["silent 1", "silent 3", "silent 4", "send 5"]);
   });
-  test("a port that is closed ends all", () => {
+});
+
+describe("an error of the system", () => {
+  test("is believed the second time, after the question was sent once more, and ends all", () => {
     const exchanges = newExchanges();
     for (let id = 1; id <= 5; id++) exchanges.ask(id, map(id), LIMIT_MS, 0);
-    expect(words(exchanges.onClosed(5))).toEqual([1, 2, 3, 4, 5].map((id) => `closed ${id}`));
+    expect(words(exchanges.onError(1))).toEqual([]);
+    // The same one again.
+    expect(words(exchanges.onError(2))).toEqual([]);
+    expect(exchanges.nextDeadlineMs()).toBe(101);
+    expect(words(exchanges.onTime(101))).toEqual([1, 2, 3, 4].map((id) => `send ${id}`));
+    expect(words(exchanges.onError(102))).toEqual([1, 2, 3, 4, 5].map((id) => `error ${id}`));
+    expect(exchanges.nextDeadlineMs()).toBeNull();
+  });
+  test("of before is forgotten when the answer comes", () => {
+    const exchanges = newExchanges();
+    exchanges.ask(1, map(80), LIMIT_MS, 0);
+    exchanges.onError(1);
+    exchanges.onTime(101);
+    expect(words(exchanges.onAnswer(mapped(80), 102))).toEqual(["answered 1"]);
+    expect(words(exchanges.onError(103))).toEqual([]);
   });
 });
 
@@ -153,6 +170,7 @@ test("whatever happens, each question ends once and no later than all limits tog
     fc.record({ kind: fc.constant("ask" as const), port: fc.nat(5) }),
     fc.record({ kind: fc.constant("answer" as const), port: fc.nat(5) }),
     fc.record({ kind: fc.constant("callOff" as const), port: fc.nat(20) }),
+    fc.record({ kind: fc.constant("error" as const), port: fc.constant(0) }),
     fc.record({ kind: fc.constant("time" as const), port: fc.nat(3_000) }),
   );
   fc.assert(
@@ -173,6 +191,7 @@ test("whatever happens, each question ends once and no later than all limits tog
           open.add(++asked);
           carryOut(exchanges.ask(asked, map(port), LIMIT_MS, nowMs));
         } else if (kind === "answer") carryOut(exchanges.onAnswer(mapped(port), nowMs));
+        else if (kind === "error") carryOut(exchanges.onError(nowMs));
         else if (kind === "callOff") {
           open.delete(port);
           carryOut(exchanges.callOff(port, nowMs));

@@ -4,6 +4,11 @@ import { keyOf, matchOf, type PortMapAnswer, type PortMapQuestion } from "./port
 const FIRST_WAIT_MS = 250;
 /** Small routers do one request after another, and have room for few: a range's ports wait their turn here. */
 const UNDER_WAY = 4;
+/**
+ * After an error of the system (nothing listens there, no way there) the question is sent once more, and the second error
+ * is believed: an error may belong to a datagram of before, and be told again (seen on Bun 1.4.5: twice).
+ */
+const ERROR_WAIT_MS = 100;
 /** How long an answer to a question that was asked twice may come twice. */
 const ECHO_MS = 10_000;
 const MAX_ECHOES = 64;
@@ -12,7 +17,7 @@ export type ExchangeAction =
   /** Send the question of that number, for the first time or again. */
   | { readonly kind: "send"; readonly id: number }
   | { readonly kind: "answered"; readonly id: number; readonly answer: PortMapAnswer }
-  | { readonly kind: "failed"; readonly id: number; readonly why: "silent" | "closed" }
+  | { readonly kind: "failed"; readonly id: number; readonly why: "silent" | "error" }
   /** other-nonce: an answer to a question that was asked, from somebody who did not see it. unasked: to none. */
   | { readonly kind: "ignored"; readonly reason: "other-nonce" | "unasked" };
 
@@ -28,6 +33,8 @@ interface UnderWay extends Asked {
   readonly startMs: number;
   nextMs: number;
   waitMs: number;
+  /** Of the first error; null = there was none. */
+  errorMs: number | null;
 }
 
 /**
@@ -79,9 +86,15 @@ export class PortMapExchanges {
     return [{ kind: "ignored", reason: otherNonce ? "other-nonce" : "unasked" }];
   }
 
-  /** The server's machine said that nothing listens there. */
-  onClosed(nowMs: number): ExchangeAction[] {
-    return this.#failAll("closed", nowMs);
+  /** The system says that what was sent did not arrive. */
+  onError(nowMs: number): ExchangeAction[] {
+    for (const one of this.#underWay.values()) {
+      if (one.errorMs === null) {
+        one.errorMs = nowMs;
+        one.nextMs = nowMs + ERROR_WAIT_MS;
+      } else if (nowMs - one.errorMs >= ERROR_WAIT_MS) return this.#failAll("error", nowMs);
+    }
+    return [];
   }
 
   /** Null = there is nothing to wait for. */
@@ -117,7 +130,7 @@ export class PortMapExchanges {
         waiting.push(asked);
         continue;
       }
-      const one: UnderWay = { ...asked, startMs: nowMs, nextMs: nowMs, waitMs: FIRST_WAIT_MS };
+      const one: UnderWay = { ...asked, startMs: nowMs, nextMs: nowMs, waitMs: FIRST_WAIT_MS, errorMs: null };
       this.#schedule(one, nowMs);
       this.#underWay.set(one.id, one);
       busy.add(one.key);
@@ -138,7 +151,7 @@ export class PortMapExchanges {
     if (this.#echoes.length > MAX_ECHOES) this.#echoes.shift();
   }
 
-  #failAll(why: "silent" | "closed", nowMs: number): ExchangeAction[] {
+  #failAll(why: "silent" | "error", nowMs: number): ExchangeAction[] {
     const underWay = [...this.#underWay.values()];
     const all = [...underWay, ...this.#waiting];
     for (const one of underWay) this.#end(one, nowMs);

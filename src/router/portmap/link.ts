@@ -2,7 +2,7 @@ import { EpochWatch } from "../../core/mapping/epoch-watch.ts";
 import type { Gateway, RouterFailure } from "../../core/router/model.ts";
 import { pcpAnnounceRequest } from "../../core/router/pcp-client.ts";
 import { type ExchangeAction, PortMapExchanges } from "../../core/router/portmap-exchanges.ts";
-import { closed, garbled, routerFailure, silent } from "../../core/router/portmap-faults.ts";
+import { garbled, routerFailure, silent } from "../../core/router/portmap-faults.ts";
 import {
   decodeAnswer,
   encodeQuestion,
@@ -44,6 +44,8 @@ export const PROBE_LIMIT_MS = 2_000;
 export const MAP_LIMIT_MS = 4_000;
 /** After an announcement, the next question is asked so much later, however many of them there are. */
 const DOUBT_EVERY_MS = 1_000;
+/** An announcement whose epoch proves nothing is believed so often. */
+const BELIEVED_EVERY_MS = 30_000;
 
 /** One router's port 5351: what PCP and NAT-PMP share. It is open until as many have closed it as hold it. */
 export class PortMapLink {
@@ -53,8 +55,12 @@ export class PortMapLink {
   readonly #exchanges: PortMapExchanges;
   readonly #epochs = { pcp: new EpochWatch("pcp"), "nat-pmp": new EpochWatch("natPmp") };
   readonly #open = new Map<number, Open>();
+  /** When the listeners of a protocol were told last. */
+  readonly #toldMs = { pcp: Number.NEGATIVE_INFINITY, "nat-pmp": Number.NEGATIVE_INFINITY };
   readonly #forgot = { pcp: new Set<() => void>(), "nat-pmp": new Set<() => void>() };
   #socket: PortMapSocket | null = null;
+  /** The last one; it is told when the exchanges believe it. */
+  #systemFailure: RouterFailure | null = null;
   #announcements: Announcements | null = null;
   #cancelTimer = (): void => {};
   #cancelDoubt = (): void => {};
@@ -78,7 +84,7 @@ export class PortMapLink {
       port: options.port,
       ignored: link.#ignored,
       onDatagram: (datagram) => link.#received(datagram),
-      onFailure: (failure) => link.#failAll(failure),
+      onFailure: (failure) => link.#systemFailed(failure),
     });
     if (!socket.ok) return socket;
     link.#socket = socket.value;
@@ -95,7 +101,7 @@ export class PortMapLink {
     if (this.#holders > 0) return;
     this.#cancelDoubt();
     this.#announcements?.close();
-    this.#failAll(calledOff(this.gateway));
+    for (const id of [...this.#open.keys()]) this.#callOff(id);
     this.#socket?.close();
     this.#socket = null;
   }
@@ -107,10 +113,7 @@ export class PortMapLink {
     if (this.#socket === null || signal?.aborted) return Promise.resolve(err(calledOff(this.gateway)));
     const { promise, resolve } = Promise.withResolvers<Answered>();
     const id = this.#nextId++;
-    const callOff = (): void => {
-      this.#settle(id, err(calledOff(this.gateway)));
-      this.#carryOut(this.#exchanges.callOff(id, this.#options.nowMs()));
-    };
+    const callOff = (): void => this.#callOff(id);
     signal?.addEventListener("abort", callOff, { once: true });
     const settle = (answered: Answered): void => {
       signal?.removeEventListener("abort", callOff);
@@ -121,7 +124,7 @@ export class PortMapLink {
     return promise;
   }
 
-  /** Calls `forgot` when an answer of that protocol shows that the router lost its state; announcements are followed up. */
+  /** Calls `forgot` when an answer of that protocol, or an announcement, shows that the router may have lost its state. */
   onForgot(protocol: PortMapProtocol, forgot: () => void): () => void {
     // An own function each time: one caller may be told twice.
     const listener = (): void => forgot();
@@ -139,8 +142,8 @@ export class PortMapLink {
 
   /**
    * Anybody on the link can send an announcement in the router's name, and only the router can answer a question: so an
-   * announcement is a reason to ask, once a second at most, and the answer's epoch decides. Routers announce by one
-   * protocol (miniupnpd 2.3.1: PCP) what they lost of both, so both are asked.
+   * announcement is a reason to ask, once a second at most. Routers announce by one protocol what they lost of both, so
+   * both are asked.
    */
   #follow(): void {
     if (this.#doubt !== "idle") {
@@ -149,14 +152,30 @@ export class PortMapLink {
     }
     this.#doubt = "asking";
     for (const protocol of ["pcp", "nat-pmp"] as const) {
-      // The answer has done its work before it comes here; that there was none is no news.
-      if (this.#forgot[protocol].size > 0) void this.ask(this.#firstQuestion(protocol), PROBE_LIMIT_MS, null);
+      if (this.#forgot[protocol].size > 0) void this.#followBy(protocol);
     }
     this.#cancelDoubt = this.#options.after(DOUBT_EVERY_MS, () => {
       const again = this.#doubt === "again";
       this.#doubt = "idle";
       if (again) this.#follow();
     });
+  }
+
+  /**
+   * The answer's epoch may go on as if nothing had happened, and the mappings be gone: miniupnpd 2.3.1 with
+   * system_uptime=yes, as most routers have it, counts from the start of the machine and announces its own (PCP, once). So
+   * the announcement counts as well, now and then: a server that kept its state makes ten of them (RFC 6886 §3.2.1), and
+   * then a renewal or two were for nothing.
+   */
+  async #followBy(protocol: PortMapProtocol): Promise<void> {
+    const answered = await this.ask(this.#firstQuestion(protocol), PROBE_LIMIT_MS, null);
+    const toldMs = this.#toldMs[protocol];
+    if (answered.ok && this.#options.nowMs() - toldMs >= BELIEVED_EVERY_MS) this.#tellForgot(protocol);
+  }
+
+  #tellForgot(protocol: PortMapProtocol): void {
+    this.#toldMs[protocol] = this.#options.nowMs();
+    for (const forgot of [...this.#forgot[protocol]]) forgot();
   }
 
   #firstQuestion(protocol: PortMapProtocol): PortMapQuestion {
@@ -200,15 +219,19 @@ export class PortMapLink {
     // Answers that come twice are left out: late ones are from before the last, and look like a clock that went back.
     const lost = epochSec !== null && this.#epochs[answer.protocol].lostBy(epochSec, this.#options.nowMs());
     this.#settle(id, ok(answer));
-    if (lost) for (const forgot of [...this.#forgot[answer.protocol]]) forgot();
+    if (lost) this.#tellForgot(answer.protocol);
   }
 
-  #failed(id: number, why: "silent" | "closed"): void {
-    const open = this.#open.get(id);
-    if (open === undefined) return;
-    const failure =
-      why === "closed" ? closed(this.gateway) : silent(this.gateway, PROTOCOL_NAMES[open.question.protocol]);
-    this.#settle(id, err(failure));
+  #failed(id: number, why: "silent" | "error"): void {
+    const protocol = this.#open.get(id)?.question.protocol;
+    if (protocol === undefined) return;
+    const failure = why === "error" ? this.#systemFailure : null;
+    this.#settle(id, err(failure ?? silent(this.gateway, PROTOCOL_NAMES[protocol])));
+  }
+
+  #callOff(id: number): void {
+    this.#settle(id, err(calledOff(this.gateway)));
+    this.#carryOut(this.#exchanges.callOff(id, this.#options.nowMs()));
   }
 
   #settle(id: number, answered: Answered): void {
@@ -217,10 +240,9 @@ export class PortMapLink {
     open?.settle(answered);
   }
 
-  /** The system's word is about the way to the router, not about one question. */
-  #failAll(failure: RouterFailure): void {
-    for (const id of [...this.#open.keys()]) this.#settle(id, err(failure));
-    this.#carryOut(this.#exchanges.onClosed(this.#options.nowMs()));
+  #systemFailed(failure: RouterFailure): void {
+    this.#systemFailure = failure;
+    this.#carryOut(this.#exchanges.onError(this.#options.nowMs()));
   }
 
   #wake(): void {

@@ -73,7 +73,24 @@ export class PcpMapper implements Mapper {
     const response = await this.#ask(pcpUnmapRequest(wish, held, this.gateway), signal);
     if (!response.ok) return response;
     const unmapped = pcpUnmapped(response.value, this.gateway);
-    return unmapped.ok ? unmapped : err(this.#explain(wish, response.value, unmapped.error));
+    if (unmapped.ok) return unmapped;
+    const failure = this.#explain(wish, response.value, unmapped.error);
+    const isPinhole = isIpv6(wish.internalAddress) && failure.kind === "refused";
+    return err(isPinhole ? await this.#endSoon(wish, held, failure) : failure);
+  }
+
+  /**
+   * miniupnpd 2.3.1 forgets the nonce of a pinhole when that is renewed, and then refuses to delete it. It renews it all
+   * the same: for a second is for as short as it gives.
+   */
+  async #endSoon(wish: MappingWish, held: Grant, failure: RouterFailure): Promise<RouterFailure> {
+    const last = { ...wish, lifetimeSec: 1 };
+    const options = { nonce: held.ticket, preferFailure: false };
+    const response = await this.#ask(pcpMapRequest(last, held, this.gateway, options), null);
+    const grant = response.ok ? pcpGrant(response.value, this.gateway) : response;
+    if (!grant.ok || grant.value.lifetimeSec === null) return failure;
+    const message = `The router at ${this.gateway.address} does not close port ${wish.internalPort} at once; it closes by itself within ${grant.value.lifetimeSec} s.`;
+    return { ...failure, message };
   }
 
   /** There is no question for it that would not make it; the epoch tells when all are gone. */

@@ -83,10 +83,15 @@ export class PortMapSocket {
   }
 
   send(datagram: Uint8Array): void {
+    // An error may be the answer to an earlier datagram (ICMP), told in place of sending this one: once more, then.
+    this.#trySend(datagram, () => this.#trySend(datagram, (error) => this.#fail(error)));
+  }
+
+  #trySend(datagram: Uint8Array, failed: (error: Error) => void): void {
     if (this.#closed) return;
     // Without a function an error would be an event of a socket that is in order.
     this.#socket.send(datagram, (error) => {
-      if (error !== null) this.#fail(error);
+      if (error !== null) failed(error);
     });
   }
 
