@@ -584,12 +584,12 @@ describe("leaving", () => {
   const OVER = "The router did not say that it closed port 25565/tcp; it may stay open until its lease ends.";
   const table: [string, Reply, PortWish, string[]][] = [
     ["removed", removing(null), portWish(), ["10 unmap 25565", "10 closed"]],
-    ["tried twice", removing("silent", null), portWish(), ["10 unmap 25565", "10 unmap 25565", "10 closed"]],
+    ["tried twice", removing("silent", null), portWish(), ["10 unmap 25565", "11 unmap 25565", "11 closed"]],
     [
       "not thrice",
       removing("silent", "garbled"),
       portWish(),
-      ["10 unmap 25565", "10 unmap 25565", `10 closed: ${OVER}`],
+      ["10 unmap 25565", "11 unmap 25565", `11 closed: ${OVER}`],
     ],
     ["refused: once", removing("refused"), portWish(), ["10 unmap 25565", `10 closed: ${OVER}`]],
     ["no answer: 3 s", removing("never"), portWish(), ["10 unmap 25565", `13 closed: ${OVER}`]],

@@ -17,6 +17,8 @@ import type { PortWish } from "./wish.ts";
 /** How long leaving takes at most. */
 export const LEAVE_MS = 3000;
 const UNMAP_TRIES = 2;
+/** What made the first try fail at once may be over then. */
+const UNMAP_AGAIN_MS = 1000;
 /** A permanent mapping is believed in for so long while the router says nothing of it. */
 export const TRUST_MS = 600_000;
 /** That the router does not have the mapping any more: known, or suspected. */
@@ -60,6 +62,7 @@ export class Keeper {
   #wasOpen = false;
   #leaveByMs = 0;
   #unmapTries = 0;
+  #unmapMs = 0;
   #out: KeeperAction[] = [];
 
   constructor(wish: PortWish, options: KeeperOptions, nowMs: number) {
@@ -88,7 +91,7 @@ export class Keeper {
 
   nextDeadlineMs(): number | null {
     if (this.#phase === "gone") return null;
-    if (this.#phase === "leaving") return this.#leaveByMs;
+    if (this.#phase === "leaving") return this.#pending === null ? this.#unmapMs : this.#leaveByMs;
     const due = [this.#holding?.open.endsMs ?? null];
     if (this.#pending === null) due.push(this.#askMs, this.#checkMs);
     const times = due.filter((ms) => ms !== null);
@@ -161,6 +164,7 @@ export class Keeper {
     if (this.#phase === "gone") return;
     if (this.#phase === "leaving") {
       if (nowMs >= this.#leaveByMs) this.#end(this.#leftover());
+      else if (this.#pending === null && nowMs >= this.#unmapMs) this.#goOnLeaving();
       return;
     }
     const endsMs = this.#holding?.open.endsMs ?? null;
@@ -195,7 +199,6 @@ export class Keeper {
       if (stale === "moved" && answer.kind === "granted") this.#undo = { held: answer.held, why: null, tried: false };
     } else if (answer.kind === "granted") this.#granted(answer.held, nowMs);
     else this.#failed(answer.failure, nowMs);
-    this.#goOnLeaving(nowMs);
   }
 
   #granted(held: HeldGrant, nowMs: number): void {
@@ -368,15 +371,13 @@ export class Keeper {
     this.#leaveByMs = nowMs + LEAVE_MS;
     // Nobody waits for a check. For an answer about the mapping yes: deleted before it, it would be made after it.
     if (this.#pending === "check") this.#pending = null;
-    this.#goOnLeaving(nowMs);
   }
 
   /** Takes away what the router has, or is done. */
-  #goOnLeaving(nowMs: number): void {
-    if (this.#phase !== "leaving" || this.#pending !== null) return;
+  #goOnLeaving(): void {
     const held = this.#present();
     if (held === null) this.#end(null);
-    else if (this.#unmapTries >= UNMAP_TRIES || nowMs >= this.#leaveByMs) this.#end(this.#leftover());
+    else if (this.#unmapTries >= UNMAP_TRIES) this.#end(this.#leftover());
     else {
       this.#unmapTries++;
       this.#request({ kind: "unmap", held });
@@ -394,7 +395,8 @@ export class Keeper {
     if (this.#phase === "leaving") {
       if (failure === null) this.#removed();
       else if (failure.kind === "refused") this.#unmapTries = UNMAP_TRIES;
-      this.#goOnLeaving(nowMs);
+      const isAgain = failure !== null && this.#unmapTries < UNMAP_TRIES;
+      this.#unmapMs = Math.min(this.#leaveByMs, isAgain ? nowMs + UNMAP_AGAIN_MS : nowMs);
       return;
     }
     const undo = this.#undo;
