@@ -54,6 +54,7 @@ const speaks = fc.constantFrom<readonly RouterProtocol[]>(["pcp"], ["nat-pmp"], 
 
 class Watched {
   readonly lab: KeepLab;
+  hasForgotten = false;
   #mood: Mood = "well";
   readonly #openOf = new Map<string, boolean>();
   /** Ports inside of which it was said that they may stay open. */
@@ -76,8 +77,8 @@ class Watched {
   check(): void {
     const { router } = this.lab;
     for (const one of this.lab.news.splice(0)) this.#told(one);
-    // But for what was said to stay.
-    if (this.#left.size === 0) expect(router.overwritten).toBe(0);
+    // But for what was said to stay; and a router that forgot may give a port to one while another renews it.
+    if (this.#left.size === 0 && !this.hasForgotten) expect(router.overwritten).toBe(0);
     expect(router.busiest).toBeLessThanOrEqual(8);
     const own = router.gateways[4]?.ownAddress;
     const rows = router.list().filter(({ internalAddress }) => internalAddress === own);
@@ -146,6 +147,7 @@ test("whatever happens: nothing of ours is overwritten or open twice, and at the
               break;
             case "reboot":
               router.reboot(one.announces);
+              watched.hasForgotten = true;
               break;
             case "network":
               router.gateways[4] = { ...FAKE_GATEWAY, ownAddress: one.own };
@@ -167,8 +169,8 @@ test("whatever happens: nothing of ours is overwritten or open twice, and at the
         expect(watched.open.toSorted()).toEqual(held.map(({ wish: of }) => wishKey(of)).toSorted());
         // The router is well again: within the longest pause, and a lease of one that it lost, all that can be open is.
         watched.be("well");
-        router.table.clear();
         router.reboot();
+        watched.hasForgotten = true;
         await lab.pass(70);
         watched.check();
         const isBarred = ({ why }: { readonly why?: { readonly message: string } | null }) =>

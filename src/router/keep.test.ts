@@ -332,6 +332,24 @@ describe("a router that fails", () => {
     await lab.stop();
   });
 
+  test("a port that we have is given to another mapping of ours: so it forgot, and the first one asks for another", async () => {
+    const lab = new KeepLab();
+    const any = (port: number) => wishFor(port, { externalPort: 0 });
+    const kept = await lab.keep([any(80)]);
+    await lab.pass(10);
+    lab.router.reboot(false);
+    kept.set([any(80), any(81)]);
+    await lab.clock.settle();
+    expect(lab.told()).toEqual([
+      `opened 80 ${OPEN}:50000`,
+      `opened 81 ${OPEN}:50000`,
+      "lost 80: The router lost this mapping, and gave its port to another one of this machine.",
+      `opened 80 ${OPEN}:40000`,
+    ]);
+    expect(lab.router.overwritten).toBe(0);
+    await lab.stop();
+  });
+
   test("it falls silent: hundreds of mappings ask it no more than one would", async () => {
     const lab = new KeepLab({ random: Math.random });
     await lab.keep(wishesFor(1000, 256));

@@ -8,7 +8,7 @@ import type {
   KeptState,
   NetworkChange,
 } from "./keeper-model.ts";
-import { ELSEWHERE, FORGOT, leaseEnded, mayStayOpen, NO_TIME, otherPortGranted } from "./keeper-words.ts";
+import { ELSEWHERE, FORGOT, leaseEnded, mayStayOpen, NO_TIME, otherPortGranted, TAKEN_OVER } from "./keeper-words.ts";
 import type { RouterFailure, RouterFailureKind } from "./model.ts";
 import { checkAfterMs, spreadMs } from "./pace.ts";
 import { isNo, MIN_RETRY_MS, Retries } from "./retries.ts";
@@ -40,6 +40,8 @@ export class Keeper {
   #pending: "ask" | "check" | "unmap" | null = null;
   /** The network changed so since the request under way: its answer is about another one. */
   #stale: "moved" | "elsewhere" | null = null;
+  /** The router came back during the request under way. */
+  #isBack = false;
   #holding: Holding | null = null;
   #doubt: Doubt | null = null;
   /** The holding is at a router, or for an address, that is ours no longer. */
@@ -151,6 +153,10 @@ export class Keeper {
       case "sibling-lost":
         this.#siblingLost(nowMs);
         break;
+      case "taken-over":
+        // Otherwise the answer to the request under way says whose it is.
+        if (this.#holding !== null && !this.#foreign && this.#pending !== "ask") this.#failed(TAKEN_OVER, nowMs);
+        break;
       case "address-seen":
         this.#addressSeen(event.address);
         break;
@@ -199,6 +205,9 @@ export class Keeper {
       if (stale === "moved" && answer.kind === "granted") this.#undo = { held: answer.held, why: null, tried: false };
     } else if (answer.kind === "granted") this.#granted(answer.held, nowMs);
     else this.#failed(answer.failure, nowMs);
+    const wasBack = this.#isBack;
+    this.#isBack = false;
+    if (wasBack) this.#routerBack(nowMs);
   }
 
   #granted(held: HeldGrant, nowMs: number): void {
@@ -347,7 +356,9 @@ export class Keeper {
   }
 
   #routerBack(nowMs: number): void {
-    if (this.#why !== null && !isNo(this.#why.kind)) this.#askSoon(nowMs);
+    // What it asks for now it may have asked for a moment too soon.
+    if (this.#pending === "ask") this.#isBack = true;
+    else if (this.#why !== null && !isNo(this.#why.kind)) this.#askSoon(nowMs);
   }
 
   #siblingLost(nowMs: number): void {
