@@ -261,8 +261,16 @@ class Keep implements KeptMappings {
       taken === null
         ? await this.#request(entry, (link) => link.ask(entry.wish, externalPort, held, calling))
         : err(taken);
-    if (answer.ok) this.#hear(entry, { kind: "granted", held: answer.value });
-    else this.#hear(entry, { kind: "failed", failure: answer.error });
+    if (!answer.ok) {
+      this.#hear(entry, { kind: "failed", failure: answer.error });
+      return;
+    }
+    const { externalPort: given } = answer.value.grant;
+    const before = entry.wish.family === 6 ? [] : this.#others(entry).filter((other) => isOpenAt(other, given));
+    this.#hear(entry, { kind: "granted", held: answer.value });
+    if (before.length === 0) return;
+    for (const other of before) this.#hear(other, { kind: "taken-over" });
+    this.#tellSiblings(entry);
   }
 
   async #check(entry: Entry, held: HeldGrant): Promise<void> {
@@ -273,11 +281,14 @@ class Keep implements KeptMappings {
       return;
     }
     this.#hear(entry, { kind: "checked", holds: answer.value });
-    if (answer.value !== false) return;
+    if (answer.value === false) this.#tellSiblings(entry);
+  }
+
+  /** The router lost a mapping of ours: most often it lost all. */
+  #tellSiblings(entry: Entry): void {
     for (const other of this.#entries.values()) {
-      if (other !== entry && other.begun && other.wish.family === entry.wish.family) {
-        this.#hear(other, { kind: "sibling-lost" });
-      }
+      if (other === entry || !other.begun || other.wish.family !== entry.wish.family) continue;
+      this.#hear(other, { kind: "sibling-lost" });
     }
   }
 

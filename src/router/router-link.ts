@@ -91,7 +91,7 @@ export class RouterLink {
   holds(wish: PortWish, held: HeldGrant, calling: Calling): Promise<Result<boolean | null, RouterFailure>> {
     const { grant, internalAddress, via } = held;
     const asked = mappingWish(wish, internalAddress, grant.externalPort);
-    return this.#request(via, calling, (mapper) => mapper.holds(asked, grant, calling.all));
+    return this.#request(via, calling, (mapper, signal) => mapper.holds(asked, grant, signal));
   }
 
   async unmap(wish: PortWish, held: HeldGrant, calling: Calling): Promise<Result<null, RouterFailure>> {
@@ -104,19 +104,19 @@ export class RouterLink {
       if (!holds.ok) return holds;
       if (holds.value === false) return ok(null);
     }
-    return this.#request(via, calling, (mapper) => mapper.unmap(asked, grant, calling.all));
+    // It is the last that is asked about this mapping, and nobody asks later.
+    return this.#request(via, calling, (mapper, signal) => mapper.unmap(asked, grant, signal), true);
   }
 
   /** Hears whether the router of these protocols is there, what its address is, and whether it lost its mappings. */
   async watch(protocols: ReadonlySet<RouterProtocol>): Promise<void> {
-    const { signal } = this.#ending;
-    const calling: Calling = { waiting: signal, all: signal };
+    const calling: Calling = { waiting: this.#ending.signal, all: this.#ending.signal };
     for (const protocol of protocols) {
       // A mapper that sees in the answer that the router lost its state tells so itself.
-      await this.#request(protocol, calling, (mapper) => mapper.uptimeSec(signal));
+      await this.#request(protocol, calling, (mapper, signal) => mapper.uptimeSec(signal));
       if (this.gateway.family === 6) continue;
-      const told = await this.#request(protocol, calling, (mapper) => mapper.externalAddress(signal));
-      if (!told.ok || told.value === null || told.value === this.#address || signal.aborted) continue;
+      const told = await this.#request(protocol, calling, (mapper, signal) => mapper.externalAddress(signal));
+      if (!told.ok || told.value === null || told.value === this.#address || calling.all.aborted) continue;
       this.#address = told.value;
       this.#options.onAddress(told.value);
     }
@@ -141,8 +141,8 @@ export class RouterLink {
   ): Promise<Result<HeldGrant, RouterFailure>> {
     const internalAddress = this.#inside(wish);
     const asked = mappingWish(wish, internalAddress, externalPort);
-    return this.#request(protocol, calling, async (mapper) => {
-      const granted = await mapper.map(asked, held?.grant ?? null, calling.all);
+    return this.#request(protocol, calling, async (mapper, signal) => {
+      const granted = await mapper.map(asked, held?.grant ?? null, signal);
       if (!granted.ok) return granted;
       this.#rungs[protocol].listen();
       const externalAddress = granted.value.externalAddress ?? (await this.#outside(mapper, internalAddress));
@@ -170,14 +170,16 @@ export class RouterLink {
   async #request<T>(
     protocol: RouterProtocol,
     { waiting, all }: Calling,
-    act: (mapper: Mapper) => Promise<Result<T, RouterFailure>>,
+    act: (mapper: Mapper, signal: AbortSignal) => Promise<Result<T, RouterFailure>>,
+    urgent = false,
   ): Promise<Result<T, RouterFailure>> {
+    const signal = AbortSignal.any([all, this.#ending.signal]);
     const rung = this.#rungs[protocol];
     if (rung.known === "unknown") await this.#probe(protocol, waiting);
     const leave = await this.#options.slots.enter(waiting);
     if (leave === null) return err(this.#calledOff());
     try {
-      return (await rung.request(act, all)) ?? err(this.#calledOff());
+      return (await rung.request((mapper) => act(mapper, signal), signal, urgent)) ?? err(this.#calledOff());
     } finally {
       leave();
     }

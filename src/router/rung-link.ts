@@ -58,21 +58,22 @@ export class RungLink {
     });
   }
 
-  /** Null = it was not asked, or called off. */
+  /** `calledOff` ends `act`, too; `urgent`: it is asked even in a silence. Null = it was not asked. */
   async request<T>(
     act: (mapper: Mapper) => Promise<Result<T, RouterFailure>>,
     calledOff: AbortSignal,
+    urgent: boolean,
   ): Promise<Result<T, RouterFailure> | null> {
-    const { nowMs, random, signal, onBack } = this.#options;
+    const { nowMs, random, onBack } = this.#options;
     if (this.#mapper === null) return this.#failure === null ? null : { ok: false, error: this.#failure };
-    const quiet = this.#quiet.admit(nowMs());
+    const quiet = urgent ? null : this.#quiet.admit(nowMs());
     if (quiet !== null) return { ok: false, error: quiet };
     let result: Result<T, RouterFailure> | null = null;
     try {
       result = await act(this.#mapper);
     } finally {
       // What was called off, or broke, says nothing of the router.
-      if (result === null || (!result.ok && (signal.aborted || calledOff.aborted))) this.#quiet.abandoned();
+      if (result === null || (!result.ok && calledOff.aborted)) this.#quiet.abandoned();
       else if (this.#quiet.ended(result.ok ? null : result.error, nowMs(), random())) onBack();
     }
     return result;

@@ -88,6 +88,8 @@ export type KeeperEvent =
   | { readonly kind: "router-back" }
   /** Another mapping of the router was found missing. */
   | { readonly kind: "sibling-lost" }
+  /** The router gave its external port to another mapping of ours: so it had lost this one. */
+  | { readonly kind: "taken-over" }
   /** The router's address outside, as it says now. */
   | { readonly kind: "address-seen"; readonly address: string }
   | { readonly kind: "leave" };

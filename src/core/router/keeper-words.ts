@@ -10,6 +10,12 @@ export const ELSEWHERE: RouterFailure = {
   message: "This machine's network is another now.",
 };
 
+export const TAKEN_OVER: RouterFailure = {
+  kind: "conflict",
+  code: null,
+  message: "The router lost this mapping, and gave its port to another one of this machine.",
+};
+
 export const NO_TIME: RouterFailure = {
   kind: "garbled",
   code: null,

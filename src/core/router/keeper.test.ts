@@ -241,6 +241,22 @@ describe("a port that is taken", () => {
     ]);
   });
 
+  test("the router gave it to another mapping of ours: lost, and another one is opened", () => {
+    const keeping = run(answering(granted(25565), granted(25566))).until(100);
+    expect(keeping.hear({ kind: "taken-over" }).take().slice(2)).toEqual([
+      "100 lost: The router lost this mapping, and gave its port to another one of this machine.",
+      "100 ask 25566",
+      "100 opened 203.0.113.5:25566 to 3700",
+    ]);
+    // Nothing is open, or somebody is being asked: there is no news in it.
+    const asking = run(answering(null)).until(1).hear({ kind: "taken-over" });
+    expect(asking.take()).toEqual(["0 ask 25565"]);
+    const renewing = run(answering(granted(25565), null))
+      .until(1800)
+      .hear({ kind: "taken-over" });
+    expect(renewing.take().at(-1)).toBe("1800 renew 25565 t1");
+  });
+
   test("a renewal that meets a conflict: the port is another's, so it is lost; another one is opened", () => {
     const keeping = run(answering(granted(25565), failed("conflict"), granted(25566))).until(1801);
     expect(keeping.take().slice(2)).toEqual([
@@ -324,6 +340,14 @@ describe("failures of the first request", () => {
       expect(secondsOf(keeping.take(), "ask")).toEqual([...seconds]);
     }
   });
+});
+
+test("a router that comes back while it is asked, and does not answer that, is asked again after a second", () => {
+  const silent = failed("silent");
+  const keeping = run(answering(silent, silent, silent, silent, silent, null, granted(25565))).until(31);
+  keeping.take();
+  keeping.hear({ kind: "router-back" }).hear(silent).until(33);
+  expect(keeping.take()).toEqual(["32 ask 25565", `32 opened ${OPEN} to 3632`]);
 });
 
 describe("doubt", () => {
@@ -584,12 +608,12 @@ describe("leaving", () => {
   const OVER = "The router did not say that it closed port 25565/tcp; it may stay open until its lease ends.";
   const table: [string, Reply, PortWish, string[]][] = [
     ["removed", removing(null), portWish(), ["10 unmap 25565", "10 closed"]],
-    ["tried twice", removing("silent", null), portWish(), ["10 unmap 25565", "10 unmap 25565", "10 closed"]],
+    ["tried twice", removing("silent", null), portWish(), ["10 unmap 25565", "11 unmap 25565", "11 closed"]],
     [
       "not thrice",
       removing("silent", "garbled"),
       portWish(),
-      ["10 unmap 25565", "10 unmap 25565", `10 closed: ${OVER}`],
+      ["10 unmap 25565", "11 unmap 25565", `11 closed: ${OVER}`],
     ],
     ["refused: once", removing("refused"), portWish(), ["10 unmap 25565", `10 closed: ${OVER}`]],
     ["no answer: 3 s", removing("never"), portWish(), ["10 unmap 25565", `13 closed: ${OVER}`]],

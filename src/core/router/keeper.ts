@@ -8,7 +8,7 @@ import type {
   KeptState,
   NetworkChange,
 } from "./keeper-model.ts";
-import { ELSEWHERE, FORGOT, leaseEnded, mayStayOpen, NO_TIME, otherPortGranted } from "./keeper-words.ts";
+import { ELSEWHERE, FORGOT, leaseEnded, mayStayOpen, NO_TIME, otherPortGranted, TAKEN_OVER } from "./keeper-words.ts";
 import type { RouterFailure, RouterFailureKind } from "./model.ts";
 import { checkAfterMs, spreadMs } from "./pace.ts";
 import { isNo, MIN_RETRY_MS, Retries } from "./retries.ts";
@@ -17,6 +17,8 @@ import type { PortWish } from "./wish.ts";
 /** How long leaving takes at most. */
 export const LEAVE_MS = 3000;
 const UNMAP_TRIES = 2;
+/** What made the first try fail at once may be over then. */
+const UNMAP_AGAIN_MS = 1000;
 /** A permanent mapping is believed in for so long while the router says nothing of it. */
 export const TRUST_MS = 600_000;
 /** That the router does not have the mapping any more: known, or suspected. */
@@ -38,6 +40,8 @@ export class Keeper {
   #pending: "ask" | "check" | "unmap" | null = null;
   /** The network changed so since the request under way: its answer is about another one. */
   #stale: "moved" | "elsewhere" | null = null;
+  /** The router came back during the request under way. */
+  #isBack = false;
   #holding: Holding | null = null;
   #doubt: Doubt | null = null;
   /** The holding is at a router, or for an address, that is ours no longer. */
@@ -60,6 +64,7 @@ export class Keeper {
   #wasOpen = false;
   #leaveByMs = 0;
   #unmapTries = 0;
+  #unmapMs = 0;
   #out: KeeperAction[] = [];
 
   constructor(wish: PortWish, options: KeeperOptions, nowMs: number) {
@@ -88,7 +93,7 @@ export class Keeper {
 
   nextDeadlineMs(): number | null {
     if (this.#phase === "gone") return null;
-    if (this.#phase === "leaving") return this.#leaveByMs;
+    if (this.#phase === "leaving") return this.#pending === null ? this.#unmapMs : this.#leaveByMs;
     const due = [this.#holding?.open.endsMs ?? null];
     if (this.#pending === null) due.push(this.#askMs, this.#checkMs);
     const times = due.filter((ms) => ms !== null);
@@ -148,6 +153,10 @@ export class Keeper {
       case "sibling-lost":
         this.#siblingLost(nowMs);
         break;
+      case "taken-over":
+        // Otherwise the answer to the request under way says whose it is.
+        if (this.#holding !== null && !this.#foreign && this.#pending !== "ask") this.#failed(TAKEN_OVER, nowMs);
+        break;
       case "address-seen":
         this.#addressSeen(event.address);
         break;
@@ -161,6 +170,7 @@ export class Keeper {
     if (this.#phase === "gone") return;
     if (this.#phase === "leaving") {
       if (nowMs >= this.#leaveByMs) this.#end(this.#leftover());
+      else if (this.#pending === null && nowMs >= this.#unmapMs) this.#goOnLeaving();
       return;
     }
     const endsMs = this.#holding?.open.endsMs ?? null;
@@ -195,7 +205,9 @@ export class Keeper {
       if (stale === "moved" && answer.kind === "granted") this.#undo = { held: answer.held, why: null, tried: false };
     } else if (answer.kind === "granted") this.#granted(answer.held, nowMs);
     else this.#failed(answer.failure, nowMs);
-    this.#goOnLeaving(nowMs);
+    const wasBack = this.#isBack;
+    this.#isBack = false;
+    if (wasBack) this.#routerBack(nowMs);
   }
 
   #granted(held: HeldGrant, nowMs: number): void {
@@ -344,7 +356,9 @@ export class Keeper {
   }
 
   #routerBack(nowMs: number): void {
-    if (this.#why !== null && !isNo(this.#why.kind)) this.#askSoon(nowMs);
+    // What it asks for now it may have asked for a moment too soon.
+    if (this.#pending === "ask") this.#isBack = true;
+    else if (this.#why !== null && !isNo(this.#why.kind)) this.#askSoon(nowMs);
   }
 
   #siblingLost(nowMs: number): void {
@@ -368,15 +382,13 @@ export class Keeper {
     this.#leaveByMs = nowMs + LEAVE_MS;
     // Nobody waits for a check. For an answer about the mapping yes: deleted before it, it would be made after it.
     if (this.#pending === "check") this.#pending = null;
-    this.#goOnLeaving(nowMs);
   }
 
   /** Takes away what the router has, or is done. */
-  #goOnLeaving(nowMs: number): void {
-    if (this.#phase !== "leaving" || this.#pending !== null) return;
+  #goOnLeaving(): void {
     const held = this.#present();
     if (held === null) this.#end(null);
-    else if (this.#unmapTries >= UNMAP_TRIES || nowMs >= this.#leaveByMs) this.#end(this.#leftover());
+    else if (this.#unmapTries >= UNMAP_TRIES) this.#end(this.#leftover());
     else {
       this.#unmapTries++;
       this.#request({ kind: "unmap", held });
@@ -394,7 +406,8 @@ export class Keeper {
     if (this.#phase === "leaving") {
       if (failure === null) this.#removed();
       else if (failure.kind === "refused") this.#unmapTries = UNMAP_TRIES;
-      this.#goOnLeaving(nowMs);
+      const isAgain = failure !== null && this.#unmapTries < UNMAP_TRIES;
+      this.#unmapMs = Math.min(this.#leaveByMs, isAgain ? nowMs + UNMAP_AGAIN_MS : nowMs);
       return;
     }
     const undo = this.#undo;
