@@ -31,6 +31,7 @@ const WITH_COMMANDS = [
   "docs/gateway.md",
   "docs/operations.md",
   "docs/ping.md",
+  "docs/router.md",
   "docs/security.md",
   "docs/architecture.md",
 ];
@@ -77,8 +78,8 @@ async function commandOf(words: readonly string[]): Promise<{ path: string[]; he
     const path = names.slice(0, length);
     const text = await help(path);
     if (!text.startsWith(`Usage: hatchway ${path.join(" ")} `)) continue;
-    // A group does nothing by itself: the word behind it must have been one of its commands. `gateway` does something.
-    const alone = length === names.length && path.join(" ") === "gateway";
+    // A group does nothing by itself: the word behind it must have been one of its commands. These two do something.
+    const alone = length === names.length && ["gateway", "map"].includes(path.join(" "));
     return text.includes("\nCommands:") && !alone ? null : { path, help: text };
   }
   return null;
@@ -144,6 +145,8 @@ describe("commands in the documents exist, with their options", () => {
       "direct",
       "status",
       "ping",
+      "map",
+      "router",
       "config validate",
       ...GATEWAY,
     ];
@@ -158,11 +161,11 @@ describe("commands in the documents exist, with their options", () => {
 describe("hatchway.toml", () => {
   const text = read(EXAMPLE);
   test("the example is right", async () => {
-    expect((await readConfig(text, EXAMPLE)).forwards).toHaveLength(4);
+    expect((await readConfig(text, EXAMPLE)).forwards).toHaveLength(5);
   });
 
   const GATEWAY = ["gateway", "upnp", "vpn", "mapping", "trigger", "hook", "gluetun"];
-  test.each(["relay", "agent", "expose", "forward", "socks", ...GATEWAY])(
+  test.each(["relay", "agent", "expose", "forward", "socks", "map", ...GATEWAY])(
     "the example has every key of %s",
     (table) => {
       const part = text.split(/^\[+/m).filter((chunk) => chunk.startsWith(`${table}]`));
@@ -180,6 +183,7 @@ describe("hatchway.toml", () => {
     ["expose", "### `[[expose]]`", [...SERVICE, ...ADMISSION]],
     ["forward", "### `[[forward]]`", [...SERVICE, ...ADMISSION]],
     ["socks", "### `[[socks]]`", ADMISSION],
+    ["map", "### `[[map]]`", []],
     ["gateway", "### `[gateway]`", []],
     ["upnp", "### `[upnp]`", []],
     ["vpn", "### `[vpn]`", []],

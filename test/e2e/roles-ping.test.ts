@@ -31,6 +31,8 @@ interface Measured {
   readonly started: Extract<PingEvent, { event: "started" }>;
   readonly probes: readonly Extract<PingEvent, { event: "probe" }>[];
   medianMs(path: "direct" | "forwarded"): number;
+  /** Of the fastest probe: what a busy machine adds is in the others. */
+  minMs(path: "direct" | "forwarded"): number;
   lost(path: "direct" | "forwarded"): readonly string[];
 }
 
@@ -50,6 +52,7 @@ async function measured(events: AsyncIterable<PingEvent>): Promise<Measured> {
       const outcomes = of(path).map(({ ms }) => (ms === null ? { lost: "timeout" as const } : { ms }));
       return summarize(outcomes).figures?.medianMs ?? Number.NaN;
     },
+    minMs: (path) => Math.min(...of(path).flatMap(({ ms }) => (ms === null ? [] : [ms]))),
     lost: (path) => of(path).flatMap(({ lost }) => (lost === null ? [] : [lost])),
   };
 }
@@ -63,10 +66,10 @@ async function failure(promise: Promise<unknown>): Promise<[string, string]> {
   return [error.kind, error.message];
 }
 
-function expectOneRoundTrip({ medianMs }: Measured): void {
+function expectOneRoundTrip({ medianMs, minMs }: Measured): void {
   expect(medianMs("direct")).toBeLessThan(medianMs("forwarded"));
-  expect(medianMs("forwarded") - medianMs("direct")).toBeGreaterThan(ONE_ROUND_TRIP.min);
-  expect(medianMs("forwarded") - medianMs("direct")).toBeLessThan(ONE_ROUND_TRIP.max);
+  expect(minMs("forwarded")).toBeGreaterThan(ONE_ROUND_TRIP.min);
+  expect(minMs("forwarded") - minMs("direct")).toBeLessThan(ONE_ROUND_TRIP.max);
 }
 
 describe("a host through the relay", () => {

@@ -35,6 +35,7 @@ interface Summary {
     readonly measure: string;
     readonly lost: number;
     readonly medianMs: number;
+    readonly minMs: number;
   }[];
 }
 
@@ -65,9 +66,10 @@ async function ping(...args: readonly string[]): Promise<Summary> {
 }
 
 function expectOneRoundTrip({ addedMs, paths, character }: Summary, sign: 1 | -1 = 1): void {
-  const added = sign * (addedMs ?? 0);
-  expect(added).toBeGreaterThan(ONE_ROUND_TRIP.min);
-  expect(added).toBeLessThan(ONE_ROUND_TRIP.max);
+  expect(sign * (addedMs ?? 0)).toBeGreaterThan(ONE_ROUND_TRIP.min);
+  const [direct, forwarded] = paths;
+  // By the fastest probes: what a busy machine adds is in the others.
+  expect(sign * ((forwarded?.minMs ?? 0) - (direct?.minMs ?? 0))).toBeLessThan(ONE_ROUND_TRIP.max);
   expect(paths.map(({ lost }) => lost)).toEqual([0, 0]);
   expect(character).not.toBe("lossy");
 }

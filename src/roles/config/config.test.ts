@@ -364,6 +364,7 @@ test("the JSON Schema knows the tables and forbids other keys", () => {
     "expose",
     "forward",
     "socks",
+    "map",
     "gateway",
     "upnp",
     "vpn",

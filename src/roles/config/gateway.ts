@@ -12,10 +12,10 @@ import type { GluetunSettings } from "../gluetun.ts";
 import type { HookSettings } from "../hooks/settings.ts";
 import type { MappingEntry, TriggerEntry } from "./gateway-schema.ts";
 import { gluetunSettings, hookSettings } from "./hooks.ts";
+import { stableId, titleOf } from "./naming.ts";
 import { formatMappings } from "./ports.ts";
 import type { Problem } from "./problem.ts";
 import type { ConfigFile } from "./schema.ts";
-import { stableId, titleOf } from "./specs.ts";
 
 /** Between the ports that programs are known by: BitTorrent's 51413 and WireGuard's 51820 below, Mumble's 64738 above. */
 const DEFAULT_SNAT_PORTS = { first: 52_000, last: 64_000 };

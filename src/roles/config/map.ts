@@ -3,9 +3,9 @@ import { parseAddress } from "../../wire/address.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import { z } from "../../wire/zod.ts";
 import * as field from "./fields.ts";
+import { stableId, titleOf } from "./naming.ts";
 import { exposePorts, formatMappings } from "./ports.ts";
 import type { Problem } from "./problem.ts";
-import { stableId, titleOf } from "./specs.ts";
 
 /**
  * What routers are asked for when nobody says: short enough that a crash does not leave a door open for a day, long

@@ -3,6 +3,7 @@ import type { ForwardSpec } from "../../servers/local/control.ts";
 import { parseHost } from "../../wire/endpoint.ts";
 import type { PortMapping } from "../../wire/port-set.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
+import { stableId, titleOf } from "./naming.ts";
 import { exposePorts, formatMappings, pairPorts } from "./ports.ts";
 import type { Problem } from "./problem.ts";
 import type { ExposeEntry, ForwardEntry, SocksEntry } from "./schema.ts";
@@ -10,7 +11,6 @@ import type { ExposeEntry, ForwardEntry, SocksEntry } from "./schema.ts";
 /** How long the ports of a device that is away stay reserved (tunnel.md, Liveness). */
 export const DEFAULT_LIFETIME_SEC = 600;
 const LOOPBACK = "127.0.0.1";
-const MAX_NAME_CHARS = 60;
 const HERE: Via = { kind: "here" };
 
 /** A remote forward from an `[[expose]]` entry, or from `expose`'s arguments under the same keys. */
@@ -95,17 +95,6 @@ function localSpec(parts: {
     enabled: entry.enabled ?? true,
   };
   return { kind: "local", local };
-}
-
-/** The same on every run, wherever the entry stands in the file: a reload keeps what did not change. */
-export function stableId(kind: string, name: string | undefined, content: object): string {
-  if (name !== undefined) return `${kind}/${name}`;
-  return `${kind}/${Bun.hash(JSON.stringify(content)).toString(36)}`;
-}
-
-export function titleOf(name: string | undefined, ports: string): string {
-  const title = name ?? ports;
-  return title.length <= MAX_NAME_CHARS ? title : `${title.slice(0, MAX_NAME_CHARS - 1)}…`;
 }
 
 function optionsOf(entry: ExposeEntry | ForwardEntry | SocksEntry): ForwardOptions {

@@ -205,7 +205,7 @@ function specType(spec: ForwardSpec): (AttachEvent & { event: "exposed" })["type
 }
 
 function endpoints(spec: ForwardSpec): Endpoint[] {
-  const host = spec.kind === "local" ? spec.local.bind : `${spec.kind}.example`;
+  const host = spec.kind === "local" ? spec.local.bind : spec.kind === "remote" ? "relay.example" : "router.example";
   const internalHost = spec.kind === "remote" ? spec.to : spec.kind === "local" ? spec.local.to : spec.upstream.to;
   return partOf(spec).ports.map((mapping) => {
     const port = mapping.first === 0 ? 20_000 : mapping.first;
