@@ -341,18 +341,19 @@ export class Keeper {
       return;
     }
     this.#retries.reset();
-    if (change !== "same") {
-      if (this.#pending === "ask") this.#stale = change;
-      else if (this.#pending === "check") this.#pending = null;
-      this.#remains = null;
-      this.#undo = null;
-      if (this.#holding !== null) {
-        if (change === "moved" && !this.#foreign) this.#undo = { held: this.#holding.held, why: null, tried: false };
-        this.#foreign = true;
-        this.#checkMs = null;
-      }
-    }
+    if (change !== "same") this.#depart(change);
     this.#askInDoubt({ certain: change !== "same", why: ELSEWHERE }, nowMs);
+  }
+
+  /** What is there is of the network before; at the same router it is taken away, as far as that lets us. */
+  #depart(change: "moved" | "elsewhere"): void {
+    if (this.#pending === "check") this.#pending = null;
+    if (this.#pending !== null) this.#stale = change;
+    const there = this.#undo?.held ?? (this.#foreign ? null : (this.#holding?.held ?? null));
+    this.#undo = change === "moved" && there !== null ? { held: there, why: null, tried: false } : null;
+    this.#foreign = this.#holding !== null;
+    this.#remains = null;
+    this.#checkMs = null;
   }
 
   #routerBack(nowMs: number): void {
@@ -411,7 +412,9 @@ export class Keeper {
       return;
     }
     const undo = this.#undo;
-    if (undo === null) return;
+    const stale = this.#stale;
+    this.#stale = null;
+    if (undo === null || stale !== null) return;
     // Two mappings of one wish are one too many. Of another address's the router may refuse to hear from this one.
     const isDone = failure === null || undo.why === null;
     this.#undo = isDone ? null : { ...undo, tried: true };
