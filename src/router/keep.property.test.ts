@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { KeepLab, wishFor } from "../../test/fixtures/fake-router/lab.ts";
 import { FAKE_GATEWAY } from "../../test/fixtures/fake-router/mapper.ts";
-import { LEAVE_MS } from "../core/router/keeper.ts";
+import { LEAVE_MS } from "../core/router/leaving.ts";
 import type { RouterFailureKind, RouterProtocol } from "../core/router/model.ts";
 import { type PortWish, wishKey } from "../core/router/wish.ts";
 import type { KeptNews } from "./keep.ts";
