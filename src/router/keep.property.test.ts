@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { KeepLab, wishFor } from "../../test/fixtures/fake-router/lab.ts";
 import { FAKE_GATEWAY } from "../../test/fixtures/fake-router/mapper.ts";
-import { LEAVE_MS } from "../core/router/keeper.ts";
+import { LEAVE_MS } from "../core/router/leaving.ts";
 import type { RouterFailureKind, RouterProtocol } from "../core/router/model.ts";
 import { type PortWish, wishKey } from "../core/router/wish.ts";
 import type { KeptNews } from "./keep.ts";
@@ -62,10 +62,11 @@ class Watched {
 
   constructor(protocols: readonly RouterProtocol[], random: () => number) {
     this.lab = new KeepLab({ router: { speaks: protocols, latencyMs: 20 }, random });
-    this.lab.router.outcome = ({ kind }) => {
+    this.lab.router.outcome = ({ kind, wish: asked }) => {
       if (this.#mood === "well") return null;
-      // A conflict is about a port.
+      // A conflict is about a port, and then it is not ours.
       if (this.#mood === "conflict" && kind !== "map") return null;
+      if (this.#mood === "conflict") this.lab.router.table.delete(`tcp ${asked?.externalPort}`);
       return this.#mood satisfies RouterFailureKind | "never";
     };
   }

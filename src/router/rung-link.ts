@@ -42,12 +42,15 @@ export class RungLink {
   }
 
   probed(result: Result<Mapper, RouterFailure>): void {
-    const { nowMs, random, signal } = this.#options;
+    const { nowMs, random, signal, onBack } = this.#options;
     if (!result.ok) {
       this.#failure = result.error;
       this.#nextProbeMs = nowMs() + this.#backoff.failed(nowMs(), (1 + random()) / 2);
     } else if (signal.aborted || this.#mapper !== null) result.value.close();
-    else this.#mapper = result.value;
+    else {
+      this.#mapper = result.value;
+      if (this.#failure !== null) onBack();
+    }
   }
 
   /** Hears from now on when the router lost its mappings. */

@@ -486,6 +486,23 @@ describe("another network", () => {
     ]);
   });
 
+  test("and back at once: what was to be taken away is, though it is for the right address again", () => {
+    let answers = false;
+    const keeping = run((request) => {
+      if (request.kind === "unmap") return answers ? { kind: "unmapped", failure: null } : null;
+      return request.kind === "ask" ? granted(25565) : null;
+    }).until(10);
+    keeping.hear({ kind: "network-changed", change: "moved" }).hear({ kind: "network-changed", change: "moved" });
+    answers = true;
+    keeping.hear({ kind: "unmapped", failure: failure("silent") });
+    expect(keeping.take().slice(2)).toEqual([
+      "10 unmap 25565",
+      "10 unmap 25565",
+      "10 ask 25565",
+      `10 renewed ${OPEN} to 3610`,
+    ]);
+  });
+
   test("what is at the router before is not checked at the next one", () => {
     const keeping = run(answering(granted(25565), null), portWish()).until(44);
     keeping.hear({ kind: "network-changed", change: "elsewhere" }).until(200);

@@ -1,3 +1,4 @@
+import { Checks } from "./checks.ts";
 import { afterSleep, type Holding, hold, MIN_RENEWAL_SPACING_MS, newsOf, renewalAtMs } from "./holding.ts";
 import type {
   HeldGrant,
@@ -9,18 +10,12 @@ import type {
   NetworkChange,
 } from "./keeper-model.ts";
 import { ELSEWHERE, FORGOT, leaseEnded, mayStayOpen, NO_TIME, otherPortGranted, TAKEN_OVER } from "./keeper-words.ts";
+import { Leaving } from "./leaving.ts";
 import type { RouterFailure, RouterFailureKind } from "./model.ts";
-import { checkAfterMs, spreadMs } from "./pace.ts";
+import { spreadMs } from "./pace.ts";
 import { isNo, MIN_RETRY_MS, Retries } from "./retries.ts";
 import type { PortWish } from "./wish.ts";
 
-/** How long leaving takes at most. */
-export const LEAVE_MS = 3000;
-const UNMAP_TRIES = 2;
-/** What made the first try fail at once may be over then. */
-const UNMAP_AGAIN_MS = 1000;
-/** A permanent mapping is believed in for so long while the router says nothing of it. */
-export const TRUST_MS = 600_000;
 /** That the router does not have the mapping any more: known, or suspected. */
 interface Doubt {
   readonly certain: boolean;
@@ -36,7 +31,9 @@ export class Keeper {
   readonly wish: PortWish;
   readonly #options: KeeperOptions;
   readonly #retries: Retries;
-  #phase: "keeping" | "leaving" | "gone" = "keeping";
+  readonly #checks: Checks;
+  #leaving: Leaving | null = null;
+  #isGone = false;
   #pending: "ask" | "check" | "unmap" | null = null;
   /** The network changed so since the request under way: its answer is about another one. */
   #stale: "moved" | "elsewhere" | null = null;
@@ -53,30 +50,24 @@ export class Keeper {
   /** To be asked for next; 0 = any. */
   #port: number;
   #askMs: number | null;
-  #checkMs: number | null = null;
   /** The last answer to a request for the mapping. */
   #answeredMs = Number.NEGATIVE_INFINITY;
-  /** The router last showed that it has the mapping. */
-  #seenMs = Number.NEGATIVE_INFINITY;
-  #canCheck = true;
   #why: RouterFailure | null = null;
   #toldKind: RouterFailureKind | null = null;
   #wasOpen = false;
-  #leaveByMs = 0;
-  #unmapTries = 0;
-  #unmapMs = 0;
   #out: KeeperAction[] = [];
 
   constructor(wish: PortWish, options: KeeperOptions, nowMs: number) {
     this.wish = wish;
     this.#options = options;
     this.#retries = new Retries(wish, options);
+    this.#checks = new Checks(options);
     this.#port = wish.externalPort;
     this.#askMs = nowMs;
   }
 
   get state(): KeptState {
-    if (this.#phase !== "keeping") return { kind: this.#phase };
+    if (this.#isGone || this.#leaving !== null) return { kind: this.#isGone ? "gone" : "leaving" };
     const why = this.#why;
     const atMs = this.#pending === "ask" ? null : this.#askMs;
     if (this.#holding !== null) return { kind: "held", mapping: this.#holding.open, renewAtMs: atMs, why };
@@ -88,14 +79,14 @@ export class Keeper {
   /** The external port that it has, or asks for now; null = none in particular. */
   get externalPort(): number | null {
     const port = this.#holding?.open.externalPort ?? this.#port;
-    return port === 0 || this.#phase === "gone" ? null : port;
+    return port === 0 || this.#isGone ? null : port;
   }
 
   nextDeadlineMs(): number | null {
-    if (this.#phase === "gone") return null;
-    if (this.#phase === "leaving") return this.#pending === null ? this.#unmapMs : this.#leaveByMs;
+    if (this.#isGone) return null;
+    if (this.#leaving !== null) return this.#leaving.deadlineMs(this.#pending !== null);
     const due = [this.#holding?.open.endsMs ?? null];
-    if (this.#pending === null) due.push(this.#askMs, this.#checkMs);
+    if (this.#pending === null) due.push(this.#askMs, this.#checks.atMs);
     const times = due.filter((ms) => ms !== null);
     return times.length === 0 ? null : Math.min(...times);
   }
@@ -106,7 +97,7 @@ export class Keeper {
   }
 
   on(event: KeeperEvent, nowMs: number): KeeperAction[] {
-    if (this.#phase === "gone") return [];
+    if (this.#isGone) return [];
     this.#hear(event, nowMs);
     this.#advance(nowMs);
     return this.#drain();
@@ -167,10 +158,9 @@ export class Keeper {
 
   /** Begins what is due. */
   #advance(nowMs: number): void {
-    if (this.#phase === "gone") return;
-    if (this.#phase === "leaving") {
-      if (nowMs >= this.#leaveByMs) this.#end(this.#leftover());
-      else if (this.#pending === null && nowMs >= this.#unmapMs) this.#goOnLeaving();
+    if (this.#isGone) return;
+    if (this.#leaving !== null) {
+      this.#goOnLeaving(this.#leaving, nowMs);
       return;
     }
     const endsMs = this.#holding?.open.endsMs ?? null;
@@ -179,7 +169,7 @@ export class Keeper {
     const isAskDue = this.#askMs !== null && nowMs >= this.#askMs;
     if (this.#undo !== null && (isAskDue || !this.#undo.tried)) this.#request({ kind: "unmap", held: this.#undo.held });
     else if (isAskDue) this.#ask();
-    else if (this.#checkMs !== null && nowMs >= this.#checkMs && this.#holding !== null) {
+    else if (this.#holding !== null && nowMs >= (this.#checks.atMs ?? Number.POSITIVE_INFINITY)) {
       this.#request({ kind: "check", held: this.#holding.held });
     }
   }
@@ -200,7 +190,9 @@ export class Keeper {
     this.#answeredMs = nowMs;
     const stale = this.#stale;
     this.#stale = null;
-    if (stale !== null) {
+    if (this.#leaving !== null) {
+      if (stale !== "elsewhere" && answer.kind === "granted") this.#leaving.granted(answer.held);
+    } else if (stale !== null) {
       // The same router opened it for an address that is ours no longer.
       if (stale === "moved" && answer.kind === "granted") this.#undo = { held: answer.held, why: null, tried: false };
     } else if (answer.kind === "granted") this.#granted(answer.held, nowMs);
@@ -223,8 +215,8 @@ export class Keeper {
 
   #take(held: HeldGrant, nowMs: number): void {
     const before = this.#holding;
-    if (this.#foreign || before?.held.via !== held.via) this.#canCheck = true;
     const holding = hold(held, before, nowMs);
+    this.#checks.granted(this.#foreign || before?.held.via !== held.via, nowMs);
     this.#holding = holding;
     this.#port = held.grant.externalPort;
     this.#doubt = null;
@@ -233,11 +225,9 @@ export class Keeper {
     this.#why = null;
     this.#toldKind = null;
     this.#wasOpen = true;
-    this.#seenMs = nowMs;
     this.#retries.reset();
     const renewAtMs = renewalAtMs(holding, this.#options.random());
     this.#askMs = renewAtMs === null ? null : Math.max(renewAtMs, nowMs + MIN_RENEWAL_SPACING_MS);
-    this.#planCheck(nowMs);
     this.#tell(newsOf(before?.open ?? null, holding.open));
   }
 
@@ -286,7 +276,7 @@ export class Keeper {
     this.#holding = null;
     this.#doubt = null;
     this.#foreign = false;
-    this.#checkMs = null;
+    this.#checks.stop();
     this.#why = why;
     this.#toldKind = why.kind;
     this.#askMs = Math.max(nowMs + this.#spreadMs(), this.#answeredMs + MIN_RETRY_MS);
@@ -295,26 +285,19 @@ export class Keeper {
 
   /** Only a permanent mapping has nothing else to end it. */
   #isDisbelieved(nowMs: number): boolean {
-    return this.#holding?.open.endsMs === null && nowMs - this.#seenMs >= TRUST_MS;
+    return this.#holding?.open.endsMs === null && this.#checks.isLongAgo(nowMs);
   }
 
   #checked(holds: boolean | null, nowMs: number): void {
     this.#pending = null;
-    if (holds === true) this.#seenMs = nowMs;
-    else if (holds === null) this.#canCheck = false;
-    else this.#askInDoubt({ certain: true, why: FORGOT }, nowMs, 0);
-    this.#planCheck(nowMs);
+    this.#checks.answered(holds, nowMs);
+    if (holds === false) this.#askInDoubt({ certain: true, why: FORGOT }, nowMs, 0);
   }
 
   #checkFailed(failure: RouterFailure, nowMs: number): void {
     this.#pending = null;
-    this.#planCheck(nowMs);
+    this.#checks.plan(nowMs);
     if (this.#isDisbelieved(nowMs)) this.#lose(failure, nowMs);
-  }
-
-  #planCheck(nowMs: number): void {
-    const canCheck = this.#canCheck && this.#holding !== null;
-    this.#checkMs = canCheck ? nowMs + checkAfterMs(this.#options.crowd(), this.#options.random()) : null;
   }
 
   /** Asks soon, with the port and the ticket that it has. */
@@ -336,23 +319,24 @@ export class Keeper {
   }
 
   #networkChanged(change: NetworkChange, nowMs: number): void {
-    if (this.#phase === "leaving") {
-      if (change === "elsewhere") this.#end(this.#leftover());
+    if (this.#leaving !== null) {
+      if (change === "elsewhere") this.#end(this.#leaving);
       return;
     }
     this.#retries.reset();
-    if (change !== "same") {
-      if (this.#pending === "ask") this.#stale = change;
-      else if (this.#pending === "check") this.#pending = null;
-      this.#remains = null;
-      this.#undo = null;
-      if (this.#holding !== null) {
-        if (change === "moved" && !this.#foreign) this.#undo = { held: this.#holding.held, why: null, tried: false };
-        this.#foreign = true;
-        this.#checkMs = null;
-      }
-    }
+    if (change !== "same") this.#depart(change);
     this.#askInDoubt({ certain: change !== "same", why: ELSEWHERE }, nowMs);
+  }
+
+  /** What is there is of the network before; at the same router it is taken away, as far as that lets us. */
+  #depart(change: "moved" | "elsewhere"): void {
+    if (this.#pending === "check") this.#pending = null;
+    if (this.#pending !== null) this.#stale = change;
+    const there = this.#undo?.held ?? (this.#foreign ? null : (this.#holding?.held ?? null));
+    this.#undo = change === "moved" && there !== null ? { held: there, why: null, tried: false } : null;
+    this.#foreign = this.#holding !== null;
+    this.#remains = null;
+    this.#checks.stop();
   }
 
   #routerBack(nowMs: number): void {
@@ -364,8 +348,7 @@ export class Keeper {
   #siblingLost(nowMs: number): void {
     if (this.#holding === null || this.#foreign) return;
     const atMs = nowMs + this.#spreadMs();
-    if (this.#canCheck) this.#checkMs = Math.min(this.#checkMs ?? atMs, atMs);
-    else this.#askSoon(nowMs);
+    if (!this.#checks.soon(atMs)) this.#askSoon(nowMs, atMs - nowMs);
   }
 
   #addressSeen(address: string): void {
@@ -377,65 +360,40 @@ export class Keeper {
   }
 
   #leave(nowMs: number): void {
-    if (this.#phase !== "keeping") return;
-    this.#phase = "leaving";
-    this.#leaveByMs = nowMs + LEAVE_MS;
+    if (this.#leaving !== null) return;
+    const holding = this.#foreign ? null : this.#holding;
+    const there = [this.#undo?.held, holding?.held, this.#remains].filter((held) => held != null);
+    this.#leaving = new Leaving(there, nowMs);
     // Nobody waits for a check. For an answer about the mapping yes: deleted before it, it would be made after it.
     if (this.#pending === "check") this.#pending = null;
   }
 
-  /** Takes away what the router has, or is done. */
-  #goOnLeaving(): void {
-    const held = this.#present();
-    if (held === null) this.#end(null);
-    else if (this.#unmapTries >= UNMAP_TRIES) this.#end(this.#leftover());
-    else {
-      this.#unmapTries++;
-      this.#request({ kind: "unmap", held });
-    }
+  #goOnLeaving(leaving: Leaving, nowMs: number): void {
+    const next = leaving.next(this.#pending !== null, nowMs);
+    if (next === "over") this.#end(leaving);
+    else if (next !== null) this.#request({ kind: "unmap", held: next });
   }
 
-  /** What the router has, or may have. */
-  #present(): HeldGrant | null {
-    const holding = this.#foreign ? null : this.#holding;
-    return this.#undo?.held ?? holding?.held ?? this.#remains;
+  #end({ left }: Leaving): void {
+    const isOpen = left !== null || this.#pending === "ask";
+    const news: KeeperNews = { kind: "closed", left: isOpen ? mayStayOpen(this.wish, left, this.#port) : null };
+    this.#out.push({ kind: "tell", news });
+    this.#isGone = true;
+    this.#pending = null;
   }
 
   #unmapped(failure: RouterFailure | null, nowMs: number): void {
     this.#pending = null;
-    if (this.#phase === "leaving") {
-      if (failure === null) this.#removed();
-      else if (failure.kind === "refused") this.#unmapTries = UNMAP_TRIES;
-      const isAgain = failure !== null && this.#unmapTries < UNMAP_TRIES;
-      this.#unmapMs = Math.min(this.#leaveByMs, isAgain ? nowMs + UNMAP_AGAIN_MS : nowMs);
-      return;
-    }
     const undo = this.#undo;
-    if (undo === null) return;
-    // Two mappings of one wish are one too many. Of another address's the router may refuse to hear from this one.
-    const isDone = failure === null || undo.why === null;
-    this.#undo = isDone ? null : { ...undo, tried: true };
-    if (undo.why !== null) this.#retry(undo.why, nowMs);
-  }
-
-  /** What `#present` names is not there any more. */
-  #removed(): void {
-    if (this.#undo !== null) this.#undo = null;
-    else if (this.#holding !== null && !this.#foreign) this.#holding = null;
-    else this.#remains = null;
-    this.#unmapTries = 0;
-  }
-
-  #leftover(): string | null {
-    const held = this.#present();
-    if (held === null && this.#pending !== "ask") return null;
-    return mayStayOpen(this.wish, held, this.#port);
-  }
-
-  #end(left: string | null): void {
-    this.#tell({ kind: "closed", left });
-    this.#phase = "gone";
-    this.#pending = null;
+    const stale = this.#stale;
+    this.#stale = null;
+    if (this.#leaving !== null) this.#leaving.unmapped(failure, nowMs);
+    else if (undo !== null && stale === null) {
+      // Two mappings of one wish are one too many. Of another address's the router may refuse to hear from this one.
+      const isDone = failure === null || undo.why === null;
+      this.#undo = isDone ? null : { ...undo, tried: true };
+      if (undo.why !== null) this.#retry(undo.why, nowMs);
+    }
   }
 
   #tellOnce(news: Extract<KeeperNews, { readonly why: RouterFailure }>): void {
@@ -444,8 +402,8 @@ export class Keeper {
     this.#tell(news);
   }
 
-  /** Who leaves has one thing more to say. */
+  /** Who leaves has one thing more to say, and `#end` says it. */
   #tell(news: KeeperNews): void {
-    if (this.#phase === "keeping" || news.kind === "closed") this.#out.push({ kind: "tell", news });
+    if (this.#leaving === null) this.#out.push({ kind: "tell", news });
   }
 }

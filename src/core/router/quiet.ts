@@ -34,7 +34,9 @@ export class Quiet {
   ended(failure: RouterFailure | null, nowMs: number, random: number): boolean {
     const wasQuiet = this.#last !== null;
     if (failure === null || !isAbsence(failure.kind)) {
-      this.forget();
+      this.#backoff = new Backoff(QUIET);
+      this.#last = null;
+      this.#scouting = false;
       return wasQuiet;
     }
     // Several that were under way when it fell silent are one silence.
@@ -47,14 +49,6 @@ export class Quiet {
 
   /** The request was called off: nobody knows what it would have met. */
   abandoned(): void {
-    this.#scouting = false;
-  }
-
-  /** Of another network nothing is known. */
-  forget(): void {
-    this.#backoff = new Backoff(QUIET);
-    this.#last = null;
-    this.#nextMs = 0;
     this.#scouting = false;
   }
 }
