@@ -51,6 +51,7 @@ import { igd } from "./igd-codecs.ts";
 import { igdServer } from "./igd-server.ts";
 import { joinCode } from "./join-code-codecs.ts";
 import { mapping } from "./mapping-codecs.ts";
+import { portmapClient } from "./portmap-client-codecs.ts";
 import { portmap } from "./portmap-codecs.ts";
 import { routes } from "./routes-codecs.ts";
 import { tunnel } from "./tunnel-codecs.ts";
@@ -351,6 +352,7 @@ export const codecs: readonly FuzzCodec[] = [
   ...joinCode,
   ...mapping,
   ...portmap,
+  ...portmapClient,
   ...routes,
   ...igd,
   ...igdServer,
