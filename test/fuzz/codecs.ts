@@ -53,6 +53,7 @@ import { igdServer } from "./igd-server.ts";
 import { joinCode } from "./join-code-codecs.ts";
 import { mapping } from "./mapping-codecs.ts";
 import { ping } from "./ping-codecs.ts";
+import { portmapClient } from "./portmap-client-codecs.ts";
 import { portmap } from "./portmap-codecs.ts";
 import { routes } from "./routes-codecs.ts";
 import { stun } from "./stun-codecs.ts";
@@ -354,6 +355,7 @@ export const codecs: readonly FuzzCodec[] = [
   ...joinCode,
   ...mapping,
   ...portmap,
+  ...portmapClient,
   ...routes,
   ...igd,
   ...igdClient,

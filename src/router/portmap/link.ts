@@ -101,9 +101,11 @@ export class PortMapLink {
     if (this.#holders > 0) return;
     this.#cancelDoubt();
     this.#announcements?.close();
-    for (const id of [...this.#open.keys()]) this.#callOff(id);
-    this.#socket?.close();
+    const socket = this.#socket;
+    // First: what waited for its turn is called off, and not sent.
     this.#socket = null;
+    for (const id of [...this.#open.keys()]) this.#callOff(id);
+    socket?.close();
   }
 
   /** The answer to a question, within `limitMs` once its turn has come. */
@@ -126,6 +128,7 @@ export class PortMapLink {
 
   /** Calls `forgot` when an answer of that protocol, or an announcement, shows that the router may have lost its state. */
   onForgot(protocol: PortMapProtocol, forgot: () => void): () => void {
+    if (this.#socket === null) return () => {};
     // An own function each time: one caller may be told twice.
     const listener = (): void => forgot();
     this.#forgot[protocol].add(listener);

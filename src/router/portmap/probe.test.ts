@@ -77,6 +77,16 @@ describe("what a router speaks", () => {
     });
   });
 
+  test("a router that there is no way to is told", async () => {
+    await using bench = await PortMapBench.start();
+    // The kernel has no route to this class.
+    const probed = await bench.probe({ gateway: { ...bench.fake.gateway, address: "240.0.0.1" } });
+    if (probed.pcp.ok) throw new Error("there is one");
+    expect(probed.pcp.error.message).toBe(
+      "The router at 240.0.0.1 cannot be reached; look whether this machine is still on its network.",
+    );
+  });
+
   test("the end of the signal ends it, and one that has ended asks nothing", async () => {
     await using bench = await PortMapBench.start({ silent: true });
     const probing = bench.probe();

@@ -38,8 +38,8 @@ export interface PortMapProbed {
 }
 
 /**
- * Asks the router for PCP and NAT-PMP at once, from one socket: a few milliseconds when it answers, at once when it says
- * that nothing listens there, 2 s when it is silent.
+ * Asks the router for PCP and NAT-PMP at once, from one socket: a few milliseconds when it answers, a tenth of a second when
+ * it says that nothing listens there, 2 s when it is silent. A mapper that has nothing to ask keeps no process running.
  */
 export async function probePortMap(probe: PortMapProbe): Promise<PortMapProbed> {
   const { gateway, only } = probe;

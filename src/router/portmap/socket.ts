@@ -165,6 +165,9 @@ function socketFailure(error: unknown, gateway: Gateway): RouterFailure {
     case "ENETUNREACH":
     case "ENETDOWN":
     case "EHOSTDOWN":
+    // Bun 1.4.5 gives no code for a connect that failed, or goes on and then has nowhere to send to (IPv6).
+    case null:
+    case "EDESTADDRREQ":
       return silent(`The router at ${address} cannot be reached; look whether this machine is still on its network.`);
     case "EPERM":
     case "EACCES":

@@ -85,7 +85,12 @@ for (const step of steps) {
       break;
     case "wait":
       await new Promise<void>((resolve) => {
-        wake = resolve;
+        // Neither the client's idle sockets nor a signal's handler keeps Node running.
+        const timer = setInterval(() => {}, 60_000);
+        wake = () => {
+          clearInterval(timer);
+          resolve();
+        };
       });
       break;
     default:
