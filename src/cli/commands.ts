@@ -42,6 +42,7 @@ const GROUPS: readonly { readonly title: string; readonly commands: Readonly<Rec
     commands: {
       direct: async () => (await import("./direct.ts")).defineDirect,
       status: async () => (await import("./status.ts")).defineStatus,
+      check: async () => (await import("./check.ts")).defineCheck,
       config: async () => (await import("./config.ts")).defineConfig,
       demo: async () => (await import("./demo.ts")).defineDemo,
       version: async () => (await import("./version.ts")).defineVersion,

@@ -11,6 +11,7 @@ import { monotonicMs, nowMs as wallMs } from "../os/clock.ts";
 import { type DeviceKey, loadOrCreateDeviceKey } from "../os/device-key.ts";
 import type { FileError } from "../os/files.ts";
 import { areaLogger } from "../os/log.ts";
+import { watchPackets } from "../os/packet-watch.ts";
 import { openDataDirectory } from "../os/paths.ts";
 import { VERSION } from "../os/version.ts";
 import { type LocalServer, serveAgentControl } from "../servers/local/server.ts";
@@ -26,6 +27,7 @@ import { Link, type LinkState } from "./agent/link.ts";
 import { linkEvents } from "./agent/link-events.ts";
 import { Requests } from "./agent/requests.ts";
 import { loadClientCertificate, readPem } from "./certificates.ts";
+import type { CheckMeans } from "./check/means.ts";
 import {
   type AgentControl,
   type AgentSettings,
@@ -38,6 +40,7 @@ import { refuseUnsafeEnvironment } from "./environment.ts";
 import { LiveExitPolicy } from "./exits.ts";
 import { pause } from "./pause.ts";
 import { startingAgent } from "./starting.ts";
+import { subscribe } from "./subscribe.ts";
 
 /** Windows beyond the first 256 KiB of every stream, all streams of the process together (tunnel.md "Windows"). */
 const WINDOW_BUDGET_BYTES = 64 * 1024 * 1024;
@@ -46,7 +49,7 @@ const DRAIN_MS = 10_000;
 const RETRY_MS = 15_000;
 
 /** Runs an agent: connected to its relay, serving what its config lists, what was added and what is attached. */
-export const startAgent: StartAgent = async ({ dataDir, joinCode, readSettings, runListed }) => {
+export const startAgent: StartAgent = async ({ dataDir, joinCode, readSettings, runListed, routerEvidence }) => {
   refuseUnsafeEnvironment();
   const log = areaLogger("agent");
   const paths = unwrap(await openDataDirectory(dataDir));
@@ -65,8 +68,8 @@ export const startAgent: StartAgent = async ({ dataDir, joinCode, readSettings, 
     const identity = identityOf(joinCode, state);
     const ca = settings.ca === null ? null : await readPem(settings.ca);
     const clientCertificate = await loadClientCertificate(settings.certificate, wallMs());
-    const certificates = { ca, clientCertificate };
-    agent = new Agent({ key, state, settings, readSettings, identity, runListed, local, ...certificates });
+    const parts = { key, state, settings, readSettings, identity, runListed, local, ca, clientCertificate };
+    agent = new Agent({ ...parts, routerEvidence: routerEvidence ?? (async () => null) });
     const running = agent.running();
     // A command may attach its forwards while the agent is still enrolling.
     control.resolve(running);
@@ -97,6 +100,7 @@ interface AgentParts {
   readonly clientCertificate: CertificatePair | null;
   /** Open since before anything else: it holds the lock on the data directory. */
   readonly local: LocalServer;
+  readonly routerEvidence: CheckMeans["routerEvidence"];
 }
 
 class Agent {
@@ -326,6 +330,7 @@ class Agent {
       ended: this.#abort.signal,
       runListed: this.#parts.runListed,
       settings: () => this.#settings,
+      checkMeans: { resolver: this.#resolver, watchPackets, routerEvidence: this.#parts.routerEvidence },
       reload: async () => {
         const next = await this.#parts.readSettings();
         const before = this.#settings;
@@ -387,12 +392,6 @@ class Agent {
   }
 
   #cutShort(drainMs: number): Promise<void> {
-    if (drainMs <= 0 || this.#abort.signal.aborted) return Promise.resolve();
-    return pause(drainMs, this.#abort.signal);
+    return drainMs <= 0 || this.#abort.signal.aborted ? Promise.resolve() : pause(drainMs, this.#abort.signal);
   }
-}
-
-function subscribe<T>(all: Set<T>, one: T): () => void {
-  all.add(one);
-  return () => all.delete(one);
 }

@@ -9,6 +9,8 @@ import type {
   GatewayStatus,
   RelayControl,
 } from "../servers/local/control.ts";
+import type { Cidr } from "../wire/address.ts";
+import type { CheckMeans } from "./check/means.ts";
 import type { GatewaySettings } from "./gateway/settings.ts";
 
 export * from "../servers/local/control.ts";
@@ -35,6 +37,19 @@ export interface RelaySettings {
   readonly certificate: CertificateFiles | null;
   /** Path of the CA that agents' certificates must come from, beside their device keys; null = they need none. */
   readonly clientCa: string | null;
+  readonly check: CheckSettings;
+}
+
+/** `[check]`: the relay looks at its askers' ports from outside. */
+export interface CheckSettings {
+  /** The page; null = there is none, and only devices ask. */
+  readonly listen: HostPort | null;
+  /** Names, in lower case, by which visitors may call the page, besides the relay's public name and addresses. */
+  readonly hosts: readonly string[];
+  /** Askers with a private address may have that address checked. */
+  readonly private: boolean;
+  /** Reverse proxies whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly Cidr[];
 }
 
 /** `[agent]`, `[[expose]]`, `[[forward]]` and `[[socks]]`. */
@@ -89,6 +104,8 @@ export interface StartAgentOptions {
    * without a running agent).
    */
   readonly runListed: boolean;
+  /** What a check asks of this machine's router; absent = nothing. */
+  readonly routerEvidence?: CheckMeans["routerEvidence"];
 }
 
 /** What happens to an agent's link to its relay. */

@@ -47,6 +47,7 @@ async function relay(settings: Partial<RelaySettings>): Promise<RunningRelay> {
     allow: PUBLIC_ONLY,
     certificate: null,
     clientCa: null,
+    check: { listen: null, hosts: [], private: false, trustedProxies: [] },
     ...settings,
   };
   const dataDir = join(directory.path, `relay${files++}`);

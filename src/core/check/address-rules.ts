@@ -302,7 +302,8 @@ function outsideLine(e: E): HopLine {
   if (isRefusedHere(e) !== null && e.forward?.by === "gateway") {
     return { hop: "router", mark: "bad", text: isRefusedHere(e)?.message ?? "" };
   }
-  if (saw(e, "open", "ended") || e.arrived === true || e.stoodIn === true) return { hop, mark: "ok", text: `${where(e)} lets it in; ${seen}` };
+  if (saw(e, "open", "ended") || e.arrived === true || e.stoodIn === true)
+    return { hop, mark: "ok", text: `${where(e)} lets it in; ${seen}` };
   if (e.router?.nat === "cgnat") return { hop, mark: "bad", text: "carrier-grade NAT: the address is shared" };
   if (e.router?.holds === false) return { hop: "router", mark: "bad", text: "has no such mapping any more" };
   if (e.arrived === false) return { hop, mark: "bad", text: `${seen}, and no packet came to this machine` };
@@ -325,7 +326,8 @@ function firewallLine(e: E): HopLine {
   if (e.arrived === true && saw(e, "silent") && e.service.saw === "silent") {
     return { hop, mark: "unknown", text: "the packet came to this machine" };
   }
-  if (e.arrived === true && saw(e, "closed") && e.service.saw === "closed") return { hop, mark: "ok", text: "the packet came to this machine" };
+  if (e.arrived === true && saw(e, "closed") && e.service.saw === "closed")
+    return { hop, mark: "ok", text: "the packet came to this machine" };
   if (e.arrived === true) return { hop, mark: "bad", text: "the packet came to this machine, and no further" };
   if (e.arrived === false) return { hop, mark: "unknown", text: "nothing came that it could let in" };
   return { hop, mark: "unknown", text: "whether packets come to this machine is seen by root only" };

@@ -165,7 +165,8 @@ export const FORWARD_RULES: readonly Rule<E>[] = [
       state: e.side === "relay" ? "unknown" : "closed",
       hop: "policy",
       sentence: `The forward "${e.name}" does not let ${e.visitor ?? "this source"} in; for sources that it allows this says nothing.`,
-      remedy: "Add the address to its allow list or take it from its deny list, or check from a source that may come in.",
+      remedy:
+        "Add the address to its allow list or take it from its deny list, or check from a source that may come in.",
     }),
   },
   {
@@ -316,8 +317,10 @@ function relayLine(e: E): HopLine {
   const hop = "relay";
   if (e.forward.state === "refused" && e.forward.why !== "policy") return { hop, mark: "bad", text: e.forward.message };
   if (inState(e, "none")) return { hop, mark: "bad", text: `has no such forward at ${e.what}` };
-  if (inState(e, "refused") && e.forward.state !== "refused") return { hop, mark: "bad", text: `could not open ${e.what}` };
-  const seen = e.vantage === null || e.vantage === "failed" ? "" : `; from ${e.visitor ?? "here"}: ${SAW_WORDS[e.vantage]}`;
+  if (inState(e, "refused") && e.forward.state !== "refused")
+    return { hop, mark: "bad", text: `could not open ${e.what}` };
+  const seen =
+    e.vantage === null || e.vantage === "failed" ? "" : `; from ${e.visitor ?? "here"}: ${SAW_WORDS[e.vantage]}`;
   if (e.linkDown !== null && !e.linkDown.rejected) return { hop, mark: "unknown", text: `not connected${seen}` };
   const isMissed = saw(e, "filtered", "closed", "unreachable") || (saw(e, "silent") && e.reached === false);
   if (isMissed) return { hop, mark: "bad", text: `says that ${e.what} is open, but${seen.slice(1)}` };
@@ -342,7 +345,8 @@ function agentLine(e: E): HopLine {
   const hop = "agent";
   if (e.forward.state === "not-run") return { hop, mark: "bad", text: "does not run" };
   if (e.linkDown !== null) return { hop, mark: "bad", text: e.linkDown.message };
-  if (inState(e, "away") || says(e, ["deviceAway"])) return { hop, mark: "bad", text: "is not connected, or does not serve it" };
+  if (inState(e, "away") || says(e, ["deviceAway"]))
+    return { hop, mark: "bad", text: "is not connected, or does not serve it" };
   if (says(e, OF_THE_AGENT)) return { hop, mark: "bad", text: "did not take the visitor" };
   if (e.reached === true) return { hop, mark: "ok", text: "is connected, and the visitor came to it" };
   if (inState(e, "none")) return { hop, mark: "unknown", text: "has no forward there" };

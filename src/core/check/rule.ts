@@ -59,5 +59,9 @@ export function serviceLine(e: Seen & Pick<Evidence, "answers" | "vantage">): Ho
   if (isAlive(e)) return { hop, mark: "ok", text: `${at} answers here` };
   if (saw === "silent" && e.answers) return { hop, mark: "bad", text: `${at} does not answer here either` };
   if (saw === "silent") return { hop, mark: "ok", text: `something has ${at}, and does not answer strangers` };
-  return { hop, mark: e.vantage === "open" ? "ok" : "unknown", text: e.vantage === "open" ? "answers" : "was not seen from here" };
+  return {
+    hop,
+    mark: e.vantage === "open" ? "ok" : "unknown",
+    text: e.vantage === "open" ? "answers" : "was not seen from here",
+  };
 }

@@ -43,7 +43,9 @@ export function probedAddress(asker: Asker, settings: ServiceSettings): Result<s
     );
   }
   if (asker.relayAddresses.has(own)) {
-    return refused(`The relay is on this machine too (${own}), so it does not see it from outside: check from another one.`);
+    return refused(
+      `The relay is on this machine too (${own}), so it does not see it from outside: check from another one.`,
+    );
   }
   return ok(own);
 }
@@ -61,7 +63,12 @@ function refused(message: string): Result<never, ServiceRefusal> {
  * How often a probe may be sent, so that it never puts more bytes on the wire than `allowanceBytes`, what the asker
  * sent for it. 0 = not at all. One attempt of TCP is all of its SYNs.
  */
-export function allowedTries(protocol: Protocol, address: string, payloadBytes: number, allowanceBytes: number): number {
+export function allowedTries(
+  protocol: Protocol,
+  address: string,
+  payloadBytes: number,
+  allowanceBytes: number,
+): number {
   const cost = probeCostBytes(protocol, isIpv6(address) ? 6 : 4, payloadBytes);
   return Math.min(protocol === "tcp" ? 1 : UDP_TRIES, Math.floor(allowanceBytes / cost));
 }

@@ -29,5 +29,9 @@ export function parseCheckTarget(text: string): Result<CheckTarget, TextError> {
 
 function nameOf(text: string): Result<CheckTarget, TextError> {
   if (text.trim() !== "" && text.length <= MAX_NAME_CHARS) return ok({ kind: "name", name: text });
-  return err({ message: "Write [HOST:]PORT, [HOST:]PORT/udp or the name of a forward.", offset: 0, length: text.length });
+  return err({
+    message: "Write [HOST:]PORT, [HOST:]PORT/udp or the name of a forward.",
+    offset: 0,
+    length: text.length,
+  });
 }

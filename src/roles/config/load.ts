@@ -5,7 +5,7 @@ import { readPrivateText, readText } from "../../os/files.ts";
 import { ControlError } from "../../servers/local/control.ts";
 import { settleProtocol } from "../../wire/port-set.ts";
 import type { Result } from "../../wire/result.ts";
-import type { AgentSettings, CertificateFiles, ForwardSpec, RelaySettings } from "../control.ts";
+import type { AgentSettings, CertificateFiles, CheckSettings, ForwardSpec, RelaySettings } from "../control.ts";
 import { gatewayLists } from "./gateway.ts";
 import { mapToml, type TomlMap } from "./locate.ts";
 import { type Problem, problemsOf, renderProblem } from "./problem.ts";
@@ -188,6 +188,17 @@ export function relaySettings(config: Config): RelaySettings {
     allow: relay.allow ?? PUBLIC_ONLY,
     certificate: certificateFiles(config, "relay", relay),
     clientCa: besideConfig(config, relay["client-ca"]),
+    check: checkSettings(config.file.check ?? {}),
+  };
+}
+
+/** `[check]` with its defaults. */
+function checkSettings(check: NonNullable<ConfigFile["check"]>): CheckSettings {
+  return {
+    listen: check.listen ?? null,
+    hosts: check.hosts ?? [],
+    private: check.private ?? false,
+    trustedProxies: check["trusted-proxies"] ?? [],
   };
 }
 
