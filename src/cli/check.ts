@@ -119,6 +119,6 @@ export function checkText({ target, state, evidence, sentence, remedy, sure }: C
   const place = host === null ? `port ${port}` : formatHostPort(host, port);
   const name = forward === null || forward === "" ? "" : ` (forward "${forward}")`;
   const lines = evidence.map(({ hop, mark, text }) => `  ${MARKS[mark]} ${hop.padEnd(HOP_COLUMNS)}  ${text}`);
-  const verdict = `${state}${sure ? "" : ", most likely"}: ${sentence}`;
+  const verdict = `${state}${sure || state === "unknown" ? "" : ", most likely"}: ${sentence}`;
   return `${[`${place}/${protocol}${name}`, ...lines, verdict, ...(remedy === null ? [] : [remedy])].map(printable).join("\n")}\n`;
 }

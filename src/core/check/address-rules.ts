@@ -330,5 +330,7 @@ function firewallLine(e: E): HopLine {
     return { hop, mark: "ok", text: "the packet came to this machine" };
   if (e.arrived === true) return { hop, mark: "bad", text: "the packet came to this machine, and no further" };
   if (e.arrived === false) return { hop, mark: "unknown", text: "nothing came that it could let in" };
-  return { hop, mark: "unknown", text: "whether packets come to this machine is seen by root only" };
+  const why =
+    e.unseen === null ? "whether packets come to this machine is seen by root only" : "nothing was sent to it";
+  return { hop, mark: "unknown", text: why };
 }

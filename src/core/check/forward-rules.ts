@@ -17,6 +17,8 @@ const OF_THE_AGENT: readonly ReasonName[] = ["deviceAway", "carrierLost", "noFor
 const says = (e: E, reasons: readonly ReasonName[]): boolean => e.refusals.some((reason) => reasons.includes(reason));
 const inState = (e: E, state: string): boolean => e.forward.state === state || e.entry?.state === state;
 const saw = (e: E, ...these: readonly Saw[]): boolean => e.vantage !== null && these.includes(e.vantage);
+/** It was somebody behind the relay's port that ended it: the way to the relay is open. */
+const came = (e: E): boolean => e.reached === true || e.refusals.length > 0;
 const refusedBecause = (e: E, why: string) =>
   e.forward.state === "refused" && e.forward.why === why ? e.forward.message : null;
 const linkMessage = (e: E): string => e.linkDown?.message ?? "";
@@ -181,7 +183,7 @@ export const FORWARD_RULES: readonly Rule<E>[] = [
   },
   {
     name: "dropped before the relay",
-    when: (e) => saw(e, "filtered"),
+    when: (e) => saw(e, "filtered") && !came(e),
     say: (e) => ({
       state: "filtered",
       hop: "relay",
@@ -192,7 +194,7 @@ export const FORWARD_RULES: readonly Rule<E>[] = [
   },
   {
     name: "refused before the relay",
-    when: (e) => saw(e, "closed", "unreachable"),
+    when: (e) => saw(e, "closed", "unreachable") && !came(e),
     say: (e) => ({
       state: e.vantage === "closed" ? "closed" : "filtered",
       hop: "relay",
@@ -203,7 +205,7 @@ export const FORWARD_RULES: readonly Rule<E>[] = [
   },
   {
     name: "datagrams do not reach the relay",
-    when: (e) => e.protocol === "udp" && saw(e, "silent") && e.reached === false && !says(e, OF_THE_SERVICE),
+    when: (e) => saw(e, "silent") && e.reached === false && !came(e),
     say: (e) => ({
       state: "filtered",
       hop: "relay",
@@ -244,7 +246,7 @@ export const FORWARD_RULES: readonly Rule<E>[] = [
   },
   {
     name: "service ends the connection",
-    when: (e) => saw(e, "ended"),
+    when: (e) => saw(e, "ended") || (saw(e, "closed") && came(e)),
     say: (e) => ({
       state: "dead-service",
       hop: "service",
@@ -310,6 +312,7 @@ export const FORWARD_RULES: readonly Rule<E>[] = [
 
 /** What is known of each hop, in the order of the way. */
 export function forwardLines(e: E): HopLine[] {
+  if (e.forward.state === "none") return [relayLine(e)];
   return [relayLine(e), policyLine(e), agentLine(e), serviceLine(e)];
 }
 
@@ -322,8 +325,9 @@ function relayLine(e: E): HopLine {
   const seen =
     e.vantage === null || e.vantage === "failed" ? "" : `; from ${e.visitor ?? "here"}: ${SAW_WORDS[e.vantage]}`;
   if (e.linkDown !== null && !e.linkDown.rejected) return { hop, mark: "unknown", text: `not connected${seen}` };
-  const isMissed = saw(e, "filtered", "closed", "unreachable") || (saw(e, "silent") && e.reached === false);
-  if (isMissed) return { hop, mark: "bad", text: `says that ${e.what} is open, but${seen.slice(1)}` };
+  const isShut = saw(e, "filtered", "closed", "unreachable") || (saw(e, "silent") && e.reached === false);
+  if (isShut && !came(e) && e.allowsVisitor !== false)
+    return { hop, mark: "bad", text: `says that ${e.what} is open, but${seen.slice(1)}` };
   if (inState(e, "waiting") || e.vantage === null) return { hop, mark: "unknown", text: `${e.what} is not seen yet` };
   return { hop, mark: saw(e, "silent") && isAlive(e) ? "unknown" : "ok", text: `has ${e.what}${seen}` };
 }
@@ -349,6 +353,5 @@ function agentLine(e: E): HopLine {
     return { hop, mark: "bad", text: "is not connected, or does not serve it" };
   if (says(e, OF_THE_AGENT)) return { hop, mark: "bad", text: "did not take the visitor" };
   if (e.reached === true) return { hop, mark: "ok", text: "is connected, and the visitor came to it" };
-  if (inState(e, "none")) return { hop, mark: "unknown", text: "has no forward there" };
   return { hop, mark: "ok", text: "is connected" };
 }

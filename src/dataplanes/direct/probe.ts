@@ -8,8 +8,8 @@ import { connectUdp, udpErrorOf } from "../io/udp-socket.ts";
 /** What a dial to an IP literal looked like; the words of core/check/evidence.ts. */
 export interface ProbeResult {
   readonly saw: "open" | "ended" | "closed" | "filtered" | "silent" | "unreachable" | "failed";
-  /** This end's address and port; null = no socket came that far. */
-  readonly from: { readonly address: string; readonly port: number } | null;
+  /** The address of this end that it left by; null = there is no way. */
+  readonly from: string | null;
   readonly elapsedMs: number;
   /** UDP: whether the answer was the one that was waited for; null = there was none. */
   readonly fits: boolean | null;
@@ -23,8 +23,6 @@ export interface TcpProbe {
   /** How long a connection is kept, to see whether the other side ends it; 0 = it is closed at once. */
   readonly holdMs: number;
   readonly signal: AbortSignal;
-  /** Told at once when it is connected: this end's address and port. */
-  readonly onConnected?: () => void;
 }
 
 /**
@@ -35,7 +33,7 @@ export function probeTcp(probe: TcpProbe): Promise<ProbeResult> {
   const { promise, resolve } = Promise.withResolvers<ProbeResult>();
   const startedMs = performance.now();
   const { address, port, signal } = probe;
-  let from: ProbeResult["from"] = null;
+  let isConnected = false;
   let timer: Timer | undefined;
   let socket: Socket | null = null;
   const onAbort = () => finish("failed");
@@ -43,7 +41,7 @@ export function probeTcp(probe: TcpProbe): Promise<ProbeResult> {
     clearTimeout(timer);
     signal.removeEventListener("abort", onAbort);
     socket?.destroy();
-    resolve({ saw, from, elapsedMs: performance.now() - startedMs, fits: null });
+    resolve({ saw, from: sourceTo(address, port), elapsedMs: performance.now() - startedMs, fits: null });
   };
   if (signal.aborted) {
     finish("failed");
@@ -53,19 +51,18 @@ export function probeTcp(probe: TcpProbe): Promise<ProbeResult> {
   timer = setTimeout(finish, probe.deadlineMs, "filtered");
   socket = connect({ host: address, port, noDelay: true });
   socket.on("error", (error) => {
-    if (from !== null) finish("ended");
+    if (isConnected) finish("ended");
     else finish(sawFor(dialReason(error, address, port, performance.now() - startedMs)));
   });
   socket.on("connect", () => {
-    from = { address: canonical(socket?.localAddress ?? ""), port: socket?.localPort ?? 0 };
+    isConnected = true;
     clearTimeout(timer);
-    probe.onConnected?.();
     if (probe.holdMs === 0) finish("open");
     else timer = setTimeout(finish, probe.holdMs, "open");
   });
   socket.on("data", () => finish("open"));
   socket.on("end", () => finish("ended"));
-  socket.on("close", () => finish(from === null ? "failed" : "ended"));
+  socket.on("close", () => finish(isConnected ? "ended" : "failed"));
   return promise;
 }
 
@@ -87,8 +84,7 @@ const UDP_LAST_MS = 1_100;
 export function probeUdp(probe: UdpProbe): Promise<ProbeResult> {
   const { promise, resolve } = Promise.withResolvers<ProbeResult>();
   const startedMs = performance.now();
-  const { signal } = probe;
-  let from: ProbeResult["from"] = null;
+  const { address, port, signal } = probe;
   let timer: Timer | undefined;
   let fits: boolean | null = null;
   const onAbort = () => finish("failed");
@@ -96,9 +92,9 @@ export function probeUdp(probe: UdpProbe): Promise<ProbeResult> {
     clearTimeout(timer);
     signal.removeEventListener("abort", onAbort);
     if (socket.ok) socket.value.close();
-    resolve({ saw, from, elapsedMs: performance.now() - startedMs, fits });
+    resolve({ saw, from: sourceTo(address, port), elapsedMs: performance.now() - startedMs, fits });
   };
-  const socket = connectUdp(probe.address, probe.port, {
+  const socket = connectUdp(address, port, {
     data: (_socket, datagram) => {
       fits = probe.fits(datagram);
       // Something else may have come before the answer.
@@ -110,8 +106,6 @@ export function probeUdp(probe: UdpProbe): Promise<ProbeResult> {
     finish(sawFor(reasonOfCode(errorCode(socket.error))));
     return promise;
   }
-  const { address: own } = socket.value;
-  from = { address: canonical(own.address), port: own.port };
   if (signal.aborted) {
     finish("failed");
     return promise;
@@ -145,7 +139,11 @@ function sawFor(reason: ReasonName): ProbeResult["saw"] {
   }
 }
 
-function canonical(address: string): string {
-  const parsed = parseAddress(address);
-  return parsed.ok ? parsed.value : address;
+/** By the kernel's routes: a connected UDP socket sends nothing, and has the address that what it sends would have. */
+function sourceTo(address: string, port: number): string | null {
+  const socket = connectUdp(address, port, {});
+  if (!socket.ok) return null;
+  const own = parseAddress(socket.value.address.address);
+  socket.value.close();
+  return own.ok ? own.value : null;
 }

@@ -79,7 +79,7 @@ export class RelayCheck {
     });
     if (!looked.ok) return refused(looked.error.why, looked.error.message);
     const { saw, from, elapsedMs, fits } = looked.value;
-    const probe = { saw, from: from?.address ?? null, elapsedMs: Math.round(elapsedMs), fits };
+    const probe = { saw, from, elapsedMs: Math.round(elapsedMs), fits };
     return { kind: "check", address, probe, entry: null };
   }
 
