@@ -4,7 +4,7 @@ import { PROBE_IDS, udpProbe, usualProbe } from "../../core/check/probes.ts";
 import { bindCandidates } from "../../dataplanes/io/bind-address.ts";
 import { type EntryError, entryError } from "../../dataplanes/io/entry-error.ts";
 import { errorCode, messageOf } from "../../os/errors.ts";
-import { type CidrSet, parseAddress } from "../../wire/address.ts";
+import { type CidrSet, isIpv6, parseAddress } from "../../wire/address.ts";
 import { formatHostPort, parseHostPort, parsePort } from "../../wire/endpoint.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
@@ -57,10 +57,11 @@ const FORM_TYPE = "application/x-www-form-urlencoded";
 const DEFAULT_AS = "tcp";
 const UDP = "udp";
 /**
- * What a connection with one request puts on the wire beside the request's body, at the very least: SYN, the request's
- * own packet, two ACKs and FIN, of 40 bytes each.
+ * What a connection with one request puts on the wire beside the request, at the very least: SYN, the ACK of the answer's
+ * SYN, the headers of the request's own packet, and FIN, with 40 bytes of IPv4 and TCP each, or 60 of IPv6 and TCP.
  */
-const CONNECTION_BYTES = 160;
+const CONNECTION_PACKETS = 4;
+const PACKET_BYTES = { 4: 40, 6: 60 } as const;
 
 const Status = {
   ok: 200,
@@ -78,7 +79,7 @@ const HEADERS = {
   // Not "no-referrer": browsers then send `Origin: null` with the page's own form.
   "referrer-policy": "same-origin",
   "cache-control": "no-store",
-  // Each request brings a connection of its own, which is counted for it (CONNECTION_BYTES).
+  // Each request brings a connection of its own, which is counted for it (CONNECTION_PACKETS).
   connection: "close",
 } as const;
 
@@ -148,7 +149,7 @@ async function check(request: Request, visitor: string, reply: Reply, options: C
     return reply.problem(Status.badRequest, `"as" is tcp, udp or one of ${PROBE_IDS.join(", ")}.`);
   }
   const protocol = probe === null ? "tcp" : "udp";
-  const allowanceBytes = CONNECTION_BYTES + body.length + (protocol === "tcp" ? requestLineBytes(request) : 0);
+  const allowanceBytes = connectionBytes(visitor) + headBytes(request) + body.length;
   const ask = { address: visitor, protocol, port: port.value, probe: probe?.id ?? null, allowanceBytes } as const;
   const seen = await options.look(ask);
   if (!seen.ok) {
@@ -167,9 +168,13 @@ async function check(request: Request, visitor: string, reply: Reply, options: C
   });
 }
 
-/** Every visitor says at least this: the request's first line and the headers that HTTP/1.1 and a form need. */
-function requestLineBytes(request: Request): number {
-  let bytes = "POST / HTTP/1.1\r\n".length;
+function connectionBytes(visitor: string): number {
+  return CONNECTION_PACKETS * PACKET_BYTES[isIpv6(visitor) ? 6 : 4];
+}
+
+/** The request's first line and headers, as far as they are known. */
+function headBytes(request: Request): number {
+  let bytes = "POST / HTTP/1.1\r\n\r\n".length;
   for (const [name, value] of request.headers) bytes += name.length + value.length + ": \r\n".length;
   return bytes;
 }
