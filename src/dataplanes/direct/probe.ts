@@ -79,6 +79,8 @@ export interface UdpProbe {
 /** A round trip around the world takes 0.4 s; what has not come 1.1 s after the last try does not come. */
 const UDP_AGAIN_MS = 700;
 const UDP_LAST_MS = 1_100;
+/** What answers, but not as it should: its true answer, if there is one, is not far behind. */
+const UDP_ANOTHER_MS = 300;
 
 /** Sends the payload until something comes back from that very address and port. */
 export function probeUdp(probe: UdpProbe): Promise<ProbeResult> {
@@ -97,8 +99,13 @@ export function probeUdp(probe: UdpProbe): Promise<ProbeResult> {
   const socket = connectUdp(address, port, {
     data: (_socket, datagram) => {
       fits = probe.fits(datagram);
-      // Something else may have come before the answer.
-      if (fits) finish("open");
+      if (fits) {
+        finish("open");
+        return;
+      }
+      // Something else may come before the answer.
+      clearTimeout(timer);
+      timer = setTimeout(finish, UDP_ANOTHER_MS, "open");
     },
     error: (first, second) => finish(sawFor(reasonOfCode(errorCode(udpErrorOf(first, second))))),
   });
@@ -120,7 +127,7 @@ export function probeUdp(probe: UdpProbe): Promise<ProbeResult> {
       return;
     }
     if (left > 1) timer = setTimeout(send, UDP_AGAIN_MS, left - 1);
-    else timer = setTimeout(() => finish(fits === null ? "silent" : "open"), UDP_LAST_MS);
+    else timer = setTimeout(finish, UDP_LAST_MS, "silent");
   };
   send(probe.tries);
   return promise;

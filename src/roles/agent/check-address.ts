@@ -33,7 +33,8 @@ export async function checkOwnAddress(
   const watch = service.isHere ? agent.checkMeans.watchPackets(protocol, service.port) : null;
   try {
     const router = agent.checkMeans.routerEvidence(port, protocol, asking.signal);
-    const outside = await lookFromOutside(agent, subject, asking);
+    const isShutHere = forward?.fact.state === "refused" || forward?.fact.state === "disabled";
+    const outside = isShutHere ? NOT_ASKED : await lookFromOutside(agent, subject, asking);
     const seen = outside.kind === "seen" ? outside.outcome : null;
     const vantage: Saw | null = seen?.probe?.saw ?? null;
     const publicAddress = seen?.address ?? null;
@@ -62,6 +63,8 @@ export async function checkOwnAddress(
 type Outside =
   | { readonly kind: "seen"; readonly outcome: CheckOutcome }
   | { readonly kind: "unseen"; readonly why: string };
+
+const NOT_ASKED: Outside = { kind: "unseen", why: "it is not open here." };
 
 /** Rejects with ControlError `refused` when the relay does not look at that. */
 async function lookFromOutside(agent: AgentView, subject: OwnSubject, asking: Asking): Promise<Outside> {

@@ -13,7 +13,7 @@ import type { AgentView } from "./view.ts";
 type RemoteSubject = Extract<Subject, { kind: "remote" | "nobodys" }>;
 
 /** A connection that is refused behind the relay is ended within a round trip; this comes on top. */
-const HOLD_MS = 1_000;
+const HOLD_MS = 600;
 const VISITOR_TRIES = 3;
 
 /** A port of the relay, as its visitor: from here by the network, as everybody else comes. */

@@ -17,7 +17,7 @@ import { ownService, sightService } from "./own-service.ts";
 import { reportOf } from "./report.ts";
 
 /** A relay's own port, dialled on its machine: a refusal by the agent comes within a round trip to it. */
-const HOLD_MS = 1_500;
+const HOLD_MS = 1_000;
 const TRIES = 3;
 /** Every listener of a relay's forwards is on every address of it. */
 const RELAY_ITSELF = "127.0.0.1";
