@@ -3,13 +3,15 @@ import type { Command } from "commander";
 import { PROBE_IDS } from "../core/check/probes.ts";
 import { parseCheckTarget } from "../core/check/target.ts";
 import type { CheckReport, CheckRequest } from "../roles/control.ts";
-import { EXIT_CODES } from "../servers/local/error.ts";
+import { ControlError, EXIT_CODES } from "../servers/local/error.ts";
 import { formatHostPort, type HostPort, parseHostPort } from "../wire/endpoint.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
 import { parsedOption } from "./parse.ts";
 import { printable } from "./text.ts";
 import { withAgent } from "./use-agent.ts";
+
+const CLEAR_LINE = "\r\u001b[2K";
 
 interface CheckOptions {
   readonly payload?: string;
@@ -48,10 +50,24 @@ Examples:
 }
 
 async function check(context: Context, target: string, given: CheckOptions): Promise<number> {
-  const report = await reportFor(context, requestOf(target, given));
-  if (context.options.json) context.io.out(`${JSON.stringify(report)}\n`);
-  else context.io.out(checkText(report));
+  const { io } = context;
+  const request = requestOf(target, given);
+  const isShown = io.isTerminal && context.options.json !== true;
+  if (isShown) io.out(`Checking ${printable(target)} …`);
+  const report = await Promise.race([reportFor(context, request), stopped(io.stop)]).finally(() => {
+    if (isShown) io.out(CLEAR_LINE);
+  });
+  io.out(context.options.json ? `${JSON.stringify(report)}\n` : checkText(report));
   return report.state === "open" ? EXIT_CODES.ok : EXIT_CODES.failed;
+}
+
+/** Rejects when the program is stopped: whoever was asked is not waited for. */
+function stopped(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const stop = () => reject(new ControlError("failed", "The check was stopped before it had an answer."));
+  if (signal.aborted) stop();
+  else signal.addEventListener("abort", stop, { once: true });
+  return promise;
 }
 
 function requestOf(target: string, { payload, service }: CheckOptions): CheckRequest {

@@ -1,6 +1,7 @@
 import type { AddressEvidence, Saw, ServiceSighting } from "../../core/check/evidence.ts";
 import { ECHO_ID, udpProbe } from "../../core/check/probes.ts";
 import { wantedAllowanceBytes } from "../../core/check/service-rules.ts";
+import type { PacketWatch } from "../../os/packet-watch.ts";
 import { formatHostPort, type HostPort } from "../../wire/endpoint.ts";
 import type { Asking } from "../check/dial.ts";
 import { ownService, sightService } from "../check/own-service.ts";
@@ -23,6 +24,8 @@ export async function checkOwnAddress(
 ): Promise<{ readonly evidence: AddressEvidence; readonly host: string | null }> {
   const { protocol, port, host, forward } = subject;
   const link = agent.link();
+  // Where the relay's machine is behind a NAT of its own, its packets come from another address than it knows.
+  const relayAddress = link.kind === "up" ? canonical(link.session.remoteAddress) : undefined;
   const localAddress = link.kind === "up" ? canonical(link.session.localAddress) : null;
   const service = ownService(given, port, localAddress);
   const sighting = await sightService(asked, service);
@@ -48,7 +51,7 @@ export async function checkOwnAddress(
       answers: protocol === "tcp" || !asking.probe.silent,
       stoodIn: standIn === null ? null : standIn.reached,
       unseen: outside.kind === "seen" ? null : outside.why,
-      arrived: seen === null || watch === null ? null : hasArrived(watch, seen.probe?.from ?? null),
+      arrived: seen === null || watch === null ? null : hasArrived(watch, [seen.probe?.from, relayAddress]),
       behindNat: publicAddress === null ? null : publicAddress !== localAddress,
       router: await router,
       forward,
@@ -94,10 +97,10 @@ async function lookFromOutside(agent: AgentView, subject: OwnSubject, asking: As
 
 /** A router may put its own address in place of the visitor's: then what came cannot be told from others'. */
 function hasArrived(
-  watch: { sources(): ReadonlySet<string>; readonly missed: boolean },
-  from: string | null,
+  watch: Pick<PacketWatch, "sources" | "missed">,
+  from: readonly (string | null | undefined)[],
 ): boolean | null {
   const sources = watch.sources();
-  if (from !== null && sources.has(from)) return true;
+  if (from.some((address) => address != null && sources.has(address))) return true;
   return sources.size > 0 || watch.missed ? null : false;
 }

@@ -13,13 +13,16 @@ export interface OwnService extends HostPort {
 /** `given`: where a person says that it is. `localAddress`: by which this machine reaches the outside, where it is known. */
 export function ownService(given: HostPort | null, port: number, localAddress: string | null): OwnService {
   const own = ownAddresses().filter(({ internal, address }) => !internal && classifyAddress(address) !== "link-local");
-  if (given !== null) {
-    const parsed = parseAddress(given.host);
-    const isHere = parsed.ok && own.some(({ address }) => address === parsed.value);
-    return { ...given, isHere };
-  }
   const first = own.find(({ family }) => family === 4) ?? own[0];
-  return { host: localAddress ?? first?.address ?? "127.0.0.1", port, isHere: true };
+  const here = { host: localAddress ?? first?.address ?? "127.0.0.1", port: given?.port ?? port, isHere: true };
+  if (given === null || isLoopback(given.host)) return here;
+  const parsed = parseAddress(given.host);
+  return { ...given, isHere: parsed.ok && own.some(({ address }) => address === parsed.value) };
+}
+
+/** This machine, as a person writes it: visitors come to another address of it. */
+function isLoopback(host: string): boolean {
+  return host === "localhost" || classifyAddress(host) === "loopback";
 }
 
 /** As this machine sees it; what has only its loopback address is found there. */

@@ -22,7 +22,7 @@ h1{font-size:1.4rem;margin:0 0 .5rem}
 code{font-size:1.05em;overflow-wrap:anywhere}
 form{display:grid;grid-template-columns:1fr 2fr auto;gap:.75rem;align-items:end;margin:1.5rem 0}
 label{display:grid;gap:.25rem;min-width:0}
-input,select,button{font:inherit;width:100%;padding:.5rem .75rem;border:1px solid var(--line);border-radius:.4rem}
+input,select,button{font:inherit;width:100%;min-height:2.75rem;padding:.5rem .75rem;border:1px solid var(--line);border-radius:.4rem}
 button{cursor:pointer}
 section{border:1px solid var(--line);border-left:.4rem solid var(--dim);border-radius:.4rem;padding:.75rem 1rem}
 section p{margin:.25rem 0}
@@ -98,11 +98,16 @@ function options(chosen: string): string {
 
 function outcomeHtml(outcome: CheckPage["outcome"]): string {
   if (outcome === null) return "";
-  if (typeof outcome === "string") return `<section role="status"><p>${escaped(outcome)}</p></section>`;
+  if (typeof outcome === "string") return `<section role="status"><p>${sentenceHtml(outcome)}</p></section>`;
   const { state, sentence, remedy } = outcome;
-  return `<section class="${state}" role="status"><p><strong>${STATE_WORDS[state]}</strong></p><p>${escaped(sentence)}</p>${
-    remedy === null ? "" : `<p>${escaped(remedy)}</p>`
+  return `<section class="${state}" role="status"><p><strong>${STATE_WORDS[state]}</strong></p><p>${sentenceHtml(sentence)}</p>${
+    remedy === null ? "" : `<p>${sentenceHtml(remedy)}</p>`
   }</section>`;
+}
+
+/** A command stands between backticks, as on a terminal. */
+function sentenceHtml(text: string): string {
+  return escaped(text).replace(/`([^`]+)`/g, "<code>$1</code>");
 }
 
 const ENTITIES: Readonly<Record<string, string>> = {
