@@ -45,6 +45,7 @@ const GROUPS: readonly { readonly title: string; readonly commands: Readonly<Rec
       direct: async () => (await import("./direct.ts")).defineDirect,
       status: async () => (await import("./status.ts")).defineStatus,
       ping: async () => (await import("./ping.ts")).definePing,
+      check: async () => (await import("./check.ts")).defineCheck,
       config: async () => (await import("./config.ts")).defineConfig,
       demo: async () => (await import("./demo.ts")).defineDemo,
       version: async () => (await import("./version.ts")).defineVersion,

@@ -57,5 +57,8 @@ export interface Context {
   readonly options: GlobalOptions;
 }
 
+/** What a command does; a number is the exit code of an answer that is no failure, but not a yes either. */
+export type Action = ((context: Context) => Promise<void>) | ((context: Context) => Promise<number>);
+
 /** How a command's action is run: with its context, and with its failure as an exit code. */
-export type Run = (command: Command, action: (context: Context) => Promise<void>) => Promise<void>;
+export type Run = (command: Command, action: Action) => Promise<void>;

@@ -152,6 +152,14 @@ describe("wrong usage: one sentence, exit 2, nothing on stdout", () => {
     ["forward rm", "forward rm", "hatchway: missing required argument 'NAME'.\n"],
     ["forward alone", "forward", "Usage: hatchway forward"],
     ["direct", "direct 80", "hatchway: missing required argument 'TARGET'.\n"],
+    ["check alone", "check", "hatchway: missing required argument 'TARGET'.\n"],
+    ["check's protocol", "check 80/icmp", 'hatchway: TARGET: Write tcp or udp after "/".\n  80/icmp\n    ^^^^^\n'],
+    [
+      "check's payload",
+      "check 53/udp --payload telnet",
+      "hatchway: --payload: Choose one of minecraft-bedrock, source, dns,",
+    ],
+    ["check's service", "check 80 --service db", "hatchway: --service: "],
     [
       "direct's target",
       "direct 80 90",
@@ -450,6 +458,24 @@ describe("with a relay and an agent that run", () => {
     expect((await at("devices ls")).out).toContain("den");
     expect(await at("devices revoke den")).toEqual({ code: 0, out: "", err: "Revoked den.\n" });
     expect((await at("devices revoke nobody")).code).toBe(2);
+  });
+
+  test("check asks the agent that runs; its exit code is the answer", async () => {
+    const asked = (...args: string[]) => outcome(["check", ...args, "--data", data]);
+    await outcome(["forward", "add", "8443", "--data", data]);
+    const open = await asked("8443", "--json");
+    expect({ ...open, out: JSON.parse(open.out) }).toMatchObject({
+      code: 0,
+      err: "",
+      out: { v: 1, state: "open", hop: "none", target: { protocol: "tcp", host: "relay.example", port: 8443 } },
+    });
+    const closed = await asked("9");
+    expect(closed).toEqual({
+      code: 1,
+      err: "",
+      out: "relay.example:9/tcp\n  ✗ relay          asked\nclosed: No forward has it.\nOpen it.\n",
+    });
+    expect(await asked("nothing")).toMatchObject({ code: 2, out: "", err: expect.stringContaining("nothing") });
   });
 
   test("expose goes through the agent that runs", async () => {

@@ -23,7 +23,8 @@ export async function runProgram(args: readonly string[], io: Io): Promise<numbe
     const options = command.optsWithGlobals<GlobalOptions>();
     try {
       await io.startLog(options.verbose ? "debug" : "warning");
-      await action({ io, options });
+      const code = await action({ io, options });
+      if (typeof code === "number") exitCode = code;
     } catch (error) {
       exitCode = tell(io, error, options.verbose === true);
     }

@@ -1,7 +1,8 @@
-import { dlopen, ptr } from "bun:ffi";
+import { ptr } from "bun:ffi";
 import { accessSync, chownSync, constants, lstatSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { err, ok, type Result } from "../wire/result.ts";
+import { openCLibrary } from "./c-library.ts";
 import { messageOf } from "./errors.ts";
 import { fileError, OTHERS_MASK, PRIVATE_DIRECTORY_MODE } from "./files.ts";
 import type { SystemUser } from "./users.ts";
@@ -95,7 +96,6 @@ function canBeRoot(): boolean {
 const PR_SET_KEEPCAPS = 8;
 const LINUX_CAPABILITY_VERSION_3 = 0x2008_0522;
 const CAP_NET_BIND_SERVICE = 10;
-const LIBRARIES = ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`];
 const SYMBOLS = {
   prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
   capset: { args: ["ptr", "ptr"], returns: "i32" },
@@ -103,7 +103,9 @@ const SYMBOLS = {
 
 /** What is to be done before and after setuid, so that one capability stays. Throws when the system cannot be asked. */
 function keptCapability() {
-  const { prctl, capset } = openLibrary();
+  const library = openCLibrary(SYMBOLS);
+  if (library === null) throw new Error("The C library was not found.");
+  const { prctl, capset } = library;
   const check = (result: number, what: string): void => {
     if (result !== 0) throw new Error(`${what} failed`);
   };
@@ -118,15 +120,4 @@ function keptCapability() {
       check(prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0), "prctl");
     },
   };
-}
-
-function openLibrary() {
-  for (const library of LIBRARIES) {
-    try {
-      return dlopen(library, SYMBOLS).symbols;
-    } catch (error) {
-      if (!(error instanceof Error)) throw error;
-    }
-  }
-  throw new Error("The C library was not found.");
 }

@@ -11,6 +11,7 @@ import { monotonicMs, nowMs as wallMs } from "../os/clock.ts";
 import { type DeviceKey, loadOrCreateDeviceKey } from "../os/device-key.ts";
 import type { FileError } from "../os/files.ts";
 import { areaLogger } from "../os/log.ts";
+import { watchPackets } from "../os/packet-watch.ts";
 import { openDataDirectory } from "../os/paths.ts";
 import { VERSION } from "../os/version.ts";
 import { type LocalServer, serveAgentControl } from "../servers/local/server.ts";
@@ -27,6 +28,7 @@ import { Link, type LinkState } from "./agent/link.ts";
 import { linkEvents } from "./agent/link-events.ts";
 import { Requests } from "./agent/requests.ts";
 import { loadClientCertificate, readPem } from "./certificates.ts";
+import type { CheckMeans } from "./check/means.ts";
 import {
   type AgentControl,
   type AgentSettings,
@@ -39,6 +41,7 @@ import { refuseUnsafeEnvironment } from "./environment.ts";
 import { LiveExitPolicy } from "./exits.ts";
 import { pause } from "./pause.ts";
 import { startingAgent } from "./starting.ts";
+import { subscribe } from "./subscribe.ts";
 import { upstreamOpener } from "./upstream/open.ts";
 
 /** Windows beyond the first 256 KiB of every stream, all streams of the process together (tunnel.md "Windows"). */
@@ -48,7 +51,8 @@ const DRAIN_MS = 10_000;
 const RETRY_MS = 15_000;
 
 /** Runs an agent: connected to its relay, serving what its config lists, what was added and what is attached. */
-export const startAgent: StartAgent = async ({ dataDir, joinCode, readSettings, runListed, withoutRelay }) => {
+export const startAgent: StartAgent = async (options) => {
+  const { dataDir, joinCode, readSettings, runListed, withoutRelay, routerEvidence } = options;
   refuseUnsafeEnvironment();
   const log = areaLogger("agent");
   const paths = unwrap(await openDataDirectory(dataDir));
@@ -67,8 +71,8 @@ export const startAgent: StartAgent = async ({ dataDir, joinCode, readSettings, 
     const identity = identityOf(joinCode, state, withoutRelay ?? false);
     const ca = settings.ca === null ? null : await readPem(settings.ca);
     const clientCertificate = await loadClientCertificate(settings.certificate, wallMs());
-    const certificates = { ca, clientCertificate };
-    agent = new Agent({ key, state, settings, readSettings, identity, runListed, local, ...certificates });
+    const parts = { key, state, settings, readSettings, identity, runListed, local, ca, clientCertificate };
+    agent = new Agent({ ...parts, routerEvidence: routerEvidence ?? null });
     const running = agent.running();
     // A command may attach its forwards while the agent is still enrolling.
     control.resolve(running);
@@ -100,6 +104,8 @@ interface AgentParts {
   readonly clientCertificate: CertificatePair | null;
   /** Open since before anything else: it holds the lock on the data directory. */
   readonly local: LocalServer;
+  /** Null: the real router is asked. */
+  readonly routerEvidence: CheckMeans["routerEvidence"] | null;
 }
 
 class Agent {
@@ -341,6 +347,7 @@ class Agent {
       ended: this.#abort.signal,
       runListed: this.#parts.runListed,
       settings: () => this.#settings,
+      checkMeans: { resolver: this.#resolver, watchPackets, routerEvidence: this.#routerEvidence() },
       reload: async () => {
         const next = await this.#parts.readSettings();
         const before = this.#settings;
@@ -351,6 +358,18 @@ class Agent {
       watchLink: (watch) => subscribe(this.#linkWatchers, watch),
       watchForwards: (watch) => subscribe(this.#forwardWatchers, watch),
     });
+  }
+
+  #routerEvidence(): CheckMeans["routerEvidence"] {
+    return (
+      this.#parts.routerEvidence ??
+      (async (port, protocol, signal) => {
+        // The router client takes a moment to load, and few agents ever need it.
+        const { routerEvidence } = await import("./router/evidence.ts");
+        const isMapped = this.#forwards.isMapped(port, protocol);
+        return routerEvidence({ port, protocol, isMapped, stunServer: this.#relay(), signal });
+      })
+    );
   }
 
   running(): RunningAgent {
@@ -402,12 +421,6 @@ class Agent {
   }
 
   #cutShort(drainMs: number): Promise<void> {
-    if (drainMs <= 0 || this.#abort.signal.aborted) return Promise.resolve();
-    return pause(drainMs, this.#abort.signal);
+    return drainMs <= 0 || this.#abort.signal.aborted ? Promise.resolve() : pause(drainMs, this.#abort.signal);
   }
-}
-
-function subscribe<T>(all: Set<T>, one: T): () => void {
-  all.add(one);
-  return () => all.delete(one);
 }

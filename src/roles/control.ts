@@ -11,6 +11,8 @@ import type {
   PingRequest,
   RelayControl,
 } from "../servers/local/control.ts";
+import type { Cidr } from "../wire/address.ts";
+import type { CheckMeans } from "./check/means.ts";
 import type { GatewaySettings } from "./gateway/settings.ts";
 import type { RouterReport } from "./router/report.ts";
 
@@ -40,6 +42,19 @@ export interface RelaySettings {
   readonly clientCa: string | null;
   /** Answer STUN on UDP, at the number of the agent port and at the next one. */
   readonly stun: boolean;
+  readonly check: CheckSettings;
+}
+
+/** `[check]`: the relay looks at its askers' ports from outside. */
+export interface CheckSettings {
+  /** The page; null = there is none, and only devices ask. */
+  readonly listen: HostPort | null;
+  /** Names, in lower case, by which visitors may call the page, besides the relay's public name and addresses. */
+  readonly hosts: readonly string[];
+  /** Askers with a private address may have that address checked. */
+  readonly private: boolean;
+  /** Reverse proxies whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly Cidr[];
 }
 
 /** `[agent]`, `[[expose]]`, `[[forward]]` and `[[socks]]`. */
@@ -96,6 +111,8 @@ export interface StartAgentOptions {
   readonly runListed: boolean;
   /** True: connects to no relay, and opens what needs none. */
   readonly withoutRelay?: boolean;
+  /** What a check asks of this machine's router; absent = the real one is asked. */
+  readonly routerEvidence?: CheckMeans["routerEvidence"];
 }
 
 /** What happens to an agent's link to its relay. */

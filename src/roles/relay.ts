@@ -16,10 +16,12 @@ import { ownAddresses } from "../os/interfaces.ts";
 import { areaLogger } from "../os/log.ts";
 import { openDataDirectory } from "../os/paths.ts";
 import { VERSION } from "../os/version.ts";
+import type { CheckServer } from "../servers/check/server.ts";
 import { type LocalServer, serveRelayControl } from "../servers/local/server.ts";
 import { StoreFailure } from "../store/failure.ts";
 import { openStore, type Store } from "../store/store.ts";
 import { formatPortSet, type PortSet } from "../wire/port-set.ts";
+import { CHECK_FEATURE } from "../wire/tunnel/control.ts";
 import { loadRelayIdentity, type RelayIdentity } from "./certificates.ts";
 import {
   ControlError,
@@ -33,6 +35,8 @@ import { refuseUnsafeEnvironment } from "./environment.ts";
 import { LiveExitPolicy } from "./exits.ts";
 import { pause } from "./pause.ts";
 import { RelayAuth } from "./relay/auth.ts";
+import { RelayCheck } from "./relay/check.ts";
+import { openCheckPage } from "./relay/check-page.ts";
 import { relayControl } from "./relay/control.ts";
 import { RelayDials } from "./relay/dials.ts";
 import { RelayEntries } from "./relay/entries.ts";
@@ -112,6 +116,8 @@ class Relay {
   readonly #forwards: RelayForwards;
   readonly #sessions: RelaySessions;
   readonly #dialRequests: RelayDials;
+  readonly #check: RelayCheck;
+  #page: CheckServer | null = null;
   #settings: RelaySettings;
   #tunnel: RelayTunnel | null = null;
   #stun: RelayStun | null = null;
@@ -151,8 +157,18 @@ class Relay {
       wallMs,
       warn: (message) => this.#log.warn("{message}", { message }),
     });
+    this.#check = new RelayCheck({
+      forwards: this.#forwards,
+      allowsPrivate: () => this.#settings.check.private,
+      session: (device) => this.#tunnel?.session(device),
+      ownAddresses: () => new Set(ownAddresses().map(({ address }) => address)),
+      scarce: () => this.#sweeper.descriptors.scarce,
+      nowMs: monotonicMs,
+      signal: this.#abort.signal,
+    });
     this.#sessions = new RelaySessions({
       forwards: this.#forwards,
+      check: this.#check,
       session,
       draining: () => this.#phase === "draining",
       seen: (from) => this.#seen(from),
@@ -174,6 +190,11 @@ class Relay {
   async start(): Promise<void> {
     // Before the public ports: when the agent port is not to be had, no visitor has come in.
     this.#tunnel = this.#listen();
+    this.#page = openCheckPage(
+      this.#check,
+      () => this.#settings,
+      (error) => this.#failed("the check page failed", error),
+    );
     await this.#forwards.restore();
     await this.#startStun(this.#tunnel.port);
     this.#phase = "serving";
@@ -193,6 +214,7 @@ class Relay {
         port,
         certificate: { cert: certificate.certificatePem, key: certificate.keyPem },
         clientCa,
+        features: [CHECK_FEATURE],
         publicHost: (localAddress) => this.#settings.publicHost ?? localAddress,
         budget: new WindowBudget(WINDOW_BUDGET_BYTES),
         sweeper: this.#sweeper,
@@ -250,9 +272,17 @@ class Relay {
     const port = this.#tunnel?.port ?? this.#settings.listen.port;
     return {
       pool: poolOf(this.#settings),
-      reserved: [{ protocol: "tcp", port, purpose: "the relay's agent port" }, ...(this.#stun?.reserved ?? [])],
+      reserved: [
+        { protocol: "tcp", port, purpose: "the relay's agent port" },
+        ...(this.#stun?.reserved ?? []),
+        ...this.#pagePort(),
+      ],
       denied: { ranges: [] },
     };
+  }
+
+  #pagePort(): RelayPolicy["reserved"] {
+    return this.#page === null ? [] : [{ protocol: "tcp", port: this.#page.port, purpose: "the relay's check page" }];
   }
 
   #publicHost(session: Session | undefined): string {
@@ -293,7 +323,11 @@ class Relay {
     }
     if (!Bun.deepEquals(next.certificate, this.#settings.certificate)) needRestart.push("relay.certificate");
     if (next.clientCa !== this.#settings.clientCa) needRestart.push("relay.client-ca");
-    this.#settings = { ...next, listen: this.#settings.listen };
+    const { listen: page, ...check } = this.#settings.check;
+    const { listen: nextPage, ...nextCheck } = next.check;
+    if (!Bun.deepEquals(nextPage, page)) needRestart.push("check.listen");
+    if (!Bun.deepEquals(nextCheck, check)) changed.push("check");
+    this.#settings = { ...next, listen: this.#settings.listen, check: { ...next.check, listen: page } };
     this.#exitPolicy.changed();
     this.#stun?.refresh();
     return { ...V, added: [], changed, removed: [], unchanged: this.#forwards.size, refused: [], needRestart };
@@ -334,7 +368,7 @@ class Relay {
     }
     await Promise.race([Promise.all(open.map((visits) => visits.drained())), this.#cutShort(drainMs)]);
     this.#abort.abort();
-    await this.#parts.local.close();
+    await Promise.all([this.#parts.local.close(), this.#page?.close()]);
     this.#entries.closeAll();
     this.#dialRequests.visits.cutAll("shutdown");
     this.#tunnel?.close();

@@ -47,6 +47,7 @@ export function startingAgent(ready: Promise<AgentControl>): AgentControl {
     listForwards: async () => (await ready).listForwards(),
     addForward: async (spec, options) => (await ready).addForward(spec, options),
     removeForward: async (idOrName) => (await ready).removeForward(idOrName),
+    check: async (request) => (await ready).check(request),
     reload: async () => (await ready).reload(),
     visits: async () => (await ready).visits(),
     async *attach(specs, signal) {

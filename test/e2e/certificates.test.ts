@@ -48,6 +48,7 @@ async function relay(settings: Partial<RelaySettings>): Promise<RunningRelay> {
     certificate: null,
     clientCa: null,
     stun: false,
+    check: { listen: null, hosts: [], private: false, trustedProxies: [] },
     ...settings,
   };
   const dataDir = join(directory.path, `relay${files++}`);

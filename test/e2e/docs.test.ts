@@ -3,6 +3,9 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Io } from "../../src/cli/context.ts";
 import { runProgram } from "../../src/cli/program.ts";
+import { HOPS, PORT_STATES } from "../../src/core/check/evidence.ts";
+import { CHECK_LIMITS } from "../../src/core/check/limits.ts";
+import { PROBE_IDS, UDP_PROBES } from "../../src/core/check/probes.ts";
 import { readConfig } from "../../src/roles/config/load.ts";
 import { keysAt } from "../../src/roles/config/schema.ts";
 import { EXIT_CODES } from "../../src/servers/local/error.ts";
@@ -28,6 +31,7 @@ const OPERATIONS = read("docs/operations.md");
 const EXAMPLE = "docs/examples/hatchway.toml";
 const WITH_COMMANDS = [
   "README.md",
+  "docs/check.md",
   "docs/gateway.md",
   "docs/operations.md",
   "docs/ping.md",
@@ -148,6 +152,7 @@ describe("commands in the documents exist, with their options", () => {
       "map",
       "router",
       "config validate",
+      "check",
       ...GATEWAY,
     ];
     const known = new Set((await Promise.all(paths.map((path) => help(path.split(" "))))).flatMap(flagsIn));
@@ -165,7 +170,7 @@ describe("hatchway.toml", () => {
   });
 
   const GATEWAY = ["gateway", "upnp", "vpn", "mapping", "trigger", "hook", "gluetun"];
-  test.each(["relay", "agent", "expose", "forward", "socks", "map", ...GATEWAY])(
+  test.each(["relay", "check", "agent", "expose", "forward", "socks", "map", ...GATEWAY])(
     "the example has every key of %s",
     (table) => {
       const part = text.split(/^\[+/m).filter((chunk) => chunk.startsWith(`${table}]`));
@@ -191,6 +196,31 @@ describe("hatchway.toml", () => {
     ["trigger", "### `[[trigger]]`", []],
   ])("the reference has the keys of %s and no others", (table, title, shared) => {
     expect([...firstCells(title), ...shared].toSorted()).toEqual(keysAt([table]).toSorted());
+  });
+});
+
+describe("docs/check.md", () => {
+  const text = read("docs/check.md");
+  const cells = (from: string, to: string) =>
+    [...text.slice(text.indexOf(from), text.indexOf(to)).matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, name]) => name);
+
+  test("has the keys of [check], the states, the hops and the payloads, and no others", () => {
+    expect(cells("## Settings", "## What it never")).toEqual([...keysAt(["check"])]);
+    expect(cells("| state |", "| hop |").toSorted()).toEqual([...PORT_STATES].toSorted());
+    expect(cells("| hop |", "`?` before")).toEqual(HOPS.filter((hop) => hop !== "none"));
+    expect(cells("## UDP", "## Who looks")).toEqual([...PROBE_IDS]);
+  });
+
+  test("has the ports of the payloads", () => {
+    for (const { id, ports } of UDP_PROBES) {
+      if (ports.length > 0) expect(text).toContain(`| \`${id}\` | ${ports.join(", ")} |`);
+    }
+  });
+
+  test("has the limits", () => {
+    const { perAsker, total } = CHECK_LIMITS;
+    const sentence = `${perAsker.burst} checks at once and then one each ${1 / perAsker.perSec} seconds; all together ${total.perSec} a second`;
+    expect(text.replaceAll("\n  ", " ")).toContain(sentence);
   });
 });
 

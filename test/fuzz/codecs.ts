@@ -33,6 +33,7 @@ import {
 } from "../../src/wire/socks.ts";
 import { formatSshForward, parseSshForward } from "../../src/wire/ssh-forward.ts";
 import { renderTextError } from "../../src/wire/text-error.ts";
+import { check } from "./check-codecs.ts";
 import {
   type FuzzCodec,
   hex,
@@ -364,4 +365,5 @@ export const codecs: readonly FuzzCodec[] = [
   ...vpn,
   ...ping,
   ...helper,
+  ...check,
 ];

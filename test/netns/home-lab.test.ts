@@ -1,7 +1,9 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { type Above, createHomeLab, HOME, masquerade } from "./home-lab.ts";
 import { startService } from "./kit.ts";
 import type { Host } from "./lab.ts";
+
+setDefaultTimeout(30_000);
 
 const reaches = async (lab: ReturnType<typeof createHomeLab>, from: Host, address: string): Promise<boolean> =>
   (await lab.exec(from, ["timeout", "2", "bash", "-c", `exec 3<>/dev/tcp/${address}/8080`])).exitCode === 0;

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Child } from "./child.ts";
 import { command, type Home, newHome, open, query, run } from "./hatchway.ts";
 import { createHomeLab, HOME, type HomeLab, masquerade } from "./home-lab.ts";
@@ -6,6 +6,8 @@ import { startService, visitUdp } from "./kit.ts";
 import type { Host } from "./lab.ts";
 import { type MiniupnpdPlace, type MiniupnpdSettings, prepareMiniupnpd, startMiniupnpd } from "./miniupnpd.ts";
 import { eventually } from "./ready.ts";
+
+setDefaultTimeout(100_000);
 
 /** `hatchway map` with Debian's miniupnpd as the router, and visitors outside. */
 const place = (lab: HomeLab): MiniupnpdPlace => ({ host: lab.router, wan: "wan", lans: ["lan"], external: null });

@@ -1,8 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { parseJson } from "./child.ts";
 import { AGENT_PORT, command, type Home, joinCode, newHome, open, run, startAgent, startRelay } from "./hatchway.ts";
 import { startDelay, startService } from "./kit.ts";
 import { createLab, type Lab } from "./lab.ts";
+
+setDefaultTimeout(60_000);
 
 /** `ping` beside a wire that a test makes slow: 10 ms each way, so that a round trip takes 20 ms more. */
 const DELAY_MS = 10;

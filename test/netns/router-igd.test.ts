@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import type { Gateway, Grant, ListedMapping, MappingWish, RouterFailure } from "../../src/core/router/model.ts";
 import type { Child } from "./child.ts";
@@ -6,6 +6,8 @@ import { startService, visit, visitUdp } from "./kit.ts";
 import { createLab, type Host, type Lab } from "./lab.ts";
 import { MINIUPNPD_EXTERNAL, natBox, prepareMiniupnpd, startMiniupnpd } from "./miniupnpd.ts";
 import { eventually, listening } from "./ready.ts";
+
+setDefaultTimeout(60_000);
 
 /** The UPnP-IGD client with Debian's miniupnpd as the router. */
 const BUN = [process.execPath, "--no-env-file", "--config=/dev/null"] as const;

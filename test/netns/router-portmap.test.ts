@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import type { Gateway, Grant, MappingWish, RouterFailure } from "../../src/core/router/model.ts";
 import { MAPPING_SERVER_PORT } from "../../src/wire/natpmp.ts";
@@ -8,6 +8,8 @@ import { createLab, type Host, type Lab } from "./lab.ts";
 import { MINIUPNPD_EXTERNAL, type MiniupnpdSettings, natBox, prepareMiniupnpd, startMiniupnpd } from "./miniupnpd.ts";
 import { tool } from "./namespaces.ts";
 import { eventually, listening } from "./ready.ts";
+
+setDefaultTimeout(60_000);
 
 /** The PCP and NAT-PMP client, and the routes it finds its router by, with Debian's miniupnpd as the router. */
 const BUN = [process.execPath, "--no-env-file", "--config=/dev/null"] as const;

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync } from "node:fs";
 import { dirname } from "node:path";
 import { parseJson } from "./child.ts";
@@ -6,6 +6,8 @@ import { AGENT_PORT, command, newHome, startRelay } from "./hatchway.ts";
 import { type Above, createHomeLab, HOME, type HomeLab, masquerade } from "./home-lab.ts";
 import type { ExecResult } from "./lab.ts";
 import { type MiniupnpdPlace, prepareMiniupnpd, startMiniupnpd } from "./miniupnpd.ts";
+
+setDefaultTimeout(60_000);
 
 /** `hatchway router` in a home, against Debian's miniupnpd and what may stand above it. */
 const STUN = `${HOME.relay}:${AGENT_PORT}`;

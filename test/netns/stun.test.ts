@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import type { NatBehaviour } from "../../src/core/stun/discovery.ts";
 import type { StunFailure, StunMapped } from "../../src/router/stun.ts";
@@ -8,6 +8,8 @@ import type { Child } from "./child.ts";
 import { AGENT_PORT, command, newHome } from "./hatchway.ts";
 import { createLab, type Host, type Lab } from "./lab.ts";
 import { tool } from "./namespaces.ts";
+
+setDefaultTimeout(60_000);
 
 /** Our STUN client behind real NATs and firewalls of nftables, asking a relay that has two addresses. */
 const CLIENT = [process.execPath, "--no-env-file", "--config=/dev/null", join(import.meta.dir, "peers/stun-client.ts")];

@@ -1,4 +1,5 @@
-import { dlopen, ptr } from "bun:ffi";
+import { ptr } from "bun:ffi";
+import { openCLibrary } from "../../os/c-library.ts";
 
 /** What Bun 1.4.5 does not offer for sockets, by the C library: it does tell a UDP socket's descriptor. */
 export interface SystemSockets {
@@ -16,15 +17,11 @@ const SYMBOLS = {
   if_nametoindex: { args: ["ptr"], returns: "u32" },
 } as const;
 
-const LIBRARIES: Partial<Record<NodeJS.Platform, readonly string[]>> = {
-  linux: ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`],
-  darwin: ["libSystem.B.dylib"],
-};
-
 const encoder = new TextEncoder();
 
 /** The library is opened at the first use. */
 export function systemSockets(): SystemSockets {
+  const load = () => openCLibrary(SYMBOLS);
   let loaded: ReturnType<typeof load> | undefined;
   const symbols = () => {
     if (loaded === undefined) loaded = load();
@@ -42,16 +39,4 @@ export function systemSockets(): SystemSockets {
 
 export function cString(text: string): Uint8Array {
   return encoder.encode(`${text}\0`);
-}
-
-/** Null where no such library is. */
-function load() {
-  for (const library of LIBRARIES[process.platform] ?? []) {
-    try {
-      return dlopen(library, SYMBOLS).symbols;
-    } catch (error) {
-      if (!(error instanceof Error)) throw error;
-    }
-  }
-  return null;
 }

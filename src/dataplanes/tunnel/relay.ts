@@ -33,6 +33,8 @@ export interface RelayTunnelOptions {
   readonly clientCa: string | null;
   /** What visitors type, for a device that reached the relay at `localAddress`. */
   publicHost(localAddress: string): string;
+  /** What the welcome says that this relay understands. */
+  readonly features: readonly string[];
   readonly budget: WindowBudget;
   /** Of this process: its sockets take turns with the carriers, and its one timer also is the heartbeats'. */
   readonly sweeper: Sweeper;
@@ -187,6 +189,7 @@ export class RelayTunnel implements Sweepable {
       account: peer.account,
       publicHost: this.options.publicHost(carrier.localAddress),
       carriers: CARRIERS,
+      features: this.options.features,
     });
     return null;
   }

@@ -11,6 +11,7 @@ import {
 } from "../control.ts";
 import { countersOf, sumCounters, V, visitInfos } from "../views.ts";
 import { attach } from "./attach.ts";
+import { check } from "./check.ts";
 import { countersOfAll } from "./counters.ts";
 import { idOf } from "./forwards.ts";
 import { countersOfHeld, forwardInfo, nameOf, specOf } from "./info.ts";
@@ -26,6 +27,7 @@ export function agentControl(agent: AgentView): AgentControl {
     listForwards: () => listForwards(agent),
     addForward: (spec, { lasting }) => addForward(agent, spec, lasting),
     removeForward: (idOrName) => removeForward(agent, idOrName),
+    check: (request) => check(agent, request),
     reload: () => reload(agent),
     visits: async () => visits(agent),
     attach: (specs, signal) => attach(agent, specs, signal),

@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ForwardSpec, partOf } from "../../core/forward.ts";
+import type { Cidr } from "../../wire/address.ts";
 import { ControlError } from "../control.ts";
 import { agentSettings, EMPTY_CONFIG, loadConfig, readConfig, relaySettings } from "./load.ts";
 import { mapToml } from "./locate.ts";
@@ -340,8 +341,20 @@ test("settings have defaults, and [relay] and [agent] replace them", async () =>
     certificate: null,
     clientCa: null,
     stun: false,
+    check: { listen: null, hosts: [], private: false, trustedProxies: [] },
   });
   expect(agentSettings(config)).toMatchObject({ name: "den", relay: { host: "r.example", port: 7744 } });
+});
+
+test("the check service's settings, and what is not one", async () => {
+  const toml = `[check]\nlisten = ":8089"\nhosts = ["Check.Example"]\nprivate = true\ntrusted-proxies = ["10.0.0.7"]\n`;
+  expect(relaySettings(await readConfig(toml, "t.toml")).check).toEqual({
+    listen: { host: "*", port: 8089 },
+    hosts: ["check.example"],
+    private: true,
+    trustedProxies: ["10.0.0.7/32" as Cidr],
+  });
+  expect(await mistakes(`[check]\nlisten = "0.0.0.0"\nports = 80\n`)).toContain("ports");
 });
 
 test("certificates are found beside the config file, and go with their key", async () => {
@@ -361,6 +374,7 @@ test("the JSON Schema knows the tables and forbids other keys", () => {
   expect(Object.keys(schema.properties)).toEqual([
     "relay",
     "agent",
+    "check",
     "expose",
     "forward",
     "socks",

@@ -6,7 +6,7 @@ import { readPrivateText, readText } from "../../os/files.ts";
 import { ControlError } from "../../servers/local/control.ts";
 import { settleProtocol } from "../../wire/port-set.ts";
 import type { Result } from "../../wire/result.ts";
-import type { AgentSettings, CertificateFiles, ForwardSpec, RelaySettings } from "../control.ts";
+import type { AgentSettings, CertificateFiles, CheckSettings, ForwardSpec, RelaySettings } from "../control.ts";
 import { gatewayLists } from "./gateway.ts";
 import { mapToml, type TomlMap } from "./locate.ts";
 import { mapSpec } from "./map.ts";
@@ -192,6 +192,17 @@ export function relaySettings(config: Config): RelaySettings {
     certificate: certificateFiles(config, "relay", relay),
     clientCa: besideConfig(config, relay["client-ca"]),
     stun: relay.stun ?? true,
+    check: checkSettings(config.file.check ?? {}),
+  };
+}
+
+/** `[check]` with its defaults. */
+function checkSettings(check: NonNullable<ConfigFile["check"]>): CheckSettings {
+  return {
+    listen: check.listen ?? null,
+    hosts: check.hosts ?? [],
+    private: check.private ?? false,
+    trustedProxies: check["trusted-proxies"] ?? [],
   };
 }
 

@@ -1,3 +1,4 @@
+import { parseHost } from "../../wire/endpoint.ts";
 import { z } from "../../wire/zod.ts";
 import * as field from "./fields.ts";
 import { gatewaySection, MappingEntry, TriggerEntry, upnpSection, vpnSection } from "./gateway-schema.ts";
@@ -5,6 +6,7 @@ import { GluetunEntry, HookEntry } from "./hooks.ts";
 import { MapEntry } from "./map.ts";
 
 const DEFAULT_AGENT_PORT = 7744;
+const DEFAULT_CHECK_PORT = 8089;
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,62}$/u;
 
 const name = z
@@ -50,6 +52,24 @@ const agent = z.strictObject({
   ca: file("The CA of a relay that has a certificate of its own; default: the system's CAs.").exactOptional(),
   data: data.exactOptional(),
   log: log.exactOptional(),
+});
+
+const check = z.strictObject({
+  listen: field
+    .hostPort("HOST:PORT of a page that checks its visitor's ports; default none.", DEFAULT_CHECK_PORT)
+    .exactOptional(),
+  hosts: z
+    .array(z.string().transform(field.parsed(parseHost)))
+    .max(64)
+    .meta({ description: "Names of the page, besides the relay's public name and addresses." })
+    .exactOptional(),
+  private: z
+    .boolean()
+    .meta({ description: "Check private addresses of who asks, too; default false. For a relay inside a LAN." })
+    .exactOptional(),
+  "trusted-proxies": field.cidrs
+    .meta({ description: "Reverse proxies before the page, whose X-Forwarded-For is believed." })
+    .exactOptional(),
 });
 
 /** What every kind of forward can do with its visitors. */
@@ -115,6 +135,7 @@ export type SocksEntry = z.infer<typeof SocksEntry>;
 export const ConfigFile = z.strictObject({
   relay: relay.exactOptional(),
   agent: agent.exactOptional(),
+  check: check.exactOptional(),
   expose: z.array(ExposeEntry).max(1_000).exactOptional(),
   forward: z.array(ForwardEntry).max(1_000).exactOptional(),
   socks: z.array(SocksEntry).max(1_000).exactOptional(),
@@ -144,6 +165,8 @@ export function keysAt(path: readonly PropertyKey[]): readonly string[] {
       return Object.keys(relay.shape);
     case "agent":
       return Object.keys(agent.shape);
+    case "check":
+      return Object.keys(check.shape);
     case "expose":
       return Object.keys(ExposeEntry.shape);
     case "forward":

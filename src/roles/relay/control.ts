@@ -9,7 +9,6 @@ import {
   ControlError,
   type DeviceInfo,
   type ForwardInfo,
-  type ForwardState,
   type JoinCodeRequest,
   type RelayControl,
   type RelayStatus,
@@ -18,6 +17,7 @@ import {
 } from "../control.ts";
 import { countersOf, NO_COUNTERS, sumCounters, V, visitInfos } from "../views.ts";
 import type { RelayDials } from "./dials.ts";
+import { forwardState } from "./forward-state.ts";
 import type { RelayForwards } from "./forwards.ts";
 
 export interface RelayView {
@@ -82,7 +82,7 @@ async function status(relay: RelayView): Promise<RelayStatus> {
 function forwardInfo(relay: RelayView, forward: HeldForward): ForwardInfo {
   const { owner, spec } = forward;
   const shared = relay.forwards.entryOf(forward);
-  const { state, message } = stateOf(relay, forward);
+  const { state, message } = forwardState(forward, relay.forwards, relay.session);
   return {
     id: spec.id,
     name: spec.name,
@@ -99,24 +99,6 @@ function forwardInfo(relay: RelayView, forward: HeldForward): ForwardInfo {
     leaseEndsMs: relay.forwards.leaseEndsMs(forward),
     counters: shared?.entry == null ? NO_COUNTERS : countersOf(shared.entry.visits.counters),
   };
-}
-
-function stateOf(relay: RelayView, forward: HeldForward): { state: ForwardState; message: string | null } {
-  const { owner, spec } = forward;
-  if (!spec.enabled) return { state: "disabled", message: "Its owner has disabled it." };
-  const shared = relay.forwards.entryOf(forward);
-  const member = shared?.members.get(owner.device);
-  if (shared === undefined || member === undefined) {
-    return { state: "refused", message: "Its ports could not be opened on the relay; see the relay's log." };
-  }
-  if (relay.session(owner.device) === undefined) {
-    return { state: "away", message: "Its device is not connected; the ports are reserved for it." };
-  }
-  if (member.handle === null) {
-    return { state: "away", message: "Its device is connected but has not taken it back; see the agent's status." };
-  }
-  if (!member.healthy) return { state: "unhealthy", message: "The service behind it fails its health check." };
-  return { state: "open", message: null };
 }
 
 function visits(relay: RelayView): VisitInfo[] {

@@ -1,10 +1,12 @@
 import type { Peer, Session } from "../../dataplanes/tunnel/session.ts";
 import type { ControlMessage, ControlOf, ResultOutcome } from "../../wire/tunnel/control.ts";
+import type { RelayCheck } from "./check.ts";
 import type { RelayForwards } from "./forwards.ts";
 import { refused } from "./refused.ts";
 
 export interface RelaySessionsOptions {
   readonly forwards: RelayForwards;
+  readonly check: RelayCheck;
   /** The device's present session. */
   session(deviceId: string): Session | undefined;
   draining(): boolean;
@@ -99,6 +101,9 @@ export class RelaySessions {
       case "stats":
         reply(session, message, { kind: "stats", forwards: this.#stats(deviceId, message.ids) });
         return;
+      case "check":
+        reply(session, message, await this.#check(session, message));
+        return;
       case "health":
         forwards.setHealthy(deviceId, message.id, message.healthy);
         return;
@@ -117,6 +122,11 @@ export class RelaySessions {
   #put(session: Session, { handle, spec }: ControlOf<"put">): Promise<ResultOutcome> | ResultOutcome {
     if (this.#options.draining()) return refused("failed", "The relay is shutting down; it opens no more forwards.");
     return this.#options.forwards.put(session, handle, spec);
+  }
+
+  #check(session: Session, message: ControlOf<"check">): Promise<ResultOutcome> | ResultOutcome {
+    if (this.#options.draining()) return refused("failed", "The relay is shutting down; it checks nothing any more.");
+    return this.#options.check.answer(session, message);
   }
 
   #stats(deviceId: string, ids: readonly string[]) {

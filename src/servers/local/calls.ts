@@ -1,4 +1,5 @@
 import { z } from "../../wire/zod.ts";
+import { CheckReport, CheckRequest } from "./check-schema.ts";
 import { CONTROL_VERSION } from "./protocol.ts";
 import {
   AddReply,
@@ -51,6 +52,7 @@ export const AGENT_CALLS = {
   listForwards: { input: nothing, output: forwards },
   addForward: { input: z.strictObject({ spec: ForwardSpec, lasting: z.boolean() }), output: AddReply },
   removeForward: { input: z.strictObject({ nameOrId }), output: ForwardInfo },
+  check: { input: CheckRequest, output: CheckReport },
   reload: { input: nothing, output: ReloadReport },
   visits: { input: nothing, output: visits },
 } satisfies Record<string, Call>;

@@ -35,6 +35,7 @@ export function agentClient(path: string): AgentControl {
     listForwards: () => call("listForwards", AGENT_CALLS.listForwards, {}),
     addForward: (spec, { lasting }) => call("addForward", AGENT_CALLS.addForward, { spec, lasting }),
     removeForward: (nameOrId) => call("removeForward", AGENT_CALLS.removeForward, { nameOrId }),
+    check: (request) => call("check", AGENT_CALLS.check, request),
     reload: () => call("reload", AGENT_CALLS.reload, {}),
     visits: () => call("visits", AGENT_CALLS.visits, {}),
     attach: (specs, signal) => attach(path, specs, signal),

@@ -1,3 +1,4 @@
+import type { CheckReport, CheckRequest } from "./check-schema.ts";
 import type { PingEvent, PingRequest } from "./ping-schema.ts";
 import type {
   AddReply,
@@ -27,8 +28,9 @@ import type {
   VpnPeerReply,
 } from "./vpn-schema.ts";
 
-export * from "./error.ts";
 // Types only: the schemas take longer to make than all else of a start, so whoever checks values imports them.
+export type * from "./check-schema.ts";
+export * from "./error.ts";
 export type * from "./ping-schema.ts";
 export { CONTROL_VERSION } from "./protocol.ts";
 export type * from "./schema.ts";
@@ -99,6 +101,11 @@ export interface AgentControl {
   addForward(spec: ForwardSpec, options: { readonly lasting: boolean }): Promise<AddReply>;
   /** Only forwards that `addForward` made; what hatchway.toml lists is changed there (`usage`). */
   removeForward(idOrName: string): Promise<ForwardInfo>;
+  /**
+   * Whether a port can be reached, and if not where it fails. Takes up to ten seconds. Rejects with `refused` when the
+   * relay does not check that, and `usage` when it makes no sense.
+   */
+  check(request: CheckRequest): Promise<CheckReport>;
   reload(): Promise<ReloadReport>;
   visits(): Promise<readonly VisitInfo[]>;
   /**

@@ -4,6 +4,8 @@ import {
   type AgentControl,
   type AgentStatus,
   type AttachEvent,
+  type CheckReport,
+  type CheckRequest,
   CONTROL_VERSION,
   ControlError,
   type DeviceInfo,
@@ -139,6 +141,22 @@ export class FakeAgent implements AgentControl {
       return forwardInfo(spec, null);
     }
     throw new ControlError("usage", `No forward is called ${idOrName}.`);
+  }
+  async check({ target }: CheckRequest): Promise<CheckReport> {
+    if (target.kind === "name") throw new ControlError("usage", `No forward is called ${target.name}.`);
+    const { port } = target;
+    const isOpen = [...this.forwards.values()].flatMap(endpoints).some((endpoint) => endpoint.port === port);
+    return {
+      v: CONTROL_VERSION,
+      target: { protocol: target.protocol ?? "tcp", host: "relay.example", port, forward: null },
+      state: isOpen ? "open" : "closed",
+      hop: isOpen ? "none" : "relay",
+      sure: true,
+      rule: isOpen ? "open" : "no forward",
+      sentence: isOpen ? "It is open." : "No forward has it.",
+      remedy: isOpen ? null : "Open it.",
+      evidence: [{ hop: "relay", mark: isOpen ? "ok" : "bad", text: "asked" }],
+    };
   }
   async reload(): Promise<ReloadReport> {
     return FAKE_RELOADED;

@@ -74,6 +74,7 @@ export function agentRoutes(control: AgentControl, reply: (error: unknown) => Er
     listForwards: () => control.listForwards(),
     addForward: ({ spec, lasting }) => control.addForward(spec, { lasting }),
     removeForward: ({ nameOrId }) => control.removeForward(nameOrId),
+    check: (request) => control.check(request),
     reload: () => control.reload(),
     visits: () => control.visits(),
   };

@@ -34,6 +34,17 @@ const WELCOME = {
   carriers: { light: 1, bulk: 2, datagram: 1 },
 } as const;
 
+const CHECK_OWN = {
+  kind: "own",
+  addresses: [],
+  protocol: "udp",
+  port: 53,
+  probe: "dns",
+  nonce: "AAAAAAAAAAAAAAAAAAAAAA",
+} as const;
+const SEEN = { saw: "open", from: "198.51.100.1", elapsedMs: 12, fits: true } as const;
+const ENTRY = { state: "away", allowsAsker: true, visitors: 3, refused: { deviceAway: 1 } } as const;
+
 const MESSAGES: readonly ControlMessage[] = [
   HELLO,
   { ...HELLO, role: "bulk", session: "s", index: 3 },
@@ -42,8 +53,12 @@ const MESSAGES: readonly ControlMessage[] = [
   { t: "remove", rid: 2, id: "f-1" },
   { t: "sync", rid: 3, ids: ["f-1", "f-2"] },
   { t: "stats", rid: 4, ids: [] },
+  { t: "check", rid: 5, target: CHECK_OWN },
+  { t: "check", rid: 5, target: { ...CHECK_OWN, protocol: "tcp", probe: null, addresses: ["192.0.2.7"] }, pad: "..." },
+  { t: "check", rid: 6, target: { kind: "forward", id: "f-1", protocol: "tcp", port: 8840 } },
   { t: "health", id: "f-1", healthy: false },
   WELCOME,
+  { ...WELCOME, features: ["check", "of a later version"] },
   { t: "denied", retrySec: 4 },
   { t: "result", rid: 1, outcome: { kind: "done" } },
   {
@@ -63,6 +78,13 @@ const MESSAGES: readonly ControlMessage[] = [
       forwards: [{ id: "f-1", visitors: 1, open: 0, bytesIn: 2, bytesOut: 3, refused: { idle: 1 } }],
     },
   },
+  { t: "result", rid: 5, outcome: { kind: "check", address: "192.0.2.7", probe: SEEN, entry: null } },
+  {
+    t: "result",
+    rid: 5,
+    outcome: { kind: "check", address: "192.0.2.7", probe: { ...SEEN, from: null }, entry: null },
+  },
+  { t: "result", rid: 6, outcome: { kind: "check", address: "2001:db8::7", probe: null, entry: ENTRY } },
   { t: "bye", why: "takeover" },
 ];
 
@@ -122,6 +144,12 @@ describe("what is refused", () => {
       },
     ],
     ["too many ids", { t: "sync", rid: 1, ids: Array.from({ length: 10_001 }, () => "f") }],
+    ["a check of port 0", { t: "check", rid: 1, target: { ...CHECK_OWN, port: 0 } }],
+    ["a check with bytes of its own", { t: "check", rid: 1, target: { ...CHECK_OWN, nonce: "A".repeat(23) } }],
+    ["a check of many addresses", { t: "check", rid: 1, target: { ...CHECK_OWN, addresses: Array(17).fill("::1") } }],
+    ["a check with a long address", { t: "check", rid: 1, target: { ...CHECK_OWN, addresses: ["1".repeat(46)] } }],
+    ["a check that is padded without end", { t: "check", rid: 1, target: CHECK_OWN, pad: ".".repeat(8_193) }],
+    ["a check of something else", { t: "check", rid: 1, target: { kind: "host", host: "db" } }],
     ["a negative wait", { t: "denied", retrySec: -1 }],
   ];
   for (const [name, value] of table) {

@@ -1,6 +1,7 @@
 import { err, ok, type Result } from "../result.ts";
 import { remoteSpecSchema } from "../spec-schema.ts";
 import { z } from "../zod.ts";
+import { checkOutcome, checkTarget, MAX_PAD_CHARS } from "./check.ts";
 
 /**
  * Messages of CONTROL frames: one JSON object each. They set the tunnel up and manage forwards; nothing per visitor
@@ -12,6 +13,9 @@ export const ALPN = "hatchway/1";
 /** RFC 5705 label of the exported key that a device signs: binds its proof to this one TLS session. */
 export const EXPORTER_LABEL = "EXPORTER-hatchway-device-v1";
 export const EXPORTER_BYTES = 32;
+
+/** Features of a relay, as its welcome names them. */
+export const CHECK_FEATURE = "check";
 
 const text = (most: number) => z.string().max(most);
 const portNumber = z.number().int().min(1).max(65_535);
@@ -50,6 +54,8 @@ const remove = z.object({ t: z.literal("remove"), rid, id: text(64) });
 /** After (re)connecting: the ids this device still wants; the relay drops its others. */
 const sync = z.object({ t: z.literal("sync"), rid, ids: z.array(text(64)).max(10_000) });
 const stats = z.object({ t: z.literal("stats"), rid, ids: z.array(text(64)).max(1000) });
+/** Only to a relay that has the feature "check". */
+const check = z.object({ t: z.literal("check"), rid, target: checkTarget, pad: text(MAX_PAD_CHARS).exactOptional() });
 /** The service behind a forward changed health. */
 const health = z.object({ t: z.literal("health"), id: text(64), healthy: z.boolean() });
 
@@ -63,6 +69,8 @@ const welcome = z.object({
   publicHost: text(255),
   /** How many carriers of each role the relay expects after the control carrier. */
   carriers: z.object({ light: carrierCount, bulk: carrierCount, datagram: carrierCount }),
+  /** What this relay understands beyond the messages of version 1: a device asks for nothing else. */
+  features: z.array(text(32)).max(64).readonly().exactOptional(),
 });
 /** Same words for every wrong credential. */
 const denied = z.object({ t: z.literal("denied"), retrySec: z.number().nonnegative() });
@@ -94,6 +102,7 @@ const result = z.object({
         }),
       ),
     }),
+    checkOutcome,
   ]),
 });
 /** The relay is about to end the session: drained for an upgrade, taken over by a newer connection, or revoked. */
@@ -105,6 +114,7 @@ const messageSchema = z.discriminatedUnion("t", [
   remove,
   sync,
   stats,
+  check,
   health,
   welcome,
   denied,

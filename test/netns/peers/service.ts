@@ -13,6 +13,7 @@
  * udp  echo     sends each datagram back
  *      header   sends back the PROXY protocol v2 header of each datagram, as text
  *      dns      answers A and AAAA queries for any name
+ *      silent   answers nothing
  */
 import { patternChecker, patternSender, say } from "./bytes.ts";
 import { answerDns } from "./dns.ts";
@@ -139,10 +140,11 @@ function serveTcp(hostname: string, mode: string, port: number, bytes: number): 
   });
 }
 
-const ANSWERS: Record<string, (datagram: Buffer) => Uint8Array | string> = {
+const ANSWERS: Record<string, (datagram: Buffer) => Uint8Array | string | null> = {
   echo: (datagram) => datagram,
   header: (datagram) => JSON.stringify(readProxyV2(datagram)),
   dns: answerDns,
+  silent: () => null,
 };
 
 async function serveUdp(hostname: string, mode: string, port: number): Promise<void> {
@@ -153,8 +155,9 @@ async function serveUdp(hostname: string, mode: string, port: number): Promise<v
     port,
     socket: {
       data(socket, datagram, fromPort, fromAddress) {
-        const sent = socket.send(answer(Buffer.from(datagram)), fromPort, fromAddress);
-        if (!sent) say({ event: "dropped", port, bytes: datagram.length });
+        const reply = answer(Buffer.from(datagram));
+        if (reply !== null && !socket.send(reply, fromPort, fromAddress))
+          say({ event: "dropped", port, bytes: datagram.length });
       },
     },
   });
