@@ -33,8 +33,9 @@ export const check: readonly FuzzCodec[] = [
     ),
     check(input) {
       const fitting = UDP_PROBES.filter((probe) => probe.fits(input, NONCE));
-      must(fitting.length <= 1, "an answer is of one protocol");
-      return fitting.length === 1;
+      // Short ones look alike (OpenVPN's reset is one byte): a probe only ever reads what its own question drew.
+      must(input.length >= 4 || fitting.length === 0, "so few bytes are nobody's answer");
+      return fitting.length > 0;
     },
   },
   {

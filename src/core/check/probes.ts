@@ -68,6 +68,7 @@ const SOURCE = {
 // ——— DNS: who is responsible for the root? RFC 1035 section 4.1 ———
 
 const DNS = {
+  headerBytes: 12,
   /** Recursion desired, one question: `. IN SOA`. A refusal is an answer, too. */
   question: bytes("0100 0001 0000 0000 0000 00 0006 0001"),
   idBytes: 2,
@@ -186,7 +187,9 @@ export const UDP_PROBES: readonly UdpProbe[] = [
     source: "RFC 1035 section 4.1",
     payload: (nonce) => concat(nonce.subarray(0, DNS.idBytes), DNS.question),
     fits: (answer, nonce) =>
-      holds(answer, 0, nonce.subarray(0, DNS.idBytes)) && ((answer[DNS.flagsAt] ?? 0) & DNS.response) !== 0,
+      answer.length >= DNS.headerBytes &&
+      holds(answer, 0, nonce.subarray(0, DNS.idBytes)) &&
+      ((answer[DNS.flagsAt] ?? 0) & DNS.response) !== 0,
   },
   {
     id: "quic",
