@@ -55,6 +55,8 @@ const speaks = fc.constantFrom<readonly RouterProtocol[]>(["pcp"], ["nat-pmp"], 
 class Watched {
   readonly lab: KeepLab;
   hasForgotten = false;
+  /** Its mappings that the router did not take back are found again when the address is ours again. */
+  leftAddress = false;
   #mood: Mood = "well";
   readonly #openOf = new Map<string, boolean>();
   /** Ports inside of which it was said that they may stay open. */
@@ -79,13 +81,13 @@ class Watched {
     const { router } = this.lab;
     for (const one of this.lab.news.splice(0)) this.#told(one);
     // But for what was said to stay; and a router that forgot may give a port to one while another renews it.
-    if (this.#left.size === 0 && !this.hasForgotten) expect(router.overwritten).toBe(0);
+    if (this.#left.size === 0 && !this.hasForgotten && !this.leftAddress) expect(router.overwritten).toBe(0);
     expect(router.busiest).toBeLessThanOrEqual(8);
     const own = router.gateways[4]?.ownAddress;
     const rows = router.list().filter(({ internalAddress }) => internalAddress === own);
     const insides = rows.map(({ internalPort }) => internalPort).filter((port) => !this.#left.has(port));
     // A wish that replaces another one waits for it; the same port inside is never open twice.
-    expect(insides.length).toBe(new Set(insides).size);
+    if (!this.leftAddress) expect(insides.length).toBe(new Set(insides).size);
   }
 
   #told({ wish: of, news }: KeptNews): void {
@@ -151,6 +153,7 @@ test("whatever happens: nothing of ours is overwritten or open twice, and at the
               watched.hasForgotten = true;
               break;
             case "network":
+              if (router.gateways[4]?.ownAddress !== one.own) watched.leftAddress = true;
               router.gateways[4] = { ...FAKE_GATEWAY, ownAddress: one.own };
               kept.networkChanged();
               break;

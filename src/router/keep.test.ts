@@ -299,6 +299,23 @@ describe("a router that fails", () => {
     await lab.stop();
   });
 
+  test("a slow one is asked one thing at a time, and as much as before when it is quick again", async () => {
+    const lab = new KeepLab({ router: { latencyMs: 700 } });
+    const kept = await lab.keep(wishesFor(1000, 30));
+    await lab.pass(10);
+    lab.router.busiest = 0;
+    await lab.pass(5);
+    expect(lab.router.busiest).toBe(1);
+    lab.router.latencyMs = 10;
+    await lab.pass(20);
+    expect(lab.router.live()).toHaveLength(30);
+    kept.set(wishesFor(1000, 100));
+    await lab.pass(10);
+    expect(lab.router.live()).toHaveLength(100);
+    expect(lab.router.busiest).toBe(8);
+    await lab.stop();
+  });
+
   test("it restarts and announces it: everything is back within 10 s", async () => {
     const lab = new KeepLab({ router: { latencyMs: 5 }, random: Math.random });
     await lab.keep(wishesFor(1000, 256));

@@ -1,6 +1,7 @@
 import type { HeldGrant } from "../core/router/keeper-model.ts";
 import { type LadderMemory, nextStep, type Rungs } from "../core/router/ladder.ts";
 import type { Gateway, Mapper, RouterFailure, RouterProtocol } from "../core/router/model.ts";
+import { requestsAtOnce } from "../core/router/pace.ts";
 import { mappingWish, type PortWish } from "../core/router/wish.ts";
 import type { Slots } from "../core/slots.ts";
 import { err, ok, type Result } from "../wire/result.ts";
@@ -13,7 +14,7 @@ export interface RouterLinkOptions {
   /** Null = any protocol. */
   readonly only: RouterProtocol | null;
   readonly memory: LadderMemory;
-  /** So many requests at once. */
+  /** So many requests at once; fewer while the router is slow. */
   readonly slots: Slots;
   /** 0..1, evenly. */
   readonly random: () => number;
@@ -176,10 +177,17 @@ export class RouterLink {
     const signal = AbortSignal.any([all, this.#ending.signal]);
     const rung = this.#rungs[protocol];
     if (rung.known === "unknown") await this.#probe(protocol, waiting);
-    const leave = await this.#options.slots.enter(waiting);
+    const { slots, nowMs } = this.#options;
+    const leave = await slots.enter(waiting);
     if (leave === null) return err(this.#calledOff());
+    const timed = async (mapper: Mapper) => {
+      const startMs = nowMs();
+      const result = await act(mapper, signal);
+      if (!signal.aborted) slots.resize(requestsAtOnce(slots.count, nowMs() - startMs));
+      return result;
+    };
     try {
-      return (await rung.request((mapper) => act(mapper, signal), signal, urgent)) ?? err(this.#calledOff());
+      return (await rung.request(timed, signal, urgent)) ?? err(this.#calledOff());
     } finally {
       leave();
     }

@@ -1,12 +1,10 @@
 import type { KeeperEvent, NetworkChange } from "../core/router/keeper-model.ts";
 import { LadderMemory } from "../core/router/ladder.ts";
 import type { Gateway, RouterProtocol } from "../core/router/model.ts";
+import { MOST_AT_ONCE } from "../core/router/pace.ts";
 import { Slots } from "../core/slots.ts";
 import type { RouterAccess } from "./access.ts";
 import { RouterLink } from "./router-link.ts";
-
-/** What home routers answer at once without a queue of their own; UPnP's answer one request after another. */
-const REQUESTS_AT_ONCE = 8;
 
 export interface RoutersOptions {
   readonly access: RouterAccess;
@@ -27,7 +25,7 @@ type Link = RouterLink | null;
 export class Routers {
   readonly #options: RoutersOptions;
   readonly #memory = new LadderMemory();
-  readonly #slots = new Slots(REQUESTS_AT_ONCE);
+  readonly #slots = new Slots(MOST_AT_ONCE);
   readonly #ending = new AbortController();
   /** Looked for when somebody needs it first. */
   readonly #links = new Map<4 | 6, Promise<Link>>();

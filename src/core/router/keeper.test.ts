@@ -582,6 +582,32 @@ describe("checks", () => {
     expect(checkTimes(keeping.until(200))).toEqual([45, 145, 190]);
   });
 
+  test("an answer that comes after the lease has ended is about nothing", () => {
+    const answers: KeeperEvent[] = [
+      { kind: "checked", holds: true },
+      { kind: "checked", holds: false },
+      { kind: "check-failed", failure: failure("silent") },
+    ];
+    for (const answer of answers) {
+      const keeping = run(
+        (request) => (request.kind === "ask" ? granted(25565, { lifetimeSec: 100 }) : null),
+        portWish(),
+        {
+          random: MOST,
+        },
+      );
+      // Nothing else is asked while it is awaited.
+      keeping.until(101);
+      expect(keeping.requests.map(({ request }) => request.kind)).toEqual(["ask", "check"]);
+      keeping.hear(answer).until(101);
+      expect(keeping.take().slice(2)).toEqual([
+        `100 lost: ${ENDED} The router did not renew it in time.`,
+        "101 ask 25565",
+        `101 opened ${OPEN} to 201`,
+      ]);
+    }
+  });
+
   test("another mapping was missing: checked soon", () => {
     const keeping = run(agreeable(igd), PERMANENT).until(10).hear({ kind: "sibling-lost" });
     expect(checkTimes(keeping)).toEqual([10]);
@@ -695,6 +721,27 @@ describe("leaving", () => {
     expect(keeping.keeper.state.kind).toBe("lost");
     keeping.take();
     expect(keeping.hear(leave).take()).toEqual(["700 unmap 25565", "700 closed"]);
+  });
+
+  test("given up, and opened at another port: the first one is removed then, or at the end", () => {
+    for (const kind of [null, "silent"] as const) {
+      let asked = 0;
+      const keeping = run((request) => {
+        if (request.kind === "unmap") return { kind: "unmapped", failure: kind === null ? null : failure(kind) };
+        if (request.kind === "check") return { kind: "check-failed", failure: failure("silent") };
+        return granted(asked++ === 0 ? 25565 : 4000, { lifetimeSec: null });
+      }, PERMANENT).until(630);
+      const opened = keeping.take().slice(-3);
+      expect(opened).toEqual(["630 ask 25565", "630 opened 203.0.113.5:4000 for good", "630 unmap 25565"]);
+      const left = keeping.hear(leave).until(640).take();
+      const stays =
+        "The router did not say that it closed port 4000/tcp; it may stay open until it is removed there by hand.";
+      expect(left).toEqual(
+        kind === null
+          ? ["630 unmap 4000", "630 closed"]
+          : ["630 unmap 4000", "631 unmap 4000", "631 unmap 25565", "632 unmap 25565", `632 closed: ${stays}`],
+      );
+    }
   });
 
   test("a port that is another's by now is left to it", () => {

@@ -43,7 +43,7 @@ export class Keeper {
   #doubt: Doubt | null = null;
   /** The holding is at a router, or for an address, that is ours no longer. */
   #foreign = false;
-  /** To be unmapped before it asks again. `why`: what was wrong with it; null = it is for an address before. */
+  /** To be unmapped before it asks again. `why`: what was wrong with it; null = another mapping took its place. */
   #undo: { readonly held: HeldGrant; readonly why: RouterFailure | null; readonly tried: boolean } | null = null;
   /** Given up, but perhaps still there. */
   #remains: HeldGrant | null = null;
@@ -221,6 +221,10 @@ export class Keeper {
     this.#port = held.grant.externalPort;
     this.#doubt = null;
     this.#foreign = false;
+    const remains = this.#remains;
+    // The port that it was given up with may be open beside the one that it has now.
+    if (remains !== null && remains.grant.externalPort !== this.#port)
+      this.#undo = { held: remains, why: null, tried: false };
     this.#remains = null;
     this.#why = null;
     this.#toldKind = null;
@@ -290,12 +294,14 @@ export class Keeper {
 
   #checked(holds: boolean | null, nowMs: number): void {
     this.#pending = null;
+    if (this.#holding === null) return;
     this.#checks.answered(holds, nowMs);
     if (holds === false) this.#askInDoubt({ certain: true, why: FORGOT }, nowMs, 0);
   }
 
   #checkFailed(failure: RouterFailure, nowMs: number): void {
     this.#pending = null;
+    if (this.#holding === null) return;
     this.#checks.plan(nowMs);
     if (this.#isDisbelieved(nowMs)) this.#lose(failure, nowMs);
   }
@@ -392,6 +398,8 @@ export class Keeper {
       // Two mappings of one wish are one too many. Of another address's the router may refuse to hear from this one.
       const isDone = failure === null || undo.why === null;
       this.#undo = isDone ? null : { ...undo, tried: true };
+      const isOurs = undo.held.internalAddress === this.#holding?.held.internalAddress;
+      if (failure !== null && isDone && isOurs && !this.#foreign) this.#remains = undo.held;
       if (undo.why !== null) this.#retry(undo.why, nowMs);
     }
   }

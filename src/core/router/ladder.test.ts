@@ -56,7 +56,7 @@ describe("the next rung", () => {
     ["a conflict is one by every protocol", { rungs: ALL, met: { pcp: "conflict" } }, "give up: conflict"],
     ["so is a full table", { rungs: ALL, met: { igd1: "exhausted" } }, "give up: exhausted"],
     ["so is a line that is down", { rungs: ALL, met: { "nat-pmp": "no-uplink" } }, "give up: no-uplink"],
-    ["a probe that says the line is down", { rungs: ["closed", "no-uplink"] }, "give up: no-uplink"],
+    ["a probe that said the line was down: that may be over", { rungs: ["closed", "no-uplink"] }, "probe igd2"],
     [
       "another host: PCP refuses THIRD_PARTY, NAT-PMP cannot",
       { wish: OTHER, rungs: ALL, met: { pcp: "unsupported" } },
@@ -101,6 +101,11 @@ describe("what is said when no rung is left", () => {
       "garbled",
     ],
     ["silence before a version that is not there", { rungs: ["silent", "closed", "unsupported", "silent"] }, "silent"],
+    [
+      "a line that is down, when nothing else is there",
+      { rungs: ["closed", "no-uplink", "silent", "silent"] },
+      "no-uplink",
+    ],
     ["all closed is silence", { rungs: ["closed", "closed", "closed", "closed"] }, "silent"],
     [
       "unsupported when asked",

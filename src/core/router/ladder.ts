@@ -70,7 +70,6 @@ export function nextStep(climb: Climb): Step {
     if (!canServe(protocol, wish) || met.has(protocol)) continue;
     if (rung === "unknown") return { kind: "probe", protocol };
     if (rung === "answers") return { kind: "ask", protocol };
-    if (!anotherMayDo(rung.kind)) return { kind: "give-up", failure: rung };
   }
   return { kind: "give-up", failure: summary(climb) };
 }
@@ -82,7 +81,7 @@ function inOrder(only: RouterProtocol | null, preferred: RouterProtocol | null):
 }
 
 /** The most telling first: a router that says no has more to say than one that says nothing. */
-const TELLING: readonly RouterFailureKind[] = ["refused", "unsupported", "garbled"];
+const TELLING: readonly RouterFailureKind[] = ["refused", "no-uplink", "unsupported", "garbled"];
 
 function summary({ wish, only, rungs, met, router }: Climb): RouterFailure {
   if (only !== null && !canServe(only, wish))

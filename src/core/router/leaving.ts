@@ -10,8 +10,9 @@ const AGAIN_MS = 1000;
 /** The end of a mapping: what is at the router is taken away, in two tries and 3 s at most. */
 export class Leaving {
   readonly #byMs: number;
-  /** What the router has, or may have. */
+  /** What the router has, or may have, and is still to be taken away. */
   #there: readonly HeldGrant[];
+  #givenUp: HeldGrant | null = null;
   #tries = 0;
   #nextMs: number;
 
@@ -23,7 +24,7 @@ export class Leaving {
 
   /** What was not taken away; null = nothing. */
   get left(): HeldGrant | null {
-    return this.#there[0] ?? null;
+    return this.#givenUp ?? this.#there[0] ?? null;
   }
 
   /** `isAsking`: a request is under way. */
@@ -35,9 +36,10 @@ export class Leaving {
   next(isAsking: boolean, nowMs: number): HeldGrant | "over" | null {
     if (nowMs >= this.#byMs) return "over";
     if (isAsking || nowMs < this.#nextMs) return null;
-    if (this.left === null || this.#tries >= TRIES) return "over";
+    const [held] = this.#there;
+    if (held === undefined) return "over";
     this.#tries++;
-    return this.left;
+    return held;
   }
 
   /** A request that was under way brought it, or renewed it. */
@@ -48,11 +50,11 @@ export class Leaving {
 
   /** Null = it is taken away. */
   unmapped(failure: RouterFailure | null, nowMs: number): void {
-    if (failure === null) {
-      this.#there = this.#there.slice(1);
-      this.#tries = 0;
-    } else if (failure.kind === "refused") this.#tries = TRIES;
-    const isAgain = failure !== null && this.#tries < TRIES;
+    const isAgain = failure !== null && failure.kind !== "refused" && this.#tries < TRIES;
     this.#nextMs = Math.min(this.#byMs, isAgain ? nowMs + AGAIN_MS : nowMs);
+    if (isAgain) return;
+    if (failure !== null) this.#givenUp ??= this.#there[0] ?? null;
+    this.#there = this.#there.slice(1);
+    this.#tries = 0;
   }
 }
