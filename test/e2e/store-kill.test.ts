@@ -9,8 +9,9 @@ const CHILD = join(import.meta.dir, "store-child.ts");
 const KILLS = 100;
 /** Children that write to their own database at the same time: the start of a process takes longer than its work. */
 const LANES = 4;
-/** A child is killed somewhere in this time after it is ready; it acknowledges a row every 0.2 to 2 ms. */
+/** A child is killed somewhere in this time after so many acknowledgements; it gives one every 0.2 to 2 ms. */
 const LIFE_MS_MAX = 40;
+const ACKNOWLEDGED_MAX = 4;
 const TEST_TIMEOUT_MS = 60_000;
 const SEED = 20_261_122;
 
@@ -18,6 +19,8 @@ interface Child {
   /** The ids that it has acknowledged, when it has ended. */
   readonly acknowledged: Promise<string[]>;
   readonly ready: Promise<void>;
+  /** Resolves when it has acknowledged so many; 0 = when it is ready. Rejects when it ends before. */
+  hasAcknowledged(count: number): Promise<void>;
   kill(): void;
   readonly exited: Promise<number>;
 }
@@ -25,18 +28,37 @@ interface Child {
 function startChild(database: string, ...mode: string[]): Child {
   const child = Bun.spawn([process.execPath, CHILD, database, ...mode], { stdout: "pipe", stderr: "inherit" });
   const ready = Promise.withResolvers<void>();
+  let lines = 0;
+  const waiting = new Set<{
+    readonly count: number;
+    readonly resolve: () => void;
+    readonly reject: (e: Error) => void;
+  }>();
   const read = async () => {
     let text = "";
     const decoder = new TextDecoder();
     for await (const chunk of child.stdout) {
       text += decoder.decode(chunk, { stream: true });
       if (text.startsWith("ready\n")) ready.resolve();
+      lines = text.split("\n").length - 2;
+      for (const one of waiting) if (lines >= one.count) one.resolve();
     }
     ready.reject(new Error("the child ended before it was ready"));
+    for (const one of waiting) one.reject(new Error(`the child ended before it had acknowledged ${one.count}`));
     // What stands behind the last line feed was cut off by the kill: it is no acknowledgement.
     return text.split("\n").slice(1, -1);
   };
-  return { acknowledged: read(), ready: ready.promise, kill: () => child.kill("SIGKILL"), exited: child.exited };
+  return {
+    acknowledged: read(),
+    ready: ready.promise,
+    hasAcknowledged: async (count) => {
+      await ready.promise;
+      if (lines >= count) return;
+      await new Promise<void>((resolve, reject) => waiting.add({ count, resolve, reject }));
+    },
+    kill: () => child.kill("SIGKILL"),
+    exited: child.exited,
+  };
 }
 
 function inspect(path: string): { readonly ids: Set<string>; readonly integrity: unknown } {
@@ -51,7 +73,11 @@ test(
   `what was acknowledged survives kill -9, ${KILLS} times`,
   async () => {
     await using directory = await temporaryDirectory();
-    const lives = fc.sample(fc.integer({ min: 0, max: LIFE_MS_MAX }), { numRuns: KILLS, seed: SEED });
+    const life = fc.record({
+      count: fc.integer({ min: 0, max: ACKNOWLEDGED_MAX }),
+      lifeMs: fc.integer({ min: 0, max: LIFE_MS_MAX }),
+    });
+    const lives = fc.sample(life, { numRuns: KILLS, seed: SEED });
     const lanes = Array.from({ length: LANES }, (_, lane) => ({
       path: join(directory.path, `lane-${lane}.db`),
       lives: lives.filter((_life, at) => at % LANES === lane),
@@ -59,9 +85,9 @@ test(
     const counts = await Promise.all(
       lanes.map(async ({ path, lives }) => {
         const acknowledged: string[] = [];
-        for (const lifeMs of lives) {
+        for (const { count, lifeMs } of lives) {
           const child = startChild(path);
-          await child.ready;
+          await child.hasAcknowledged(count);
           // The kill comes at a moment the child does not choose: that is what is tested, and no sleep to wait for something.
           await Bun.sleep(lifeMs);
           child.kill();
