@@ -209,6 +209,15 @@ describe("ends", () => {
     expect([...lab.router.mappers].every(({ isClosed, isHeard }) => isClosed && !isHeard)).toBe(true);
   });
 
+  test("one that has nothing to take away does not end it for the others", async () => {
+    const lab = new KeepLab();
+    lab.router.take("tcp", 80);
+    await lab.keep([wishFor(80, { exact: true }), wishFor(81), wishFor(82)]);
+    await lab.stop();
+    expect(lab.router.said("unmap")).toEqual(["unmap 81", "unmap 82"]);
+    expect(lab.router.live()).toEqual(["tcp 80"]);
+  });
+
   test("a router that says nothing: 3 s, and what may stay open is told", async () => {
     const lab = new KeepLab();
     await lab.keep(wishesFor(1000, 20));

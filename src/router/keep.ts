@@ -191,7 +191,7 @@ class Keep implements KeptMappings {
     for (const other of this.#entries.values()) {
       if (other.behind.delete(entry) && other.behind.size === 0) this.#beginNow(other);
     }
-    if (this.#stopped && this.#leaving.size === 0) this.#finish();
+    this.#finishIfEmpty();
   }
 
   #stop(): void {
@@ -199,10 +199,11 @@ class Keep implements KeptMappings {
     this.#stopped = true;
     this.#cancelWatch();
     for (const entry of [...this.#entries.values()]) this.#leave(entry);
-    if (this.#leaving.size === 0) this.#finish();
+    this.#finishIfEmpty();
   }
 
-  #finish(): void {
+  #finishIfEmpty(): void {
+    if (!this.#stopped || this.#entries.size > 0 || this.#leaving.size > 0) return;
     this.#cancelTimer();
     this.#routers.close();
     this.#end.resolve();
