@@ -191,6 +191,6 @@ test("whatever happens: nothing of ours is overwritten or open twice, and at the
         expect([...router.mappers].every(({ isClosed, isHeard }) => isClosed && !isHeard)).toBe(true);
       },
     ),
-    { numRuns: 150 },
+    { numRuns: 500 },
   );
 }, 60_000);

@@ -180,8 +180,22 @@ describe("the whole desired state", () => {
     expect(lab.told()).toEqual([`opened 80 ${OPEN}:50000`]);
     kept.set([wishFor(80, { externalPort: 0 }), wishFor(81, { externalPort: 50_000, exact: true })]);
     await lab.clock.settle();
-    expect(lab.told()).toEqual(["refused 81: The router gave port 50000/tcp to 80/tcp of this machine."]);
+    expect(lab.told()).toEqual(["refused 81: External port 50000/tcp is in use for 80/tcp of this machine."]);
     expect(lab.router.overwritten).toBe(0);
+    await lab.stop();
+  });
+
+  test("nor one that another mapping is just asking for", async () => {
+    const lab = new KeepLab({ router: { latencyMs: 20 } });
+    lab.router.take("tcp", 1104);
+    const kept = await lab.keep([wishFor(1104)]);
+    // Its own port is taken: it asks for the next one.
+    await lab.pass(0.05);
+    expect(lab.router.said("map")).toEqual(["map 1104", "map 1105"]);
+    kept.set([wishFor(1104), wishFor(1105)]);
+    await lab.pass(1);
+    expect(lab.router.overwritten).toBe(0);
+    expect(lab.told("opened", "lost")).toEqual([`opened 1104 ${OPEN}:1105`, `opened 1105 ${OPEN}:1106`]);
     await lab.stop();
   });
 
@@ -207,6 +221,15 @@ describe("ends", () => {
     expect(lab.told("closed")).toHaveLength(100);
     expect(lab.clock.timers).toBe(0);
     expect([...lab.router.mappers].every(({ isClosed, isHeard }) => isClosed && !isHeard)).toBe(true);
+  });
+
+  test("one that has nothing to take away does not end it for the others", async () => {
+    const lab = new KeepLab();
+    lab.router.take("tcp", 80);
+    await lab.keep([wishFor(80, { exact: true }), wishFor(81), wishFor(82)]);
+    await lab.stop();
+    expect(lab.router.said("unmap")).toEqual(["unmap 81", "unmap 82"]);
+    expect(lab.router.live()).toEqual(["tcp 80"]);
   });
 
   test("a router that says nothing: 3 s, and what may stay open is told", async () => {

@@ -60,6 +60,8 @@ interface Entry {
   /** Entries that leave, and whose mappings are in the way of this one. Not begun before they are gone. */
   readonly behind: Set<Entry>;
   begun: boolean;
+  /** The external port that the router is asked to open for it just now; null = none. */
+  asksFor: number | null;
 }
 
 /** The router is asked so often whether it is there, what its address is, and whether it lost its mappings. */
@@ -154,7 +156,7 @@ class Keep implements KeptMappings {
     const isFree = (port: number) => !this.#others(entry).some((other) => wantsPort(other, port));
     const keeper = new Keeper(wish, { random, crowd, isFree }, nowMs());
     const [waiting, all] = [new AbortController(), new AbortController()];
-    const entry: Entry = { key, wish, keeper, waiting, all, behind: new Set(), begun: false };
+    const entry: Entry = { key, wish, keeper, waiting, all, behind: new Set(), begun: false, asksFor: null };
     return entry;
   }
 
@@ -191,7 +193,7 @@ class Keep implements KeptMappings {
     for (const other of this.#entries.values()) {
       if (other.behind.delete(entry) && other.behind.size === 0) this.#beginNow(other);
     }
-    if (this.#stopped && this.#leaving.size === 0) this.#finish();
+    this.#finishIfEmpty();
   }
 
   #stop(): void {
@@ -199,10 +201,11 @@ class Keep implements KeptMappings {
     this.#stopped = true;
     this.#cancelWatch();
     for (const entry of [...this.#entries.values()]) this.#leave(entry);
-    if (this.#leaving.size === 0) this.#finish();
+    this.#finishIfEmpty();
   }
 
-  #finish(): void {
+  #finishIfEmpty(): void {
+    if (!this.#stopped || this.#entries.size > 0 || this.#leaving.size > 0) return;
     this.#cancelTimer();
     this.#routers.close();
     this.#end.resolve();
@@ -257,10 +260,12 @@ class Keep implements KeptMappings {
   async #ask(entry: Entry, externalPort: number, held: HeldGrant | null): Promise<void> {
     const calling: Calling = { waiting: entry.waiting.signal, all: entry.all.signal };
     const taken = held === null ? this.#takenByOurs(entry, externalPort) : null;
+    if (taken === null) entry.asksFor = externalPort;
     const answer =
       taken === null
         ? await this.#request(entry, (link) => link.ask(entry.wish, externalPort, held, calling))
         : err(taken);
+    entry.asksFor = null;
     if (!answer.ok) {
       this.#hear(entry, { kind: "failed", failure: answer.error });
       return;
@@ -306,12 +311,12 @@ class Keep implements KeptMappings {
     return link === null ? err(noRouter(wish.family)) : act(link);
   }
 
-  /** A port that the router gave to another mapping of ours: UPnP would hand it over without a word. */
+  /** A port that another mapping of ours has, or asks for: UPnP would hand it over without a word. */
   #takenByOurs(entry: Entry, externalPort: number): RouterFailure | null {
     if (entry.wish.family === 6 || externalPort === 0) return null;
-    const owner = this.#others(entry).find((other) => isOpenAt(other, externalPort));
+    const owner = this.#others(entry).find((other) => other.asksFor === externalPort || isOpenAt(other, externalPort));
     if (owner === undefined) return null;
-    const message = `The router gave port ${externalPort}/${entry.wish.protocol} to ${wishText(owner.wish)} of this machine.`;
+    const message = `External port ${externalPort}/${entry.wish.protocol} is in use for ${wishText(owner.wish)} of this machine.`;
     return { kind: "conflict", code: null, message };
   }
 
