@@ -1,10 +1,11 @@
 import type { Command } from "commander";
+import { PROTOCOL_NAMES } from "../core/router/ladder.ts";
 import type { RouterReport } from "../roles/control.ts";
 import { ControlError } from "../servers/local/error.ts";
 import { formatHostPort, type HostPort, parseHostPort } from "../wire/endpoint.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
-import { formatAge, formatTable, printable, ROUTER_PROTOCOL_WORDS } from "./text.ts";
+import { formatAge, formatTable, printable } from "./text.ts";
 
 const STUN_PORT = 3_478;
 
@@ -125,7 +126,7 @@ function routerText(report: RouterReport, withStun: boolean): string {
 
 function spokenText(protocols: RouterReport["protocols"]): string {
   const names = (found: RouterReport["protocols"]) => [
-    ...new Set(found.map(({ protocol }) => ROUTER_PROTOCOL_WORDS[protocol])),
+    ...new Set(found.map(({ protocol }) => PROTOCOL_NAMES[protocol])),
   ];
   const yes = names(protocols.filter(({ failure }) => failure === null));
   const no = names(protocols.filter(({ failure }) => failure !== null)).filter((name) => !yes.includes(name));

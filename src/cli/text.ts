@@ -1,3 +1,4 @@
+import { PROTOCOL_NAMES } from "../core/router/ladder.ts";
 import type { Counters, Endpoint, ForwardInfo, RouterName } from "../roles/control.ts";
 import { formatHostPort } from "../wire/endpoint.ts";
 import type { ReasonName } from "../wire/reason.ts";
@@ -73,16 +74,9 @@ function rangeEnd(first: number, last: number): string {
   return first === last ? "" : `-${last}`;
 }
 
-export const ROUTER_PROTOCOL_WORDS: Readonly<Record<RouterName["protocol"], string>> = {
-  pcp: "PCP",
-  "nat-pmp": "NAT-PMP",
-  igd2: "UPnP-IGD 2",
-  igd1: "UPnP-IGD 1",
-};
-
 /** `MiniUPnPd at 192.168.1.1, by PCP`. */
 export function routerText({ protocol, address, model }: RouterName): string {
-  return `${printable(model ?? "router")} at ${address}, by ${ROUTER_PROTOCOL_WORDS[protocol]}`;
+  return `${printable(model ?? "router")} at ${address}, by ${PROTOCOL_NAMES[protocol]}`;
 }
 
 /** Visitors that never reached the service, and why. */

@@ -1,4 +1,4 @@
-import { printable } from "../../wire/igd/printable.ts";
+import { Ignored as AnyIgnored, type OnIgnored as OnAnyIgnored } from "../ignored.ts";
 
 /**
  * What does not count, however well it is made: anyone on the network may answer a search, announce itself, or be named
@@ -17,31 +17,12 @@ export type IgnoredReason =
   | "location-elsewhere"
   | "control-elsewhere";
 
-/** `count`: how often for this reason, this time included; who logs each reason once logs at 1. `from`: an address or URL. */
-export type OnIgnored = (reason: IgnoredReason, from: string, count: number) => void;
+export type OnIgnored = OnAnyIgnored<IgnoredReason>;
 
-/** Counts by reason, and tells of each. */
-export class Ignored {
-  readonly #counts = new Map<IgnoredReason, number>();
-  readonly #onIgnored: OnIgnored;
-
-  constructor(onIgnored: OnIgnored) {
-    this.#onIgnored = onIgnored;
-  }
-
-  note(reason: IgnoredReason, from: string): void {
-    const count = (this.#counts.get(reason) ?? 0) + 1;
-    this.#counts.set(reason, count);
-    this.#onIgnored(reason, printable(from), count);
-  }
-
-  get counts(): ReadonlyMap<IgnoredReason, number> {
-    return this.#counts;
-  }
-
+export class Ignored extends AnyIgnored<IgnoredReason> {
   /** Of what looked like an answer of the router's and was none. */
   get suspicious(): number {
     const reasons = ["other-host", "location-elsewhere", "control-elsewhere"] as const;
-    return reasons.reduce((sum, reason) => sum + (this.#counts.get(reason) ?? 0), 0);
+    return reasons.reduce((sum, reason) => sum + (this.counts.get(reason) ?? 0), 0);
   }
 }

@@ -1,3 +1,5 @@
+import { Ignored as AnyIgnored, type OnIgnored as OnAnyIgnored } from "../ignored.ts";
+
 /**
  * What does not count, though it came to where answers come.
  *
@@ -13,21 +15,6 @@ export type IgnoredReason =
   | "unasked"
   | "other-announcement";
 
-/** `count`: how often for this reason, this time included; who logs each reason once logs at 1. `from`: an address. */
-export type OnIgnored = (reason: IgnoredReason, from: string, count: number) => void;
+export type OnIgnored = OnAnyIgnored<IgnoredReason>;
 
-/** Counts by reason, and tells of each. */
-export class Ignored {
-  readonly #counts = new Map<IgnoredReason, number>();
-  readonly #onIgnored: OnIgnored;
-
-  constructor(onIgnored: OnIgnored) {
-    this.#onIgnored = onIgnored;
-  }
-
-  note(reason: IgnoredReason, from: string): void {
-    const count = (this.#counts.get(reason) ?? 0) + 1;
-    this.#counts.set(reason, count);
-    this.#onIgnored(reason, from, count);
-  }
-}
+export class Ignored extends AnyIgnored<IgnoredReason> {}

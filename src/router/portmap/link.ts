@@ -1,4 +1,5 @@
 import { EpochWatch } from "../../core/mapping/epoch-watch.ts";
+import { PROTOCOL_NAMES } from "../../core/router/ladder.ts";
 import type { Gateway, RouterFailure } from "../../core/router/model.ts";
 import { pcpAnnounceRequest } from "../../core/router/pcp-client.ts";
 import { type ExchangeAction, PortMapExchanges } from "../../core/router/portmap-exchanges.ts";
@@ -37,7 +38,6 @@ interface Open {
   readonly settle: (answered: Answered) => void;
 }
 
-export const PROTOCOL_NAMES: Readonly<Record<PortMapProtocol, string>> = { pcp: "PCP", "nat-pmp": "NAT-PMP" };
 /** Whether the router is there at all. */
 export const PROBE_LIMIT_MS = 2_000;
 /** A router that writes each mapping to its flash takes a second or two. */

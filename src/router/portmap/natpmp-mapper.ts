@@ -1,3 +1,4 @@
+import { PROTOCOL_NAMES } from "../../core/router/ladder.ts";
 import type { Grant, Mapper, MappingWish, RouterFailure } from "../../core/router/model.ts";
 import {
   isExact,
@@ -12,7 +13,7 @@ import { notSpoken, otherPort } from "../../core/router/portmap-faults.ts";
 import type { NatPmpRequest, NatPmpResponse } from "../../wire/natpmp.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import { NO_IDENTITY } from "./identity.ts";
-import { MAP_LIMIT_MS, type PortMapLink, PROTOCOL_NAMES } from "./link.ts";
+import { MAP_LIMIT_MS, type PortMapLink } from "./link.ts";
 
 /** One router by NAT-PMP (RFC 6886): IPv4, for this machine alone. */
 export class NatPmpMapper implements Mapper {

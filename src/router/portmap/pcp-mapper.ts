@@ -1,3 +1,4 @@
+import { PROTOCOL_NAMES } from "../../core/router/ladder.ts";
 import type { Grant, Mapper, MappingWish, RouterFailure } from "../../core/router/model.ts";
 import { isSameAddress } from "../../core/router/natpmp-client.ts";
 import {
@@ -20,7 +21,7 @@ import type { PcpRequest } from "../../wire/pcp/request.ts";
 import type { PcpResponse } from "../../wire/pcp/response.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import { NO_IDENTITY } from "./identity.ts";
-import { MAP_LIMIT_MS, type PortMapLink, PROTOCOL_NAMES } from "./link.ts";
+import { MAP_LIMIT_MS, type PortMapLink } from "./link.ts";
 
 type Spoken = Exclude<PcpResponse, { readonly kind: "unsupported-version" }>;
 

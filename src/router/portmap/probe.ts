@@ -1,3 +1,4 @@
+import { PROTOCOL_NAMES } from "../../core/router/ladder.ts";
 import type { Gateway, Mapper, RouterFailure } from "../../core/router/model.ts";
 import { whyNoNatPmp } from "../../core/router/natpmp-client.ts";
 import { pcpAnnounceRequest, whyNoPcp } from "../../core/router/pcp-client.ts";
@@ -7,7 +8,7 @@ import { type After, after as systemAfter } from "../../os/timers.ts";
 import { MAPPING_CLIENT_PORT, MAPPING_SERVER_PORT } from "../../wire/natpmp.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import type { OnIgnored } from "./ignored.ts";
-import { PortMapLink, PROBE_LIMIT_MS, PROTOCOL_NAMES } from "./link.ts";
+import { PortMapLink, PROBE_LIMIT_MS } from "./link.ts";
 import { NatPmpMapper } from "./natpmp-mapper.ts";
 import { PcpMapper } from "./pcp-mapper.ts";
 
