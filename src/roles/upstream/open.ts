@@ -4,6 +4,7 @@ import { ROUTER_PROTOCOLS, type RouterProtocol } from "../../core/router/model.t
 import { planWishes } from "../../core/router/plan.ts";
 import { type PortWish, wishKey } from "../../core/router/wish.ts";
 import { monotonicMs, nowMs as wallMs } from "../../os/clock.ts";
+import { areaLogger } from "../../os/log.ts";
 import { after } from "../../os/timers.ts";
 import { type KeptMappings, type KeptNews, keepMappings } from "../../router/keep.ts";
 import { readNetwork, watchNetwork } from "../../router/network.ts";
@@ -34,6 +35,8 @@ class Keep {
   readonly #forwards = new Set<Forward>();
   readonly #ended = new AbortController();
   readonly #kept: KeptMappings;
+  /** Resolves when everything is taken away. A fault of the program's is logged, and ends nobody else's forwards. */
+  readonly #gone: Promise<void>;
   readonly #routers = new Map<string, RouterName>();
   readonly #onEmpty: () => void;
 
@@ -59,6 +62,9 @@ class Keep {
       after,
       signal,
       onNews: (news) => this.#hear(news),
+    });
+    this.#gone = this.#kept.ended.catch((error: unknown) => {
+      areaLogger("router").error("mappings could not be kept: {error}", { error: String(error) });
     });
     void this.#watch(signal);
   }
@@ -94,7 +100,7 @@ class Keep {
     }
     this.#onEmpty();
     this.#ended.abort();
-    await this.#kept.ended;
+    await this.#gone;
   }
 
   #apply(): void {
