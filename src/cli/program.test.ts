@@ -349,6 +349,22 @@ describe("foreground", () => {
     expect(world.stdout().split("\n")).toHaveLength(2);
   });
 
+  test("expose --via router asks the router, and takes the options that it has", async () => {
+    const world = fakeWorld();
+    const ended = runProgram(["expose", "8080", "--via", "router", "--data", freshData()], world.io);
+    expect(await world.lines(1)).toEqual(["router.example:8080/tcp → 192.168.1.20:8080"]);
+    world.stopped.abort();
+    expect(await ended).toBe(0);
+    for (const [args, message] of [
+      [["--via", "router", "--allow", "192.0.2.0/24"], "--allow is for the relay: a router has no such thing."],
+      [["--via", "moon"], '--via must be relay or router, not "moon".'],
+    ] as const) {
+      const refused = fakeWorld();
+      expect(await runProgram(["expose", "8080", ...args], refused.io)).toBe(2);
+      expect(refused.stderr()).toBe(`hatchway: ${message}\n`);
+    }
+  });
+
   test("off a terminal: an address a line, no cursor movement", async () => {
     const world = fakeWorld();
     const ended = runProgram(["expose", "8080-8082", "--data", freshData()], world.io);

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { PROTOCOL_NAMES } from "../core/router/ladder.ts";
 import type { RouterReport } from "../roles/control.ts";
-import { ControlError } from "../servers/local/error.ts";
+import { ControlError, EXIT_CODES } from "../servers/local/error.ts";
 import { formatHostPort, type HostPort, parseHostPort } from "../wire/endpoint.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
@@ -45,7 +45,7 @@ interface Given {
   readonly stun?: string | false;
 }
 
-async function router(context: Context, given: Given): Promise<void> {
+async function router(context: Context, given: Given): Promise<number> {
   const { io, options } = context;
   const stunServer = await stunServerOf(context, given.stun);
   const { parseAddress } = await import("../wire/address.ts");
@@ -55,7 +55,7 @@ async function router(context: Context, given: Given): Promise<void> {
   const inspect = await io.roles.inspectRouter();
   const report = await inspect({ stunServer, router: address?.value ?? null, signal: io.stop });
   io.out(options.json ? `${JSON.stringify(report)}\n` : `${routerText(report, given.stun !== false)}\n`);
-  if (!canOpen(report)) throw new ControlError("failed", verdictSentence(report));
+  return canOpen(report) ? EXIT_CODES.ok : EXIT_CODES.failed;
 }
 
 /** What --stun names, else the relay that this machine joined. */

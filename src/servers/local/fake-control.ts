@@ -224,7 +224,8 @@ function specType(spec: ForwardSpec): (AttachEvent & { event: "exposed" })["type
 
 function endpoints(spec: ForwardSpec): Endpoint[] {
   const host = spec.kind === "local" ? spec.local.bind : spec.kind === "remote" ? "relay.example" : "router.example";
-  const internalHost = spec.kind === "remote" ? spec.to : spec.kind === "local" ? spec.local.to : spec.upstream.to;
+  const internalHost =
+    spec.kind === "remote" ? spec.to : spec.kind === "local" ? spec.local.to : (spec.upstream.to ?? "192.168.1.20");
   return partOf(spec).ports.map((mapping) => {
     const port = mapping.first === 0 ? 20_000 : mapping.first;
     return {
