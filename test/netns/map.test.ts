@@ -147,6 +147,17 @@ test("an IPv6 pinhole beside the IPv4 mapping, by PCP and by UPnP", async () => 
   }
 });
 
+test("expose --via router is the same, until Ctrl-C", async () => {
+  const { lab, home } = await homeBehindMiniupnpd();
+  await using _lab = lab;
+  await startService(lab, lab.agent, "port:tcp:8080");
+  const opened = await open(lab, home, "expose", "8080", "--via", "router");
+  expect(await portOf(lab, lab.visitor, HOME.line, 8080)).toBe("8080");
+  opened.child.signal("SIGINT");
+  expect(await opened.child.exited).toBe(0);
+  expect(await redirects(lab)).toEqual([]);
+});
+
 test("without a router that answers: one sentence, and exit code 4", async () => {
   await using lab = createHomeLab();
   lab.nft(lab.router, masquerade("wan", "lan"));
