@@ -197,6 +197,8 @@ test("an agent without a relay keeps what is listed and what is detached, over a
   const listed = await run(lab, home, "map", "ls");
   expect(listed.stdout).toMatch(/game +open +9\.9\.9\.20:25565\/tcp +192\.168\.1\.20:25565/);
   expect(listed.stdout).toMatch(/voice +open/);
+  const again = await run(lab, home, "map", "25565", "--name", "again", "--detach");
+  expect([again.exitCode, again.stderr]).toEqual([1, expect.stringContaining("asked for twice")]);
   expect((await run(lab, home, "map", "rm", "game")).exitCode).toBe(2);
   expect((await run(lab, home, "map", "rm", "voice")).exitCode).toBe(0);
   expect(await redirects(lab)).toEqual([`25565 → ${HOME.agent}:25565`]);

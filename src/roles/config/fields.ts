@@ -32,6 +32,16 @@ export const textOrPort = (description: string) =>
     .union([z.string(), z.int().transform(String)], { error: () => 'must be a text, such as "8810-8815"' })
     .meta({ description });
 
+const NAME = /^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,62}$/u;
+export const name = (description: string) =>
+  z
+    .string()
+    .regex(NAME, { error: 'must be a name of 1 to 63 letters, digits, spaces, ".", "_" and "-"' })
+    .meta({ description });
+export const protocol = z
+  .enum(["tcp", "udp", "tcp+udp"])
+  .meta({ description: "For ports that do not say it themselves (80/udp)." });
+
 export const portSet = textOrPort("A port set: 8080, 8810-8815, 53/udp, 8000:80 (outside:inside).").transform(
   parsed(parsePortSet),
 );

@@ -126,14 +126,8 @@ export const upnpSection = z.strictObject({
     .exactOptional(),
 });
 
-const NAME = /^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,62}$/u;
-const name = z
-  .string()
-  .regex(NAME, { error: 'must be a name of 1 to 63 letters, digits, spaces, ".", "_" and "-"' })
-  .meta({ description: "For people, lists and `rm`; unique." });
-const protocol = z
-  .enum(["tcp", "udp", "tcp+udp"])
-  .meta({ description: "For ports that do not say it themselves (80/udp)." });
+const name = field.name("For people, lists and `rm`; unique.");
+const { protocol } = field;
 
 export const MappingEntry = z.strictObject({
   ports: field.portSet,

@@ -68,7 +68,11 @@ describe("[[map]]", () => {
   });
 
   test.each([
-    ["a host name", 'ports = 80\nto = "nas"', '"to" must be an IP address, such as 192.168.1.20'],
+    [
+      "a host name",
+      'ports = 80\nto = "nas"',
+      '"to": "nas" is not an IP address; write one like 192.0.2.7 or 2001:db8::7.',
+    ],
     ["no lease", 'ports = 80\nlifetime = "5s"', '"lifetime" must be from 30s to 7d: it is renewed while it is wanted'],
     ["a month", 'ports = 80\nlifetime = "30d"', '"lifetime" must be from 30s to 7d: it is renewed while it is wanted'],
     [

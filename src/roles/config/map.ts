@@ -17,26 +17,14 @@ const MAX_LIFETIME_SEC = 604_800;
 /** Renewal at half the lease must not become a load (RFC 6887 §11.2.1: at least 4 s apart). */
 const MIN_LIFETIME_SEC = 30;
 
-const address = (description: string) =>
-  z
-    .string()
-    .transform((value, context) => {
-      const parsed = parseAddress(value);
-      if (parsed.ok) return parsed.value;
-      context.addIssue({ code: "custom", message: "must be an IP address, such as 192.168.1.20" });
-      return z.NEVER;
-    })
-    .meta({ description });
+const address = (description: string) => z.string().transform(field.parsed(parseAddress)).meta({ description });
 
 /** `[[map]]`: ports that the router above this machine is asked for. */
 export const MapEntry = z.strictObject({
   ports: field.portSet,
   as: field.asPorts.exactOptional(),
   to: address("The host of the local network that the router forwards to; default this machine.").exactOptional(),
-  protocol: z
-    .enum(["tcp", "udp", "tcp+udp"])
-    .meta({ description: "For ports that do not say it themselves (80/udp)." })
-    .exactOptional(),
+  protocol: field.protocol.exactOptional(),
   "protocol-only": z
     .enum(["pcp", "nat-pmp", "igd", "igd2", "igd1"])
     .meta({ description: "Ask the router in this protocol and in no other; default the best that it speaks." })
@@ -51,13 +39,7 @@ export const MapEntry = z.strictObject({
     .meta({ description: "true: the wanted outside port or none; ranges are so always." })
     .exactOptional(),
   lifetime: field.duration("The lease to ask for; it is renewed at its half. Default 1h, at most 7d.").exactOptional(),
-  name: z
-    .string()
-    .regex(/^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,62}$/u, {
-      error: 'must be a name of 1 to 63 letters, digits, spaces, ".", "_" and "-"',
-    })
-    .meta({ description: "For people, lists and `map rm`; routers show it as well." })
-    .exactOptional(),
+  name: field.name("For people, lists and `map rm`; routers show it as well.").exactOptional(),
   enabled: z.boolean().meta({ description: "false keeps the mapping here and closed." }).exactOptional(),
 });
 export type MapEntry = z.infer<typeof MapEntry>;

@@ -7,15 +7,8 @@ import { MapEntry } from "./map.ts";
 
 const DEFAULT_AGENT_PORT = 7744;
 const DEFAULT_CHECK_PORT = 8089;
-const NAME = /^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,62}$/u;
-
-const name = z
-  .string()
-  .regex(NAME, { error: 'must be a name of 1 to 63 letters, digits, spaces, ".", "_" and "-"' })
-  .meta({ description: "For people, lists and `forward rm`; unique on this machine." });
-const protocol = z
-  .enum(["tcp", "udp", "tcp+udp"])
-  .meta({ description: "For ports that do not say it themselves (80/udp)." });
+const name = field.name("For people, lists and `forward rm`; unique on this machine.");
+const { protocol } = field;
 const data = z.string().min(1).meta({ description: "The data directory, when --data does not name it." });
 const log = z.enum(["debug", "info", "warning", "error"]).meta({ description: "The least important lines to log." });
 const count = (description: string) => z.int().positive().max(10_000_000).meta({ description });

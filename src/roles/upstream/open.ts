@@ -38,6 +38,8 @@ class Keep {
   /** Resolves when everything is taken away. A fault of the program's is logged, and ends nobody else's forwards. */
   readonly #gone: Promise<void>;
   readonly #routers = new Map<string, RouterName>();
+  /** Hear of each mapping that is closed, by its wish. */
+  readonly #closing = new Set<(key: string) => void>();
   readonly #onEmpty: () => void;
 
   constructor({ gateway, only }: UpstreamSpec, onEmpty: () => void) {
@@ -93,7 +95,10 @@ class Keep {
   async leave(forward: Forward): Promise<void> {
     if (!this.#forwards.delete(forward)) return;
     if (this.#forwards.size > 0) {
-      const gone = forward.whenClosed();
+      // What another forward wants as well stays; what was in another's way was never asked for.
+      const kept = this.snapshot().filter(({ state }) => state.kind !== "refused");
+      const going = kept.map(({ wish }) => wishKey(wish)).filter((key) => forward.has(key) && !this.#isWanted(key));
+      const gone = this.#closed(new Set(going));
       this.#apply();
       await gone;
       return;
@@ -113,11 +118,20 @@ class Keep {
     if (news.kind === "closed") for (const closed of [...this.#closing]) closed(key);
   }
 
-  readonly #closing = new Set<(key: string) => void>();
+  #isWanted(key: string): boolean {
+    return [...this.#forwards].some((forward) => forward.has(key));
+  }
 
-  onClosed(closed: (key: string) => void): () => void {
+  /** Resolves when the keeper is done with all of them: it gives itself LEAVE_MS. */
+  #closed(keys: Set<string>): Promise<void> {
+    const done = Promise.withResolvers<void>();
+    const closed = (key: string) => {
+      keys.delete(key);
+      if (keys.size === 0) done.resolve();
+    };
+    if (keys.size === 0) done.resolve();
     this.#closing.add(closed);
-    return () => this.#closing.delete(closed);
+    return done.promise.finally(() => this.#closing.delete(closed));
   }
 
   snapshot(): readonly KeptPort[] {
@@ -184,17 +198,6 @@ class Forward implements UpstreamForward {
 
   settled(): Promise<void> {
     return this.#settled.promise;
-  }
-
-  whenClosed(): Promise<void> {
-    const open = new Set(this.#keys);
-    if (open.size === 0) return Promise.resolve();
-    const closed = Promise.withResolvers<void>();
-    const stop = this.#keep.onClosed((key) => {
-      open.delete(key);
-      if (open.size === 0) closed.resolve();
-    });
-    return closed.promise.finally(stop);
   }
 
   end(): Promise<void> {
