@@ -1,4 +1,5 @@
 import type { ExitRule } from "../core/exit-rule.ts";
+import type { ForwardSpec, Origin } from "../core/forward.ts";
 import { WindowBudget } from "../core/tunnel/window.ts";
 import { Dials } from "../dataplanes/direct/dial.ts";
 import { directExit } from "../dataplanes/direct/exit.ts";
@@ -226,8 +227,19 @@ class Agent {
   }
 
   async #openListed(): Promise<void> {
-    for (const spec of this.#settings.forwards) await this.#forwards.put(spec, "config", false);
-    for (const spec of this.#parts.state.forwards()) await this.#forwards.put(spec, "cli", false);
+    for (const spec of this.#settings.forwards) await this.#open(spec, "config");
+    for (const spec of this.#parts.state.forwards()) await this.#open(spec, "cli");
+  }
+
+  async #open(spec: ForwardSpec, origin: Origin): Promise<void> {
+    const opening = this.#forwards.put(spec, origin, false);
+    // A router that is silent takes seconds, and nothing else waits for it.
+    if (spec.kind === "upstream")
+      this.#logged(
+        "a mapping could not be asked for",
+        opening.then(() => undefined),
+      );
+    else await opening;
   }
 
   /** The outcome of the first attempt with a join code; it is on the disk when this resolves. */

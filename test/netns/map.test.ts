@@ -1,6 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Child } from "./child.ts";
-import { command, type Home, newHome, open, query, run } from "./hatchway.ts";
+import { command, type Home, joinCode, newHome, open, query, run, startAgent, startRelay } from "./hatchway.ts";
 import { createHomeLab, HOME, type HomeLab, masquerade } from "./home-lab.ts";
 import { startService, visitUdp } from "./kit.ts";
 import type { Host } from "./lab.ts";
@@ -205,6 +205,17 @@ test("an agent without a relay keeps what is listed and what is detached, over a
   expect((await run(lab, home, "status")).stdout).toContain("relay      none");
   second.signal("SIGINT");
   await second.exited;
+});
+
+test("a router that is silent does not keep an agent from its relay", async () => {
+  await using lab = createHomeLab();
+  lab.nft(lab.router, masquerade("wan", "lan"));
+  const relay = newHome(lab, lab.relay);
+  await startRelay(lab, relay);
+  const home = newHome(lab, lab.agent, "[[map]]\nports = 25565\n");
+  await startAgent(lab, home, await joinCode(lab, relay, "attic"));
+  const { forwards } = await query<{ forwards: readonly { state: string }[] }>(lab, home, "map", "ls");
+  expect(forwards.map(({ state }) => state)).toEqual(["waiting"]);
 });
 
 interface Exposed {
