@@ -1,5 +1,7 @@
 import type { Command } from "commander";
 import type {
+  ExposeByBestWay,
+  FindVpnGateway,
   InspectRouter,
   StartAgent,
   StartGateway,
@@ -41,6 +43,8 @@ export interface Roles {
   gateway(): Promise<StartGateway>;
   ping(): Promise<StartPing>;
   inspectRouter(): Promise<InspectRouter>;
+  exposeByBestWay(): Promise<ExposeByBestWay>;
+  findVpnGateway(): Promise<FindVpnGateway>;
 }
 
 /** The options that every command takes. */

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import type { Problem } from "../roles/config/problem.ts";
-import type { ForwardSpec, MappingDraft } from "../roles/control.ts";
+import type { ForwardSpec, MappingDraft, RemoteForwardSpec, UpstreamForwardSpec } from "../roles/control.ts";
 import { ControlError } from "../servers/local/error.ts";
 import type { Result } from "../wire/result.ts";
 
@@ -126,7 +126,10 @@ export function failWith(
 }
 
 /** A remote forward from `expose`'s and `forward add`'s arguments. */
-export async function exposeSpecOf(ports: string, given: Readonly<Record<string, unknown>>): Promise<ForwardSpec> {
+export async function exposeSpecOf(
+  ports: string,
+  given: Readonly<Record<string, unknown>>,
+): Promise<RemoteForwardSpec> {
   const { ExposeEntry, keysAt } = await import("../roles/config/schema.ts");
   const { exposeSpec } = await import("../roles/config/specs.ts");
   const { problemsOf, renderProblem } = await import("../roles/config/problem.ts");
@@ -143,7 +146,7 @@ export async function exposeSpecOf(ports: string, given: Readonly<Record<string,
 }
 
 /** An upstream mapping from `map`'s arguments. */
-export async function mapSpecOf(ports: string, given: Readonly<Record<string, unknown>>): Promise<ForwardSpec> {
+export async function mapSpecOf(ports: string, given: Readonly<Record<string, unknown>>): Promise<UpstreamForwardSpec> {
   const { MapEntry, mapSpec } = await import("../roles/config/map.ts");
   const { problemsOf, renderProblem } = await import("../roles/config/problem.ts");
   const entry = { ...entryOf(given, MAP), ports };
@@ -211,11 +214,11 @@ export async function mappingDraftOf(ports: string, given: Readonly<Record<strin
   return draft.ok ? draft.value : failWith([draft.error], names, renderProblem);
 }
 
-function unwrap(
-  made: Result<ForwardSpec, Problem>,
+function unwrap<Spec extends ForwardSpec>(
+  made: Result<Spec, Problem>,
   names: Readonly<Record<string, string>>,
   render: (subject: string, problem: Problem) => string,
-): ForwardSpec {
+): Spec {
   return made.ok ? made.value : failWith([made.error], names, render);
 }
 

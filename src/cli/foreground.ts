@@ -1,4 +1,4 @@
-import type { AttachEvent, RefusalKind } from "../roles/control.ts";
+import type { ExposeEvent, RefusalKind } from "../roles/control.ts";
 import { ControlError, type ControlErrorKind } from "../servers/local/error.ts";
 import type { Io } from "./context.ts";
 import { foregroundView } from "./view.ts";
@@ -25,7 +25,7 @@ export interface ForegroundOptions {
 export async function runForeground(
   io: Io,
   count: number,
-  attach: (signal: AbortSignal) => AsyncIterable<AttachEvent>,
+  attach: (signal: AbortSignal) => AsyncIterable<ExposeEvent>,
   options: ForegroundOptions,
 ): Promise<void> {
   const failed = new AbortController();
@@ -37,7 +37,8 @@ export async function runForeground(
       if (event.event === "refused") throw new ControlError(REFUSAL_AS[event.kind], event.message);
       if (event.event === "down" && open.size < count) throw new ControlError("unreachable", event.message);
       if (!options.json) view.show(event);
-      else if (event.event === "exposed" || options.counters) io.out(`${JSON.stringify(event)}\n`);
+      else if (event.event === "exposed" || event.event === "way" || options.counters)
+        io.out(`${JSON.stringify(event)}\n`);
     }
     if (!io.stop.aborted) throw new ControlError("failed", "The forwards were closed; run the command again.");
   } finally {

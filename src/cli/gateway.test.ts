@@ -41,6 +41,8 @@ async function outcome(
       ping: never,
       standalone: never,
       inspectRouter: never,
+      exposeByBestWay: never,
+      findVpnGateway: never,
       gateway: async () => async (options) => {
         settings = await options.readSettings();
         const { wan, lan } = settings;

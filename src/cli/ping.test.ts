@@ -58,6 +58,8 @@ async function ping(args: string | readonly string[], world: World = {}) {
       agent: never,
       standalone: never,
       inspectRouter: never,
+      exposeByBestWay: never,
+      findVpnGateway: never,
       gateway: never,
       ping: async () => (request, signal) => {
         here.push(request);

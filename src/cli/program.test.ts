@@ -1,125 +1,16 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type {
-  AttachEvent,
-  LinkEvent,
-  RunningAgent,
-  RunningGateway,
-  RunningRelay,
-  StartAgentOptions,
-  StartGatewayOptions,
-  StartRelayOptions,
-} from "../roles/control.ts";
+import { dataDirectories, fakeWorld, outcome } from "../../test/fixtures/fake-world.ts";
+import type { AttachEvent, LinkEvent } from "../roles/control.ts";
 import { ControlError } from "../servers/local/error.ts";
 import { FakeAgent, FakeRelay } from "../servers/local/fake-control.ts";
-import { FakeGateway } from "../servers/local/fake-gateway.ts";
 import { serveAgentControl, serveRelayControl } from "../servers/local/server.ts";
 import type { Io } from "./context.ts";
 import { runProgram } from "./program.ts";
 
-const root = mkdtempSync(join(tmpdir(), "hatchway-cli-"));
-afterAll(() => rmSync(root, { recursive: true, force: true }));
-let directories = 0;
-function freshData(): string {
-  const directory = join(root, `d${directories++}`);
-  mkdirSync(directory, { mode: 0o700 });
-  return directory;
-}
-
-interface FakeWorld {
-  readonly io: Io;
-  readonly stopped: AbortController;
-  readonly started: { relay?: StartRelayOptions; agent?: StartAgentOptions; gateway?: StartGatewayOptions };
-  stdout(): string;
-  stderr(): string;
-  /** Resolves when standard output holds so many lines. */
-  lines(count: number): Promise<string[]>;
-  hangup(): void;
-}
-
-function fakeWorld(
-  parts: { terminal?: boolean; env?: Record<string, string>; stdin?: string; link?: LinkEvent[] } = {},
-): FakeWorld {
-  let out = "";
-  let err = "";
-  let wake = () => {};
-  const stopped = new AbortController();
-  const reloads = new Set<() => void>();
-  const started: FakeWorld["started"] = {};
-  const agent = new FakeAgent();
-  const runningParts = () => {
-    const { promise: closed, resolve } = Promise.withResolvers<void>();
-    return { closed, stop: async () => resolve() };
-  };
-  const io: Io = {
-    env: parts.env ?? {},
-    out(text) {
-      out += text;
-      wake();
-    },
-    err(text) {
-      err += text;
-      wake();
-    },
-    stdin: async () => parts.stdin ?? "",
-    isTerminal: parts.terminal ?? false,
-    columns: 100,
-    isRoot: false,
-    stop: stopped.signal,
-    stopNow: new AbortController().signal,
-    onHangup(reload) {
-      reloads.add(reload);
-      return () => reloads.delete(reload);
-    },
-    startLog: async () => {},
-    roles: {
-      relay: async () => async (options) => {
-        started.relay = options;
-        await options.readSettings();
-        const ready = { listen: { host: "0.0.0.0", port: 7744 }, publicHost: "relay.example", fingerprint: "ab" };
-        return Object.assign(new FakeRelay(), runningParts(), { ready }) satisfies RunningRelay;
-      },
-      agent: async () => async (options) => {
-        started.agent = options;
-        await options.readSettings();
-        const link = async function* () {
-          yield* parts.link ?? [];
-        };
-        return Object.assign(agent, runningParts(), { link }) satisfies RunningAgent;
-      },
-      gateway: async () => async (options) => {
-        started.gateway = options;
-        await options.readSettings();
-        const ready = { wan: ["eth0"], lan: ["br0"], externalAddress: "203.0.113.1", servers: [], warnings: [] };
-        return Object.assign(new FakeGateway(), runningParts(), { ready }) satisfies RunningGateway;
-      },
-      ping: async () => (request) => agent.ping(request),
-      inspectRouter: () => Promise.reject(new Error("no router here")),
-      standalone: async () => (specs, signal) => agent.attach(specs, signal),
-    },
-  };
-  return {
-    io,
-    stopped,
-    started,
-    stdout: () => out,
-    stderr: () => err,
-    async lines(count) {
-      while (out.split("\n").length <= count) await new Promise<void>((resolve) => (wake = resolve));
-      return out.split("\n").slice(0, count);
-    },
-    hangup() {
-      for (const reload of reloads) reload();
-    },
-  };
-}
-
-async function outcome(args: readonly string[], world = fakeWorld()) {
-  const code = await runProgram(args, world.io);
-  return { code, out: world.stdout(), err: world.stderr() };
-}
+const { freshData, joinedData, remove } = dataDirectories();
+afterAll(remove);
 
 describe("wrong usage: one sentence, exit 2, nothing on stdout", () => {
   const data = freshData();
@@ -341,7 +232,7 @@ describe("foreground", () => {
     ["direct *:80 db:81", { type: "direct", endpoints: [{ host: "*", port: 80, internalPort: 81 }] }],
   ])("%s --json prints one line and ends on a stop", async (line, expected) => {
     const world = fakeWorld();
-    const ended = runProgram([...line.split(" "), "--json", "--data", freshData()], world.io);
+    const ended = runProgram([...line.split(" "), "--json", "--data", await joinedData()], world.io);
     const [first = ""] = await world.lines(1);
     expect(JSON.parse(first)).toMatchObject({ event: "exposed", v: 1, ...expected });
     world.stopped.abort();
@@ -349,25 +240,9 @@ describe("foreground", () => {
     expect(world.stdout().split("\n")).toHaveLength(2);
   });
 
-  test("expose --via router asks the router, and takes the options that it has", async () => {
-    const world = fakeWorld();
-    const ended = runProgram(["expose", "8080", "--via", "router", "--data", freshData()], world.io);
-    expect(await world.lines(1)).toEqual(["router.example:8080/tcp → 192.168.1.20:8080"]);
-    world.stopped.abort();
-    expect(await ended).toBe(0);
-    for (const [args, message] of [
-      [["--via", "router", "--allow", "192.0.2.0/24"], "--allow is for the relay: a router has no such thing."],
-      [["--via", "moon"], '--via must be relay or router, not "moon".'],
-    ] as const) {
-      const refused = fakeWorld();
-      expect(await runProgram(["expose", "8080", ...args], refused.io)).toBe(2);
-      expect(refused.stderr()).toBe(`hatchway: ${message}\n`);
-    }
-  });
-
   test("off a terminal: an address a line, no cursor movement", async () => {
     const world = fakeWorld();
-    const ended = runProgram(["expose", "8080-8082", "--data", freshData()], world.io);
+    const ended = runProgram(["expose", "8080-8082", "--data", await joinedData()], world.io);
     expect(await world.lines(1)).toEqual(["relay.example:8080-8082/tcp → 127.0.0.1:8080-8082"]);
     world.stopped.abort();
     await ended;
@@ -376,7 +251,7 @@ describe("foreground", () => {
 
   test("on a terminal: a box and counters; NO_COLOR leaves the colours out", async () => {
     const world = fakeWorld({ terminal: true, env: { NO_COLOR: "1" } });
-    const ended = runProgram(["expose", "8080", "--data", freshData()], world.io);
+    const ended = runProgram(["expose", "8080", "--data", await joinedData()], world.io);
     await world.lines(4);
     world.stopped.abort();
     await ended;
@@ -385,7 +260,7 @@ describe("foreground", () => {
   });
 
   test("a refusal is one sentence and exit 3", async () => {
-    const { code, out, err } = await outcome(["expose", "80", "--json", "--data", freshData()]);
+    const { code, out, err } = await outcome(["expose", "80", "--json", "--data", await joinedData()]);
     expect({ code, out, err }).toEqual({
       code: 3,
       out: "",
@@ -550,7 +425,7 @@ test("ControlErrors of the in-process agent keep their exit code", async () => {
       agent: async () => () => Promise.reject(new ControlError("usage", "This machine has not joined a relay.")),
     },
   };
-  expect(await runProgram(["expose", "8080", "--data", freshData()], io)).toBe(2);
+  expect(await runProgram(["expose", "8080", "--data", await joinedData()], io)).toBe(2);
 });
 
 test("a device that the relay rejects: exit 3, though its link was reported down before", async () => {
@@ -566,5 +441,5 @@ test("a device that the relay rejects: exit 3, though its link was reported down
     },
   });
   const io: Io = { ...world.io, roles: { ...world.io.roles, agent: async () => async () => rejected } };
-  expect(await runProgram(["expose", "8080", "--data", freshData()], io)).toBe(3);
+  expect(await runProgram(["expose", "8080", "--data", await joinedData()], io)).toBe(3);
 });

@@ -6,6 +6,8 @@ export const ROLES: Roles = {
   agent: async () => (await import("../roles/agent.ts")).startAgent,
   gateway: async () => (await import("../roles/gateway.ts")).startGateway,
   inspectRouter: async () => (await import("../roles/router/inspect.ts")).inspectRouter,
+  exposeByBestWay: async () => (await import("../roles/expose.ts")).exposeByBestWay,
+  findVpnGateway: async () => (await import("../roles/upstream/gateway.ts")).findVpnGateway,
   ping: async () => (await import("../roles/ping.ts")).startPing,
   standalone: async () => (await import("../roles/standalone.ts")).startStandalone,
 };

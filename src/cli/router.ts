@@ -1,11 +1,12 @@
 import type { Command } from "commander";
 import { PROTOCOL_NAMES } from "../core/router/ladder.ts";
+import { verdictSentence } from "../core/router/verdict-titles.ts";
 import type { RouterReport } from "../roles/control.ts";
 import { ControlError, EXIT_CODES } from "../servers/local/error.ts";
 import { formatHostPort, type HostPort, parseHostPort } from "../wire/endpoint.ts";
 import type { Context, Run } from "./context.ts";
-import { findPlace } from "./data-dir.ts";
 import { formatAge, formatTable, printable } from "./text.ts";
+import { joinedRelayOf } from "./use-agent.ts";
 
 const STUN_PORT = 3_478;
 
@@ -66,30 +67,11 @@ async function stunServerOf(context: Context, named: string | false | undefined)
     if (!parsed.ok) throw new ControlError("usage", `--stun: ${parsed.error.message}`);
     return parsed.value;
   }
-  const { joinedRelay } = await import("../roles/joined.ts");
-  const place = await findPlace(context, "agent");
-  const relay = (await place.readConfig()).file.agent?.relay;
-  return relay ?? (await joinedRelay(place.paths.directory));
+  return joinedRelayOf(context);
 }
 
 function canOpen({ verdict }: RouterReport): boolean {
   return verdict.kind === "open-internet" || verdict.kind === "public-here";
-}
-
-const VERDICTS: Readonly<Record<RouterReport["verdict"]["kind"], readonly [title: string, meaning: string]>> = {
-  "open-internet": ["Open internet", "ports that this router opens can be reached."],
-  "public-here": ["Public here", "this machine has a public address of its own; no router needs to be asked."],
-  "double-nat": ["Double NAT", "another router stands above this one, so a port opened here alone is not reached."],
-  cgnat: ["CGNAT", "the provider shares its addresses, so no port opened on this router is reached."],
-  blocked: ["Blocked", "this router opens no ports by itself."],
-  "ipv6-only": ["IPv6 only", "there is no IPv4 router, so visitors can come in by IPv6 alone."],
-  "no-network": ["No network", "no router with a line to the internet was found."],
-  vpn: ["VPN", "the default route is a tunnel, so visitors do not come in by a router of this place."],
-};
-
-function verdictSentence({ verdict: { kind, sure } }: RouterReport): string {
-  const [title, meaning] = VERDICTS[kind];
-  return `${title}${sure ? "" : " (not certain)"}: ${meaning}`;
 }
 
 function routerText(report: RouterReport, withStun: boolean): string {
@@ -110,7 +92,7 @@ function routerText(report: RouterReport, withStun: boolean): string {
     ...(protocols.length === 0 ? [] : [["speaks", spokenText(protocols)] as const]),
     ["outside", outside.length === 0 ? "not known" : outside.join(", ")],
     ...(uptimeSec === null ? [] : [["uptime", formatAge(uptimeSec * 1_000)] as const]),
-    ["verdict", verdictSentence(report)],
+    ["verdict", verdictSentence(verdict)],
     ...verdict.evidence.map((sentence) => ["", sentence] as const),
     ...verdict.advice.map((sentence, index) => [index === 0 ? "to do" : "", sentence] as const),
     ...(withStun && stunServer === null && routers.length > 0

@@ -1,4 +1,5 @@
 import type { AgentControl } from "../roles/control.ts";
+import { type HostPort, parseHostPort } from "../wire/endpoint.ts";
 import type { Context } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
 
@@ -30,4 +31,19 @@ export async function withAgent(context: Context, use: (agent: AgentControl) => 
     // An agent that could not go on (revoked, say) rejects here, and its reason counts more than what followed from it.
     await agent.closed;
   }
+}
+
+/** The relay of the agent of --data, whether that runs or not; null = it has none. */
+export async function joinedRelayOf(context: Context): Promise<HostPort | null> {
+  const { agentClient, isRunning } = await import("../servers/local/client.ts");
+  const place = await findPlace(context, "agent");
+  if (await isRunning("agent", place.paths.agentSocket)) {
+    const { relay } = await agentClient(place.paths.agentSocket).status();
+    const parsed = relay === null ? null : parseHostPort(relay);
+    return parsed?.ok === true ? parsed.value : null;
+  }
+  const { joinedRelay } = await import("../roles/joined.ts");
+  const relay = (await place.readConfig()).file.agent?.relay;
+  const joined = await joinedRelay(place.paths.directory);
+  return joined === null ? null : (relay ?? joined);
 }

@@ -1,6 +1,6 @@
 import pc from "picocolors";
 import { same } from "../core/same.ts";
-import type { AttachEvent, Counters } from "../roles/control.ts";
+import type { AttachEvent, Counters, ExposeEvent, WayEvent } from "../roles/control.ts";
 import type { Io } from "./context.ts";
 import { asSentence, endpointTexts, formatBytes, formatMs, formatRefused, printable, routerText } from "./text.ts";
 
@@ -13,7 +13,7 @@ type Counted = Extract<AttachEvent, { event: "counters" }>;
 type Exposed = Extract<AttachEvent, { event: "exposed" }>;
 
 export interface ForegroundView {
-  show(event: AttachEvent): void;
+  show(event: ExposeEvent): void;
   close(): void;
 }
 
@@ -81,6 +81,10 @@ export function foregroundView(
           clear();
           io.err(`${colours.yellow("Not open any more, asking again")}: ${printable(asSentence(event.message))}\n`);
           return;
+        case "way":
+          clear();
+          io.err(`${wayText(event, colours)}\n`);
+          return;
         case "refused":
           return;
         default:
@@ -92,6 +96,26 @@ export function foregroundView(
       hasStatusLine = false;
     },
   };
+}
+
+const WAY_NAMES: Readonly<Record<WayEvent["via"], string>> = {
+  router: "your router",
+  vpn: "the gateway of the VPN",
+  relay: "the relay",
+};
+
+function wayText({ via, state, message }: WayEvent, colours: ReturnType<typeof pc.createColors>): string {
+  const text = printable(asSentence(message));
+  switch (state) {
+    case "trying":
+      return text;
+    case "left":
+      return `${colours.yellow(`Not by ${WAY_NAMES[via]}`)}: ${text}`;
+    case "taken":
+      return `${colours.green(`By ${WAY_NAMES[via]}`)}: ${text}`;
+    default:
+      return state satisfies never;
+  }
 }
 
 /** Of mappings of a router: their visitors never pass here. Null when there are none. */

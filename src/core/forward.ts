@@ -133,10 +133,20 @@ export interface UpstreamSpec {
  * One forward as a person asks an agent for it. A remote forward goes to the relay as `remote`; `to` (a host name or
  * an IP literal) is where this agent dials, and the relay never learns it.
  */
-export type ForwardSpec =
-  | { readonly kind: "remote"; readonly remote: RemoteSpec; readonly to: string }
-  | { readonly kind: "local"; readonly local: LocalSpec }
-  | { readonly kind: "upstream"; readonly upstream: UpstreamSpec };
+export type ForwardSpec = RemoteForwardSpec | LocalForwardSpec | UpstreamForwardSpec;
+export interface RemoteForwardSpec {
+  readonly kind: "remote";
+  readonly remote: RemoteSpec;
+  readonly to: string;
+}
+export interface LocalForwardSpec {
+  readonly kind: "local";
+  readonly local: LocalSpec;
+}
+export interface UpstreamForwardSpec {
+  readonly kind: "upstream";
+  readonly upstream: UpstreamSpec;
+}
 
 /** What every kind of forward says of itself. */
 export function partOf(spec: ForwardSpec): RemoteSpec | LocalSpec | UpstreamSpec {

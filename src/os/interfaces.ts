@@ -57,6 +57,18 @@ export function interfaceNumber(name: string, file: string): number | null {
   }
 }
 
+/** Linux: ARPHRD_NONE, which TUN devices and WireGuard have, and ARPHRD_PPP (include/uapi/linux/if_arp.h). */
+const TUNNEL_TYPES = [0xfffe, 512];
+/** How such interfaces are called where the system does not tell more by a file. */
+const TUNNEL_NAME = /^(?:utun|tun|wg|ppp|nordlynx|proton|wireguard)/i;
+
+/** Whether an interface leads to one other end, by way of the internet: a VPN's, most often. */
+export function isTunnel(name: string): boolean {
+  if (platform() !== "linux") return TUNNEL_NAME.test(name);
+  const type = interfaceNumber(name, "type");
+  return type !== null && TUNNEL_TYPES.includes(type);
+}
+
 function withoutZone(address: string): string {
   const zoneAt = address.indexOf("%");
   return zoneAt < 0 ? address : address.slice(0, zoneAt);

@@ -1,6 +1,7 @@
 import type { ExitRule } from "../core/exit-rule.ts";
-import type { HostPort, PortMapping } from "../core/forward.ts";
+import type { HostPort, PortMapping, RemoteForwardSpec, UpstreamForwardSpec } from "../core/forward.ts";
 import type { EntryPorts } from "../core/table.ts";
+import type { Way } from "../core/way.ts";
 import type {
   AgentControl,
   AttachEvent,
@@ -18,7 +19,7 @@ import type { RouterReport } from "./router/report.ts";
 
 export * from "../servers/local/control.ts";
 
-export type { ExitRule, RouterReport };
+export type { ExitRule, RemoteForwardSpec, RouterReport, UpstreamForwardSpec };
 
 /** Paths of a certificate (leaf first, then intermediates) and its key, in PEM. */
 export interface CertificateFiles {
@@ -172,5 +173,33 @@ export type StartRelay = (options: StartRelayOptions) => Promise<RunningRelay>;
 export type StartAgent = (options: StartAgentOptions) => Promise<RunningAgent>;
 /** `AgentControl.ping` for what needs no agent: the direct path to a host, and the one through a SOCKS5 proxy. */
 export type StartPing = (request: PingRequest, signal: AbortSignal) => AsyncIterable<PingEvent>;
+/** Which way ports are opened by, where the program chooses (`expose --via auto`). */
+export interface WayEvent {
+  readonly event: "way";
+  readonly v: 1;
+  readonly via: Way;
+  /** trying: it is being asked. left: it does not do, and `message` says why. taken: the forward that follows is by it. */
+  readonly state: "trying" | "left" | "taken";
+  /** One sentence. */
+  readonly message: string;
+}
+/** What a foreground command that exposes ports hears. */
+export type ExposeEvent = AttachEvent | WayEvent;
+export interface ExposeByBestWayOptions {
+  /** What this machine's router, or the gateway of its VPN, is asked for; a sentence = why neither can be asked. */
+  readonly upstream: UpstreamForwardSpec | string;
+  readonly remote: RemoteForwardSpec;
+  /** With a relay: it sees from outside whether the router's port is reached. */
+  readonly agent: AgentControl;
+  /** Tells this machine's address outside: the relay. */
+  readonly stunServer: HostPort | null;
+}
+/**
+ * Opens the ports by the cheapest way that a check proves to work: the router, else the relay. Until `signal` aborts, as
+ * `AgentControl.attach` does.
+ */
+export type ExposeByBestWay = (options: ExposeByBestWayOptions, signal: AbortSignal) => AsyncIterable<ExposeEvent>;
+/** The gateway of the VPN that this machine is in, as far as that can be guessed; null = it cannot. */
+export type FindVpnGateway = (signal: AbortSignal) => Promise<string | null>;
 /** Direct forwards and upstream mappings, without an agent or a data directory. The same events as `AgentControl.attach`. */
 export type StartStandalone = (specs: readonly ForwardSpec[], signal: AbortSignal) => AsyncIterable<AttachEvent>;

@@ -65,6 +65,8 @@ async function help(path: readonly string[]): Promise<string> {
       relay: () => Promise.reject(new Error("help starts nothing")),
       agent: () => Promise.reject(new Error("help starts nothing")),
       inspectRouter: () => Promise.reject(new Error("help starts nothing")),
+      exposeByBestWay: () => Promise.reject(new Error("help starts nothing")),
+      findVpnGateway: () => Promise.reject(new Error("help starts nothing")),
       standalone: () => Promise.reject(new Error("help starts nothing")),
       gateway: () => Promise.reject(new Error("help starts nothing")),
       ping: () => Promise.reject(new Error("help starts nothing")),

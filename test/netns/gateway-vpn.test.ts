@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { type GatewaySite, launchGateway, openPorts, startGateway } from "./gateway-kit.ts";
-import { query, run } from "./hatchway.ts";
+import { command, type EndpointInfo, newHome, query, run } from "./hatchway.ts";
 import { startService } from "./kit.ts";
 import { createLab, type Host, type Lab } from "./lab.ts";
 import { eventually } from "./ready.ts";
@@ -71,6 +71,18 @@ describe("a port of the gateway leads to a peer", () => {
     expect(await openPorts(lab, site)).toEqual([`tcp 9000 -> ${phone.v4}:8000 (cli)`]);
     await run(lab, site.home, "forward", "rm", "web");
     expect(await reach(9000)).toBe("");
+  }, 20_000);
+
+  test("by expose --via vpn, which guesses where the gateway is", async () => {
+    const home = newHome(lab, phone.host);
+    const child = lab.spawn(phone.host, command(home, "expose", "8004", "--via", "vpn", "--json"));
+    const { endpoints } = await child.event<{ endpoints: EndpointInfo[] }>("exposed");
+    expect(child.stderr.join("\n")).toContain(`Asking ${SERVER}, as the gateway of the VPN`);
+    expect(endpoints).toMatchObject([{ host: lab.nat.v4, port: 8004, internalHost: phone.v4, internalPort: 8004 }]);
+    expect(await reach(8004)).toContain(`${lab.visitor.v4} `);
+    child.signal("SIGINT");
+    expect(await child.exited).toBe(0);
+    expect(await openPorts(lab, site)).toEqual([]);
   }, 20_000);
 
   test("by natpmpc, in the way of VPN providers, and by PCP", async () => {

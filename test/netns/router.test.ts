@@ -1,23 +1,14 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { chmodSync } from "node:fs";
-import { dirname } from "node:path";
 import { parseJson } from "./child.ts";
 import { AGENT_PORT, command, newHome, startRelay } from "./hatchway.ts";
 import { type Above, createHomeLab, HOME, type HomeLab, masquerade } from "./home-lab.ts";
+import { homeWithGateway, homeWithMiniupnpd } from "./home-routers.ts";
 import type { ExecResult } from "./lab.ts";
-import { type MiniupnpdPlace, prepareMiniupnpd, startMiniupnpd } from "./miniupnpd.ts";
 
 setDefaultTimeout(60_000);
 
 /** `hatchway router` in a home, against Debian's miniupnpd and what may stand above it. */
 const STUN = `${HOME.relay}:${AGENT_PORT}`;
-
-const place = (lab: HomeLab): MiniupnpdPlace => ({
-  host: lab.router,
-  wan: "wan",
-  lans: ["lan"],
-  external: null,
-});
 
 interface Report {
   readonly externalAddress: string | null;
@@ -44,22 +35,8 @@ async function routerOf(lab: HomeLab, ...args: readonly string[]): Promise<{ rep
 const speaks = ({ protocols }: Report): string[] =>
   protocols.flatMap(({ protocol, router, failure }) => (router === HOME.router && failure === null ? [protocol] : []));
 
-async function homeWithMiniupnpd(above: Above): Promise<HomeLab> {
-  const lab = createHomeLab({ above });
-  prepareMiniupnpd(place(lab));
-  await startMiniupnpd(lab, place(lab), { enable_natpmp: "yes" });
-  await startRelay(lab, newHome(lab, lab.relay));
-  return lab;
-}
-
-async function homeWithGateway(above: Above): Promise<HomeLab> {
-  const lab = createHomeLab({ above });
-  const home = newHome(lab, lab.router);
-  // The gateway gives up root: what it reads later must be in an ordinary user's reach.
-  chmodSync(lab.directory, 0o711);
-  chmodSync(dirname(home.config), 0o755);
-  const child = lab.spawn(lab.router, command(home, "gateway", "--wan", "wan", "--lan", "lan", "--json"));
-  await child.event("ready", { deadlineMs: 20_000 });
+async function homeWith(router: "miniupnpd" | "hatchway", above: Above): Promise<HomeLab> {
+  const lab = router === "miniupnpd" ? await homeWithMiniupnpd(above) : await homeWithGateway(above);
   await startRelay(lab, newHome(lab, lab.relay));
   return lab;
 }
@@ -74,7 +51,7 @@ describe("what stands above the router", () => {
     ["hatchway", "cgnat", "cgnat", true, "100.64.0.2"],
     ["hatchway", "secondRouter", "double-nat", true, "192.168.0.2"],
   ] as const)("%s, %s above: %s, certain: %p", async (router, above, kind, sure, external) => {
-    await using lab = router === "miniupnpd" ? await homeWithMiniupnpd(above) : await homeWithGateway(above);
+    await using lab = await homeWith(router, above);
     const { report, ended } = await routerOf(lab, "--stun", STUN);
     expect(report.verdict).toMatchObject({ kind, sure });
     expect(report.externalAddress).toBe(external);
@@ -86,13 +63,13 @@ describe("what stands above the router", () => {
   });
 
   test("all that miniupnpd speaks is found", async () => {
-    await using lab = await homeWithMiniupnpd("none");
+    await using lab = await homeWith("miniupnpd", "none");
     const { report } = await routerOf(lab, "--no-stun");
     expect(speaks(report)).toEqual(["pcp", "nat-pmp", "igd2"]);
   });
 
   test("without STUN the same router is open, and not for certain; another one's ports are listed", async () => {
-    await using lab = await homeWithMiniupnpd("none");
+    await using lab = await homeWith("miniupnpd", "none");
     await lab.exec(lab.other, ["upnpc", "-a", HOME.other, "8080", "8080", "tcp", "600"]);
     const { report } = await routerOf(lab, "--no-stun");
     expect(report.verdict).toMatchObject({ kind: "open-internet", sure: false });

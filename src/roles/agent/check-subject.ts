@@ -1,5 +1,5 @@
 import type { ForwardFact } from "../../core/check/evidence.ts";
-import { partOf } from "../../core/forward.ts";
+import { partOf, type RemoteForwardSpec } from "../../core/forward.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 import { type CheckRequest, ControlError, type ForwardSpec } from "../control.ts";
 import { canonical } from "./ask-relay.ts";
@@ -11,7 +11,7 @@ import type { AgentView } from "./view.ts";
 export type Subject =
   | {
       readonly kind: "remote";
-      readonly spec: ForwardSpec & { readonly kind: "remote" };
+      readonly spec: RemoteForwardSpec;
       /** Null: it is listed, and nobody here runs it. */
       readonly held: (Held & { readonly kind: "remote" }) | null;
       readonly port: number;

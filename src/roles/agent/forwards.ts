@@ -1,4 +1,11 @@
-import { type LocalSpec, type Origin, partOf, type RemoteSpec, type UpstreamSpec } from "../../core/forward.ts";
+import {
+  type LocalSpec,
+  type Origin,
+  partOf,
+  type RemoteForwardSpec,
+  type RemoteSpec,
+  type UpstreamSpec,
+} from "../../core/forward.ts";
 import { localItem, plan } from "../../core/reconcile.ts";
 import { same } from "../../core/same.ts";
 import type { ByteEnd, FlowEnd } from "../../dataplanes/io/ends.ts";
@@ -83,7 +90,7 @@ export class AgentForwards {
     }
   }
 
-  async #putRemote(spec: ForwardSpec & { kind: "remote" }, origin: Origin, attached: boolean): Promise<Held> {
+  async #putRemote(spec: RemoteForwardSpec, origin: Origin, attached: boolean): Promise<Held> {
     const setting: RemoteSetting = { spec: spec.remote, to: spec.to };
     const before = this.#held.get(spec.remote.id);
     let forward: RemoteForward;

@@ -1,4 +1,4 @@
-import type { ForwardSpec } from "../../core/forward.ts";
+import type { UpstreamForwardSpec } from "../../core/forward.ts";
 import { parseAddress } from "../../wire/address.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import { z } from "../../wire/zod.ts";
@@ -45,7 +45,7 @@ export const MapEntry = z.strictObject({
 export type MapEntry = z.infer<typeof MapEntry>;
 
 /** An upstream mapping from a `[[map]]` entry, or from `map`'s arguments under the same keys. */
-export function mapSpec(entry: MapEntry): Result<ForwardSpec, Problem> {
+export function mapSpec(entry: MapEntry): Result<UpstreamForwardSpec, Problem> {
   const ports = exposePorts(entry.ports, entry.as ?? null, entry.protocol ?? "tcp");
   if (!ports.ok) return err({ path: ["as"], message: ports.error });
   const lifetimeSec = entry.lifetime ?? DEFAULT_LIFETIME_SEC;

@@ -1,4 +1,4 @@
-import { DEFAULT_OPTIONS, type ForwardOptions, type LocalSpec, type Via } from "../../core/forward.ts";
+import { DEFAULT_OPTIONS, type ForwardOptions, type LocalSpec, type RemoteForwardSpec, type Via } from "../../core/forward.ts";
 import type { ForwardSpec } from "../../servers/local/control.ts";
 import { parseHost } from "../../wire/endpoint.ts";
 import type { PortMapping } from "../../wire/port-set.ts";
@@ -14,7 +14,7 @@ const LOOPBACK = "127.0.0.1";
 const HERE: Via = { kind: "here" };
 
 /** A remote forward from an `[[expose]]` entry, or from `expose`'s arguments under the same keys. */
-export function exposeSpec(entry: ExposeEntry): Result<ForwardSpec, Problem> {
+export function exposeSpec(entry: ExposeEntry): Result<RemoteForwardSpec, Problem> {
   const to = parseHost(entry.to ?? LOOPBACK);
   if (!to.ok) {
     return err({ path: ["to"], message: to.error.message, place: { text: entry.to ?? "", error: to.error } });

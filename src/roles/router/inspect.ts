@@ -19,7 +19,7 @@ import type { SpokenProtocol } from "./report.ts";
 /** Asks this machine's routers, and whoever sees it from outside, everything that they tell. In some 3 s. */
 export const inspectRouter: InspectRouter = async ({ stunServer, router, signal }) => {
   const network = await readNetwork(signal);
-  const gateways = gatewaysOf(network, router);
+  const gateways = await gatewaysOf(network, router);
   const [v4, v6, seen4, seen6] = await Promise.all([
     lookAt(gateways.v4, signal),
     lookAt(gateways.v6, signal),

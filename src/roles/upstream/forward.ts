@@ -1,6 +1,9 @@
 import type { UpstreamSpec } from "../../core/forward.ts";
 import type { Endpoint, RefusalKind, RouterName } from "../control.ts";
 
+/** Stands for the address of a router that does not tell it, in the endpoints of what it forwards. */
+export const UNTOLD_HOST = "router";
+
 /**
  * asking: nothing is known yet. refused: it was never open; the reason stands in `message`. lost: it was. Both are asked
  * for again by themselves, ever more rarely.

@@ -3,7 +3,7 @@ import type { KeptPort } from "../../core/router/keeper-model.ts";
 import type { RouterFailure, RouterFailureKind } from "../../core/router/model.ts";
 import { classifyAddress } from "../../wire/address.ts";
 import type { Endpoint, RefusalKind, RouterName } from "../control.ts";
-import type { UpstreamState } from "./forward.ts";
+import { UNTOLD_HOST, type UpstreamState } from "./forward.ts";
 
 export interface StateFacts {
   /** Of one forward. */
@@ -63,7 +63,7 @@ function open({ routerOf, wallOf }: StateFacts, kept: readonly KeptPort[]): Upst
     return {
       protocol: range.protocol,
       // A router that does not tell its address forwards all the same.
-      host: range.address ?? "router",
+      host: range.address ?? UNTOLD_HOST,
       port: range.first,
       lastPort: range.last,
       internalHost: range.host ?? inside,
