@@ -1,12 +1,10 @@
 import type { ExitRule } from "../core/exit-rule.ts";
 import type { ForwardSpec, Origin } from "../core/forward.ts";
-import { WindowBudget } from "../core/tunnel/window.ts";
 import { Dials } from "../dataplanes/direct/dial.ts";
 import { directExit } from "../dataplanes/direct/exit.ts";
 import { systemResolver } from "../dataplanes/direct/resolver.ts";
 import type { ByteEnd, FlowEnd } from "../dataplanes/io/ends.ts";
 import { startSweeper } from "../dataplanes/io/sweeper.ts";
-import type { Session } from "../dataplanes/tunnel/session.ts";
 import type { CertificatePair } from "../dataplanes/tunnel/tls.ts";
 import { monotonicMs, nowMs as wallMs } from "../os/clock.ts";
 import { type DeviceKey, loadOrCreateDeviceKey } from "../os/device-key.ts";
@@ -17,17 +15,15 @@ import { openDataDirectory } from "../os/paths.ts";
 import { VERSION } from "../os/version.ts";
 import { type LocalServer, serveAgentControl } from "../servers/local/server.ts";
 import { type AgentState, openAgentState } from "../store/agent-state.ts";
-import type { HostPort } from "../wire/endpoint.ts";
 import type { Result } from "../wire/result.ts";
-import type { ControlMessage } from "../wire/tunnel/control.ts";
 import type { OpenRequest } from "../wire/tunnel/open.ts";
 import { agentControl } from "./agent/control.ts";
 import { DialledVisits } from "./agent/dialled.ts";
 import { AgentForwards } from "./agent/forwards.ts";
-import { type Identity, identityOf, trustOf } from "./agent/identity.ts";
-import { Link, type LinkState } from "./agent/link.ts";
+import { type Identity, identityOf } from "./agent/identity.ts";
+import type { LinkState } from "./agent/link.ts";
 import { linkEvents } from "./agent/link-events.ts";
-import { Requests } from "./agent/requests.ts";
+import { RelayLink } from "./agent/relay-link.ts";
 import { loadClientCertificate, readPem } from "./certificates.ts";
 import type { CheckMeans } from "./check/means.ts";
 import {
@@ -45,8 +41,6 @@ import { startingAgent } from "./starting.ts";
 import { subscribe } from "./subscribe.ts";
 import { upstreamOpener } from "./upstream/open.ts";
 
-/** Windows beyond the first 256 KiB of every stream, all streams of the process together (tunnel.md "Windows"). */
-const WINDOW_BUDGET_BYTES = 64 * 1024 * 1024;
 const DRAIN_MS = 10_000;
 /** How often forwards that were refused are asked for again. */
 const RETRY_MS = 15_000;
@@ -118,23 +112,19 @@ class Agent {
   readonly #dials = new Dials(this.#sweeper);
   readonly #resolver = systemResolver();
   readonly #startedMs = wallMs();
-  readonly #linkWatchers = new Set<(state: LinkState) => void>();
   readonly #forwardWatchers = new Set<(id: string) => void>();
   readonly #exitPolicy: LiveExitPolicy;
   readonly #dialled: DialledVisits;
   readonly #forwards: AgentForwards;
   /** Null: without a relay. */
-  readonly #link: Link | null;
+  readonly #link: RelayLink | null;
   #settings: AgentSettings;
-  #identity: Identity | null;
-  #requests: Requests | null = null;
   #linkRun: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | null = null;
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
     this.#settings = parts.settings;
-    this.#identity = parts.identity;
     // Whoever looks at `closed` hears of a failure; it is nobody's duty to look.
     this.#ended.promise.catch(() => undefined);
     this.#exitPolicy = new LiveExitPolicy({
@@ -166,7 +156,7 @@ class Agent {
         for (const changed of [...this.#forwardWatchers]) changed(id);
       },
     });
-    this.#link = this.#identity === null ? null : this.#makeLink(this.#identity);
+    this.#link = parts.identity === null ? null : this.#makeLink(parts.identity);
   }
 
   #exposedRules(): ExitRule[] {
@@ -181,27 +171,21 @@ class Agent {
     }));
   }
 
-  #makeLink({ enrolment }: Identity): Link {
-    const { key } = this.#parts;
-    return new Link({
-      relay: () => this.#settings.relay ?? enrolment.relay,
-      trust: trustOf(enrolment, this.#parts.ca),
-      clientCertificate: this.#parts.clientCertificate,
-      publicKey: key.publicKey,
-      sign: (message) => key.sign(message),
-      join: () => this.#identity?.secret ?? null,
-      version: VERSION,
-      budget: new WindowBudget(WINDOW_BUDGET_BYTES),
+  #makeLink(identity: Identity): RelayLink {
+    const { key, state, ca, clientCertificate } = this.#parts;
+    return new RelayLink({
+      identity,
+      key,
+      state,
+      ca,
+      clientCertificate,
+      settings: () => this.#settings,
       sweeper: this.#sweeper,
-      nowMs: monotonicMs,
-      wallMs,
-      random: Math.random,
-      events: {
-        onState: (state) => this.#onLink(state),
-        onControl: (session, message) => this.#onControl(session, message),
-        onStream: (_session, request, stream) => this.#onStream(request, stream),
-        onFlow: (_session, request, flow) => this.#onFlow(request, flow),
-      },
+      onUp: (requests) =>
+        this.#logged("forwards could not be asked for", this.#forwards.linkUp(requests, this.#reserved())),
+      onDown: () => this.#forwards.linkDown(),
+      onStream: (request, stream) => this.#onStream(request, stream),
+      onFlow: (request, flow) => this.#onFlow(request, flow),
     });
   }
 
@@ -210,12 +194,9 @@ class Agent {
     if (this.#parts.runListed) await this.#openListed();
     if (this.#link !== null) {
       this.#linkRun = this.#link.run(this.#abort.signal);
-      this.#linkRun.then(
-        () => this.#linkEnded(),
-        (error: unknown) => void this.stop(0, error),
-      );
+      this.#linkRun.catch((error: unknown) => void this.stop(0, error));
+      await this.#link.enrolled();
     }
-    if (this.#identity !== null && this.#identity.secret !== null) await this.#joined(this.#identity);
     let nextRetryMs = monotonicMs() + RETRY_MS;
     this.#sweeper.add({
       sweep: (nowMs) => {
@@ -242,45 +223,12 @@ class Agent {
     else await opening;
   }
 
-  /** The outcome of the first attempt with a join code; it is on the disk when this resolves. */
-  async #joined({ enrolment }: Identity): Promise<void> {
-    const first = Promise.withResolvers<LinkState>();
-    const watch = (state: LinkState) => {
-      if (state.kind !== "connecting") first.resolve(state);
-    };
-    this.#linkWatchers.add(watch);
-    const state = await Promise.race([first.promise, this.#linkRun.then(() => this.#linkState())]);
-    this.#linkWatchers.delete(watch);
-    switch (state.kind) {
-      case "up": {
-        const deviceName = state.welcome.device;
-        unwrap(await this.#parts.state.enrol({ ...enrolment, deviceName }));
-        this.#identity = { enrolment, deviceName, secret: null };
-        return;
-      }
-      case "down":
-        throw new ControlError("unreachable", `The relay could not be reached: ${state.message}.`);
-      case "rejected":
-        throw new ControlError("refused", state.message);
-      case "none":
-      case "connecting":
-        throw new ControlError("unreachable", "The agent was stopped before it had joined.");
-      default:
-        return state satisfies never;
-    }
-  }
-
   #linkState(): LinkState {
     return this.#link?.state ?? { kind: "none" };
   }
 
-  #relay(): HostPort | null {
-    return this.#identity === null ? null : (this.#settings.relay ?? this.#identity.enrolment.relay);
-  }
-
-  #linkEnded(): void {
-    const state = this.#linkState();
-    if (state.kind === "rejected") void this.stop(0, new ControlError("refused", state.message));
+  #watchLink(watch: (state: LinkState) => void): () => void {
+    return this.#link?.watch(watch) ?? (() => undefined);
   }
 
   #logged(what: string, work: Promise<void>): void {
@@ -292,45 +240,6 @@ class Agent {
     if (this.#parts.runListed) return [];
     const listed = [...this.#settings.forwards, ...this.#parts.state.forwards()];
     return listed.flatMap((spec) => (spec.kind === "remote" ? [spec.remote.id] : []));
-  }
-
-  #onLink(state: LinkState): void {
-    switch (state.kind) {
-      case "up": {
-        this.#log.info("connected to the relay", { relay: state.session.peer.name, device: state.welcome.device });
-        const requests = new Requests(state.session);
-        this.#requests = requests;
-        this.#logged("forwards could not be asked for", this.#forwards.linkUp(requests, this.#reserved()));
-        break;
-      }
-      case "down":
-        this.#log.warn("no connection to the relay: {why}", {
-          why: state.message,
-          retryInMs: Math.round(state.retryInMs),
-        });
-        this.#linkDown();
-        break;
-      case "rejected":
-        this.#log.error("{message}", { message: state.message });
-        this.#linkDown();
-        break;
-      case "none":
-      case "connecting":
-        break;
-      default:
-        state satisfies never;
-    }
-    for (const watch of [...this.#linkWatchers]) watch(state);
-  }
-
-  #linkDown(): void {
-    this.#requests = null;
-    this.#forwards.linkDown();
-  }
-
-  #onControl(session: Session, message: ControlMessage): void {
-    if (message.t === "result") this.#requests?.answered(message);
-    else session.close(`the relay sent ${message.t}, which was not asked for`);
   }
 
   #onStream(request: OpenRequest, stream: ByteEnd): void {
@@ -348,10 +257,10 @@ class Agent {
       forwards: this.#forwards,
       dialled: this.#dialled.visits,
       state: this.#parts.state,
-      requests: () => this.#requests,
+      requests: () => this.#link?.requests ?? null,
       link: () => this.#linkState(),
-      relay: () => this.#relay(),
-      deviceName: () => this.#identity?.deviceName ?? "",
+      relay: () => this.#link?.relay ?? null,
+      deviceName: () => this.#link?.deviceName ?? "",
       deviceId: this.#parts.key.deviceId,
       version: VERSION,
       startedMs: this.#startedMs,
@@ -367,7 +276,7 @@ class Agent {
         this.#exitPolicy.changed();
         return before;
       },
-      watchLink: (watch) => subscribe(this.#linkWatchers, watch),
+      watchLink: (watch) => this.#watchLink(watch),
       watchForwards: (watch) => subscribe(this.#forwardWatchers, watch),
     });
   }
@@ -379,7 +288,7 @@ class Agent {
         // The router client takes a moment to load, and few agents ever need it.
         const { routerEvidence } = await import("./router/evidence.ts");
         const isMapped = this.#forwards.isMapped(port, protocol);
-        return routerEvidence({ port, protocol, isMapped, stunServer: this.#relay(), signal });
+        return routerEvidence({ port, protocol, isMapped, stunServer: this.#link?.relay ?? null, signal });
       })
     );
   }
@@ -396,9 +305,9 @@ class Agent {
   #linkEvents(signal: AbortSignal): AsyncIterable<LinkEvent> {
     return linkEvents({
       present: this.#linkState(),
-      watch: (watch) => subscribe(this.#linkWatchers, watch),
+      watch: (watch) => this.#watchLink(watch),
       ends: [signal, this.#abort.signal],
-      relay: () => this.#relay(),
+      relay: () => this.#link?.relay ?? null,
       deviceId: this.#parts.key.deviceId,
     });
   }

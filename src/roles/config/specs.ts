@@ -1,4 +1,10 @@
-import { DEFAULT_OPTIONS, type ForwardOptions, type LocalSpec, type RemoteForwardSpec, type Via } from "../../core/forward.ts";
+import {
+  DEFAULT_OPTIONS,
+  type ForwardOptions,
+  type LocalSpec,
+  type RemoteForwardSpec,
+  type Via,
+} from "../../core/forward.ts";
 import type { ForwardSpec } from "../../servers/local/control.ts";
 import { parseHost } from "../../wire/endpoint.ts";
 import type { PortMapping } from "../../wire/port-set.ts";
