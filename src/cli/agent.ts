@@ -12,6 +12,8 @@ interface AgentOptions {
   readonly joinFile?: string;
   /** False: --no-relay. */
   readonly relay?: boolean;
+  /** Absent: as it was told before. */
+  readonly managed?: boolean;
 }
 
 export function defineAgent(program: Command, run: Run): void {
@@ -23,6 +25,8 @@ export function defineAgent(program: Command, run: Run): void {
     )
     .option("--join <CODE>", "the join code, the first time; - reads it from standard input")
     .option("--join-file <FILE>", "a file with the join code; - is standard input")
+    .option("--managed", "let people at the relay choose ports of this machine to open there; remembered")
+    .option("--no-managed", "let them no more")
     .option("--no-relay", "connect to no relay: mappings on the router ([[map]]) and direct forwards alone")
     .addHelpText(
       "after",
@@ -36,6 +40,7 @@ SIGHUP reads the config again; connections of forwards that did not change go on
 
 Examples:
   hatchway agent --join-file code.txt
+  hatchway agent --join-file code.txt --managed
   hatchway agent
   hatchway agent --no-relay`,
     )
@@ -60,6 +65,7 @@ async function agent(context: Context, given: AgentOptions): Promise<void> {
     readSettings: async () => agentSettings(await place.readConfig()),
     runListed: true,
     withoutRelay: given.relay === false,
+    ...(given.managed === undefined ? {} : { managed: given.managed }),
   });
   if (given.relay === false && !options.json) io.err("Runs without a relay.\n");
   const ended = new AbortController();

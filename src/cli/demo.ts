@@ -78,6 +78,7 @@ async function startDemoAgent({ io }: Context, dataDir: string, relay: RunningRe
     name: null,
     relay: { host: "127.0.0.1", port: relay.ready.listen.port },
     allow: [],
+    managed: true,
     certificate: null,
     ca: null,
     forwards: [],

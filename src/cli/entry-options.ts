@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import type { Problem } from "../roles/config/problem.ts";
+import type { ExposeEntry } from "../roles/config/schema.ts";
 import type { ForwardSpec, MappingDraft, RemoteForwardSpec, UpstreamForwardSpec } from "../roles/control.ts";
 import { ControlError } from "../servers/local/error.ts";
 import type { Result } from "../wire/result.ts";
@@ -130,8 +131,16 @@ export async function exposeSpecOf(
   ports: string,
   given: Readonly<Record<string, unknown>>,
 ): Promise<RemoteForwardSpec> {
-  const { ExposeEntry, keysAt } = await import("../roles/config/schema.ts");
   const { exposeSpec } = await import("../roles/config/specs.ts");
+  return remoteSpecOf(ports, given, exposeSpec);
+}
+
+async function remoteSpecOf(
+  ports: string,
+  given: Readonly<Record<string, unknown>>,
+  make: (entry: ExposeEntry) => Result<RemoteForwardSpec, Problem>,
+): Promise<RemoteForwardSpec> {
+  const { ExposeEntry, keysAt } = await import("../roles/config/schema.ts");
   const { problemsOf, renderProblem } = await import("../roles/config/problem.ts");
   const entry = { ...entryOf(given, EXPOSE), ports };
   const names = { ports: "PORTSET" };
@@ -142,7 +151,16 @@ export async function exposeSpecOf(
       names,
       renderProblem,
     );
-  return unwrap(exposeSpec(parsed.data), names, renderProblem);
+  return unwrap(make(parsed.data), names, renderProblem);
+}
+
+/** The same for a device of a relay, from `forward add --device`. */
+export async function assignedSpecOf(
+  ports: string,
+  given: Readonly<Record<string, unknown>>,
+): Promise<RemoteForwardSpec> {
+  const { assignedSpec } = await import("../roles/config/specs.ts");
+  return remoteSpecOf(ports, given, assignedSpec);
 }
 
 /** An upstream mapping from `map`'s arguments. */

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
-import type { ForwardInfo, ForwardSpec } from "../roles/control.ts";
+import type { AddReply, ForwardInfo, ForwardSpec, RelayControl } from "../roles/control.ts";
 import { ControlError } from "../servers/local/error.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
-import { addEntryOptions, EXPOSE_OPTIONS, exposeSpecOf, mappingDraftOf } from "./entry-options.ts";
+import { addEntryOptions, assignedSpecOf, EXPOSE_OPTIONS, exposeSpecOf, mappingDraftOf } from "./entry-options.ts";
 import { PORTSET_HELP } from "./expose.ts";
 import { endpointTexts, forwardsTable, NO_FORWARDS, printable } from "./text.ts";
 
@@ -26,6 +26,7 @@ export function defineForward(program: Command, run: Run): void {
     )
     .argument("<PORTSET>", "the ports of the service");
   addEntryOptions(add, EXPOSE_OPTIONS)
+    .option("--device <NAME>", "on a relay: the device that is to have the forward, if its agent runs with --managed")
     .option("--on <ROLE>", "agent or gateway, when both run with --data (default: agent)")
     .addHelpText(
       "after",
@@ -37,7 +38,8 @@ With --json: {"v":1,"forward":{…}}
 Examples:
   hatchway forward add 25565 --name minecraft
   hatchway forward add 8810-8815 --to 192.168.1.20 --protocol tcp+udp
-  hatchway forward add 8000:80 --to 192.168.1.20 --on gateway`,
+  hatchway forward add 8000:80 --to 192.168.1.20 --on gateway
+  hatchway forward add 8840,8820 --device den`,
     )
     .action(async (ports: string, given: Readonly<Record<string, unknown>>, command: Command) =>
       run(command, (context) => addForward(context, ports, given)),
@@ -47,9 +49,13 @@ Examples:
     .summary("remove a forward that `forward add` made")
     .description("Closes a forward and forgets it. What hatchway.toml lists is removed there.")
     .argument("<NAME>", "its name or id")
-    .addHelpText("after", '\nWith --json: {"v":1,"forward":{…}}\n\nExample:\n  hatchway forward rm minecraft')
-    .action(async (name: string, _given: unknown, command: Command) =>
-      run(command, (context) => remove(context, name)),
+    .option("--device <NAME>", "on a relay: the device that has it, where several have one of that name")
+    .addHelpText(
+      "after",
+      '\nWith --json: {"v":1,"forward":{…}}\n\nExamples:\n  hatchway forward rm minecraft\n  hatchway forward rm web --device den',
+    )
+    .action(async (name: string, given: { readonly device?: string }, command: Command) =>
+      run(command, (context) => remove(context, name, given.device ?? null)),
     );
 }
 
@@ -82,8 +88,14 @@ async function list(context: Context): Promise<void> {
   else context.io.out(forwards.length === 0 ? `${NO_FORWARDS}\n` : `${forwardsTable(forwards)}\n`);
 }
 
-async function addForward(context: Context, ports: string, given: Readonly<Record<string, unknown>>): Promise<void> {
-  const { on, ...options } = given;
+type Given = Readonly<Record<string, unknown>>;
+
+async function addForward(context: Context, ports: string, given: Given): Promise<void> {
+  const { on, device, ...options } = given;
+  if (device !== undefined) {
+    await assign(context, ports, String(device), options);
+    return;
+  }
   if (on !== undefined && on !== "agent" && on !== "gateway") {
     throw new ControlError("usage", `--on must be agent or gateway, not "${on}".`);
   }
@@ -98,6 +110,24 @@ async function addForward(context: Context, ports: string, given: Readonly<Recor
     toGateway && gateway !== null
       ? await gateway.addMapping(await mappingDraftOf(ports, options))
       : await addToAgent(await exposeSpecOf(ports, options));
+  tellAdded(context, reply);
+}
+
+async function assign(context: Context, ports: string, device: string, options: Given): Promise<void> {
+  const { remote: spec, to } = await assignedSpecOf(ports, options);
+  const relay = await relayOf(context);
+  tellAdded(context, await relay.addForward({ device, spec, to }));
+}
+
+async function relayOf(context: Context): Promise<RelayControl> {
+  const { paths } = await findPlace(context, "relay");
+  const relay = await (await running(context)).relay();
+  if (relay !== null) return relay;
+  const message = `--device is for the machine of the relay, and no relay runs with ${paths.directory}: start \`hatchway serve\`.`;
+  throw new ControlError("unreachable", message);
+}
+
+function tellAdded(context: Context, reply: AddReply): void {
   if (context.options.json) {
     context.io.out(`${JSON.stringify(reply)}\n`);
     return;
@@ -107,9 +137,12 @@ async function addForward(context: Context, ports: string, given: Readonly<Recor
   if (message !== null) context.io.err(`${printable(message)}\n`);
 }
 
-async function remove(context: Context, name: string): Promise<void> {
-  const { agent, gateway, anyAgent } = await running(context);
-  const forward = await removeFrom([agent ?? (gateway === null ? anyAgent() : null), gateway], name);
+async function remove(context: Context, name: string, device: string | null): Promise<void> {
+  const { agent, gateway, anyAgent, relay } = await running(context);
+  const atRelay = device === null ? await relay() : await relayOf(context);
+  const ofRelay = atRelay === null ? null : { removeForward: (one: string) => atRelay.removeForward(one, device) };
+  const others = [agent ?? (gateway === null && ofRelay === null ? anyAgent() : null), gateway];
+  const forward = await removeFrom(device === null ? [...others, ofRelay] : [ofRelay], name);
   if (context.options.json) context.io.out(`${JSON.stringify({ v: 1, forward })}\n`);
   else context.io.err(`Removed ${printable(forward.name)}.\n`);
 }

@@ -300,6 +300,19 @@ describe("foreground", () => {
   });
 });
 
+describe("agent --managed", () => {
+  test.each([
+    ["agent --managed", true],
+    ["agent --no-managed", false],
+    ["agent", undefined],
+  ])("%s", async (line, expected) => {
+    const world = fakeWorld();
+    world.stopped.abort();
+    expect(await runProgram([...line.split(" "), "--data", freshData()], world.io)).toBe(0);
+    expect(world.started.agent?.managed).toBe(expected);
+  });
+});
+
 describe("with a relay and an agent that run", () => {
   const data = freshData();
   const relay = serveRelayControl(new FakeRelay(), { path: join(data, "relay.sock"), onUnexpected: () => {} });
@@ -329,6 +342,17 @@ describe("with a relay and an agent that run", () => {
     expect((await at("forward add 80")).code).toBe(3);
     expect(await at("forward rm web")).toEqual({ code: 0, out: "", err: "Removed web.\n" });
     expect(await at("forward rm web")).toEqual({ code: 2, out: "", err: "hatchway: No forward is called web.\n" });
+  });
+
+  test("forward add and rm for a device of the relay", async () => {
+    expect(await at("forward add 8081 --device den --name game")).toEqual({
+      code: 0,
+      out: "relay.example:8081/tcp → 127.0.0.1:8081\n",
+      err: "",
+    });
+    expect((await at("forward add 8081 --device attic")).code).toBe(2);
+    expect(await at("forward rm game --device den")).toEqual({ code: 0, out: "", err: "Removed game.\n" });
+    expect((await at("forward rm game")).err).toBe("hatchway: No forward is called game.\n");
   });
 
   test("status", async () => {

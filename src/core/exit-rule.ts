@@ -18,6 +18,12 @@ export interface ExitRule {
 /** Every public address, and nothing else: what a relay that is an exit allows unless told otherwise. */
 export const PUBLIC_ONLY: readonly ExitRule[] = [{ host: ANY_HOST, ports: null }];
 
+/** This machine itself, by its loopback addresses: each alone, because no network opens them (exit-matcher.ts). */
+export const THIS_MACHINE: readonly ExitRule[] = ["localhost", "127.0.0.1", "::1"].map((host) => ({
+  host,
+  ports: null,
+}));
+
 export const PRIVATE_HOSTS = "private";
 export const WILDCARD_PREFIX = "*.";
 const ANY_WORD = "any";

@@ -1,4 +1,4 @@
-import type { ExitRule } from "../core/exit-rule.ts";
+import { type ExitRule, THIS_MACHINE } from "../core/exit-rule.ts";
 import type { ForwardSpec, Origin } from "../core/forward.ts";
 import { Dials } from "../dataplanes/direct/dial.ts";
 import { directExit } from "../dataplanes/direct/exit.ts";
@@ -16,7 +16,9 @@ import { VERSION } from "../os/version.ts";
 import { type LocalServer, serveAgentControl } from "../servers/local/server.ts";
 import { type AgentState, openAgentState } from "../store/agent-state.ts";
 import type { Result } from "../wire/result.ts";
+import { ASSIGN_FEATURE } from "../wire/tunnel/control.ts";
 import type { OpenRequest } from "../wire/tunnel/open.ts";
+import { AssignedForwards } from "./agent/assigned.ts";
 import { agentControl } from "./agent/control.ts";
 import { DialledVisits } from "./agent/dialled.ts";
 import { AgentForwards } from "./agent/forwards.ts";
@@ -24,6 +26,7 @@ import { type Identity, identityOf } from "./agent/identity.ts";
 import type { LinkState } from "./agent/link.ts";
 import { linkEvents } from "./agent/link-events.ts";
 import { RelayLink } from "./agent/relay-link.ts";
+import type { Requests } from "./agent/requests.ts";
 import { loadClientCertificate, readPem } from "./certificates.ts";
 import type { CheckMeans } from "./check/means.ts";
 import {
@@ -47,7 +50,7 @@ const RETRY_MS = 15_000;
 
 /** Runs an agent: connected to its relay, serving what its config lists, what was added and what is attached. */
 export const startAgent: StartAgent = async (options) => {
-  const { dataDir, joinCode, readSettings, runListed, withoutRelay, routerEvidence } = options;
+  const { dataDir, joinCode, readSettings, runListed, withoutRelay, managed, routerEvidence } = options;
   refuseUnsafeEnvironment();
   const log = areaLogger("agent");
   const paths = unwrap(await openDataDirectory(dataDir));
@@ -67,6 +70,7 @@ export const startAgent: StartAgent = async (options) => {
     const ca = settings.ca === null ? null : await readPem(settings.ca);
     const clientCertificate = await loadClientCertificate(settings.certificate, wallMs());
     const parts = { key, state, settings, readSettings, identity, runListed, local, ca, clientCertificate };
+    if (managed !== undefined) unwrap(await state.setManaged(managed));
     agent = new Agent({ ...parts, routerEvidence: routerEvidence ?? null });
     const running = agent.running();
     // A command may attach its forwards while the agent is still enrolling.
@@ -114,8 +118,10 @@ class Agent {
   readonly #startedMs = wallMs();
   readonly #forwardWatchers = new Set<(id: string) => void>();
   readonly #exitPolicy: LiveExitPolicy;
+  readonly #assignedPolicy: LiveExitPolicy;
   readonly #dialled: DialledVisits;
   readonly #forwards: AgentForwards;
+  readonly #assigned: AssignedForwards;
   /** Null: without a relay. */
   readonly #link: RelayLink | null;
   #settings: AgentSettings;
@@ -130,6 +136,12 @@ class Agent {
     this.#exitPolicy = new LiveExitPolicy({
       rules: () => this.#settings.allow,
       exposed: () => this.#exposedRules(),
+      nowMs: monotonicMs,
+      onRefused: ({ message }) => this.#log.info("{message}", { message }),
+    });
+    this.#assignedPolicy = new LiveExitPolicy({
+      rules: () => [...THIS_MACHINE, ...this.#settings.allow],
+      exposed: () => [],
       nowMs: monotonicMs,
       onRefused: ({ message }) => this.#log.info("{message}", { message }),
     });
@@ -151,10 +163,18 @@ class Agent {
       },
       random: Math.random,
       openUpstream: upstreamOpener(),
+      allowsAssigned: this.#assignedPolicy,
       onChange: (id) => {
         this.#exitPolicy.changed();
         for (const changed of [...this.#forwardWatchers]) changed(id);
       },
+    });
+    this.#assigned = new AssignedForwards({
+      forwards: this.#forwards,
+      resolver: this.#resolver,
+      isManaged: () => this.#settings.managed ?? parts.state.managed(),
+      allows: this.#assignedPolicy,
+      decline: (id, message) => this.#link?.session?.send({ t: "declined", id, message }),
     });
     this.#link = parts.identity === null ? null : this.#makeLink(parts.identity);
   }
@@ -181,12 +201,22 @@ class Agent {
       clientCertificate,
       settings: () => this.#settings,
       sweeper: this.#sweeper,
-      onUp: (requests) =>
-        this.#logged("forwards could not be asked for", this.#forwards.linkUp(requests, this.#reserved())),
+      onUp: (requests, features) => this.#logged("forwards could not be asked for", this.#linkUp(requests, features)),
+      onAssigned: (message) => this.#assigned.onMessage(message),
       onDown: () => this.#forwards.linkDown(),
       onStream: (request, stream) => this.#onStream(request, stream),
       onFlow: (request, flow) => this.#onFlow(request, flow),
     });
+  }
+
+  async #linkUp(requests: Requests, features: readonly string[]): Promise<void> {
+    this.#assigned.began();
+    // What a command runs beside is not its to take up.
+    const asksToo = this.#parts.runListed && features.includes(ASSIGN_FEATURE);
+    await Promise.all([
+      this.#forwards.linkUp(requests, this.#reserved()),
+      ...(asksToo ? [requests.ask({ t: "assignments" })] : []),
+    ]);
   }
 
   /** Resolves when the listed forwards are asked for and, with a join code, the device is enrolled. */
@@ -274,6 +304,8 @@ class Agent {
         const before = this.#settings;
         this.#settings = next;
         this.#exitPolicy.changed();
+        this.#assignedPolicy.changed();
+        await this.#assigned.take();
         return before;
       },
       watchLink: (watch) => this.#watchLink(watch),

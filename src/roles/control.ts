@@ -66,6 +66,8 @@ export interface AgentSettings {
   readonly relay: HostPort | null;
   /** What this agent may be the exit for, beside its own machine's services and what its forwards name. */
   readonly allow: readonly ExitRule[];
+  /** People at the relay may choose forwards of this machine, within `allow`; null = as the agent was told last. */
+  readonly managed: boolean | null;
   /** Shown to a relay that has a client CA. */
   readonly certificate: CertificateFiles | null;
   /** Path of the CA that vouches for a relay's own certificate; null = the system's CAs. */
@@ -110,6 +112,8 @@ export interface StartAgentOptions {
    * without a running agent).
    */
   readonly runListed: boolean;
+  /** See AgentSettings; it is remembered. Absent = as before. */
+  readonly managed?: boolean;
   /** True: connects to no relay, and opens what needs none. */
   readonly withoutRelay?: boolean;
   /** What a check asks of this machine's router; absent = the real one is asked. */

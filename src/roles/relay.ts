@@ -21,7 +21,7 @@ import { type LocalServer, serveRelayControl } from "../servers/local/server.ts"
 import { StoreFailure } from "../store/failure.ts";
 import { openStore, type Store } from "../store/store.ts";
 import { formatPortSet, type PortSet } from "../wire/port-set.ts";
-import { CHECK_FEATURE } from "../wire/tunnel/control.ts";
+import { ASSIGN_FEATURE, CHECK_FEATURE } from "../wire/tunnel/control.ts";
 import { loadRelayIdentity, type RelayIdentity } from "./certificates.ts";
 import {
   ControlError,
@@ -214,7 +214,7 @@ class Relay {
         port,
         certificate: { cert: certificate.certificatePem, key: certificate.keyPem },
         clientCa,
-        features: [CHECK_FEATURE],
+        features: [ASSIGN_FEATURE, CHECK_FEATURE],
         publicHost: (localAddress) => this.#settings.publicHost ?? localAddress,
         budget: new WindowBudget(WINDOW_BUDGET_BYTES),
         sweeper: this.#sweeper,

@@ -1,6 +1,7 @@
 import { PUBLIC_ONLY } from "../core/exit-rule.ts";
 import { same } from "../core/same.ts";
 import { Dials } from "../dataplanes/direct/dial.ts";
+import { ALLOWS_NONE } from "../dataplanes/direct/exit.ts";
 import { systemResolver } from "../dataplanes/direct/resolver.ts";
 import { startSweeper } from "../dataplanes/io/sweeper.ts";
 import { monotonicMs, nowMs as wallMs } from "../os/clock.ts";
@@ -38,6 +39,7 @@ export const startStandalone: StartStandalone = async function* (specs, signal) 
     },
     random: Math.random,
     openUpstream: upstreamOpener(),
+    allowsAssigned: ALLOWS_NONE,
     onChange: (id) => tell(id),
   });
   const told = new Map<string, { readonly spec: ForwardSpec; last: AttachEvent | null }>();

@@ -8,6 +8,8 @@ export function startingRelay(ready: Promise<RelayControl>): RelayControl {
   return {
     status: async () => (await ready).status(),
     listForwards: async () => (await ready).listForwards(),
+    addForward: async (request) => (await ready).addForward(request),
+    removeForward: async (idOrName, device) => (await ready).removeForward(idOrName, device),
     listDevices: async () => (await ready).listDevices(),
     revokeDevice: async (nameOrId) => (await ready).revokeDevice(nameOrId),
     createJoinCode: async (request) => (await ready).createJoinCode(request),

@@ -52,12 +52,15 @@ describe("the agent's state", () => {
     await using directory = await temporaryDirectory();
     const state = await open(directory.path);
     expect(state.enrolment()).toBeNull();
+    expect(state.managed()).toBe(false);
     expect(state.forwards()).toEqual([]);
     await state.enrol(ENROLMENT);
+    await state.setManaged(true);
     await state.put(remote("a"));
     await state.put(SOCKS);
     const again = await open(directory.path);
     expect(again.enrolment()).toEqual(ENROLMENT);
+    expect(again.managed()).toBe(true);
     expect(again.forwards()).toEqual([remote("a"), SOCKS]);
     expect((await stat(dataPaths(directory.path).agentState)).mode & 0o777).toBe(0o600);
   });

@@ -19,10 +19,13 @@ import { z } from "../wire/zod.ts";
 export interface AgentState {
   /** Null before the first join. */
   enrolment(): Enrolment | null;
+  /** People at the relay may choose forwards for this machine. */
+  managed(): boolean;
   /** What was added to last, in the order of the adding. */
   forwards(): readonly ForwardSpec[];
   /** Each resolves when the new state is on the disk; on an error the old one stands, here and there. */
   enrol(enrolment: Enrolment): Promise<Result<void, FileError>>;
+  setManaged(managed: boolean): Promise<Result<void, FileError>>;
   /** A forward of the same id is replaced where it stands. */
   put(forward: ForwardSpec): Promise<Result<void, FileError>>;
   /** False when there was none of this id. */
@@ -58,11 +61,14 @@ const enrolmentSchema = z
 const fileSchema = z.object({
   version: z.literal(FILE_VERSION),
   enrolment: enrolmentSchema.nullable(),
+  /** Absent in files of before. */
+  managed: z.boolean().default(false),
   forwards: z.array(forwardSpecSchema),
 });
 const versionSchema = z.object({ version: z.number().gt(FILE_VERSION) });
 
 interface Content {
+  readonly managed: boolean;
   readonly enrolment: Enrolment | null;
   readonly forwards: readonly ForwardSpec[];
 }
@@ -72,7 +78,8 @@ export async function openAgentState(directory: string): Promise<Result<AgentSta
   const path = dataPaths(directory).agentState;
   const text = await readPrivateText(path);
   if (!text.ok) return text;
-  const content = text.value === null ? ok({ enrolment: null, forwards: [] }) : decode(text.value, path);
+  const content =
+    text.value === null ? ok({ enrolment: null, managed: false, forwards: [] }) : decode(text.value, path);
   return content.ok ? ok(stateOn(path, content.value)) : content;
 }
 
@@ -92,8 +99,11 @@ function stateOn(path: string, initial: Content): AgentState {
   };
   return {
     enrolment: () => content.enrolment,
+    managed: () => content.managed,
     forwards: () => content.forwards,
     enrol: (enrolment) => change((present) => ({ ...present, enrolment })),
+    setManaged: async (managed) =>
+      managed === content.managed ? ok(undefined) : change((present) => ({ ...present, managed })),
     put: (forward) => change((present) => ({ ...present, forwards: withForward(present.forwards, forward) })),
     async remove(id) {
       let found = false;
@@ -112,7 +122,7 @@ function withForward(forwards: readonly ForwardSpec[], added: ForwardSpec): read
   return at < 0 ? [...forwards, added] : forwards.with(at, added);
 }
 
-function encode({ enrolment, forwards }: Content): string {
+function encode({ enrolment, managed, forwards }: Content): string {
   const fingerprint = enrolment?.fingerprint;
   const file = {
     version: FILE_VERSION,
@@ -120,6 +130,7 @@ function encode({ enrolment, forwards }: Content): string {
       enrolment === null
         ? null
         : { ...enrolment, fingerprint: fingerprint == null ? null : Buffer.from(fingerprint).toString("hex") },
+    managed,
     forwards,
   };
   return `${JSON.stringify(file, null, 2)}\n`;
@@ -135,7 +146,7 @@ function decode(text: string, path: string): Result<Content, FileError> {
     const message = `${path} cannot be read (at ${place}): put it back from a backup, or delete it and join again.`;
     return err({ kind: "damaged", message, cause: parsed.error });
   }
-  const { enrolment, forwards } = parsed.data;
+  const { enrolment, managed, forwards } = parsed.data;
   const fingerprint = enrolment?.fingerprint ?? null;
   return ok({
     enrolment:
@@ -145,6 +156,7 @@ function decode(text: string, path: string): Result<Content, FileError> {
             ...enrolment,
             fingerprint: fingerprint === null ? null : new Uint8Array(Buffer.from(fingerprint, "hex")),
           },
+    managed,
     forwards,
   });
 }

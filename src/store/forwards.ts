@@ -3,10 +3,12 @@ import { remoteSpecSchema } from "../wire/spec-schema.ts";
 import { StoreFailure } from "./failure.ts";
 import type { Db } from "./schema.ts";
 
-/** A remote forward as a device asked for it. */
+/** A remote forward as a device asked for it, or as it was assigned to it. */
 export interface StoredForward {
   readonly deviceId: string;
   readonly spec: RemoteSpec;
+  /** Of an assigned forward: the host that the device dials. Null = the device's own forward. */
+  readonly target: string | null;
   readonly origin: Origin;
   readonly createdMs: number;
   readonly updatedMs: number;
@@ -30,6 +32,7 @@ export function forwardsOn(db: Db): Forwards {
       return rows.map((row) => ({
         deviceId: row.device_id,
         spec: toSpec(row.spec, row.spec_id),
+        target: row.target,
         origin: row.origin,
         createdMs: row.created_ms,
         updatedMs: row.updated_ms,
@@ -45,20 +48,18 @@ export async function removeForward(db: Db, deviceId: string, specId: string): P
 /** Writes only what differs: an agent that comes back with a thousand unchanged forwards changes no row. */
 export async function putForward(
   db: Db,
-  deviceId: string,
-  spec: RemoteSpec,
-  origin: Origin,
+  { deviceId, spec, target, origin }: Pick<StoredForward, "deviceId" | "spec" | "target" | "origin">,
   nowMs: number,
 ): Promise<void> {
   const text = JSON.stringify(spec);
   const present = await db
     .selectFrom("forwards")
-    .select(["spec", "origin"])
+    .select(["spec", "target", "origin"])
     .where("device_id", "=", deviceId)
     .where("spec_id", "=", spec.id)
     .executeTakeFirst();
-  if (present?.spec === text && present.origin === origin) return;
-  const changing = { spec: text, enabled: spec.enabled ? 1 : 0, origin, updated_ms: nowMs };
+  if (present?.spec === text && present.origin === origin && present.target === target) return;
+  const changing = { spec: text, target, enabled: spec.enabled ? 1 : 0, origin, updated_ms: nowMs };
   await db
     .insertInto("forwards")
     .values({ ...changing, device_id: deviceId, spec_id: spec.id, created_ms: nowMs })

@@ -35,7 +35,13 @@ function hold(
     lifetimeSec: 600,
   };
   const holder = { deviceId: device.id, forwardId: id, accountId: device.accountId, group };
-  return { kind: "hold", spec, origin: "cli", claim: { ...holder, bind: "*", expiresMs: null, ranges, ...more } };
+  return {
+    kind: "hold",
+    spec,
+    target: null,
+    origin: "cli",
+    claim: { ...holder, bind: "*", expiresMs: null, ranges, ...more },
+  };
 }
 
 describe("holdings", () => {
@@ -176,6 +182,7 @@ describe("forwards", () => {
     expect(rows.find(({ deviceId }) => deviceId === one.id)).toEqual({
       deviceId: one.id,
       spec: renamed.spec,
+      target: null,
       origin: "cli",
       createdMs: 10,
       updatedMs: 12,

@@ -5,7 +5,14 @@ import type { Db } from "./schema.ts";
 
 /** One step in what devices hold: a forward and its ports, written or forgotten together. */
 export type HoldingChange =
-  | { readonly kind: "hold"; readonly spec: RemoteSpec; readonly origin: Origin; readonly claim: LeaseClaim }
+  | {
+      readonly kind: "hold";
+      readonly spec: RemoteSpec;
+      /** See StoredForward. */
+      readonly target: string | null;
+      readonly origin: Origin;
+      readonly claim: LeaseClaim;
+    }
   | { readonly kind: "release"; readonly deviceId: string; readonly forwardId: string }
   /** When the ports of a device's forwards are free again; null = not running out. */
   | { readonly kind: "expiry"; readonly deviceId: string; readonly ends: ReadonlyMap<string, number | null> };
@@ -35,7 +42,8 @@ async function applyOne(trx: Db, change: HoldingChange, nowMs: number): Promise<
     case "hold": {
       const granted = await grantPorts(trx, change.claim, nowMs);
       if (!granted.ok) return granted.error;
-      await putForward(trx, change.claim.deviceId, change.spec, change.origin, nowMs);
+      const { spec, target, origin } = change;
+      await putForward(trx, { deviceId: change.claim.deviceId, spec, target, origin }, nowMs);
       return null;
     }
     case "release":

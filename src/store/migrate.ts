@@ -3,6 +3,7 @@ import { StoreFailure } from "./failure.ts";
 import * as first from "./migrations/0001-first.ts";
 import * as mappings from "./migrations/0002-mappings.ts";
 import * as vpnPeers from "./migrations/0003-vpn-peers.ts";
+import * as assigned from "./migrations/0004-assigned.ts";
 
 export interface Migration {
   /** 1, 2, 3 … without gaps. */
@@ -14,6 +15,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 1, up: first.up },
   { version: 2, up: mappings.up },
   { version: 3, up: vpnPeers.up },
+  { version: 4, up: assigned.up },
 ];
 
 /**

@@ -63,6 +63,8 @@ export interface ForwardsTable {
   spec_id: string;
   /** RemoteSpec as JSON. */
   spec: string;
+  /** Of a forward that was assigned to the device: the host that it dials. Null = the device's own. */
+  target: string | null;
   enabled: number;
   origin: Origin;
   created_ms: number;

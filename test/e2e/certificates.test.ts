@@ -63,6 +63,7 @@ async function joinWith(to: RunningRelay, settings: Partial<AgentSettings>, name
     name: null,
     relay: null,
     allow: [],
+    managed: null,
     certificate: null,
     ca: null,
     forwards: [],

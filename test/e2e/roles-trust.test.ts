@@ -5,7 +5,15 @@ import type { AgentSettings } from "../../src/roles/control.ts";
 import { anyPort, failureOf, mapping, remote, rolesLab, until } from "../fixtures/roles-lab.ts";
 import { ask, tcpService, visit } from "../fixtures/services.ts";
 
-const NOTHING: AgentSettings = { name: null, relay: null, allow: [], certificate: null, ca: null, forwards: [] };
+const NOTHING: AgentSettings = {
+  name: null,
+  relay: null,
+  allow: [],
+  managed: null,
+  certificate: null,
+  ca: null,
+  forwards: [],
+};
 const DENIED = "The relay does not accept this device or join code: ask its operator for a new join code.";
 
 describe("a join code", () => {

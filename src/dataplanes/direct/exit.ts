@@ -21,6 +21,7 @@ export interface Allows {
 
 /** For forwards whose destination this machine's own person wrote down. */
 export const ALLOWS_ALL: Allows = { name: () => true, address: () => true };
+export const ALLOWS_NONE: Allows = { name: () => false, address: () => false };
 
 export interface DirectExitOptions {
   readonly target: Target;

@@ -86,6 +86,7 @@ async function addForward(agent: AgentView, spec: ForwardSpec, lasting: boolean)
   if (present?.origin === "config") {
     throw new ControlError("usage", `"${nameOf(spec)}" is listed in hatchway.toml: change it there.`);
   }
+  if (present?.origin === "api") throw ofTheRelay(nameOf(spec));
   if (present?.attached === true) throw ofACommand(nameOf(spec));
   if (needsRelay(spec) && agent.link().kind === "none") {
     throw new ControlError("usage", "This agent runs without a relay: join one, and start it without --no-relay.");
@@ -115,6 +116,13 @@ function needsRelay(spec: ForwardSpec): boolean {
   return spec.kind === "remote" || (spec.kind === "local" && spec.local.via.kind !== "here");
 }
 
+function ofTheRelay(name: string): ControlError {
+  return new ControlError(
+    "usage",
+    `"${name}" was set at the relay: change it there, or start the agent with --no-managed.`,
+  );
+}
+
 function ofACommand(name: string): ControlError {
   return new ControlError("usage", `"${name}" belongs to a command that is running: end that command instead.`);
 }
@@ -135,6 +143,7 @@ async function removeForward(agent: AgentView, idOrName: string): Promise<Forwar
   if (held.origin === "config") {
     throw new ControlError("usage", `"${idOrName}" is listed in hatchway.toml: remove it there, then reload.`);
   }
+  if (held.origin === "api") throw ofTheRelay(idOrName);
   if (held.attached) throw ofACommand(idOrName);
   const info = forwardInfo(held, countersOfHeld(held));
   const stored = await agent.state.remove(id);

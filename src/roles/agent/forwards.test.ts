@@ -25,6 +25,7 @@ function forwardsLab() {
   const forwards = new AgentForwards({
     plane: { sweeper, dials, resolver: systemResolver(), allows: ALLOWS_ALL, session: () => null },
     random: () => 0,
+    allowsAssigned: ALLOWS_ALL,
     openUpstream: () => {
       throw new Error("no router here");
     },

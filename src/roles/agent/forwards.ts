@@ -8,6 +8,7 @@ import {
 } from "../../core/forward.ts";
 import { localItem, plan } from "../../core/reconcile.ts";
 import { same } from "../../core/same.ts";
+import { ALLOWS_ALL, type Allows } from "../../dataplanes/direct/exit.ts";
 import type { ByteEnd, FlowEnd } from "../../dataplanes/io/ends.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import type { Visits } from "../../dataplanes/io/visits.ts";
@@ -31,6 +32,8 @@ import type { Requests } from "./requests.ts";
 export interface AgentForwardsOptions extends Pick<RemoteForwardOptions, "random"> {
   readonly plane: LocalPlane;
   readonly openUpstream: OpenUpstream;
+  /** What forwards may lead to that the relay's people chose. */
+  readonly allowsAssigned: Allows;
   /** A forward changed what it is: state, endpoints. */
   onChange(id: string): void;
 }
@@ -77,7 +80,8 @@ export class AgentForwards {
   /** Opens the forward, or changes the one of the same id. Resolves when its state is known (the relay answered, or is away). */
   async put(spec: ForwardSpec, origin: Origin, attached: boolean): Promise<Held> {
     const before = this.#held.get(idOf(spec));
-    if (before !== undefined && before.kind !== spec.kind) this.remove(idOf(spec));
+    const isOfOthers = before?.origin === "api" && origin !== "api";
+    if (before !== undefined && (before.kind !== spec.kind || isOfOthers)) this.remove(idOf(spec));
     switch (spec.kind) {
       case "remote":
         return this.#putRemote(spec, origin, attached);
@@ -106,6 +110,8 @@ export class AgentForwards {
       }
     } else {
       forward = new RemoteForward(this.#takeHandle(), setting, {
+        // Its own person exposed it: that is the permission. What the relay's people chose needs another.
+        allows: origin === "api" ? this.#options.allowsAssigned : ALLOWS_ALL,
         dials: this.#options.plane.dials,
         resolver: this.#options.plane.resolver,
         random: this.#options.random,

@@ -1,7 +1,7 @@
 import type { HealthCheck } from "../../core/forward.ts";
 import { type Health, probed, serves, startHealth } from "../../core/health.ts";
 import type { Dials } from "../../dataplanes/direct/dial.ts";
-import { ALLOWS_ALL, directExit } from "../../dataplanes/direct/exit.ts";
+import { type Allows, directExit } from "../../dataplanes/direct/exit.ts";
 import type { Resolver } from "../../dataplanes/direct/resolver.ts";
 import type { ByteEnd, Visit } from "../../dataplanes/io/ends.ts";
 import type { Sweepable } from "../../dataplanes/io/sweeper.ts";
@@ -10,6 +10,7 @@ import type { HostPort } from "../../wire/endpoint.ts";
 export interface HealthCheckerOptions {
   readonly check: HealthCheck;
   readonly service: HostPort;
+  readonly allows: Allows;
   readonly dials: Dials;
   readonly resolver: Resolver;
   random(): number;
@@ -35,7 +36,7 @@ export class HealthChecker implements Sweepable {
     this.#health = startHealth(options.dials.sweeper.nowMs(), options.random());
     this.#exit = directExit({
       target: () => options.service,
-      allows: ALLOWS_ALL,
+      allows: options.allows,
       resolver: options.resolver,
       dials: options.dials,
       proxyProtocol: () => null,

@@ -5,11 +5,12 @@ import type { Session } from "../../dataplanes/tunnel/session.ts";
 import type { CertificatePair } from "../../dataplanes/tunnel/tls.ts";
 import { monotonicMs, nowMs as wallMs } from "../../os/clock.ts";
 import type { DeviceKey } from "../../os/device-key.ts";
+import { messageOf } from "../../os/errors.ts";
 import { areaLogger } from "../../os/log.ts";
 import { VERSION } from "../../os/version.ts";
 import type { AgentState } from "../../store/agent-state.ts";
 import type { HostPort } from "../../wire/endpoint.ts";
-import type { ControlMessage } from "../../wire/tunnel/control.ts";
+import type { ControlMessage, ControlOf } from "../../wire/tunnel/control.ts";
 import type { OpenRequest } from "../../wire/tunnel/open.ts";
 import { type AgentSettings, ControlError } from "../control.ts";
 import { subscribe } from "../subscribe.ts";
@@ -29,9 +30,11 @@ export interface RelayLinkOptions {
   readonly ca: string | null;
   readonly clientCertificate: CertificatePair | null;
   readonly sweeper: Sweeper;
-  /** The relay answers from now on, until `onDown`. */
-  onUp(requests: Requests): void;
+  /** The relay answers from now on, until `onDown`. `features`: what it understands beyond the first messages. */
+  onUp(requests: Requests, features: readonly string[]): void;
   onDown(): void;
+  /** Resolves to false when the message breaks the protocol. */
+  onAssigned(message: ControlOf<"assigned">): Promise<boolean>;
   onStream(request: OpenRequest, stream: ByteEnd): void;
   onFlow(request: OpenRequest, flow: FlowEnd): void;
 }
@@ -143,7 +146,7 @@ export class RelayLink {
       case "up": {
         this.#log.info("connected to the relay", { relay: state.session.peer.name, device: state.welcome.device });
         this.#requests = new Requests(state.session);
-        this.#options.onUp(this.#requests);
+        this.#options.onUp(this.#requests, state.welcome.features ?? []);
         break;
       }
       case "down":
@@ -173,6 +176,15 @@ export class RelayLink {
 
   #onControl(session: Session, message: ControlMessage): void {
     if (message.t === "result") this.#requests?.answered(message);
+    else if (message.t === "assigned") void this.#assigned(session, message);
     else session.close(`the relay sent ${message.t}, which was not asked for`);
+  }
+
+  async #assigned(session: Session, message: ControlOf<"assigned">): Promise<void> {
+    try {
+      if (!(await this.#options.onAssigned(message))) session.close("the relay sent parts of assigned out of turn");
+    } catch (error) {
+      this.#log.error("what the relay assigned could not be taken up: {error}", { error: messageOf(error) });
+    }
   }
 }

@@ -2,7 +2,7 @@ import type { RemoteSpec } from "../../core/forward.ts";
 import { RisingCounts } from "../../core/rising-counts.ts";
 import { same } from "../../core/same.ts";
 import type { Dials } from "../../dataplanes/direct/dial.ts";
-import { ALLOWS_ALL, directExit, mappedTarget } from "../../dataplanes/direct/exit.ts";
+import { type Allows, directExit, mappedTarget } from "../../dataplanes/direct/exit.ts";
 import type { Resolver } from "../../dataplanes/direct/resolver.ts";
 import type { ByteEnd, Exit, FlowEnd, Visit } from "../../dataplanes/io/ends.ts";
 import { join } from "../../dataplanes/io/join.ts";
@@ -26,6 +26,8 @@ export type RemoteAnswer =
   | Extract<ResultOutcome, { kind: "refused" }>;
 
 export interface RemoteForwardOptions {
+  /** What it may lead to. */
+  readonly allows: Allows;
   readonly dials: Dials;
   readonly resolver: Resolver;
   random(): number;
@@ -68,8 +70,7 @@ export class RemoteForward {
     options.dials.sweeper.add(this.visits);
     this.#exit = directExit({
       target: (visit, protocol) => mappedTarget(this.#serving.to, this.#ports)(visit, protocol),
-      // Its own person exposed it: that is the permission.
-      allows: ALLOWS_ALL,
+      allows: options.allows,
       resolver: options.resolver,
       dials: options.dials,
       proxyProtocol: () => this.#serving.spec.options.proxyProtocol,
@@ -142,6 +143,7 @@ export class RemoteForward {
     this.#checker = new HealthChecker({
       check,
       service,
+      allows: this.#options.allows,
       dials: this.#options.dials,
       resolver: this.#options.resolver,
       random: this.#options.random,

@@ -1,7 +1,7 @@
 import type { Session } from "../../dataplanes/tunnel/session.ts";
 import type { ControlOf, ResultOutcome } from "../../wire/tunnel/control.ts";
 
-type Question = ControlOf<"put" | "remove" | "sync" | "stats" | "check">;
+type Question = ControlOf<"put" | "remove" | "sync" | "stats" | "check" | "assignments">;
 /** A question before it is numbered. */
 export type Ask = Question extends infer Q ? (Q extends Question ? Omit<Q, "rid"> : never) : never;
 

@@ -70,7 +70,7 @@ describe("mistakes are one sentence, with their place", () => {
     [
       "nothing like it",
       "[agent]\nzzzzzz = 1",
-      't.toml:2:1: "zzzzzz" is not a key that is known here; known are name, relay, allow, certificate, key, ca, data, log.',
+      't.toml:2:1: "zzzzzz" is not a key that is known here; known are name, relay, allow, managed, certificate, key, ca, data, log.',
     ],
     ["one bracket", "[expose]\nports = 80", 't.toml:1:1: "expose" must be a list, not a table.'],
     ["missing key", "[[expose]]\nto = 'db'", 't.toml:1:1: "ports" is missing.'],
@@ -322,6 +322,7 @@ test("settings have defaults, and [relay] and [agent] replace them", async () =>
     name: null,
     relay: null,
     allow: [],
+    managed: null,
     certificate: null,
     ca: null,
     forwards: [],

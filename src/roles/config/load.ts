@@ -213,6 +213,7 @@ export function agentSettings(config: Config): AgentSettings {
     name: agent.name ?? null,
     relay: agent.relay ?? null,
     allow: agent.allow ?? [],
+    managed: agent.managed ?? null,
     certificate: certificateFiles(config, "agent", agent),
     ca: besideConfig(config, agent.ca),
     forwards: config.forwards,

@@ -40,6 +40,13 @@ const agent = z.strictObject({
     .hostPort("HOST:PORT of the relay, when it moved since this agent joined.", DEFAULT_AGENT_PORT)
     .exactOptional(),
   allow: field.exitRules.exactOptional(),
+  managed: z
+    .boolean()
+    .meta({
+      description:
+        "true: people at the relay may choose forwards that lead to this machine and to what allow has; default false.",
+    })
+    .exactOptional(),
   certificate: file("This agent's certificate, PEM, for a relay with a client CA.").exactOptional(),
   key: file("The key of certificate, PEM.").exactOptional(),
   ca: file("The CA of a relay that has a certificate of its own; default: the system's CAs.").exactOptional(),

@@ -42,6 +42,15 @@ export function exposeSpec(entry: ExposeEntry): Result<RemoteForwardSpec, Proble
   return ok({ kind: "remote", remote, to: to.value });
 }
 
+/** The same for a forward that people at a relay give a device: its ports are kept for good unless told otherwise. */
+export function assignedSpec(entry: ExposeEntry): Result<RemoteForwardSpec, Problem> {
+  const made = exposeSpec(entry);
+  if (!made.ok) return made;
+  const { remote, to } = made.value;
+  const id = stableId("relay", entry.name, { ports: remote.ports, to });
+  return ok({ kind: "remote", remote: { ...remote, id, lifetimeSec: entry.lifetime ?? null }, to });
+}
+
 /** A local or direct forward from a `[[forward]]` entry, or from `direct`'s and `connect -L`'s arguments. */
 export function forwardSpec(entry: ForwardEntry): Result<ForwardSpec, Problem> {
   const ports = pairPorts(entry.listen, entry.to, entry.protocol ?? "tcp");

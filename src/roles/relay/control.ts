@@ -6,6 +6,8 @@ import { formatHostPort } from "../../wire/endpoint.ts";
 import { encodeJoinCode } from "../../wire/join-code.ts";
 import { parsePortSet } from "../../wire/port-set.ts";
 import {
+  type AddReply,
+  type AssignRequest,
   ControlError,
   type DeviceInfo,
   type ForwardInfo,
@@ -47,6 +49,8 @@ export function relayControl(relay: RelayView): RelayControl {
   return {
     status: () => status(relay),
     listForwards: async () => [...relay.forwards.list()].map((forward) => forwardInfo(relay, forward)),
+    addForward: (request) => addForward(relay, request),
+    removeForward: (idOrName, device) => removeForward(relay, idOrName, device),
     listDevices: () => listDevices(relay),
     revokeDevice: (nameOrId) => revoke(relay, nameOrId),
     createJoinCode: (request) => createJoinCode(relay, request),
@@ -79,22 +83,71 @@ async function status(relay: RelayView): Promise<RelayStatus> {
   };
 }
 
+/** Assigns a forward to a device. One of the same id is replaced. */
+async function addForward(relay: RelayView, { device: nameOrId, spec, to }: AssignRequest): Promise<AddReply> {
+  const found = await relay.store.devices.find(nameOrId);
+  if (!found.ok) throw new ControlError("usage", found.error.message);
+  const device = found.value;
+  const held = relay.forwards.get(device.id, spec.id);
+  if (held !== null && relay.forwards.assignments.get(device.id, spec.id) === null) {
+    const message = `Device "${device.name}" has a forward "${held.spec.name}" of its own by that id: choose another name.`;
+    throw new ControlError("usage", message);
+  }
+  const owner = { account: device.accountId, device: device.id };
+  const assigned = await relay.forwards.assign(owner, device.name, spec, to);
+  if (!assigned.ok) {
+    const { why, message } = assigned.error;
+    throw new ControlError(why === "policy" ? "refused" : "failed", message);
+  }
+  return { ...V, forward: forwardInfo(relay, assigned.value) };
+}
+
+/** Of assigned forwards: the others are their devices'. */
+async function removeForward(relay: RelayView, idOrName: string, device: string | null): Promise<ForwardInfo> {
+  const matches = [...relay.forwards.list()].filter(
+    ({ owner, spec }) =>
+      (spec.id === idOrName || spec.name === idOrName) &&
+      (device === null || owner.device === device || relay.forwards.deviceName(owner.device) === device),
+  );
+  const assigned = matches.filter(({ owner, spec }) => relay.forwards.assignments.get(owner.device, spec.id) !== null);
+  const [forward] = assigned;
+  if (forward === undefined) {
+    throw new ControlError(
+      "usage",
+      matches.length === 0
+        ? `There is no forward "${idOrName}": "hatchway forward ls" lists them.`
+        : `"${idOrName}" was made on its device: remove it there.`,
+    );
+  }
+  if (assigned.length > 1) {
+    const devices = assigned.map(({ owner }) => relay.forwards.deviceName(owner.device)).join(", ");
+    throw new ControlError(
+      "usage",
+      `Several devices have a forward "${idOrName}" (${devices}): say which by --device.`,
+    );
+  }
+  const info = forwardInfo(relay, forward);
+  await relay.forwards.unassign(forward.owner.device, forward.spec.id);
+  return info;
+}
+
 function forwardInfo(relay: RelayView, forward: HeldForward): ForwardInfo {
   const { owner, spec } = forward;
+  const assigned = relay.forwards.assignments.get(owner.device, spec.id);
   const shared = relay.forwards.entryOf(forward);
   const { state, message } = forwardState(forward, relay.forwards, relay.session);
   return {
     id: spec.id,
     name: spec.name,
     type: "remote",
-    origin: "cli",
+    origin: assigned === null ? "cli" : "api",
     device: relay.forwards.deviceName(owner.device),
     group: spec.group,
     state,
     message,
     endpoints: relay.forwards
       .endpointsOf(forward, relay.session(owner.device))
-      .map((endpoint) => ({ ...endpoint, internalHost: null })),
+      .map((endpoint) => ({ ...endpoint, internalHost: assigned?.to ?? null })),
     via: `agent:${relay.forwards.deviceName(owner.device)}`,
     leaseEndsMs: relay.forwards.leaseEndsMs(forward),
     counters: shared?.entry == null ? NO_COUNTERS : countersOf(shared.entry.visits.counters),

@@ -9,7 +9,7 @@ export type RelayForwardState = Exclude<ForwardState, "waiting">;
 /** What a forward of a relay is now, and why it is not open. */
 export function forwardState(
   forward: HeldForward,
-  forwards: Pick<RelayForwards, "entryOf">,
+  forwards: Pick<RelayForwards, "entryOf" | "assignments">,
   sessionOf: (device: string) => Session | undefined,
 ): { readonly state: RelayForwardState; readonly message: string | null } {
   const { owner, spec } = forward;
@@ -23,8 +23,20 @@ export function forwardState(
     return { state: "away", message: "Its device is not connected; the ports are reserved for it." };
   }
   if (member.handle === null) {
-    return { state: "away", message: "Its device is connected but has not taken it back; see the agent's status." };
+    const assigned = forwards.assignments.get(owner.device, spec.id);
+    if (assigned === null)
+      return { state: "away", message: "Its device is connected but has not taken it back; see the agent's status." };
+    return notTaken(assigned.declined, forwards.assignments.isListening(owner.device));
   }
   if (!member.healthy) return { state: "unhealthy", message: "The service behind it fails its health check." };
   return { state: "open", message: null };
+}
+
+/** Of a forward that was assigned to a device which is connected and does not serve it. */
+function notTaken(declined: string | null, isListening: boolean): ReturnType<typeof forwardState> {
+  if (declined !== null) return { state: "refused", message: `Its device does not allow it: ${declined}` };
+  if (isListening) return { state: "away", message: "Its device was told of it and has not taken it up yet." };
+  const message =
+    "Its device does not ask for forwards of the relay: an older agent must be updated, and a lone `expose` takes none.";
+  return { state: "refused", message };
 }

@@ -19,6 +19,7 @@ import type { ResultOutcome, TunnelEndpoint } from "../../wire/tunnel/control.ts
 import type { Counters } from "../control.ts";
 import { Journal, type JournalFailure } from "../journal.ts";
 import { openAnyPorts } from "./any-ports.ts";
+import { Assignments } from "./assignments.ts";
 import type { RelayEntries, SharedEntry } from "./entries.ts";
 import { Grants } from "./grants.ts";
 import { type Refused, refused } from "./refused.ts";
@@ -39,6 +40,7 @@ export interface RelayForwardsOptions {
   warn(message: string): void;
 }
 
+const ASSIGNED_OTHERWISE = refused("policy", "This forward is set at the relay, and otherwise: change it there.");
 /** Entries listen on every address of the relay. */
 const BIND = "*";
 
@@ -53,6 +55,7 @@ export class RelayForwards {
   readonly #grants: Grants;
   readonly #table: ForwardTable;
   readonly #journal: Journal<HoldingChange, LeaseConflict>;
+  readonly assignments: Assignments;
 
   constructor(options: RelayForwardsOptions) {
     this.#options = options;
@@ -61,6 +64,7 @@ export class RelayForwards {
       holderName: (device) => (this.#names.has(device) ? `device "${this.deviceName(device)}"` : device),
       ports: options.ports,
     });
+    this.assignments = new Assignments((device, id) => this.#table.get(device, id));
     this.#journal = new Journal({ apply: (changes) => options.store.holdings.apply(changes, options.wallMs()) });
   }
 
@@ -68,8 +72,9 @@ export class RelayForwards {
   async restore(): Promise<void> {
     const { store, entries, warn } = this.#options;
     const devices = new Map((await store.devices.list()).map((device) => [device.id, device]));
-    const rows = (await store.forwards.list()).flatMap(({ deviceId, spec }) => {
+    const rows = (await store.forwards.list()).flatMap(({ deviceId, spec, target }) => {
       const device = devices.get(deviceId);
+      if (device !== undefined && target !== null) this.assignments.set(deviceId, spec.id, target);
       return device === undefined ? [] : [{ owner: { account: device.accountId, device: deviceId }, spec, bind: BIND }];
     });
     for (const { owner } of rows) this.#names.set(owner.device, devices.get(owner.device)?.name ?? owner.device);
@@ -171,27 +176,85 @@ export class RelayForwards {
   /** Opens or changes a forward. What it answers as open is on the disk; what it refuses is as it was before. */
   async put(session: Session, handle: number, asked: RemoteSpec): Promise<ResultOutcome> {
     const owner: Owner = { account: session.peer.account, device: session.peer.deviceId };
-    const outcome = asksForAny(asked.ports) ? this.#putAny(owner, asked) : this.#putExact(owner, asked);
+    const isAssigned = this.assignments.get(owner.device, asked.id) !== null;
+    if (isAssigned && !same(this.#table.get(owner.device, asked.id)?.spec, asked)) return ASSIGNED_OTHERWISE;
+    const outcome = this.#place(owner, asked);
     if (!outcome.ok) return outcome.error;
     const { forward } = outcome.value;
+    this.assignments.decline(owner.device, asked.id, null);
     const entry = this.entryOf(forward);
     // Of a group, the members that serve agree; one that was away may have come back first with what it had then.
     if (forward.spec.group !== null) entry?.change(forward.spec.options);
     entry?.setHandle(owner.device, handle);
     entry?.setHealthy(owner.device, true);
-    const failure = await this.#stored(outcome.value);
+    const failure = await this.#stored(outcome.value, null);
     if (failure !== null) return this.#notStored(forward, failure);
     return { kind: "open", endpoints: this.endpointsOf(forward, session) };
   }
 
-  #stored(outcome: PutOutcome): Promise<JournalFailure<LeaseConflict> | null> {
+  /**
+   * A person at the relay wants the device to have this forward, leading to `to`: its ports are the device's from now on, and
+   * it takes the forward up when it hears of it. Resolves when that is on the disk.
+   */
+  async assign(owner: Owner, name: string, asked: RemoteSpec, to: string): Promise<Result<HeldForward, Refused>> {
+    const { device } = owner;
+    const isKnown = this.#table.isConnected(device);
+    this.#names.set(device, name);
+    if (!isKnown) await this.#grants.load({ deviceId: device, account: owner.account });
+    const outcome = this.#place(owner, asked);
+    if (!this.#table.isConnected(device)) this.#grants.forget(device);
+    if (!outcome.ok) {
+      this.#forgetName(device);
+      return outcome;
+    }
+    const { forward } = outcome.value;
+    const before = this.assignments.get(device, asked.id);
+    this.assignments.set(device, asked.id, to);
+    if (forward.spec.group !== null) this.entryOf(forward)?.change(forward.spec.options);
+    const failure = await this.#stored(outcome.value, to);
+    if (failure !== null) {
+      if (before === null) this.assignments.delete(device, asked.id);
+      else this.assignments.set(device, asked.id, before.to);
+      return err(this.#notStored(forward, failure));
+    }
+    this.assignments.tell(device);
+    return ok(forward);
+  }
+
+  /** Gives an assigned forward's ports back at once, and tells its device. Null when there is none. */
+  async unassign(device: string, id: string): Promise<HeldForward | null> {
+    if (this.assignments.get(device, id) === null) return null;
+    this.assignments.delete(device, id);
+    const removed = await this.remove(device, id);
+    this.assignments.tell(device);
+    return removed;
+  }
+
+  /** The device does not run what was assigned to it. */
+  decline(device: string, id: string, message: string): void {
+    this.assignments.decline(device, id, message);
+    if (this.assignments.get(device, id) !== null) this.#standAside(device, id);
+  }
+
+  /** Its ports stay the device's, and its visitors are told that it is away. */
+  #standAside(device: string, id: string): void {
+    const held = this.#table.get(device, id);
+    if (held !== null) this.entryOf(held)?.setHandle(device, null);
+  }
+
+  #place(owner: Owner, asked: RemoteSpec): Result<PutOutcome, Refused> {
+    return asksForAny(asked.ports) ? this.#putAny(owner, asked) : this.#putExact(owner, asked);
+  }
+
+  #stored(outcome: PutOutcome, target: string | null): Promise<JournalFailure<LeaseConflict> | null> {
     // Perhaps an earlier session's request for the same is still being stored.
-    if (outcome.kind === "unchanged") return this.#journal.settled();
+    if (outcome.kind === "unchanged" && target === null) return this.#journal.settled();
     const { owner, spec, bind } = outcome.forward;
     const holder = { deviceId: owner.device, forwardId: spec.id, accountId: owner.account, group: spec.group };
     const ranges = spec.ports.map(({ protocol, first, last }) => ({ protocol, first, last }));
     const claim = { ...holder, bind, expiresMs: null, ranges };
-    return this.#journal.write({ kind: "hold", spec, origin: "cli", claim }, () => this.#undo(outcome));
+    const origin = target === null ? "cli" : "api";
+    return this.#journal.write({ kind: "hold", spec, target, origin, claim }, () => this.#undo(outcome));
   }
 
   #notStored({ spec }: HeldForward, failure: JournalFailure<LeaseConflict>): Refused {
@@ -310,6 +373,7 @@ export class RelayForwards {
 
   /** Takes back a put that could not be stored, unless something came over it since. */
   #undo(outcome: PutOutcome): void {
+    if (outcome.kind === "unchanged") return;
     const { owner, spec } = outcome.forward;
     if (this.#table.get(owner.device, spec.id)?.spec !== spec) return;
     if (outcome.kind !== "changed") {
@@ -324,6 +388,10 @@ export class RelayForwards {
 
   /** Gives the ports back at once, and resolves when that is on the disk. Null when there is no such forward. */
   async remove(device: string, id: string): Promise<HeldForward | null> {
+    if (this.assignments.get(device, id) !== null) {
+      this.#standAside(device, id);
+      return null;
+    }
     const removed = this.#table.remove(device, id);
     if (removed === null) return null;
     await this.#forget([removed]);
@@ -333,7 +401,8 @@ export class RelayForwards {
   /** A device that came back names what it still wants; the rest is given up. */
   async sync(device: string, ids: readonly string[]): Promise<void> {
     const wanted = new Set(ids);
-    const unwanted = this.#table.ofDevice(device).filter(({ spec }) => !wanted.has(spec.id));
+    const isUnwanted = ({ spec: { id } }: HeldForward) => !wanted.has(id) && this.assignments.get(device, id) === null;
+    const unwanted = this.#table.ofDevice(device).filter(isUnwanted);
     for (const { spec } of unwanted) this.#table.remove(device, spec.id);
     await this.#forget(unwanted);
   }
@@ -341,6 +410,7 @@ export class RelayForwards {
   /** The device was revoked. The store has forgotten its forwards, but perhaps not one that was just being stored. */
   async removeDevice(device: string): Promise<void> {
     const removed = this.#table.removeDevice(device);
+    this.assignments.forget(device);
     this.#grants.forget(device);
     await this.#forget(removed);
   }

@@ -19,7 +19,7 @@ export class Grants {
 
   constructor(readonly store: Pick<Store, "accounts" | "devices">) {}
 
-  async load({ deviceId, account: accountId }: Peer): Promise<void> {
+  async load({ deviceId, account: accountId }: Pick<Peer, "deviceId" | "account">): Promise<void> {
     const device = await this.store.devices.find(deviceId);
     const account = await this.store.accounts.find(accountId);
     if (!device.ok || account === null) {

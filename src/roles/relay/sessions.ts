@@ -51,6 +51,7 @@ export class RelaySessions {
   down(session: Session): void {
     const { peer } = session;
     if (this.#byName.get(nameKey(peer)) === session) this.#byName.delete(nameKey(peer));
+    this.#options.forwards.assignments.ended(session);
     // After a takeover the newer session's forwards are set up by `put`; the leases must not run meanwhile.
     if (this.#options.session(peer.deviceId) !== undefined) return;
     // At the next start every lease runs anew.
@@ -104,6 +105,13 @@ export class RelaySessions {
       case "check":
         reply(session, message, await this.#check(session, message));
         return;
+      case "assignments":
+        reply(session, message, { kind: "done" });
+        forwards.assignments.listen(session);
+        return;
+      case "declined":
+        forwards.decline(deviceId, message.id, message.message);
+        return;
       case "health":
         forwards.setHealthy(deviceId, message.id, message.healthy);
         return;
@@ -111,6 +119,7 @@ export class RelaySessions {
       case "welcome":
       case "denied":
       case "result":
+      case "assigned":
       case "bye":
         session.close(`the device sent ${message.t}, which is not its to send`);
         return;

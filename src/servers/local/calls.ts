@@ -4,6 +4,7 @@ import { CONTROL_VERSION } from "./protocol.ts";
 import {
   AddReply,
   AgentStatus,
+  AssignRequest,
   DeviceInfo,
   ForwardInfo,
   ForwardSpec,
@@ -40,6 +41,8 @@ const nameOrId = z.string().min(1).max(255);
 export const RELAY_CALLS = {
   status: { input: nothing, output: RelayStatus },
   listForwards: { input: nothing, output: forwards },
+  addForward: { input: AssignRequest, output: AddReply },
+  removeForward: { input: z.strictObject({ nameOrId, device: nameOrId.nullable() }), output: ForwardInfo },
   listDevices: { input: nothing, output: z.array(DeviceInfo).readonly() },
   revokeDevice: { input: z.strictObject({ nameOrId }), output: DeviceInfo },
   createJoinCode: { input: JoinCodeRequest, output: z.object({ code: z.string() }) },

@@ -19,6 +19,8 @@ export function relayClient(path: string): RelayControl {
   return {
     status: () => call("status", RELAY_CALLS.status, {}),
     listForwards: () => call("listForwards", RELAY_CALLS.listForwards, {}),
+    addForward: (request) => call("addForward", RELAY_CALLS.addForward, request),
+    removeForward: (nameOrId, device) => call("removeForward", RELAY_CALLS.removeForward, { nameOrId, device }),
     listDevices: () => call("listDevices", RELAY_CALLS.listDevices, {}),
     revokeDevice: (nameOrId) => call("revokeDevice", RELAY_CALLS.revokeDevice, { nameOrId }),
     createJoinCode: async (request) => (await call("createJoinCode", RELAY_CALLS.createJoinCode, request)).code,

@@ -3,6 +3,7 @@ import type { PingEvent, PingRequest } from "./ping-schema.ts";
 import type {
   AddReply,
   AgentStatus,
+  AssignRequest,
   AttachEvent,
   DeviceInfo,
   EventsRequest,
@@ -43,6 +44,16 @@ export interface RelayControl {
   status(): Promise<RelayStatus>;
   /** Every forward whose entry is on this relay, of every device, also of devices that are away. */
   listForwards(): Promise<readonly ForwardInfo[]>;
+  /**
+   * Gives a device a forward: it takes it up if its agent is managed, as soon as it is connected. Its ports are held from now
+   * on, which is on the disk when this resolves. Rejects with `refused` or `failed` when they are not to be had.
+   */
+  addForward(request: AssignRequest): Promise<AddReply>;
+  /**
+   * Only forwards that `addForward` made; those that devices made are removed there (`usage`). `device`: its name or id, where
+   * several have one of that name; null = whichever has it.
+   */
+  removeForward(idOrName: string, device: string | null): Promise<ForwardInfo>;
   listDevices(): Promise<readonly DeviceInfo[]>;
   /** Ends the device's sessions and forgets its key. `usage` when no such device, or the name is not unique. */
   revokeDevice(nameOrId: string): Promise<DeviceInfo>;

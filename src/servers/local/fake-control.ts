@@ -3,6 +3,7 @@ import {
   type AddReply,
   type AgentControl,
   type AgentStatus,
+  type AssignRequest,
   type AttachEvent,
   type CheckReport,
   type CheckRequest,
@@ -42,6 +43,7 @@ export function exposeSpec(name: string, port: number): ForwardSpec {
 /** A relay for tests: one device `den`, nothing behind it. */
 export class FakeRelay implements RelayControl {
   readonly codes: JoinCodeRequest[] = [];
+  readonly assigned: AssignRequest[] = [];
   private device: DeviceInfo = {
     id: "dev-1",
     name: "den",
@@ -73,6 +75,17 @@ export class FakeRelay implements RelayControl {
   }
   async listForwards(): Promise<readonly ForwardInfo[]> {
     return [forwardInfo(exposeSpec("web", 8080), "den")];
+  }
+  async addForward({ device, spec, to }: AssignRequest): Promise<AddReply> {
+    if (device !== this.device.name) throw new ControlError("usage", `No device is called ${device}.`);
+    this.assigned.push({ device, spec, to });
+    return { v: CONTROL_VERSION, forward: forwardInfo({ kind: "remote", remote: spec, to }, device) };
+  }
+  async removeForward(nameOrId: string): Promise<ForwardInfo> {
+    const found = this.assigned.find(({ spec }) => spec.name === nameOrId || spec.id === nameOrId);
+    if (found === undefined) throw new ControlError("usage", `There is no forward "${nameOrId}".`);
+    this.assigned.splice(this.assigned.indexOf(found), 1);
+    return forwardInfo({ kind: "remote", remote: found.spec, to: found.to }, found.device);
   }
   async listDevices(): Promise<readonly DeviceInfo[]> {
     return [this.device];

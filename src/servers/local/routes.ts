@@ -29,6 +29,8 @@ export function relayRoutes(control: RelayControl): Routes {
   const handlers: Handlers<typeof RELAY_CALLS> = {
     status: () => control.status(),
     listForwards: () => control.listForwards(),
+    addForward: (request) => control.addForward(request),
+    removeForward: ({ nameOrId, device }) => control.removeForward(nameOrId, device),
     listDevices: () => control.listDevices(),
     revokeDevice: ({ nameOrId }) => control.revokeDevice(nameOrId),
     createJoinCode: async (request) => ({ code: await control.createJoinCode(request) }),

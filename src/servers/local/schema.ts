@@ -3,7 +3,7 @@ import type { ForwardSpec as Spec } from "../../core/forward.ts";
 import { ROUTER_PROTOCOLS } from "../../core/router/model.ts";
 import { mappingSpecSchema, triggerRuleSchema } from "../../wire/mapping-schema.ts";
 import { Reason, type ReasonName } from "../../wire/reason.ts";
-import { forwardSpecSchema, hostSchema, MAX_NAME_CHARS } from "../../wire/spec-schema.ts";
+import { forwardSpecSchema, hostSchema, MAX_NAME_CHARS, remoteSpecSchema } from "../../wire/spec-schema.ts";
 import { z } from "../../wire/zod.ts";
 import { CONTROL_VERSION } from "./protocol.ts";
 
@@ -239,6 +239,15 @@ export const ReloadReport = z.object({
   needRestart: z.array(z.string()).readonly(),
 });
 export type ReloadReport = z.infer<typeof ReloadReport>;
+
+/** A remote forward for a device of a relay; `to` is the host that the device dials. */
+export const AssignRequest = z.strictObject({
+  /** Name or id. */
+  device: z.string().min(1).max(255),
+  spec: remoteSpecSchema,
+  to: hostSchema,
+});
+export type AssignRequest = z.infer<typeof AssignRequest>;
 
 export const AddReply = z.object({ v, forward: ForwardInfo });
 export type AddReply = z.infer<typeof AddReply>;

@@ -1,5 +1,5 @@
 import { err, ok, type Result } from "../result.ts";
-import { remoteSpecSchema } from "../spec-schema.ts";
+import { hostSchema, remoteSpecSchema } from "../spec-schema.ts";
 import { z } from "../zod.ts";
 import { checkOutcome, checkTarget, MAX_PAD_CHARS } from "./check.ts";
 
@@ -16,6 +16,7 @@ export const EXPORTER_BYTES = 32;
 
 /** Features of a relay, as its welcome names them. */
 export const CHECK_FEATURE = "check";
+export const ASSIGN_FEATURE = "assign";
 
 const text = (most: number) => z.string().max(most);
 const portNumber = z.number().int().min(1).max(65_535);
@@ -56,6 +57,10 @@ const sync = z.object({ t: z.literal("sync"), rid, ids: z.array(text(64)).max(10
 const stats = z.object({ t: z.literal("stats"), rid, ids: z.array(text(64)).max(1000) });
 /** Only to a relay that has the feature "check". */
 const check = z.object({ t: z.literal("check"), rid, target: checkTarget, pad: text(MAX_PAD_CHARS).exactOptional() });
+/** Asks for the forwards that people at the relay assign to this device, now and whenever they change. Feature "assign". */
+const assignments = z.object({ t: z.literal("assignments"), rid });
+/** Why this device does not run a forward that was assigned to it. */
+const declined = z.object({ t: z.literal("declined"), id: text(64), message: text(500) });
 /** The service behind a forward changed health. */
 const health = z.object({ t: z.literal("health"), id: text(64), healthy: z.boolean() });
 
@@ -105,6 +110,19 @@ const result = z.object({
     checkOutcome,
   ]),
 });
+export const assignedForward = z.object({
+  spec: remoteSpecSchema,
+  /** The host that the device dials. */
+  to: hostSchema,
+});
+export type AssignedForward = z.infer<typeof assignedForward>;
+/** Everything that is assigned to the device, in parts: from `part` 0 on until `last`. What is left out is assigned no more. */
+const assigned = z.object({
+  t: z.literal("assigned"),
+  part: z.number().int().min(0).max(10_000),
+  last: z.boolean(),
+  forwards: z.array(assignedForward).max(1_000).readonly(),
+});
 /** The relay is about to end the session: drained for an upgrade, taken over by a newer connection, or revoked. */
 const bye = z.object({ t: z.literal("bye"), why: z.enum(["shutdown", "takeover", "revoked"]) });
 
@@ -115,10 +133,13 @@ const messageSchema = z.discriminatedUnion("t", [
   sync,
   stats,
   check,
+  assignments,
+  declined,
   health,
   welcome,
   denied,
   result,
+  assigned,
   bye,
 ]);
 export type ControlMessage = z.infer<typeof messageSchema>;

@@ -9,7 +9,15 @@ const [dataDir = "", joinCode = "", port = "", router = "null"] = process.argv.s
 const agent = await startAgent({
   dataDir,
   joinCode,
-  readSettings: async () => ({ name: null, relay: null, allow: [], certificate: null, ca: null, forwards: [] }),
+  readSettings: async () => ({
+    name: null,
+    relay: null,
+    allow: [],
+    managed: null,
+    certificate: null,
+    ca: null,
+    forwards: [],
+  }),
   runListed: true,
   routerEvidence: async () => JSON.parse(router),
 });
