@@ -1,27 +1,21 @@
-import { asksForAny, settlesAs } from "../../core/allocate.ts";
-import { externalPorts, externalSide } from "../../core/external-ports.ts";
 import type { RemoteSpec } from "../../core/forward.ts";
-import { differingOption } from "../../core/group-options.ts";
 import type { HeldForward, Owner } from "../../core/held.ts";
-import { checkPolicy, type PolicyRefusal, type RelayPolicy } from "../../core/policy.ts";
-import { spansOf } from "../../core/port-spans.ts";
+import type { RelayPolicy } from "../../core/policy.ts";
 import { same } from "../../core/same.ts";
 import { type EntryPorts, ForwardTable, type PutOutcome } from "../../core/table.ts";
-import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import type { Peer, Session } from "../../dataplanes/tunnel/session.ts";
 import { messageOf } from "../../os/errors.ts";
 import type { HoldingChange } from "../../store/holdings.ts";
 import type { LeaseConflict } from "../../store/leases.ts";
 import type { Store } from "../../store/store.ts";
-import type { PortMapping } from "../../wire/port-set.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import type { ResultOutcome, TunnelEndpoint } from "../../wire/tunnel/control.ts";
 import type { Counters } from "../control.ts";
 import { Journal, type JournalFailure } from "../journal.ts";
-import { openAnyPorts } from "./any-ports.ts";
 import { Assignments } from "./assignments.ts";
 import type { RelayEntries, SharedEntry } from "./entries.ts";
 import { Grants } from "./grants.ts";
+import { Placement } from "./placement.ts";
 import { type Refused, refused } from "./refused.ts";
 
 export interface RelayForwardsOptions {
@@ -45,7 +39,7 @@ const ASSIGNED_OTHERWISE = refused("policy", "This forward is set at the relay, 
 const BIND = "*";
 
 /**
- * The remote forwards of a relay: table, policy, listeners and store kept in step. Decisions are made, and listeners
+ * The remote forwards of a relay: what devices ask for and are given, kept in step with the store. Decisions are made, and listeners
  * opened, within the call, in the order of the calls; the disk follows by the journal, and who asked is answered then.
  */
 export class RelayForwards {
@@ -54,6 +48,7 @@ export class RelayForwards {
   readonly #names = new Map<string, string>();
   readonly #grants: Grants;
   readonly #table: ForwardTable;
+  readonly #placement: Placement;
   readonly #journal: Journal<HoldingChange, LeaseConflict>;
   readonly assignments: Assignments;
 
@@ -63,6 +58,13 @@ export class RelayForwards {
     this.#table = new ForwardTable({
       holderName: (device) => (this.#names.has(device) ? `device "${this.deviceName(device)}"` : device),
       ports: options.ports,
+    });
+    this.#placement = new Placement({
+      ...options,
+      table: this.#table,
+      grants: this.#grants,
+      deviceName: (device) => this.deviceName(device),
+      bind: BIND,
     });
     this.assignments = new Assignments((device, id) => this.#table.get(device, id));
     this.#journal = new Journal({ apply: (changes) => options.store.holdings.apply(changes, options.wallMs()) });
@@ -178,7 +180,7 @@ export class RelayForwards {
     const owner: Owner = { account: session.peer.account, device: session.peer.deviceId };
     const isAssigned = this.assignments.get(owner.device, asked.id) !== null;
     if (isAssigned && !same(this.#table.get(owner.device, asked.id)?.spec, asked)) return ASSIGNED_OTHERWISE;
-    const outcome = this.#place(owner, asked);
+    const outcome = this.#placement.place(owner, asked);
     if (!outcome.ok) return outcome.error;
     const { forward } = outcome.value;
     this.assignments.decline(owner.device, asked.id, null);
@@ -201,7 +203,7 @@ export class RelayForwards {
     const isKnown = this.#table.isConnected(device);
     this.#names.set(device, name);
     if (!isKnown) await this.#grants.load({ deviceId: device, account: owner.account });
-    const outcome = this.#place(owner, asked);
+    const outcome = this.#placement.place(owner, asked);
     if (!this.#table.isConnected(device)) this.#grants.forget(device);
     if (!outcome.ok) {
       this.#forgetName(device);
@@ -242,10 +244,6 @@ export class RelayForwards {
     if (held !== null) this.entryOf(held)?.setHandle(device, null);
   }
 
-  #place(owner: Owner, asked: RemoteSpec): Result<PutOutcome, Refused> {
-    return asksForAny(asked.ports) ? this.#putAny(owner, asked) : this.#putExact(owner, asked);
-  }
-
   #stored(outcome: PutOutcome, target: string | null): Promise<JournalFailure<LeaseConflict> | null> {
     // Perhaps an earlier session's request for the same is still being stored.
     if (outcome.kind === "unchanged" && target === null) return this.#journal.settled();
@@ -254,7 +252,7 @@ export class RelayForwards {
     const ranges = spec.ports.map(({ protocol, first, last }) => ({ protocol, first, last }));
     const claim = { ...holder, bind, expiresMs: null, ranges };
     const origin = target === null ? "cli" : "api";
-    return this.#journal.write({ kind: "hold", spec, target, origin, claim }, () => this.#undo(outcome));
+    return this.#journal.write({ kind: "hold", spec, target, origin, claim }, () => this.#placement.undo(outcome));
   }
 
   #notStored({ spec }: HeldForward, failure: JournalFailure<LeaseConflict>): Refused {
@@ -266,124 +264,6 @@ export class RelayForwards {
     }
     const { first, protocol } = failure.conflict.held;
     return refused("conflict", `Port ${first}/${protocol} is leased to another device; choose another port.`);
-  }
-
-  #putExact(owner: Owner, spec: RemoteSpec): Result<PutOutcome, Refused> {
-    const external = externalPorts(spec.ports);
-    if (!external.ok) return err(refused("failed", external.error.message));
-    const refusal = this.#policyRefusal(owner, spec);
-    if (refusal !== null) return err(refused("policy", refusal.message));
-    const disagreement = this.#disagreement(owner, spec);
-    if (disagreement !== null) {
-      this.#leaveGroup(owner, spec);
-      return err(refused("failed", disagreement));
-    }
-    const put = this.#table.put(owner, spec, BIND, this.#options.nowMs());
-    if (!put.ok) return err(refused(put.error.kind === "conflict" ? "conflict" : "failed", put.error.message));
-    const opened = this.#openEntry(put.value);
-    if (opened.ok) return ok(put.value);
-    this.#revertTable(put.value);
-    return err(refused(opened.error.kind === "inUse" ? "conflict" : "failed", opened.error.message));
-  }
-
-  /**
-   * The devices of a group that serve its visitors have the same rules for them, so that nobody's `deny` goes by which
-   * device came last. Who disagrees is refused, and serves no more until it agrees again: so a change can be carried out
-   * device by device, while the others serve.
-   */
-  #disagreement(owner: Owner, { group, enabled, ports, options }: RemoteSpec): string | null {
-    const [first] = ports;
-    if (group === null || !enabled || first === undefined) return null;
-    for (const { owner: other, spec } of this.#table.at(first.protocol, first.first)) {
-      if (other.account !== owner.account || other.device === owner.device || spec.group !== group) continue;
-      const differing = this.#serves(other.device, spec.id) ? differingOption(options, spec.options) : null;
-      if (differing === null) continue;
-      return `Device "${this.deviceName(other.device)}" has another "${differing}" for the group "${group}": give the same to all of its devices, and this one joins them.`;
-    }
-    return null;
-  }
-
-  #serves(device: string, id: string): boolean {
-    const forward = this.#table.get(device, id);
-    return forward !== null && this.entryOf(forward)?.members.get(device)?.handle != null;
-  }
-
-  #leaveGroup({ device }: Owner, { id, group }: RemoteSpec): void {
-    const held = this.#table.get(device, id);
-    if (held !== null && held.spec.group === group) this.entryOf(held)?.setHandle(device, null);
-  }
-
-  /** `spec.ports` are in order (`externalPorts`). */
-  #policyRefusal(owner: Owner, { id, ports }: Pick<RemoteSpec, "id" | "ports">): PolicyRefusal | null {
-    const { account, device } = this.#grants.of(owner);
-    const usage = this.#table.usage(owner, this.#table.get(owner.device, id));
-    const checked = checkPolicy(externalSide(ports), { relay: this.#options.policy(), account, device }, usage);
-    return checked.ok ? null : checked.error;
-  }
-
-  /** A device that comes back gets the ports it had; a new request the lowest free ones it may have. */
-  #putAny(owner: Owner, asked: RemoteSpec): Result<PutOutcome, Refused> {
-    const before = this.#table.get(owner.device, asked.id);
-    if (before !== null && settlesAs(asked.ports, before.spec.ports)) {
-      const kept = this.#putExact(owner, { ...asked, ports: before.spec.ports });
-      // A conflict on what it holds itself: another program took the port while the relay was down.
-      if (kept.ok || kept.error.why !== "conflict") return kept;
-    }
-    const { account, device } = this.#grants.of(owner);
-    const pool = device.ports ?? account.ports ?? this.#options.policy().pool;
-    return openAnyPorts(asked.ports, {
-      candidates: spansOf(pool.ranges, asked.ports[0]?.protocol ?? "tcp"),
-      isFree: (ports) => this.#isFree(ports),
-      refusal: (ports) => (externalPorts(ports).ok ? this.#policyRefusal(owner, { id: asked.id, ports }) : null),
-      open: (ports) => this.#putExact(owner, { ...asked, ports }),
-    });
-  }
-
-  #isFree(ports: readonly PortMapping[]): boolean {
-    for (const { protocol, first, last } of ports) {
-      for (let port = first; port <= last; port++) if (this.#table.isTaken(protocol, port)) return false;
-    }
-    return true;
-  }
-
-  /** Brings the listeners in line with the table; on failure they are as they were. */
-  #openEntry(outcome: PutOutcome): Result<null, EntryError> {
-    const { entries } = this.#options;
-    const { forward } = outcome;
-    const before = outcome.kind === "changed" ? outcome.before : forward;
-    const present = before.spec.enabled ? entries.get(before) : undefined;
-    if (!forward.spec.enabled) {
-      if (present !== undefined) entries.close(before);
-      return ok(null);
-    }
-    if (present === undefined || outcome.kind === "added") return entries.open(forward);
-    if (outcome.kind === "unchanged") return ok(null);
-    if (!sameEntry(before, forward)) return entries.replace(before, forward);
-    present.add(forward);
-    present.change(forward.spec.options);
-    return ok(null);
-  }
-
-  #revertTable(outcome: PutOutcome): void {
-    const { forward } = outcome;
-    if (outcome.kind === "added") this.#table.remove(forward.owner.device, forward.spec.id);
-    else if (outcome.kind === "changed")
-      this.#table.put(forward.owner, outcome.before.spec, outcome.before.bind, this.#options.nowMs());
-  }
-
-  /** Takes back a put that could not be stored, unless something came over it since. */
-  #undo(outcome: PutOutcome): void {
-    if (outcome.kind === "unchanged") return;
-    const { owner, spec } = outcome.forward;
-    if (this.#table.get(owner.device, spec.id)?.spec !== spec) return;
-    if (outcome.kind !== "changed") {
-      this.#options.entries.close(outcome.forward);
-      this.#revertTable(outcome);
-      return;
-    }
-    const back = this.#table.put(owner, outcome.before.spec, outcome.before.bind, this.#options.nowMs());
-    const opened = back.ok ? this.#openEntry(back.value) : back;
-    if (!opened.ok) this.#options.warn(`forward "${spec.name}" could not be opened again: ${opened.error.message}`);
   }
 
   /** Gives the ports back at once, and resolves when that is on the disk. Null when there is no such forward. */
@@ -457,8 +337,4 @@ export class RelayForwards {
   idle(): Promise<void> {
     return this.#journal.idle();
   }
-}
-
-function sameEntry(a: HeldForward, b: HeldForward): boolean {
-  return a.bind === b.bind && a.spec.group === b.spec.group && same(a.spec.ports, b.spec.ports);
 }
