@@ -6,9 +6,10 @@ import { type PortWish, wishKey } from "../../core/router/wish.ts";
 import { monotonicMs, nowMs as wallMs } from "../../os/clock.ts";
 import { areaLogger } from "../../os/log.ts";
 import { after } from "../../os/timers.ts";
+import type { RouterAccess } from "../../router/access.ts";
 import { type KeptMappings, type KeptNews, keepMappings } from "../../router/keep.ts";
 import { readNetwork, watchNetwork } from "../../router/network.ts";
-import { systemAccess } from "../../router/system-access.ts";
+import { type SystemAccessOptions, systemAccess } from "../../router/system-access.ts";
 import type { RouterName } from "../control.ts";
 import { descriptionFor } from "./description.ts";
 import type { OpenUpstream, UpstreamForward, UpstreamState } from "./forward.ts";
@@ -16,14 +17,21 @@ import { gatewaysOf } from "./gateway.ts";
 import { routerLog } from "./log.ts";
 import { stateOf } from "./state.ts";
 
-/** Opens upstream mappings at this machine's real routers. Those of one router, asked in the same way, are kept together. */
-export function upstreamOpener(): OpenUpstream {
+export interface UpstreamMeans {
+  /** Default: this machine's real routers. */
+  readonly access?: (options: SystemAccessOptions) => RouterAccess;
+  /** Hears of what failed and cannot: nothing is kept any more. Default: it is logged. */
+  readonly onFault?: (error: unknown) => void;
+}
+
+/** Opens upstream mappings. Those of one router, asked in the same way, are kept together. */
+export function upstreamOpener(means: UpstreamMeans = {}): OpenUpstream {
   const keeps = new Map<string, Keep>();
   return (spec, changed) => {
     const key = JSON.stringify([spec.gateway, spec.only]);
     let keep = keeps.get(key);
     if (keep === undefined) {
-      keep = new Keep(spec, () => keeps.delete(key));
+      keep = new Keep(spec, means, () => keeps.delete(key));
       keeps.set(key, keep);
     }
     return keep.open(spec, changed);
@@ -35,19 +43,20 @@ class Keep {
   readonly #forwards = new Set<Forward>();
   readonly #ended = new AbortController();
   readonly #kept: KeptMappings;
-  /** Resolves when everything is taken away. A fault of the program's is logged, and ends nobody else's forwards. */
+  /** Resolves when everything is taken away. A fault of the program's ends nobody else's forwards. */
   readonly #gone: Promise<void>;
   readonly #routers = new Map<string, RouterName>();
   /** Hear of each mapping that is closed, by its wish. */
   readonly #closing = new Set<(key: string) => void>();
   readonly #onEmpty: () => void;
 
-  constructor({ gateway, only }: UpstreamSpec, onEmpty: () => void) {
+  constructor({ gateway, only }: UpstreamSpec, means: UpstreamMeans, onEmpty: () => void) {
+    const { access = systemAccess, onFault = logFault } = means;
     const { signal } = this.#ended;
     this.#onEmpty = onEmpty;
     this.#kept = keepMappings({
       wishes: [],
-      access: systemAccess({
+      access: access({
         gateways: async (looking) => gatewaysOf(await readNetwork(looking), gateway),
         allowed: protocolsOf(only),
         ...routerLog(),
@@ -65,9 +74,7 @@ class Keep {
       signal,
       onNews: (news) => this.#hear(news),
     });
-    this.#gone = this.#kept.ended.catch((error: unknown) => {
-      areaLogger("router").error("mappings could not be kept: {error}", { error: String(error) });
-    });
+    this.#gone = this.#kept.ended.catch(onFault);
     void this.#watch(signal);
   }
 
@@ -143,6 +150,10 @@ class Keep {
   }
 }
 
+function logFault(error: unknown): void {
+  areaLogger("router").error("mappings could not be kept: {error}", { error: String(error) });
+}
+
 class Forward implements UpstreamForward {
   readonly spec: UpstreamSpec;
   readonly wishes: readonly PortWish[];
@@ -168,7 +179,9 @@ class Forward implements UpstreamForward {
     });
     this.wishes = planned.ok ? planned.value : [];
     this.#keys = new Set(this.wishes.map(wishKey));
-    this.#state = planned.ok ? { kind: "asking" } : { kind: "refused", why: "usage", message: planned.error };
+    this.#state = planned.ok
+      ? { kind: "asking" }
+      : { kind: "refused", why: "usage", failure: null, message: planned.error };
     if (!planned.ok) this.#settled.resolve();
   }
 
