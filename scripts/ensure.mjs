@@ -1,8 +1,9 @@
 // Installs what is missing, and only that: `node scripts/ensure.mjs [--test] [--bench]`. `--bundle` is what npm runs
-// after an install: nothing is installed then.
+// after an install and before it packs: nothing is installed then.
 // Plain Node without dependencies: it runs before anything is installed. Progress goes to stderr.
 import { spawnSync } from "node:child_process";
 import { accessSync, closeSync, constants, existsSync, openSync, readFileSync, readSync } from "node:fs";
+import { createRequire } from "node:module";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -101,11 +102,22 @@ function ensureBun() {
   if (status !== 0) fail("Bun could not be set up: install Bun 1.4.5 or newer yourself and put it on the PATH.");
 }
 
+/** npm puts Bun beside this package when the package is a dependency, and inside it in a checkout. */
+function runBun(script) {
+  const folders = createRequire(import.meta.url).resolve.paths("bun") ?? [];
+  const bun = folders.map((folder) => join(folder, "bun/bin/bun.exe")).find((path) => existsSync(path)) ?? "bun";
+  return spawnSync(bun, [join(ROOT, script)], { cwd: ROOT, stdio: INHERIT_STDERR }).status === 0;
+}
+
 /** Without it the program runs from src, and starts slower. */
 function ensureBundle() {
-  const bun = join(ROOT, "node_modules/bun/bin/bun.exe");
-  const { status } = spawnSync(bun, [join(ROOT, "scripts/bundle.ts")], { cwd: ROOT, stdio: INHERIT_STDERR });
-  if (status !== 0) say("the program could not be bundled; it runs all the same, and starts slower.");
+  if (!runBun("scripts/bundle.ts")) say("the program could not be bundled; it runs all the same, and starts slower.");
+}
+
+/** What apps on Node import. A package from the registry has it already. */
+function ensureLibrary() {
+  if (runBun("scripts/library.ts") || existsSync(join(ROOT, "dist/hatchway.mjs"))) return;
+  say("the library could not be bundled: apps on Node cannot import it.");
 }
 
 function isThere(program) {
@@ -159,5 +171,6 @@ if (!flags.has("--bundle")) {
   ensureBun();
 }
 ensureBundle();
+if (flags.has("--bundle")) ensureLibrary();
 if (flags.has("--test") || flags.has("--bench")) installTestPrograms();
 if (flags.has("--bench")) await installBenchPeers();

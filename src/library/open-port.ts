@@ -4,7 +4,7 @@ import { specOf } from "./options.ts";
 import { aborted, KeptPort } from "./port.ts";
 
 /** `openPort` at this machine's routers; tests have their own. Each call keeps what is its own: nothing is shared. */
-export function openPortBy(means: Pick<UpstreamMeans, "access">) {
+export function openPortBy(means: Omit<UpstreamMeans, "onFault">) {
   return async (ports: number | string, options: OpenPortOptions = {}): Promise<OpenPort> => {
     const spec = specOf(ports, options);
     const { signal } = options;

@@ -9,6 +9,8 @@ import type { Endpoint, Note, OpenPort, PortEvent, Router } from "./hatchway.d.t
 /** Of a reader who does not come to it. */
 const MAX_WAITING_EVENTS = 64;
 
+const LEASE_GRAIN_MS = 1_000;
+
 type Open = UpstreamState & { readonly kind: "open" };
 type Down = UpstreamState & { readonly kind: "lost" | "refused" };
 
@@ -24,6 +26,8 @@ export class KeptPort implements OpenPort {
   #open: Open | null = null;
   /** Why it is not open, though it was; null = it is. */
   #down: Down | null = null;
+  /** Of the last event, or when it opened. */
+  #toldLeaseEndsMs: number | null = null;
   #closing: Promise<void> | null = null;
   #fault: { readonly error: unknown } | null = null;
 
@@ -133,13 +137,21 @@ export class KeptPort implements OpenPort {
     const [before, down] = [this.#open, this.#down];
     this.#open = now;
     this.#down = null;
-    if (before === null) return;
+    const event = this.#eventOf(now, before, down !== null);
+    if (event === null && before !== null) return;
+    this.#toldLeaseEndsMs = now.leaseEndsMs;
+    if (event !== null) this.#tell(event);
+  }
+
+  #eventOf(now: Open, before: Open | null, wasDown: boolean): PortEvent | null {
+    if (before === null) return null;
     const places = { endpoints: endpointsOf(now), before: endpointsOf(before) };
-    if (down !== null) this.#tell({ type: "reopened", ...places });
-    else if (!same(places.endpoints, places.before) || !same(noteOf(now), noteOf(before)))
-      this.#tell({ type: "changed", ...places });
-    else if (now.leaseEndsMs !== before.leaseEndsMs)
-      this.#tell({ type: "renewed", leaseEnds: dateOf(now.leaseEndsMs) });
+    if (wasDown) return { type: "reopened", ...places };
+    if (!same(places.endpoints, places.before) || !same(noteOf(now), noteOf(before))) {
+      return { type: "changed", ...places };
+    }
+    const isRenewed = !isSameLease(now.leaseEndsMs, this.#toldLeaseEndsMs);
+    return isRenewed ? { type: "renewed", leaseEnds: dateOf(now.leaseEndsMs) } : null;
   }
 
   #isDown(now: Down): void {
@@ -159,6 +171,11 @@ export class KeptPort implements OpenPort {
     for (const reader of this.#readers) reader.fail(error);
     void this.close();
   }
+}
+
+/** The clocks that it is told by drift apart a little, and the ports of a set are renewed one after another. */
+function isSameLease(a: number | null, b: number | null): boolean {
+  return a === null || b === null ? a === b : Math.abs(a - b) < LEASE_GRAIN_MS;
 }
 
 export function aborted(signal: AbortSignal | undefined): OpenPortError {

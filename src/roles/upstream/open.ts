@@ -3,9 +3,9 @@ import type { KeptPort } from "../../core/router/keeper-model.ts";
 import { ROUTER_PROTOCOLS, type RouterProtocol } from "../../core/router/model.ts";
 import { planWishes } from "../../core/router/plan.ts";
 import { type PortWish, wishKey } from "../../core/router/wish.ts";
-import { monotonicMs, nowMs as wallMs } from "../../os/clock.ts";
+import { monotonicMs, nowMs as systemWallMs } from "../../os/clock.ts";
 import { areaLogger } from "../../os/log.ts";
-import { after } from "../../os/timers.ts";
+import { type After, after as systemAfter } from "../../os/timers.ts";
 import type { RouterAccess } from "../../router/access.ts";
 import { type KeptMappings, type KeptNews, keepMappings } from "../../router/keep.ts";
 import { readNetwork, watchNetwork } from "../../router/network.ts";
@@ -20,6 +20,10 @@ import { stateOf } from "./state.ts";
 export interface UpstreamMeans {
   /** Default: this machine's real routers. */
   readonly access?: (options: SystemAccessOptions) => RouterAccess;
+  /** Monotonic. Default: the system's, as the two below. */
+  readonly nowMs?: () => number;
+  readonly wallMs?: () => number;
+  readonly after?: After;
   /** Hears of what failed and cannot: nothing is kept any more. Default: it is logged. */
   readonly onFault?: (error: unknown) => void;
 }
@@ -49,11 +53,21 @@ class Keep {
   /** Hear of each mapping that is closed, by its wish. */
   readonly #closing = new Set<(key: string) => void>();
   readonly #onEmpty: () => void;
+  readonly #nowMs: () => number;
+  readonly #wallMs: () => number;
 
   constructor({ gateway, only }: UpstreamSpec, means: UpstreamMeans, onEmpty: () => void) {
-    const { access = systemAccess, onFault = logFault } = means;
+    const {
+      access = systemAccess,
+      nowMs = monotonicMs,
+      wallMs = systemWallMs,
+      after = systemAfter,
+      onFault = logFault,
+    } = means;
     const { signal } = this.#ended;
     this.#onEmpty = onEmpty;
+    this.#nowMs = nowMs;
+    this.#wallMs = wallMs;
     this.#kept = keepMappings({
       wishes: [],
       access: access({
@@ -69,7 +83,7 @@ class Keep {
       // Both versions of UPnP count as one choice: the access knows what may be asked.
       only: only === "igd" ? null : only,
       random: Math.random,
-      nowMs: monotonicMs,
+      nowMs,
       after,
       signal,
       onNews: (news) => this.#hear(news),
@@ -145,6 +159,11 @@ class Keep {
     return this.#kept.snapshot();
   }
 
+  /** From the keeper's clock to the clock of day. */
+  wallOf(ms: number): number {
+    return Math.round(ms + this.#wallMs() - this.#nowMs());
+  }
+
   routerOf(via: RouterProtocol, family: 4 | 6): RouterName | null {
     return this.#routers.get(`${via} ${family}`) ?? null;
   }
@@ -197,12 +216,11 @@ class Forward implements UpstreamForward {
   look(): void {
     if (this.wishes.length === 0 || this.#ending !== null) return;
     const kept = this.#keep.snapshot().filter(({ wish }) => this.#keys.has(wishKey(wish)));
-    const offsetMs = wallMs() - monotonicMs();
     this.#state = stateOf({
       kept,
       wasOpen: this.#wasOpen,
       routerOf: (via, family) => this.#keep.routerOf(via, family),
-      wallOf: (ms) => Math.round(ms + offsetMs),
+      wallOf: (ms) => this.#keep.wallOf(ms),
     });
     if (this.#state.kind === "open") this.#wasOpen = true;
     if (this.#state.kind !== "asking") this.#settled.resolve();
