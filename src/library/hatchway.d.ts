@@ -7,9 +7,9 @@
  * Opens ports on the router that is already there, by PCP, NAT-PMP or UPnP-IGD, and keeps them open: leases are renewed,
  * and what a restart of the router or another network took away is asked for again.
  *
- * Resolves when every port is open. Rejects with `OpenPortError`, and only with that, when no way leads there (within
- * seconds), when an option makes no sense, or when the signal aborts; nothing is left at the router then. To open several
- * ports, name them in one call: they are asked for together.
+ * Resolves when every port is open. Rejects with `OpenPortError` when no way leads there (within seconds), when an option
+ * makes no sense, or when the signal aborts; nothing is left at the router then. (Anything else is a fault of this
+ * package.) To open several ports, name them in one call: they are asked for together.
  *
  * An open port keeps the process running, as a listening server does, until it is closed.
  *

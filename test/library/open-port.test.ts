@@ -413,6 +413,34 @@ describe("events", () => {
   });
 });
 
+describe("a fault of ours", () => {
+  const fault = new Error("this cannot happen");
+  const broken = () => {
+    throw fault;
+  };
+
+  test("while it is opened: that is what openPort rejects with", async () => {
+    await using lab = new LibraryLab();
+    lab.router.outcome = broken;
+    const why: unknown = await lab.openPort(80).catch((error: unknown) => error);
+    expect(why).toBe(fault);
+  });
+
+  test("later: readers are thrown it, and the port is closed", async () => {
+    await using lab = new LibraryLab();
+    const port = await lab.openPort(80);
+    const events = new Events(port);
+    lab.router.outcome = broken;
+    lab.router.reboot();
+    const why: unknown = await lab.passing(events.next()).catch((error: unknown) => error);
+    expect(why).toBe(fault);
+    expect(port.state).toBe("closed");
+    await lab.passing(port.close());
+    const late: unknown = await Array.fromAsync(port.events()).catch((error: unknown) => error);
+    expect(late).toBe(fault);
+  });
+});
+
 test("another port than asked for: a note", async () => {
   await using lab = new LibraryLab();
   lab.router.externalAddress = "8.8.4.4";

@@ -112,6 +112,17 @@ describe("the package", () => {
     STEP_MS,
   );
 
+  test(
+    "brings the command line, which finds Bun beside the package",
+    async () => {
+      // Without its script, npm has put a placeholder there.
+      rmSync(join(app, "node_modules/bun"), { recursive: true });
+      symlinkSync(join(ROOT, "node_modules/bun"), join(app, "node_modules/bun"));
+      expect(await succeed(app, join(app, "node_modules/.bin/hatchway"), "--version")).toMatch(/^\d+\.\d+\.\d+\n$/);
+    },
+    STEP_MS,
+  );
+
   test("imports nothing but Node's own modules", () => {
     const bundle = readFileSync(join(app, "node_modules/hatchway/dist/hatchway.mjs"), "utf8");
     const imported = [...bundle.matchAll(/^\s*(?:import|export)\b[^"'\n]*from\s*["']([^"']+)["']/gm)].map(
