@@ -13,6 +13,11 @@
  *
  * An open port keeps the process running, as a listening server does, until it is closed.
  *
+ * @example
+ * const stop = new AbortController();
+ * const port = await openPort(25565, { signal: stop.signal });
+ * console.log(port.endpoints[0]?.host, port.endpoints[0]?.port);
+ *
  * @param ports a port, or a port set as text: `25565`, `"8810-8815,9000/udp"`, `"8443:443"` (outside:inside). 256 at most.
  */
 export function openPort(ports: number | string, options?: OpenPortOptions): Promise<OpenPort>;

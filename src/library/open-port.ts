@@ -11,8 +11,8 @@ export function openPortBy(means: Omit<UpstreamMeans, "onFault">) {
     if (signal?.aborted) throw aborted(signal);
     const port = new KeptPort((changed, onFault) => upstreamOpener({ ...means, onFault })(spec, changed), signal);
     const failure = await port.opened();
-    if (failure === null) return port;
+    if (failure === null && port.state !== "closed") return port;
     await port.close();
-    throw failure;
+    throw failure ?? aborted(signal);
   };
 }

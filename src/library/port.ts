@@ -8,7 +8,7 @@ import type { Endpoint, Note, OpenPort, PortEvent, Router } from "./hatchway.d.t
 
 /** Of a reader who does not come to it. */
 const MAX_WAITING_EVENTS = 64;
-
+/** An end of a lease that is nearer to the one told last is the same. */
 const LEASE_GRAIN_MS = 1_000;
 
 type Open = UpstreamState & { readonly kind: "open" };
@@ -22,9 +22,9 @@ export class KeptPort implements OpenPort {
   readonly #onAbort = () => void this.close();
   /** Until it has been open, nobody is told anything. */
   #isTold = false;
-  /** The last that was open. */
+  /** As it was when it was open last. */
   #open: Open | null = null;
-  /** Why it is not open, though it was; null = it is. */
+  /** Why it is not open any more; null = it is. */
   #down: Down | null = null;
   /** Of the last event, or when it opened. */
   #toldLeaseEndsMs: number | null = null;
