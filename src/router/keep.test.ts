@@ -50,6 +50,17 @@ describe("which protocol", () => {
     await lab.stop();
   });
 
+  test("what one protocol's silence outlasts is not looked for again on the same way up", async () => {
+    const lab = new KeepLab({ router: { speaks: [] } });
+    // PCP's port is closed at once, and would be worth another look after a second; UPnP takes four.
+    lab.router.outcome = ({ protocol }) => (protocol.startsWith("igd") ? "never" : null);
+    await lab.keep([wishFor(25565)]);
+    await lab.pass(4);
+    expect(lab.told("failing")).toHaveLength(1);
+    expect(lab.router.said("probe")).toEqual(["probe pcp", "probe nat-pmp", "probe igd2", "probe igd1"]);
+    await lab.stop();
+  });
+
   test("nothing answers: one sentence, and it is looked for again", async () => {
     const lab = new KeepLab({ router: { speaks: [] } });
     const kept = await lab.keep([wishFor(25565)]);
