@@ -362,6 +362,17 @@ describe("a router that fails", () => {
     await lab.stop();
   });
 
+  test("it tells of its restart in IPv4 alone: what it had opened in IPv6 is asked for again as well", async () => {
+    const lab = new KeepLab({ router: { gateway6: GATEWAY6 } });
+    await lab.keep([wishFor(25565), wishFor(25565, { family: 6 })]);
+    await lab.pass(100);
+    lab.router.reboot(false);
+    for (const mapper of lab.router.mappers) if (mapper.gateway.family === 4) mapper.tellForgot();
+    await lab.pass(10);
+    expect(lab.router.live()).toEqual(["tcp 25565", "tcp [2001:db8::10]:25565"]);
+    await lab.stop();
+  });
+
   test("it restarts, says nothing and takes a while: lost, and back when it is", async () => {
     const lab = new KeepLab(SPEAKS_UPNP);
     await lab.keep(wishesFor(1000, 3, { lifetimeSec: null }));
