@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { bundleLibrary, nodeProgram } from "../library/node.ts";
 import type { Child } from "./child.ts";
@@ -10,7 +11,8 @@ import { eventually } from "./ready.ts";
 setDefaultTimeout(60_000);
 beforeAll(bundleLibrary);
 
-/** An app that imports the library (peers/library-app.mjs), with Debian's miniupnpd as the router, and a visitor outside. */
+const ROOT = join(import.meta.dir, "../..");
+/** An app that imports the library, with Debian's miniupnpd as the router, and a visitor outside. */
 const APP = join(import.meta.dir, "peers/library-app.mjs");
 const RUNTIMES: [string, () => string[]][] = [
   ["node", () => [nodeProgram()]],
@@ -123,4 +125,36 @@ test("on Node, a port that somebody else has: one error, and the app ends", asyn
   const app = lab.spawn(lab.agent, [nodeProgram(), APP, "8080", options]);
   expect(await app.event("error")).toMatchObject({ name: "OpenPortError", kind: "conflict" });
   expect(await app.exited).toBe(0);
+});
+
+test("on Node, it is silent, unless the app sets up LogTape for it", async () => {
+  const { lab } = await homeBehindMiniupnpd();
+  await using _lab = lab;
+  const packages = join(lab.directory, "node_modules");
+  mkdirSync(join(packages, "@logtape"), { recursive: true });
+  symlinkSync(ROOT, join(packages, "hatchway"));
+  symlinkSync(join(ROOT, "node_modules/@logtape/logtape"), join(packages, "@logtape/logtape"));
+  // The port of the router's announcements is in use, which is worth a line.
+  const code = `
+    import { configure } from "@logtape/logtape";
+    import { openPort } from "hatchway";
+    import { createSocket } from "node:dgram";
+    import { once } from "node:events";
+    const logged = Promise.withResolvers();
+    const lines = (record) => logged.resolve(console.log(record.category.join("."), record.message.join("")));
+    const loggers = [{ category: "hatchway", sinks: ["lines"], lowestLevel: "debug" }, { category: ["logtape", "meta"], sinks: [] }];
+    if (process.argv[2] === "log") await configure({ sinks: { lines }, loggers });
+    const socket = createSocket("udp4").bind(5350);
+    await once(socket, "listening");
+    const port = await openPort(8080, { family: "ipv4", protocolOnly: "pcp" });
+    if (process.argv[2] === "log") await logged.promise;
+    await port.close();
+    socket.close();
+  `;
+  const path = join(lab.directory, "app.mjs");
+  writeFileSync(path, code);
+  const heard = await lab.exec(lab.agent, [nodeProgram(), path, "log"]);
+  expect(heard.stdout).toMatch(/^hatchway\.router What the router at 192\.168\.1\.1 announces is not heard/);
+  const silent = await lab.exec(lab.agent, [nodeProgram(), path]);
+  expect(silent).toEqual({ exitCode: 0, stdout: "", stderr: "" });
 });
