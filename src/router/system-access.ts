@@ -16,6 +16,8 @@ export interface SystemAccessOptions {
   readonly onIgnored: (protocol: "UPnP" | "PCP or NAT-PMP", reason: string, from: string, count: number) => void;
   /** What a router announces cannot be heard: one sentence. */
   readonly onDeaf: (message: string) => void;
+  /** Tests have routers at other ports than the well-known ones. */
+  readonly ports?: { readonly portMap?: number; readonly portMapClient?: number; readonly ssdp?: number };
   /** Hears of each protocol that a router speaks. */
   readonly onFound?: (probed: Probed, gateway: Gateway) => void;
 }
@@ -52,7 +54,7 @@ async function probePortMaps(
   asked: readonly PortMapProtocol[],
   gateway: Gateway,
   signal: AbortSignal,
-  { onIgnored, onDeaf }: SystemAccessOptions,
+  { onIgnored, onDeaf, ports = {} }: SystemAccessOptions,
 ): Promise<readonly Probed[]> {
   const [only] = asked;
   if (only === undefined) return [];
@@ -63,6 +65,8 @@ async function probePortMaps(
     onDeaf,
     randomBytes: (count) => new Uint8Array(randomBytes(count)),
     nowMs: monotonicMs,
+    ...(ports.portMap === undefined ? {} : { port: ports.portMap }),
+    ...(ports.portMapClient === undefined ? {} : { clientPort: ports.portMapClient }),
     ...(asked.length === 1 ? { only } : {}),
   });
   return asked.map((protocol) => ({ protocol, result: protocol === "pcp" ? pcp : natPmp }));
@@ -72,7 +76,7 @@ async function probeUpnp(
   asked: readonly RouterProtocol[],
   gateway: Gateway,
   signal: AbortSignal,
-  { onIgnored, onDeaf }: SystemAccessOptions,
+  { onIgnored, onDeaf, ports = {} }: SystemAccessOptions,
 ): Promise<readonly Probed[]> {
   const [only] = asked;
   if (only === undefined) return [];
@@ -83,6 +87,7 @@ async function probeUpnp(
     onDeaf,
     random: Math.random,
     nowMs: monotonicMs,
+    ports,
     ...(asked.length === 1 ? { version: only === "igd2" ? (2 as const) : (1 as const) } : {}),
   });
   return asked.map((protocol) => ({ protocol, result: ofVersion(probed, protocol, asked) }));
