@@ -375,11 +375,10 @@ class Agent {
   #routerEvidence(): CheckMeans["routerEvidence"] {
     return (
       this.#parts.routerEvidence ??
-      (async (port, protocol, signal) => {
+      (async (port, protocol, wanted, signal) => {
         // The router client takes a moment to load, and few agents ever need it.
         const { routerEvidence } = await import("./router/evidence.ts");
-        const isMapped = this.#forwards.isMapped(port, protocol);
-        return routerEvidence({ port, protocol, isMapped, stunServer: this.#relay(), signal });
+        return routerEvidence({ port, protocol, wanted, stunServer: this.#relay(), signal });
       })
     );
   }

@@ -1,6 +1,8 @@
 import type { ForwardFact } from "../../core/check/evidence.ts";
-import { partOf } from "../../core/forward.ts";
+import { partOf, type UpstreamSpec } from "../../core/forward.ts";
+import { isIpv6 } from "../../wire/address.ts";
 import type { Protocol } from "../../wire/port-set.ts";
+import type { UpstreamTarget } from "../check/means.ts";
 import { type CheckRequest, ControlError, type ForwardSpec } from "../control.ts";
 import { canonical } from "./ask-relay.ts";
 import type { Held } from "./held.ts";
@@ -24,7 +26,9 @@ export type Subject =
       readonly host: string | null;
       readonly port: number;
       readonly protocol: Protocol;
-      readonly forward: { readonly name: string; readonly by: "agent"; readonly fact: ForwardFact } | null;
+      readonly forward: { readonly name: string; readonly by: "agent" | "router"; readonly fact: ForwardFact } | null;
+      /** What the router was asked for; null = nothing. */
+      readonly upstream: UpstreamTarget | null;
     };
 
 /** What a person means. Rejects with ControlError `usage` when there is no such forward. */
@@ -55,7 +59,17 @@ export async function subjectOf(agent: AgentView, target: CheckRequest["target"]
     }
   }
   const protocol = target.protocol ?? "tcp";
-  return isOfRelay ? { kind: "nobodys", port, protocol } : { kind: "own", host, port, protocol, forward: null };
+  return isOfRelay
+    ? { kind: "nobodys", port, protocol }
+    : { kind: "own", host, port, protocol, forward: null, upstream: null };
+}
+
+interface PortRange {
+  readonly protocol: Protocol;
+  readonly first: number;
+  readonly last: number;
+  /** Null = the visitor names where it leads to. */
+  readonly internalFirst: number | null;
 }
 
 interface Known {
@@ -63,14 +77,19 @@ interface Known {
   /** Null: listed, and not run here. */
   readonly held: Held | null;
   /** As they are open, or else as they are wanted. */
-  readonly ports: readonly { readonly protocol: Protocol; readonly first: number; readonly last: number }[];
+  readonly ports: readonly PortRange[];
 }
 
 /** What this agent runs, and what it would run if it were not only here for a command. */
 function knownForwards(agent: AgentView): Known[] {
   const run = [...agent.forwards.list()].map(([, held]): Known => {
     const spec = specOf(held);
-    const open = endpointsOf(held).map(({ protocol, port, lastPort }) => ({ protocol, first: port, last: lastPort }));
+    const open = endpointsOf(held).map(({ protocol, port, lastPort, internalPort }) => ({
+      protocol,
+      first: port,
+      last: lastPort,
+      internalFirst: internalPort,
+    }));
     return { spec, held, ports: open.length > 0 ? open : portsOf(spec) };
   });
   if (agent.runListed) return run;
@@ -87,7 +106,22 @@ function subjectFor({ spec, held, ports }: Known, protocol: Protocol | null, por
   }
   if (spec.kind === "remote") return { kind: "remote", spec, held: held?.kind === "remote" ? held : null, ...place };
   const fact: ForwardFact = held === null ? { state: "not-run" } : localFact(held);
-  return { kind: "own", host: null, ...place, forward: { name: nameOf(spec), by: "agent", fact } };
+  const upstream = spec.kind === "upstream" ? upstreamTarget(spec.upstream, held, ports, place) : null;
+  const by = spec.kind === "upstream" ? "router" : "agent";
+  return { kind: "own", host: null, ...place, forward: { name: nameOf(spec), by, fact }, upstream };
+}
+
+function upstreamTarget(
+  { to, gateway, families }: UpstreamSpec,
+  held: Held | null,
+  ports: readonly PortRange[],
+  { protocol, port }: { readonly protocol: Protocol; readonly port: number },
+): UpstreamTarget {
+  const range = ports.find((one) => has(one, protocol, port));
+  const inside = range === undefined ? port : (range.internalFirst ?? range.first) + port - range.first;
+  const open = held === null ? [] : endpointsOf(held);
+  const isListed = open.length === 0 ? families !== "ipv6" : open.some(({ host }) => !isIpv6(host));
+  return { host: to, port: inside, router: gateway, isListed };
 }
 
 function localFact(held: Held): ForwardFact {
@@ -124,6 +158,6 @@ function portsOf(spec: ForwardSpec): Known["ports"] {
   return partOf(spec).ports;
 }
 
-function has(range: Known["ports"][number], protocol: Protocol, port: number): boolean {
+function has(range: PortRange, protocol: Protocol, port: number): boolean {
   return range.protocol === protocol && port >= range.first && port <= range.last;
 }
