@@ -43,6 +43,7 @@ import { LiveExitPolicy } from "./exits.ts";
 import { pause } from "./pause.ts";
 import { startingAgent } from "./starting.ts";
 import { subscribe } from "./subscribe.ts";
+import { RouterLog } from "./upstream/log.ts";
 import { upstreamOpener } from "./upstream/open.ts";
 
 /** Windows beyond the first 256 KiB of every stream, all streams of the process together (tunnel.md "Windows"). */
@@ -117,6 +118,7 @@ class Agent {
   readonly #sweeper = startSweeper(this.#abort.signal);
   readonly #dials = new Dials(this.#sweeper);
   readonly #resolver = systemResolver();
+  readonly #routerLog = new RouterLog();
   readonly #startedMs = wallMs();
   readonly #linkWatchers = new Set<(state: LinkState) => void>();
   readonly #forwardWatchers = new Set<(id: string) => void>();
@@ -160,7 +162,7 @@ class Agent {
         session: () => this.#link?.session ?? null,
       },
       random: Math.random,
-      openUpstream: upstreamOpener(),
+      openUpstream: upstreamOpener(this.#routerLog),
       onChange: (id) => {
         this.#exitPolicy.changed();
         for (const changed of [...this.#forwardWatchers]) changed(id);
@@ -359,6 +361,7 @@ class Agent {
       ended: this.#abort.signal,
       runListed: this.#parts.runListed,
       settings: () => this.#settings,
+      ignored: () => this.#routerLog.ignored,
       checkMeans: { resolver: this.#resolver, watchPackets, routerEvidence: this.#routerEvidence() },
       reload: async () => {
         const next = await this.#parts.readSettings();

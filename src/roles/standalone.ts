@@ -11,6 +11,7 @@ import { countersOfHeld } from "./agent/info.ts";
 import { outcomeEvent } from "./agent/outcome.ts";
 import type { AttachEvent, ForwardSpec, StartStandalone } from "./control.ts";
 import { LiveExitPolicy } from "./exits.ts";
+import { RouterLog } from "./upstream/log.ts";
 import { upstreamOpener } from "./upstream/open.ts";
 import { V } from "./views.ts";
 
@@ -37,7 +38,7 @@ export const startStandalone: StartStandalone = async function* (specs, signal) 
       session: () => null,
     },
     random: Math.random,
-    openUpstream: upstreamOpener(),
+    openUpstream: upstreamOpener(new RouterLog()),
     onChange: (id) => tell(id),
   });
   const told = new Map<string, { readonly spec: ForwardSpec; last: AttachEvent | null }>();

@@ -12,8 +12,8 @@ export interface SystemAccessOptions {
   readonly gateways: (signal: AbortSignal) => Promise<ByFamily<Gateway | null>>;
   /** What may be spoken; a router is asked nothing else. Absent = everything. */
   readonly allowed?: readonly RouterProtocol[];
-  /** For each time that something came that does not count: who logs each reason once logs at count 1. */
-  readonly onIgnored: (protocol: "UPnP" | "PCP or NAT-PMP", reason: string, from: string, count: number) => void;
+  /** For each time that something came that does not count. */
+  readonly onIgnored: (protocol: "UPnP" | "PCP or NAT-PMP", reason: string, from: string) => void;
   /** What a router announces cannot be heard: one sentence. */
   readonly onDeaf: (message: string) => void;
   /** Hears of each protocol that a router speaks. */
@@ -59,7 +59,7 @@ async function probePortMaps(
   const { pcp, natPmp } = await probePortMap({
     gateway,
     signal,
-    onIgnored: (reason, from, count) => onIgnored("PCP or NAT-PMP", reason, from, count),
+    onIgnored: (reason, from) => onIgnored("PCP or NAT-PMP", reason, from),
     onDeaf,
     randomBytes: (count) => new Uint8Array(randomBytes(count)),
     nowMs: monotonicMs,
@@ -79,7 +79,7 @@ async function probeUpnp(
   const probed = await probeIgd({
     gateway,
     signal,
-    onIgnored: (reason, from, count) => onIgnored("UPnP", reason, from, count),
+    onIgnored: (reason, from) => onIgnored("UPnP", reason, from),
     onDeaf,
     random: Math.random,
     nowMs: monotonicMs,

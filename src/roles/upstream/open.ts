@@ -13,17 +13,17 @@ import type { RouterName } from "../control.ts";
 import { descriptionFor } from "./description.ts";
 import type { OpenUpstream, UpstreamForward, UpstreamState } from "./forward.ts";
 import { gatewaysOf } from "./gateway.ts";
-import { routerLog } from "./log.ts";
+import type { RouterLog } from "./log.ts";
 import { stateOf } from "./state.ts";
 
 /** Opens upstream mappings at this machine's real routers. Those of one router, asked in the same way, are kept together. */
-export function upstreamOpener(): OpenUpstream {
+export function upstreamOpener(log: RouterLog): OpenUpstream {
   const keeps = new Map<string, Keep>();
   return (spec, changed) => {
     const key = JSON.stringify([spec.gateway, spec.only]);
     let keep = keeps.get(key);
     if (keep === undefined) {
-      keep = new Keep(spec, () => keeps.delete(key));
+      keep = new Keep(spec, log, () => keeps.delete(key));
       keeps.set(key, keep);
     }
     return keep.open(spec, changed);
@@ -42,7 +42,7 @@ class Keep {
   readonly #closing = new Set<(key: string) => void>();
   readonly #onEmpty: () => void;
 
-  constructor({ gateway, only }: UpstreamSpec, onEmpty: () => void) {
+  constructor({ gateway, only }: UpstreamSpec, log: RouterLog, onEmpty: () => void) {
     const { signal } = this.#ended;
     this.#onEmpty = onEmpty;
     this.#kept = keepMappings({
@@ -50,7 +50,8 @@ class Keep {
       access: systemAccess({
         gateways: async (looking) => gatewaysOf(await readNetwork(looking), gateway),
         allowed: protocolsOf(only),
-        ...routerLog(),
+        onIgnored: log.onIgnored,
+        onDeaf: log.onDeaf,
         onFound: ({ protocol, result }, { family, address }) => {
           if (!result.ok) return;
           const { model, name } = result.value.identity;
