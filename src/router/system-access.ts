@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { NOT_ALLOWED } from "../core/router/ladder.ts";
 import { type Gateway, ROUTER_PROTOCOLS, type RouterFailure, type RouterProtocol } from "../core/router/model.ts";
 import type { ByFamily } from "../core/router/verdict-facts.ts";
 import { monotonicMs } from "../os/clock.ts";
@@ -39,8 +40,6 @@ export function systemAccess(options: SystemAccessOptions): RouterAccess {
     },
   };
 }
-
-const NOT_ALLOWED: RouterFailure = { kind: "unsupported", code: null, message: "It is not to be spoken here." };
 
 type PortMapProtocol = "pcp" | "nat-pmp";
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { type Home, newHome, open, run } from "./hatchway.ts";
+import { type Home, newHome, type Opened, open, run } from "./hatchway.ts";
 import { createHomeLab, HOME, type HomeLab } from "./home-lab.ts";
 import type { Host } from "./lab.ts";
 import { type MiniupnpdPlace, prepareMiniupnpd, startMiniupnpd } from "./miniupnpd.ts";
@@ -73,4 +73,37 @@ test.each([
   expect(externalAddress).toBe(line);
   const spoken = protocols.filter(({ router, failure }) => router === address && failure === null);
   expect(spoken.length).toBe(3);
+});
+
+describe("another network while it runs", () => {
+  const ip = (...commands: readonly string[]): void => ipBatch(lab.agent.namespace, commands);
+  const mapped = () => open(lab, home, "map", "8100", "--family", "ipv4");
+  const exposedAgain = ({ child }: Opened) => child.event<Pick<Opened, "endpoints">>("exposed", { fromLine: 1 });
+
+  test("the default route leads to the other router: the port is opened there", async () => {
+    await using map = await mapped();
+    ip(`route replace default via ${HOME.other}`);
+    try {
+      expect((await exposedAgain(map)).endpoints).toMatchObject([{ host: SECOND_LINE, port: 8100 }]);
+      expect(await ports(lab.other)).toEqual(["8100"]);
+    } finally {
+      ip(`route replace default via ${HOME.router}`);
+    }
+  });
+
+  test("another address of this machine: the port leads there", async () => {
+    await using map = await mapped();
+    ip("address add 192.168.1.21/24 dev eth0", `address delete ${HOME.agent}/24 dev eth0`);
+    ip("address replace 192.168.1.21/24 dev eth0", `route replace default via ${HOME.router}`);
+    try {
+      const { endpoints } = await exposedAgain(map);
+      expect(endpoints).toMatchObject([{ host: HOME.line, internalHost: "192.168.1.21", internalPort: 8100 }]);
+      // The router lets only the old address take back what it was given: until that lease ends the port is taken.
+      expect(await ports(lab.router)).toContain(String(endpoints[0]?.port));
+    } finally {
+      ip("address flush dev eth0 scope global", `address add ${HOME.agent}/24 dev eth0`);
+      ip(`address add ${HOME.agent6}/64 dev eth0 nodad`, `route replace default via ${HOME.router}`);
+      ip(`route replace ::/0 via ${HOME.router6}`);
+    }
+  });
 });
