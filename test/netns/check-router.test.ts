@@ -177,3 +177,13 @@ test("a port that the router refuses", async () => {
   );
   expect(await check(lab, home, "game")).toMatchObject({ hop: "router", rule: "never came, with a router" });
 });
+
+test("a port that nobody keeps, since no agent runs", async () => {
+  const { lab, home, agent } = await homeWith([{ ports: "8080", more: 'name = "web"' }]);
+  await using _lab = lab;
+  await startService(lab, lab.agent, "port:tcp:8080");
+  agent.signal("SIGINT");
+  expect(await agent.exited).toBe(0);
+  const left = { state: "closed", hop: "agent", rule: "not run", exitCode: 1 };
+  expect(await check(lab, home, "web")).toMatchObject(left);
+});

@@ -42,6 +42,16 @@ export const ADDRESS_RULES: readonly Rule<E>[] = [
     }),
   },
   {
+    name: "not run",
+    when: (e) => e.forward?.fact.state === "not-run" && isShut(e) && e.arrived !== true,
+    say: (e) => ({
+      state: shutAs(e),
+      hop: "agent",
+      sentence: `No agent runs here to ${e.forward?.by === "router" ? `keep "${forwardName(e)}" on the router` : `serve "${forwardName(e)}"`}, so ${e.what} leads nowhere.`,
+      remedy: "Start `hatchway agent`.",
+    }),
+  },
+  {
     name: "router forgot, another has it",
     when: (e) => wentElsewhere(e) && e.router?.holds === false,
     say: (e) => ({
@@ -345,6 +355,9 @@ function policyLine(e: E): HopLine | null {
   if (e.forward === null) return null;
   const { name, by, fact } = e.forward;
   if (fact.state === "disabled") return { hop: "policy", mark: "bad", text: `"${name}" is disabled` };
+  if (fact.state === "not-run") return { hop: "agent", mark: "bad", text: `no agent runs here for "${name}"` };
+  if (fact.state === "waiting")
+    return { hop: "policy", mark: "unknown", text: `"${name}" is asked for, and not open yet` };
   if (fact.state !== "refused") return { hop: "policy", mark: "ok", text: `"${name}" has the port` };
   if (fact.why === "policy") return { hop: "policy", mark: "bad", text: fact.message };
   return by !== "agent" ? null : { hop: "agent", mark: "bad", text: fact.message };

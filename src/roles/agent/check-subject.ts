@@ -136,7 +136,7 @@ function localFact(held: Held): ForwardFact {
 function upstreamFact({ spec, forward }: Held & { readonly kind: "upstream" }): ForwardFact {
   if (!spec.enabled || forward === null) return { state: "disabled" };
   const { state } = forward;
-  if (state.kind !== "refused") return { state: state.kind === "asking" ? "waiting" : "open" };
+  if (state.kind !== "refused") return { state: state.kind === "open" ? "open" : "waiting" };
   return {
     state: "refused",
     why: state.why === "conflict" || state.why === "policy" ? state.why : "failed",
