@@ -112,7 +112,7 @@ function routerText(report: RouterReport, withStun: boolean): string {
     ...(protocols.length === 0 ? [] : [["speaks", spokenText(protocols)] as const]),
     ["outside", outside.length === 0 ? "not known" : outside.join(", ")],
     ...(uptimeSec === null ? [] : [["uptime", formatAge(uptimeSec * 1_000)] as const]),
-    ...(ignored.length === 0 ? [] : [["ignored", ignoredText(ignored)] as const]),
+    ...(ignoredText(ignored) === "" ? [] : [["ignored", ignoredText(ignored)] as const]),
     ["verdict", verdictSentence(report)],
     ...verdict.evidence.map((sentence) => ["", sentence] as const),
     ...verdict.advice.map((sentence, index) => [index === 0 ? "to do" : "", sentence] as const),

@@ -170,8 +170,8 @@ function agentLines(agent: AgentStatus): string[] {
       : `${agent.link}${agent.message === null ? "" : `: ${printable(agent.message)}`}`;
   const head = agent.name === "" ? "agent" : `agent ${printable(agent.name)}`;
   const relay = agent.relay === null ? ["  relay      none"] : [`  relay      ${agent.relay}`, `  link       ${link}`];
-  const ignored = agent.ignored.length === 0 ? [] : [`  ignored    ${ignoredText(agent.ignored)}`];
-  return [head, ...relay, ...ignored];
+  const ignored = ignoredText(agent.ignored);
+  return [head, ...relay, ...(ignored === "" ? [] : [`  ignored    ${ignored}`])];
 }
 
 function trafficText(counters: Counters): string {

@@ -74,9 +74,13 @@ function rangeEnd(first: number, last: number): string {
   return first === last ? "" : `-${last}`;
 }
 
-/** What came where routers answer, and did not count. */
+/** Televisions and printers answer a search for everything, as they should: that is in --json alone. */
+const USUAL = "other-device";
+
+/** What came where routers answer, and did not count; "" = nothing that is worth a word. */
 export function ignoredText(ignored: readonly IgnoredCount[]): string {
-  return ignored.map(({ protocol, reason, count }) => `${count} ${protocol} ${reason}`).join(", ");
+  const told = ignored.filter(({ reason }) => reason !== USUAL);
+  return told.map(({ protocol, reason, count }) => `${count} ${protocol} ${reason}`).join(", ");
 }
 
 /** `MiniUPnPd at 192.168.1.1, by PCP`. */

@@ -76,6 +76,7 @@ async function ignoredBy(lab: HomeLab, home: Home, wanted: readonly Ignored[]): 
       counted.some((one) => one.protocol === protocol && one.reason === reason && one.count >= count);
     return wanted.every(has) ? true : undefined;
   };
+  // What is missing shows best where it is compared.
   await eventually("the counts", isAll).catch(() => undefined);
   return counted;
 }
