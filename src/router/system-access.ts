@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { NOT_ALLOWED } from "../core/router/ladder.ts";
 import { type Gateway, ROUTER_PROTOCOLS, type RouterFailure, type RouterProtocol } from "../core/router/model.ts";
 import type { ByFamily } from "../core/router/verdict-facts.ts";
 import { monotonicMs } from "../os/clock.ts";
@@ -12,8 +13,8 @@ export interface SystemAccessOptions {
   readonly gateways: (signal: AbortSignal) => Promise<ByFamily<Gateway | null>>;
   /** What may be spoken; a router is asked nothing else. Absent = everything. */
   readonly allowed?: readonly RouterProtocol[];
-  /** For each time that something came that does not count: who logs each reason once logs at count 1. */
-  readonly onIgnored: (protocol: "UPnP" | "PCP or NAT-PMP", reason: string, from: string, count: number) => void;
+  /** For each time that something came that does not count. */
+  readonly onIgnored: (protocol: "UPnP" | "PCP or NAT-PMP", reason: string, from: string) => void;
   /** What a router announces cannot be heard: one sentence. */
   readonly onDeaf: (message: string) => void;
   /** Tests have routers at other ports than the well-known ones. */
@@ -42,8 +43,6 @@ export function systemAccess(options: SystemAccessOptions): RouterAccess {
   };
 }
 
-const NOT_ALLOWED: RouterFailure = { kind: "unsupported", code: null, message: "It is not to be spoken here." };
-
 type PortMapProtocol = "pcp" | "nat-pmp";
 
 function isPortMap(protocol: RouterProtocol): protocol is PortMapProtocol {
@@ -61,7 +60,7 @@ async function probePortMaps(
   const { pcp, natPmp } = await probePortMap({
     gateway,
     signal,
-    onIgnored: (reason, from, count) => onIgnored("PCP or NAT-PMP", reason, from, count),
+    onIgnored: (reason, from) => onIgnored("PCP or NAT-PMP", reason, from),
     onDeaf,
     randomBytes: (count) => new Uint8Array(randomBytes(count)),
     nowMs: monotonicMs,
@@ -83,7 +82,7 @@ async function probeUpnp(
   const probed = await probeIgd({
     gateway,
     signal,
-    onIgnored: (reason, from, count) => onIgnored("UPnP", reason, from, count),
+    onIgnored: (reason, from) => onIgnored("UPnP", reason, from),
     onDeaf,
     random: Math.random,
     nowMs: monotonicMs,

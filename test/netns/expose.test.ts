@@ -13,6 +13,7 @@ import {
 import { HOME, type HomeLab } from "./home-lab.ts";
 import { homeWithGateway, homeWithMiniupnpd } from "./home-routers.ts";
 import { startService } from "./kit.ts";
+import { eventually } from "./ready.ts";
 
 setDefaultTimeout(90_000);
 

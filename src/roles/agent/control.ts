@@ -67,6 +67,7 @@ async function status(agent: AgentView): Promise<AgentStatus> {
     connectedMs: up?.sinceMs ?? null,
     rttMs: up?.session.measuredRttMs ?? null,
     carriers: up?.session.carrierCount ?? 0,
+    ignored: agent.ignored(),
   };
 }
 

@@ -14,10 +14,12 @@ import type { RouterName } from "../control.ts";
 import { descriptionFor } from "./description.ts";
 import type { OpenUpstream, UpstreamForward, UpstreamState } from "./forward.ts";
 import { gatewaysOf } from "./gateway.ts";
-import { routerLog } from "./log.ts";
+import { RouterLog } from "./log.ts";
 import { stateOf } from "./state.ts";
 
 export interface UpstreamMeans {
+  /** Hears of what came in a router's place and did not count. Default: one of its own. */
+  readonly log?: RouterLog;
   /** Default: this machine's real routers. */
   readonly access?: (options: SystemAccessOptions) => RouterAccess;
   /** Monotonic. Default: the system's, as the two below. */
@@ -63,6 +65,7 @@ class Keep {
       wallMs = systemWallMs,
       after = systemAfter,
       onFault = logFault,
+      log = new RouterLog(),
     } = means;
     const { signal } = this.#ended;
     this.#onEmpty = onEmpty;
@@ -73,7 +76,8 @@ class Keep {
       access: access({
         gateways: async (looking) => gatewaysOf(await readNetwork(looking), gateway),
         allowed: protocolsOf(only),
-        ...routerLog(),
+        onIgnored: log.onIgnored,
+        onDeaf: log.onDeaf,
         onFound: ({ protocol, result }, { family, address }) => {
           if (!result.ok) return;
           const { model, name } = result.value.identity;

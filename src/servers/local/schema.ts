@@ -144,6 +144,10 @@ export const RelayStatus = z.object({
 });
 export type RelayStatus = z.infer<typeof RelayStatus>;
 
+/** `reason`: one of the router client's (docs/router.md); `count`: since the agent started. */
+export const IgnoredCount = z.object({ protocol: text, reason: text, count: z.number() });
+export type IgnoredCount = z.infer<typeof IgnoredCount>;
+
 export const AgentStatus = z.object({
   role: z.literal("agent"),
   ...processFields,
@@ -157,6 +161,8 @@ export const AgentStatus = z.object({
   connectedMs: timeMs.nullable(),
   rttMs: z.number().nullable(),
   carriers: z.number(),
+  /** What came where routers answer, and was no answer of theirs. */
+  ignored: z.array(IgnoredCount).readonly(),
 });
 export type AgentStatus = z.infer<typeof AgentStatus>;
 
