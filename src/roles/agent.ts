@@ -266,6 +266,7 @@ class Agent {
       deviceId: this.#parts.key.deviceId,
       version: VERSION,
       startedMs: this.#startedMs,
+      nowMs: monotonicMs,
       wallMs,
       ended: this.#abort.signal,
       runListed: this.#parts.runListed,

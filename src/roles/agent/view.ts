@@ -23,6 +23,8 @@ export interface AgentView {
   relay(): HostPort | null;
   deviceName(): string;
   wallMs(): number;
+  /** Monotonic. */
+  nowMs(): number;
   /** False: only what is attached runs here, and what is listed stays as it is on the relay. */
   readonly runListed: boolean;
   settings(): AgentSettings;

@@ -163,6 +163,9 @@ export const AgentStatus = z.object({
   carriers: z.number(),
   /** What came where routers answer, and was no answer of theirs. */
   ignored: z.array(IgnoredCount).readonly(),
+  /** Of the relay's program, and its clock as it is now; null = the link is not up, or the relay does not say. */
+  relayVersion: z.string().nullable().exactOptional(),
+  relayTimeMs: timeMs.nullable().exactOptional(),
 });
 export type AgentStatus = z.infer<typeof AgentStatus>;
 
