@@ -1,9 +1,9 @@
 // Installs what is missing, and only that: `node scripts/ensure.mjs [--test] [--bench]`. `--bundle` is what npm runs
-// after an install: nothing is installed then.
+// after an install and before it packs: nothing is installed then.
 // Plain Node without dependencies: it runs before anything is installed. Progress goes to stderr.
 import { spawnSync } from "node:child_process";
 import { accessSync, closeSync, constants, existsSync, openSync, readFileSync, readSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { basename, delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -101,11 +101,23 @@ function ensureBun() {
   if (status !== 0) fail("Bun could not be set up: install Bun 1.4.5 or newer yourself and put it on the PATH.");
 }
 
+/** npm puts Bun inside this package in a checkout, and most often beside it where it is a dependency. */
+function runBun(script) {
+  const beside = basename(dirname(ROOT)) === "node_modules" ? [dirname(ROOT)] : [];
+  const programs = [join(ROOT, "node_modules"), ...beside].map((folder) => join(folder, "bun/bin/bun.exe"));
+  const bun = programs.find((path) => existsSync(path)) ?? "bun";
+  return spawnSync(bun, [join(ROOT, script)], { cwd: ROOT, stdio: INHERIT_STDERR }).status === 0;
+}
+
 /** Without it the program runs from src, and starts slower. */
 function ensureBundle() {
-  const bun = join(ROOT, "node_modules/bun/bin/bun.exe");
-  const { status } = spawnSync(bun, [join(ROOT, "scripts/bundle.ts")], { cwd: ROOT, stdio: INHERIT_STDERR });
-  if (status !== 0) say("the program could not be bundled; it runs all the same, and starts slower.");
+  if (!runBun("scripts/bundle.ts")) say("the program could not be bundled; it runs all the same, and starts slower.");
+}
+
+/** What apps on Node import. A package from the registry has it already. */
+function ensureLibrary() {
+  if (runBun("scripts/library.ts") || existsSync(join(ROOT, "dist/hatchway.mjs"))) return;
+  say("the library could not be bundled: apps on Node cannot import it.");
 }
 
 function isThere(program) {
@@ -144,6 +156,24 @@ function installTestPrograms() {
   say(`apt-get could not install what the network scenarios need: ${list}.`);
 }
 
+/** The library's tests run it on Node; what runs this may be older than the library wants. */
+const LIBRARY_NODE = { major: 22, version: "22.23.3", prefix: "node_modules/.cache/hatchway-node" };
+
+function installTestNode() {
+  const { platform, arch, versions } = process;
+  if (Number(versions.node.split(".")[0]) >= LIBRARY_NODE.major) return;
+  const prefix = join(ROOT, LIBRARY_NODE.prefix);
+  const name = `${platform === "darwin" && arch === "arm64" ? "node-bin" : "node"}-${platform}-${arch}`;
+  if (existsSync(join(prefix, "node_modules", name))) return;
+  say(`installing Node ${LIBRARY_NODE.version} for the tests …`);
+  const args = ["install", "--prefix", prefix, "--no-save", "--no-audit", "--no-fund", "--loglevel=error"];
+  const { status } = spawnSync("npm", [...args, `${name}@${LIBRARY_NODE.version}`], {
+    cwd: ROOT,
+    stdio: INHERIT_STDERR,
+  });
+  if (status !== 0) say("the library's tests need Node 22 or newer on the PATH; they will fail here.");
+}
+
 /** The peers to measure against are bench's own matter. */
 async function installBenchPeers() {
   const peers = new URL("../bench/ensure.mjs", import.meta.url);
@@ -159,5 +189,7 @@ if (!flags.has("--bundle")) {
   ensureBun();
 }
 ensureBundle();
+if (flags.has("--bundle")) ensureLibrary();
 if (flags.has("--test") || flags.has("--bench")) installTestPrograms();
+if (flags.has("--test")) installTestNode();
 if (flags.has("--bench")) await installBenchPeers();

@@ -46,6 +46,7 @@ const GROUPS: readonly { readonly title: string; readonly commands: Readonly<Rec
       status: async () => (await import("./status.ts")).defineStatus,
       ping: async () => (await import("./ping.ts")).definePing,
       check: async () => (await import("./check.ts")).defineCheck,
+      doctor: async () => (await import("./doctor.ts")).defineDoctor,
       config: async () => (await import("./config.ts")).defineConfig,
       demo: async () => (await import("./demo.ts")).defineDemo,
       version: async () => (await import("./version.ts")).defineVersion,

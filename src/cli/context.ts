@@ -3,6 +3,7 @@ import type {
   ExposeByBestWay,
   FindVpnGateway,
   InspectRouter,
+  OpenDoctor,
   StartAgent,
   StartGateway,
   StartPing,
@@ -45,6 +46,7 @@ export interface Roles {
   inspectRouter(): Promise<InspectRouter>;
   exposeByBestWay(): Promise<ExposeByBestWay>;
   findVpnGateway(): Promise<FindVpnGateway>;
+  doctor(): Promise<OpenDoctor>;
 }
 
 /** The options that every command takes. */

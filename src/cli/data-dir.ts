@@ -6,7 +6,8 @@ import type { Config } from "../roles/config/load.ts";
 import type { Context } from "./context.ts";
 
 const CONFIG_NAME = "hatchway.toml";
-const SYSTEM_DIRECTORY = "/var/lib/hatchway";
+/** Root's, and that of what runs as a service. */
+export const SYSTEM_DIRECTORY = "/var/lib/hatchway";
 
 export interface Place {
   readonly paths: DataPaths;

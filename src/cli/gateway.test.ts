@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { noRoles } from "../../test/fixtures/no-roles.ts";
 import type { GatewaySettings } from "../roles/gateway/settings.ts";
 import { FakeGateway } from "../servers/local/fake-gateway.ts";
 import { serveGatewayControl } from "../servers/local/server.ts";
@@ -22,7 +23,6 @@ async function outcome(
 ): Promise<{ code: number; out: string; err: string; settings: GatewaySettings | null }> {
   let [out, err] = ["", ""];
   let settings: GatewaySettings | null = null;
-  const never = () => Promise.reject(new Error("not here"));
   const io: Io = {
     env: {},
     out: (text) => (out += text),
@@ -35,21 +35,14 @@ async function outcome(
     stopNow: new AbortController().signal,
     onHangup: () => () => {},
     startLog: async () => {},
-    roles: {
-      relay: never,
-      agent: never,
-      ping: never,
-      standalone: never,
-      inspectRouter: never,
-      exposeByBestWay: never,
-      findVpnGateway: never,
+    roles: noRoles({
       gateway: async () => async (options) => {
         settings = await options.readSettings();
         const { wan, lan } = settings;
         const ready = { wan, lan, externalAddress: "203.0.113.1", servers: [], warnings: ["Mind the gap."] };
         return Object.assign(new FakeGateway(), { ready, closed: Promise.resolve() });
       },
-    },
+    }),
   };
   const code = await runProgram([...args, "--data", data], io);
   return { code, out, err, settings };

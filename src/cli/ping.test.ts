@@ -2,6 +2,7 @@ import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { noRoles } from "../../test/fixtures/no-roles.ts";
 import { DEFAULT_OPTIONS } from "../core/forward.ts";
 import type { ForwardInfo, ForwardSpec, PingEvent, PingRequest, StartPing } from "../roles/control.ts";
 import { FakeAgent } from "../servers/local/fake-control.ts";
@@ -36,7 +37,6 @@ interface World {
 async function ping(args: string | readonly string[], world: World = {}) {
   let [out, err] = ["", ""];
   const here: PingRequest[] = [];
-  const never = () => Promise.reject(new Error("not here"));
   const io: Io = {
     env: world.env ?? {},
     out: (text) => {
@@ -53,19 +53,12 @@ async function ping(args: string | readonly string[], world: World = {}) {
     stopNow: new AbortController().signal,
     onHangup: () => () => {},
     startLog: async () => {},
-    roles: {
-      relay: never,
-      agent: never,
-      standalone: never,
-      inspectRouter: never,
-      exposeByBestWay: never,
-      findVpnGateway: never,
-      gateway: never,
+    roles: noRoles({
       ping: async () => (request, signal) => {
         here.push(request);
         return world.startPing?.(request, signal) ?? agent.ping(request);
       },
-    },
+    }),
   };
   const words = typeof args === "string" ? args.split(" ") : args;
   const code = await runProgram(["ping", ...words, "--data", world.data ?? withAgent], io);

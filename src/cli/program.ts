@@ -6,7 +6,7 @@ import { commandGroupsFor } from "./commands.ts";
 import type { GlobalOptions, Io, Run } from "./context.ts";
 
 const EXAMPLES = `
-Exit codes: 0 done · 1 failed · 2 wrong usage or config · 3 refused by policy or credentials · 4 not reachable
+Exit codes: 0 done · 1 failed · 2 wrong usage or config · 3 refused by policy or credentials · 4 not reachable · 5 warnings (doctor)
 
 Examples:
   hatchway serve --public relay.example.net       on the public machine
@@ -14,7 +14,8 @@ Examples:
   hatchway agent --join -                         behind NAT: paste the code, Enter, Ctrl-D
   hatchway expose 25565                           there too: make a port public until Ctrl-C
   hatchway connect -L 5432:db:5432 --via agent:den
-                                                  reach a private service without a public port`;
+                                                  reach a private service without a public port
+  hatchway doctor                                 what is wrong here, and how to mend it`;
 
 /** Runs the command of `args` (without the program's own name) and resolves with its exit code. Never rejects. */
 export async function runProgram(args: readonly string[], io: Io): Promise<number> {

@@ -5,7 +5,7 @@ import type { RouterReport } from "../roles/control.ts";
 import { ControlError, EXIT_CODES } from "../servers/local/error.ts";
 import { formatHostPort, type HostPort, parseHostPort } from "../wire/endpoint.ts";
 import type { Context, Run } from "./context.ts";
-import { formatAge, formatTable, printable } from "./text.ts";
+import { formatAge, formatTable, ignoredText, printable } from "./text.ts";
 import { joinedRelayOf } from "./use-agent.ts";
 
 const STUN_PORT = 3_478;
@@ -30,6 +30,7 @@ With --json, one object: {"v":1,"routers":[{"family":4,"address":…,"interfaceN
   "identity":{"manufacturer":…,"model":…,"name":…,"page":…}|null,"protocols":[{"protocol":…,"router":…,"failure":…|null}],
   "externalAddress":…|null,"seen":{"v4":…|null,"v6":…|null},"stunServer":…|null,"uptimeSec":…|null,
   "mappings":[{"protocol":…,"externalPort":…,"internalAddress":…,"internalPort":…,"enabled":…,"description":…,"remainingSec":…,"ours":…}]|null,
+  "ignored":[{"protocol":…,"reason":…,"count":…}],
   "verdict":{"kind":"open-internet"|"double-nat"|"cgnat"|"blocked"|"ipv6-only"|"no-network"|"public-here"|"vpn","cause":…,"sure":…,"evidence":[…],"advice":[…]}}
 Exit code 0 when ports can be opened here (open-internet, public-here), else 1.
 
@@ -75,7 +76,8 @@ function canOpen({ verdict }: RouterReport): boolean {
 }
 
 function routerText(report: RouterReport, withStun: boolean): string {
-  const { routers, identity, protocols, externalAddress, seen, stunServer, uptimeSec, mappings, verdict } = report;
+  const { routers, identity, protocols, externalAddress, seen, stunServer, uptimeSec, mappings, ignored, verdict } =
+    report;
   const [first] = routers;
   const name = [identity?.manufacturer, identity?.model ?? identity?.name].filter((part) => part != null).join(" ");
   const outside = [
@@ -92,6 +94,7 @@ function routerText(report: RouterReport, withStun: boolean): string {
     ...(protocols.length === 0 ? [] : [["speaks", spokenText(protocols)] as const]),
     ["outside", outside.length === 0 ? "not known" : outside.join(", ")],
     ...(uptimeSec === null ? [] : [["uptime", formatAge(uptimeSec * 1_000)] as const]),
+    ...(ignoredText(ignored) === "" ? [] : [["ignored", ignoredText(ignored)] as const]),
     ["verdict", verdictSentence(verdict)],
     ...verdict.evidence.map((sentence) => ["", sentence] as const),
     ...verdict.advice.map((sentence, index) => [index === 0 ? "to do" : "", sentence] as const),

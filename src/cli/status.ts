@@ -10,6 +10,7 @@ import {
   formatRefused,
   formatTable,
   forwardsTable,
+  ignoredText,
   NO_FORWARDS,
   printable,
   printableLines,
@@ -168,8 +169,9 @@ function agentLines(agent: AgentStatus): string[] {
       ? `up, ${formatMs(agent.rttMs)}, ${agent.carriers} carriers`
       : `${agent.link}${agent.message === null ? "" : `: ${printable(agent.message)}`}`;
   const head = agent.name === "" ? "agent" : `agent ${printable(agent.name)}`;
-  if (agent.relay === null) return [head, "  relay      none"];
-  return [head, `  relay      ${agent.relay}`, `  link       ${link}`];
+  const relay = agent.relay === null ? ["  relay      none"] : [`  relay      ${agent.relay}`, `  link       ${link}`];
+  const ignored = ignoredText(agent.ignored);
+  return [head, ...relay, ...(ignored === "" ? [] : [`  ignored    ${ignored}`])];
 }
 
 function trafficText(counters: Counters): string {

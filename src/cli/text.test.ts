@@ -8,6 +8,7 @@ import {
   formatMs,
   formatRefused,
   formatTable,
+  ignoredText,
   printable,
   printableLines,
 } from "./text.ts";
@@ -80,4 +81,10 @@ describe("text", () => {
     expect(printableLines("why:\nnft \u001b[2Jx\nnft y", "  ")).toBe("why:\n  nft ?[2Jx\n  nft y");
     expect(formatTable(["A", "B"], [["x\ny", "z"]])).toBe("A    B\nx?y  z");
   });
+});
+
+test("what was ignored: other devices are no news", () => {
+  const usual = { protocol: "UPnP", reason: "other-device", count: 12 };
+  expect(ignoredText([usual])).toBe("");
+  expect(ignoredText([usual, { protocol: "UPnP", reason: "other-host", count: 3 }])).toBe("3 UPnP other-host");
 });

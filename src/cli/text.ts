@@ -1,5 +1,5 @@
 import { PROTOCOL_NAMES } from "../core/router/ladder.ts";
-import type { Counters, Endpoint, ForwardInfo, RouterName } from "../roles/control.ts";
+import type { Counters, Endpoint, ForwardInfo, IgnoredCount, RouterName } from "../roles/control.ts";
 import { formatHostPort } from "../wire/endpoint.ts";
 import type { ReasonName } from "../wire/reason.ts";
 
@@ -72,6 +72,15 @@ export function endpointTexts(endpoints: readonly Endpoint[]): EndpointText[] {
 
 function rangeEnd(first: number, last: number): string {
   return first === last ? "" : `-${last}`;
+}
+
+/** Televisions and printers answer a search for everything, as they should: that is in --json alone. */
+const USUAL = "other-device";
+
+/** What came where routers answer, and did not count; "" = nothing that is worth a word. */
+export function ignoredText(ignored: readonly IgnoredCount[]): string {
+  const told = ignored.filter(({ reason }) => reason !== USUAL);
+  return told.map(({ protocol, reason, count }) => `${count} ${protocol} ${reason}`).join(", ");
 }
 
 /** `MiniUPnPd at 192.168.1.1, by PCP`. */

@@ -1,7 +1,8 @@
 import { err, ok, type Result } from "../wire/result.ts";
 import { errorCode, messageOf } from "./errors.ts";
+import { type Child, spawn } from "./spawn.ts";
 
-export type Child = Bun.Subprocess<Blob | "ignore", "pipe", "pipe">;
+export type { Child };
 
 /** missing: no such program, or no such interpreter. failed: the system could not start it. */
 export interface StartError {
@@ -30,16 +31,7 @@ export function startChild(
   { environment, input = "" }: ChildOptions,
 ): Result<Child, StartError> {
   try {
-    return ok(
-      Bun.spawn([...argv], {
-        env: { ...environment },
-        cwd: DIRECTORY,
-        stdin: input === "" ? "ignore" : new Blob([input]),
-        stdout: "pipe",
-        stderr: "pipe",
-        detached: true,
-      }),
-    );
+    return ok(spawn(argv, { environment, cwd: DIRECTORY, input }));
   } catch (cause) {
     return err(startError(argv[0] ?? "", cause));
   }

@@ -41,16 +41,21 @@ export function dataPaths(directory: string): DataPaths {
   };
 }
 
+/** By how many bytes the paths of the sockets are too long for the system; 0 = they fit. */
+export function socketPathExcess({ relaySocket, agentSocket, gatewaySocket }: DataPaths): number {
+  if (!HAS_POSIX_FILES) return 0;
+  const longest = Math.max(...[relaySocket, agentSocket, gatewaySocket].map((path) => Buffer.byteLength(path)));
+  return Math.max(0, longest - SOCKET_PATH_BYTES_MAX);
+}
+
 /**
  * Makes the directory, mode 0700, when it is not there. One that is there keeps its mode (it may be anything the user
  * named), but must not be writable by others: they could put their own keys and database in place of ours.
  */
 export async function openDataDirectory(directory: string): Promise<Result<DataPaths, FileError>> {
   const paths = dataPaths(directory);
-  const sockets = [paths.relaySocket, paths.agentSocket, paths.gatewaySocket];
-  const longest = Math.max(...sockets.map((path) => Buffer.byteLength(path)));
-  if (HAS_POSIX_FILES && longest > SOCKET_PATH_BYTES_MAX) {
-    const excess = longest - SOCKET_PATH_BYTES_MAX;
+  const excess = socketPathExcess(paths);
+  if (excess > 0) {
     const message = `The path ${paths.directory} is ${excess} bytes too long for the sockets in it: choose a shorter one with --data.`;
     return err({ kind: "io", message });
   }

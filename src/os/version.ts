@@ -2,3 +2,5 @@ import manifest from "../../package.json" with { type: "json" };
 
 /** This program's version, from package.json. */
 export const VERSION: string = manifest.version;
+/** Of the Bun that this version comes with. */
+export const BUN_VERSION: string = manifest.dependencies.bun;

@@ -42,6 +42,7 @@ import { LiveExitPolicy } from "./exits.ts";
 import { pause } from "./pause.ts";
 import { startingAgent } from "./starting.ts";
 import { subscribe } from "./subscribe.ts";
+import { RouterLog } from "./upstream/log.ts";
 import { upstreamOpener } from "./upstream/open.ts";
 
 const DRAIN_MS = 10_000;
@@ -115,6 +116,7 @@ class Agent {
   readonly #sweeper = startSweeper(this.#abort.signal);
   readonly #dials = new Dials(this.#sweeper);
   readonly #resolver = systemResolver();
+  readonly #routerLog = new RouterLog();
   readonly #startedMs = wallMs();
   readonly #forwardWatchers = new Set<(id: string) => void>();
   readonly #exitPolicy: LiveExitPolicy;
@@ -162,7 +164,7 @@ class Agent {
         session: () => this.#link?.session ?? null,
       },
       random: Math.random,
-      openUpstream: upstreamOpener(),
+      openUpstream: upstreamOpener({ log: this.#routerLog }),
       allowsAssigned: this.#assignedPolicy,
       onChange: (id) => {
         this.#exitPolicy.changed();
@@ -294,10 +296,12 @@ class Agent {
       deviceId: this.#parts.key.deviceId,
       version: VERSION,
       startedMs: this.#startedMs,
+      nowMs: monotonicMs,
       wallMs,
       ended: this.#abort.signal,
       runListed: this.#parts.runListed,
       settings: () => this.#settings,
+      ignored: () => this.#routerLog.ignored,
       checkMeans: { resolver: this.#resolver, watchPackets, routerEvidence: this.#routerEvidence() },
       reload: async () => {
         const next = await this.#parts.readSettings();
@@ -316,11 +320,10 @@ class Agent {
   #routerEvidence(): CheckMeans["routerEvidence"] {
     return (
       this.#parts.routerEvidence ??
-      (async (port, protocol, signal) => {
+      (async (port, protocol, wanted, signal) => {
         // The router client takes a moment to load, and few agents ever need it.
         const { routerEvidence } = await import("./router/evidence.ts");
-        const isMapped = this.#forwards.isMapped(port, protocol);
-        return routerEvidence({ port, protocol, isMapped, stunServer: this.#link?.relay ?? null, signal });
+        return routerEvidence({ port, protocol, wanted, stunServer: this.#link?.relay ?? null, signal });
       })
     );
   }

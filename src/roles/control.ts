@@ -1,3 +1,4 @@
+import type { Finding, Section } from "../core/doctor/model.ts";
 import type { ExitRule } from "../core/exit-rule.ts";
 import type { HostPort, PortMapping, RemoteForwardSpec, UpstreamForwardSpec } from "../core/forward.ts";
 import type { EntryPorts } from "../core/table.ts";
@@ -207,3 +208,31 @@ export type ExposeByBestWay = (options: ExposeByBestWayOptions, signal: AbortSig
 export type FindVpnGateway = (signal: AbortSignal) => Promise<string | null>;
 /** Direct forwards and upstream mappings, without an agent or a data directory. The same events as `AgentControl.attach`. */
 export type StartStandalone = (specs: readonly ForwardSpec[], signal: AbortSignal) => AsyncIterable<AttachEvent>;
+
+/** Of `Doctor.examine`. */
+export type DoctorEvent =
+  /** `doing`: what is said while it runs. */
+  | { readonly kind: "checking"; readonly section: Section; readonly doing: string }
+  | { readonly kind: "found"; readonly finding: Finding };
+
+export interface OpenDoctorOptions {
+  readonly dataDir: string;
+  readonly configPath: string;
+  /** A person named the config file: it must be there. */
+  readonly isConfigNamed: boolean;
+  /** The data directory of the system's services, when `dataDir` is another one: it may be the one that is meant. */
+  readonly systemDir: string | null;
+  /** Effective user 0. */
+  readonly isRoot: boolean;
+  /** Ends everything at once. */
+  readonly signal: AbortSignal;
+}
+
+/** Looks at this machine, and changes nothing. */
+export interface Doctor {
+  /** Every check in order, each within its own time. Ends quietly on abort. */
+  examine(): AsyncIterable<DoctorEvent>;
+  /** A report for who is to help: what was found and what it was found in, without secrets, addresses and names. */
+  report(findings: readonly Finding[], format: "text" | "json"): Promise<string>;
+}
+export type OpenDoctor = (options: OpenDoctorOptions) => Doctor;

@@ -35,6 +35,13 @@ describe("an event queue", () => {
     expect(await take(queue)).toEqual(["a2", "b1", "a4"]);
   });
 
+  test("keeps the newest of too many", async () => {
+    const queue = new EventQueue<number>(undefined, 2);
+    for (const event of [1, 2, 3]) queue.push(event);
+    queue.end();
+    expect(await take(queue)).toEqual([2, 3]);
+  });
+
   test("throws its failure after what came before it", async () => {
     const queue = new EventQueue<number>();
     queue.push(1);

@@ -1,14 +1,16 @@
 /** Events that wait for one reader, who takes them by `for await`. */
 export class EventQueue<T> {
   readonly #replaces: (next: T, last: T) => boolean;
+  readonly #maxWaiting: number;
   readonly #waiting: T[] = [];
   #wake: (() => void) | null = null;
   #ended = false;
   #failure: unknown = null;
 
-  /** `replaces`: whether `next` makes `last`, which nobody has taken yet, superfluous (a state, not a history). */
-  constructor(replaces: (next: T, last: T) => boolean = () => false) {
+  /** `replaces`: whether `next` makes `last`, which nobody has taken yet, superfluous (a state, not a history). `maxWaiting`: the oldest go. */
+  constructor(replaces: (next: T, last: T) => boolean = () => false, maxWaiting = Number.POSITIVE_INFINITY) {
     this.#replaces = replaces;
+    this.#maxWaiting = maxWaiting;
   }
 
   push(event: T): void {
@@ -16,6 +18,7 @@ export class EventQueue<T> {
     const last = this.#waiting.at(-1);
     if (last !== undefined && this.#replaces(event, last)) this.#waiting.pop();
     this.#waiting.push(event);
+    if (this.#waiting.length > this.#maxWaiting) this.#waiting.shift();
     this.#wake?.();
   }
 

@@ -13,8 +13,8 @@ import {
   type WayEvent,
 } from "./control.ts";
 import { inspectRouter } from "./router/inspect.ts";
-import { UNTOLD_HOST } from "./upstream/forward.ts";
 import { findVpnGateway } from "./upstream/gateway.ts";
+import { UNTOLD_HOST } from "./upstream/state.ts";
 import { V } from "./views.ts";
 
 type Exposed = AttachEvent & { readonly event: "exposed" };

@@ -215,6 +215,8 @@ class Relay {
         certificate: { cert: certificate.certificatePem, key: certificate.keyPem },
         clientCa,
         features: [ASSIGN_FEATURE, CHECK_FEATURE],
+        version: VERSION,
+        wallMs,
         publicHost: (localAddress) => this.#settings.publicHost ?? localAddress,
         budget: new WindowBudget(WINDOW_BUDGET_BYTES),
         sweeper: this.#sweeper,

@@ -50,6 +50,17 @@ describe("which protocol", () => {
     await lab.stop();
   });
 
+  test("what one protocol's silence outlasts is not looked for again on the same way up", async () => {
+    const lab = new KeepLab({ router: { speaks: [] } });
+    // PCP's port is closed at once, and would be worth another look after a second; UPnP takes four.
+    lab.router.outcome = ({ protocol }) => (protocol.startsWith("igd") ? "never" : null);
+    await lab.keep([wishFor(25565)]);
+    await lab.pass(4);
+    expect(lab.told("failing")).toHaveLength(1);
+    expect(lab.router.said("probe")).toEqual(["probe pcp", "probe nat-pmp", "probe igd2", "probe igd1"]);
+    await lab.stop();
+  });
+
   test("nothing answers: one sentence, and it is looked for again", async () => {
     const lab = new KeepLab({ router: { speaks: [] } });
     const kept = await lab.keep([wishFor(25565)]);
@@ -348,6 +359,17 @@ describe("a router that fails", () => {
     await lab.pass(10);
     expect(lab.router.live()).toHaveLength(256);
     expect(lab.told("lost", "failing", "refused")).toEqual([]);
+    await lab.stop();
+  });
+
+  test("it tells of its restart in IPv4 alone: what it had opened in IPv6 is asked for again as well", async () => {
+    const lab = new KeepLab({ router: { gateway6: GATEWAY6 } });
+    await lab.keep([wishFor(25565), wishFor(25565, { family: 6 })]);
+    await lab.pass(100);
+    lab.router.reboot(false);
+    for (const mapper of lab.router.mappers) if (mapper.gateway.family === 4) mapper.tellForgot();
+    await lab.pass(10);
+    expect(lab.router.live()).toEqual(["tcp 25565", "tcp [2001:db8::10]:25565"]);
     await lab.stop();
   });
 

@@ -95,7 +95,11 @@ class Keep implements KeptMappings {
       only,
       random,
       nowMs,
-      onEvent: (family, event) => this.#tellFamily(family, event),
+      onEvent: (family, event) => {
+        this.#tellFamily(family, event);
+        // Most often both are one box, and its restart may be heard of in one of them alone.
+        if (event.kind === "forgot") this.#tellFamily(family === 4 ? 6 : 4, { kind: "sibling-lost" });
+      },
       onBroken: (error) => this.#broken(error),
     });
     this.#watchLater();

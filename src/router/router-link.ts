@@ -72,13 +72,16 @@ export class RouterLink {
     const { memory, only } = this.#options;
     const router = `${this.gateway.family} ${this.gateway.address}`;
     const met = new Map<RouterProtocol, RouterFailure>();
+    let rungs = this.#known();
     for (;;) {
       const preferred = memory.preferred(router, wish);
-      const step = nextStep({ wish, only, preferred, rungs: this.#known(), met, router: this.gateway.address });
+      const step = nextStep({ wish, only, preferred, rungs, met, router: this.gateway.address });
       if (step.kind === "give-up") return err(step.failure);
       if (step.kind === "probe") {
         await this.#probe(step.protocol, calling.waiting);
         if (calling.waiting.aborted) return err(this.#calledOff());
+        // What was found out on this way up holds for it: while one rung is silent, another's answer becomes old.
+        rungs = withoutDoubt(rungs, this.#known());
         continue;
       }
       const granted = await this.#map(step.protocol, wish, externalPort, null, calling);
@@ -223,6 +226,11 @@ export class RouterLink {
   #calledOff(): RouterFailure {
     return { kind: "silent", code: null, message: `Asking the router at ${this.gateway.address} was called off.` };
   }
+}
+
+function withoutDoubt(before: Rungs, now: Rungs): Rungs {
+  const rung = (protocol: RouterProtocol) => (now[protocol] === "unknown" ? before[protocol] : now[protocol]);
+  return { pcp: rung("pcp"), "nat-pmp": rung("nat-pmp"), igd2: rung("igd2"), igd1: rung("igd1") };
 }
 
 /** Resolves with the promise, or when the signal aborts. */

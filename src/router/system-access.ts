@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { NOT_ALLOWED } from "../core/router/ladder.ts";
 import { type Gateway, ROUTER_PROTOCOLS, type RouterFailure, type RouterProtocol } from "../core/router/model.ts";
 import type { ByFamily } from "../core/router/verdict-facts.ts";
 import { monotonicMs } from "../os/clock.ts";
@@ -12,10 +13,12 @@ export interface SystemAccessOptions {
   readonly gateways: (signal: AbortSignal) => Promise<ByFamily<Gateway | null>>;
   /** What may be spoken; a router is asked nothing else. Absent = everything. */
   readonly allowed?: readonly RouterProtocol[];
-  /** For each time that something came that does not count: who logs each reason once logs at count 1. */
-  readonly onIgnored: (protocol: "UPnP" | "PCP or NAT-PMP", reason: string, from: string, count: number) => void;
+  /** For each time that something came that does not count. */
+  readonly onIgnored: (protocol: "UPnP" | "PCP or NAT-PMP", reason: string, from: string) => void;
   /** What a router announces cannot be heard: one sentence. */
   readonly onDeaf: (message: string) => void;
+  /** Tests have routers at other ports than the well-known ones. */
+  readonly ports?: { readonly portMap?: number; readonly portMapClient?: number; readonly ssdp?: number };
   /** Hears of each protocol that a router speaks. */
   readonly onFound?: (probed: Probed, gateway: Gateway) => void;
 }
@@ -40,8 +43,6 @@ export function systemAccess(options: SystemAccessOptions): RouterAccess {
   };
 }
 
-const NOT_ALLOWED: RouterFailure = { kind: "unsupported", code: null, message: "It is not to be spoken here." };
-
 type PortMapProtocol = "pcp" | "nat-pmp";
 
 function isPortMap(protocol: RouterProtocol): protocol is PortMapProtocol {
@@ -52,17 +53,19 @@ async function probePortMaps(
   asked: readonly PortMapProtocol[],
   gateway: Gateway,
   signal: AbortSignal,
-  { onIgnored, onDeaf }: SystemAccessOptions,
+  { onIgnored, onDeaf, ports = {} }: SystemAccessOptions,
 ): Promise<readonly Probed[]> {
   const [only] = asked;
   if (only === undefined) return [];
   const { pcp, natPmp } = await probePortMap({
     gateway,
     signal,
-    onIgnored: (reason, from, count) => onIgnored("PCP or NAT-PMP", reason, from, count),
+    onIgnored: (reason, from) => onIgnored("PCP or NAT-PMP", reason, from),
     onDeaf,
     randomBytes: (count) => new Uint8Array(randomBytes(count)),
     nowMs: monotonicMs,
+    ...(ports.portMap === undefined ? {} : { port: ports.portMap }),
+    ...(ports.portMapClient === undefined ? {} : { clientPort: ports.portMapClient }),
     ...(asked.length === 1 ? { only } : {}),
   });
   return asked.map((protocol) => ({ protocol, result: protocol === "pcp" ? pcp : natPmp }));
@@ -72,17 +75,18 @@ async function probeUpnp(
   asked: readonly RouterProtocol[],
   gateway: Gateway,
   signal: AbortSignal,
-  { onIgnored, onDeaf }: SystemAccessOptions,
+  { onIgnored, onDeaf, ports = {} }: SystemAccessOptions,
 ): Promise<readonly Probed[]> {
   const [only] = asked;
   if (only === undefined) return [];
   const probed = await probeIgd({
     gateway,
     signal,
-    onIgnored: (reason, from, count) => onIgnored("UPnP", reason, from, count),
+    onIgnored: (reason, from) => onIgnored("UPnP", reason, from),
     onDeaf,
     random: Math.random,
     nowMs: monotonicMs,
+    ports,
     ...(asked.length === 1 ? { version: only === "igd2" ? (2 as const) : (1 as const) } : {}),
   });
   return asked.map((protocol) => ({ protocol, result: ofVersion(probed, protocol, asked) }));

@@ -23,6 +23,7 @@ import {
 } from "../../src/servers/local/schema.ts";
 import { VpnPeerInfo, VpnServerInfo } from "../../src/servers/local/vpn-schema.ts";
 import { Reason } from "../../src/wire/reason.ts";
+import { noRoles } from "../fixtures/no-roles.ts";
 
 /** The documents against the program: what they name exists, and what exists is named. */
 const ROOT = join(import.meta.dir, "../..");
@@ -32,6 +33,7 @@ const EXAMPLE = "docs/examples/hatchway.toml";
 const WITH_COMMANDS = [
   "README.md",
   "docs/check.md",
+  "docs/doctor.md",
   "docs/gateway.md",
   "docs/operations.md",
   "docs/ping.md",
@@ -61,16 +63,7 @@ async function help(path: readonly string[]): Promise<string> {
     stopNow: never,
     onHangup: () => () => {},
     startLog: async () => {},
-    roles: {
-      relay: () => Promise.reject(new Error("help starts nothing")),
-      agent: () => Promise.reject(new Error("help starts nothing")),
-      inspectRouter: () => Promise.reject(new Error("help starts nothing")),
-      exposeByBestWay: () => Promise.reject(new Error("help starts nothing")),
-      findVpnGateway: () => Promise.reject(new Error("help starts nothing")),
-      standalone: () => Promise.reject(new Error("help starts nothing")),
-      gateway: () => Promise.reject(new Error("help starts nothing")),
-      ping: () => Promise.reject(new Error("help starts nothing")),
-    },
+    roles: noRoles(),
   };
   await runProgram([...path, "--help"], io);
   return text;
@@ -155,6 +148,7 @@ describe("commands in the documents exist, with their options", () => {
       "router",
       "config validate",
       "check",
+      "doctor",
       ...GATEWAY,
     ];
     const known = new Set((await Promise.all(paths.map((path) => help(path.split(" "))))).flatMap(flagsIn));

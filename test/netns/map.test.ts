@@ -169,6 +169,8 @@ test("without a router that answers: one sentence, and exit code 4", async () =>
   const ended = await run(lab, newHome(lab, lab.agent), "map", "8080");
   expect([ended.exitCode, ended.stdout]).toEqual([4, ""]);
   expect(ended.stderr).toStartWith("hatchway: The router at 192.168.1.1 answers neither PCP nor NAT-PMP nor UPnP");
+  const upnp = await run(lab, newHome(lab, lab.agent), "map", "8080", "--protocol-only", "igd");
+  expect(upnp.stderr).toStartWith("hatchway: The router at 192.168.1.1 does not answer UPnP: turn it on");
 });
 
 test("an agent without a relay keeps what is listed and what is detached, over a restart", async () => {

@@ -1,5 +1,6 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { MAPPING_SERVER_PORT } from "../../src/wire/natpmp.ts";
 import type { Child } from "./child.ts";
 import type { Host, Lab, Machines } from "./lab.ts";
 import { tool } from "./namespaces.ts";
@@ -85,6 +86,7 @@ export async function startMiniupnpd(
   const file = join(directory, "miniupnpd.conf");
   writeFileSync(file, configuration(place, settings));
   const child = lab.spawn(place.host, ["miniupnpd", "-d", "-f", file, "-P", join(directory, "pid")]);
-  await listening(child, "udp", SSDP_PORT);
+  const isUpnp = settings["enable_upnp"] !== "no";
+  await listening(child, "udp", isUpnp ? SSDP_PORT : MAPPING_SERVER_PORT);
   return child;
 }

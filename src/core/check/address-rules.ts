@@ -14,6 +14,9 @@ const forwardName = (e: E): string => e.forward?.name ?? "";
 const isQuiet = (e: E): boolean => e.service.saw === "silent" && !e.answers;
 /** It should have answered this end, and did not. */
 const isMute = (e: E): boolean => e.service.saw === "silent" && e.answers;
+const isNobodyHere = (e: E): boolean => isDead(e) && e.service.saw === "closed";
+/** Somebody let the outside in, and it was seen that nothing came to this machine. */
+const wentElsewhere = (e: E): boolean => saw(e, "open", "ended") && e.stoodIn !== true && e.arrived === false;
 const where = (e: E): string => (e.behindNat === false ? "your provider" : "your router");
 
 /** A port of this machine's own public address, from outside inwards. The first rule that applies decides. */
@@ -33,14 +36,45 @@ export const ADDRESS_RULES: readonly Rule<E>[] = [
     when: (e) => isRefusedHere(e) !== null,
     say: (e) => ({
       state: "closed",
-      hop: isRefusedHere(e)?.why === "policy" ? "policy" : e.forward?.by === "gateway" ? "router" : "agent",
+      hop: isRefusedHere(e)?.why === "policy" ? "policy" : e.forward?.by === "agent" ? "agent" : "router",
       sentence: `The forward "${forwardName(e)}" could not be opened: ${isRefusedHere(e)?.message}`,
       remedy: null,
     }),
   },
   {
+    name: "not run",
+    when: (e) => e.forward?.fact.state === "not-run" && isShut(e) && e.arrived !== true,
+    say: (e) => ({
+      state: shutAs(e),
+      hop: "agent",
+      sentence: `No agent runs here to ${e.forward?.by === "router" ? `keep "${forwardName(e)}" on the router` : `serve "${forwardName(e)}"`}, so ${e.what} leads nowhere.`,
+      remedy: "Start `hatchway agent`.",
+    }),
+  },
+  {
+    name: "router forgot, another has it",
+    when: (e) => wentElsewhere(e) && e.router?.holds === false,
+    say: (e) => ({
+      state: "closed",
+      hop: "router",
+      sentence: `Your router no longer has the mapping for ${e.what} to ${e.service.at}: another machine answers there, or the router itself.`,
+      remedy: "See with `hatchway router` where it leads; then end that, or map another port.",
+    }),
+  },
+  {
+    name: "open, most likely elsewhere",
+    when: (e) => wentElsewhere(e) && !isNobodyHere(e),
+    say: (e) => ({
+      state: "open",
+      hop: "router",
+      sure: false,
+      sentence: `${e.what} is open, but nothing of that came to this machine: most likely it leads to another one.`,
+      remedy: "See in the router's port forwarding where it leads.",
+    }),
+  },
+  {
     name: "open",
-    when: (e) => saw(e, "open", "ended") && e.stoodIn !== true && !(isDead(e) && e.service.saw === "closed"),
+    when: (e) => saw(e, "open", "ended") && e.stoodIn !== true && !isNobodyHere(e),
     say: (e) => ({
       state: "open",
       hop: "none",
@@ -299,9 +333,15 @@ export function addressLines(e: E): HopLine[] {
 function outsideLine(e: E): HopLine {
   const hop = e.behindNat === false || e.router?.nat === "cgnat" || e.router?.nat === "blocked" ? "isp" : "router";
   const seen = e.vantage === null ? "nobody outside looked" : `from outside: ${SAW_WORDS[e.vantage]}`;
-  if (isRefusedHere(e) !== null && e.forward?.by === "gateway") {
+  if (isRefusedHere(e) !== null && e.forward?.by !== "agent") {
     return { hop: "router", mark: "bad", text: isRefusedHere(e)?.message ?? "" };
   }
+  if (wentElsewhere(e) && hop === "router")
+    return {
+      hop,
+      mark: e.router?.holds === false ? "bad" : "unknown",
+      text: `${seen}, and nothing came to this machine`,
+    };
   if (saw(e, "open", "ended") || e.arrived === true || e.stoodIn === true)
     return { hop, mark: "ok", text: `${where(e)} lets it in; ${seen}` };
   if (e.router?.nat === "cgnat") return { hop, mark: "bad", text: "carrier-grade NAT: the address is shared" };
@@ -315,13 +355,17 @@ function policyLine(e: E): HopLine | null {
   if (e.forward === null) return null;
   const { name, by, fact } = e.forward;
   if (fact.state === "disabled") return { hop: "policy", mark: "bad", text: `"${name}" is disabled` };
+  if (fact.state === "not-run") return { hop: "agent", mark: "bad", text: `no agent runs here for "${name}"` };
+  if (fact.state === "waiting")
+    return { hop: "policy", mark: "unknown", text: `"${name}" is asked for, and not open yet` };
   if (fact.state !== "refused") return { hop: "policy", mark: "ok", text: `"${name}" has the port` };
   if (fact.why === "policy") return { hop: "policy", mark: "bad", text: fact.message };
-  return by === "gateway" ? null : { hop: "agent", mark: "bad", text: fact.message };
+  return by !== "agent" ? null : { hop: "agent", mark: "bad", text: fact.message };
 }
 
 function firewallLine(e: E): HopLine {
   const hop = "host-firewall";
+  if (wentElsewhere(e)) return { hop, mark: "unknown", text: "nothing came that it could let in" };
   if (saw(e, "open", "ended") || e.stoodIn === true) return { hop, mark: "ok", text: "lets it in" };
   if (e.arrived === true && saw(e, "silent") && e.service.saw === "silent") {
     return { hop, mark: "unknown", text: "the packet came to this machine" };

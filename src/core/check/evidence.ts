@@ -87,8 +87,12 @@ export interface AddressEvidence extends Common {
   /** The public address is not this machine's own; null = not known. */
   readonly behindNat: boolean | null;
   readonly router: RouterEvidence | null;
-  /** A mapping of this gateway, or a forward whose entry is on this machine; null = it is neither's port. */
-  readonly forward: { readonly name: string; readonly by: "gateway" | "agent"; readonly fact: ForwardFact } | null;
+  /** A mapping of this gateway, a forward whose entry is on this machine or on its router; null = it is nobody's port. */
+  readonly forward: {
+    readonly name: string;
+    readonly by: "gateway" | "agent" | "router";
+    readonly fact: ForwardFact;
+  } | null;
 }
 
 export type Evidence = ForwardEvidence | AddressEvidence;

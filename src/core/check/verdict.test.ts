@@ -110,6 +110,7 @@ const FORWARD_TABLE: readonly Row<ForwardEvidence>[] = [
 const shut = { vantage: "filtered" } as const;
 const byGateway = (fact: ForwardFact) => ({ forward: { name: "web", by: "gateway", fact } }) as const;
 const byAgent = (fact: ForwardFact) => ({ forward: { name: "web", by: "agent", fact } }) as const;
+const byRouter = (fact: ForwardFact) => ({ forward: { name: "web", by: "router", fact } }) as const;
 const router = (holds: boolean | null, nat: "cgnat" | "double-nat" | "blocked" | "ipv6-only" | null = null) => ({
   router: { holds, nat },
 });
@@ -119,7 +120,14 @@ const ADDRESS_TABLE: readonly Row<AddressEvidence>[] = [
   ["open", {}, "open", "none"],
   ["open", { ...router(false, "cgnat") }, "open", "none"],
   ["open", { ...udp, ...service("silent") }, "open", "none"],
+  ["router forgot, another has it", { arrived: false, ...router(false) }, "closed", "router"],
+  ["router forgot, another has it", { arrived: false, ...router(false), ...service("closed") }, "closed", "router"],
+  ["open, most likely elsewhere", { arrived: false, ...router(null) }, "open", "router", false],
   ["disabled", { ...byGateway({ state: "disabled" }), ...shut }, "closed", "policy"],
+  ["port taken here", { ...byRouter(refused("conflict")), ...shut }, "closed", "router"],
+  ["not run", { ...byRouter({ state: "not-run" }), ...shut, arrived: false, ...router(false) }, "filtered", "agent"],
+  ["not run", { ...byAgent({ state: "not-run" }), vantage: "closed", ...service("closed") }, "closed", "agent"],
+  ["open", byRouter({ state: "not-run" }), "open", "none"],
   ["port taken here", { ...byAgent(refused("conflict")), ...shut }, "closed", "agent"],
   ["port taken here", { ...byGateway(refused("failed")), ...unseen }, "closed", "router"],
   ["port taken here", { ...byGateway(refused("policy")), ...unseen }, "closed", "policy"],
@@ -299,7 +307,12 @@ test("whatever is known of a port, the verdict holds together", () => {
       router(null, "cgnat").router,
       router(null, "double-nat").router,
     ],
-    forward: [null, byAgent({ state: "open" }).forward, byGateway(refused("failed")).forward],
+    forward: [
+      null,
+      byAgent({ state: "open" }).forward,
+      byRouter({ state: "not-run" }).forward,
+      byGateway(refused("failed")).forward,
+    ],
     answers: [true, false],
   })) {
     const problem = isWellFormed({ ...ADDRESS, ...change });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { type Climb, LadderMemory, nextStep, type Rung, type Step } from "./ladder.ts";
+import { type Climb, LadderMemory, NOT_ALLOWED, nextStep, type Rung, type Step } from "./ladder.ts";
 import { ROUTER_PROTOCOLS, type RouterFailure, type RouterFailureKind, type RouterProtocol } from "./model.ts";
 
 const OWN = { family: 4, host: null } as const;
@@ -133,6 +133,9 @@ describe("what is said when no rung is left", () => {
     );
     expect(said({ rungs: silent, only: "pcp" })).toBe(
       "The router at 192.168.1.1 does not answer PCP: turn it on in the router's settings, or let another protocol be used.",
+    );
+    expect(said({ rungs: [NOT_ALLOWED, NOT_ALLOWED, "silent", "silent"] })).toBe(
+      "The router at 192.168.1.1 does not answer UPnP: turn it on in the router's settings, or let another protocol be used.",
     );
     expect(said({ only: "nat-pmp", wish: OWN6 })).toBe("NAT-PMP cannot open IPv6 ports: let another protocol be used.");
   });

@@ -14,6 +14,9 @@ export const PROTOCOL_NAMES: Readonly<Record<RouterProtocol, string>> = {
   igd1: "UPnP (IGD 1)",
 };
 
+/** Of a protocol that is not to be spoken: nothing was asked, and nothing is known of the router. */
+export const NOT_ALLOWED: RouterFailure = { kind: "unsupported", code: null, message: "It is not to be spoken here." };
+
 export interface Climb {
   readonly wish: Pick<PortWish, "family" | "host">;
   /** Null = any. */
@@ -98,7 +101,10 @@ function summary({ wish, only, rungs, met, router }: Climb): RouterFailure {
       if (telling !== undefined && (kind !== "unsupported" || failures === asked)) return telling;
     }
   }
-  return { kind: "silent", code: null, message: silence(router, only) };
+  const spoken = ROUTER_PROTOCOLS.filter(
+    (protocol) => (only ?? protocol) === protocol && rungs[protocol] !== NOT_ALLOWED,
+  );
+  return { kind: "silent", code: null, message: silence(router, spoken) };
 }
 
 function cannotServe(only: RouterProtocol, wish: Climb["wish"]): string {
@@ -106,9 +112,13 @@ function cannotServe(only: RouterProtocol, wish: Climb["wish"]): string {
   return `${PROTOCOL_NAMES[only]} cannot open ${what}: let another protocol be used.`;
 }
 
-function silence(router: string, only: RouterProtocol | null): string {
-  if (only !== null) {
-    return `The router at ${router} does not answer ${PROTOCOL_NAMES[only]}: turn it on in the router's settings, or let another protocol be used.`;
+function silence(router: string, spoken: readonly RouterProtocol[]): string {
+  if (spoken.length < ROUTER_PROTOCOLS.length) {
+    const isAnyIgd = spoken.includes("igd2") && spoken.includes("igd1");
+    const names = spoken.map((protocol) =>
+      isAnyIgd && protocol.startsWith("igd") ? "UPnP" : PROTOCOL_NAMES[protocol],
+    );
+    return `The router at ${router} does not answer ${[...new Set(names)].join(" or ")}: turn it on in the router's settings, or let another protocol be used.`;
   }
   return `The router at ${router} answers neither PCP nor NAT-PMP nor UPnP: turn one on in its settings, forward the port there by hand, or use a relay (hatchway expose --via relay).`;
 }

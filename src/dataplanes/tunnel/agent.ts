@@ -20,8 +20,8 @@ import {
   HANDSHAKE_MS,
   handshakeDone,
   type RelayTrust,
+  relayTlsOptions,
   sessionBinding,
-  TLS_1_3_ONLY,
 } from "./tls.ts";
 
 export interface AgentTunnelOptions {
@@ -210,14 +210,7 @@ async function dial(
   Bun.connect<Carrier>({
     hostname: relay.host,
     port: relay.port,
-    tls: {
-      rejectUnauthorized: trust.kind === "verified",
-      ...(trust.kind === "verified" && trust.ca !== null ? { ca: trust.ca } : {}),
-      ...(clientCertificate ?? {}),
-      serverName: relay.host,
-      ALPNProtocols: ALPN_WIRE,
-      ...TLS_1_3_ONLY,
-    },
+    tls: relayTlsOptions(relay, trust, clientCertificate),
     socket: {
       open(socket) {
         raw = socket;

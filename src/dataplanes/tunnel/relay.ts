@@ -35,6 +35,8 @@ export interface RelayTunnelOptions {
   publicHost(localAddress: string): string;
   /** What the welcome says that this relay understands. */
   readonly features: readonly string[];
+  readonly version: string;
+  wallMs(): number;
   readonly budget: WindowBudget;
   /** Of this process: its sockets take turns with the carriers, and its one timer also is the heartbeats'. */
   readonly sweeper: Sweeper;
@@ -190,6 +192,8 @@ export class RelayTunnel implements Sweepable {
       publicHost: this.options.publicHost(carrier.localAddress),
       carriers: CARRIERS,
       features: this.options.features,
+      version: this.options.version,
+      timeMs: this.options.wallMs(),
     });
     return null;
   }

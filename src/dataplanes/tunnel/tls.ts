@@ -27,6 +27,18 @@ export interface CertificatePair {
   readonly key: string;
 }
 
+/** What an agent offers when it begins TLS with its relay. */
+export function relayTlsOptions(relay: HostPort, trust: RelayTrust, clientCertificate: CertificatePair | null) {
+  return {
+    rejectUnauthorized: trust.kind === "verified",
+    ...(trust.kind === "verified" && trust.ca !== null ? { ca: trust.ca } : {}),
+    ...(clientCertificate ?? {}),
+    serverName: relay.host,
+    ALPNProtocols: ALPN_WIRE,
+    ...TLS_1_3_ONLY,
+  };
+}
+
 /** The bytes a device signs: unique to this TLS session, known to its two ends only (RFC 5705, RFC 8446 §7.5). */
 export function sessionBinding(socket: Socket<never>): Uint8Array {
   // Bun's types say void; it returns a Buffer (tried on 1.4.5, equal at both ends).

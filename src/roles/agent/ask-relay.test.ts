@@ -21,7 +21,7 @@ function agentWith(features: readonly string[] | null, isClosed = false) {
   const sent: (Ask & { rid?: number })[] = [];
   const session = { isClosed, send: (message: never) => void sent.push(message) } as never;
   const welcome = features === null ? WELCOME : { ...WELCOME, features };
-  const link: LinkState = { kind: "up", session, welcome, sinceMs: 0 };
+  const link: LinkState = { kind: "up", session, welcome, sinceMs: 0, relayClockMs: null };
   const requests = new Requests(session);
   return { agent: { link: () => link, requests: () => requests } as unknown as AgentView, sent, requests };
 }

@@ -2,6 +2,7 @@ import type { AddressEvidence, Saw, ServiceSighting } from "../../core/check/evi
 import { ECHO_ID, udpProbe } from "../../core/check/probes.ts";
 import { wantedAllowanceBytes } from "../../core/check/service-rules.ts";
 import type { PacketWatch } from "../../os/packet-watch.ts";
+import { isIpv6 } from "../../wire/address.ts";
 import { formatHostPort, type HostPort } from "../../wire/endpoint.ts";
 import type { Asking } from "../check/dial.ts";
 import { ownService, sightService } from "../check/own-service.ts";
@@ -22,12 +23,13 @@ export async function checkOwnAddress(
   given: HostPort | null,
   asked: Asking,
 ): Promise<{ readonly evidence: AddressEvidence; readonly host: string | null }> {
-  const { protocol, port, host, forward } = subject;
+  const { protocol, port, host, forward, upstream } = subject;
   const link = agent.link();
   // Where the relay's machine is behind a NAT of its own, its packets come from another address than it knows.
   const relayAddress = link.kind === "up" ? canonical(link.session.remoteAddress) : undefined;
   const localAddress = link.kind === "up" ? canonical(link.session.localAddress) : null;
-  const service = ownService(given, port, localAddress);
+  const leadsTo = upstream === null ? null : { host: upstream.host ?? "localhost", port: upstream.port };
+  const service = ownService(given ?? leadsTo, port, localAddress);
   const sighting = await sightService(asked, service);
   const isFree = service.isHere && sighting.saw === "closed" && !sighting.loopbackOnly;
   const { nonce } = asked;
@@ -39,9 +41,12 @@ export async function checkOwnAddress(
     const outside = isShutHere ? NOT_ASKED : await lookFromOutside(agent, subject, asking);
     const seen = outside.kind === "seen" ? outside.outcome : null;
     const vantage: Saw | null = seen?.probe?.saw ?? null;
-    // It takes seconds, and has nothing to say of a port that is open.
-    const router = vantage === "open" ? null : await agent.checkMeans.routerEvidence(port, protocol, asking.signal);
+    const arrived = seen === null || watch === null ? null : hasArrived(watch, [seen.probe?.from, relayAddress]);
+    // It takes seconds, and has nothing to say of a port that is open; but a mapping may lead to another machine now.
+    const isSettled = vantage === "open" && (upstream === null || arrived !== false);
     const publicAddress = seen?.address ?? null;
+    const wanted = upstream?.isListed === true && !isIpv6(publicAddress ?? "") ? upstream : null;
+    const router = isSettled ? null : await agent.checkMeans.routerEvidence(port, protocol, wanted, asking.signal);
     const evidence: AddressEvidence = {
       kind: "address",
       protocol,
@@ -52,7 +57,7 @@ export async function checkOwnAddress(
       answers: protocol === "tcp" || !asking.probe.silent,
       stoodIn: standIn === null ? null : standIn.reached,
       unseen: outside.kind === "seen" ? null : outside.why,
-      arrived: seen === null || watch === null ? null : hasArrived(watch, [seen.probe?.from, relayAddress]),
+      arrived,
       behindNat: publicAddress === null ? null : publicAddress !== localAddress,
       router,
       forward,

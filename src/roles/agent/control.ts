@@ -67,6 +67,9 @@ async function status(agent: AgentView): Promise<AgentStatus> {
     connectedMs: up?.sinceMs ?? null,
     rttMs: up?.session.measuredRttMs ?? null,
     carriers: up?.session.carrierCount ?? 0,
+    ignored: agent.ignored(),
+    relayVersion: up?.welcome.version ?? null,
+    relayTimeMs: up === null || up.relayClockMs === null ? null : Math.round(up.relayClockMs + agent.nowMs()),
   };
 }
 

@@ -13,7 +13,6 @@ import type { ByteEnd, FlowEnd } from "../../dataplanes/io/ends.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import type { Visits } from "../../dataplanes/io/visits.ts";
 import { ownAddresses } from "../../os/interfaces.ts";
-import type { Protocol } from "../../wire/port-set.ts";
 import type { Result } from "../../wire/result.ts";
 import { remoteSpecSchema } from "../../wire/spec-schema.ts";
 import type { ResultOutcome } from "../../wire/tunnel/control.ts";
@@ -293,16 +292,6 @@ export class AgentForwards {
     if (this.#draining) flow.close("shutdown");
     else if (forward === undefined || !forward.accepts) flow.close("noForward");
     else forward.onFlow(request, flow);
-  }
-
-  /** Whether an upstream mapping that is wanted has that port outside. */
-  isMapped(port: number, protocol: Protocol): boolean {
-    return [...this.#held.values()].some(
-      ({ kind, forward }) =>
-        kind === "upstream" &&
-        forward?.state.kind === "open" &&
-        forward.state.endpoints.some((one) => one.protocol === protocol && one.port <= port && port <= one.lastPort),
-    );
   }
 
   /** What the agent's own forwards lead to: other devices may dial it too. */

@@ -2,7 +2,7 @@ import { partOf } from "../../core/forward.ts";
 import type { PortMapping } from "../../wire/port-set.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import type { AttachEvent, Counters, Endpoint, ForwardInfo, ForwardSpec, ForwardState } from "../control.ts";
-import type { UpstreamState } from "../upstream/forward.ts";
+import { noteText, type UpstreamState } from "../upstream/forward.ts";
 import { countersOf, NO_COUNTERS } from "../views.ts";
 import type { Held } from "./held.ts";
 
@@ -135,7 +135,7 @@ function upstreamState(state: UpstreamState): { readonly state: ForwardState; re
     case "asking":
       return { state: "waiting", message: "The router has not answered yet." };
     case "open":
-      return { state: "open", message: state.note };
+      return { state: "open", message: state.note === null ? null : noteText(state.note) };
     case "lost":
       return { state: "waiting", message: state.message };
     case "refused":

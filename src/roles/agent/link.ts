@@ -15,7 +15,14 @@ export type LinkState =
   /** This agent has no relay, and wants none. */
   | { readonly kind: "none" }
   | { readonly kind: "connecting" }
-  | { readonly kind: "up"; readonly session: Session; readonly welcome: ControlOf<"welcome">; readonly sinceMs: number }
+  | {
+      readonly kind: "up";
+      readonly session: Session;
+      readonly welcome: ControlOf<"welcome">;
+      readonly sinceMs: number;
+      /** The relay's clock less the monotonic one of this process; null = the relay does not tell its time. */
+      readonly relayClockMs: number | null;
+    }
   | { readonly kind: "down"; readonly message: string; readonly retryInMs: number }
   /** The relay does not take this device: no further attempt. */
   | { readonly kind: "rejected"; readonly message: string };
@@ -99,7 +106,8 @@ export class Link {
     const { session, welcome } = attempt.value;
     const nowMs = this.#options.nowMs();
     this.#backoff.connected(nowMs);
-    this.#become({ kind: "up", session, welcome, sinceMs: this.#options.wallMs() });
+    const relayClockMs = welcome.timeMs === undefined ? null : welcome.timeMs - nowMs;
+    this.#become({ kind: "up", session, welcome, sinceMs: this.#options.wallMs(), relayClockMs });
     const stop = this.#watch(session, signal);
     const why = await ended.promise;
     stop();

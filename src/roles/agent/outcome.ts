@@ -1,6 +1,6 @@
 import { partOf } from "../../core/forward.ts";
 import type { AttachEvent, Endpoint, ForwardSpec } from "../control.ts";
-import type { UpstreamState } from "../upstream/forward.ts";
+import { noteText, type UpstreamState } from "../upstream/forward.ts";
 import { V } from "../views.ts";
 import type { Held } from "./held.ts";
 import { endpointsOf, nameOf, typeOf, viaOf } from "./info.ts";
@@ -37,7 +37,8 @@ function upstreamEvent(base: Base, state: UpstreamState | null): OutcomeEvent | 
     case "asking":
       return null;
     case "open": {
-      const { endpoints, router, leaseEndsMs, note } = state;
+      const { endpoints, router, leaseEndsMs } = state;
+      const note = state.note === null ? null : noteText(state.note);
       return { event: "exposed", ...base, type: "upstream", via: "router", endpoints, router, leaseEndsMs, note };
     }
     case "lost":

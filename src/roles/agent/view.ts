@@ -2,7 +2,7 @@ import type { Visits } from "../../dataplanes/io/visits.ts";
 import type { AgentState } from "../../store/agent-state.ts";
 import type { HostPort } from "../../wire/endpoint.ts";
 import type { CheckMeans } from "../check/means.ts";
-import type { AgentSettings } from "../control.ts";
+import type { AgentSettings, IgnoredCount } from "../control.ts";
 import type { AgentForwards } from "./forwards.ts";
 import type { LinkState } from "./link.ts";
 import type { Requests } from "./requests.ts";
@@ -23,9 +23,13 @@ export interface AgentView {
   relay(): HostPort | null;
   deviceName(): string;
   wallMs(): number;
+  /** Monotonic. */
+  nowMs(): number;
   /** False: only what is attached runs here, and what is listed stays as it is on the relay. */
   readonly runListed: boolean;
   settings(): AgentSettings;
+  /** What came where routers answer, and was no answer of theirs. */
+  ignored(): readonly IgnoredCount[];
   readonly checkMeans: CheckMeans;
   /** Reads the config again and takes it; resolves with the settings before. */
   reload(): Promise<AgentSettings>;

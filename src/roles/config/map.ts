@@ -44,8 +44,11 @@ export const MapEntry = z.strictObject({
 });
 export type MapEntry = z.infer<typeof MapEntry>;
 
-/** An upstream mapping from a `[[map]]` entry, or from `map`'s arguments under the same keys. */
-export function mapSpec(entry: MapEntry): Result<UpstreamForwardSpec, Problem> {
+/**
+ * An upstream mapping from a `[[map]]` entry, or from `map`'s arguments or the library's options under the same keys. `id`:
+ * for who has no need of one that is the same on every run.
+ */
+export function mapSpec(entry: MapEntry, id?: string): Result<UpstreamForwardSpec, Problem> {
   const ports = exposePorts(entry.ports, entry.as ?? null, entry.protocol ?? "tcp");
   if (!ports.ok) return err({ path: ["as"], message: ports.error });
   const lifetimeSec = entry.lifetime ?? DEFAULT_LIFETIME_SEC;
@@ -59,7 +62,7 @@ export function mapSpec(entry: MapEntry): Result<UpstreamForwardSpec, Problem> {
   const only = entry["protocol-only"] ?? null;
   const gateway = entry.router ?? null;
   const upstream = {
-    id: stableId("map", entry.name, { ports: ports.value, to }),
+    id: id ?? stableId("map", entry.name, { ports: ports.value, to }),
     name: titleOf(entry.name, formatMappings(ports.value)),
     ports: ports.value,
     to,

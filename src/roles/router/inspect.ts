@@ -13,16 +13,17 @@ import { ok } from "../../wire/result.ts";
 import type { InspectRouter } from "../control.ts";
 import { isOurs } from "../upstream/description.ts";
 import { gatewaysOf } from "../upstream/gateway.ts";
-import { routerLog } from "../upstream/log.ts";
+import { RouterLog } from "../upstream/log.ts";
 import type { SpokenProtocol } from "./report.ts";
 
 /** Asks this machine's routers, and whoever sees it from outside, everything that they tell. In some 3 s. */
 export const inspectRouter: InspectRouter = async ({ stunServer, router, signal }) => {
   const network = await readNetwork(signal);
   const gateways = await gatewaysOf(network, router);
+  const log = new RouterLog();
   const [v4, v6, seen4, seen6] = await Promise.all([
-    lookAt(gateways.v4, signal),
-    lookAt(gateways.v6, signal),
+    lookAt(gateways.v4, log, signal),
+    lookAt(gateways.v6, log, signal),
     seenBy(stunServer, 4, signal),
     seenBy(stunServer, 6, signal),
   ]);
@@ -42,6 +43,7 @@ export const inspectRouter: InspectRouter = async ({ stunServer, router, signal 
     mappings:
       v4.mappings?.map((one) => ({ ...one, ours: isOurs(one.description) && own.includes(one.internalAddress) })) ??
       null,
+    ignored: log.ignored,
     verdict: judge(facts),
   };
 };
@@ -75,9 +77,10 @@ interface Look {
 
 const NOTHING: Look = { facts: [], spoken: [], identity: null, uptimeSec: null, mappings: null };
 
-async function lookAt(gateway: Gateway | null, signal: AbortSignal): Promise<Look> {
+async function lookAt(gateway: Gateway | null, log: RouterLog, signal: AbortSignal): Promise<Look> {
   if (gateway === null) return NOTHING;
-  const access = systemAccess({ gateways: async () => ({ v4: gateway, v6: gateway }), ...routerLog() });
+  const { onIgnored, onDeaf } = log;
+  const access = systemAccess({ gateways: async () => ({ v4: gateway, v6: gateway }), onIgnored, onDeaf });
   const probed = (await Promise.all(TOGETHER.map((protocols) => access.probe(protocols, gateway, signal))))
     .flat()
     .filter((one, _, all) => isTold(one, all, gateway.family));

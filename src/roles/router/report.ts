@@ -6,6 +6,7 @@ import type {
   RouterProtocol,
 } from "../../core/router/model.ts";
 import type { Verdict } from "../../core/router/verdict.ts";
+import type { IgnoredCount } from "../../servers/local/control.ts";
 
 /** What one protocol of one router answered. */
 export interface SpokenProtocol {
@@ -35,5 +36,7 @@ export interface RouterReport {
   readonly uptimeSec: number | null;
   /** Null = the router shows no list. `ours`: Hatchway asked for it, for this machine. */
   readonly mappings: readonly (ListedMapping & { readonly ours: boolean })[] | null;
+  /** What came while it was asked, and was no answer of the router's. */
+  readonly ignored: readonly IgnoredCount[];
   readonly verdict: Verdict;
 }

@@ -3,27 +3,41 @@ import type { KeptPort } from "../../core/router/keeper-model.ts";
 import { ROUTER_PROTOCOLS, type RouterProtocol } from "../../core/router/model.ts";
 import { planWishes } from "../../core/router/plan.ts";
 import { type PortWish, wishKey } from "../../core/router/wish.ts";
-import { monotonicMs, nowMs as wallMs } from "../../os/clock.ts";
+import { monotonicMs, nowMs as systemWallMs } from "../../os/clock.ts";
 import { areaLogger } from "../../os/log.ts";
-import { after } from "../../os/timers.ts";
+import { type After, after as systemAfter } from "../../os/timers.ts";
+import type { RouterAccess } from "../../router/access.ts";
 import { type KeptMappings, type KeptNews, keepMappings } from "../../router/keep.ts";
 import { readNetwork, watchNetwork } from "../../router/network.ts";
-import { systemAccess } from "../../router/system-access.ts";
+import { type SystemAccessOptions, systemAccess } from "../../router/system-access.ts";
 import type { RouterName } from "../control.ts";
 import { descriptionFor } from "./description.ts";
 import type { OpenUpstream, UpstreamForward, UpstreamState } from "./forward.ts";
 import { gatewaysOf } from "./gateway.ts";
-import { routerLog } from "./log.ts";
+import { RouterLog } from "./log.ts";
 import { stateOf } from "./state.ts";
 
-/** Opens upstream mappings at this machine's real routers. Those of one router, asked in the same way, are kept together. */
-export function upstreamOpener(): OpenUpstream {
+export interface UpstreamMeans {
+  /** Hears of what came in a router's place and did not count. Default: one of its own. */
+  readonly log?: RouterLog;
+  /** Default: this machine's real routers. */
+  readonly access?: (options: SystemAccessOptions) => RouterAccess;
+  /** Monotonic. Default: the system's, as the two below. */
+  readonly nowMs?: () => number;
+  readonly wallMs?: () => number;
+  readonly after?: After;
+  /** Hears of what failed and cannot: nothing is kept any more. Default: it is logged. */
+  readonly onFault?: (error: unknown) => void;
+}
+
+/** Opens upstream mappings. Those of one router, asked in the same way, are kept together. */
+export function upstreamOpener(means: UpstreamMeans = {}): OpenUpstream {
   const keeps = new Map<string, Keep>();
   return (spec, changed) => {
     const key = JSON.stringify([spec.gateway, spec.only]);
     let keep = keeps.get(key);
     if (keep === undefined) {
-      keep = new Keep(spec, () => keeps.delete(key));
+      keep = new Keep(spec, means, () => keeps.delete(key));
       keeps.set(key, keep);
     }
     return keep.open(spec, changed);
@@ -35,22 +49,35 @@ class Keep {
   readonly #forwards = new Set<Forward>();
   readonly #ended = new AbortController();
   readonly #kept: KeptMappings;
-  /** Resolves when everything is taken away. A fault of the program's is logged, and ends nobody else's forwards. */
+  /** Resolves when everything is taken away. A fault of the program's ends nobody else's forwards. */
   readonly #gone: Promise<void>;
   readonly #routers = new Map<string, RouterName>();
   /** Hear of each mapping that is closed, by its wish. */
   readonly #closing = new Set<(key: string) => void>();
   readonly #onEmpty: () => void;
+  readonly #nowMs: () => number;
+  readonly #wallMs: () => number;
 
-  constructor({ gateway, only }: UpstreamSpec, onEmpty: () => void) {
+  constructor({ gateway, only }: UpstreamSpec, means: UpstreamMeans, onEmpty: () => void) {
+    const {
+      access = systemAccess,
+      nowMs = monotonicMs,
+      wallMs = systemWallMs,
+      after = systemAfter,
+      onFault = logFault,
+      log = new RouterLog(),
+    } = means;
     const { signal } = this.#ended;
     this.#onEmpty = onEmpty;
+    this.#nowMs = nowMs;
+    this.#wallMs = wallMs;
     this.#kept = keepMappings({
       wishes: [],
-      access: systemAccess({
+      access: access({
         gateways: async (looking) => gatewaysOf(await readNetwork(looking), gateway),
         allowed: protocolsOf(only),
-        ...routerLog(),
+        onIgnored: log.onIgnored,
+        onDeaf: log.onDeaf,
         onFound: ({ protocol, result }, { family, address }) => {
           if (!result.ok) return;
           const { model, name } = result.value.identity;
@@ -60,14 +87,12 @@ class Keep {
       // Both versions of UPnP count as one choice: the access knows what may be asked.
       only: only === "igd" ? null : only,
       random: Math.random,
-      nowMs: monotonicMs,
+      nowMs,
       after,
       signal,
       onNews: (news) => this.#hear(news),
     });
-    this.#gone = this.#kept.ended.catch((error: unknown) => {
-      areaLogger("router").error("mappings could not be kept: {error}", { error: String(error) });
-    });
+    this.#gone = this.#kept.ended.catch(onFault);
     void this.#watch(signal);
   }
 
@@ -138,9 +163,18 @@ class Keep {
     return this.#kept.snapshot();
   }
 
+  /** From the keeper's clock to the clock of day. */
+  wallOf(ms: number): number {
+    return Math.round(ms + this.#wallMs() - this.#nowMs());
+  }
+
   routerOf(via: RouterProtocol, family: 4 | 6): RouterName | null {
     return this.#routers.get(`${via} ${family}`) ?? null;
   }
+}
+
+function logFault(error: unknown): void {
+  areaLogger("router").error("mappings could not be kept: {error}", { error: String(error) });
 }
 
 class Forward implements UpstreamForward {
@@ -168,7 +202,9 @@ class Forward implements UpstreamForward {
     });
     this.wishes = planned.ok ? planned.value : [];
     this.#keys = new Set(this.wishes.map(wishKey));
-    this.#state = planned.ok ? { kind: "asking" } : { kind: "refused", why: "usage", message: planned.error };
+    this.#state = planned.ok
+      ? { kind: "asking" }
+      : { kind: "refused", why: "usage", failure: null, message: planned.error };
     if (!planned.ok) this.#settled.resolve();
   }
 
@@ -184,12 +220,11 @@ class Forward implements UpstreamForward {
   look(): void {
     if (this.wishes.length === 0 || this.#ending !== null) return;
     const kept = this.#keep.snapshot().filter(({ wish }) => this.#keys.has(wishKey(wish)));
-    const offsetMs = wallMs() - monotonicMs();
     this.#state = stateOf({
       kept,
       wasOpen: this.#wasOpen,
       routerOf: (via, family) => this.#keep.routerOf(via, family),
-      wallOf: (ms) => Math.round(ms + offsetMs),
+      wallOf: (ms) => this.#keep.wallOf(ms),
     });
     if (this.#state.kind === "open") this.#wasOpen = true;
     if (this.#state.kind !== "asking") this.#settled.resolve();

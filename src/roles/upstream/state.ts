@@ -3,7 +3,10 @@ import type { KeptPort } from "../../core/router/keeper-model.ts";
 import type { RouterFailure, RouterFailureKind } from "../../core/router/model.ts";
 import { classifyAddress } from "../../wire/address.ts";
 import type { Endpoint, RefusalKind, RouterName } from "../control.ts";
-import { UNTOLD_HOST, type UpstreamState } from "./forward.ts";
+import type { UpstreamNote, UpstreamState } from "./forward.ts";
+
+/** Where visitors come to when the router does not tell its address: it forwards all the same. */
+export const UNTOLD_HOST = "router";
 
 export interface StateFacts {
   /** Of one forward. */
@@ -62,7 +65,6 @@ function open({ routerOf, wallOf }: StateFacts, kept: readonly KeptPort[]): Upst
     const inside = held?.kind === "held" ? held.mapping.internalAddress : null;
     return {
       protocol: range.protocol,
-      // A router that does not tell its address forwards all the same.
       host: range.address ?? UNTOLD_HOST,
       port: range.first,
       lastPort: range.last,
@@ -85,15 +87,18 @@ function open({ routerOf, wallOf }: StateFacts, kept: readonly KeptPort[]): Upst
   };
 }
 
-/** What a person must know beside the addresses; the gravest. */
-function noteOn(kept: readonly KeptPort[]): string | null {
+function noteOn(kept: readonly KeptPort[]): UpstreamNote | null {
   for (const { wish, state } of kept) {
     if (wish.family === 6 || state.kind !== "held") continue;
     const { externalAddress } = state.mapping;
-    if (externalAddress === null)
-      return "The router does not tell its address outside; `hatchway router --stun HOST` finds it.";
+    if (externalAddress === null) {
+      const advice = "`hatchway router --stun HOST` finds it.";
+      return { kind: "address-untold", message: "The router does not tell its address outside.", advice };
+    }
     if (classifyAddress(externalAddress) !== "public") {
-      return `The router's address outside, ${externalAddress}, is not one of the internet: nobody there reaches it. \`hatchway router\` says why, and \`hatchway expose\` works all the same.`;
+      const message = `The router's address outside, ${externalAddress}, is not one of the internet: nobody there reaches it.`;
+      const advice = "`hatchway router` says why, and `hatchway expose` works all the same.";
+      return { kind: "not-public", message, advice };
     }
   }
   const moved = kept.find(
@@ -101,12 +106,20 @@ function noteOn(kept: readonly KeptPort[]): string | null {
       state.kind === "held" && wish.externalPort !== 0 && state.mapping.externalPort !== wish.externalPort,
   );
   if (moved === undefined || moved.state.kind !== "held") return null;
-  return `Port ${moved.wish.externalPort}/${moved.wish.protocol} is taken at the router, so it is ${moved.state.mapping.externalPort} outside; with --same-port it would be that one or none.`;
+  const wanted = `${moved.wish.externalPort}/${moved.wish.protocol}`;
+  return {
+    kind: "other-port",
+    message: `Port ${wanted} is taken at the router, so it is ${moved.state.mapping.externalPort} outside.`,
+    advice: "With --same-port it would be that one or none.",
+  };
 }
 
-function ipv6Alone(v4: FamilyState): string {
-  if (typeof v4 === "string") return "IPv6 visitors alone can come in so far.";
-  return `IPv6 visitors alone can come in: ${v4.failure.message}`;
+function ipv6Alone(v4: FamilyState): UpstreamNote {
+  const message =
+    typeof v4 === "string"
+      ? "IPv6 visitors alone can come in so far."
+      : `IPv6 visitors alone can come in: ${v4.failure.message}`;
+  return { kind: "ipv6-only", message, advice: null };
 }
 
 const REFUSED_AS: Readonly<Record<RouterFailureKind, RefusalKind>> = {
@@ -123,6 +136,6 @@ const REFUSED_AS: Readonly<Record<RouterFailureKind, RefusalKind>> = {
 function failed(state: FamilyState): UpstreamState {
   if (typeof state === "string") return { kind: "asking" };
   const { failure, wasOpen } = state;
-  if (wasOpen) return { kind: "lost", message: failure.message };
-  return { kind: "refused", why: REFUSED_AS[failure.kind], message: failure.message };
+  if (wasOpen) return { kind: "lost", failure: failure.kind, message: failure.message };
+  return { kind: "refused", why: REFUSED_AS[failure.kind], failure: failure.kind, message: failure.message };
 }

@@ -162,8 +162,10 @@ function unusable(described: readonly Described[], { gateway, version }: Discove
   if (version === 2 && described.some(({ router: one }) => one.connections.length > 0)) {
     return { kind: "unsupported", code: null, message: `${router} speaks UPnP-IGD 1, and not 2.` };
   }
-  const why = elsewhere
-    ? "describes its port mapping as being at another host, which is not followed"
-    : "speaks UPnP, but maps no ports by it";
-  return { kind: "unsupported", code: null, message: `${router} ${why}; forward the port on its page.` };
+  if (elsewhere) {
+    const message = `${router} describes its port mapping as being at another host, which is not followed; forward the port on its page.`;
+    return { kind: "garbled", code: null, message };
+  }
+  const message = `${router} speaks UPnP, but maps no ports by it; forward the port on its page.`;
+  return { kind: "unsupported", code: null, message };
 }

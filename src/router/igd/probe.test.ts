@@ -204,7 +204,7 @@ describe("what does not count", () => {
     const probed = await bench.probe({ descriptionUrl: bench.fake.location() });
     expect(probed).toMatchObject({
       ok: false,
-      error: { kind: "unsupported", message: expect.stringContaining("another host") },
+      error: { kind: "garbled", message: expect.stringContaining("another host") },
     });
     expect(bench.ignored).toEqual(["control-elsewhere http://127.0.0.2:5000/ctl/0 1"]);
   });

@@ -63,6 +63,59 @@ describe.each(["pcp", "nat-pmp"] as const)("%s: a router that lost its mappings"
   });
 });
 
+describe.each(["pcp", "nat-pmp"] as const)("%s: a router that", (protocol) => {
+  test("is slow is asked again, and its first answer is the answer", async () => {
+    await using bench = await PortMapBench.start();
+    const mapper = await bench.mapper(protocol);
+    bench.fake.moods.slow = true;
+    const mapping = mapper.map(WISH, null, bench.signal);
+    await bench.fake.received(1);
+    await bench.pass(250);
+    await bench.fake.received(2);
+    bench.fake.release();
+    expect(await mapping).toMatchObject({ ok: true });
+    // The second answer has come by now, and is nothing to tell.
+    bench.fake.moods.slow = false;
+    await mapper.uptimeSec(bench.signal);
+    expect(bench.ignored).toEqual([]);
+  });
+
+  test("went silent is given up after 4 s and five packets", async () => {
+    await using bench = await PortMapBench.start();
+    const mapper = await bench.mapper(protocol);
+    bench.fake.moods.silent = true;
+    const mapping = mapper.map(WISH, null, bench.signal);
+    let packets = 0;
+    for (const wait of [250, 500, 1_000, 2_000, 250]) {
+      await bench.fake.received(++packets);
+      await bench.pass(wait);
+    }
+    expect(await mapping).toMatchObject({ error: { kind: "silent", code: null } });
+    expect(bench.fake.asked).toHaveLength(5);
+  });
+
+  test("forgets a mapping without a word gets it again by the renewal, at the same port", async () => {
+    await using bench = await PortMapBench.start();
+    const mapper = await bench.mapper(protocol);
+    const made = await mapper.map({ ...WISH, externalPort: 9090 }, null, bench.signal);
+    if (!made.ok) throw new Error(made.error.message);
+    bench.fake.mappings.clear();
+    expect(await mapper.map(WISH, made.value, bench.signal)).toEqual(made);
+    expect(bench.fake.list).toEqual(["tcp 9090>80"]);
+  });
+
+  test("is answered for by another host still has the word", async () => {
+    await using bench = await PortMapBench.start();
+    const mapper = await bench.mapper(protocol);
+    bench.fake.moods.from = "other-host";
+    const mapping = mapper.map(WISH, null, bench.signal);
+    await bench.hasIgnored("other-host 127.0.0.2 1");
+    bench.fake.moods.from = "itself";
+    await bench.pass(250);
+    expect(await mapping).toMatchObject({ ok: true, value: { externalPort: 8080 } });
+  });
+});
+
 describe("announcements", () => {
   test("of a router whose epoch goes on count as well, once in 30 s: anybody on the link can send them", async () => {
     await using bench = await PortMapBench.start();

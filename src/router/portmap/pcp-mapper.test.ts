@@ -56,36 +56,6 @@ describe("map", () => {
     await bench.pass(250);
     expect(await mapping).toMatchObject({ ok: true, value: { externalPort: 8080 } });
   });
-
-  test("a slow router is asked again, and its first answer is the answer", async () => {
-    await using bench = await PortMapBench.start();
-    const mapper = await bench.mapper("pcp");
-    bench.fake.moods.slow = true;
-    const mapping = mapper.map(WISH, null, bench.signal);
-    await bench.fake.received(1);
-    await bench.pass(250);
-    await bench.fake.received(2);
-    bench.fake.release();
-    expect(await mapping).toMatchObject({ ok: true });
-    // The second answer has come by now, and is nothing to tell.
-    bench.fake.moods.slow = false;
-    await mapper.uptimeSec(bench.signal);
-    expect(bench.ignored).toEqual([]);
-  });
-
-  test("one that went silent is given up after 4 s", async () => {
-    await using bench = await PortMapBench.start();
-    const mapper = await bench.mapper("pcp");
-    bench.fake.moods.silent = true;
-    const mapping = mapper.map(WISH, null, bench.signal);
-    let packets = 0;
-    for (const wait of [250, 500, 1_000, 2_000, 250]) {
-      await bench.fake.received(++packets);
-      await bench.pass(wait);
-    }
-    expect(await mapping).toMatchObject({ error: { kind: "silent", code: null } });
-    expect(bench.fake.asked).toHaveLength(5);
-  });
 });
 
 describe("one port and no other", () => {

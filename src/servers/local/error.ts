@@ -23,4 +23,6 @@ export const EXIT_CODES = {
   usage: 2,
   refused: 3,
   unreachable: 4,
+  /** Of `doctor`: nothing fails, and something may. */
+  warnings: 5,
 } as const;

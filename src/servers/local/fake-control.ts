@@ -137,6 +137,7 @@ export class FakeAgent implements AgentControl {
       connectedMs: 0,
       rttMs: 12,
       carriers: 3,
+      ignored: [],
     };
   }
   async listForwards(): Promise<readonly ForwardInfo[]> {

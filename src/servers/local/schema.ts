@@ -144,6 +144,10 @@ export const RelayStatus = z.object({
 });
 export type RelayStatus = z.infer<typeof RelayStatus>;
 
+/** `reason`: one of the router client's (docs/router.md); `count`: since the agent started. */
+export const IgnoredCount = z.object({ protocol: text, reason: text, count: z.number() });
+export type IgnoredCount = z.infer<typeof IgnoredCount>;
+
 export const AgentStatus = z.object({
   role: z.literal("agent"),
   ...processFields,
@@ -157,6 +161,11 @@ export const AgentStatus = z.object({
   connectedMs: timeMs.nullable(),
   rttMs: z.number().nullable(),
   carriers: z.number(),
+  /** What came where routers answer, and was no answer of theirs. */
+  ignored: z.array(IgnoredCount).readonly(),
+  /** Of the relay's program, and its clock as it is now; null = the link is not up, or the relay does not say. */
+  relayVersion: z.string().nullable().exactOptional(),
+  relayTimeMs: timeMs.nullable().exactOptional(),
 });
 export type AgentStatus = z.infer<typeof AgentStatus>;
 

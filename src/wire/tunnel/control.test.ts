@@ -59,6 +59,7 @@ const MESSAGES: readonly ControlMessage[] = [
   { t: "health", id: "f-1", healthy: false },
   WELCOME,
   { ...WELCOME, features: ["check", "of a later version"] },
+  { ...WELCOME, version: "1.2.3", timeMs: 1_700_000_000_000 },
   { t: "denied", retrySec: 4 },
   { t: "result", rid: 1, outcome: { kind: "done" } },
   {

@@ -76,6 +76,9 @@ const welcome = z.object({
   carriers: z.object({ light: carrierCount, bulk: carrierCount, datagram: carrierCount }),
   /** What this relay understands beyond the messages of version 1: a device asks for nothing else. */
   features: z.array(text(32)).max(64).readonly().exactOptional(),
+  /** Of the relay's program, for lists; and its clock, in milliseconds since the epoch, for who compares it with its own. */
+  version: text(64).exactOptional(),
+  timeMs: z.number().nonnegative().exactOptional(),
 });
 /** Same words for every wrong credential. */
 const denied = z.object({ t: z.literal("denied"), retrySec: z.number().nonnegative() });
