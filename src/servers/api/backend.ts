@@ -1,0 +1,187 @@
+import type { z } from "../../wire/zod.ts";
+import type * as schema from "./schema.ts";
+import type {
+  AuditEntry,
+  CheckReport,
+  Device,
+  Forward,
+  ForwardDraft,
+  ForwardPatch,
+  ForwardPreview,
+  Invite,
+  InviteDraft,
+  JoinCodeDraft,
+  LiveEvent,
+  Me,
+  Overview,
+  Redeem,
+  Role,
+  Scope,
+  SignIn,
+  Token,
+  TokenDraft,
+  User,
+  UserPatch,
+  Visit,
+} from "./schema.ts";
+
+/** Who asks: a person with a session, or a token of theirs. */
+export interface Principal {
+  readonly userId: string;
+  readonly name: string;
+  readonly role: Role;
+  readonly accountId: string;
+  /** Null: a person, who may do everything that their role may. */
+  readonly scopes: readonly Scope[] | null;
+  /** Of the session or token, for its own end and for the audit log. */
+  readonly credentialId: string;
+}
+
+/** Where a request comes from: for penalties, the list of sessions and the audit log; never a proof of anything. */
+export interface Origin {
+  readonly address: string;
+  readonly userAgent: string;
+}
+
+export type FailureKind =
+  /** 400 */
+  | "invalid"
+  /** 401: no credential, or a wrong one: the same words for all of them. */
+  | "unauthorized"
+  /** 401 with PROBLEM_TYPES.totp. */
+  | "totp"
+  /** 403 with PROBLEM_TYPES.setup: nobody can sign in before the one-time link is used. */
+  | "setup"
+  /** 403: known, and not allowed. */
+  | "forbidden"
+  /** 404: there is none, or it is another account's: nobody learns which. */
+  | "not-found"
+  /** 409 */
+  | "conflict"
+  /** 412 */
+  | "changed"
+  /** 429 with Retry-After. */
+  | "limited"
+  /** 503: the device is away, the gateway does not run. */
+  | "unavailable"
+  /** 507: the disk takes nothing. */
+  | "storage";
+
+/** What every method of a backend rejects with, and what the server makes a problem of. Other errors are a 500 and a log line. */
+export class ApiFailure extends Error {
+  override readonly name = "ApiFailure";
+  readonly kind: FailureKind;
+  readonly errors: readonly { readonly path: string; readonly message: string }[];
+  readonly retryAfterSec: number | null;
+
+  /** `message`: one sentence that says what to do. `errors`: by field of the request. */
+  constructor(
+    kind: FailureKind,
+    message: string,
+    more: {
+      readonly errors?: readonly { readonly path: string; readonly message: string }[];
+      readonly retryAfterSec?: number;
+      readonly cause?: unknown;
+    } = {},
+  ) {
+    super(message, more.cause === undefined ? undefined : { cause: more.cause });
+    this.kind = kind;
+    this.errors = more.errors ?? [];
+    this.retryAfterSec = more.retryAfterSec ?? null;
+  }
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly next: string | null;
+}
+export interface PageRequest {
+  readonly limit: number;
+  readonly cursor: string | null;
+}
+/** With the version that `If-Match` names: any text that differs when the object does. */
+export interface Versioned<T> {
+  readonly value: T;
+  readonly version: string;
+}
+
+/** A session that was begun: `secret` goes into the cookie and nowhere else. */
+export interface BegunSession {
+  readonly secret: string;
+  readonly session: z.infer<typeof schema.Session>;
+}
+
+/** People, and how they prove who they are. Penalties grow with each failure, by name and by address. */
+export interface AccessBackend {
+  /** False: there is no administrator yet, and the one-time link waits. */
+  isSetUp(): Promise<boolean>;
+  signIn(request: SignIn, origin: Origin): Promise<BegunSession>;
+  passkeyChallenge(origin: Origin): Promise<z.infer<typeof schema.PasskeyChallenge>>;
+  signInByPasskey(answer: z.infer<typeof schema.PasskeyAnswer>, origin: Origin): Promise<BegunSession>;
+  /** The one-time link of the first start, or an invitation: makes the person and signs them in. */
+  redeem(request: Redeem, origin: Origin): Promise<BegunSession>;
+  /** Null: there is no such session (any more). It is seen now. */
+  bySession(
+    secret: string,
+    origin: Origin,
+  ): Promise<{ readonly principal: Principal; readonly csrf: string; readonly expiresMs: number } | null>;
+  byToken(secret: string, origin: Origin): Promise<Principal | null>;
+  signOut(who: Principal): Promise<void>;
+  me(who: Principal): Promise<Me>;
+  /** Ends every other session of the person. */
+  changePassword(who: Principal, current: string, next: string): Promise<void>;
+  beginTotp(who: Principal): Promise<z.infer<typeof schema.TotpSetup>>;
+  confirmTotp(who: Principal, code: string): Promise<void>;
+  removeTotp(who: Principal, password: string): Promise<void>;
+  beginPasskey(who: Principal): Promise<z.infer<typeof schema.PasskeyChallenge>>;
+  addPasskey(who: Principal, answer: z.infer<typeof schema.PasskeyAnswer>): Promise<z.infer<typeof schema.Passkey>>;
+  listPasskeys(who: Principal): Promise<readonly z.infer<typeof schema.Passkey>[]>;
+  removePasskey(who: Principal, id: string): Promise<void>;
+  listSessions(who: Principal): Promise<readonly z.infer<typeof schema.SignedInSession>[]>;
+  endSession(who: Principal, id: string): Promise<void>;
+  listTokens(who: Principal): Promise<readonly Token[]>;
+  makeToken(who: Principal, draft: TokenDraft): Promise<z.infer<typeof schema.MadeToken>>;
+  removeToken(who: Principal, id: string): Promise<void>;
+  listUsers(who: Principal, page: PageRequest): Promise<Page<User>>;
+  changeUser(who: Principal, id: string, patch: UserPatch): Promise<User>;
+  /** With everything that their account alone has. */
+  removeUser(who: Principal, id: string): Promise<void>;
+  listInvites(who: Principal): Promise<readonly Invite[]>;
+  makeInvite(who: Principal, draft: InviteDraft): Promise<z.infer<typeof schema.MadeInvite>>;
+  removeInvite(who: Principal, id: string): Promise<void>;
+}
+
+/** What the relay has, as one person may see and change it: an administrator everything, others their account's. */
+export interface RelayBackend {
+  overview(who: Principal): Promise<Overview>;
+  listForwards(
+    who: Principal,
+    page: PageRequest,
+    filter: { readonly device: string | null; readonly text: string | null },
+  ): Promise<Page<Forward>>;
+  getForward(who: Principal, id: string): Promise<Versioned<Forward>>;
+  previewForward(who: Principal, draft: ForwardDraft, replaces: string | null): Promise<ForwardPreview>;
+  addForward(who: Principal, draft: ForwardDraft): Promise<Versioned<Forward>>;
+  /** `version`: what it must still be; null = whatever it is. */
+  changeForward(who: Principal, id: string, patch: ForwardPatch, version: string | null): Promise<Versioned<Forward>>;
+  removeForward(who: Principal, id: string, version: string | null): Promise<void>;
+  /** Sees whether visitors get in, and if not, which hop fails. */
+  checkForward(who: Principal, id: string): Promise<CheckReport>;
+  listDevices(who: Principal, page: PageRequest): Promise<Page<Device>>;
+  getDevice(who: Principal, id: string): Promise<Device>;
+  /** Ends its sessions, forwards and key. */
+  removeDevice(who: Principal, id: string): Promise<void>;
+  makeJoinCode(who: Principal, draft: JoinCodeDraft): Promise<z.infer<typeof schema.MadeJoinCode>>;
+  listVisits(who: Principal, page: PageRequest): Promise<Page<Visit>>;
+  /** Cuts it. */
+  endVisit(who: Principal, id: string): Promise<void>;
+  /** Newest first. Administrators alone. */
+  listAudit(who: Principal, page: PageRequest): Promise<Page<AuditEntry>>;
+  /** What happens, from now on, until the signal aborts. */
+  events(who: Principal, signal: AbortSignal): AsyncIterable<LiveEvent>;
+}
+
+export interface ApiBackend {
+  readonly access: AccessBackend;
+  readonly relay: RelayBackend;
+}

@@ -1,0 +1,366 @@
+import { z } from "../../wire/zod.ts";
+import { CheckReport } from "../local/check-schema.ts";
+import { Counters, Endpoint, ForwardInfo, VisitInfo } from "../local/schema.ts";
+
+/**
+ * What the HTTP API takes and gives, under /v1: JSON, camelCase, times in milliseconds since the epoch (`…Ms`). The server
+ * answers by these, its OpenAPI document is made of them, and its client and the console import their types.
+ */
+const id = z.string().min(1).max(512);
+const name = z.string().min(1).max(64);
+const timeMs = z.number();
+const portSet = z.string().min(1).max(4_096);
+const secret = z.string().min(1).max(1_024);
+
+/** RFC 9457, as `application/problem+json`. */
+export const Problem = z.object({
+  /** `about:blank`, or one of `PROBLEM_TYPES`. */
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  /** One sentence that says what to do. */
+  detail: z.string(),
+  /** Which fields of the request are wrong, each in a sentence. */
+  errors: z
+    .array(z.object({ path: z.string(), message: z.string() }))
+    .readonly()
+    .exactOptional(),
+});
+export type Problem = z.infer<typeof Problem>;
+/** Problems that a client must tell apart though their status is the same. */
+export const PROBLEM_TYPES = {
+  /** 401: nobody has signed in; 403 with `setup`: there is no administrator yet. */
+  setup: "urn:hatchway:setup-needed",
+  /** 401: the password was right, and a one-time code is wanted as well. */
+  totp: "urn:hatchway:totp-needed",
+  /** 409: a port is somebody else's. */
+  conflict: "urn:hatchway:port-conflict",
+  /** 412: it was changed by somebody else since it was read. */
+  changed: "urn:hatchway:changed",
+} as const;
+
+/** Lists come in pages: `?limit=` (1 to 500, default 100) and `?cursor=` of the page before. */
+export const page = <T extends z.ZodType>(item: T) =>
+  z.object({ items: z.array(item).readonly(), /** Null = this was the last page. */ next: z.string().nullable() });
+export const PageQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(500).default(100),
+  cursor: z.string().max(512).exactOptional(),
+});
+
+// ── Who asks ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** admin: everything. user: what is their account's. viewer: looks at what is their account's. */
+export const Role = z.enum(["admin", "user", "viewer"]);
+export type Role = z.infer<typeof Role>;
+/** What a token may do of what its owner may: read all of it; change forwards; change everything else as well. */
+export const Scope = z.enum(["read", "forwards", "all"]);
+export type Scope = z.infer<typeof Scope>;
+
+export const Me = z.object({
+  id,
+  name,
+  role: Role,
+  /** The account that owns the person's devices and forwards. */
+  account: z.object({ id, name }),
+  /** Null: a person. */
+  token: z.object({ id, name, scopes: z.array(Scope).readonly(), expiresMs: timeMs.nullable() }).nullable(),
+  hasTotp: z.boolean(),
+  passkeys: z.int(),
+});
+export type Me = z.infer<typeof Me>;
+
+/** `csrf` goes back as the header `X-Hatchway-Csrf` with every request that changes something. */
+export const Session = z.object({ me: Me, csrf: z.string(), expiresMs: timeMs });
+export type Session = z.infer<typeof Session>;
+
+/** `code`: of an authenticator app, when the answer before asked for one (`PROBLEM_TYPES.totp`). */
+export const SignIn = z.strictObject({
+  name: secret,
+  password: secret,
+  code: z.string().min(6).max(16).exactOptional(),
+});
+export type SignIn = z.infer<typeof SignIn>;
+export const MIN_PASSWORD_CHARS = 10;
+const newPassword = z.string().min(MIN_PASSWORD_CHARS).max(1_024);
+/** Takes the one-time link of the first start, or an invitation. */
+export const Redeem = z.strictObject({ token: secret, name, password: newPassword });
+export type Redeem = z.infer<typeof Redeem>;
+export const PasswordChange = z.strictObject({ current: secret, next: newPassword });
+export const TotpSetup = z.object({ /** Base32. */ secret: z.string(), /** otpauth://… */ uri: z.string() });
+export const TotpConfirm = z.strictObject({ code: z.string().min(6).max(8) });
+/** WebAuthn's own JSON (PublicKeyCredentialCreationOptionsJSON and its like): passed to and from the browser as it is. */
+export const WebAuthnJson = z.record(z.string(), z.unknown());
+export const PasskeyChallenge = z.object({ challengeId: id, options: WebAuthnJson });
+export const PasskeyAnswer = z.strictObject({ challengeId: id, response: WebAuthnJson, name: name.exactOptional() });
+export const Passkey = z.object({ id, name, createdMs: timeMs, lastUsedMs: timeMs.nullable() });
+export const SignedInSession = z.object({
+  id,
+  address: z.string(),
+  userAgent: z.string(),
+  createdMs: timeMs,
+  lastSeenMs: timeMs,
+  /** This is the one that asks. */
+  current: z.boolean(),
+});
+
+export const User = z.object({
+  id,
+  name,
+  role: Role,
+  account: z.object({ id, name }),
+  createdMs: timeMs,
+  lastSeenMs: timeMs.nullable(),
+  disabled: z.boolean(),
+  hasTotp: z.boolean(),
+  passkeys: z.int(),
+  /** Of the account; null = no limit, and the relay's whole pool. */
+  quota: z.object({ ports: z.string().nullable(), maxForwards: z.int().nullable(), maxPorts: z.int().nullable() }),
+});
+export type User = z.infer<typeof User>;
+export const UserPatch = z.strictObject({
+  role: Role.exactOptional(),
+  disabled: z.boolean().exactOptional(),
+  quota: z
+    .strictObject({
+      ports: portSet.nullable().exactOptional(),
+      maxForwards: z.int().min(0).nullable().exactOptional(),
+      maxPorts: z.int().min(0).nullable().exactOptional(),
+    })
+    .exactOptional(),
+});
+export type UserPatch = z.infer<typeof UserPatch>;
+export const Invite = z.object({
+  id,
+  role: Role,
+  /** Null: the person gets an account of their own. */
+  account: z.object({ id, name }).nullable(),
+  createdMs: timeMs,
+  expiresMs: timeMs,
+});
+export type Invite = z.infer<typeof Invite>;
+export const InviteDraft = z.strictObject({
+  role: Role,
+  /** Name or id of an account to share; absent = an account of their own. */
+  account: id.exactOptional(),
+  lifetimeSec: z
+    .int()
+    .min(60)
+    .max(30 * 86_400)
+    .default(86_400),
+});
+export type InviteDraft = z.infer<typeof InviteDraft>;
+/** `link` is shown once. */
+export const MadeInvite = z.object({ invite: Invite, link: z.string() });
+
+export const Token = z.object({
+  id,
+  name,
+  scopes: z.array(Scope).readonly(),
+  createdMs: timeMs,
+  expiresMs: timeMs.nullable(),
+  lastUsedMs: timeMs.nullable(),
+});
+export type Token = z.infer<typeof Token>;
+export const TokenDraft = z.strictObject({
+  name,
+  scopes: z.array(Scope).min(1).max(3),
+  /** Null = until it is removed. */
+  lifetimeSec: z.int().min(60).nullable(),
+});
+export type TokenDraft = z.infer<typeof TokenDraft>;
+/** `secret` is shown once: `Authorization: Bearer SECRET`. */
+export const MadeToken = z.object({ token: Token, secret: z.string() });
+
+// ── What is forwarded ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A forward as people write it: the keys of `[[expose]]` in hatchway.toml, in camelCase, and the device. */
+export const ForwardDraft = z.strictObject({
+  /** Name or id. */
+  device: id,
+  /** `8840, 8820` · `8810-8815` · `80/tcp` · `8000:80` (outside:inside). */
+  ports: portSet,
+  /** The host that the device dials; default its own machine. */
+  to: z.string().min(1).max(255).exactOptional(),
+  /** For ports that do not say it; default tcp. */
+  protocol: z.enum(["tcp", "udp", "tcp+udp"]).exactOptional(),
+  name: name.exactOptional(),
+  enabled: z.boolean().exactOptional(),
+  allow: z.array(z.string().max(64)).max(1_000).exactOptional(),
+  deny: z.array(z.string().max(64)).max(1_000).exactOptional(),
+  connections: z.int().min(1).exactOptional(),
+  connectionsPerSource: z.int().min(1).exactOptional(),
+  /** `5/s`, `300/m`. */
+  newPerSource: z.string().max(32).exactOptional(),
+  /** `10 MB/s`, `100 Mbit/s`. */
+  bandwidth: z.string().max(32).exactOptional(),
+  proxyProtocol: z.enum(["v1", "v2"]).exactOptional(),
+  healthCheck: z.union([z.boolean(), z.string().max(32)]).exactOptional(),
+});
+export type ForwardDraft = z.infer<typeof ForwardDraft>;
+/** What is absent stays as it is; null takes a setting away. */
+export const ForwardPatch = z.strictObject({
+  ports: portSet.exactOptional(),
+  to: z.string().min(1).max(255).nullable().exactOptional(),
+  protocol: z.enum(["tcp", "udp", "tcp+udp"]).exactOptional(),
+  name: name.exactOptional(),
+  enabled: z.boolean().exactOptional(),
+  allow: z.array(z.string().max(64)).max(1_000).exactOptional(),
+  deny: z.array(z.string().max(64)).max(1_000).exactOptional(),
+  connections: z.int().min(1).nullable().exactOptional(),
+  connectionsPerSource: z.int().min(1).nullable().exactOptional(),
+  newPerSource: z.string().max(32).nullable().exactOptional(),
+  bandwidth: z.string().max(32).nullable().exactOptional(),
+  proxyProtocol: z.enum(["v1", "v2"]).nullable().exactOptional(),
+  healthCheck: z
+    .union([z.boolean(), z.string().max(32)])
+    .nullable()
+    .exactOptional(),
+});
+export type ForwardPatch = z.infer<typeof ForwardPatch>;
+
+export const Forward = z.object({
+  /** Stable; of the API alone. */
+  id,
+  name: z.string(),
+  device: z.object({ id, name: z.string() }),
+  account: z.object({ id, name: z.string() }),
+  /** As it would be written: `8840,8820` or `8000:80/tcp`. */
+  ports: z.string(),
+  /** Null = the device made it itself, and the relay does not know where it leads. */
+  to: z.string().nullable(),
+  enabled: z.boolean(),
+  origin: ForwardInfo.shape.origin,
+  /** It was made here, and can be changed here. Else: on its device. */
+  editable: z.boolean(),
+  state: ForwardInfo.shape.state,
+  message: z.string().nullable(),
+  endpoints: z.array(Endpoint).readonly(),
+  leaseEndsMs: timeMs.nullable(),
+  allow: z.array(z.string()).readonly(),
+  deny: z.array(z.string()).readonly(),
+  limits: z.object({
+    connections: z.int().nullable(),
+    connectionsPerSource: z.int().nullable(),
+    newPerSourcePerSec: z.number().nullable(),
+    bandwidthBytesPerSec: z.int().nullable(),
+  }),
+  proxyProtocol: z.enum(["v1", "v2"]).nullable(),
+  healthCheck: z.boolean(),
+  counters: Counters,
+});
+export type Forward = z.infer<typeof Forward>;
+
+/** What a draft would do, before it is saved. Nothing is opened. */
+export const ForwardPreview = z.object({
+  /** Each run of ports in words: `TCP 8810 to 8815`. */
+  meaning: z.array(z.string()).readonly(),
+  /** Why it could not be saved; empty = it could. */
+  problems: z.array(z.object({ path: z.string(), message: z.string() })).readonly(),
+  /** What to think about: dangers of well-known services, privileged ports. */
+  warnings: z.array(z.string()).readonly(),
+});
+export type ForwardPreview = z.infer<typeof ForwardPreview>;
+
+export const Device = z.object({
+  id,
+  name: z.string(),
+  account: z.object({ id, name: z.string() }),
+  connected: z.boolean(),
+  /** Its agent takes forwards that are made here; null = it is away, or does not say. */
+  managed: z.boolean().nullable(),
+  address: z.string().nullable(),
+  version: z.string().nullable(),
+  enrolledMs: timeMs,
+  lastSeenMs: timeMs.nullable(),
+  rttMs: z.number().nullable(),
+  forwards: z.int(),
+});
+export type Device = z.infer<typeof Device>;
+export const JoinCodeDraft = z.strictObject({
+  name,
+  /** What it may open, as a port set; absent = the account's pool. */
+  ports: portSet.exactOptional(),
+  lifetimeSec: z
+    .int()
+    .min(60)
+    .max(7 * 86_400)
+    .default(3_600),
+});
+export type JoinCodeDraft = z.infer<typeof JoinCodeDraft>;
+/** `code` and the commands that carry it are shown once. */
+export const MadeJoinCode = z.object({ code: z.string(), command: z.string(), expiresMs: timeMs });
+
+/** The ports of a well-known program or console. `source` and `checked`: where they were found, and when (YYYY-MM). */
+export const Preset = z.object({
+  id,
+  name: z.string(),
+  /** Of several that differ, as Java and Bedrock; null = there is one. */
+  variant: z.string().nullable(),
+  ports: z
+    .array(
+      z.object({
+        protocol: z.enum(["tcp", "udp"]),
+        /** A port or a range, as a port set. */
+        ports: z.string(),
+        /** admin and lan-only: not for strangers; they are left out unless a person adds them. */
+        role: z.enum(["required", "optional", "admin", "lan-only"]),
+      }),
+    )
+    .readonly(),
+  /** The port outside must be the one inside. */
+  samePortRequired: z.boolean(),
+  /** False: it works without any forward. */
+  inboundNeeded: z.boolean(),
+  risk: z.enum(["low", "caution", "danger"]),
+  note: z.string().nullable(),
+  source: z.string(),
+  checked: z.string(),
+});
+export type Preset = z.infer<typeof Preset>;
+
+export const Visit = VisitInfo;
+export type Visit = VisitInfo;
+export { CheckReport };
+
+export const AuditEntry = z.object({
+  id: z.int(),
+  atMs: timeMs,
+  actor: z.string(),
+  action: z.string(),
+  subject: z.string(),
+  detail: z.record(z.string(), z.unknown()),
+});
+export type AuditEntry = z.infer<typeof AuditEntry>;
+
+export const Overview = z.object({
+  version: z.string(),
+  startedMs: timeMs,
+  publicHost: z.string(),
+  /** The agent port, `host:port`. */
+  listen: z.string(),
+  /** The pool of public ports. */
+  ports: z.string(),
+  devices: z.object({ connected: z.int(), enrolled: z.int() }),
+  forwards: z.object({ open: z.int(), all: z.int() }),
+  counters: Counters,
+  memoryBytes: z.number().nullable(),
+});
+export type Overview = z.infer<typeof Overview>;
+
+/** Of `GET /v1/events`: what a list must be asked for again, or the new state itself. */
+export const LiveEvent = z.discriminatedUnion("event", [
+  z.object({ event: z.literal("forward"), forward: Forward }),
+  z.object({ event: z.literal("forward-gone"), id }),
+  z.object({ event: z.literal("device"), device: Device }),
+  z.object({ event: z.literal("device-gone"), id }),
+  /** Once a second while somebody listens. */
+  z.object({
+    event: z.literal("traffic"),
+    atMs: timeMs,
+    visitorsOpen: z.int(),
+    forwards: z
+      .array(z.object({ id, visitorsOpen: z.int(), visitorsTotal: z.int(), bytesIn: z.number(), bytesOut: z.number() }))
+      .readonly(),
+  }),
+]);
+export type LiveEvent = z.infer<typeof LiveEvent>;
