@@ -69,15 +69,27 @@ export class ForwardTable<S extends EntrySpec = RemoteSpec> {
     if (before !== null && before.bind === bind && same(before.owner, owner) && same(before.spec, spec)) {
       return ok({ kind: "unchanged", forward: before });
     }
-    const external = externalPorts(spec.ports);
-    if (!external.ok) return err({ kind: "invalid", message: external.error.message });
-    const forward: HeldForward<S> = { owner, spec, bind, external: external.value };
-    const conflict = this.#conflict(forward, before, now);
-    if (conflict !== null) return err(conflict);
+    const fitting = this.#fit(owner, spec, bind, now);
+    if (!fitting.ok) return fitting;
+    const forward = fitting.value;
     if (before !== null) this.#drop(before);
     this.#hold(forward);
     if (!this.#connected.has(owner.device)) this.#startLease(forward, now);
     return ok(before === null ? { kind: "added", forward } : { kind: "changed", forward, before });
+  }
+
+  /** What `put` would refuse, without doing it; null = nothing. */
+  refusal(owner: Owner, spec: S, bind: string, nowMs: number): TableError | null {
+    const fitting = this.#fit(owner, spec, bind, this.#advance(nowMs));
+    return fitting.ok ? null : fitting.error;
+  }
+
+  #fit(owner: Owner, spec: S, bind: string, nowMs: number): Result<HeldForward<S>, TableError> {
+    const external = externalPorts(spec.ports);
+    if (!external.ok) return err({ kind: "invalid", message: external.error.message });
+    const forward: HeldForward<S> = { owner, spec, bind, external: external.value };
+    const conflict = this.#conflict(forward, this.get(owner.device, spec.id), nowMs);
+    return conflict === null ? ok(forward) : err(conflict);
   }
 
   /** Gives the forward's ports back at once; null when there is no such forward. */

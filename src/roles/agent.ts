@@ -174,7 +174,7 @@ class Agent {
     this.#assigned = new AssignedForwards({
       forwards: this.#forwards,
       resolver: this.#resolver,
-      isManaged: () => this.#settings.managed ?? parts.state.managed(),
+      isManaged: () => this.#isManaged(),
       allows: this.#assignedPolicy,
       decline: (id, message) => this.#link?.session?.send({ t: "declined", id, message }),
     });
@@ -211,13 +211,28 @@ class Agent {
     });
   }
 
+  #isManaged(): boolean {
+    return this.#settings.managed ?? this.#parts.state.managed();
+  }
+
+  /** A reload may have changed it. */
+  #tellManaged(): void {
+    const state = this.#linkState();
+    const requests = this.#link?.requests ?? null;
+    if (requests === null || state.kind !== "up" || !this.#asksForAssigned(state.welcome.features ?? [])) return;
+    void requests.ask({ t: "assignments", managed: this.#isManaged() });
+  }
+
+  /** What a command runs beside is not its to take up. */
+  #asksForAssigned(features: readonly string[]): boolean {
+    return this.#parts.runListed && features.includes(ASSIGN_FEATURE);
+  }
+
   async #linkUp(requests: Requests, features: readonly string[]): Promise<void> {
     this.#assigned.began();
-    // What a command runs beside is not its to take up.
-    const asksToo = this.#parts.runListed && features.includes(ASSIGN_FEATURE);
     await Promise.all([
       this.#forwards.linkUp(requests, this.#reserved()),
-      ...(asksToo ? [requests.ask({ t: "assignments" })] : []),
+      ...(this.#asksForAssigned(features) ? [requests.ask({ t: "assignments", managed: this.#isManaged() })] : []),
     ]);
   }
 
@@ -310,6 +325,7 @@ class Agent {
         this.#exitPolicy.changed();
         this.#assignedPolicy.changed();
         await this.#assigned.take();
+        this.#tellManaged();
         return before;
       },
       watchLink: (watch) => this.#watchLink(watch),

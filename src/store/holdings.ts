@@ -12,8 +12,11 @@ export type HoldingChange =
       readonly target: string | null;
       readonly origin: Origin;
       readonly claim: LeaseClaim;
+      /** For the audit log; absent = the device itself. */
+      readonly actor?: string;
     }
-  | { readonly kind: "release"; readonly deviceId: string; readonly forwardId: string }
+  /** `actor`: who gave it back; absent = the relay, for the device. */
+  | { readonly kind: "release"; readonly deviceId: string; readonly forwardId: string; readonly actor?: string }
   /** When the ports of a device's forwards are free again; null = not running out. */
   | { readonly kind: "expiry"; readonly deviceId: string; readonly ends: ReadonlyMap<string, number | null> };
 
@@ -40,7 +43,7 @@ export function holdingsOn(db: Db): Holdings {
 async function applyOne(trx: Db, change: HoldingChange, nowMs: number): Promise<LeaseConflict | null> {
   switch (change.kind) {
     case "hold": {
-      const granted = await grantPorts(trx, change.claim, nowMs);
+      const granted = await grantPorts(trx, change.claim, nowMs, change.actor);
       if (!granted.ok) return granted.error;
       const { spec, target, origin } = change;
       await putForward(trx, { deviceId: change.claim.deviceId, spec, target, origin }, nowMs);
@@ -48,7 +51,7 @@ async function applyOne(trx: Db, change: HoldingChange, nowMs: number): Promise<
     }
     case "release":
       await removeForward(trx, change.deviceId, change.forwardId);
-      await releasePorts(trx, change.deviceId, change.forwardId, nowMs);
+      await releasePorts(trx, change.deviceId, change.forwardId, nowMs, change.actor);
       return null;
     case "expiry":
       await setExpiry(trx, change.deviceId, change.ends);

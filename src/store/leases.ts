@@ -63,7 +63,12 @@ export function leasesOn(db: Db): Leases {
  * Gives a forward exactly the ranges it claims, all of them or none, in place of those it had. A port goes to one holder
  * only, whatever the caller believes: this is checked in the same transaction. Free what has expired first (`dropExpired`).
  */
-export async function grantPorts(trx: Db, claim: LeaseClaim, nowMs: number): Promise<Result<void, LeaseConflict>> {
+export async function grantPorts(
+  trx: Db,
+  claim: LeaseClaim,
+  nowMs: number,
+  actor = `device:${claim.deviceId}`,
+): Promise<Result<void, LeaseConflict>> {
   for (const range of claim.ranges) {
     const held = await findConflict(trx, claim, range);
     if (held !== null) return err({ held });
@@ -72,11 +77,11 @@ export async function grantPorts(trx: Db, claim: LeaseClaim, nowMs: number): Pro
   const rows = claim.ranges.map((range) => toRow({ ...claim, ...range }));
   for (const row of rows) await trx.insertInto("leases").values(row).execute();
   if (portsOf(before) === portsOf(rows.map(toLease))) return ok(undefined);
-  await tellReleased(trx, before, "released", nowMs);
+  await tellReleased(trx, before, "released", nowMs, actor);
   if (rows.length === 0) return ok(undefined);
-  const actor = `device:${claim.deviceId}`;
+  const subject = `device:${claim.deviceId}`;
   const detail = { forward: claim.forwardId, ports: portsOf(rows.map(toLease)), expiresMs: claim.expiresMs };
-  await appendAudit(trx, { actor, action: "ports.granted", subject: actor, detail }, nowMs);
+  await appendAudit(trx, { actor, action: "ports.granted", subject, detail }, nowMs);
   return ok(undefined);
 }
 
@@ -111,8 +116,14 @@ async function drop(trx: Db, deviceId: string, forwardId: string): Promise<Lease
 }
 
 /** Frees a forward's ports. */
-export async function releasePorts(trx: Db, deviceId: string, forwardId: string, nowMs: number): Promise<void> {
-  await tellReleased(trx, await drop(trx, deviceId, forwardId), "released", nowMs);
+export async function releasePorts(
+  trx: Db,
+  deviceId: string,
+  forwardId: string,
+  nowMs: number,
+  actor?: string,
+): Promise<void> {
+  await tellReleased(trx, await drop(trx, deviceId, forwardId), "released", nowMs, actor);
 }
 
 /** Writes only rows that differ. */
@@ -138,6 +149,7 @@ async function tellReleased(
   leases: readonly Lease[],
   how: "released" | "expired",
   nowMs: number,
+  actor = "relay",
 ): Promise<void> {
   const byForward = Map.groupBy(leases, ({ deviceId, forwardId }) => JSON.stringify([deviceId, forwardId]));
   for (const group of byForward.values()) {
@@ -145,7 +157,7 @@ async function tellReleased(
     if (lease === undefined) continue;
     const subject = `device:${lease.deviceId}`;
     const detail = { forward: lease.forwardId, ports: portsOf(group) };
-    await appendAudit(trx, { actor: "relay", action: `ports.${how}`, subject, detail }, nowMs);
+    await appendAudit(trx, { actor, action: `ports.${how}`, subject, detail }, nowMs);
   }
 }
 

@@ -13,7 +13,7 @@ interface Assigned {
 export class Assignments {
   readonly #byDevice = new Map<string, Map<string, Assigned>>();
   /** Devices that asked for them, in their present session. */
-  readonly #listening = new Map<string, Session>();
+  readonly #listening = new Map<string, { readonly session: Session; readonly managed: boolean }>();
   readonly #held: (device: string, id: string) => HeldForward | null;
 
   /** `held`: as the relay's table has it. */
@@ -26,9 +26,9 @@ export class Assignments {
     return this.#byDevice.get(device)?.get(id) ?? null;
   }
 
-  /** Whether the device takes what is assigned to it, as far as is known: one that is away may. */
-  isListening(device: string): boolean {
-    return this.#listening.has(device);
+  /** Whether the device takes what is assigned to it; null = it is away, or never asked. */
+  isManaged(device: string): boolean | null {
+    return this.#listening.get(device)?.managed ?? null;
   }
 
   set(device: string, id: string, to: string): void {
@@ -47,15 +47,15 @@ export class Assignments {
   }
 
   /** The device asked: it is told now, and by `tell` from now on. */
-  listen(session: Session): void {
-    this.#listening.set(session.peer.deviceId, session);
+  listen(session: Session, managed: boolean): void {
+    this.#listening.set(session.peer.deviceId, { session, managed });
     for (const assigned of this.#byDevice.get(session.peer.deviceId)?.values() ?? []) assigned.declined = null;
     this.tell(session.peer.deviceId);
   }
 
   ended(session: Session): void {
     const { deviceId } = session.peer;
-    if (this.#listening.get(deviceId) === session) this.#listening.delete(deviceId);
+    if (this.#listening.get(deviceId)?.session === session) this.#listening.delete(deviceId);
   }
 
   decline(device: string, id: string, message: string | null): void {
@@ -65,7 +65,7 @@ export class Assignments {
 
   /** Tells the device, if it listens, everything that is assigned to it. */
   tell(device: string): void {
-    const session = this.#listening.get(device);
+    const session = this.#listening.get(device)?.session;
     if (session === undefined || session.isClosed) return;
     const forwards = [...(this.#byDevice.get(device) ?? [])].flatMap(([id, { to }]) => {
       const spec = this.#held(device, id)?.spec;

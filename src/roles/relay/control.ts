@@ -1,6 +1,7 @@
 import type { HeldForward } from "../../core/held.ts";
 import type { Session } from "../../dataplanes/tunnel/session.ts";
 import { residentBytes } from "../../os/memory.ts";
+import { OPERATOR } from "../../store/audit.ts";
 import type { Store } from "../../store/store.ts";
 import { formatHostPort } from "../../wire/endpoint.ts";
 import { encodeJoinCode } from "../../wire/join-code.ts";
@@ -52,14 +53,14 @@ export function relayControl(relay: RelayView): RelayControl {
     addForward: (request) => addForward(relay, request),
     removeForward: (idOrName, device) => removeForward(relay, idOrName, device),
     listDevices: () => listDevices(relay),
-    revokeDevice: (nameOrId) => revoke(relay, nameOrId),
-    createJoinCode: (request) => createJoinCode(relay, request),
+    revokeDevice: (nameOrId) => revoke(relay, nameOrId, OPERATOR),
+    createJoinCode: (request) => createJoinCode(relay, request, OPERATOR),
     reload: () => relay.reload(),
     visits: async () => visits(relay),
   };
 }
 
-async function status(relay: RelayView): Promise<RelayStatus> {
+export async function status(relay: RelayView): Promise<RelayStatus> {
   const devices = await relay.store.devices.list();
   const forwards = [...relay.forwards.list()];
   const infos = forwards.map((forward) => forwardInfo(relay, forward));
@@ -94,7 +95,7 @@ async function addForward(relay: RelayView, { device: nameOrId, spec, to }: Assi
     throw new ControlError("usage", message);
   }
   const owner = { account: device.accountId, device: device.id };
-  const assigned = await relay.forwards.assign(owner, device.name, spec, to);
+  const assigned = await relay.forwards.assign(owner, { name: device.name, spec, to, actor: OPERATOR });
   if (!assigned.ok) {
     const { why, message } = assigned.error;
     throw new ControlError(why === "policy" ? "refused" : "failed", message);
@@ -127,7 +128,7 @@ async function removeForward(relay: RelayView, idOrName: string, device: string 
     );
   }
   const info = forwardInfo(relay, forward);
-  await relay.forwards.unassign(forward.owner.device, forward.spec.id);
+  await relay.forwards.unassign(forward.owner.device, forward.spec.id, OPERATOR);
   return info;
 }
 
@@ -189,8 +190,8 @@ async function listDevices(relay: RelayView): Promise<DeviceInfo[]> {
   });
 }
 
-async function revoke(relay: RelayView, nameOrId: string): Promise<DeviceInfo> {
-  const revoked = await relay.store.devices.revoke(nameOrId, relay.wallMs());
+export async function revoke(relay: RelayView, nameOrId: string, actor: string): Promise<DeviceInfo> {
+  const revoked = await relay.store.devices.revoke(nameOrId, relay.wallMs(), actor);
   if (!revoked.ok) throw new ControlError("usage", revoked.error.message);
   relay.cut(revoked.value.id);
   await relay.forwards.removeDevice(revoked.value.id);
@@ -199,7 +200,7 @@ async function revoke(relay: RelayView, nameOrId: string): Promise<DeviceInfo> {
   return info;
 }
 
-async function createJoinCode(relay: RelayView, request: JoinCodeRequest): Promise<string> {
+export async function createJoinCode(relay: RelayView, request: JoinCodeRequest, actor: string): Promise<string> {
   const { name, account, ports, lifetimeSec } = request;
   if (ports !== undefined) {
     const parsed = parsePortSet(ports);
@@ -209,6 +210,7 @@ async function createJoinCode(relay: RelayView, request: JoinCodeRequest): Promi
     {
       deviceName: name,
       lifetimeSec,
+      actor,
       ...(account === undefined ? {} : { account }),
       ...(ports === undefined ? {} : { ports }),
     },

@@ -26,7 +26,7 @@ export function forwardState(
     const assigned = forwards.assignments.get(owner.device, spec.id);
     if (assigned === null)
       return { state: "away", message: "Its device is connected but has not taken it back; see the agent's status." };
-    return notTaken(assigned.declined, forwards.assignments.isListening(owner.device));
+    return notTaken(assigned.declined, forwards.assignments.isManaged(owner.device) !== null);
   }
   if (!member.healthy) return { state: "unhealthy", message: "The service behind it fails its health check." };
   return { state: "open", message: null };

@@ -34,6 +34,17 @@ export interface RelayForwardsOptions {
   warn(message: string): void;
 }
 
+/** A forward that a person at the relay wants a device to have. */
+export interface Assignment {
+  /** Of the device. */
+  readonly name: string;
+  readonly spec: RemoteSpec;
+  /** The host that the device dials. */
+  readonly to: string;
+  /** Who wants it, for the audit log. */
+  readonly actor: string;
+}
+
 const ASSIGNED_OTHERWISE = refused("policy", "This forward is set at the relay, and otherwise: change it there.");
 /** Entries listen on every address of the relay. */
 const BIND = "*";
@@ -198,13 +209,13 @@ export class RelayForwards {
    * A person at the relay wants the device to have this forward, leading to `to`: its ports are the device's from now on, and
    * it takes the forward up when it hears of it. Resolves when that is on the disk.
    */
-  async assign(owner: Owner, name: string, asked: RemoteSpec, to: string): Promise<Result<HeldForward, Refused>> {
+  async assign(
+    owner: Owner,
+    { name, spec: asked, to, actor }: Assignment,
+  ): Promise<Result<HeldForward, Refused>> {
     const { device } = owner;
-    const isKnown = this.#table.isConnected(device);
     this.#names.set(device, name);
-    if (!isKnown) await this.#grants.load({ deviceId: device, account: owner.account });
-    const outcome = this.#placement.place(owner, asked);
-    if (!this.#table.isConnected(device)) this.#grants.forget(device);
+    const outcome = await this.#withGrants(owner, () => this.#placement.place(owner, asked));
     if (!outcome.ok) {
       this.#forgetName(device);
       return outcome;
@@ -213,7 +224,7 @@ export class RelayForwards {
     const before = this.assignments.get(device, asked.id);
     this.assignments.set(device, asked.id, to);
     if (forward.spec.group !== null) this.entryOf(forward)?.change(forward.spec.options);
-    const failure = await this.#stored(outcome.value, to);
+    const failure = await this.#stored(outcome.value, { to, actor });
     if (failure !== null) {
       if (before === null) this.assignments.delete(device, asked.id);
       else this.assignments.set(device, asked.id, before.to);
@@ -223,12 +234,27 @@ export class RelayForwards {
     return ok(forward);
   }
 
+  /** What `assign` would refuse, without doing it; null = nothing. */
+  assignable(owner: Owner, asked: RemoteSpec): Promise<Refused | null> {
+    return this.#withGrants(owner, () => this.#placement.refusal(owner, asked));
+  }
+
+  /** Of a device that is away nothing is known, and so nothing granted, until it is looked up. */
+  async #withGrants<T>(owner: Owner, decide: () => T): Promise<T> {
+    const { device, account } = owner;
+    if (!this.#table.isConnected(device)) await this.#grants.load({ deviceId: device, account });
+    const decided = decide();
+    if (!this.#table.isConnected(device)) this.#grants.forget(device);
+    return decided;
+  }
+
   /** Gives an assigned forward's ports back at once, and tells its device. Null when there is none. */
-  async unassign(device: string, id: string): Promise<HeldForward | null> {
+  async unassign(device: string, id: string, actor: string): Promise<HeldForward | null> {
     if (this.assignments.get(device, id) === null) return null;
     this.assignments.delete(device, id);
-    const removed = await this.remove(device, id);
+    const removed = this.#table.remove(device, id);
     this.assignments.tell(device);
+    if (removed !== null) await this.#forget([removed], actor);
     return removed;
   }
 
@@ -244,15 +270,22 @@ export class RelayForwards {
     if (held !== null) this.entryOf(held)?.setHandle(device, null);
   }
 
-  #stored(outcome: PutOutcome, target: string | null): Promise<JournalFailure<LeaseConflict> | null> {
+  /** `assigned`: who wanted it, and where it leads; null = its device asked for it. */
+  #stored(
+    outcome: PutOutcome,
+    assigned: Pick<Assignment, "to" | "actor"> | null,
+  ): Promise<JournalFailure<LeaseConflict> | null> {
     // Perhaps an earlier session's request for the same is still being stored.
-    if (outcome.kind === "unchanged" && target === null) return this.#journal.settled();
+    if (outcome.kind === "unchanged" && assigned === null) return this.#journal.settled();
     const { owner, spec, bind } = outcome.forward;
     const holder = { deviceId: owner.device, forwardId: spec.id, accountId: owner.account, group: spec.group };
     const ranges = spec.ports.map(({ protocol, first, last }) => ({ protocol, first, last }));
     const claim = { ...holder, bind, expiresMs: null, ranges };
-    const origin = target === null ? "cli" : "api";
-    return this.#journal.write({ kind: "hold", spec, target, origin, claim }, () => this.#placement.undo(outcome));
+    const change: HoldingChange =
+      assigned === null
+        ? { kind: "hold", spec, target: null, origin: "cli", claim }
+        : { kind: "hold", spec, target: assigned.to, origin: "api", claim, actor: assigned.actor };
+    return this.#journal.write(change, () => this.#placement.undo(outcome));
   }
 
   #notStored({ spec }: HeldForward, failure: JournalFailure<LeaseConflict>): Refused {
@@ -301,13 +334,16 @@ export class RelayForwards {
   }
 
   /** Closes the entries of forwards that the table has dropped, all of them before anything is waited for. */
-  async #forget(dropped: readonly HeldForward[]): Promise<void> {
+  async #forget(dropped: readonly HeldForward[], actor?: string): Promise<void> {
     for (const forward of dropped) {
       this.#options.entries.close(forward);
       this.#forgetName(forward.owner.device);
     }
     await Promise.all(
-      dropped.map(({ owner, spec }) => this.#note({ kind: "release", deviceId: owner.device, forwardId: spec.id })),
+      dropped.map(({ owner, spec }) => {
+        const change = { kind: "release", deviceId: owner.device, forwardId: spec.id } as const;
+        return this.#note(actor === undefined ? change : { ...change, actor });
+      }),
     );
   }
 

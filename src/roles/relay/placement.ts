@@ -42,6 +42,17 @@ export class Placement {
     return asksForAny(asked.ports) ? this.#putAny(owner, asked) : this.#putExact(owner, asked);
   }
 
+  /** What `place` would refuse by the rules and the table, without doing it; null = nothing. */
+  refusal(owner: Owner, spec: RemoteSpec): Refused | null {
+    const external = externalPorts(spec.ports);
+    if (!external.ok) return refused("failed", external.error.message);
+    const { table, bind, nowMs } = this.#options;
+    const against = this.#policyRefusal(owner, spec);
+    if (against !== null) return refused("policy", against.message);
+    const taken = table.refusal(owner, spec, bind, nowMs());
+    return taken === null ? null : refused(taken.kind === "conflict" ? "conflict" : "failed", taken.message);
+  }
+
   #putExact(owner: Owner, spec: RemoteSpec): Result<PutOutcome, Refused> {
     const external = externalPorts(spec.ports);
     if (!external.ok) return err(refused("failed", external.error.message));

@@ -107,7 +107,7 @@ export class RelaySessions {
         return;
       case "assignments":
         reply(session, message, { kind: "done" });
-        forwards.assignments.listen(session);
+        forwards.assignments.listen(session, message.managed);
         return;
       case "declined":
         forwards.decline(deviceId, message.id, message.message);

@@ -58,7 +58,12 @@ const stats = z.object({ t: z.literal("stats"), rid, ids: z.array(text(64)).max(
 /** Only to a relay that has the feature "check". */
 const check = z.object({ t: z.literal("check"), rid, target: checkTarget, pad: text(MAX_PAD_CHARS).exactOptional() });
 /** Asks for the forwards that people at the relay assign to this device, now and whenever they change. Feature "assign". */
-const assignments = z.object({ t: z.literal("assignments"), rid });
+const assignments = z.object({
+  t: z.literal("assignments"),
+  rid,
+  /** Whether this device's owner lets it take any up. */
+  managed: z.boolean(),
+});
 /** Why this device does not run a forward that was assigned to it. */
 const declined = z.object({ t: z.literal("declined"), id: text(64), message: text(500) });
 /** The service behind a forward changed health. */

@@ -1,0 +1,24 @@
+import { ApiFailure, type Page, type PageRequest } from "../../servers/api/backend.ts";
+
+/**
+ * One page of a list. `keyOf`: unique, and what the list is sorted by here; the cursor is the key of the last item before, so
+ * that what comes and goes meanwhile neither repeats nor hides anything else.
+ */
+export function pageOf<T>(items: readonly T[], keyOf: (item: T) => string, { limit, cursor }: PageRequest): Page<T> {
+  const after = cursor === null ? null : decode(cursor);
+  const keyed = items.map((item) => [keyOf(item), item] as const);
+  const sorted = keyed.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  const rest = after === null ? sorted : sorted.filter(([key]) => key > after);
+  const shown = rest.slice(0, limit);
+  const last = shown.at(-1);
+  return {
+    items: shown.map(([, item]) => item),
+    next: last === undefined || rest.length <= limit ? null : Buffer.from(last[0]).toString("base64url"),
+  };
+}
+
+function decode(cursor: string): string {
+  if (!/^[\w-]+$/.test(cursor))
+    throw new ApiFailure("invalid", "The cursor is not one of this list: begin without one.");
+  return Buffer.from(cursor, "base64url").toString();
+}

@@ -1,0 +1,337 @@
+import type { RemoteSpec } from "../../core/forward.ts";
+import type { HeldForward } from "../../core/held.ts";
+
+import {
+  ApiFailure,
+  type Page,
+  type PageRequest,
+  type Principal,
+  type RelayBackend,
+  type Versioned,
+} from "../../servers/api/backend.ts";
+import type {
+  AuditEntry,
+  CheckReport,
+  Device,
+  Forward,
+  ForwardDraft,
+  ForwardPatch,
+  ForwardPreview,
+  JoinCodeDraft,
+  LiveEvent,
+  Overview,
+  Visit,
+} from "../../servers/api/schema.ts";
+import type { Device as StoredDevice } from "../../store/devices.ts";
+import { StoreFailure } from "../../store/failure.ts";
+import { portWords } from "../../wire/port-words.ts";
+import { checkAtRelay } from "../check/here.ts";
+import { ControlError, type RelayControl } from "../control.ts";
+import { createJoinCode, type RelayView, revoke } from "../relay/control.ts";
+import type { Refused } from "../relay/refused.ts";
+import { sumCounters, visitInfos } from "../views.ts";
+import { type Drafted, patched, specOfDraft } from "./drafts.ts";
+import { apiId, forwardOf, partsOfId, versionOf } from "./forwards.ts";
+import { liveEvents } from "./live.ts";
+import { pageOf } from "./pages.ts";
+
+export interface ConsoleRelayOptions {
+  readonly relay: RelayView;
+  readonly control: RelayControl;
+  /** Dangers of what a port set would open, a sentence each. */
+  warningsFor(ports: RemoteSpec["ports"]): readonly string[];
+  /** Ends what is under way. */
+  readonly signal: AbortSignal;
+}
+
+/** What the API shows and changes of a relay: an administrator everything, others what is their account's. */
+export class ConsoleRelay implements RelayBackend {
+  readonly #options: ConsoleRelayOptions;
+  readonly #relay: RelayView;
+
+  constructor(options: ConsoleRelayOptions) {
+    this.#options = options;
+    this.#relay = options.relay;
+  }
+
+  async overview(who: Principal): Promise<Overview> {
+    const status = await this.#options.control.status();
+    const devices = await this.#devices(who);
+    const forwards = await this.#forwards(who);
+    const isAdmin = who.role === "admin";
+    return {
+      version: status.version,
+      startedMs: status.startedMs,
+      publicHost: status.publicHost,
+      listen: status.listen,
+      ports: status.ports,
+      devices: {
+        connected: devices.filter(({ id }) => this.#relay.session(id) !== undefined).length,
+        enrolled: devices.length,
+      },
+      forwards: { open: forwards.filter(({ state }) => state === "open").length, all: forwards.length },
+      counters: isAdmin ? status.counters : sumCounters(forwards.map(({ counters }) => counters)),
+      memoryBytes: isAdmin ? status.memoryBytes : null,
+    };
+  }
+
+  async listForwards(
+    who: Principal,
+    page: PageRequest,
+    { device, text }: { readonly device: string | null; readonly text: string | null },
+  ): Promise<Page<Forward>> {
+    const wanted = text?.toLowerCase() ?? null;
+    const all = (await this.#forwards(who)).filter(
+      (one) =>
+        (device === null || one.device.id === device || one.device.name === device) &&
+        (wanted === null ||
+          [one.name, one.ports, one.device.name, one.to ?? ""].some((part) => part.toLowerCase().includes(wanted))),
+    );
+    return pageOf(all, ({ device: of, name, id }) => [of.name, name, id].join("\0"), page);
+  }
+
+  async getForward(who: Principal, id: string): Promise<Versioned<Forward>> {
+    return this.#versioned(this.#held(who, id));
+  }
+
+  async previewForward(who: Principal, draft: ForwardDraft, replaces: string | null): Promise<ForwardPreview> {
+    const device = await this.#device(who, draft.device);
+    const problems: { path: string; message: string }[] = [];
+    let drafted: Drafted;
+    try {
+      drafted = specOfDraft(draft);
+    } catch (error) {
+      if (!(error instanceof ApiFailure)) throw error;
+      return { meaning: [], problems: error.errors, warnings: [] };
+    }
+    const before = replaces === null ? null : this.#held(who, replaces);
+    const spec = before === null ? drafted.spec : { ...drafted.spec, id: before.spec.id };
+    const present = this.#relay.forwards.get(device.id, spec.id);
+    if (before === null && present !== null) problems.push({ path: "name", message: nameTaken(present.spec.name) });
+    const refused = await this.#relay.forwards.assignable(ownerOf(device), spec);
+    if (refused !== null) problems.push({ path: "ports", message: refused.message });
+    return { meaning: portWords(spec.ports), problems, warnings: this.#options.warningsFor(spec.ports) };
+  }
+
+  async addForward(who: Principal, draft: ForwardDraft): Promise<Versioned<Forward>> {
+    const device = await this.#device(who, draft.device);
+    const drafted = specOfDraft(draft);
+    const present = this.#relay.forwards.get(device.id, drafted.spec.id);
+    if (present !== null) throw new ApiFailure("conflict", nameTaken(present.spec.name));
+    return this.#versioned(await this.#assign(who, device, drafted));
+  }
+
+  async changeForward(
+    who: Principal,
+    id: string,
+    patch: ForwardPatch,
+    version: string | null,
+  ): Promise<Versioned<Forward>> {
+    const { held, to } = this.#editable(who, id, version);
+    const device = await this.#device(who, held.owner.device);
+    const { ports } = await this.#versioned(held).then(({ value }) => value);
+    return this.#versioned(await this.#assign(who, device, patched({ spec: held.spec, to, ports }, patch)));
+  }
+
+  async removeForward(who: Principal, id: string, version: string | null): Promise<void> {
+    const { held } = this.#editable(who, id, version);
+    await this.#relay.forwards.unassign(held.owner.device, held.spec.id, actorOf(who));
+  }
+
+  async checkForward(who: Principal, id: string): Promise<CheckReport> {
+    const [first] = this.#held(who, id).spec.ports;
+    if (first === undefined) throw new ApiFailure("not-found", NO_FORWARD);
+    const target = { kind: "port", host: null, port: first.first, protocol: first.protocol } as const;
+    return checkAtRelay(this.#options.control, { target, payload: null, service: null }, this.#options.signal);
+  }
+
+  async listDevices(who: Principal, page: PageRequest): Promise<Page<Device>> {
+    const names = await this.#accountNames();
+    const devices = (await this.#devices(who)).map((device) => this.#shown(device, names));
+    return pageOf(devices, ({ name, id }) => `${name}\0${id}`, page);
+  }
+
+  async getDevice(who: Principal, id: string): Promise<Device> {
+    return this.#shown(await this.#device(who, id), await this.#accountNames());
+  }
+
+  async removeDevice(who: Principal, id: string): Promise<void> {
+    const device = await this.#device(who, id);
+    await revoke(this.#relay, device.id, actorOf(who)).catch(rethrow);
+  }
+
+  async makeJoinCode(who: Principal, draft: JoinCodeDraft) {
+    const { name, ports, lifetimeSec } = draft;
+    const request = { name, account: who.accountId, lifetimeSec, ...(ports === undefined ? {} : { ports }) };
+    const code = await createJoinCode(this.#relay, request, actorOf(who)).catch(rethrow);
+    return {
+      code,
+      command: `hatchway agent --managed --join ${code}`,
+      expiresMs: this.#relay.wallMs() + lifetimeSec * MS_PER_SEC,
+    };
+  }
+
+  async listVisits(who: Principal, page: PageRequest): Promise<Page<Visit>> {
+    const seen = new Set<unknown>();
+    const all = this.#heldBy(who).flatMap((held) => {
+      const entry = this.#relay.forwards.entryOf(held)?.entry ?? null;
+      if (entry === null || seen.has(entry)) return [];
+      seen.add(entry);
+      const { owner, spec } = held;
+      const device = this.#relay.forwards.deviceName(owner.device);
+      return visitInfos(entry.visits, { id: apiId(owner.device, spec.id), name: spec.name, device });
+    });
+    // Newest first: whoever looks, looks for who has just come.
+    return pageOf(all, ({ openedMs, id }) => `${String(FAR_MS - openedMs).padStart(16, "0")}\0${id}`, page);
+  }
+
+  async endVisit(who: Principal, id: string): Promise<void> {
+    const slash = id.lastIndexOf("/");
+    const number = Number(id.slice(slash + 1));
+    const held = this.#held(who, id.slice(0, Math.max(0, slash)));
+    const visits = this.#relay.forwards.entryOf(held)?.entry?.visits;
+    if (!Number.isSafeInteger(number) || visits?.kill(number) !== true)
+      throw new ApiFailure("not-found", "That connection is over.");
+  }
+
+  async listAudit(who: Principal, { limit, cursor }: PageRequest): Promise<Page<AuditEntry>> {
+    if (who.role !== "admin") throw new ApiFailure("forbidden", "The audit log is for administrators.");
+    const beforeId = cursor === null ? null : Number(cursor);
+    if (beforeId !== null && !Number.isSafeInteger(beforeId))
+      throw new ApiFailure("invalid", "The cursor is not one of this list: begin without one.");
+    const rows = await this.#relay.store.audit
+      .list({ limit: limit + 1, ...(beforeId === null ? {} : { beforeId }) })
+      .catch(rethrow);
+    const items = rows.slice(0, limit);
+    return { items, next: rows.length > limit ? String(items.at(-1)?.id ?? 0) : null };
+  }
+
+  events(who: Principal, signal: AbortSignal): AsyncIterable<LiveEvent> {
+    return liveEvents({
+      forwards: () => this.#forwards(who),
+      devices: async () => {
+        const names = await this.#accountNames();
+        return (await this.#devices(who)).map((device) => this.#shown(device, names));
+      },
+      nowMs: () => this.#relay.wallMs(),
+      signal: AbortSignal.any([signal, this.#options.signal]),
+    });
+  }
+
+  async #assign(who: Principal, device: StoredDevice, { spec, to }: Drafted): Promise<HeldForward> {
+    const assignment = { name: device.name, spec, to, actor: actorOf(who) };
+    const assigned = await this.#relay.forwards.assign(ownerOf(device), assignment).catch(rethrow);
+    if (!assigned.ok) throw failureOf(assigned.error);
+    return assigned.value;
+  }
+
+  /** What may be changed here, as it is now. */
+  #editable(who: Principal, id: string, version: string | null): { readonly held: HeldForward; readonly to: string } {
+    const held = this.#held(who, id);
+    const assigned = this.#relay.forwards.assignments.get(held.owner.device, held.spec.id);
+    if (assigned === null)
+      throw new ApiFailure("forbidden", `"${held.spec.name}" was made on its device: change it there.`);
+    if (version !== null && version !== versionOf(held, assigned.to))
+      throw new ApiFailure("changed", "Somebody changed it meanwhile: look at it again, then repeat your change.");
+    return { held, to: assigned.to };
+  }
+
+  #held(who: Principal, id: string): HeldForward {
+    const parts = partsOfId(id);
+    const held = parts === null ? null : this.#relay.forwards.get(parts.device, parts.specId);
+    if (held === null || !mayTouch(who, held.owner.account)) throw new ApiFailure("not-found", NO_FORWARD);
+    return held;
+  }
+
+  #heldBy(who: Principal): HeldForward[] {
+    return [...this.#relay.forwards.list()].filter(({ owner }) => mayTouch(who, owner.account));
+  }
+
+  async #forwards(who: Principal): Promise<Forward[]> {
+    const names = await this.#accountNames();
+    return this.#heldBy(who).map((held) => forwardOf(this.#relay, held, names.get(held.owner.account) ?? ""));
+  }
+
+  async #versioned(held: HeldForward): Promise<Versioned<Forward>> {
+    const names = await this.#accountNames();
+    const value = forwardOf(this.#relay, held, names.get(held.owner.account) ?? "");
+    return { value, version: versionOf(held, value.to) };
+  }
+
+  async #devices(who: Principal): Promise<StoredDevice[]> {
+    const filter = who.role === "admin" ? {} : { accountId: who.accountId };
+    return this.#relay.store.devices.list(filter).catch(rethrow);
+  }
+
+  /** By id, or by name among those that they may see. */
+  async #device(who: Principal, nameOrId: string): Promise<StoredDevice> {
+    const devices = await this.#devices(who);
+    const found = devices.find(({ id }) => id === nameOrId) ?? devices.find(({ name }) => name === nameOrId);
+    if (found !== undefined) return found;
+    throw new ApiFailure("not-found", `There is no device "${nameOrId}".`);
+  }
+
+  async #accountNames(): Promise<ReadonlyMap<string, string>> {
+    const accounts = await this.#relay.store.accounts.list().catch(rethrow);
+    return new Map(accounts.map(({ id, name }) => [id, name]));
+  }
+
+  #shown(device: StoredDevice, accounts: ReadonlyMap<string, string>): Device {
+    const session = this.#relay.session(device.id);
+    return {
+      id: device.id,
+      name: device.name,
+      account: { id: device.accountId, name: accounts.get(device.accountId) ?? "" },
+      connected: session !== undefined,
+      managed: this.#relay.forwards.assignments.isManaged(device.id),
+      address: session?.remoteAddress ?? null,
+      version: session?.peer.version ?? null,
+      enrolledMs: device.createdMs,
+      lastSeenMs: device.lastSeenMs,
+      rttMs: session?.measuredRttMs ?? null,
+      forwards: this.#relay.forwards.ofDevice(device.id).length,
+    };
+  }
+}
+
+const MS_PER_SEC = 1_000;
+/** After every time there is. */
+const FAR_MS = 9_999_999_999_999;
+const NO_FORWARD = "There is no such forward.";
+
+function nameTaken(name: string): string {
+  return `The device has a forward "${name}" already: choose another name.`;
+}
+
+function mayTouch(who: Principal, account: string): boolean {
+  return who.role === "admin" || who.accountId === account;
+}
+
+function ownerOf(device: StoredDevice): { readonly account: string; readonly device: string } {
+  return { account: device.accountId, device: device.id };
+}
+
+/** As the audit log calls them. */
+function actorOf({ name }: Principal): string {
+  return `user:${name}`;
+}
+
+function failureOf({ why, message }: Refused): ApiFailure {
+  switch (why) {
+    case "policy":
+      return new ApiFailure("forbidden", message, { errors: [{ path: "ports", message }] });
+    case "conflict":
+      return new ApiFailure("conflict", message, { errors: [{ path: "ports", message }] });
+    case "failed":
+      return new ApiFailure("unavailable", message);
+    default:
+      return why satisfies never;
+  }
+}
+
+/** What the store and the relay's own commands reject with, as the API tells it. */
+function rethrow(error: unknown): never {
+  if (error instanceof StoreFailure) throw new ApiFailure("storage", error.message, { cause: error });
+  if (error instanceof ControlError && error.kind === "usage") throw new ApiFailure("conflict", error.message);
+  throw error;
+}
