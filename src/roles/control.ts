@@ -45,6 +45,22 @@ export interface RelaySettings {
   /** Answer STUN on UDP, at the number of the agent port and at the next one. */
   readonly stun: boolean;
   readonly check: CheckSettings;
+  /** Null = no console. */
+  readonly console: ConsoleSettings | null;
+}
+
+/** `[console]`: the web console and its API. */
+export interface ConsoleSettings {
+  /** Port 0 asks for any free one (tests). */
+  readonly listen: HostPort;
+  /** Names, in lower case, by which it may be called, besides the relay's public name and this machine's addresses. */
+  readonly hosts: readonly string[];
+  /** Null = the relay's. */
+  readonly certificate: CertificateFiles | null;
+  /** False: plain HTTP, for this machine alone or behind a reverse proxy. */
+  readonly tls: boolean;
+  /** Reverse proxies whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly Cidr[];
 }
 
 /** `[check]`: the relay looks at its askers' ports from outside. */

@@ -19,6 +19,7 @@ export type Schema = {
   gateway_facts: GatewayFactsTable;
   vpn_settings: VpnSettingsTable;
   vpn_peers: VpnPeersTable;
+  traffic: TrafficTable;
 };
 
 export type Db = Kysely<Schema>;
@@ -105,6 +106,19 @@ export interface TriggersTable {
 export interface GatewayFactsTable {
   name: string;
   value: string;
+}
+
+export interface TrafficTable {
+  span: "hour" | "day";
+  slot_ms: number;
+  device_id: string;
+  spec_id: string;
+  account_id: string;
+  device_name: string;
+  name: string;
+  bytes_in: number;
+  bytes_out: number;
+  visitors: number;
 }
 
 export interface AuditTable {

@@ -15,6 +15,7 @@ import { type Leases, leasesOn } from "./leases.ts";
 import { type Mappings, mappingsOn } from "./mappings.ts";
 import { MIGRATIONS, migrate } from "./migrate.ts";
 import type { Schema } from "./schema.ts";
+import { type Traffic, trafficOn } from "./traffic.ts";
 import { type Triggers, triggersOn } from "./triggers.ts";
 import { type VpnPeers, vpnPeersOn } from "./vpn-peers.ts";
 
@@ -34,6 +35,8 @@ export interface Store {
   readonly mappings: Mappings;
   /** The port triggers that were added by hand. */
   readonly triggers: Triggers;
+  /** What forwards carried. */
+  readonly traffic: Traffic;
   readonly audit: Audit;
   readonly vpn: VpnPeers;
   close(): Promise<void>;
@@ -66,6 +69,7 @@ export async function storeOn(database: Database, path: string): Promise<Store> 
     holdings: holdingsOn(db),
     mappings: mappingsOn(db),
     triggers: triggersOn(db),
+    traffic: trafficOn(db),
     audit: auditOn(db),
     vpn: vpnPeersOn(db),
     close: () => db.destroy(),

@@ -49,6 +49,7 @@ async function relay(settings: Partial<RelaySettings>): Promise<RunningRelay> {
     clientCa: null,
     stun: false,
     check: { listen: null, hosts: [], private: false, trustedProxies: [] },
+    console: null,
     ...settings,
   };
   const dataDir = join(directory.path, `relay${files++}`);

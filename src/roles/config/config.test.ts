@@ -343,6 +343,7 @@ test("settings have defaults, and [relay] and [agent] replace them", async () =>
     clientCa: null,
     stun: false,
     check: { listen: null, hosts: [], private: false, trustedProxies: [] },
+    console: null,
   });
   expect(agentSettings(config)).toMatchObject({ name: "den", relay: { host: "r.example", port: 7744 } });
 });

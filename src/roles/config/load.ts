@@ -4,9 +4,17 @@ import { partOf } from "../../core/forward.ts";
 import { messageOf } from "../../os/errors.ts";
 import { readPrivateText, readText } from "../../os/files.ts";
 import { ControlError } from "../../servers/local/control.ts";
+import { classifyAddress } from "../../wire/address.ts";
 import { settleProtocol } from "../../wire/port-set.ts";
 import type { Result } from "../../wire/result.ts";
-import type { AgentSettings, CertificateFiles, CheckSettings, ForwardSpec, RelaySettings } from "../control.ts";
+import type {
+  AgentSettings,
+  CertificateFiles,
+  CheckSettings,
+  ConsoleSettings,
+  ForwardSpec,
+  RelaySettings,
+} from "../control.ts";
 import { gatewayLists } from "./gateway.ts";
 import { mapToml, type TomlMap } from "./locate.ts";
 import { mapSpec } from "./map.ts";
@@ -157,7 +165,7 @@ export async function readPassword(path: string): Promise<string | Problem> {
 /** Throws ControlError `usage` when one is named without the other. */
 function certificateFiles(
   config: Config,
-  section: "relay" | "agent",
+  section: "relay" | "agent" | "console",
   given: { readonly certificate?: string; readonly key?: string },
 ): CertificateFiles | null {
   const certificate = besideConfig(config, given.certificate);
@@ -193,7 +201,25 @@ export function relaySettings(config: Config): RelaySettings {
     clientCa: besideConfig(config, relay["client-ca"]),
     stun: relay.stun ?? true,
     check: checkSettings(config.file.check ?? {}),
+    console: consoleSettings(config),
   };
+}
+
+/** `[console]` with its defaults; null = there is none. */
+function consoleSettings(config: Config): ConsoleSettings | null {
+  const section = config.file.console;
+  if (section?.listen === undefined) return null;
+  return {
+    listen: section.listen,
+    hosts: section.hosts ?? [],
+    certificate: certificateFiles(config, "console", section),
+    tls: section.tls ?? !isLoopbackHost(section.listen.host),
+    trustedProxies: section["trusted-proxies"] ?? [],
+  };
+}
+
+function isLoopbackHost(host: string): boolean {
+  return host === "localhost" || classifyAddress(host) === "loopback";
 }
 
 /** `[check]` with its defaults. */

@@ -7,6 +7,7 @@ import { MapEntry } from "./map.ts";
 
 const DEFAULT_AGENT_PORT = 7744;
 const DEFAULT_CHECK_PORT = 8089;
+const DEFAULT_CONSOLE_PORT = 7_780;
 const name = field.name("For people, lists and `forward rm`; unique on this machine.");
 const { protocol } = field;
 const data = z.string().min(1).meta({ description: "The data directory, when --data does not name it." });
@@ -69,6 +70,28 @@ const check = z.strictObject({
     .exactOptional(),
   "trusted-proxies": field.cidrs
     .meta({ description: "Reverse proxies before the page, whose X-Forwarded-For is believed." })
+    .exactOptional(),
+});
+
+const consoleSection = z.strictObject({
+  listen: field
+    .hostPort("HOST:PORT of the web console and its API; default none.", DEFAULT_CONSOLE_PORT)
+    .exactOptional(),
+  hosts: z
+    .array(z.string().transform(field.parsed(parseHost)))
+    .max(64)
+    .meta({ description: "Names of the console, besides the relay's public name and this machine's addresses." })
+    .exactOptional(),
+  certificate: file("The console's certificate chain, PEM; default: the relay's own one.").exactOptional(),
+  key: file("The key of certificate, PEM.").exactOptional(),
+  tls: z
+    .boolean()
+    .meta({
+      description: "HTTPS; default false on a loopback address and true on all others. false needs a reverse proxy.",
+    })
+    .exactOptional(),
+  "trusted-proxies": field.cidrs
+    .meta({ description: "Reverse proxies before the console, whose X-Forwarded-For is believed." })
     .exactOptional(),
 });
 
@@ -136,6 +159,7 @@ export const ConfigFile = z.strictObject({
   relay: relay.exactOptional(),
   agent: agent.exactOptional(),
   check: check.exactOptional(),
+  console: consoleSection.exactOptional(),
   expose: z.array(ExposeEntry).max(1_000).exactOptional(),
   forward: z.array(ForwardEntry).max(1_000).exactOptional(),
   socks: z.array(SocksEntry).max(1_000).exactOptional(),
@@ -167,6 +191,8 @@ export function keysAt(path: readonly PropertyKey[]): readonly string[] {
       return Object.keys(agent.shape);
     case "check":
       return Object.keys(check.shape);
+    case "console":
+      return Object.keys(consoleSection.shape);
     case "expose":
       return Object.keys(ExposeEntry.shape);
     case "forward":

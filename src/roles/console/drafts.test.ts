@@ -20,7 +20,12 @@ describe("a draft", () => {
   test("is a forward of the device's own machine, its ports kept for good", () => {
     const { spec, to } = specOfDraft(draft());
     expect(to).toBe("127.0.0.1");
-    expect(spec).toMatchObject({ name: expect.stringContaining("8820"), enabled: true, lifetimeSec: null, group: null });
+    expect(spec).toMatchObject({
+      name: expect.stringContaining("8820"),
+      enabled: true,
+      lifetimeSec: null,
+      group: null,
+    });
     expect(spec.id).toStartWith("relay/");
   });
 

@@ -209,10 +209,7 @@ export class RelayForwards {
    * A person at the relay wants the device to have this forward, leading to `to`: its ports are the device's from now on, and
    * it takes the forward up when it hears of it. Resolves when that is on the disk.
    */
-  async assign(
-    owner: Owner,
-    { name, spec: asked, to, actor }: Assignment,
-  ): Promise<Result<HeldForward, Refused>> {
+  async assign(owner: Owner, { name, spec: asked, to, actor }: Assignment): Promise<Result<HeldForward, Refused>> {
     const { device } = owner;
     this.#names.set(device, name);
     const outcome = await this.#withGrants(owner, () => this.#placement.place(owner, asked));
