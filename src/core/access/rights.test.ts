@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { ACTIONS, type Action, type AccessRole, type AccessScope, mayDo, ROLES, SCOPES, seesAll } from "./rights.ts";
+import { ACTIONS, type AccessRole, type AccessScope, type Action, mayDo, ROLES, SCOPES, seesAll } from "./rights.ts";
 
 /** Each cell: may a person (P), a token with `all` (A), with `forwards` (F), with `read` (R). */
 const TABLE: Record<Action, Record<AccessRole, string>> = {
