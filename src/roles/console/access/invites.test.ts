@@ -10,7 +10,7 @@ import {
   tokenOf,
 } from "../../../../test/fixtures/access-lab.ts";
 import { enrolDevice } from "../../../../test/fixtures/store.ts";
-import { WELCOME_PATH } from "./invites.ts";
+import { WELCOME_PATH } from "./link.ts";
 
 const HOUR_MS = 3_600_000;
 const NOT_GOOD = "This link is not good any more: ask for a new one.";

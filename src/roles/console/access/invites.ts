@@ -4,6 +4,7 @@ import type { Invite } from "../../../servers/api/schema.ts";
 import type { RedeemRefusal, StoredInvite } from "../../../store/invites.ts";
 import { type AccessOptions, actorOf, type BeginSession } from "./context.ts";
 import { demand, noSuch, wrongField } from "./failures.ts";
+import { linkOf } from "./link.ts";
 import { type Passwords, refusePoorPassword } from "./passwords.ts";
 
 type InviteMethods = Pick<AccessBackend, "redeem" | "listInvites" | "makeInvite" | "removeInvite">;
@@ -54,14 +55,6 @@ export async function setupLink({ store, wallMs }: AccessOptions, publicUrl: str
   await store.invites.endSetup();
   return null;
 }
-
-/** Behind `#` a browser keeps it to itself: it is in no request, no log of a server or proxy and no Referer. */
-export function linkOf(publicUrl: string, secret: string): string {
-  return `${publicUrl}${WELCOME_PATH}#${secret}`;
-}
-
-/** Where the console takes such links. */
-export const WELCOME_PATH = "/welcome";
 
 function refusal(why: RedeemRefusal): ApiFailure {
   switch (why.kind) {
