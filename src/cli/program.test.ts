@@ -387,10 +387,10 @@ describe("with a relay and an agent that run", () => {
       v: 1,
       people: [{ name: "ada", role: "admin" }],
     });
-    expect(await at("user invite")).toEqual({ code: 0, out: "/welcome#user-own-86400\n", err: "" });
+    expect(await at("user invite")).toEqual({ code: 0, out: "/invite#user-own-86400\n", err: "" });
     const shared = await at("user invite --role viewer --account owner --lifetime 2h --json");
-    expect(JSON.parse(shared.out)).toEqual({ v: 1, link: "/welcome#viewer-owner-7200" });
-    expect(await at("user reset ada")).toEqual({ code: 0, out: "/welcome#ada-3600\n", err: "" });
+    expect(JSON.parse(shared.out)).toEqual({ v: 1, link: "/invite#viewer-owner-7200" });
+    expect(await at("user reset ada")).toEqual({ code: 0, out: "/invite#ada-3600\n", err: "" });
     expect(await at("user reset nobody")).toEqual({
       code: 2,
       out: "",

@@ -1,5 +1,6 @@
 import { SESSION_IDLE_MS, SESSION_LONGEST_MS, seenIsDue, sessionEndsMs } from "../core/access/session.ts";
 import { appendAudit } from "./audit.ts";
+import { tryToStore } from "./failure.ts";
 import type { Db } from "./schema.ts";
 import { hashOfSecret, newId, newSecret } from "./secret.ts";
 import { findUser, type StoredUser } from "./users.ts";
@@ -86,8 +87,8 @@ export function sessionsOn(db: Db): Sessions {
       const user = await findUser(db, session.userId);
       if (user === null || user.disabled) return null;
       if (!seenIsDue(session.lastSeenMs, nowMs)) return { session, user };
-      await seen(db, session, place, nowMs);
-      return { session: { ...session, ...place, lastSeenMs: nowMs }, user };
+      const written = await tryToStore(() => seen(db, session, place, nowMs));
+      return { session: written ? { ...session, ...place, lastSeenMs: nowMs } : session, user };
     },
     async list(userId, nowMs) {
       const rows = await db

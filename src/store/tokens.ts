@@ -3,6 +3,7 @@ import { type AccessScope, SCOPES } from "../core/access/rights.ts";
 import { seenIsDue } from "../core/access/session.ts";
 import { err, ok, type Result } from "../wire/result.ts";
 import { appendAudit } from "./audit.ts";
+import { tryToStore } from "./failure.ts";
 import type { Db, TokensTable } from "./schema.ts";
 import { hashOfSecret, newId, newSecret } from "./secret.ts";
 import { findUser, type StoredUser } from "./users.ts";
@@ -82,11 +83,14 @@ export function tokensOn(db: Db): Tokens {
       const user = await findUser(db, row.user_id);
       if (user === null || user.disabled) return null;
       if (!seenIsDue(row.last_used_ms, nowMs)) return { token: toToken(row), user };
-      await db.transaction().execute(async (trx) => {
-        await trx.updateTable("tokens").set({ last_used_ms: nowMs }).where("id", "=", row.id).execute();
-        await trx.updateTable("users").set({ last_seen_ms: nowMs }).where("id", "=", user.id).execute();
-      });
-      return { token: { ...toToken(row), lastUsedMs: nowMs }, user };
+      const written = await tryToStore(() =>
+        db.transaction().execute(async (trx) => {
+          await trx.updateTable("tokens").set({ last_used_ms: nowMs }).where("id", "=", row.id).execute();
+          await trx.updateTable("users").set({ last_seen_ms: nowMs }).where("id", "=", user.id).execute();
+        }),
+      );
+      const token = toToken(row);
+      return { token: written ? { ...token, lastUsedMs: nowMs } : token, user };
     },
     list: (userId) => listTokens(db, userId),
     remove: (userId, id, nowMs, actor) =>

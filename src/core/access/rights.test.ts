@@ -12,8 +12,11 @@ const TABLE: Record<Action, Record<AccessRole, string>> = {
   "settings.change": { admin: "PA", user: "", viewer: "" },
   "audit.read": { admin: "PAFR", user: "", viewer: "" },
   "people.read": { admin: "PAFR", user: "", viewer: "" },
-  "people.change": { admin: "P", user: "", viewer: "" },
-  credentials: { admin: "P", user: "P", viewer: "P" },
+  "people.change": { admin: "PA", user: "", viewer: "" },
+  "people.admit": { admin: "P", user: "", viewer: "" },
+  "credentials.read": { admin: "PAFR", user: "PAFR", viewer: "PAFR" },
+  "credentials.end": { admin: "PA", user: "PA", viewer: "PA" },
+  "credentials.change": { admin: "P", user: "P", viewer: "P" },
 };
 const ASKERS: readonly (readonly [letter: string, scopes: readonly AccessScope[] | null])[] = [
   ["P", null],

@@ -35,10 +35,16 @@ const DEMANDS = {
   "settings.change": { role: "admin", scope: "all" },
   "audit.read": { role: "admin", scope: "read" },
   "people.read": { role: "admin", scope: "read" },
-  /** Roles, quotas, invitations, removals. */
-  "people.change": { role: "admin", scope: "person" },
-  /** One's own password, one-time codes, passkeys, sessions and tokens. */
-  credentials: { role: "viewer", scope: "person" },
+  /** Quotas, and what shuts somebody out: disabling, removing, taking an invitation back. */
+  "people.change": { role: "admin", scope: "all" },
+  /** What lets somebody in, or further in: invitations, roles, enabling. */
+  "people.admit": { role: "admin", scope: "person" },
+  /** One's own sessions, passkeys and tokens, without their secrets. */
+  "credentials.read": { role: "viewer", scope: "read" },
+  /** One's own sessions and tokens: ending them. */
+  "credentials.end": { role: "viewer", scope: "all" },
+  /** One's own password, one-time codes, passkeys, and new tokens. */
+  "credentials.change": { role: "viewer", scope: "person" },
 } as const satisfies Record<string, Demand>;
 
 export type Action = keyof typeof DEMANDS;

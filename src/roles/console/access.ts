@@ -9,6 +9,7 @@ import { peopleMethods } from "./access/people.ts";
 import { beginSessions, sessionMethods } from "./access/sessions.ts";
 import { tokenMethods } from "./access/tokens.ts";
 import { proveCode, totpMethods } from "./access/totp.ts";
+import { tellingOfStorage } from "./storage.ts";
 
 export type { AccessOptions } from "./access/context.ts";
 
@@ -25,7 +26,7 @@ export async function openAccess(options: AccessOptions): Promise<Access> {
   const { store, wallMs, nowMs, onDenied, passwordCost: cost = PASSWORD_COST } = options;
   const passwords = await Passwords.create({ cost, nowMs, onDenied });
   const begin = beginSessions(options);
-  return {
+  return tellingOfStorage<Access>({
     ...sessionMethods(options),
     ...totpMethods(options, passwords),
     ...passkeyMethods(options, begin),
@@ -45,7 +46,7 @@ export async function openAccess(options: AccessOptions): Promise<Access> {
       return begin(user, origin, user.totpSecret === null ? "password" : "password+totp");
     },
     async changePassword(who, current, next) {
-      demand(who, "credentials");
+      demand(who, "credentials.change");
       refusePoorPassword(next, who.name, "next");
       const address = `session ${who.credentialId}`;
       const user = await store.users.find(who.userId);
@@ -55,5 +56,5 @@ export async function openAccess(options: AccessOptions): Promise<Access> {
       const hash = await passwords.hash(next, address);
       await store.users.setPassword(who.userId, hash, who.credentialId, wallMs(), actorOf(who));
     },
-  };
+  });
 }

@@ -25,7 +25,7 @@ test("people are listed, all of them", async () => {
 test("an invitation is a link that makes a person, told as the operator's", async () => {
   await using fixture = await temporaryStore();
   const link = await peopleControl(view(fixture.store)).invitePerson({ role: "user", lifetimeSec: 60 });
-  expect(link).toStartWith("https://relay.example/welcome#");
+  expect(link).toStartWith("https://relay.example/invite#");
   const eve = { name: "eve", key: "eve", passwordHash: "hash" };
   const redeemed = await fixture.store.invites.redeem(secretOf(link), eve, NOW_MS);
   expect(redeemed.ok ? redeemed.value.role : null).toBe("user");

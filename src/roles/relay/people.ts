@@ -28,7 +28,7 @@ export function peopleControl(view: PeopleView): Pick<RelayControl, "listPeople"
     async invitePerson({ role, account = null, lifetimeSec }) {
       const made = await store.invites.create({ kind: "invite", role, account, lifetimeSec }, wallMs());
       if (!made.ok) throw new ControlError("usage", made.error.message);
-      return linkOf(consoleUrl(), made.value.secret);
+      return linkOf(consoleUrl(), "invite", made.value.secret);
     },
     async resetPerson({ name, lifetimeSec }) {
       const user = await store.users.findByName(nameKey(name));
@@ -37,7 +37,7 @@ export function peopleControl(view: PeopleView): Pick<RelayControl, "listPeople"
       if (made?.ok !== true) {
         throw new ControlError("usage", `There is no person ${JSON.stringify(name)}: "hatchway user ls" lists them.`);
       }
-      return linkOf(consoleUrl(), made.value.secret);
+      return linkOf(consoleUrl(), "reset", made.value.secret);
     },
   };
 }

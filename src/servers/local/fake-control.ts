@@ -118,11 +118,11 @@ export class FakeRelay implements RelayControl {
     ];
   }
   async invitePerson({ role, account = "own", lifetimeSec }: InviteRequest): Promise<string> {
-    return `/welcome#${role}-${account}-${lifetimeSec}`;
+    return `/invite#${role}-${account}-${lifetimeSec}`;
   }
   async resetPerson({ name, lifetimeSec }: ResetRequest): Promise<string> {
     if (name !== "ada") throw new ControlError("usage", `There is no person "${name}".`);
-    return `/welcome#${name}-${lifetimeSec}`;
+    return `/invite#${name}-${lifetimeSec}`;
   }
   async reload(): Promise<ReloadReport> {
     return FAKE_RELOADED;

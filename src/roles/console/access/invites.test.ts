@@ -10,7 +10,6 @@ import {
   tokenOf,
 } from "../../../../test/fixtures/access-lab.ts";
 import { enrolDevice } from "../../../../test/fixtures/store.ts";
-import { WELCOME_PATH } from "./link.ts";
 
 const HOUR_MS = 3_600_000;
 const NOT_GOOD = "This link is not good any more: ask for a new one.";
@@ -27,7 +26,7 @@ describe("the link of the first start", () => {
     await using lab = await accessLab();
     const link = (await lab.access.setupLink(ORIGIN)) ?? "";
     // Behind #, where no server and no log sees it.
-    expect(link).toStartWith(`${ORIGIN}${WELCOME_PATH}#`);
+    expect(link).toStartWith(`${ORIGIN}/setup#`);
     expect(new URL(link).search).toBe("");
     const begun = await redeem(lab, tokenOf(link), "ada");
     expect(begun.session.me).toMatchObject({ name: "ada", role: "admin", account: { id: "owner" }, hasTotp: false });

@@ -32,14 +32,14 @@ export function inviteMethods(options: AccessOptions, passwords: Passwords, begi
       return (await store.invites.list(wallMs())).map(toInvite);
     },
     async makeInvite(who, { role, account = null, lifetimeSec }) {
-      demand(who, "people.change");
+      demand(who, "people.admit");
       const request = { kind: "invite", role, account, lifetimeSec } as const;
       const made = await store.invites.create(request, wallMs(), actorOf(who));
       if (!made.ok) {
         if (made.error.kind === "unknown-account") throw wrongField("account", made.error.message);
         throw new ApiFailure("conflict", made.error.message);
       }
-      return { invite: toInvite(made.value.invite), link: linkOf(publicUrl(), made.value.secret) };
+      return { invite: toInvite(made.value.invite), link: linkOf(publicUrl(), "invite", made.value.secret) };
     },
     async removeInvite(who, id) {
       demand(who, "people.change");
@@ -51,7 +51,7 @@ export function inviteMethods(options: AccessOptions, passwords: Passwords, begi
 /** The link of the first start; null when there is an administrator. The one before ends. */
 export async function setupLink({ store, wallMs }: AccessOptions, publicUrl: string): Promise<string | null> {
   const made = await store.invites.create({ kind: "setup", lifetimeSec: SETUP_LIFETIME_SEC }, wallMs());
-  if (made.ok) return linkOf(publicUrl, made.value.secret);
+  if (made.ok) return linkOf(publicUrl, "setup", made.value.secret);
   await store.invites.endSetup();
   return null;
 }

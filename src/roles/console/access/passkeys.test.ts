@@ -156,7 +156,8 @@ describe("a sign-in is refused, always in the same words,", () => {
     const authenticator = new SoftAuthenticator();
     await add(lab, bob, authenticator);
     await lab.access.changeUser(admin, bob.userId, { disabled: true });
-    expect(await kindOf(signIn(lab, authenticator))).toBe("unauthorized");
+    const failure = await failureOf(signIn(lab, authenticator));
+    expect(failure?.message).toStartWith("This passkey was not accepted");
   });
 });
 

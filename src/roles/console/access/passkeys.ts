@@ -87,7 +87,7 @@ export function passkeyMethods(options: AccessOptions, begin: BeginSession): Pas
       return begin(user, origin, "passkey");
     },
     async beginPasskey(who) {
-      demand(who, "credentials");
+      demand(who, "credentials.change");
       const rpID = host();
       const { challengeId, bytes } = give(`user ${who.userId}`, who.userId);
       const own = await store.passkeys.list(who.userId);
@@ -106,7 +106,7 @@ export function passkeyMethods(options: AccessOptions, begin: BeginSession): Pas
       return { challengeId, options: { ...asked } };
     },
     async addPasskey(who, { challengeId, response, name }) {
-      demand(who, "credentials");
+      demand(who, "credentials.change");
       const expectedRPID = host();
       const expectedChallenge = take(challengeId, who.userId);
       const answer = RegistrationAnswer.safeParse(response);
@@ -134,11 +134,11 @@ export function passkeyMethods(options: AccessOptions, begin: BeginSession): Pas
       );
     },
     async listPasskeys(who) {
-      demand(who, "credentials");
+      demand(who, "credentials.read");
       return (await store.passkeys.list(who.userId)).map(toPasskey);
     },
     async removePasskey(who, id) {
-      demand(who, "credentials");
+      demand(who, "credentials.change");
       if (!(await store.passkeys.remove(who.userId, id, wallMs(), actorOf(who)))) throw noSuch("passkey");
     },
   };

@@ -118,12 +118,13 @@ describe("an unknown name and a disabled person", () => {
     }
   });
 
-  test("a disabled person's right password is wrong", async () => {
+  test("a disabled person's right password is wrong, in the words of a wrong one", async () => {
     await using lab = await accessLab();
     const admin = await lab.who(await lab.admin());
     const bob = await lab.person(admin, "bob", "user");
     await lab.access.changeUser(admin, bob.session.me.id, { disabled: true });
-    expect(await kindOf(lab.access.signIn({ name: "bob", password: PASSWORD }, HOME))).toBe("unauthorized");
+    const failure = await failureOf(lab.access.signIn({ name: "bob", password: PASSWORD }, HOME));
+    expect([failure?.kind, failure?.message]).toEqual(["unauthorized", "The name or the password is wrong."]);
   });
 
   // Not how long, which a busy machine blurs, but of what size: an answer without a hash takes a thousandth of this.

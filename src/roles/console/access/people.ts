@@ -21,6 +21,7 @@ export function peopleMethods({ store, wallMs, endDevice, accountChanged }: Acce
     async changeUser(who, id, patch) {
       demand(who, "people.change");
       const { role, disabled, quota } = patch;
+      if (role !== undefined || disabled === false) demand(who, "people.admit");
       const limits = quota === undefined ? undefined : limitsOf(quota);
       const change = {
         ...(role === undefined ? {} : { role }),

@@ -34,7 +34,7 @@ export function sessionMethods({ store, wallMs }: AccessOptions): SessionMethods
       return found === null ? null : principalOf(found.user, found.token.id, found.token);
     },
     async signOut(who) {
-      demand(who, "credentials");
+      demand(who, "credentials.change");
       await store.sessions.end(who.userId, who.credentialId, wallMs(), actorOf(who));
     },
     async me(who) {
@@ -46,12 +46,12 @@ export function sessionMethods({ store, wallMs }: AccessOptions): SessionMethods
       return meOf(user, token);
     },
     async listSessions(who) {
-      demand(who, "credentials");
+      demand(who, "credentials.read");
       const sessions = await store.sessions.list(who.userId, wallMs());
       return sessions.map(({ userId: _, ...session }) => ({ ...session, current: session.id === who.credentialId }));
     },
     async endSession(who, id) {
-      demand(who, "credentials");
+      demand(who, "credentials.end");
       if (!(await store.sessions.end(who.userId, id, wallMs(), actorOf(who)))) throw noSuch("session");
     },
   };

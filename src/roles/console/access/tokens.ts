@@ -10,18 +10,18 @@ type TokenMethods = Pick<AccessBackend, "listTokens" | "makeToken" | "removeToke
 export function tokenMethods({ store, wallMs }: AccessOptions): TokenMethods {
   return {
     async listTokens(who) {
-      demand(who, "credentials");
+      demand(who, "credentials.read");
       return (await store.tokens.list(who.userId)).map(toToken);
     },
     async makeToken(who, { name, scopes, lifetimeSec }) {
-      demand(who, "credentials");
+      demand(who, "credentials.change");
       const draft = { userId: who.userId, name, scopes, lifetimeSec };
       const made = await store.tokens.create(draft, wallMs(), actorOf(who));
       if (!made.ok) throw new ApiFailure("conflict", `You have ${MAX_TOKENS} tokens: remove one first.`);
       return { token: toToken(made.value.token), secret: made.value.secret };
     },
     async removeToken(who, id) {
-      demand(who, "credentials");
+      demand(who, "credentials.end");
       if (!(await store.tokens.remove(who.userId, id, wallMs(), actorOf(who)))) throw noSuch("token");
     },
   };

@@ -22,14 +22,14 @@ export function totpMethods({ store, wallMs, nowMs }: AccessOptions, passwords: 
   const pending = new ShortLived<string>(PENDING);
   return {
     async beginTotp(who) {
-      demand(who, "credentials");
+      demand(who, "credentials.change");
       await refuseWhenThere(store, who);
       const secret = new Secret({ size: SECRET_BYTES }).base32;
       pending.put(who.userId, who.userId, secret, nowMs());
       return { secret, uri: codesOf(secret, who.name).toString() };
     },
     async confirmTotp(who, code) {
-      demand(who, "credentials");
+      demand(who, "credentials.change");
       await refuseWhenThere(store, who);
       const secret = pending.peek(who.userId, nowMs());
       if (secret === null) throw new ApiFailure("conflict", "Begin again: that took too long.");
@@ -39,7 +39,7 @@ export function totpMethods({ store, wallMs, nowMs }: AccessOptions, passwords: 
       await store.users.setTotp(who.userId, { secret, usedStep: step }, wallMs(), actorOf(who));
     },
     async removeTotp(who, password) {
-      demand(who, "credentials");
+      demand(who, "credentials.change");
       const user = await store.users.find(who.userId);
       // The session stands for the address: who has stolen one guesses no faster from many places.
       const proven = await passwords.prove(user, password, nameKey(who.name), `session ${who.credentialId}`);
