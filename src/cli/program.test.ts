@@ -97,6 +97,9 @@ describe("wrong usage: one sentence, exit 2, nothing on stdout", () => {
     ],
     ["its ports", "join-code create --name a --ports x", "hatchway: --ports: "],
     ["devices revoke", "devices revoke", "hatchway: missing required argument 'DEVICE'.\n"],
+    ["user reset", "user reset", "hatchway: missing required argument 'NAME'.\n"],
+    ["user invite --role", "user invite --role root", "hatchway: option '--role <ROLE>' argument 'root' is invalid."],
+    ["user invite --lifetime", "user invite --lifetime 5", 'hatchway: --lifetime: "5" is not a duration'],
     ["config validate", "config validate /nonexistent.toml", "hatchway: There is no config file /nonexistent.toml.\n"],
     ["--config", "serve --config /nonexistent.toml", "hatchway: There is no config file /nonexistent.toml.\n"],
   ])("%s", async (_, line, expected) => {
@@ -125,6 +128,9 @@ describe("nothing runs: exit 4", () => {
     ["forward rm x"],
     ["devices ls"],
     ["devices revoke x"],
+    ["user ls"],
+    ["user invite"],
+    ["user reset x"],
     ["join-code create --name a"],
   ])("%s", async (line) => {
     const { code, out, err } = await outcome([...line.split(" "), "--data", freshData()]);
@@ -373,6 +379,23 @@ describe("with a relay and an agent that run", () => {
     expect((await at("devices ls")).out).toContain("den");
     expect(await at("devices revoke den")).toEqual({ code: 0, out: "", err: "Revoked den.\n" });
     expect((await at("devices revoke nobody")).code).toBe(2);
+  });
+
+  test("user", async () => {
+    expect((await at("user ls")).out).toMatch(/^NAME .*\nada +admin +owner +never +password and code, passkey\n$/);
+    expect(JSON.parse((await at("user ls --json")).out)).toMatchObject({
+      v: 1,
+      people: [{ name: "ada", role: "admin" }],
+    });
+    expect(await at("user invite")).toEqual({ code: 0, out: "/invite#user-own-86400\n", err: "" });
+    const shared = await at("user invite --role viewer --account owner --lifetime 2h --json");
+    expect(JSON.parse(shared.out)).toEqual({ v: 1, link: "/invite#viewer-owner-7200" });
+    expect(await at("user reset ada")).toEqual({ code: 0, out: "/invite#ada-3600\n", err: "" });
+    expect(await at("user reset nobody")).toEqual({
+      code: 2,
+      out: "",
+      err: 'hatchway: There is no person "nobody".\n',
+    });
   });
 
   test("check asks the agent that runs; its exit code is the answer", async () => {

@@ -40,6 +40,13 @@ test("a record is forgotten ten minutes after its penalty", () => {
   expect(penalties.offend("k", "failed", 615 * SEC_MS)).toBe(0);
 });
 
+test("what another record earned raises the penalty, and no further than the longest", () => {
+  const penalties = new Penalties();
+  expect(penalties.offend("k", "failed", 0, 100 * SEC_MS)).toBe(100 * SEC_MS);
+  expect(penalties.offend("low", "failed", 0, 1)).toBe(0);
+  expect(penalties.offend("high", "failed", 0, HOUR_MS)).toBe(600 * SEC_MS);
+});
+
 test("others are not refused", () => {
   const penalties = new Penalties();
   after(times(9, "failed"), penalties);

@@ -58,14 +58,18 @@ export class Penalties {
     return this.#records.size;
   }
 
-  /** Adds a penalty; returns the milliseconds for which the key is refused from now (0 = not enforced yet). */
-  offend(key: string, offence: Offence, nowMs: number): number {
+  /**
+   * Adds a penalty; returns the milliseconds for which the key is refused from now (0 = not enforced yet). `atLeastMs`: what
+   * the penalty is raised to, for one that another record earned.
+   */
+  offend(key: string, offence: Offence, nowMs: number, atLeastMs = 0): number {
     const { baseSec, minSec } = this.#options;
     this.#expire(nowMs);
     const record = this.#records.get(key) ?? this.#admit(key, nowMs);
     const doublings = offence === "failed" ? Math.min(record.failures++, MAX_DOUBLINGS) : 0;
     const runningMs = this.#runningMs(record, nowMs);
-    const totalMs = Math.min(this.#maxMs, runningMs + baseSec[offence] * 1000 * 2 ** doublings);
+    const ownMs = runningMs + baseSec[offence] * 1000 * 2 ** doublings;
+    const totalMs = Math.min(this.#maxMs, Math.max(ownMs, atLeastMs));
     record.enforced = (record.enforced && runningMs > 0) || totalMs >= minSec * 1000;
     record.untilMs = nowMs + totalMs;
     this.#forget.set(key, record.untilMs + this.#maxMs);

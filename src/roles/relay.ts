@@ -304,6 +304,7 @@ class Relay {
       session: (deviceId) => this.#tunnel?.session(deviceId),
       listen: () => ({ host: this.#settings.listen.host, port: this.#tunnel?.port ?? 0 }),
       publicHost: (session) => this.#publicHost(session),
+      consoleUrl: () => "",
       ports: () => formatPortSet(poolOf(this.#settings)),
       draining: () => this.#phase === "draining",
       wallMs,

@@ -13,6 +13,9 @@ export function startingRelay(ready: Promise<RelayControl>): RelayControl {
     listDevices: async () => (await ready).listDevices(),
     revokeDevice: async (nameOrId) => (await ready).revokeDevice(nameOrId),
     createJoinCode: async (request) => (await ready).createJoinCode(request),
+    listPeople: async () => (await ready).listPeople(),
+    invitePerson: async (request) => (await ready).invitePerson(request),
+    resetPerson: async (request) => (await ready).resetPerson(request),
     reload: async () => (await ready).reload(),
     visits: async () => (await ready).visits(),
   };

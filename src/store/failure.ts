@@ -31,6 +31,20 @@ export class StoreFailure extends Error {
   }
 }
 
+/**
+ * Does what is nice to have written, and not worth refusing anything for: that somebody was seen. False: the store takes
+ * nothing now; whoever only reads is served all the same.
+ */
+export async function tryToStore(work: () => Promise<void>): Promise<boolean> {
+  try {
+    await work();
+    return true;
+  } catch (cause) {
+    if (cause instanceof StoreFailure) return false;
+    throw cause;
+  }
+}
+
 /** Primary result codes of SQLite (sqlite.org/rescode.html); extended codes carry more in the higher bits. */
 const SQLITE = {
   PERM: 3,

@@ -4,6 +4,7 @@ import * as first from "./migrations/0001-first.ts";
 import * as mappings from "./migrations/0002-mappings.ts";
 import * as vpnPeers from "./migrations/0003-vpn-peers.ts";
 import * as assigned from "./migrations/0004-assigned.ts";
+import * as people from "./migrations/0005-people.ts";
 import * as traffic from "./migrations/0006-traffic.ts";
 
 export interface Migration {
@@ -17,7 +18,8 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 2, up: mappings.up },
   { version: 3, up: vpnPeers.up },
   { version: 4, up: assigned.up },
-  { version: 5, up: traffic.up },
+  { version: 5, up: people.up },
+  { version: 6, up: traffic.up },
 ];
 
 /**

@@ -1,4 +1,5 @@
 import type { Generated, Kysely } from "kysely";
+import type { AccessRole } from "../core/access/rights.ts";
 import type { Origin } from "../core/forward.ts";
 import type { VpnMode } from "../core/vpn/peers.ts";
 import type { Protocol } from "../wire/port-set.ts";
@@ -19,6 +20,11 @@ export type Schema = {
   gateway_facts: GatewayFactsTable;
   vpn_settings: VpnSettingsTable;
   vpn_peers: VpnPeersTable;
+  users: UsersTable;
+  sessions: SessionsTable;
+  passkeys: PasskeysTable;
+  tokens: TokensTable;
+  invites: InvitesTable;
   traffic: TrafficTable;
 };
 
@@ -161,4 +167,70 @@ export interface VpnPeersTable {
   last_address: string | null;
   last_port: number | null;
   last_handshake_ms: number | null;
+}
+
+export interface UsersTable {
+  id: string;
+  account_id: string;
+  name: string;
+  name_key: string;
+  role: AccessRole;
+  /** PHC string of argon2id. */
+  password_hash: string;
+  /** Base32, as it is: it must be read to compute codes. The file's mode (0600) is what keeps it. */
+  totp_secret: string | null;
+  /** The step of the last code that was used. */
+  totp_last_step: number | null;
+  created_ms: number;
+  last_seen_ms: number | null;
+  disabled: number;
+}
+
+export interface SessionsTable {
+  id: string;
+  user_id: string;
+  secret_hash: string;
+  address: string;
+  user_agent: string;
+  created_ms: number;
+  last_seen_ms: number;
+}
+
+export interface PasskeysTable {
+  /** Base64url, as WebAuthn writes it. */
+  id: string;
+  user_id: string;
+  name: string;
+  /** COSE key. */
+  public_key: string;
+  counter: number;
+  /** Separated by blanks. */
+  transports: string;
+  created_ms: number;
+  last_used_ms: number | null;
+}
+
+export interface TokensTable {
+  id: string;
+  user_id: string;
+  name: string;
+  secret_hash: string;
+  /** Separated by blanks. */
+  scopes: string;
+  created_ms: number;
+  expires_ms: number | null;
+  last_used_ms: number | null;
+}
+
+export interface InvitesTable {
+  id: string;
+  /** setup: the first administrator. invite: one more person. reset: a new password for `user_id`. */
+  kind: "setup" | "invite" | "reset";
+  secret_hash: string;
+  role: AccessRole;
+  /** Null: an account of their own. */
+  account_id: string | null;
+  user_id: string | null;
+  created_ms: number;
+  expires_ms: number;
 }

@@ -10,13 +10,18 @@ import { type Devices, devicesOn } from "./devices.ts";
 import { classifyFailure, StoreFailure } from "./failure.ts";
 import { type Forwards, forwardsOn } from "./forwards.ts";
 import { type Holdings, holdingsOn } from "./holdings.ts";
+import { type Invites, invitesOn } from "./invites.ts";
 import { type JoinCodes, joinCodesOn } from "./join-codes.ts";
 import { type Leases, leasesOn } from "./leases.ts";
 import { type Mappings, mappingsOn } from "./mappings.ts";
 import { MIGRATIONS, migrate } from "./migrate.ts";
+import { type Passkeys, passkeysOn } from "./passkeys.ts";
 import type { Schema } from "./schema.ts";
+import { type Sessions, sessionsOn } from "./sessions.ts";
+import { type Tokens, tokensOn } from "./tokens.ts";
 import { type Traffic, trafficOn } from "./traffic.ts";
 import { type Triggers, triggersOn } from "./triggers.ts";
+import { type Users, usersOn } from "./users.ts";
 import { type VpnPeers, vpnPeersOn } from "./vpn-peers.ts";
 
 /**
@@ -39,6 +44,13 @@ export interface Store {
   readonly traffic: Traffic;
   readonly audit: Audit;
   readonly vpn: VpnPeers;
+  /** People, and what they prove themselves with. */
+  readonly users: Users;
+  readonly sessions: Sessions;
+  readonly passkeys: Passkeys;
+  readonly tokens: Tokens;
+  /** Links that are good once: the first administrator's, invitations, new passwords. */
+  readonly invites: Invites;
   close(): Promise<void>;
 }
 
@@ -72,6 +84,11 @@ export async function storeOn(database: Database, path: string): Promise<Store> 
     traffic: trafficOn(db),
     audit: auditOn(db),
     vpn: vpnPeersOn(db),
+    users: usersOn(db),
+    sessions: sessionsOn(db),
+    passkeys: passkeysOn(db),
+    tokens: tokensOn(db),
+    invites: invitesOn(db),
     close: () => db.destroy(),
   };
 }

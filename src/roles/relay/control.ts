@@ -22,6 +22,7 @@ import { countersOf, NO_COUNTERS, sumCounters, V, visitInfos } from "../views.ts
 import type { RelayDials } from "./dials.ts";
 import { forwardState } from "./forward-state.ts";
 import type { RelayForwards } from "./forwards.ts";
+import { peopleControl } from "./people.ts";
 
 export interface RelayView {
   readonly store: Store;
@@ -36,6 +37,8 @@ export interface RelayView {
   /** `host`, as the agent port is bound, and its port. */
   listen(): { readonly host: string; readonly port: number };
   publicHost(session: Session | undefined): string;
+  /** Where people open the console; empty while that is not known. */
+  consoleUrl(): string;
   /** The pool as a port set. */
   ports(): string;
   draining(): boolean;
@@ -55,6 +58,7 @@ export function relayControl(relay: RelayView): RelayControl {
     listDevices: () => listDevices(relay),
     revokeDevice: (nameOrId) => revoke(relay, nameOrId, OPERATOR),
     createJoinCode: (request) => createJoinCode(relay, request, OPERATOR),
+    ...peopleControl(relay),
     reload: () => relay.reload(),
     visits: async () => visits(relay),
   };

@@ -1,5 +1,6 @@
 import { z } from "../../wire/zod.ts";
 import { CheckReport, CheckRequest } from "./check-schema.ts";
+import { InviteRequest, LinkReply, PersonInfo, ResetRequest } from "./people-schema.ts";
 import { CONTROL_VERSION } from "./protocol.ts";
 import {
   AddReply,
@@ -46,6 +47,9 @@ export const RELAY_CALLS = {
   listDevices: { input: nothing, output: z.array(DeviceInfo).readonly() },
   revokeDevice: { input: z.strictObject({ nameOrId }), output: DeviceInfo },
   createJoinCode: { input: JoinCodeRequest, output: z.object({ code: z.string() }) },
+  listPeople: { input: nothing, output: z.array(PersonInfo).readonly() },
+  invitePerson: { input: InviteRequest, output: LinkReply },
+  resetPerson: { input: ResetRequest, output: LinkReply },
   reload: { input: nothing, output: ReloadReport },
   visits: { input: nothing, output: visits },
 } satisfies Record<string, Call>;

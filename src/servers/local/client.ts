@@ -24,6 +24,9 @@ export function relayClient(path: string): RelayControl {
     listDevices: () => call("listDevices", RELAY_CALLS.listDevices, {}),
     revokeDevice: (nameOrId) => call("revokeDevice", RELAY_CALLS.revokeDevice, { nameOrId }),
     createJoinCode: async (request) => (await call("createJoinCode", RELAY_CALLS.createJoinCode, request)).code,
+    listPeople: () => call("listPeople", RELAY_CALLS.listPeople, {}),
+    invitePerson: async (request) => (await call("invitePerson", RELAY_CALLS.invitePerson, request)).link,
+    resetPerson: async (request) => (await call("resetPerson", RELAY_CALLS.resetPerson, request)).link,
     reload: () => call("reload", RELAY_CALLS.reload, {}),
     visits: () => call("visits", RELAY_CALLS.visits, {}),
   };

@@ -1,4 +1,5 @@
 import type { CheckReport, CheckRequest } from "./check-schema.ts";
+import type { InviteRequest, PersonInfo, ResetRequest } from "./people-schema.ts";
 import type { PingEvent, PingRequest } from "./ping-schema.ts";
 import type {
   AddReply,
@@ -32,6 +33,7 @@ import type {
 // Types only: the schemas take longer to make than all else of a start, so whoever checks values imports them.
 export type * from "./check-schema.ts";
 export * from "./error.ts";
+export type * from "./people-schema.ts";
 export type * from "./ping-schema.ts";
 export { CONTROL_VERSION } from "./protocol.ts";
 export type * from "./schema.ts";
@@ -59,6 +61,12 @@ export interface RelayControl {
   revokeDevice(nameOrId: string): Promise<DeviceInfo>;
   /** Resolves with the code once it is on disk: what this returns survives a kill -9. */
   createJoinCode(request: JoinCodeRequest): Promise<string>;
+  /** Who may sign in to the console. */
+  listPeople(): Promise<readonly PersonInfo[]>;
+  /** Resolves with a link that makes one more person, once. */
+  invitePerson(request: InviteRequest): Promise<string>;
+  /** Resolves with a link by which that person sets a new password, once; one-time codes and sessions go then. */
+  resetPerson(request: ResetRequest): Promise<string>;
   /** Reads the config again and applies what changed; connections of unchanged forwards live on. */
   reload(): Promise<ReloadReport>;
   /** The live connections and flows, oldest first. */

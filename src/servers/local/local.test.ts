@@ -48,6 +48,11 @@ describe("relay over its socket", () => {
     expect(await client.listForwards()).toEqual(await relay.listForwards());
     expect(await client.listDevices()).toEqual(await relay.listDevices());
     expect(await client.createJoinCode({ name: "den", lifetimeSec: 60 })).toBe("code-for-den");
+    expect(await client.listPeople()).toEqual(await relay.listPeople());
+    expect(await client.invitePerson({ role: "viewer", account: "owner", lifetimeSec: 60 })).toBe(
+      "/invite#viewer-owner-60",
+    );
+    expect(await client.resetPerson({ name: "ada", lifetimeSec: 60 })).toBe("/invite#ada-60");
     expect((await client.revokeDevice("den")).revoked).toBe(true);
     expect(await client.reload()).toEqual(await relay.reload());
     expect(await client.visits()).toEqual([]);

@@ -34,6 +34,9 @@ export function relayRoutes(control: RelayControl): Routes {
     listDevices: () => control.listDevices(),
     revokeDevice: ({ nameOrId }) => control.revokeDevice(nameOrId),
     createJoinCode: async (request) => ({ code: await control.createJoinCode(request) }),
+    listPeople: () => control.listPeople(),
+    invitePerson: async (request) => ({ link: await control.invitePerson(request) }),
+    resetPerson: async (request) => ({ link: await control.resetPerson(request) }),
     reload: () => control.reload(),
     visits: () => control.visits(),
   };
