@@ -1,4 +1,4 @@
-import { type ApiFailure, type FailureKind } from "./backend.ts";
+import type { ApiFailure, FailureKind } from "./backend.ts";
 import { PROBLEM_TYPE, PROBLEM_TYPES } from "./protocol.ts";
 import type { Problem } from "./schema.ts";
 
@@ -69,6 +69,7 @@ interface More {
   readonly type?: string;
   readonly errors?: FieldErrors;
   readonly headers?: Readonly<Record<string, string>>;
+  readonly cause?: unknown;
 }
 
 /** What the server itself refuses, before a backend is asked. */
@@ -81,7 +82,7 @@ export class Refusal extends Error {
     message: string,
     readonly more: More = {},
   ) {
-    super(message);
+    super(message, more.cause === undefined ? undefined : { cause: more.cause });
   }
 }
 
