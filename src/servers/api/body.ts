@@ -1,8 +1,6 @@
 import type { After } from "../../os/timers.ts";
-import { JSON_TYPE } from "./protocol.ts";
 import { Refusal, Status } from "./problem.ts";
-
-export const MAX_BODY_BYTES = 256 * 1_024;
+import { JSON_TYPE } from "./protocol.ts";
 
 /** The rest of the request is not waited for. */
 const CLOSE = { headers: { connection: "close" } } as const;

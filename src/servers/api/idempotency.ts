@@ -59,7 +59,10 @@ export class IdempotentAnswers {
     make: () => Promise<Response>,
   ): Promise<Response> {
     if (!KEY.test(key)) {
-      throw new Refusal(Status.badRequest, "Idempotency-Key has 1 to 255 printable characters without spaces: mend it.");
+      throw new Refusal(
+        Status.badRequest,
+        "Idempotency-Key has 1 to 255 printable characters without spaces: mend it.",
+      );
     }
     this.#expire();
     const name = `${principal} ${key}`;

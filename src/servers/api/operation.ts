@@ -2,8 +2,8 @@ import type { z } from "../../wire/zod.ts";
 import type { ApiBackend, BegunSession, Origin, PageRequest, Principal } from "./backend.ts";
 import type { HeldSession } from "./credentials.ts";
 import type { Need } from "./need.ts";
-import type { LiveEvent, Preset } from "./schema.ts";
-import type { PageQuery } from "./schema.ts";
+import { Status } from "./problem.ts";
+import type { LiveEvent, PageQuery, Preset } from "./schema.ts";
 import { checked } from "./validate.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -15,7 +15,7 @@ export interface PresetSource {
 }
 
 /** What an operation has at hand, of the server and of the request, before its query and body were looked at. */
-export interface Request<Who> {
+export interface Asked<Who> {
   readonly backend: ApiBackend;
   readonly presets: PresetSource;
   readonly origin: Origin;
@@ -33,7 +33,7 @@ export interface Request<Who> {
   lines(values: AsyncIterable<unknown>): Response;
 }
 
-export interface Ask<Who, Q, B> extends Request<Who> {
+export interface Ask<Who, Q, B> extends Asked<Who> {
   readonly query: Q;
   readonly body: B;
 }
@@ -80,7 +80,7 @@ export interface Operation extends Shape<z.ZodType, z.ZodType, z.ZodType> {
   /** Null: everybody, signed in or not. */
   readonly need: Need | null;
   /** `query` and `body` as they came. */
-  run(request: Request<Principal | null>, query: unknown, body: unknown): Answer<z.ZodType>;
+  run(asked: Asked<Principal | null>, query: unknown, body: unknown): Answer<z.ZodType>;
 }
 
 /** For those who have signed in, or have a token. */
@@ -96,10 +96,10 @@ export function operation<
 ): Operation {
   return {
     ...shape,
-    async run(request, query, body) {
-      const { who } = request;
+    async run(asked, query, body) {
+      const { who } = asked;
       if (who === null) throw new Error(`${shape.id} was run for nobody`);
-      return await shape.run({ ...request, who, ...checkedInput(shape, query, body) });
+      return await shape.run({ ...asked, who, ...checkedInput(shape, query, body) });
     },
   };
 }
@@ -113,8 +113,7 @@ export function openOperation<
   return {
     ...shape,
     need: null,
-    run: async (request, query, body) =>
-      await shape.run({ ...request, who: null, ...checkedInput(shape, query, body) }),
+    run: async (asked, query, body) => await shape.run({ ...asked, who: null, ...checkedInput(shape, query, body) }),
   };
 }
 
@@ -124,6 +123,10 @@ function checkedInput<Q extends z.ZodType, B extends z.ZodType>(
   body: unknown,
 ): { readonly query: z.output<Q>; readonly body: z.output<B> } {
   return { query: checked(shape.query, query, "query"), body: checked(shape.body, body, "body") };
+}
+
+export function successStatus({ status, reply }: Operation): number {
+  return status ?? (reply === undefined ? Status.noContent : Status.ok);
 }
 
 export function pageRequest({ limit, cursor }: z.output<typeof PageQuery>): PageRequest {

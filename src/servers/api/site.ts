@@ -1,6 +1,6 @@
 import { type HostPort, parseHostPort } from "../../wire/endpoint.ts";
-import { CSRF_HEADER } from "./protocol.ts";
 import { isSameSecret } from "./credentials.ts";
+import { CSRF_HEADER } from "./protocol.ts";
 
 const HTTP_PORT = 80;
 const HTTPS_PORT = 443;

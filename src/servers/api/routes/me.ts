@@ -1,5 +1,5 @@
 import { CHANGE_OWN, LOOK, PERSON } from "../need.ts";
-import { onePage, type Operation, operation } from "../operation.ts";
+import { type Operation, onePage, operation } from "../operation.ts";
 import {
   MadeToken,
   Me,

@@ -1,5 +1,5 @@
 import { ADMIN, ADMIN_LOOK } from "../need.ts";
-import { onePage, type Operation, operation, pageRequest } from "../operation.ts";
+import { type Operation, onePage, operation, pageRequest } from "../operation.ts";
 import { Invite, InviteDraft, MadeInvite, PageQuery, page, User, UserPatch } from "../schema.ts";
 
 export const PEOPLE_ROUTES: readonly Operation[] = [

@@ -1,7 +1,7 @@
 import { z } from "../../../wire/zod.ts";
 import type { Page, PageRequest } from "../backend.ts";
 import { ADMIN_LOOK, CHANGE, LOOK } from "../need.ts";
-import { onePage, type Operation, operation, pageRequest } from "../operation.ts";
+import { type Operation, onePage, operation, pageRequest } from "../operation.ts";
 import { EVENTS_TYPE, LINES_TYPE } from "../protocol.ts";
 import { AuditEntry, LiveEvent, Overview, PageQuery, Preset, page, Visit } from "../schema.ts";
 

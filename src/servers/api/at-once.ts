@@ -1,18 +1,16 @@
-import { sourceKey } from "../../wire/address.ts";
-
-/** How many requests of a source are answered at the same time; IPv6 sources are counted by their network. */
-export class InFlight {
+/** How many things of a key are under way at the same time. */
+export class AtOnce {
   readonly #counts = new Map<string, number>();
 
   constructor(private readonly most: number) {}
 
-  get sources(): number {
+  /** Keys with something under way. */
+  get size(): number {
     return this.#counts.size;
   }
 
   /** What ends it, to be called once; null = there are too many. */
-  enter(address: string): (() => void) | null {
-    const key = sourceKey(address);
+  enter(key: string): (() => void) | null {
     const count = this.#counts.get(key) ?? 0;
     if (count >= this.most) return null;
     this.#counts.set(key, count + 1);
