@@ -1,3 +1,4 @@
+import type { Versioned } from "./backend.ts";
 import { CSRF_HEADER, IDEMPOTENCY_HEADER, JSON_TYPE, LINES_TYPE, PROBLEM_TYPE } from "./protocol.ts";
 import type { Problem } from "./schema.ts";
 
@@ -56,12 +57,7 @@ export class HttpCaller {
     return await value<T>(await this.#send(method, path, body, extra));
   }
 
-  async versioned<T>(
-    method: Method,
-    path: string,
-    body?: unknown,
-    extra: Extra = {},
-  ): Promise<{ readonly value: T; readonly version: string }> {
+  async versioned<T>(method: Method, path: string, body?: unknown, extra: Extra = {}): Promise<Versioned<T>> {
     const response = await this.#send(method, path, body, extra);
     return { value: await value<T>(response), version: response.headers.get("etag") ?? "*" };
   }

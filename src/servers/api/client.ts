@@ -1,8 +1,10 @@
 import type { z } from "../../wire/zod.ts";
+import type { Page } from "./backend.ts";
 import { ApiProblem, type Fetch, HttpCaller, type Reading } from "./client-http.ts";
 import { EVENTS_TYPE, LINES_TYPE } from "./protocol.ts";
 import type * as shape from "./schema.ts";
 
+export type { Page, Versioned } from "./backend.ts";
 export { ApiProblem, type Fetch } from "./client-http.ts";
 export { CSRF_HEADER, PROBLEM_TYPES } from "./protocol.ts";
 
@@ -10,22 +12,10 @@ type Of<T extends z.ZodType> = z.output<T>;
 /** What a draft takes: what has a default may be absent. */
 type In<T extends z.ZodType> = z.input<T>;
 
-export interface Page<T> {
-  readonly items: readonly T[];
-  /** Null = this was the last page. */
-  readonly next: string | null;
-}
-
 export interface PageAsk {
   readonly limit?: number;
   /** `next` of the page before. */
   readonly cursor?: string | null;
-}
-
-/** `version` goes back with a change, which is then refused when somebody else's came between. */
-export interface Versioned<T> {
-  readonly value: T;
-  readonly version: string;
 }
 
 export interface Once {
