@@ -109,7 +109,8 @@ function tableRow({ path, method }: Pick<Operation, "path" | "method">): { patte
 function readUrl(text: string): URL {
   if (text.length > MAX_URL_CHARS) throw new Refusal(Status.uriTooLong, "Ask by a shorter address.");
   const url = URL.parse(text);
-  if (url === null || CONTROL.test(url.pathname) || !isDecodable(url.pathname)) {
+  // `CONNECT host:80` is an address without a path.
+  if (url === null || !url.pathname.startsWith("/") || CONTROL.test(url.pathname) || !isDecodable(url.pathname)) {
     throw new Refusal(Status.badRequest, "The address is not written as one: mend it.");
   }
   return url;

@@ -4,7 +4,7 @@ import { LiveEvent } from "./schema.ts";
 
 /** Between comments, and between looks at whether the credential still holds. */
 export const HEARTBEAT_MS = 15_000;
-/** What may wait for a reader that does not read; then the stream ends, and the reader begins anew. */
+/** Events that may wait for a reader that does not read; then the stream ends, and the reader begins anew. */
 const MAX_WAITING_CHUNKS = 1_024;
 const COMMENT = ":\n\n";
 
@@ -13,22 +13,29 @@ export interface EventStreamOptions {
   /** Of whoever asks, and of the server. */
   readonly signal: AbortSignal;
   events(signal: AbortSignal): AsyncIterable<LiveEvent>;
-  /** Whether the credential is as good as it was. Asked at each heartbeat. */
+  /** Whether the credential is as good as it was. */
   stillGood(): Promise<boolean>;
   /** Once, whatever ended it. */
   onEnd(): void;
   onUnexpected(error: unknown): void;
 }
 
+export interface EventStream {
+  readonly response: Response;
+  /** Looks now whether the credential still holds. Never rejects. */
+  recheck(): Promise<void>;
+}
+
 /** `text/event-stream` (HTML, "Server-sent events"). */
-export function eventStream(options: EventStreamOptions): Response {
+export function eventStream(options: EventStreamOptions): EventStream {
   const source = new EventSource(options);
   const body = new ReadableStream<Uint8Array>(
     { start: (controller) => source.begin(controller), cancel: () => source.end() },
     { highWaterMark: 0 },
   );
   // Proxies that buffer answers would hold events back (nginx's name for it).
-  return new Response(body, { headers: { "content-type": EVENTS_TYPE, "x-accel-buffering": "no" } });
+  const response = new Response(body, { headers: { "content-type": EVENTS_TYPE, "x-accel-buffering": "no" } });
+  return { response, recheck: () => source.recheck() };
 }
 
 class EventSource {
@@ -70,6 +77,15 @@ class EventSource {
     this.#options.onEnd();
   }
 
+  async recheck(): Promise<void> {
+    try {
+      if (await this.#options.stillGood()) return;
+    } catch (error) {
+      this.#options.onUnexpected(error);
+    }
+    this.end();
+  }
+
   async #follow(): Promise<void> {
     const { signal } = this.#ended;
     try {
@@ -91,16 +107,7 @@ class EventSource {
   }
 
   async #beat(): Promise<void> {
-    try {
-      if (!(await this.#options.stillGood())) {
-        this.end();
-        return;
-      }
-    } catch (error) {
-      this.#options.onUnexpected(error);
-      this.end();
-      return;
-    }
+    await this.recheck();
     if (this.#ended.signal.aborted) return;
     this.#send(COMMENT);
     this.#beatLater();

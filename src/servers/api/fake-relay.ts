@@ -21,6 +21,7 @@ export class FakeRelay implements RelayBackend {
   readonly visits = new Map<string, Visit & { readonly accountId: string }>();
   readonly #versions = new Map<string, number>();
   readonly #listeners = new Set<(event: LiveEvent) => void>();
+  #changed = Promise.withResolvers<void>();
   #count = 0;
 
   constructor() {
@@ -28,9 +29,9 @@ export class FakeRelay implements RelayBackend {
     this.#seed("2", "loft", "game", FAKE_ACCOUNTS.others);
   }
 
-  /** Those who follow the events now. */
-  get listeners(): number {
-    return this.#listeners.size;
+  /** Resolves once so many follow the events. */
+  async followed(count: number): Promise<void> {
+    while (this.#listeners.size !== count) await this.#changed.promise;
   }
 
   emit(event: LiveEvent): void {
@@ -128,6 +129,7 @@ export class FakeRelay implements RelayBackend {
     };
     const end = () => wake.resolve();
     this.#listeners.add(listener);
+    this.#tell();
     signal.addEventListener("abort", end, { once: true });
     try {
       while (!signal.aborted) {
@@ -137,10 +139,15 @@ export class FakeRelay implements RelayBackend {
       }
     } finally {
       this.#listeners.delete(listener);
+      this.#tell();
       signal.removeEventListener("abort", end);
     }
   }
 
+  #tell(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
   #seed(number: string, deviceName: string, forwardName: string, account: { id: string; name: string }): void {
     const device = fakeDevice(`d-${number}`, deviceName, account);
     const forward = fakeForward(`f-${number}`, forwardName, `884${number}`, device);

@@ -1,3 +1,4 @@
+import { brotliCompressSync, gzipSync } from "node:zlib";
 import { ManualTimers } from "../../../test/fixtures/manual-timers.ts";
 import { compileCidrs } from "../../wire/address.ts";
 import { createApi } from "./api.ts";
@@ -21,8 +22,8 @@ const PAGE: StaticFiles = new Map([
     "/assets/app-0a1b2c3d.js",
     {
       bytes: bytesOf("let app"),
-      brotli: bytesOf("brotli"),
-      gzip: bytesOf("gzip"),
+      brotli: Uint8Array.from(brotliCompressSync("let app")),
+      gzip: Uint8Array.from(gzipSync("let app")),
       type: "text/javascript; charset=utf-8",
       etag: "a1",
       immutable: true,

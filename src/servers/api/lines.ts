@@ -13,7 +13,8 @@ export function jsonLines(values: AsyncIterable<unknown>, onUnexpected: (error: 
           else controller.enqueue(encoder.encode(`${JSON.stringify(value)}\n`));
         } catch (error) {
           onUnexpected(error);
-          controller.error(error);
+          // Without a reason: Bun (1.4.5) writes it to standard error, past the log.
+          controller.error();
         }
       },
       async cancel() {

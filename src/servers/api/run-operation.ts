@@ -4,7 +4,7 @@ import { type ApiBackend, ApiFailure, type Origin, type Principal } from "./back
 import { readJsonBody } from "./body.ts";
 import { type Asker, askerOf, endedCookie, type Shown, sessionCookie, shownCredential } from "./credentials.ts";
 import { versionOf, versionTag } from "./etag.ts";
-import { eventStream } from "./event-stream.ts";
+import { type EventStream, eventStream } from "./event-stream.ts";
 import { IdempotentAnswers } from "./idempotency.ts";
 import { jsonLines } from "./lines.ts";
 import { whyNot } from "./need.ts";
@@ -39,14 +39,15 @@ export class OperationRunner {
   readonly #options: ApiOptions;
   readonly #limits: ApiLimits;
   readonly #answers: IdempotentAnswers;
-  readonly #streams: AtOnce;
+  readonly #streamsOf: AtOnce;
+  readonly #streams = new Set<EventStream>();
 
   constructor(backend: ApiBackend, options: ApiOptions, limits: ApiLimits) {
     this.#backend = backend;
     this.#options = options;
     this.#limits = limits;
     this.#answers = new IdempotentAnswers(() => options.nowMs());
-    this.#streams = new AtOnce(limits.maxStreamsPerUser);
+    this.#streamsOf = new AtOnce(limits.maxStreamsPerUser);
   }
 
   /** Rejects with a Refusal or an ApiFailure; other errors are ours. */
@@ -73,8 +74,11 @@ export class OperationRunner {
       lines: (values) => jsonLines(values, (error) => this.#options.onUnexpected(error)),
     };
     const query = parsedQuery(url.searchParams);
-    const make = async () =>
-      this.#response(operation, await operation.run(asked, query, operation.body && parsedBody(bytes)));
+    const make = async () => {
+      const answer = await operation.run(asked, query, operation.body && parsedBody(bytes));
+      if (mayEndCredentials(operation)) await this.#recheckStreams();
+      return this.#response(operation, answer);
+    };
     const key = headers.get(IDEMPOTENCY_HEADER);
     if (key === null || asker === null || operation.method !== "POST") return await make();
     const target = `${operation.method} ${url.pathname}${url.search}`;
@@ -139,6 +143,11 @@ export class OperationRunner {
     return new Response(JSON.stringify(operation.reply.parse(value)), { status, headers });
   }
 
+  /** Nobody who was signed out sees one event more. */
+  async #recheckStreams(): Promise<void> {
+    await Promise.all([...this.#streams].map((stream) => stream.recheck()));
+  }
+
   #stream(
     { request, info }: Arrival,
     asker: Asker | null,
@@ -150,25 +159,34 @@ export class OperationRunner {
     if (request.method === "HEAD") return new Response(null, { headers: { "content-type": EVENTS_TYPE } });
     const { after, signal } = this.#options;
     const { who } = asker;
-    const leave = this.#streams.enter(who.userId);
+    const leave = this.#streamsOf.enter(who.userId);
     if (leave === null) {
       throw new Refusal(Status.tooMany, "Close other event streams first: there are too many.", {
         headers: { "retry-after": "15" },
       });
     }
     info.allow?.(STREAM_IDLE_SEC);
-    return eventStream({
+    const stream = eventStream({
       after,
       signal: AbortSignal.any([signal, request.signal]),
       events,
-      onEnd: leave,
+      onEnd: () => {
+        leave();
+        this.#streams.delete(stream);
+      },
       onUnexpected: (error) => this.#options.onUnexpected(error),
       stillGood: async () => {
         const now = await askerOf(this.#backend.access, shown, origin);
         return now !== null && now.who.role === who.role && now.who.accountId === who.accountId;
       },
     });
+    if (!signal.aborted && !request.signal.aborted) this.#streams.add(stream);
+    return stream.response;
   }
+}
+
+function mayEndCredentials({ method, tag, need }: Operation): boolean {
+  return method !== "GET" && need !== null && (tag === "Session" || tag === "Me" || tag === "People");
 }
 
 function foreign(): Refusal {
