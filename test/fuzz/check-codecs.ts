@@ -1,6 +1,6 @@
 import { NONCE_BYTES, UDP_PROBES } from "../../src/core/check/probes.ts";
 import { parseCheckTarget } from "../../src/core/check/target.ts";
-import { visitorOf } from "../../src/servers/check/server.ts";
+import { visitorOf } from "../../src/servers/visitor.ts";
 import { type Cidr, compileCidrs, parseAddress } from "../../src/wire/address.ts";
 import { formatHostPort } from "../../src/wire/endpoint.ts";
 import { type FuzzCodec, hex, must, mustBeSmall, text, textCodec } from "./codec.ts";

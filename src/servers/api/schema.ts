@@ -27,17 +27,7 @@ export const Problem = z.object({
     .exactOptional(),
 });
 export type Problem = z.infer<typeof Problem>;
-/** Problems that a client must tell apart though their status is the same. */
-export const PROBLEM_TYPES = {
-  /** 401: nobody has signed in; 403 with `setup`: there is no administrator yet. */
-  setup: "urn:hatchway:setup-needed",
-  /** 401: the password was right, and a one-time code is wanted as well. */
-  totp: "urn:hatchway:totp-needed",
-  /** 409: a port is somebody else's. */
-  conflict: "urn:hatchway:port-conflict",
-  /** 412: it was changed by somebody else since it was read. */
-  changed: "urn:hatchway:changed",
-} as const;
+export { PROBLEM_TYPES } from "./protocol.ts";
 
 /** Lists come in pages: `?limit=` (1 to 500, default 100) and `?cursor=` of the page before. */
 export const page = <T extends z.ZodType>(item: T) =>
@@ -82,11 +72,15 @@ export const SignIn = z.strictObject({
 export type SignIn = z.infer<typeof SignIn>;
 export const MIN_PASSWORD_CHARS = 10;
 const newPassword = z.string().min(MIN_PASSWORD_CHARS).max(1_024);
+/** `needed`: there is no administrator yet, and the one-time link of the first start waits. */
+export const Setup = z.object({ needed: z.boolean() });
 /** Takes the one-time link of the first start, or an invitation. */
 export const Redeem = z.strictObject({ token: secret, name, password: newPassword });
 export type Redeem = z.infer<typeof Redeem>;
 export const PasswordChange = z.strictObject({ current: secret, next: newPassword });
 export const TotpSetup = z.object({ /** Base32. */ secret: z.string(), /** otpauth://… */ uri: z.string() });
+/** Takes the authenticator app away. */
+export const PasswordProof = z.strictObject({ password: secret });
 export const TotpConfirm = z.strictObject({ code: z.string().min(6).max(8) });
 /** WebAuthn's own JSON (PublicKeyCredentialCreationOptionsJSON and its like): passed to and from the browser as it is. */
 export const WebAuthnJson = z.record(z.string(), z.unknown());

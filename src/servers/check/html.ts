@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { OutsideVerdict } from "../../core/check/outside.ts";
 import { UDP_PROBES } from "../../core/check/probes.ts";
+import { escaped, sentenceHtml } from "../escape-html.ts";
 
 /** What the page shows. Every text is escaped here. */
 export interface CheckPage {
@@ -103,21 +104,4 @@ function outcomeHtml(outcome: CheckPage["outcome"]): string {
   return `<section class="${state}" role="status"><p><strong>${STATE_WORDS[state]}</strong></p><p>${sentenceHtml(sentence)}</p>${
     remedy === null ? "" : `<p>${sentenceHtml(remedy)}</p>`
   }</section>`;
-}
-
-/** A command stands between backticks, as on a terminal. */
-function sentenceHtml(text: string): string {
-  return escaped(text).replace(/`([^`]+)`/g, "<code>$1</code>");
-}
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-
-function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? "");
 }

@@ -2,7 +2,8 @@ import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { PROBE_IDS } from "../../core/check/probes.ts";
 import { type Cidr, compileCidrs } from "../../wire/address.ts";
 import { err, ok } from "../../wire/result.ts";
-import { type PageAsk, type PageSaw, serveCheckPage, visitorOf } from "./server.ts";
+import { visitorOf } from "../visitor.ts";
+import { type PageAsk, type PageSaw, serveCheckPage } from "./server.ts";
 
 const HERE = "127.0.0.1";
 const FORM = { "content-type": "application/x-www-form-urlencoded" };

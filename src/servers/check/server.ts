@@ -1,13 +1,14 @@
 import type { Saw } from "../../core/check/evidence.ts";
 import { outsideVerdict } from "../../core/check/outside.ts";
 import { PROBE_IDS, udpProbe, usualProbe } from "../../core/check/probes.ts";
-import { bindCandidates } from "../../dataplanes/io/bind-address.ts";
-import { type EntryError, entryError } from "../../dataplanes/io/entry-error.ts";
-import { errorCode, messageOf } from "../../os/errors.ts";
+import type { EntryError } from "../../dataplanes/io/entry-error.ts";
+import { messageOf } from "../../os/errors.ts";
 import { type CidrSet, isIpv6, parseAddress } from "../../wire/address.ts";
 import { formatHostPort, parseHostPort, parsePort } from "../../wire/endpoint.ts";
 import type { Protocol } from "../../wire/port-set.ts";
-import { err, ok, type Result } from "../../wire/result.ts";
+import type { Result } from "../../wire/result.ts";
+import { type HttpListener, listenHttp } from "../http-listen.ts";
+import { visitorOf } from "../visitor.ts";
 import { type CheckPage, PAGE_POLICY, renderPage } from "./html.ts";
 
 /** A port of the visitor's own address, which the page asks the relay to look at. */
@@ -41,16 +42,11 @@ export interface CheckServerOptions {
   onUnexpected(error: unknown): void;
 }
 
-export interface CheckServer {
-  readonly port: number;
-  /** Ends what is under way, too. */
-  close(): Promise<void>;
-}
+export type CheckServer = HttpListener;
 
 const LOCALHOST = "localhost";
 const HTTP_PORT = 80;
 const MAX_BODY_BYTES = 16 * 1_024;
-const MAX_PROXIES = 32;
 /** A look takes 3.5 s at most. */
 const IDLE_SEC = 10;
 const FORM_TYPE = "application/x-www-form-urlencoded";
@@ -86,31 +82,22 @@ const HEADERS = {
 /** The relay's page: it shows visitors their address, and looks at a port of it when they send the form. */
 export function serveCheckPage(options: CheckServerOptions): Result<CheckServer, EntryError> {
   const { bind, port } = options;
-  let failure: unknown = null;
-  for (const hostname of bindCandidates(bind)) {
-    try {
-      const server = Bun.serve({
-        hostname,
-        port,
-        maxRequestBodySize: MAX_BODY_BYTES,
-        idleTimeout: IDLE_SEC,
-        fetch: async (request, own) => {
-          try {
-            return await answer(request, own.requestIP(request)?.address ?? "", options);
-          } catch (error) {
-            options.onUnexpected(error);
-            return plain(Status.unavailable, messageOf(error));
-          }
-        },
-      });
-      return ok({ port: server.port ?? port, close: () => server.stop(true) });
-    } catch (error) {
-      failure = error;
-      // Without IPv6 the wildcard is IPv4's; any other error would be the same there.
-      if (errorCode(error) === "EADDRINUSE") break;
-    }
-  }
-  return err(entryError(failure, "tcp", bind, port));
+  return listenHttp(bind, port, (hostname) =>
+    Bun.serve({
+      hostname,
+      port,
+      maxRequestBodySize: MAX_BODY_BYTES,
+      idleTimeout: IDLE_SEC,
+      fetch: async (request, own) => {
+        try {
+          return await answer(request, own.requestIP(request)?.address ?? "", options);
+        } catch (error) {
+          options.onUnexpected(error);
+          return plain(Status.unavailable, messageOf(error));
+        }
+      },
+    }),
+  );
 }
 
 async function answer(request: Request, peer: string, options: CheckServerOptions): Promise<Response> {
@@ -218,23 +205,6 @@ function plain(status: Status, text: string, headers: Record<string, string> = {
 
 function wantsHtml(request: Request): boolean {
   return request.headers.get("accept")?.includes("text/html") === true;
-}
-
-/**
- * Who asks: the peer, or the last address before the trusted proxies that X-Forwarded-For names; each proxy appends the
- * one that it saw, so everything to the left of that is the visitor's own invention. Null: a trusted proxy names nobody.
- */
-export function visitorOf(peer: string, forwardedFor: string | null, trusted: CidrSet): string | null {
-  const parsed = parseAddress(peer);
-  if (!parsed.ok) return null;
-  if (!trusted.contains(parsed.value)) return parsed.value;
-  const named = (forwardedFor ?? "").split(",").slice(-MAX_PROXIES);
-  for (const text of named.toReversed()) {
-    const address = parseAddress(text.trim());
-    if (!address.ok) return null;
-    if (!trusted.contains(address.value)) return address.value;
-  }
-  return null;
 }
 
 /** A page of any site can have its own name lead here (DNS rebinding), but cannot make a browser say another name. */

@@ -1,10 +1,9 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import { bindCandidates } from "../../dataplanes/io/bind-address.ts";
-import { type EntryError, entryError } from "../../dataplanes/io/entry-error.ts";
-import { errorCode } from "../../os/errors.ts";
+import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import { classifyAddress, isIpv6, parseAddress } from "../../wire/address.ts";
 import { parseHostPort } from "../../wire/endpoint.ts";
-import { err, ok, type Result } from "../../wire/result.ts";
+import type { Result } from "../../wire/result.ts";
+import { type HttpListener, listenHttp } from "../http-listen.ts";
 
 export interface GluetunServerOptions {
   /** An address of this machine, `localhost`, or `*`. */
@@ -17,12 +16,6 @@ export interface GluetunServerOptions {
   readonly hosts: readonly string[];
   /** The open external ports, the first one first. */
   readonly ports: () => readonly number[];
-}
-
-export interface GluetunServer {
-  readonly port: number;
-  /** Ends what is under way, too. */
-  close(): Promise<void>;
 }
 
 /** The second is the one of gluetun before v3.41, where it leads to the first now. */
@@ -43,24 +36,15 @@ export function isLoopback(bind: string): boolean {
 }
 
 /** The part of gluetun's HTTP control server that says which ports are forwarded. It changes nothing. */
-export function serveGluetun(options: GluetunServerOptions): Result<GluetunServer, EntryError> {
+export function serveGluetun(options: GluetunServerOptions): Result<HttpListener, EntryError> {
   const { bind, port } = options;
   if (options.apiKey === null && !isLoopback(bind)) throw new Error("gluetun's server needs a key beyond loopback");
   const required = options.apiKey === null ? null : digest(options.apiKey);
   const hosts = [LOCALHOST, ...options.hosts];
   const fetch = (request: Request) => answer(request, hosts, required, options.ports);
-  let failure: unknown = null;
-  for (const hostname of bindCandidates(bind)) {
-    try {
-      const server = Bun.serve({ hostname, port, fetch, maxRequestBodySize: MAX_BODY_BYTES, idleTimeout: IDLE_SEC });
-      return ok({ port: server.port ?? port, close: () => server.stop(true) });
-    } catch (error) {
-      failure = error;
-      // Without IPv6 the wildcard is IPv4's; any other error would be the same there.
-      if (errorCode(error) === "EADDRINUSE") break;
-    }
-  }
-  return err(entryError(failure, "tcp", bind, port));
+  return listenHttp(bind, port, (hostname) =>
+    Bun.serve({ hostname, port, fetch, maxRequestBodySize: MAX_BODY_BYTES, idleTimeout: IDLE_SEC }),
+  );
 }
 
 function answer(

@@ -1,0 +1,148 @@
+import type { z } from "../../wire/zod.ts";
+import type { Page } from "./backend.ts";
+import { ApiProblem, type Fetch, HttpCaller, type Reading } from "./client-http.ts";
+import { EVENTS_TYPE, LINES_TYPE } from "./protocol.ts";
+import type * as shape from "./schema.ts";
+
+export type { Page, Versioned } from "./backend.ts";
+export { ApiProblem, type Fetch } from "./client-http.ts";
+export { CSRF_HEADER, PROBLEM_TYPES } from "./protocol.ts";
+
+type Of<T extends z.ZodType> = z.output<T>;
+/** What a draft takes: what has a default may be absent. */
+type In<T extends z.ZodType> = z.input<T>;
+
+export interface PageAsk {
+  readonly limit?: number;
+  /** `next` of the page before. */
+  readonly cursor?: string | null;
+}
+
+export interface Once {
+  /** Sent again with the same key, it is done once. */
+  readonly idempotencyKey?: string;
+}
+
+export interface ClientOptions {
+  /** As `https://relay.example:8443`; "" = where the page comes from. */
+  readonly baseUrl: string;
+  readonly fetch?: Fetch;
+  /** An API token; absent = the browser's session cookie. */
+  readonly token?: string;
+  /** Of a session that goes on; signing in and `getSession` set it. */
+  readonly csrf?: string;
+  /** Ends what is under way. */
+  readonly signal?: AbortSignal;
+}
+
+export type Client = ReturnType<typeof createClient>;
+
+/**
+ * The API as functions, one an operation of /openapi.json, in browsers, Bun and Node. They reject with `ApiProblem` when
+ * the server refuses, and with fetch's own error when it cannot be reached.
+ */
+export function createClient(options: ClientOptions) {
+  const http = new HttpCaller(options);
+  const begin = async (path: string, body: unknown): Promise<Of<typeof shape.Session>> =>
+    keep(await http.json<Of<typeof shape.Session>>("POST", path, body));
+  const keep = (session: Of<typeof shape.Session>) => {
+    http.csrf = session.csrf;
+    return session;
+  };
+  return {
+    getSetup: () => http.json<Of<typeof shape.Setup>>("GET", "/v1/setup"),
+    getSession: async () => keep(await http.json<Of<typeof shape.Session>>("GET", "/v1/session")),
+    signIn: (request: In<typeof shape.SignIn>) => begin("/v1/session", request),
+    signOut: async () => {
+      await http.done("DELETE", "/v1/session");
+      http.csrf = null;
+    },
+    beginPasskeySignIn: () => http.json<Of<typeof shape.PasskeyChallenge>>("POST", "/v1/session/passkey/challenge"),
+    signInByPasskey: (answer: In<typeof shape.PasskeyAnswer>) => begin("/v1/session/passkey", answer),
+    redeem: (request: In<typeof shape.Redeem>) => begin("/v1/invites/redeem", request),
+
+    getMe: () => http.json<shape.Me>("GET", "/v1/me"),
+    changePassword: (change: In<typeof shape.PasswordChange>) => http.done("PUT", "/v1/me/password", change),
+    beginTotp: () => http.json<Of<typeof shape.TotpSetup>>("POST", "/v1/me/totp"),
+    confirmTotp: (confirm: In<typeof shape.TotpConfirm>) => http.done("PUT", "/v1/me/totp", confirm),
+    removeTotp: (proof: In<typeof shape.PasswordProof>) => http.done("POST", "/v1/me/totp/remove", proof),
+    listPasskeys: () => http.json<Page<Of<typeof shape.Passkey>>>("GET", "/v1/me/passkeys"),
+    beginPasskey: () => http.json<Of<typeof shape.PasskeyChallenge>>("POST", "/v1/me/passkeys/challenge"),
+    addPasskey: (answer: In<typeof shape.PasskeyAnswer>) =>
+      http.json<Of<typeof shape.Passkey>>("POST", "/v1/me/passkeys", answer),
+    removePasskey: (id: string) => http.done("DELETE", `/v1/me/passkeys/${part(id)}`),
+    listSessions: () => http.json<Page<Of<typeof shape.SignedInSession>>>("GET", "/v1/me/sessions"),
+    endSession: (id: string) => http.done("DELETE", `/v1/me/sessions/${part(id)}`),
+    listTokens: () => http.json<Page<shape.Token>>("GET", "/v1/tokens"),
+    makeToken: (draft: In<typeof shape.TokenDraft>, once: Once = {}) =>
+      http.json<Of<typeof shape.MadeToken>>("POST", "/v1/tokens", draft, once),
+    removeToken: (id: string) => http.done("DELETE", `/v1/tokens/${part(id)}`),
+
+    listUsers: (ask: PageAsk = {}) => http.json<Page<shape.User>>("GET", `/v1/users${query({ ...ask })}`),
+    changeUser: (id: string, patch: In<typeof shape.UserPatch>) =>
+      http.json<shape.User>("PATCH", `/v1/users/${part(id)}`, patch),
+    removeUser: (id: string) => http.done("DELETE", `/v1/users/${part(id)}`),
+    listInvites: () => http.json<Page<shape.Invite>>("GET", "/v1/invites"),
+    makeInvite: (draft: In<typeof shape.InviteDraft>, once: Once = {}) =>
+      http.json<Of<typeof shape.MadeInvite>>("POST", "/v1/invites", draft, once),
+    removeInvite: (id: string) => http.done("DELETE", `/v1/invites/${part(id)}`),
+
+    listForwards: (ask: PageAsk & { readonly device?: string; readonly text?: string } = {}) =>
+      http.json<Page<shape.Forward>>("GET", `/v1/forwards${query({ ...ask })}`),
+    addForward: (draft: In<typeof shape.ForwardDraft>, once: Once = {}) =>
+      http.versioned<shape.Forward>("POST", "/v1/forwards", draft, once),
+    previewForward: (draft: In<typeof shape.ForwardDraft>, replaces: string | null = null) =>
+      http.json<shape.ForwardPreview>("POST", `/v1/forwards/preview${query({ replaces })}`, draft),
+    getForward: (id: string) => http.versioned<shape.Forward>("GET", `/v1/forwards/${part(id)}`),
+    /** `version`: of `getForward`; null = whatever it is. */
+    changeForward: (id: string, patch: In<typeof shape.ForwardPatch>, version: string | null = null) =>
+      http.versioned<shape.Forward>("PATCH", `/v1/forwards/${part(id)}`, patch, { version }),
+    removeForward: (id: string, version: string | null = null) =>
+      http.done("DELETE", `/v1/forwards/${part(id)}`, undefined, { version }),
+    checkForward: (id: string) => http.json<shape.CheckReport>("POST", `/v1/forwards/${part(id)}/check`),
+
+    listDevices: (ask: PageAsk = {}) => http.json<Page<shape.Device>>("GET", `/v1/devices${query({ ...ask })}`),
+    getDevice: (id: string) => http.json<shape.Device>("GET", `/v1/devices/${part(id)}`),
+    removeDevice: (id: string) => http.done("DELETE", `/v1/devices/${part(id)}`),
+    makeJoinCode: (draft: In<typeof shape.JoinCodeDraft>, once: Once = {}) =>
+      http.json<Of<typeof shape.MadeJoinCode>>("POST", "/v1/join-codes", draft, once),
+
+    getOverview: () => http.json<shape.Overview>("GET", "/v1/overview"),
+    listVisits: (ask: PageAsk = {}) => http.json<Page<shape.Visit>>("GET", `/v1/visits${query({ ...ask })}`),
+    endVisit: (id: string) => http.done("DELETE", `/v1/visits/${part(id)}`),
+    listAudit: (ask: PageAsk = {}) => http.json<Page<shape.AuditEntry>>("GET", `/v1/audit${query({ ...ask })}`),
+    /** All of it, newest first. */
+    auditLines: (reading: Reading = {}): AsyncGenerator<shape.AuditEntry, void, void> =>
+      http.stream<shape.AuditEntry>("/v1/audit", LINES_TYPE, reading),
+    listPresets: (q = "") => http.json<Page<shape.Preset>>("GET", `/v1/presets${query({ q })}`),
+    /** From now on, until the signal aborts, or the session ends: it is not begun anew. */
+    events: (reading: Reading = {}): AsyncGenerator<shape.LiveEvent, void, void> =>
+      http.stream<shape.LiveEvent>("/v1/events", EVENTS_TYPE, reading),
+  };
+}
+
+/** All items of a list, page by page: `everything((ask) => client.listForwards(ask))`. */
+export async function* everything<T>(list: (ask: PageAsk) => Promise<Page<T>>): AsyncGenerator<T, void, void> {
+  let cursor: string | null = null;
+  do {
+    const page: Page<T> = await list({ cursor });
+    yield* page.items;
+    cursor = page.next;
+  } while (cursor !== null);
+}
+
+export function isProblem(error: unknown, type: string): error is ApiProblem {
+  return error instanceof ApiProblem && error.problem.type === type;
+}
+
+function part(text: string): string {
+  return encodeURIComponent(text);
+}
+
+/** What is absent, null or "" is not sent. */
+function query(values: Readonly<Record<string, string | number | null | undefined>>): string {
+  const params = Object.entries(values)
+    .filter(([, value]) => value !== null && value !== undefined && value !== "")
+    .map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`);
+  return params.length === 0 ? "" : `?${params.join("&")}`;
+}

@@ -1,0 +1,9 @@
+import type { ApiBackend } from "./backend.ts";
+import { FakeAccess } from "./fake-access.ts";
+import { FakeRelay } from "./fake-relay.ts";
+
+/** A backend in memory, for tests of what is in front of it. */
+export class FakeBackend implements ApiBackend {
+  readonly access = new FakeAccess();
+  readonly relay = new FakeRelay();
+}

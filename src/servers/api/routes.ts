@@ -1,0 +1,17 @@
+import type { Operation } from "./operation.ts";
+import { DEVICE_ROUTES } from "./routes/devices.ts";
+import { FORWARD_ROUTES } from "./routes/forwards.ts";
+import { ME_ROUTES } from "./routes/me.ts";
+import { PEOPLE_ROUTES } from "./routes/people.ts";
+import { RELAY_ROUTES } from "./routes/relay.ts";
+import { SESSION_ROUTES } from "./routes/session.ts";
+
+/** Every route of the API: the server, the document and the tests are made of this table. */
+export const OPERATIONS: readonly Operation[] = [
+  ...SESSION_ROUTES,
+  ...ME_ROUTES,
+  ...PEOPLE_ROUTES,
+  ...FORWARD_ROUTES,
+  ...DEVICE_ROUTES,
+  ...RELAY_ROUTES,
+];

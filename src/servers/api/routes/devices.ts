@@ -1,0 +1,49 @@
+import { CHANGE, LOOK } from "../need.ts";
+import { type Operation, operation, pageRequest } from "../operation.ts";
+import { Device, JoinCodeDraft, MadeJoinCode, PageQuery, page } from "../schema.ts";
+
+export const DEVICE_ROUTES: readonly Operation[] = [
+  operation({
+    id: "listDevices",
+    method: "GET",
+    path: "/v1/devices",
+    tag: "Devices",
+    summary: "Lists the devices",
+    need: LOOK,
+    query: PageQuery,
+    reply: page(Device),
+    run: ({ backend, who, query }) => backend.relay.listDevices(who, pageRequest(query)),
+  }),
+  operation({
+    id: "getDevice",
+    method: "GET",
+    path: "/v1/devices/{id}",
+    tag: "Devices",
+    summary: "Shows a device",
+    need: LOOK,
+    reply: Device,
+    run: ({ backend, who, id }) => backend.relay.getDevice(who, id),
+  }),
+  operation({
+    id: "removeDevice",
+    method: "DELETE",
+    path: "/v1/devices/{id}",
+    tag: "Devices",
+    summary: "Ends a device: its sessions, its forwards and its key",
+    need: CHANGE,
+    run: ({ backend, who, id }) => backend.relay.removeDevice(who, id),
+  }),
+  operation({
+    id: "makeJoinCode",
+    method: "POST",
+    path: "/v1/join-codes",
+    tag: "Devices",
+    summary: "Makes a code with which a device joins",
+    description: "`code` and `command` are shown once.",
+    need: CHANGE,
+    body: JoinCodeDraft,
+    reply: MadeJoinCode,
+    status: 201,
+    run: ({ backend, who, body }) => backend.relay.makeJoinCode(who, body),
+  }),
+];

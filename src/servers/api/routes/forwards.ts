@@ -1,0 +1,100 @@
+import { z } from "../../../wire/zod.ts";
+import type { Versioned } from "../backend.ts";
+import { CHANGE_FORWARDS, LOOK } from "../need.ts";
+import { type Operation, operation, pageRequest, Reply } from "../operation.ts";
+import { CheckReport, Forward, ForwardDraft, ForwardPatch, ForwardPreview, PageQuery, page } from "../schema.ts";
+
+const id = z.string().min(1).max(512);
+
+export const FORWARD_ROUTES: readonly Operation[] = [
+  operation({
+    id: "listForwards",
+    method: "GET",
+    path: "/v1/forwards",
+    tag: "Forwards",
+    summary: "Lists the forwards",
+    description: "`device`: of this one alone, by name or id. `text`: those that have it in their names or ports.",
+    need: LOOK,
+    query: PageQuery.extend({ device: id.exactOptional(), text: z.string().min(1).max(128).exactOptional() }),
+    reply: page(Forward),
+    run: ({ backend, who, query }) =>
+      backend.relay.listForwards(who, pageRequest(query), { device: query.device ?? null, text: query.text ?? null }),
+  }),
+  operation({
+    id: "addForward",
+    method: "POST",
+    path: "/v1/forwards",
+    tag: "Forwards",
+    summary: "Makes a forward",
+    description: "Its ports are held from now on; `state` says whether they are open yet.",
+    need: CHANGE_FORWARDS,
+    body: ForwardDraft,
+    reply: Forward,
+    status: 201,
+    async run({ backend, who, body }) {
+      const { value, version } = await backend.relay.addForward(who, body);
+      return new Reply(value, { version, location: `/v1/forwards/${encodeURIComponent(value.id)}` });
+    },
+  }),
+  operation({
+    id: "previewForward",
+    method: "POST",
+    path: "/v1/forwards/preview",
+    tag: "Forwards",
+    summary: "Says what a forward would do, and opens nothing",
+    description: "`replaces`: the id of the forward that it is meant to become.",
+    need: CHANGE_FORWARDS,
+    query: z.object({ replaces: id.exactOptional() }),
+    body: ForwardDraft,
+    reply: ForwardPreview,
+    run: ({ backend, who, query, body }) => backend.relay.previewForward(who, body, query.replaces ?? null),
+  }),
+  operation({
+    id: "getForward",
+    method: "GET",
+    path: "/v1/forwards/{id}",
+    tag: "Forwards",
+    summary: "Shows a forward",
+    need: LOOK,
+    reply: Forward,
+    run: async ({ backend, who, id }) => versioned(await backend.relay.getForward(who, id)),
+  }),
+  operation({
+    id: "changeForward",
+    method: "PATCH",
+    path: "/v1/forwards/{id}",
+    tag: "Forwards",
+    summary: "Changes a forward",
+    description: "What is absent stays as it is; null takes a setting away.",
+    need: CHANGE_FORWARDS,
+    body: ForwardPatch,
+    reply: Forward,
+    versioned: true,
+    run: async ({ backend, who, id, body, version }) =>
+      versioned(await backend.relay.changeForward(who, id, body, version)),
+  }),
+  operation({
+    id: "removeForward",
+    method: "DELETE",
+    path: "/v1/forwards/{id}",
+    tag: "Forwards",
+    summary: "Closes a forward's ports and removes it",
+    need: CHANGE_FORWARDS,
+    versioned: true,
+    run: ({ backend, who, id, version }) => backend.relay.removeForward(who, id, version),
+  }),
+  operation({
+    id: "checkForward",
+    method: "POST",
+    path: "/v1/forwards/{id}/check",
+    tag: "Forwards",
+    summary: "Sees whether visitors get in, and if not, which hop fails",
+    need: CHANGE_FORWARDS,
+    reply: CheckReport,
+    run: ({ backend, who, id }) => backend.relay.checkForward(who, id),
+  }),
+];
+
+function versioned({ value, version }: Versioned<Forward>): Reply<Forward> {
+  return new Reply(value, { version });
+}

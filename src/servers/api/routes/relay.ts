@@ -1,0 +1,98 @@
+import { z } from "../../../wire/zod.ts";
+import type { Page, PageRequest } from "../backend.ts";
+import { ADMIN_LOOK, CHANGE, LOOK } from "../need.ts";
+import { type Operation, onePage, operation, pageRequest } from "../operation.ts";
+import { EVENTS_TYPE, LINES_TYPE } from "../protocol.ts";
+import { AuditEntry, LiveEvent, Overview, PageQuery, Preset, page, Visit } from "../schema.ts";
+
+/** Of a list that is told whole, as lines. */
+const LINES_PAGE = 500;
+
+export const RELAY_ROUTES: readonly Operation[] = [
+  operation({
+    id: "getOverview",
+    method: "GET",
+    path: "/v1/overview",
+    tag: "Relay",
+    summary: "Says how the relay is",
+    need: LOOK,
+    reply: Overview,
+    run: ({ backend, who }) => backend.relay.overview(who),
+  }),
+  operation({
+    id: "listVisits",
+    method: "GET",
+    path: "/v1/visits",
+    tag: "Relay",
+    summary: "Lists the visits that are open now",
+    need: LOOK,
+    query: PageQuery,
+    reply: page(Visit),
+    run: ({ backend, who, query }) => backend.relay.listVisits(who, pageRequest(query)),
+  }),
+  operation({
+    id: "endVisit",
+    method: "DELETE",
+    path: "/v1/visits/{id}",
+    tag: "Relay",
+    summary: "Cuts a visit",
+    need: CHANGE,
+    run: ({ backend, who, id }) => backend.relay.endVisit(who, id),
+  }),
+  operation({
+    id: "listAudit",
+    method: "GET",
+    path: "/v1/audit",
+    tag: "Relay",
+    summary: "Lists what people did, newest first",
+    description: `With \`Accept: ${LINES_TYPE}\` all of it, from \`cursor\` on, one JSON object a line.`,
+    need: ADMIN_LOOK,
+    query: PageQuery,
+    reply: page(AuditEntry),
+    streams: [LINES_TYPE],
+    async run({ backend, who, query, accept, lines }) {
+      if (!accept.includes(LINES_TYPE)) return await backend.relay.listAudit(who, pageRequest(query));
+      const ask = (request: PageRequest) => backend.relay.listAudit(who, request);
+      return lines(parsedItems(await ask({ limit: LINES_PAGE, cursor: query.cursor ?? null }), ask));
+    },
+  }),
+  operation({
+    id: "listPresets",
+    method: "GET",
+    path: "/v1/presets",
+    tag: "Relay",
+    summary: "Lists the ports of well-known programs and consoles",
+    description: "`q`: those that a person may mean by it, the likeliest first.",
+    need: LOOK,
+    query: z.object({ q: z.string().max(128).exactOptional() }),
+    reply: page(Preset),
+    run: async ({ presets, query }) =>
+      onePage(query.q === undefined || query.q.trim() === "" ? presets.all : presets.search(query.q)),
+  }),
+  operation({
+    id: "events",
+    method: "GET",
+    path: "/v1/events",
+    tag: "Relay",
+    summary: "Tells what happens, from now on",
+    description:
+      "Server-sent events: `event` names the kind, `data` is the object. Ask for the lists after the stream has begun, and again when it begins anew. A comment comes every 15 s; the stream ends with the session or token.",
+    need: LOOK,
+    reply: LiveEvent,
+    streams: [EVENTS_TYPE],
+    run: async ({ backend, who, stream }) => stream((signal) => backend.relay.events(who, signal)),
+  }),
+];
+
+/** The first page was asked for before anything was answered, so that a refusal is one. */
+async function* parsedItems(
+  first: Page<AuditEntry>,
+  ask: (request: PageRequest) => Promise<Page<AuditEntry>>,
+): AsyncGenerator<AuditEntry, void, void> {
+  let { items, next } = first;
+  yield* items.map((item) => AuditEntry.parse(item));
+  while (next !== null) {
+    ({ items, next } = await ask({ limit: LINES_PAGE, cursor: next }));
+    yield* items.map((item) => AuditEntry.parse(item));
+  }
+}

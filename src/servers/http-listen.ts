@@ -1,0 +1,30 @@
+import { bindCandidates } from "../dataplanes/io/bind-address.ts";
+import { type EntryError, entryError } from "../dataplanes/io/entry-error.ts";
+import { errorCode } from "../os/errors.ts";
+import { err, ok, type Result } from "../wire/result.ts";
+
+export interface HttpListener {
+  readonly port: number;
+  /** Ends what is under way, too. */
+  close(): Promise<void>;
+}
+
+/** Listens at `bind` as it is written; `serve` is Bun.serve at one address. */
+export function listenHttp(
+  bind: string,
+  port: number,
+  serve: (hostname: string) => Bun.Server<undefined>,
+): Result<HttpListener, EntryError> {
+  let failure: unknown = null;
+  for (const hostname of bindCandidates(bind)) {
+    try {
+      const server = serve(hostname);
+      return ok({ port: server.port ?? port, close: () => server.stop(true) });
+    } catch (error) {
+      failure = error;
+      // Without IPv6 the wildcard is IPv4's; any other error would be the same there.
+      if (errorCode(error) === "EADDRINUSE") break;
+    }
+  }
+  return err(entryError(failure, "tcp", bind, port));
+}
