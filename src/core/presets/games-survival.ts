@@ -101,6 +101,14 @@ export const SURVIVAL_GAMES: readonly PresetRow[] = [
     source: egg("ark_survival_evolved"),
   }),
   row({
+    id: "ark-survival-ascended",
+    name: "ARK: Survival Ascended",
+    aliases: ["ark", "asa"],
+    ports: [udp("7777"), as("admin", tcp("27020"))],
+    note: RCON,
+    source: "https://github.com/mschnitzer/ark-survival-ascended-linux-container-image/blob/main/README.md",
+  }),
+  row({
     id: "rust",
     name: "Rust",
     aliases: ["rust game", "facepunch"],
@@ -211,6 +219,14 @@ export const SURVIVAL_GAMES: readonly PresetRow[] = [
     name: "Stationeers",
     ports: [udp("27500", "27015")],
     source: egg("stationeers/stationeers_vanilla"),
+  }),
+  row({
+    id: "space-engineers",
+    name: "Space Engineers",
+    aliases: ["torch"],
+    ports: [udp("27016"), as("admin", tcp("8080"))],
+    note: "Keep the remote interface (8080) private.",
+    source: "https://github.com/Devidian/docker-spaceengineers/blob/master/docker-compose.yml",
   }),
   row({
     id: "icarus",
