@@ -163,7 +163,7 @@ export const SURVIVAL_GAMES: readonly PresetRow[] = [
     aliases: ["stardew", "sdv"],
     ports: [],
     inboundNeeded: false,
-    note: "With an invite code the game goes through Steam's or GOG's own relay.",
+    note: "With an invite code the game goes through Steam's or GOG's own relay; to join by address take stardew-valley-direct.",
     source: "https://xgamingserver.com/docs/stardew-valley/join-server",
   }),
   row({
