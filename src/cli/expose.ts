@@ -106,6 +106,7 @@ function wayOf(named: unknown): GivenWay | null {
 /** A person who has a relay means it; another one has only a router, unless `isNamed`. */
 async function byRelay(context: Context, { wanted, upstream }: Asked, isNamed: boolean, view: View): Promise<void> {
   const spec = await exposeSpecOf(wanted.ports, wanted.given);
+  requireSources(wanted);
   if (!isNamed && (await joinedRelayOf(context)) === null) {
     const asked = await routerSpecOf(wanted.ports, upstream).catch(sentenceOf);
     if (typeof asked === "string") throw new ControlError("usage", `${asked} ${NO_RELAY}: join one for that.`);
@@ -113,7 +114,6 @@ async function byRelay(context: Context, { wanted, upstream }: Asked, isNamed: b
     await byRouter(context, asked, wanted, view);
     return;
   }
-  requireSources(wanted);
   tellWanted(context.io, wanted, "relay");
   await withAgent(context, (agent) => runForeground(context.io, 1, (signal) => agent.attach([spec], signal), view));
 }
@@ -138,6 +138,7 @@ async function byRouter(context: Context, spec: ForwardSpec, wanted: WantedPorts
 
 async function byBestWay(context: Context, { wanted, upstream }: Asked, view: View): Promise<void> {
   const { io } = context;
+  requireSources(wanted);
   const stunServer = await joinedRelayOf(context);
   if (stunServer === null) {
     const spec = await routerSpecOf(wanted.ports, upstream);
@@ -147,7 +148,6 @@ async function byBestWay(context: Context, { wanted, upstream }: Asked, view: Vi
   }
   const remote = await exposeSpecOf(wanted.ports, wanted.given);
   const asked = await routerSpecOf(wanted.ports, upstream).catch(sentenceOf);
-  requireSources(wanted);
   tellWanted(io, wanted, "relay");
   const exposeByBestWay = await io.roles.exposeByBestWay();
   await withAgent(context, (agent) => {

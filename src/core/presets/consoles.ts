@@ -5,7 +5,7 @@ export const CONSOLES: readonly PresetRow[] = [
   row({
     id: "xbox",
     name: "Xbox",
-    variant: "Series X|S, One and the Xbox network on Windows",
+    variant: "Series X|S and One, and games on Windows",
     aliases: ["xbox live", "xbox one", "xbox series", "xbl", "microsoft console"],
     ports: [udp("88"), both("3074"), as("optional", udp("500", "3544", "4500"))],
     samePortRequired: true,

@@ -18,7 +18,7 @@ export const MATCH_GAMES: readonly PresetRow[] = [
   row({
     id: "source-engine",
     name: "Source and Steam servers",
-    variant: "Team Fortress 2, Garry's Mod, Left 4 Dead 2, Counter-Strike: Source",
+    variant: "TF2, Garry's Mod, L4D2, CS: Source",
     aliases: [
       "source",
       "srcds",
@@ -32,6 +32,9 @@ export const MATCH_GAMES: readonly PresetRow[] = [
       "hl2dm",
       "nmrih",
       "team fortress",
+      "team fortress 2",
+      "garrys mod",
+      "left 4 dead 2",
     ],
     ports: [udp("27015"), as("optional", udp("27020")), as("admin", tcp("27015"))],
     note: `27020 is for spectators (SourceTV). ${SOURCE_RCON}`,
@@ -40,7 +43,7 @@ export const MATCH_GAMES: readonly PresetRow[] = [
   row({
     id: "goldsrc",
     name: "Half-Life engine servers",
-    variant: "Counter-Strike 1.6, Half-Life, Sven Co-op",
+    variant: "CS 1.6, Half-Life, Sven Co-op",
     aliases: ["cs16", "cs 1 6", "counter strike 1 6", "half life", "hlds", "sven"],
     ports: [udp("27015")],
     source: egg("hlds_server/vanilla"),
@@ -178,8 +181,8 @@ export const MATCH_GAMES: readonly PresetRow[] = [
   }),
   row({
     id: "euro-truck-simulator-2",
-    name: "Euro Truck Simulator 2 and American Truck Simulator",
-    aliases: ["ets2", "ats", "american truck simulator"],
+    name: "Euro and American Truck Simulator",
+    aliases: ["euro truck simulator 2", "ets2", "ats", "american truck simulator"],
     ports: [udp("27015-27016")],
     source: egg("truck-simulator/euro-truck-simulator2"),
   }),

@@ -24,6 +24,7 @@ const SCORE = {
   slip: 20,
   port: 90,
   portInRange: 70,
+  mainPort: 5,
   otherRole: 30,
 } as const;
 
@@ -32,7 +33,8 @@ interface Indexed {
   /** Id, name, name with variant, and aliases: each in one piece, without spaces. */
   readonly labels: readonly string[];
   readonly words: readonly string[];
-  readonly ports: readonly { readonly first: number; readonly last: number; readonly isRequired: boolean }[];
+  /** `lessBy`: how much less a port counts than one that is opened. */
+  readonly ports: readonly { readonly first: number; readonly last: number; readonly lessBy: number }[];
 }
 
 const INDEX: readonly Indexed[] = PRESETS.map((preset) => {
@@ -42,12 +44,13 @@ const INDEX: readonly Indexed[] = PRESETS.map((preset) => {
     preset,
     labels: [...new Set(texts.map(joined))],
     words: [...new Set(texts.flatMap((text) => text.split(" ")))],
-    ports: preset.ports.flatMap(({ ports, role }) => {
+    ports: preset.ports.flatMap(({ ports, role }, at) => {
+      const lessBy = (at === 0 ? -SCORE.mainPort : 0) + (role === "required" ? 0 : SCORE.otherRole);
       const parsed = parsePortSet(ports);
       if (!parsed.ok) return [];
       return parsed.value.ranges
         .filter(({ first, last }) => last - first < MAX_TELLING_SPAN)
-        .map(({ first, last }) => ({ first, last, isRequired: role === "required" }));
+        .map(({ first, last }) => ({ first, last, lessBy }));
     }),
   };
 });
@@ -138,17 +141,17 @@ function wordScore(words: readonly string[], term: string): number {
 }
 
 /**
- * A port that a preset names goes before one that is within a range, and the wider the range, the less it says; what is
- * opened goes before what is not.
+ * A port that a preset names goes before one that is within a range, and the wider the range, the less it says; its
+ * first port goes before the others, and what is opened before what is not.
  */
 function portScore(ports: Indexed["ports"], term: string): number {
   if (!isNumber(term)) return 0;
   const port = Number(term);
   let best = 0;
-  for (const { first, last, isRequired } of ports) {
+  for (const { first, last, lessBy } of ports) {
     if (port < first || port > last) continue;
     const score = first === last ? SCORE.port : SCORE.portInRange * (1 - (last - first) / MAX_TELLING_SPAN);
-    best = Math.max(best, 1 + score - (isRequired ? 0 : SCORE.otherRole));
+    best = Math.max(best, 1 + score - lessBy);
   }
   return best;
 }
