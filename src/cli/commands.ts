@@ -48,6 +48,7 @@ const GROUPS: readonly { readonly title: string; readonly commands: Readonly<Rec
       ping: async () => (await import("./ping.ts")).definePing,
       check: async () => (await import("./check.ts")).defineCheck,
       doctor: async () => (await import("./doctor.ts")).defineDoctor,
+      presets: async () => (await import("./presets.ts")).definePresets,
       config: async () => (await import("./config.ts")).defineConfig,
       demo: async () => (await import("./demo.ts")).defineDemo,
       version: async () => (await import("./version.ts")).defineVersion,

@@ -5,9 +5,11 @@ import type { Context, Run } from "./context.ts";
 import { addEntryOptions, EXPOSE_OPTIONS, exposeSpecOf, MAP_OPTIONS, mapSpecOf } from "./entry-options.ts";
 import { runForeground } from "./foreground.ts";
 import { joinedRelayOf, withAgent } from "./use-agent.ts";
+import { forRouter, requireSources, tellWanted, type WantedPorts, wantedPorts } from "./wanted-ports.ts";
 
 export const PORTSET_HELP = `
-PORTSET: 8840 · 8840,8820 · 8810-8815 · 80/tcp · 1000-2000/udp · 53/tcp+udp · 8000:80 (outside:inside)`;
+PORTSET: 8840 · 8840,8820 · 8810-8815 · 80/tcp · 1000-2000/udp · 53/tcp+udp · 8000:80 (outside:inside)
+         or a preset's name: minecraft-java · xbox · plex (\`hatchway presets\` lists them)`;
 
 const WAYS = ["relay", "router", "vpn", "auto"] as const;
 type GivenWay = (typeof WAYS)[number];
@@ -19,7 +21,7 @@ export function defineExpose(program: Command, run: Run): void {
     .description(
       "Opens ports on the relay, or on the router that is already there, that lead to a service here, and closes them when it ends. Uses the agent that runs with --data, or starts one for as long as it lives.",
     )
-    .argument("<PORTSET>", "the ports of the service");
+    .argument("<PORTSET>", "the ports of the service, or the name of a preset");
   addEntryOptions(command, EXPOSE_OPTIONS)
     .option(
       "--via <WAY>",
@@ -38,6 +40,7 @@ and with --via auto lines before it that say which way is taken, and why:
 
 Examples:
   hatchway expose 25565
+  hatchway expose minecraft-java
   hatchway expose 3000 --as any
   hatchway expose 25565 --via auto
   hatchway expose 51413/tcp+udp --via vpn --router 10.2.0.1
@@ -51,25 +54,27 @@ Examples:
 
 type Given = Readonly<Record<string, unknown>>;
 
-async function expose(context: Context, ports: string, given: Given): Promise<void> {
-  const { via: named, counters, router, ...entry } = given;
+async function expose(context: Context, text: string, given: Given): Promise<void> {
+  const { via: named, counters, router, ...options } = given;
   const view = { json: context.options.json === true, counters: counters === true };
   const way = wayOf(named);
   if (router !== undefined && way === "relay") {
     throw new ControlError("usage", "--router is for --via router, vpn or auto: the relay asks none.");
   }
-  const asked = { ports, entry, upstream: router === undefined ? entry : { ...entry, router } };
+  const wanted = await wantedPorts(text, options);
+  const upstream = forRouter(wanted);
+  const asked = { wanted, upstream: router === undefined ? upstream : { ...upstream, router } };
   switch (way) {
     case null:
     case "relay":
       await byRelay(context, asked, way !== null, view);
       return;
     case "router":
-      await byRouter(context, await routerSpecOf(ports, asked.upstream), view);
+      await byRouter(context, await routerSpecOf(wanted.ports, asked.upstream), wanted, view);
       return;
     case "vpn": {
       const gateway = router ?? (await vpnOf(context));
-      await byRouter(context, await routerSpecOf(ports, { ...entry, router: gateway }), view);
+      await byRouter(context, await routerSpecOf(wanted.ports, { ...upstream, router: gateway }), wanted, view);
       return;
     }
     case "auto":
@@ -82,8 +87,7 @@ async function expose(context: Context, ports: string, given: Given): Promise<vo
 
 /** The arguments, as the relay and as a router understands them. */
 interface Asked {
-  readonly ports: string;
-  readonly entry: Given;
+  readonly wanted: WantedPorts;
   readonly upstream: Given;
 }
 
@@ -100,20 +104,17 @@ function wayOf(named: unknown): GivenWay | null {
 }
 
 /** A person who has a relay means it; another one has only a router, unless `isNamed`. */
-async function byRelay(
-  context: Context,
-  { ports, entry, upstream }: Asked,
-  isNamed: boolean,
-  view: View,
-): Promise<void> {
-  const spec = await exposeSpecOf(ports, entry);
+async function byRelay(context: Context, { wanted, upstream }: Asked, isNamed: boolean, view: View): Promise<void> {
+  const spec = await exposeSpecOf(wanted.ports, wanted.given);
+  requireSources(wanted);
   if (!isNamed && (await joinedRelayOf(context)) === null) {
-    const asked = await routerSpecOf(ports, upstream).catch(sentenceOf);
+    const asked = await routerSpecOf(wanted.ports, upstream).catch(sentenceOf);
     if (typeof asked === "string") throw new ControlError("usage", `${asked} ${NO_RELAY}: join one for that.`);
     context.io.err(`${NO_RELAY}, so your own router is asked (--via router).\n`);
-    await byRouter(context, asked, view);
+    await byRouter(context, asked, wanted, view);
     return;
   }
+  tellWanted(context.io, wanted, "relay");
   await withAgent(context, (agent) => runForeground(context.io, 1, (signal) => agent.attach([spec], signal), view));
 }
 
@@ -129,22 +130,25 @@ async function vpnOf({ io }: Context): Promise<string> {
   throw new ControlError("usage", message);
 }
 
-async function byRouter(context: Context, spec: ForwardSpec, view: View): Promise<void> {
+async function byRouter(context: Context, spec: ForwardSpec, wanted: WantedPorts, view: View): Promise<void> {
+  tellWanted(context.io, wanted, "router");
   const startStandalone = await context.io.roles.standalone();
   await runForeground(context.io, 1, (signal) => startStandalone([spec], signal), view);
 }
 
-async function byBestWay(context: Context, { ports, entry, upstream }: Asked, view: View): Promise<void> {
+async function byBestWay(context: Context, { wanted, upstream }: Asked, view: View): Promise<void> {
   const { io } = context;
+  requireSources(wanted);
   const stunServer = await joinedRelayOf(context);
   if (stunServer === null) {
-    const spec = await routerSpecOf(ports, upstream);
+    const spec = await routerSpecOf(wanted.ports, upstream);
     io.err(`${NO_RELAY}, so nobody outside can look whether the router's port is reached.\n`);
-    await byRouter(context, spec, view);
+    await byRouter(context, spec, wanted, view);
     return;
   }
-  const remote = await exposeSpecOf(ports, entry);
-  const asked = await routerSpecOf(ports, upstream).catch(sentenceOf);
+  const remote = await exposeSpecOf(wanted.ports, wanted.given);
+  const asked = await routerSpecOf(wanted.ports, upstream).catch(sentenceOf);
+  tellWanted(io, wanted, "relay");
   const exposeByBestWay = await io.roles.exposeByBestWay();
   await withAgent(context, (agent) => {
     const options = { upstream: asked, remote, agent, stunServer };

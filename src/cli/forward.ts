@@ -6,6 +6,7 @@ import { findPlace } from "./data-dir.ts";
 import { addEntryOptions, assignedSpecOf, EXPOSE_OPTIONS, exposeSpecOf, mappingDraftOf } from "./entry-options.ts";
 import { PORTSET_HELP } from "./expose.ts";
 import { endpointTexts, forwardsTable, NO_FORWARDS, printable } from "./text.ts";
+import { requireSources, tellWanted, type WantedPorts, wantedPorts } from "./wanted-ports.ts";
 
 export function defineForward(program: Command, run: Run): void {
   const group = program
@@ -24,7 +25,7 @@ export function defineForward(program: Command, run: Run): void {
     .description(
       "Opens ports on the relay through the running agent, or on the running gateway to one of its clients, and keeps them until `hatchway forward rm`.",
     )
-    .argument("<PORTSET>", "the ports of the service");
+    .argument("<PORTSET>", "the ports of the service, or the name of a preset");
   addEntryOptions(add, EXPOSE_OPTIONS)
     .option("--device <NAME>", "on a relay: the device that is to have the forward, if its agent runs with --managed")
     .option("--on <ROLE>", "agent or gateway, when both run with --data (default: agent)")
@@ -37,6 +38,7 @@ With --json: {"v":1,"forward":{…}}
 
 Examples:
   hatchway forward add 25565 --name minecraft
+  hatchway forward add plex
   hatchway forward add 8810-8815 --to 192.168.1.20 --protocol tcp+udp
   hatchway forward add 8000:80 --to 192.168.1.20 --on gateway
   hatchway forward add 8840,8820 --device den`,
@@ -90,10 +92,12 @@ async function list(context: Context): Promise<void> {
 
 type Given = Readonly<Record<string, unknown>>;
 
-async function addForward(context: Context, ports: string, given: Given): Promise<void> {
+async function addForward(context: Context, text: string, given: Given): Promise<void> {
   const { on, device, ...options } = given;
+  const wanted = await wantedPorts(text, options);
+  requireSources(wanted);
   if (device !== undefined) {
-    await assign(context, ports, String(device), options);
+    await assign(context, wanted, String(device));
     return;
   }
   if (on !== undefined && on !== "agent" && on !== "gateway") {
@@ -108,14 +112,16 @@ async function addForward(context: Context, ports: string, given: Given): Promis
   const addToAgent = (spec: ForwardSpec) => (agent ?? anyAgent()).addForward(spec, { lasting: true });
   const reply =
     toGateway && gateway !== null
-      ? await gateway.addMapping(await mappingDraftOf(ports, options))
-      : await addToAgent(await exposeSpecOf(ports, options));
+      ? await gateway.addMapping(await mappingDraftOf(wanted.ports, wanted.given))
+      : await addToAgent(await exposeSpecOf(wanted.ports, wanted.given));
+  tellWanted(context.io, wanted, "relay");
   tellAdded(context, reply);
 }
 
-async function assign(context: Context, ports: string, device: string, options: Given): Promise<void> {
-  const { remote: spec, to } = await assignedSpecOf(ports, options);
+async function assign(context: Context, wanted: WantedPorts, device: string): Promise<void> {
+  const { remote: spec, to } = await assignedSpecOf(wanted.ports, wanted.given);
   const relay = await relayOf(context);
+  tellWanted(context.io, wanted, "relay");
   tellAdded(context, await relay.addForward({ device, spec, to }));
 }
 

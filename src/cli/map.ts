@@ -7,6 +7,7 @@ import { addEntryOptions, MAP_OPTIONS, mapSpecOf } from "./entry-options.ts";
 import { PORTSET_HELP } from "./expose.ts";
 import { runForeground } from "./foreground.ts";
 import { endpointTexts, formatAge, formatTable, printable, routerText } from "./text.ts";
+import { forRouter, tellWanted, wantedPorts } from "./wanted-ports.ts";
 
 export function defineMap(program: Command, run: Run): void {
   const command = program
@@ -15,7 +16,7 @@ export function defineMap(program: Command, run: Run): void {
     .description(
       "Asks your own router to send ports to this machine, renews that while it runs, and takes it back when it ends. No relay and no account.",
     )
-    .argument("[PORTSET]", "the ports of the service")
+    .argument("[PORTSET]", "the ports of the service, or the name of a preset")
     .usage("[options] <PORTSET>\n       hatchway map ls\n       hatchway map rm <NAME>");
   addEntryOptions(command, MAP_OPTIONS)
     .option("--detach", "leave it to the agent that runs with --data, which keeps it over restarts")
@@ -29,6 +30,7 @@ With --json, one line when the ports are open, and again when a lease is renewed
 
 Examples:
   hatchway map 25565
+  hatchway map xbox --to 192.168.1.30
   hatchway map 8810-8815,9000/udp --protocol tcp
   hatchway map 8443:443 --to 192.168.1.20 --lifetime 10m
   hatchway map 51413/tcp+udp --protocol-only nat-pmp
@@ -52,11 +54,13 @@ Examples:
 
 async function map(
   context: Context,
-  ports: string | undefined,
+  text: string | undefined,
   given: Readonly<Record<string, unknown>>,
 ): Promise<void> {
-  if (ports === undefined) throw new ControlError("usage", "Say which ports: `hatchway map 25565`.");
-  const spec = await mapSpecOf(ports, given);
+  if (text === undefined) throw new ControlError("usage", "Say which ports: `hatchway map 25565`.");
+  const wanted = await wantedPorts(text, given);
+  const spec = await mapSpecOf(wanted.ports, forRouter(wanted));
+  tellWanted(context.io, wanted, "router");
   if (given["detach"] === true) {
     await detach(context, spec);
     return;

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Io } from "../../src/cli/context.ts";
 import { runProgram } from "../../src/cli/program.ts";
 import { HOPS, PORT_STATES } from "../../src/core/check/evidence.ts";
 import { CHECK_LIMITS } from "../../src/core/check/limits.ts";
 import { PROBE_IDS, UDP_PROBES } from "../../src/core/check/probes.ts";
+import { findPreset } from "../../src/core/presets/search.ts";
 import { readConfig } from "../../src/roles/config/load.ts";
 import { keysAt } from "../../src/roles/config/schema.ts";
 import { EXIT_CODES } from "../../src/servers/local/error.ts";
@@ -23,11 +24,11 @@ import {
 } from "../../src/servers/local/schema.ts";
 import { VpnPeerInfo, VpnServerInfo } from "../../src/servers/local/vpn-schema.ts";
 import { Reason } from "../../src/wire/reason.ts";
+import { commandLines, ROOT, readDocument, recipes } from "../fixtures/documents.ts";
 import { noRoles } from "../fixtures/no-roles.ts";
 
 /** The documents against the program: what they name exists, and what exists is named. */
-const ROOT = join(import.meta.dir, "../..");
-const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
+const read = readDocument;
 const OPERATIONS = read("docs/operations.md");
 const EXAMPLE = "docs/examples/hatchway.toml";
 const WITH_COMMANDS = [
@@ -40,6 +41,7 @@ const WITH_COMMANDS = [
   "docs/router.md",
   "docs/security.md",
   "docs/architecture.md",
+  ...recipes(),
 ];
 const DOCUMENTS = [
   "README.md",
@@ -77,12 +79,16 @@ async function commandOf(words: readonly string[]): Promise<{ path: string[]; he
     const path = names.slice(0, length);
     const text = await help(path);
     if (!text.startsWith(`Usage: hatchway ${path.join(" ")} `)) continue;
-    // A group does nothing by itself: the word behind it must have been one of its commands. These two do something.
-    const alone = length === names.length && ["gateway", "map"].includes(path.join(" "));
-    return text.includes("\nCommands:") && !alone ? null : { path, help: text };
+    // A group does nothing by itself: the word behind it must have been one of its commands. These two do something, and
+    // `map` with the name of a preset too.
+    const next = names[length];
+    const acts = ["gateway", "map"].includes(path.join(" ")) && (next === undefined || isPreset(next));
+    return text.includes("\nCommands:") && !acts ? null : { path, help: text };
   }
   return null;
 }
+
+const isPreset = (word: string): boolean => findPreset(word).kind === "one";
 
 const flagsIn = (text: string): string[] => [...text.matchAll(/(?<![\w-])--?[A-Za-z][a-z-]*/g)].map(([flag]) => flag);
 
@@ -101,14 +107,6 @@ function firstCells(title: string): string[] {
     .split("\n")
     .filter((line) => line.startsWith("| `"))
     .flatMap((line) => [...(line.split(" | ")[0] ?? "").matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name));
-}
-
-/** Shell lines that run the program, continued lines joined, comments off. */
-function commandLines(document: string): string[] {
-  return [...document.matchAll(/```sh\n([\s\S]*?)```/g)]
-    .flatMap(([, block = ""]) => block.replaceAll("\\\n", " ").split("\n"))
-    .map((line) => line.replace(/\s+#.*$/, ""))
-    .flatMap((line) => /(?:^|\s|\/)hatchway (?=[a-z])(.*)$/.exec(line)?.[1] ?? []);
 }
 
 describe("commands in the documents exist, with their options", () => {
@@ -149,6 +147,7 @@ describe("commands in the documents exist, with their options", () => {
       "config validate",
       "check",
       "doctor",
+      "presets",
       ...GATEWAY,
     ];
     const known = new Set((await Promise.all(paths.map((path) => help(path.split(" "))))).flatMap(flagsIn));

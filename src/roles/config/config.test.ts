@@ -8,7 +8,7 @@ import { ControlError } from "../control.ts";
 import { agentSettings, EMPTY_CONFIG, loadConfig, readConfig, relaySettings } from "./load.ts";
 import { mapToml } from "./locate.ts";
 import { configJsonSchema } from "./schema.ts";
-import { closest, editDistance } from "./suggest.ts";
+import { closest } from "./suggest.ts";
 import { parseBandwidth, parseDuration, parseRate } from "./units.ts";
 
 const root = mkdtempSync(join(tmpdir(), "hatchway-config-"));
@@ -443,15 +443,6 @@ describe("suggestions", () => {
     ["", ["ports"], null],
   ])("%p", (word, known, expected) => {
     expect(closest(word, known)).toBe(expected);
-  });
-
-  test.each([
-    ["", "", 0],
-    ["abc", "", 3],
-    ["kitten", "sitting", 3],
-    ["ab", "ba", 1],
-  ])("distance of %p and %p", (a, b, expected) => {
-    expect(editDistance(a, b)).toBe(expected);
   });
 });
 
