@@ -7,6 +7,7 @@ import type { Context, Run } from "./context.ts";
 import { serveDemoPage } from "./demo-page.ts";
 import { runUntilStopped } from "./live.ts";
 import { parsedOption } from "./parse.ts";
+import { parseConsole } from "./serve.ts";
 
 const DEMO_DEVICE = "demo";
 const JOIN_LIFETIME_SEC = 300;
@@ -14,6 +15,7 @@ const JOIN_LIFETIME_SEC = 300;
 interface DemoOptions {
   readonly listen: string;
   readonly page: string;
+  readonly console: string;
 }
 
 export function defineDemo(program: Command, run: Run): void {
@@ -25,11 +27,12 @@ export function defineDemo(program: Command, run: Run): void {
     )
     .option("--listen <HOST:PORT>", "where agents connect", "0.0.0.0:7744")
     .option("--page <PORT>", "the public port of the page", "8080")
+    .option("--console <HOST:PORT>", "where the web console is", "127.0.0.1:7780")
     .addHelpText(
       "after",
       `
 With --json, one line on standard output when the page can be reached:
-  {"event":"ready","v":1,"urls":[…],"listen":{"host":…,"port":…},"data":…,"pid":…}
+  {"event":"ready","v":1,"urls":[…],"console":{"url":…,"setupLink":…|null},"listen":{"host":…,"port":…},"data":…,"pid":…}
 
 Examples:
   hatchway demo
@@ -45,7 +48,7 @@ async function demo(context: Context, given: DemoOptions): Promise<void> {
   );
   const port = parsedOption("--page", given.page, (text) => parsePort(text));
   const dataDir = resolve(options.data ?? "data");
-  const relay = await startDemoRelay(context, dataDir, listen);
+  const relay = await startDemoRelay(context, dataDir, listen, parsedOption("--console", given.console, parseConsole));
   try {
     const agent = await startDemoAgent(context, join(dataDir, "agent"), relay);
     const page = serveDemoPage({ relayHost: relay.ready.publicHost, dataDir }, async () => {
@@ -64,9 +67,15 @@ async function demo(context: Context, given: DemoOptions): Promise<void> {
   }
 }
 
-async function startDemoRelay({ io }: Context, dataDir: string, listen: HostPort): Promise<RunningRelay> {
-  const { EMPTY_CONFIG, relaySettings } = await import("../roles/config/load.ts");
-  const settings: RelaySettings = { ...relaySettings(EMPTY_CONFIG), listen, stun: false };
+async function startDemoRelay(
+  { io }: Context,
+  dataDir: string,
+  listen: HostPort,
+  console: HostPort,
+): Promise<RunningRelay> {
+  const { consoleAt, EMPTY_CONFIG, relaySettings } = await import("../roles/config/load.ts");
+  const pages = consoleAt(EMPTY_CONFIG, console);
+  const settings: RelaySettings = { ...relaySettings(EMPTY_CONFIG), listen, stun: false, console: pages };
   const startRelay = await io.roles.relay();
   return startRelay({ dataDir, readSettings: async () => settings });
 }
@@ -128,10 +137,11 @@ async function pageSpec(port: number, pagePort: number): Promise<ForwardSpec> {
 }
 
 function tell({ io, options }: Context, { relay, dataDir, port }: Demo): void {
-  const { publicHost, listen } = relay.ready;
+  const { publicHost, listen, console } = relay.ready;
   const urls = [...new Set([`http://127.0.0.1:${port}/`, `http://${formatHostPort(publicHost, port)}/`])];
   if (options.json) {
-    io.out(`${JSON.stringify({ event: "ready", v: 1, urls, listen, data: dataDir, pid: process.pid })}\n`);
+    const ready = { event: "ready", v: 1, urls, console, listen, data: dataDir, pid: process.pid };
+    io.out(`${JSON.stringify(ready)}\n`);
     return;
   }
   const data = `--data ${dataDir}`;
@@ -142,6 +152,7 @@ function tell({ io, options }: Context, { relay, dataDir, port }: Demo): void {
       "",
       ...urls.map((url) => `    ${url}`),
       "",
+      ...consoleLines(console),
       `  Agents connect to ${formatHostPort(publicHost, listen.port)}. To make a port of another machine public:`,
       "",
       `    here   bin/hatchway join-code create --name den ${data}`,
@@ -154,4 +165,16 @@ function tell({ io, options }: Context, { relay, dataDir, port }: Demo): void {
       "",
     ].join("\n"),
   );
+}
+
+function consoleLines(console: RunningRelay["ready"]["console"]): string[] {
+  if (console === null) return [];
+  const { url, setupLink } = console;
+  if (setupLink === null) return ["  The console, where all of it is shown and changed:", "", `    ${url}`, ""];
+  return [
+    "  The console. Open this link, which works once, to choose its administrator's password:",
+    "",
+    `    ${setupLink}`,
+    "",
+  ];
 }

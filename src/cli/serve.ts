@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { RelaySettings, RunningGateway, RunningRelay } from "../roles/control.ts";
-import { formatHostPort, parseHost, parseHostPort } from "../wire/endpoint.ts";
+import { formatHostPort, type HostPort, parseHost, parseHostPort } from "../wire/endpoint.ts";
 import { parsePortSet, settleProtocol } from "../wire/port-set.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace, type Place } from "./data-dir.ts";
@@ -9,11 +9,13 @@ import { parsedOption } from "./parse.ts";
 import { printable } from "./text.ts";
 
 const AGENT_PORT = 7744;
+const CONSOLE_PORT = 7780;
 
 interface ServeOptions {
   readonly listen?: string;
   readonly public?: string;
   readonly ports?: string;
+  readonly console?: string;
 }
 
 export function defineServe(program: Command, run: Run): void {
@@ -24,17 +26,22 @@ export function defineServe(program: Command, run: Run): void {
     .option("--listen <HOST:PORT>", "where agents connect (default: 0.0.0.0:7744)")
     .option("--public <HOST>", "the name or address that visitors and agents use (default: this machine's address)")
     .option("--ports <PORTSET>", "the public ports that agents may open (default: 1024-65535)")
+    .option(
+      "--console <HOST:PORT>",
+      "serve the web console and its API there: by HTTP on a loopback address, else by HTTPS (default: no console)",
+    )
     .addHelpText(
       "after",
       `
 With --json, one line on standard output when every listener is open:
-  {"event":"ready","v":1,"listen":{"host":…,"port":…},"public":…,"fingerprint":…,"data":…,"pid":…}
+  {"event":"ready","v":1,"listen":{"host":…,"port":…},"public":…,"fingerprint":…,"console":{"url":…,"setupLink":…|null}|null,"data":…,"pid":…}
 With [gateway] in hatchway.toml this machine is a gateway as well, and "gateway" is in that line.
 It answers STUN too, on UDP at the number of the agent port and at the next one; "stun = false" in [relay] turns that off.
 SIGHUP reads the config again and keeps connections; SIGTERM and Ctrl-C let visitors finish for 10 seconds.
 
 Examples:
   hatchway serve --public relay.example.net
+  hatchway serve --public relay.example.net --console 127.0.0.1:7780
   hatchway serve --public 203.0.113.7 --ports 20000-29999 --data /srv/hatchway`,
     )
     .action(async (given: ServeOptions, command: Command) => run(command, (context) => serve(context, given)));
@@ -44,13 +51,17 @@ async function serve(context: Context, given: ServeOptions): Promise<void> {
   const { io, options } = context;
   const overlay = flagsOf(given);
   const place = await findPlace(context, "relay");
-  const { relaySettings } = await import("../roles/config/load.ts");
+  const { consoleAt, relaySettings } = await import("../roles/config/load.ts");
   const first = await place.readConfig();
   const log = first.file.relay?.log;
   if (log !== undefined && options.verbose !== true) await io.startLog(log);
   const dataDir = place.paths.directory;
   const startRelay = await io.roles.relay();
-  const readSettings = async () => ({ ...relaySettings(await place.readConfig()), ...overlay });
+  const readSettings = async () => {
+    const config = await place.readConfig();
+    const { console: listen, ...rest } = overlay;
+    return { ...relaySettings(config), ...rest, ...(listen === null ? {} : { console: consoleAt(config, listen) }) };
+  };
   const gateway = first.file.gateway === undefined ? null : await startGatewayBeside(context, place);
   const relay = await startRelay({
     dataDir,
@@ -60,19 +71,27 @@ async function serve(context: Context, given: ServeOptions): Promise<void> {
     await gateway?.running.stop();
     throw error;
   });
-  const { listen, publicHost, fingerprint } = relay.ready;
+  const { listen, publicHost, fingerprint, console } = relay.ready;
   if (options.json) {
     const data = place.paths.directory;
     const both = gateway === null ? {} : { gateway: gateway.running.ready };
-    const ready = { event: "ready", v: 1, listen, public: publicHost, fingerprint, data, pid: process.pid, ...both };
+    const about = { listen, public: publicHost, fingerprint, console, data, pid: process.pid };
+    const ready = { event: "ready", v: 1, ...about, ...both };
     io.out(`${JSON.stringify(ready)}\n`);
   } else {
     io.err(`The relay is ready: agents connect to ${formatHostPort(publicHost, listen.port)}.\n`);
     const data = options.data === undefined ? "" : ` --data ${options.data}`;
     io.err(`Let one join with the code of: hatchway join-code create --name NAME${data}\n`);
+    if (console !== null) io.err(consoleText(console));
   }
   for (const warning of gateway?.running.ready.warnings ?? []) io.err(`hatchway: ${printable(warning)}\n`);
   await runUntilStopped(io, gateway === null ? relay : both(relay, gateway.running));
+}
+
+/** Where the console is, and how its first administrator gets in. */
+export function consoleText({ url, setupLink }: NonNullable<RunningRelay["ready"]["console"]>): string {
+  if (setupLink === null) return `The console is at ${url}\n`;
+  return `The console waits for its first administrator. Open this link, which works once, within a day:\n  ${setupLink}\n`;
 }
 
 /** [gateway] in the configuration: this machine is a gateway as well. It comes first, because it gives up root. */
@@ -117,13 +136,24 @@ function both(relay: RunningRelay, gateway: RunningGateway) {
   };
 }
 
-function flagsOf(given: ServeOptions): Partial<RelaySettings> {
-  const { listen, public: publicHost, ports } = given;
+interface Overlay extends Partial<Omit<RelaySettings, "console">> {
+  /** Null: as the config file has it. */
+  readonly console: HostPort | null;
+}
+
+function flagsOf(given: ServeOptions): Overlay {
+  const { listen, public: publicHost, ports, console } = given;
   const listenAt = (text: string) =>
     parseHostPort(text, { defaultPort: AGENT_PORT, defaultHost: "0.0.0.0", allowPortZero: true });
   return {
+    console: console === undefined ? null : parsedOption("--console", console, parseConsole),
     ...(listen === undefined ? {} : { listen: parsedOption("--listen", listen, listenAt) }),
     ...(publicHost === undefined ? {} : { publicHost: parsedOption("--public", publicHost, parseHost) }),
     ...(ports === undefined ? {} : { ports: settleProtocol(parsedOption("--ports", ports, parsePortSet), "tcp+udp") }),
   };
+}
+
+/** `7780` is this machine's own. */
+export function parseConsole(text: string) {
+  return parseHostPort(text, { defaultPort: CONSOLE_PORT, defaultHost: "127.0.0.1", allowPortZero: true });
 }

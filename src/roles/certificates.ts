@@ -38,7 +38,8 @@ export async function loadClientCertificate(
   return { cert: certificatePem, key: keyPem };
 }
 
-async function loadPair({ certificate, key }: CertificateFiles, nowMs: number): Promise<RelayCertificate> {
+/** Throws ControlError `usage`. */
+export async function loadPair({ certificate, key }: CertificateFiles, nowMs: number): Promise<RelayCertificate> {
   const pair = await loadCertificatePair(certificate, key, nowMs);
   if (!pair.ok) throw new ControlError("usage", pair.error.message);
   return pair.value;

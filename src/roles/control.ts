@@ -105,6 +105,8 @@ export interface RelayReady {
   readonly publicHost: string;
   /** SHA-256 of the certificate, hexadecimal. */
   readonly fingerprint: string;
+  /** Null = there is none. `setupLink`: good once, while there is no administrator; null = there is one. */
+  readonly console: { readonly url: string; readonly setupLink: string | null } | null;
 }
 
 export interface Running {

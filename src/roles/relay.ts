@@ -22,8 +22,10 @@ import { StoreFailure } from "../store/failure.ts";
 import { openStore, type Store } from "../store/store.ts";
 import { formatPortSet, type PortSet } from "../wire/port-set.ts";
 import { ASSIGN_FEATURE, CHECK_FEATURE } from "../wire/tunnel/control.ts";
-import { loadRelayIdentity, type RelayIdentity } from "./certificates.ts";
+import { loadPair, loadRelayIdentity, type RelayIdentity } from "./certificates.ts";
+import type { OpenConsole } from "./console/open.ts";
 import {
+  type ConsoleSettings,
   ControlError,
   type RelayControl,
   type RelaySettings,
@@ -37,7 +39,7 @@ import { pause } from "./pause.ts";
 import { RelayAuth } from "./relay/auth.ts";
 import { RelayCheck } from "./relay/check.ts";
 import { openCheckPage } from "./relay/check-page.ts";
-import { relayControl } from "./relay/control.ts";
+import { type RelayView, relayControl } from "./relay/control.ts";
 import { RelayDials } from "./relay/dials.ts";
 import { RelayEntries } from "./relay/entries.ts";
 import { RelayForwards } from "./relay/forwards.ts";
@@ -118,6 +120,7 @@ class Relay {
   readonly #dialRequests: RelayDials;
   readonly #check: RelayCheck;
   #page: CheckServer | null = null;
+  #console: OpenConsole | null = null;
   #settings: RelaySettings;
   #tunnel: RelayTunnel | null = null;
   #stun: RelayStun | null = null;
@@ -197,6 +200,8 @@ class Relay {
     );
     await this.#forwards.restore();
     await this.#startStun(this.#tunnel.port);
+    const { console: section } = this.#settings;
+    if (section !== null) this.#console = await this.#openConsole(section);
     this.#phase = "serving";
     this.#sweeper.add({
       sweep: (nowMs) => {
@@ -277,23 +282,21 @@ class Relay {
       reserved: [
         { protocol: "tcp", port, purpose: "the relay's agent port" },
         ...(this.#stun?.reserved ?? []),
-        ...this.#pagePort(),
+        ...ownPort(this.#page, "the relay's check page"),
+        ...ownPort(this.#console, "the relay's console"),
       ],
       denied: { ranges: [] },
     };
-  }
-
-  #pagePort(): RelayPolicy["reserved"] {
-    return this.#page === null ? [] : [{ protocol: "tcp", port: this.#page.port, purpose: "the relay's check page" }];
   }
 
   #publicHost(session: Session | undefined): string {
     return this.#settings.publicHost ?? session?.localAddress ?? publicHostOf(this.#settings);
   }
 
-  #control() {
+  /** What local commands, and the console, ask and change. */
+  #view(): RelayView {
     const { store, identity } = this.#parts;
-    return relayControl({
+    return {
       store,
       forwards: this.#forwards,
       dials: this.#dialRequests,
@@ -304,12 +307,30 @@ class Relay {
       session: (deviceId) => this.#tunnel?.session(deviceId),
       listen: () => ({ host: this.#settings.listen.host, port: this.#tunnel?.port ?? 0 }),
       publicHost: (session) => this.#publicHost(session),
-      consoleUrl: () => "",
+      consoleUrl: () => this.#console?.url ?? "",
       ports: () => formatPortSet(poolOf(this.#settings)),
       draining: () => this.#phase === "draining",
       wallMs,
       cut: (deviceId) => this.#tunnel?.revoke(deviceId),
       reload: () => this.#reload(),
+    };
+  }
+
+  async #openConsole(settings: ConsoleSettings): Promise<OpenConsole> {
+    // It takes a moment to load, and many relays have none.
+    const { openConsole } = await import("./console/open.ts");
+    const view = this.#view();
+    const { certificatePem: cert, keyPem: key } =
+      settings.certificate === null ? this.#parts.identity.certificate : await loadPair(settings.certificate, wallMs());
+    return openConsole({
+      relay: view,
+      control: relayControl(view),
+      settings: () => this.#settings.console ?? settings,
+      publicHost: () => this.#settings.publicHost,
+      certificate: { cert, key },
+      accountChanged: (accountId) => this.#forwards.accountChanged(accountId),
+      signal: this.#abort.signal,
+      onUnexpected: (error) => this.#failed("the console failed", error),
     });
   }
 
@@ -330,7 +351,14 @@ class Relay {
     const { listen: nextPage, ...nextCheck } = next.check;
     if (!Bun.deepEquals(nextPage, page)) needRestart.push("check.listen");
     if (!Bun.deepEquals(nextCheck, check)) changed.push("check");
-    this.#settings = { ...next, listen: this.#settings.listen, check: { ...next.check, listen: page } };
+    const { console: section } = this.#settings;
+    if (!Bun.deepEquals(next.console, section)) needRestart.push("console");
+    this.#settings = {
+      ...next,
+      listen: this.#settings.listen,
+      check: { ...next.check, listen: page },
+      console: section,
+    };
     this.#exitPolicy.changed();
     this.#stun?.refresh();
     return { ...V, added: [], changed, removed: [], unchanged: this.#forwards.size, refused: [], needRestart };
@@ -339,11 +367,12 @@ class Relay {
   running(): RunningRelay {
     const { host } = this.#settings.listen;
     return {
-      ...this.#control(),
+      ...relayControl(this.#view()),
       ready: {
         listen: { host, port: this.#tunnel?.port ?? 0 },
         publicHost: this.#publicHost(undefined),
         fingerprint: Buffer.from(this.#parts.identity.certificate.fingerprint).toString("hex"),
+        console: this.#console === null ? null : { url: this.#console.url, setupLink: this.#console.setupLink },
       },
       closed: this.#ended.promise,
       stop: (options) => this.stop(options?.drainMs ?? DRAIN_MS),
@@ -371,7 +400,7 @@ class Relay {
     }
     await Promise.race([Promise.all(open.map((visits) => visits.drained())), this.#cutShort(drainMs)]);
     this.#abort.abort();
-    await Promise.all([this.#parts.local.close(), this.#page?.close()]);
+    await Promise.all([this.#parts.local.close(), this.#page?.close(), this.#console?.close()]);
     this.#entries.closeAll();
     this.#dialRequests.visits.cutAll("shutdown");
     this.#tunnel?.close();
@@ -383,6 +412,10 @@ class Relay {
   #cutShort(drainMs: number): Promise<void> {
     return drainMs <= 0 ? Promise.resolve() : pause(drainMs, this.#abort.signal);
   }
+}
+
+function ownPort(server: { readonly port: number } | null, purpose: string): RelayPolicy["reserved"] {
+  return server === null ? [] : [{ protocol: "tcp", port: server.port, purpose }];
 }
 
 function poolOf(settings: RelaySettings): PortSet {

@@ -5,6 +5,7 @@ import { messageOf } from "../../os/errors.ts";
 import { readPrivateText, readText } from "../../os/files.ts";
 import { ControlError } from "../../servers/local/control.ts";
 import { classifyAddress } from "../../wire/address.ts";
+import type { HostPort } from "../../wire/endpoint.ts";
 import { settleProtocol } from "../../wire/port-set.ts";
 import type { Result } from "../../wire/result.ts";
 import type {
@@ -207,13 +208,18 @@ export function relaySettings(config: Config): RelaySettings {
 
 /** `[console]` with its defaults; null = there is none. */
 function consoleSettings(config: Config): ConsoleSettings | null {
-  const section = config.file.console;
-  if (section?.listen === undefined) return null;
+  const listen = config.file.console?.listen;
+  return listen === undefined ? null : consoleAt(config, listen);
+}
+
+/** `[console]` with its defaults, at another place than it says. */
+export function consoleAt(config: Config, listen: HostPort): ConsoleSettings {
+  const section = config.file.console ?? {};
   return {
-    listen: section.listen,
+    listen,
     hosts: section.hosts ?? [],
     certificate: certificateFiles(config, "console", section),
-    tls: section.tls ?? !isLoopbackHost(section.listen.host),
+    tls: section.tls ?? !isLoopbackHost(listen.host),
     trustedProxies: section["trusted-proxies"] ?? [],
   };
 }

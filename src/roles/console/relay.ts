@@ -30,6 +30,7 @@ import { ControlError, type RelayControl } from "../control.ts";
 import { createJoinCode, type RelayView, revoke } from "../relay/control.ts";
 import type { Refused } from "../relay/refused.ts";
 import { sumCounters, visitInfos } from "../views.ts";
+import { actorOf } from "./access/context.ts";
 import { type Drafted, patched, specOfDraft } from "./drafts.ts";
 import { apiId, forwardOf, partsOfId, versionOf } from "./forwards.ts";
 import { liveEvents } from "./live.ts";
@@ -309,11 +310,6 @@ function mayTouch(who: Principal, account: string): boolean {
 
 function ownerOf(device: StoredDevice): { readonly account: string; readonly device: string } {
   return { account: device.accountId, device: device.id };
-}
-
-/** As the audit log calls them. */
-function actorOf({ name }: Principal): string {
-  return `user:${name}`;
 }
 
 function failureOf({ why, message }: Refused): ApiFailure {

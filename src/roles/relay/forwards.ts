@@ -317,6 +317,14 @@ export class RelayForwards {
     await this.#forget(unwanted);
   }
 
+  /** What an account may have is another: its connected devices are judged by that from now on. */
+  async accountChanged(accountId: string): Promise<void> {
+    const devices = await this.#options.store.devices.list({ accountId });
+    for (const { id } of devices) {
+      if (this.#table.isConnected(id)) await this.#grants.load({ deviceId: id, account: accountId });
+    }
+  }
+
   /** The device was revoked. The store has forgotten its forwards, but perhaps not one that was just being stored. */
   async removeDevice(device: string): Promise<void> {
     const removed = this.#table.removeDevice(device);

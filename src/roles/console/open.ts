@@ -1,0 +1,120 @@
+import type { RemoteSpec } from "../../core/forward.ts";
+import { warningsFor } from "../../core/presets/dangers.ts";
+import { PRESETS } from "../../core/presets/presets.ts";
+import { searchPresets } from "../../core/presets/search.ts";
+import { monotonicMs } from "../../os/clock.ts";
+import { ownAddresses } from "../../os/interfaces.ts";
+import { areaLogger } from "../../os/log.ts";
+import { after } from "../../os/timers.ts";
+import { VERSION } from "../../os/version.ts";
+import { createApi } from "../../servers/api/api.ts";
+import { serveApi } from "../../servers/api/server.ts";
+import { compileCidrs, parseAddress } from "../../wire/address.ts";
+import { ANY_HOST, formatHostPort, type HostPort } from "../../wire/endpoint.ts";
+import { type ConsoleSettings, ControlError, type RelayControl } from "../control.ts";
+import { type RelayView, revoke } from "../relay/control.ts";
+import { openAccess } from "./access.ts";
+import { loadConsoleFiles } from "./files.ts";
+import { ConsoleRelay } from "./relay.ts";
+
+export interface ConsoleOptions {
+  readonly relay: RelayView;
+  readonly control: RelayControl;
+  /** Asked at each request: a reload may have changed it. */
+  settings(): ConsoleSettings;
+  /** What visitors type; null = it is not configured. */
+  publicHost(): string | null;
+  /** PEM, when the console has none of its own. */
+  readonly certificate: { readonly cert: string; readonly key: string };
+  /** The ports or quotas of an account are others now. */
+  accountChanged(accountId: string): Promise<void>;
+  /** Ends it with everything that is under way. */
+  readonly signal: AbortSignal;
+  onUnexpected(error: unknown): void;
+}
+
+/** The console and its API, listening. */
+export interface OpenConsole {
+  readonly port: number;
+  /** Where people open it, without a slash at the end. */
+  readonly url: string;
+  /** The one-time link of the first start; null = there is an administrator. It shows once: the next one ends it. */
+  readonly setupLink: string | null;
+  close(): Promise<void>;
+}
+
+const LOCALHOST = "localhost";
+
+/** Opens `[console] listen`. Rejects with ControlError `failed` when the port cannot be had. */
+export async function openConsole(options: ConsoleOptions): Promise<OpenConsole> {
+  const { relay, control, settings, signal, onUnexpected } = options;
+  const log = areaLogger("console");
+  const { listen, tls } = settings();
+  let port = listen.port;
+  const url = () => publicUrl(settings(), options.publicHost(), port);
+  const access = await openAccess({
+    store: relay.store,
+    wallMs: relay.wallMs,
+    nowMs: monotonicMs,
+    publicUrl: url,
+    passkeyHost: () => passkeyHost(new URL(url()).hostname),
+    passkeyOrigins: () => [new URL(url()).origin],
+    endDevice: async (deviceId, actor) => {
+      await revoke(relay, deviceId, actor);
+    },
+    accountChanged: (accountId) => options.accountChanged(accountId),
+    onDenied: (name, address, waitMs) => log.warn("a sign-in was refused", { name, address, waitMs }),
+  });
+  const api = createApi(
+    { access, relay: new ConsoleRelay({ relay, control, warningsFor: dangersOf, signal }) },
+    {
+      version: VERSION,
+      tls,
+      // Plain HTTP may be forwarded at the same name.
+      hstsSec: null,
+      isOwnHost: (host) => isOwnHost(host, settings(), options.publicHost(), port),
+      trustedProxies: () => compileCidrs(settings().trustedProxies),
+      presets: { all: PRESETS, search: searchPresets },
+      files: await loadConsoleFiles((message) => log.warn("{message}", { message })),
+      after,
+      nowMs: monotonicMs,
+      signal,
+      onUnexpected,
+    },
+  );
+  const pair = tls ? options.certificate : null;
+  const server = serveApi(api, { bind: listen.host, port: listen.port, tls: pair });
+  if (!server.ok) throw new ControlError("failed", server.error.message);
+  port = server.value.port;
+  return { port, url: url(), setupLink: await access.setupLink(url()), close: () => server.value.close() };
+}
+
+function dangersOf(ports: RemoteSpec["ports"]): readonly string[] {
+  return warningsFor({ ranges: ports });
+}
+
+/** On one address that, else by the relay's public name, else by an address of this machine. */
+function publicUrl({ listen, tls, hosts }: ConsoleSettings, publicHost: string | null, port: number): string {
+  const [named] = hosts;
+  const isEverywhere = [ANY_HOST, "0.0.0.0", "::"].includes(listen.host);
+  const own = ownAddresses().find(({ internal, family }) => !internal && family === 4)?.address;
+  const host = named ?? (isEverywhere ? (publicHost ?? own ?? LOCALHOST) : listen.host);
+  return `${tls ? "https" : "http"}://${formatHostPort(host, port)}`;
+}
+
+/** WebAuthn has no addresses, but for this machine's own name. */
+function passkeyHost(host: string): string | null {
+  return parseAddress(host.replace(/^\[|\]$/g, "")).ok ? null : host;
+}
+
+/** By a name or an address of ours, at our port; a proxy before us has a port of its own. */
+function isOwnHost(
+  { host, port }: HostPort,
+  { hosts, trustedProxies }: ConsoleSettings,
+  publicHost: string | null,
+  ownPort: number,
+): boolean {
+  if (port !== ownPort && trustedProxies.length === 0) return false;
+  const names = [LOCALHOST, ...hosts, ...(publicHost === null ? [] : [publicHost.toLowerCase()])];
+  return names.includes(host) || ownAddresses().some(({ address }) => address === host);
+}
