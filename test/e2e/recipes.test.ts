@@ -13,8 +13,13 @@ import { dataDirectories, fakeWorld, outcome } from "../fixtures/fake-world.ts";
 const { joinedData, remove } = dataDirectories();
 afterAll(remove);
 
-const lines = recipes().flatMap((path) => commandLines(readDocument(path)).map((line) => [line, path] as const));
-const opening = lines.filter(([line]) => /^(expose|connect|forward add|map (?!ls\b|rm\b))/.test(line));
+/** In blocks, and within sentences. */
+const lines = recipes().flatMap((path) => {
+  const text = readDocument(path);
+  const inline = [...text.matchAll(/`hatchway ([a-z][^`]*)`/g)].map(([, line = ""]) => line);
+  return [...commandLines(text), ...inline].map((line) => [line, path] as const);
+});
+const opening = lines.filter(([line]) => /^(expose|connect|forward add|map) (?!ls\b|rm\b)/.test(line));
 /** Whose device is named, only a relay knows. */
 const AT_THE_RELAY = /--device /;
 
@@ -59,12 +64,7 @@ describe("what is said to be refused is refused", () => {
   });
 });
 
-test.each([
-  ...lines.flatMap(([line]) => (line.startsWith("presets") ? [line] : [])),
-  ...recipes().flatMap((path) =>
-    [...readDocument(path).matchAll(/`hatchway (presets [^`]+)`/g)].map(([, line = ""]) => line),
-  ),
-])("hatchway %s finds something", async (line) => {
+test.each(lines.filter(([line]) => line.startsWith("presets")))("hatchway %s finds something (%s)", async (line) => {
   expect((await outcome(wordsOf(line))).out).toStartWith("ID ");
 });
 

@@ -56,6 +56,7 @@ import { mapping } from "./mapping-codecs.ts";
 import { ping } from "./ping-codecs.ts";
 import { portmapClient } from "./portmap-client-codecs.ts";
 import { portmap } from "./portmap-codecs.ts";
+import { presets } from "./preset-codecs.ts";
 import { routes } from "./routes-codecs.ts";
 import { stun } from "./stun-codecs.ts";
 import { tunnel } from "./tunnel-codecs.ts";
@@ -366,4 +367,5 @@ export const codecs: readonly FuzzCodec[] = [
   ...ping,
   ...helper,
   ...check,
+  ...presets,
 ];

@@ -210,8 +210,8 @@ export const SURVIVAL_GAMES: readonly PresetRow[] = [
     id: "eco",
     name: "Eco",
     aliases: ["strange loop"],
-    ports: [udp("3000"), tcp("3001")],
-    note: "3001 is the server's own web site, which players' games use as well.",
+    ports: [udp("3000"), as("optional", tcp("3001"))],
+    note: "3001 is the server's own web site.",
     source: egg("eco"),
   }),
   row({

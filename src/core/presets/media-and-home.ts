@@ -121,8 +121,8 @@ export const MEDIA_AND_HOME: readonly PresetRow[] = [
     ports: [],
     inboundNeeded: false,
     risk: "danger",
-    note: "QNAP itself advises against forwarding ports to its NAS, for ransomware: reach it through a VPN, or from your own machine by `hatchway connect -L`.",
-    source: "https://staging.cybersecuritynews.com/qnap-upnp-port/",
+    note: "QNAP itself advises against forwarding ports to its NAS: reach it through a VPN, or from your own machine by `hatchway connect -L`.",
+    source: "https://cybersecuritynews.com/qnap-upnp-port/",
   }),
   row({
     id: "unifi",

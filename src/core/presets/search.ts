@@ -163,9 +163,15 @@ function isNumber(term: string): boolean {
 /** How many slips of the hand lie between them; null = too many for a word of that length, or they are numbers. */
 function slips(written: string, meant: string): number | null {
   const allowed = written.length >= MIN_TWO_SLIPS ? 2 : written.length >= MIN_ONE_SLIP ? 1 : 0;
-  if (/^\d+$/.test(written) || Math.abs(written.length - meant.length) > allowed) return null;
+  if (allowed === 0 || Math.abs(written.length - meant.length) > allowed) return null;
+  if (!beginAlike(written, meant) || /^\d+$/.test(written)) return null;
   const distance = editDistance(written, meant);
   return distance <= allowed ? distance : null;
+}
+
+/** One of the first two letters is right: who slips twice at once at the very beginning is not understood. It is cheap to see. */
+function beginAlike(a: string, b: string): boolean {
+  return a[0] === b[0] || a[1] === b[1] || a[0] === b[1] || a[1] === b[0];
 }
 
 /** Lower case, without accents, words of letters and digits with one space between. */
