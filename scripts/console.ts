@@ -2,19 +2,22 @@
 // says how big they are: bun scripts/console.ts [DIRECTORY].
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { PATHS } from "../src/console/paths.ts";
+import { brotliCompressSync } from "node:zlib";
 
-/** A file of the console, at the path that a browser asks for. */
+/** A file of the console, ready to be sent. */
 export interface ConsoleFile {
-  readonly contentType: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** As Content-Type says it. */
+  readonly type: string;
+  /** Another one when the bytes are others; without quotes. */
+  readonly etag: string;
   /** Its name has a hash of its content: it may be kept for good. */
   readonly immutable: boolean;
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /** The same, by gzip; null = it would not be smaller. */
-  readonly gzip: Uint8Array<ArrayBuffer> | null;
+  readonly brotli: Uint8Array<ArrayBuffer>;
+  readonly gzip: Uint8Array<ArrayBuffer>;
 }
 
-/** By URL path. Every page's path is in it, with the same document. */
+/** By URL path: `/index.html`, which is the document of every path in src/console/paths.ts, and `/assets/…`. */
 export type ConsoleFiles = ReadonlyMap<string, ConsoleFile>;
 
 const ENTRY = join(import.meta.dir, "../src/console/index.html");
@@ -37,33 +40,31 @@ export async function buildConsole(): Promise<ConsoleFiles> {
     const path = `/${output.path.replace(/^\.?\//, "")}`;
     const isPage = path.endsWith(".html");
     if (isPage && INLINE.test(new TextDecoder().decode(bytes))) throw new Error("the console's page has inline code");
-    const zipped = Bun.gzipSync(bytes, { level: 9 });
-    const file = {
-      contentType: output.type,
-      immutable: !isPage,
+    files.set(path, {
       bytes,
-      gzip: zipped.length < bytes.length ? zipped : null,
-    };
-    for (const at of isPage ? Object.values(PATHS) : [path]) files.set(at, file);
+      type: output.type,
+      etag: Bun.hash(bytes).toString(36),
+      immutable: !isPage,
+      brotli: new Uint8Array(brotliCompressSync(bytes)),
+      gzip: Bun.gzipSync(bytes, { level: 9 }),
+    });
   }
   return files;
 }
 
-/** What a browser takes at its first visit, compressed. */
+/** What a browser takes at its first visit, by gzip. */
 export function firstLoadBytes(files: ConsoleFiles): number {
-  return [...new Set(files.values())].reduce((sum, { bytes, gzip }) => sum + (gzip ?? bytes).length, 0);
+  return [...files.values()].reduce((sum, { gzip }) => sum + gzip.length, 0);
 }
 
 if (import.meta.main) {
   const files = await buildConsole();
   const directory = process.argv[2];
-  for (const [path, { bytes, gzip }] of files) {
-    if (Object.values(PATHS).some((page) => page === path) && path !== PATHS.overview) continue;
-    console.log(`${path.padEnd(40)} ${bytes.length} bytes, ${(gzip ?? bytes).length} by gzip`);
+  for (const [path, { bytes, gzip, brotli }] of files) {
+    console.log(`${path.padEnd(32)} ${bytes.length} bytes, ${gzip.length} by gzip, ${brotli.length} by brotli`);
     if (directory === undefined) continue;
-    const target = join(directory, path === PATHS.overview ? "index.html" : path);
-    mkdirSync(dirname(target), { recursive: true });
-    writeFileSync(target, bytes);
+    mkdirSync(dirname(join(directory, path)), { recursive: true });
+    writeFileSync(join(directory, path), bytes);
   }
   console.log(`first load: ${(firstLoadBytes(files) / 1000).toFixed(1)} kB by gzip`);
 }

@@ -38,11 +38,10 @@ export type TotpSetup = z.infer<typeof schema.TotpSetup>;
 
 /** The values of schema.ts's PROBLEM_TYPES: the console takes only types from there, and no zod into the browser. */
 export const PROBLEM = {
-  setup: "urn:hatchway:setup-needed",
   totp: "urn:hatchway:totp-needed",
   conflict: "urn:hatchway:port-conflict",
   changed: "urn:hatchway:changed",
-} as const satisfies typeof schema.PROBLEM_TYPES;
+} as const satisfies Partial<typeof schema.PROBLEM_TYPES>;
 export const MIN_PASSWORD_CHARS = 10 satisfies typeof schema.MIN_PASSWORD_CHARS;
 
 export interface Page<T> {
@@ -150,7 +149,11 @@ export class Api {
       });
     } catch (error) {
       if (isAbort(error)) throw error;
-      throw new ApiProblem(UNREACHABLE, "about:blank", "The relay does not answer; check that it runs, then try again.");
+      throw new ApiProblem(
+        UNREACHABLE,
+        "about:blank",
+        "The relay does not answer; check that it runs, then try again.",
+      );
     }
     if (response.ok) return response;
     const problem = await readProblem(response);
@@ -202,27 +205,30 @@ export class Api {
   }
 
   // Who asks
+  /** There is no administrator yet. */
+  async isSetupNeeded(): Promise<boolean> {
+    return (await this.#json<{ readonly needed: boolean }>("/setup")).needed;
+  }
   session = (): Promise<schema.Session> => this.#begin("/session");
   signIn = (body: schema.SignIn): Promise<schema.Session> => this.#begin("/session", { method: "POST", body });
   async signOut(): Promise<void> {
     await this.#done("/session", { method: "DELETE" });
     this.#csrf = null;
   }
-  passkeyChallenge = (): Promise<PasskeyChallenge> =>
-    this.#json("/session/passkey/challenge", { method: "POST", body: {} });
+  passkeyChallenge = (): Promise<PasskeyChallenge> => this.#json("/session/passkey/challenge", { method: "POST" });
   signInByPasskey = (body: PasskeyAnswer): Promise<schema.Session> =>
     this.#begin("/session/passkey", { method: "POST", body });
   redeem = (body: schema.Redeem): Promise<schema.Session> => this.#begin("/invites/redeem", { method: "POST", body });
 
   me = (): Promise<schema.Me> => this.#json("/me");
   changePassword = (current: string, next: string): Promise<void> =>
-    this.#done("/me/password", { method: "POST", body: { current, next } });
-  beginTotp = (): Promise<TotpSetup> => this.#json("/me/totp", { method: "POST", body: {} });
+    this.#done("/me/password", { method: "PUT", body: { current, next } });
+  beginTotp = (): Promise<TotpSetup> => this.#json("/me/totp", { method: "POST" });
   confirmTotp = (code: string): Promise<void> => this.#done("/me/totp", { method: "PUT", body: { code } });
-  removeTotp = (password: string): Promise<void> => this.#done("/me/totp", { method: "DELETE", body: { password } });
+  removeTotp = (password: string): Promise<void> =>
+    this.#done("/me/totp/remove", { method: "POST", body: { password } });
   passkeys = (): Promise<readonly Passkey[]> => this.#items("/me/passkeys");
-  beginPasskey = (): Promise<PasskeyChallenge> =>
-    this.#json("/me/passkeys/challenge", { method: "POST", body: {} });
+  beginPasskey = (): Promise<PasskeyChallenge> => this.#json("/me/passkeys/challenge", { method: "POST" });
   addPasskey = (body: PasskeyAnswer): Promise<Passkey> => this.#json("/me/passkeys", { method: "POST", body });
   removePasskey = (id: string): Promise<void> => this.#done(`/me/passkeys/${at(id)}`, { method: "DELETE" });
   sessions = (): Promise<readonly SignedInSession[]> => this.#items("/me/sessions");
@@ -256,9 +262,10 @@ export class Api {
     body: schema.ForwardPatch,
     version: string | null = null,
   ): Promise<Versioned<schema.Forward>> => this.#versioned(`/forwards/${at(id)}`, { method: "PATCH", body, version });
-  removeForward = (id: string): Promise<void> => this.#done(`/forwards/${at(id)}`, { method: "DELETE", keepalive: true });
+  removeForward = (id: string): Promise<void> =>
+    this.#done(`/forwards/${at(id)}`, { method: "DELETE", keepalive: true });
   checkForward = (id: string): Promise<schema.CheckReport> =>
-    this.#json(`/forwards/${at(id)}/check`, { method: "POST", body: {} });
+    this.#json(`/forwards/${at(id)}/check`, { method: "POST" });
 
   devices = (onPage: (items: readonly schema.Device[]) => void, signal: AbortSignal) =>
     this.#all<schema.Device>("/devices", onPage, signal);

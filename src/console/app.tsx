@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useMemo, useState } from "react";
-import { Api, ApiProblem, type Me, PROBLEM, type Session, sentenceOf } from "./api.ts";
+import { Api, ApiProblem, type Me, type Session, sentenceOf } from "./api.ts";
 import { RemovalsProvider } from "./forwards/removals.tsx";
 import { AccountPage } from "./pages/account.tsx";
 import { AuditPage } from "./pages/audit.tsx";
@@ -10,7 +10,7 @@ import { PeoplePage } from "./pages/people.tsx";
 import { RedeemPage } from "./pages/redeem.tsx";
 import { Gate, NotSetUpPage, SignInPage } from "./pages/sign-in.tsx";
 import { VisitsPage } from "./pages/visits.tsx";
-import { type PageName, PATHS, pageAt } from "./paths.ts";
+import { PATHS, type PageName, pageAt } from "./paths.ts";
 import { Link, navigate, usePath } from "./router.tsx";
 import { Shell } from "./shell.tsx";
 import { LiveStore } from "./state/live.ts";
@@ -40,7 +40,7 @@ export function App() {
     try {
       setWho({ kind: "person", me: (await api.session()).me });
     } catch (error) {
-      setWho(whoAfter(error));
+      setWho(await whoAfter(api, error));
     }
   }, [api]);
   useEffect(() => void ask(), [ask]);
@@ -61,7 +61,7 @@ export function App() {
       await api.signOut();
       setWho({ kind: "nobody", note: null });
     } catch (error) {
-      setWho(whoAfter(error));
+      setWho(await whoAfter(api, error));
     }
   };
   const refreshMe = async () => setWho({ kind: "person", me: await api.me() });
@@ -100,10 +100,14 @@ export function App() {
   }
 }
 
-function whoAfter(error: unknown): Who {
-  if (error instanceof ApiProblem && error.type === PROBLEM.setup) return { kind: "not-set-up" };
-  if (error instanceof ApiProblem && error.status === 401) return { kind: "nobody", note: null };
-  return { kind: "unreachable", message: sentenceOf(error) };
+async function whoAfter(api: Api, error: unknown): Promise<Who> {
+  if (!(error instanceof ApiProblem) || error.status !== 401)
+    return { kind: "unreachable", message: sentenceOf(error) };
+  try {
+    return (await api.isSetupNeeded()) ? { kind: "not-set-up" } : { kind: "nobody", note: null };
+  } catch (again) {
+    return { kind: "unreachable", message: sentenceOf(again) };
+  }
 }
 
 function PageOf({ page, me }: { readonly page: PageName | null; readonly me: Me }) {

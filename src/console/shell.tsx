@@ -1,6 +1,6 @@
 import { Dialog } from "@base-ui/react/dialog";
 import { type ReactNode, useState } from "react";
-import { type PageName, PATHS } from "./paths.ts";
+import { PATHS, type PageName } from "./paths.ts";
 import { Link } from "./router.tsx";
 import { useLive, useServices } from "./state/services.tsx";
 import { keepTheme, storedTheme, THEMES, type Theme } from "./theme.ts";

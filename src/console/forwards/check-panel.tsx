@@ -43,7 +43,12 @@ interface CheckPanelProps {
 /** The verdict, and the way that a visitor takes, from outside inwards, with the hop that fails. */
 export function CheckPanel({ name, check, onAgain, onClose }: CheckPanelProps) {
   return (
-    <section className="check-panel" aria-label={`Test of ${name}`} aria-live="polite" aria-busy={check.kind === "running"}>
+    <section
+      className="check-panel"
+      aria-label={`Test of ${name}`}
+      aria-live="polite"
+      aria-busy={check.kind === "running"}
+    >
       <CheckResult check={check} />
       {check.kind === "running" ? null : (
         <div className="buttons">

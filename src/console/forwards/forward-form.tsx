@@ -66,19 +66,22 @@ export function ForwardForm(props: ForwardFormProps) {
   return (
     <form className="forward-form" onSubmit={save} noValidate aria-label={editing === null ? "New forward" : "Forward"}>
       <div className="form-main">
-        <PortField
-          label="Ports"
-          value={fields.ports}
-          onValue={(ports) => {
-            setAsked(false);
-            change({ ports });
-          }}
-          error={errorOf("ports")}
-          asked={asked}
-          hint="One, a list or a range: 8840, 8820 or 8810-8815. 8000:80 leads port 8000 to 80."
-          placeholder="8840, 8810-8815"
-          input={portInput}
-        />
+        <div className={editing === null ? "port-row" : undefined}>
+          <PortField
+            label="Ports"
+            value={fields.ports}
+            onValue={(ports) => {
+              setAsked(false);
+              change({ ports });
+            }}
+            error={errorOf("ports")}
+            asked={asked}
+            hint="One, a list or a range: 8840, 8820 or 8810-8815. 8000:80 leads port 8000 to 80."
+            placeholder="8840, 8810-8815"
+            input={portInput}
+          />
+          {editing === null ? <PresetField onPreset={takePreset} /> : null}
+        </div>
         <div className="form-row">
           {editing === null ? (
             <SelectField
@@ -90,7 +93,6 @@ export function ForwardForm(props: ForwardFormProps) {
                 label: connected ? name : `${name} (away)`,
               }))}
               error={errorOf("device")}
-              hint="Where the service runs."
             />
           ) : null}
           <SelectField
@@ -99,7 +101,7 @@ export function ForwardForm(props: ForwardFormProps) {
             onValue={(protocol) => change({ protocol })}
             options={PROTOCOLS}
             disabled={!wantsProtocol(set)}
-            hint={wantsProtocol(set) ? "Of ports that do not say it." : "The ports say it themselves."}
+            {...(wantsProtocol(set) ? {} : { hint: "The ports say it themselves." })}
           />
           <TextField
             label="Name"
@@ -108,10 +110,8 @@ export function ForwardForm(props: ForwardFormProps) {
             error={errorOf("name")}
             maxLength={64}
             autoComplete="off"
-            placeholder="Web server"
-            hint="To know it again; optional."
+            placeholder="optional"
           />
-          {editing === null ? <PresetField onPreset={takePreset} /> : null}
         </div>
         {preset === null ? null : (
           <PresetNote
@@ -123,8 +123,8 @@ export function ForwardForm(props: ForwardFormProps) {
         )}
         <MoreFields fields={fields} change={change} errorOf={errorOf} />
       </div>
-      <Meaning set={set} fields={fields} device={device} publicHost={publicHost} preview={preview} />
-      <div className="form-end">
+      <div className="form-side">
+        <Meaning set={set} fields={fields} device={device} publicHost={publicHost} preview={preview} />
         {problem === null || problem.errors.length > 0 ? null : <Notice kind="bad">{problem.message}</Notice>}
         <div className="buttons">
           <Button type="submit" look="primary" busy={busy}>

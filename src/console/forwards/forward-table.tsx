@@ -129,6 +129,7 @@ export function ForwardTable(props: ForwardTableProps) {
     },
     {
       id: "enabled",
+      kind: "switch",
       title: "On",
       sortBy: ({ enabled }) => enabled,
       cell: (forward) => (
@@ -153,7 +154,6 @@ export function ForwardTable(props: ForwardTableProps) {
             aria-label={`Test ${forward.name} now`}
             onClick={() => void checks.run(forward.id)}
           >
-            <Icon name="test" />
             Test now
           </Button>
           {mayChange && forward.editable ? (
@@ -269,7 +269,7 @@ function StateCell({ forward, nowMs }: { readonly forward: Forward; readonly now
           {limited ? `, to ${sourcesWords(forward)}` : ""}
         </span>
       ) : null}
-      {forward.leaseEndsMs === null ? null : (
+      {forward.leaseEndsMs === null || forward.leaseEndsMs <= nowMs ? null : (
         <span className="sub quiet">kept for {formatAge(forward.leaseEndsMs - nowMs)}</span>
       )}
     </div>

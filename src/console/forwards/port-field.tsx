@@ -42,7 +42,7 @@ export function PortField({ label, value, onValue, error, asked, hint, placehold
   const follow = () => {
     if (behind.current !== null && field.current !== null) behind.current.scrollLeft = field.current.scrollLeft;
   };
-  const useSuggestion = (suggestion: string) => {
+  const takeSuggestion = (suggestion: string) => {
     if (fault === null) return;
     onValue(mend(value, { ...fault, suggestion }));
     field.current?.focus();
@@ -96,7 +96,7 @@ export function PortField({ label, value, onValue, error, asked, hint, placehold
         )}
       </div>
       {fault?.suggestion === undefined ? null : (
-        <Button className="suggestion" onClick={() => useSuggestion(fault.suggestion ?? "")}>
+        <Button className="suggestion" onClick={() => takeSuggestion(fault.suggestion ?? "")}>
           Write <code>{fault.suggestion}</code> instead
         </Button>
       )}

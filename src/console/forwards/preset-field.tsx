@@ -1,5 +1,5 @@
 import { Autocomplete } from "@base-ui/react/autocomplete";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useId, useRef, useState } from "react";
 import { isAbort, type Preset, sentenceOf } from "../api.ts";
 import { useServices } from "../state/services.tsx";
 import { presetText, presetTitle } from "./preset.ts";
@@ -15,6 +15,7 @@ type Found = { readonly query: string; readonly presets: readonly Preset[]; read
 /** Finds a program or console by its name, and hands over its ports. */
 export function PresetField({ onPreset }: PresetFieldProps) {
   const { api } = useServices();
+  const id = useId();
   const [text, setText] = useState("");
   const [found, setFound] = useState<Found | null>(null);
   const chosen = useRef<string | null>(null);
@@ -57,11 +58,9 @@ export function PresetField({ onPreset }: PresetFieldProps) {
       autoHighlight
     >
       <div className="field">
-        <label>
-          <span className="label-text">Program or console</span>
-          <Autocomplete.Input className="preset-input" placeholder="Minecraft, Xbox, Plex …" />
-        </label>
-        <p className="hint">Fills in the ports that it needs.</p>
+        <label htmlFor={id}>Program or console</label>
+        <Autocomplete.Input id={id} className="preset-input" placeholder="Minecraft, Xbox, Plex …" />
+        <p className="hint">Fills in its ports.</p>
       </div>
       <Autocomplete.Portal hidden={found === null}>
         <Autocomplete.Positioner className="list-place" sideOffset={4} align="start">

@@ -28,9 +28,6 @@ export function useChecks(): Checks {
     },
     [api, set],
   );
-  const forget = useCallback(
-    (id: string) => setStates((now) => new Map([...now].filter(([one]) => one !== id))),
-    [],
-  );
+  const forget = useCallback((id: string) => setStates((now) => new Map([...now].filter(([one]) => one !== id))), []);
   return { of: (id) => states.get(id) ?? null, run, forget };
 }

@@ -68,7 +68,8 @@ export function mend(text: string, error: TextError & { readonly suggestion: str
 
 /** Who may come: `anyone`, or how many networks. */
 export function sourcesWords({ allow, deny }: Pick<Forward, "allow" | "deny">): string {
-  const except = deny.length === 0 ? "" : `, except ${deny.length <= 2 ? deny.join(", ") : count(deny.length, "network")}`;
+  const except =
+    deny.length === 0 ? "" : `, except ${deny.length <= 2 ? deny.join(", ") : count(deny.length, "network")}`;
   if (allow.length === 0) return `anyone${except}`;
   return `${allow.length <= 2 ? allow.join(", ") : count(allow.length, "network")}${except}`;
 }
@@ -80,4 +81,7 @@ export const STATE_WORDS = {
   disabled: { word: "Off", tone: "quiet" },
   away: { word: "Device away", tone: "warn" },
   unhealthy: { word: "Unhealthy", tone: "bad" },
-} as const satisfies Record<Forward["state"], { readonly word: string; readonly tone: "ok" | "warn" | "bad" | "quiet" }>;
+} as const satisfies Record<
+  Forward["state"],
+  { readonly word: string; readonly tone: "ok" | "warn" | "bad" | "quiet" }
+>;

@@ -10,7 +10,10 @@ export function AccountPage() {
   const { me } = useServices();
   return (
     <>
-      <PageHead title="Account" lead={`${me.name}: ${ROLE_NAMES[me.role].toLowerCase()} of the account ${me.account.name}.`} />
+      <PageHead
+        title="Account"
+        lead={`${me.name}: ${ROLE_NAMES[me.role].toLowerCase()} of the account ${me.account.name}.`}
+      />
       <div className="two-columns">
         <Password />
         <OneTimeCodes />

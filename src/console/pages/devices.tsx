@@ -1,7 +1,7 @@
 import { useMemo, useState } from "react";
-import { readPorts, PortField } from "../forwards/port-field.tsx";
 import type { Device, MadeJoinCode } from "../api.ts";
 import { count, formatAgo, formatMs } from "../format.ts";
+import { PortField, readPorts } from "../forwards/port-field.tsx";
 import { useAction } from "../state/action.ts";
 import { useNow } from "../state/resource.ts";
 import { useLive, useMayChange, useServices } from "../state/services.tsx";
@@ -257,14 +257,15 @@ function JoinCommand({ made, devices, onClose }: JoinCommandProps) {
       </p>
       <CopyLine text={made.code.command} label="the join command" />
       <p className="quiet">
-        With <code>--managed</code> the agent takes forwards that are made here. Without it, only its own machine chooses what it
-        opens.
+        With <code>--managed</code> the agent takes forwards that are made here. Without it, only its own machine
+        chooses what it opens.
       </p>
       <p role="status" className="waiting">
         {joined === undefined ? (
           <>
             <span className="pulse" aria-hidden="true" />
-            Waiting for {made.name} to join. {left > 0 ? `The code ends ${formatUntil(left)}.` : "The code has ended: make another."}
+            Waiting for {made.name} to join.{" "}
+            {left > 0 ? `The code ends ${formatUntil(left)}.` : "The code has ended: make another."}
           </>
         ) : (
           <Pill tone="ok">{made.name} has joined</Pill>
@@ -278,5 +279,7 @@ function JoinCommand({ made, devices, onClose }: JoinCommandProps) {
 function formatUntil(leftMs: number): string {
   const minutes = Math.ceil(leftMs / 60_000);
   if (minutes < 120) return `in ${count(minutes, "minute")}`;
-  return minutes < 2 * 1_440 ? `in ${count(Math.round(minutes / 60), "hour")}` : `in ${count(Math.round(minutes / 1_440), "day")}`;
+  return minutes < 2 * 1_440
+    ? `in ${count(Math.round(minutes / 60), "hour")}`
+    : `in ${count(Math.round(minutes / 1_440), "day")}`;
 }

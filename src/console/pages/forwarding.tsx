@@ -1,12 +1,12 @@
 import { useEffect, useState } from "react";
 import { type Device, type Forward, sentenceOf } from "../api.ts";
-import { emptyFields, type ForwardFields } from "../forwards/draft.ts";
+import { count } from "../format.ts";
+import { draftOf, emptyFields, type ForwardFields } from "../forwards/draft.ts";
 import { EditDialog } from "../forwards/edit-dialog.tsx";
 import { ForwardForm } from "../forwards/forward-form.tsx";
 import { ForwardTable } from "../forwards/forward-table.tsx";
 import { useRemovals } from "../forwards/removals.tsx";
 import { useChecks } from "../forwards/use-checks.ts";
-import { count } from "../format.ts";
 import { PATHS } from "../paths.ts";
 import { Link } from "../router.tsx";
 import { useAction } from "../state/action.ts";
@@ -14,7 +14,6 @@ import { useResource } from "../state/resource.ts";
 import { useLive, useMayChange, useServices } from "../state/services.tsx";
 import { Card, Empty, Failure, Loading, PageHead } from "../ui/bits.tsx";
 import { useSay } from "../ui/toaster.tsx";
-import { draftOf } from "../forwards/draft.ts";
 
 const FRESH_MS = 4_000;
 
@@ -137,7 +136,8 @@ function AddForward({ devices, publicHost, onSaved }: AddForwardProps) {
       <Card title="Open ports">
         <Empty icon="devices" title="First, a device">
           <p>
-            Ports lead to a machine that runs the agent. <Link to={PATHS.devices}>Add a device</Link>: it takes one command.
+            Ports lead to a machine that runs the agent. <Link to={PATHS.devices}>Add a device</Link>: it takes one
+            command.
           </p>
         </Empty>
       </Card>

@@ -1,6 +1,6 @@
 import type { Device, Forward } from "../api.ts";
-import { sourcesWords, STATE_WORDS } from "../forwards/words.ts";
 import { count, formatAge, formatBytes } from "../format.ts";
+import { STATE_WORDS, sourcesWords } from "../forwards/words.ts";
 import { PATHS } from "../paths.ts";
 import { Link } from "../router.tsx";
 import { TRAFFIC_POINTS, type TrafficPoint } from "../state/live-data.ts";
@@ -23,11 +23,13 @@ export function OverviewPage() {
     <>
       <PageHead
         title="Overview"
-        lead={now === null ? undefined : `${now.publicHost}: version ${now.version}, up for ${formatAge(nowMs - now.startedMs)}.`}
+        lead={
+          now === null
+            ? undefined
+            : `${now.publicHost}: version ${now.version}, up for ${formatAge(nowMs - now.startedMs)}.`
+        }
       />
-      {overview.failure === null ? null : (
-        <Failure message={overview.failure} onRetry={() => void overview.reload()} />
-      )}
+      {overview.failure === null ? null : <Failure message={overview.failure} onRetry={() => void overview.reload()} />}
       {failure === null ? null : <Failure message={failure} onRetry={live.retryNow} />}
       {now === null || forwards === null || devices === null ? (
         overview.failure === null && failure === null ? (

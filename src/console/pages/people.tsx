@@ -11,7 +11,11 @@ export function PeoplePage() {
     <>
       <PageHead
         title={isAdmin ? "People and tokens" : "Tokens"}
-        lead={isAdmin ? "Who may come to this console, and what scripts may do in your name." : "What scripts may do in your name."}
+        lead={
+          isAdmin
+            ? "Who may come to this console, and what scripts may do in your name."
+            : "What scripts may do in your name."
+        }
       />
       {isAdmin ? (
         <>

@@ -59,7 +59,6 @@ export function SignInPage({ api, onSession, note }: SignInProps) {
           <TextField
             key="code"
             label="One-time code"
-            // biome-ignore lint/a11y/noAutofocus: the step before asked for it, and its field went away
             autoFocus
             inputMode="numeric"
             autoComplete="one-time-code"

@@ -36,7 +36,11 @@ export function VisitsPage() {
   const all = useMemo(() => visits.value?.items.filter(({ id }) => !killed.has(id)) ?? [], [visits.value, killed]);
   const rows = useMemo(
     () =>
-      filterRows(all, (visit) => `${visit.visitor} ${visit.forwardName} ${visit.device ?? ""} ${visit.entry} ${visit.protocol}`, text),
+      filterRows(
+        all,
+        (visit) => `${visit.visitor} ${visit.forwardName} ${visit.device ?? ""} ${visit.entry} ${visit.protocol}`,
+        text,
+      ),
     [all, text],
   );
   const kill = async (visit: Visit) => {

@@ -9,8 +9,8 @@ export interface Column<T> {
   readonly cell: (row: T) => ReactNode;
   /** Absent: the column does not sort. */
   readonly sortBy?: (row: T) => SortValue;
-  /** number: to the right. main: the heading of a card on a phone. actions: without a title there. */
-  readonly kind?: "number" | "main" | "actions";
+  /** number: to the right. main: the heading of a card on a phone. switch and actions: without a title there. */
+  readonly kind?: "number" | "main" | "switch" | "actions";
 }
 
 interface DataTableProps<T> {
@@ -44,36 +44,28 @@ export function DataTable<T>(props: DataTableProps<T>) {
   };
   return (
     <div className="table-block">
-      {/* biome-ignore lint/a11y/noRedundantRoles: see above */}
       <table className="table" role="table" aria-label={label} aria-rowcount={rows.length + 1}>
-        {/* biome-ignore lint/a11y/noRedundantRoles: see above */}
         <thead role="rowgroup">
-          {/* biome-ignore lint/a11y/noRedundantRoles: see above */}
           <tr role="row">
             {columns.map((column) => (
               <HeaderCell key={column.id} column={column} sort={sort} onSort={sortOn} />
             ))}
           </tr>
         </thead>
-        {/* biome-ignore lint/a11y/noRedundantRoles: see above */}
         <tbody role="rowgroup">
           {shown.map((row) => {
             const below = detail?.(row) ?? null;
             return (
               <Fragment key={rowId(row)}>
-                {/* biome-ignore lint/a11y/noRedundantRoles: see above */}
                 <tr role="row" className={rowClass?.(row)}>
                   {columns.map((column) => (
-                    // biome-ignore lint/a11y/noRedundantRoles: see above
                     <td key={column.id} role="cell" className={cellClass(column.kind)} data-title={column.title}>
                       {column.cell(row)}
                     </td>
                   ))}
                 </tr>
                 {below === null ? null : (
-                  // biome-ignore lint/a11y/noRedundantRoles: see above
                   <tr role="row" className="detail-row">
-                    {/* biome-ignore lint/a11y/noRedundantRoles: see above */}
                     <td role="cell" colSpan={columns.length}>
                       {below}
                     </td>

@@ -14,7 +14,6 @@ const SHAPES = {
   menu: "M3 5h14M3 10h14M3 15h14",
   up: "M5 12l5-5 5 5",
   down: "M5 8l5 5 5-5",
-  test: "M10 3v4M10 13v4M3 10h4M13 10h4",
   edit: "M4 16l1-4 8-8 3 3-8 8z",
   remove: "M4 6h12M8 6V4h4v2M6 6l1 11h6l1-11",
   warning: "M10 3l8 14H2zM10 8v4M10 14.5v.1",

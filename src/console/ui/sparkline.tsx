@@ -10,6 +10,7 @@ const WIDTH = 240;
 
 /** The last while, drawn to its own greatest value. */
 export function Sparkline({ values, slots, label }: SparklineProps) {
+  if (values.length < 2) return null;
   const top = Math.max(1, ...values);
   const step = WIDTH / (slots - 1);
   const from = slots - values.length;
@@ -19,7 +20,13 @@ export function Sparkline({ values, slots, label }: SparklineProps) {
     return `${x},${y}`;
   });
   return (
-    <svg className="sparkline" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={label}>
+    <svg
+      className="sparkline"
+      viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+      preserveAspectRatio="none"
+      role="img"
+      aria-label={label}
+    >
       <polyline points={points.join(" ")} />
     </svg>
   );

@@ -55,5 +55,11 @@ export function pageOf<T>(rows: readonly T[], wanted: number, size: number): Tab
   const pages = Math.max(1, Math.ceil(rows.length / size));
   const page = Math.min(Math.max(0, wanted), pages - 1);
   const shown = rows.slice(page * size, (page + 1) * size);
-  return { rows: shown, page, pages, first: shown.length === 0 ? 0 : page * size + 1, last: page * size + shown.length };
+  return {
+    rows: shown,
+    page,
+    pages,
+    first: shown.length === 0 ? 0 : page * size + 1,
+    last: page * size + shown.length,
+  };
 }

@@ -11,10 +11,7 @@ import { useSay } from "../../ui/toaster.tsx";
 export function OneTimeCodes() {
   const { me } = useServices();
   return (
-    <Card
-      title="One-time codes"
-      actions={<Pill tone={me.hasTotp ? "ok" : "quiet"}>{me.hasTotp ? "On" : "Off"}</Pill>}
-    >
+    <Card title="One-time codes" actions={<Pill tone={me.hasTotp ? "ok" : "quiet"}>{me.hasTotp ? "On" : "Off"}</Pill>}>
       <p className="quiet">
         An authenticator app on your phone shows a code that changes; sign-in asks for it after the password.
       </p>

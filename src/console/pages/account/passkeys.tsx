@@ -74,9 +74,7 @@ export function Passkeys() {
       ) : (
         <Notice kind="info">Passkeys need this console over HTTPS, and a browser that has them.</Notice>
       )}
-      {passkeys.failure === null ? null : (
-        <Failure message={passkeys.failure} onRetry={() => void passkeys.reload()} />
-      )}
+      {passkeys.failure === null ? null : <Failure message={passkeys.failure} onRetry={() => void passkeys.reload()} />}
       {passkeys.value === null || passkeys.value.length === 0 ? null : (
         <DataTable label="Passkeys" rows={passkeys.value} columns={columns} rowId={({ id }) => id} />
       )}

@@ -53,9 +53,7 @@ export function Sessions() {
   ];
   return (
     <Card title="Where you are signed in">
-      {sessions.failure === null ? null : (
-        <Failure message={sessions.failure} onRetry={() => void sessions.reload()} />
-      )}
+      {sessions.failure === null ? null : <Failure message={sessions.failure} onRetry={() => void sessions.reload()} />}
       {sessions.value === null ? null : (
         <DataTable label="Sessions" rows={sessions.value} columns={columns} rowId={({ id }) => id} />
       )}

@@ -6,4 +6,7 @@ export const ROLES = [
   { value: "admin", label: "Administrator: everything" },
 ] as const satisfies readonly { readonly value: Role; readonly label: string }[];
 
-export const ROLE_NAMES = { admin: "Administrator", user: "User", viewer: "Viewer" } as const satisfies Record<Role, string>;
+export const ROLE_NAMES = { admin: "Administrator", user: "User", viewer: "Viewer" } as const satisfies Record<
+  Role,
+  string
+>;

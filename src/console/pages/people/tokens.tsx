@@ -123,7 +123,8 @@ export function Tokens() {
       {made === null ? null : (
         <section className="made" aria-label="New token's secret">
           <p>
-            The secret of <strong>{made.token.name}</strong>. It is shown once: keep it in a file that only its script reads.
+            The secret of <strong>{made.token.name}</strong>. It is shown once: keep it in a file that only its script
+            reads.
           </p>
           <CopyLine text={made.secret} label="the secret" />
           <Button onClick={() => setMade(null)}>Done</Button>

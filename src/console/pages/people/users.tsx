@@ -1,7 +1,7 @@
 import { type FormEvent, useState } from "react";
 import { ApiProblem, sentenceOf, type User } from "../../api.ts";
-import { PortField, readPorts } from "../../forwards/port-field.tsx";
 import { count, formatAgo } from "../../format.ts";
+import { PortField, readPorts } from "../../forwards/port-field.tsx";
 import { useAction } from "../../state/action.ts";
 import { useNow, useResource } from "../../state/resource.ts";
 import { useServices } from "../../state/services.tsx";
@@ -68,6 +68,7 @@ export function Users() {
     },
     {
       id: "enabled",
+      kind: "switch",
       title: "May sign in",
       sortBy: ({ disabled }) => !disabled,
       cell: (user) =>
