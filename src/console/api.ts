@@ -1,0 +1,284 @@
+import type * as schema from "../servers/api/schema.ts";
+import type { z } from "../wire/zod.ts";
+
+export type {
+  AuditEntry,
+  CheckReport,
+  Device,
+  Forward,
+  ForwardDraft,
+  ForwardPatch,
+  ForwardPreview,
+  Invite,
+  InviteDraft,
+  JoinCodeDraft,
+  LiveEvent,
+  Me,
+  Overview,
+  Preset,
+  Redeem,
+  Role,
+  Scope,
+  Session,
+  SignIn,
+  Token,
+  TokenDraft,
+  User,
+  UserPatch,
+  Visit,
+} from "../servers/api/schema.ts";
+export type MadeInvite = z.infer<typeof schema.MadeInvite>;
+export type MadeJoinCode = z.infer<typeof schema.MadeJoinCode>;
+export type MadeToken = z.infer<typeof schema.MadeToken>;
+export type Passkey = z.infer<typeof schema.Passkey>;
+export type PasskeyAnswer = z.infer<typeof schema.PasskeyAnswer>;
+export type PasskeyChallenge = z.infer<typeof schema.PasskeyChallenge>;
+export type SignedInSession = z.infer<typeof schema.SignedInSession>;
+export type TotpSetup = z.infer<typeof schema.TotpSetup>;
+
+/** The values of schema.ts's PROBLEM_TYPES: the console takes only types from there, and no zod into the browser. */
+export const PROBLEM = {
+  totp: "urn:hatchway:totp-needed",
+  conflict: "urn:hatchway:port-conflict",
+  changed: "urn:hatchway:changed",
+} as const satisfies Partial<typeof schema.PROBLEM_TYPES>;
+export const MIN_PASSWORD_CHARS = 10 satisfies typeof schema.MIN_PASSWORD_CHARS;
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly next: string | null;
+}
+export interface Versioned<T> {
+  readonly value: T;
+  /** For `If-Match`; null = the server says none. */
+  readonly version: string | null;
+}
+
+export interface FieldProblem {
+  readonly path: string;
+  readonly message: string;
+}
+
+const UNREACHABLE = 0;
+
+/** What a call rejects with. `message` is one sentence for people; `status` 0 = no answer came. */
+export class ApiProblem extends Error {
+  override readonly name = "ApiProblem";
+  readonly status: number;
+  readonly type: string;
+  readonly errors: readonly FieldProblem[];
+
+  constructor(status: number, type: string, message: string, errors: readonly FieldProblem[] = []) {
+    super(message);
+    this.status = status;
+    this.type = type;
+    this.errors = errors;
+  }
+
+  /** What is wrong with one field of the request; null = nothing. */
+  of(path: string): string | null {
+    return this.errors.find((error) => error.path === path || error.path.startsWith(`${path}.`))?.message ?? null;
+  }
+}
+
+export function isAbort(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "AbortError";
+}
+
+/** The sentence for people, of whatever was thrown. */
+export function sentenceOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+interface Call {
+  readonly method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  readonly body?: unknown;
+  readonly query?: Readonly<Record<string, string | number | null>>;
+  readonly version?: string | null;
+  readonly signal?: AbortSignal;
+  /** It is sent also when the page is being left. */
+  readonly keepalive?: boolean;
+}
+
+async function readProblem(response: Response): Promise<ApiProblem> {
+  const otherwise = `The server answered ${response.status}; try again, and look at the relay's log if it stays so.`;
+  try {
+    const body: Partial<schema.Problem> = await response.json();
+    return new ApiProblem(response.status, body.type ?? "about:blank", body.detail ?? otherwise, body.errors ?? []);
+  } catch {
+    return new ApiProblem(response.status, "about:blank", otherwise);
+  }
+}
+
+function urlOf(path: string, query: Call["query"]): string {
+  const params = new URLSearchParams();
+  for (const [key, value] of Object.entries(query ?? {})) if (value !== null) params.set(key, String(value));
+  return params.size === 0 ? `/v1${path}` : `/v1${path}?${params}`;
+}
+
+const PAGE_LIMIT = 500;
+const at = encodeURIComponent;
+
+/** The HTTP API of this console's own server, as docs/api and /openapi.json have it. The only place that calls it. */
+export class Api {
+  /** Of the session; goes back with every change. */
+  #csrf: string | null = null;
+  readonly #onSignedOut: () => void;
+
+  /** `onSignedOut`: the session ended while the page was open. */
+  constructor(onSignedOut: () => void) {
+    this.#onSignedOut = onSignedOut;
+  }
+
+  async #send(path: string, call: Call): Promise<Response> {
+    const method = call.method ?? "GET";
+    const headers = new Headers({ accept: "application/json" });
+    if (call.body !== undefined) headers.set("content-type", "application/json");
+    if (method !== "GET" && this.#csrf !== null) headers.set("x-hatchway-csrf", this.#csrf);
+    if (call.version !== undefined && call.version !== null) headers.set("if-match", call.version);
+    let response: Response;
+    try {
+      response = await fetch(urlOf(path, call.query), {
+        method,
+        headers,
+        credentials: "same-origin",
+        cache: "no-store",
+        keepalive: call.keepalive ?? false,
+        ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+        ...(call.signal === undefined ? {} : { signal: call.signal }),
+      });
+    } catch (error) {
+      if (isAbort(error)) throw error;
+      throw new ApiProblem(
+        UNREACHABLE,
+        "about:blank",
+        "The relay does not answer; check that it runs, then try again.",
+      );
+    }
+    if (response.ok) return response;
+    const problem = await readProblem(response);
+    // While signing in, a 401 is the answer to the password.
+    if (problem.status === 401 && this.#csrf !== null) {
+      this.#csrf = null;
+      this.#onSignedOut();
+    }
+    throw problem;
+  }
+
+  async #json<T>(path: string, call: Call = {}): Promise<T> {
+    return (await this.#send(path, call)).json();
+  }
+
+  async #versioned<T>(path: string, call: Call = {}): Promise<Versioned<T>> {
+    const response = await this.#send(path, call);
+    return { value: await response.json(), version: response.headers.get("etag") };
+  }
+
+  async #done(path: string, call: Call): Promise<void> {
+    await this.#send(path, call);
+  }
+
+  async #begin(path: string, call: Call = {}): Promise<schema.Session> {
+    const session = await this.#json<schema.Session>(path, call);
+    this.#csrf = session.csrf;
+    return session;
+  }
+
+  /** Every page of a list. `onPage` gets what has come so far, to show it. */
+  async #all<T>(path: string, onPage?: (items: readonly T[]) => void, signal?: AbortSignal): Promise<readonly T[]> {
+    const items: T[] = [];
+    let cursor: string | null = null;
+    do {
+      const page: Page<T> = await this.#json(path, {
+        query: { limit: PAGE_LIMIT, cursor },
+        ...(signal === undefined ? {} : { signal }),
+      });
+      items.push(...page.items);
+      cursor = page.next;
+      onPage?.([...items]);
+    } while (cursor !== null);
+    return items;
+  }
+
+  async #items<T>(path: string): Promise<readonly T[]> {
+    return (await this.#json<Page<T>>(path)).items;
+  }
+
+  // Who asks
+  /** There is no administrator yet. */
+  async isSetupNeeded(): Promise<boolean> {
+    return (await this.#json<{ readonly needed: boolean }>("/setup")).needed;
+  }
+  session = (): Promise<schema.Session> => this.#begin("/session");
+  signIn = (body: schema.SignIn): Promise<schema.Session> => this.#begin("/session", { method: "POST", body });
+  async signOut(): Promise<void> {
+    await this.#done("/session", { method: "DELETE" });
+    this.#csrf = null;
+  }
+  passkeyChallenge = (): Promise<PasskeyChallenge> => this.#json("/session/passkey/challenge", { method: "POST" });
+  signInByPasskey = (body: PasskeyAnswer): Promise<schema.Session> =>
+    this.#begin("/session/passkey", { method: "POST", body });
+  redeem = (body: schema.Redeem): Promise<schema.Session> => this.#begin("/invites/redeem", { method: "POST", body });
+
+  me = (): Promise<schema.Me> => this.#json("/me");
+  changePassword = (current: string, next: string): Promise<void> =>
+    this.#done("/me/password", { method: "PUT", body: { current, next } });
+  beginTotp = (): Promise<TotpSetup> => this.#json("/me/totp", { method: "POST" });
+  confirmTotp = (code: string): Promise<void> => this.#done("/me/totp", { method: "PUT", body: { code } });
+  removeTotp = (password: string): Promise<void> =>
+    this.#done("/me/totp/remove", { method: "POST", body: { password } });
+  passkeys = (): Promise<readonly Passkey[]> => this.#items("/me/passkeys");
+  beginPasskey = (): Promise<PasskeyChallenge> => this.#json("/me/passkeys/challenge", { method: "POST" });
+  addPasskey = (body: PasskeyAnswer): Promise<Passkey> => this.#json("/me/passkeys", { method: "POST", body });
+  removePasskey = (id: string): Promise<void> => this.#done(`/me/passkeys/${at(id)}`, { method: "DELETE" });
+  sessions = (): Promise<readonly SignedInSession[]> => this.#items("/me/sessions");
+  endSession = (id: string): Promise<void> => this.#done(`/me/sessions/${at(id)}`, { method: "DELETE" });
+
+  tokens = (): Promise<readonly schema.Token[]> => this.#items("/tokens");
+  makeToken = (body: schema.TokenDraft): Promise<MadeToken> => this.#json("/tokens", { method: "POST", body });
+  removeToken = (id: string): Promise<void> => this.#done(`/tokens/${at(id)}`, { method: "DELETE" });
+
+  users = (): Promise<readonly schema.User[]> => this.#all("/users");
+  changeUser = (id: string, body: schema.UserPatch): Promise<schema.User> =>
+    this.#json(`/users/${at(id)}`, { method: "PATCH", body });
+  removeUser = (id: string): Promise<void> => this.#done(`/users/${at(id)}`, { method: "DELETE" });
+  invites = (): Promise<readonly schema.Invite[]> => this.#items("/invites");
+  makeInvite = (body: z.input<typeof schema.InviteDraft>): Promise<MadeInvite> =>
+    this.#json("/invites", { method: "POST", body });
+  removeInvite = (id: string): Promise<void> => this.#done(`/invites/${at(id)}`, { method: "DELETE" });
+
+  // What is forwarded
+  overview = (): Promise<schema.Overview> => this.#json("/overview");
+  forwards = (onPage: (items: readonly schema.Forward[]) => void, signal: AbortSignal) =>
+    this.#all<schema.Forward>("/forwards", onPage, signal);
+  forward = (id: string): Promise<Versioned<schema.Forward>> => this.#versioned(`/forwards/${at(id)}`);
+  /** `replaces`: the forward that is being changed, which is no conflict with itself. */
+  preview = (body: schema.ForwardDraft, replaces: string | null, signal: AbortSignal): Promise<schema.ForwardPreview> =>
+    this.#json("/forwards/preview", { method: "POST", body, query: { replaces }, signal });
+  addForward = (body: schema.ForwardDraft): Promise<Versioned<schema.Forward>> =>
+    this.#versioned("/forwards", { method: "POST", body });
+  changeForward = (
+    id: string,
+    body: schema.ForwardPatch,
+    version: string | null = null,
+  ): Promise<Versioned<schema.Forward>> => this.#versioned(`/forwards/${at(id)}`, { method: "PATCH", body, version });
+  removeForward = (id: string): Promise<void> =>
+    this.#done(`/forwards/${at(id)}`, { method: "DELETE", keepalive: true });
+  checkForward = (id: string): Promise<schema.CheckReport> =>
+    this.#json(`/forwards/${at(id)}/check`, { method: "POST" });
+
+  devices = (onPage: (items: readonly schema.Device[]) => void, signal: AbortSignal) =>
+    this.#all<schema.Device>("/devices", onPage, signal);
+  removeDevice = (id: string): Promise<void> => this.#done(`/devices/${at(id)}`, { method: "DELETE" });
+  makeJoinCode = (body: z.input<typeof schema.JoinCodeDraft>): Promise<MadeJoinCode> =>
+    this.#json("/join-codes", { method: "POST", body });
+
+  visits = (cursor: string | null): Promise<Page<schema.Visit>> =>
+    this.#json("/visits", { query: { limit: PAGE_LIMIT, cursor } });
+  endVisit = (id: string): Promise<void> => this.#done(`/visits/${at(id)}`, { method: "DELETE" });
+  audit = (cursor: string | null): Promise<Page<schema.AuditEntry>> =>
+    this.#json("/audit", { query: { limit: 100, cursor } });
+  async presets(query: string, signal: AbortSignal): Promise<readonly schema.Preset[]> {
+    return (await this.#json<Page<schema.Preset>>("/presets", { query: { q: query }, signal })).items;
+  }
+}

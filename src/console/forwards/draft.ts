@@ -1,0 +1,132 @@
+import type { PortSet } from "../../wire/port-set.ts";
+import type { Forward, ForwardDraft, ForwardPatch } from "../api.ts";
+import type { ProtocolChoice } from "./words.ts";
+
+/** A forward as its form holds it: every field a text, as it is typed. */
+export interface ForwardFields {
+  readonly device: string;
+  readonly ports: string;
+  readonly to: string;
+  readonly protocol: ProtocolChoice;
+  readonly name: string;
+  /** Networks and addresses, separated by commas or white space. */
+  readonly allow: string;
+  readonly deny: string;
+  readonly connections: string;
+  readonly connectionsPerSource: string;
+  readonly newPerSource: string;
+  readonly bandwidth: string;
+  readonly proxyProtocol: "" | "v1" | "v2";
+  readonly healthCheck: boolean;
+}
+
+export function emptyFields(device: string): ForwardFields {
+  return {
+    device,
+    ports: "",
+    to: "",
+    protocol: "tcp",
+    name: "",
+    allow: "",
+    deny: "",
+    connections: "",
+    connectionsPerSource: "",
+    newPerSource: "",
+    bandwidth: "",
+    proxyProtocol: "",
+    healthCheck: false,
+  };
+}
+
+const numberText = (value: number | null): string => (value === null ? "" : String(value));
+const list = (text: string): string[] => text.split(/[\s,]+/).filter(Boolean);
+
+const RATES = [
+  [1e9, "GB/s"],
+  [1e6, "MB/s"],
+  [1e3, "kB/s"],
+] as const;
+
+function bandwidthText(bytesPerSec: number | null): string {
+  if (bytesPerSec === null) return "";
+  const unit = RATES.find(([bytes]) => bytesPerSec % bytes === 0);
+  return unit === undefined ? `${bytesPerSec} B/s` : `${bytesPerSec / unit[0]} ${unit[1]}`;
+}
+
+function rateText(perSec: number | null): string {
+  if (perSec === null) return "";
+  return Number.isInteger(perSec) ? `${perSec}/s` : `${Math.round(perSec * 60)}/m`;
+}
+
+/** Of ports that do not say it themselves, as they were opened. */
+function protocolOf({ endpoints }: Forward): ProtocolChoice {
+  const protocols = new Set(endpoints.map(({ protocol }) => protocol));
+  if (protocols.size === 2) return "tcp+udp";
+  return protocols.has("udp") ? "udp" : "tcp";
+}
+
+export function fieldsOf(forward: Forward): ForwardFields {
+  const { limits } = forward;
+  return {
+    device: forward.device.id,
+    ports: forward.ports,
+    to: forward.to ?? "",
+    protocol: protocolOf(forward),
+    name: forward.name,
+    allow: forward.allow.join(", "),
+    deny: forward.deny.join(", "),
+    connections: numberText(limits.connections),
+    connectionsPerSource: numberText(limits.connectionsPerSource),
+    newPerSource: rateText(limits.newPerSourcePerSec),
+    bandwidth: bandwidthText(limits.bandwidthBytesPerSec),
+    proxyProtocol: forward.proxyProtocol ?? "",
+    healthCheck: forward.healthCheck,
+  };
+}
+
+/** What is empty is left out: the relay has its own default. */
+export function draftOf(fields: ForwardFields): ForwardDraft {
+  const allow = list(fields.allow);
+  const deny = list(fields.deny);
+  return {
+    device: fields.device,
+    ports: fields.ports.trim(),
+    protocol: fields.protocol,
+    ...(fields.to.trim() === "" ? {} : { to: fields.to.trim() }),
+    ...(fields.name.trim() === "" ? {} : { name: fields.name.trim() }),
+    ...(allow.length === 0 ? {} : { allow }),
+    ...(deny.length === 0 ? {} : { deny }),
+    ...(fields.connections === "" ? {} : { connections: Number(fields.connections) }),
+    ...(fields.connectionsPerSource === "" ? {} : { connectionsPerSource: Number(fields.connectionsPerSource) }),
+    ...(fields.newPerSource.trim() === "" ? {} : { newPerSource: fields.newPerSource.trim() }),
+    ...(fields.bandwidth.trim() === "" ? {} : { bandwidth: fields.bandwidth.trim() }),
+    ...(fields.proxyProtocol === "" ? {} : { proxyProtocol: fields.proxyProtocol }),
+    ...(fields.healthCheck ? { healthCheck: true } : {}),
+  };
+}
+
+/** Only what a person changed: what the form shows rounded, or not at all, stays as it is. */
+export function patchOf(before: ForwardFields, after: ForwardFields): ForwardPatch {
+  const changed = (key: keyof ForwardFields) => before[key] !== after[key];
+  const orNull = (text: string): string | null => (text.trim() === "" ? null : text.trim());
+  const numberOrNull = (text: string): number | null => (text === "" ? null : Number(text));
+  return {
+    // The ports are settled by the protocol: one without the other would mean something else.
+    ...(changed("ports") || changed("protocol") ? { ports: after.ports.trim(), protocol: after.protocol } : {}),
+    ...(changed("to") ? { to: orNull(after.to) } : {}),
+    ...(changed("name") && after.name.trim() !== "" ? { name: after.name.trim() } : {}),
+    ...(changed("allow") ? { allow: list(after.allow) } : {}),
+    ...(changed("deny") ? { deny: list(after.deny) } : {}),
+    ...(changed("connections") ? { connections: numberOrNull(after.connections) } : {}),
+    ...(changed("connectionsPerSource") ? { connectionsPerSource: numberOrNull(after.connectionsPerSource) } : {}),
+    ...(changed("newPerSource") ? { newPerSource: orNull(after.newPerSource) } : {}),
+    ...(changed("bandwidth") ? { bandwidth: orNull(after.bandwidth) } : {}),
+    ...(changed("proxyProtocol") ? { proxyProtocol: after.proxyProtocol === "" ? null : after.proxyProtocol } : {}),
+    ...(changed("healthCheck") ? { healthCheck: after.healthCheck } : {}),
+  };
+}
+
+/** Whether the choice of protocol does anything: some ports do not say theirs. */
+export function wantsProtocol(set: PortSet | null): boolean {
+  return set === null || set.ranges.some(({ protocol }) => protocol === null);
+}

@@ -1,0 +1,91 @@
+import { type FormEvent, useState } from "react";
+import { type Api, ApiProblem, MIN_PASSWORD_CHARS, type Session } from "../api.ts";
+import { PATHS } from "../paths.ts";
+import { navigate } from "../router.tsx";
+import { useAction } from "../state/action.ts";
+import { Notice, PageHead } from "../ui/bits.tsx";
+import { Button } from "../ui/button.tsx";
+import { TextField } from "../ui/field.tsx";
+import { Gate } from "./sign-in.tsx";
+
+interface RedeemProps {
+  readonly api: Api;
+  readonly kind: "setup" | "invite";
+  readonly onSession: (session: Session) => void;
+}
+
+const WORDS = {
+  setup: {
+    title: "Set up Hatchway",
+    lead: "You become the administrator: choose a name and a password.",
+    act: "Set up",
+    noToken: "This address has no one-time link in it: open the whole link that the program printed when it started.",
+  },
+  invite: {
+    title: "Welcome to Hatchway",
+    lead: "You were invited: choose a name and a password.",
+    act: "Join",
+    noToken: "This address has no invitation in it: open the whole link that you were given.",
+  },
+} as const;
+
+/** The one-time link of the first start, or an invitation. Its token is after `#`: the browser sends that to nobody. */
+export function RedeemPage({ api, kind, onSession }: RedeemProps) {
+  const words = WORDS[kind];
+  const [token] = useState(() => decodeURIComponent(window.location.hash.slice(1)));
+  const [name, setName] = useState("");
+  const [password, setPassword] = useState("");
+  const redeeming = useAction(async () => {
+    if (password.length < MIN_PASSWORD_CHARS) {
+      const message = `A password has at least ${MIN_PASSWORD_CHARS} characters.`;
+      throw new ApiProblem(0, "about:blank", message, [{ path: "password", message }]);
+    }
+    const session = await api.redeem({ token, name: name.trim(), password });
+    // The link is used up, and does not stay in the history.
+    navigate(kind === "setup" ? PATHS.forwards : PATHS.overview, { replace: true });
+    onSession(session);
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (!redeeming.busy) void redeeming.run();
+  };
+  const { problem } = redeeming;
+  return (
+    <Gate>
+      <PageHead title={words.title} lead={words.lead} />
+      {token === "" ? <Notice kind="warn">{words.noToken}</Notice> : null}
+      {problem === null || problem.errors.length > 0 ? null : <Notice kind="bad">{problem.message}</Notice>}
+      <form noValidate onSubmit={submit} className="stack">
+        <TextField
+          label="Name"
+          name="username"
+          autoComplete="username"
+          autoCapitalize="off"
+          spellCheck={false}
+          maxLength={64}
+          value={name}
+          onValue={setName}
+          error={problem?.of("name")}
+        />
+        <TextField
+          label="Password"
+          type="password"
+          name="password"
+          autoComplete="new-password"
+          value={password}
+          onValue={setPassword}
+          error={problem?.of("password")}
+          hint={`At least ${MIN_PASSWORD_CHARS} characters; a few words are better than one with signs.`}
+        />
+        <Button
+          type="submit"
+          look="primary"
+          busy={redeeming.busy}
+          disabled={token === "" || name.trim() === "" || password === ""}
+        >
+          {words.act}
+        </Button>
+      </form>
+    </Gate>
+  );
+}

@@ -1,0 +1,21 @@
+/** Where each page is. `setup` and `invite` carry their one-time token after `#`, which no server and no log gets to see. */
+export const PATHS = {
+  overview: "/",
+  forwards: "/forwards",
+  devices: "/devices",
+  visits: "/live",
+  people: "/people",
+  audit: "/audit",
+  account: "/account",
+  signIn: "/sign-in",
+  setup: "/setup",
+  invite: "/invite",
+} as const;
+export type PageName = keyof typeof PATHS;
+
+/** Null: there is no such page. */
+export function pageAt(path: string): PageName | null {
+  const wanted = path.length > 1 ? path.replace(/\/+$/, "") : path;
+  const found = Object.entries(PATHS).find(([, at]) => at === wanted);
+  return found === undefined ? null : (found[0] as PageName);
+}

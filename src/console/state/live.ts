@@ -1,0 +1,183 @@
+import { type Api, type Device, type Forward, type LiveEvent, sentenceOf } from "../api.ts";
+import { applyEvent, type LiveData, NOTHING_YET } from "./live-data.ts";
+
+/** connecting: for the first time. lost: it was there, and is tried again. */
+export type Link = "connecting" | "live" | "lost";
+
+export interface LiveState extends LiveData {
+  readonly link: Link;
+  /** Why the lists could not be read; null = they could. */
+  readonly failure: string | null;
+}
+
+const FIRST_RETRY_MS = 1_000;
+const MAX_RETRY_MS = 30_000;
+/** Of a retry's time, at most so much is chance: many consoles do not come back at once. */
+const RETRY_SPREAD = 0.3;
+/** A burst of events is one change on the page. */
+const FLUSH_MS = 50;
+const EVENT_NAMES: readonly LiveEvent["event"][] = ["forward", "forward-gone", "device", "device-gone", "traffic"];
+
+/** The forwards and devices as they are now: read once, then kept by /v1/events, and read again after each gap. */
+export class LiveStore {
+  readonly #api: Api;
+  readonly #listeners = new Set<() => void>();
+  #state: LiveState = { ...NOTHING_YET, link: "connecting", failure: null };
+  #data: LiveData = NOTHING_YET;
+  #link: Link = "connecting";
+  #failure: string | null = null;
+  #flush: number | null = null;
+  #retry: number | null = null;
+  #failures = 0;
+  #source: EventSource | null = null;
+  /** What came while the lists were read: it is newer than they. */
+  #early: LiveEvent[] | null = null;
+  #reading: AbortController | null = null;
+  #started = false;
+
+  constructor(api: Api) {
+    this.#api = api;
+  }
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  readonly snapshot = (): LiveState => this.#state;
+
+  start(): void {
+    if (this.#started) return;
+    this.#started = true;
+    this.#connect();
+  }
+
+  stop(): void {
+    this.#started = false;
+    this.#source?.close();
+    this.#source = null;
+    this.#reading?.abort();
+    if (this.#retry !== null) window.clearTimeout(this.#retry);
+    if (this.#flush !== null) window.clearTimeout(this.#flush);
+    this.#retry = null;
+    this.#flush = null;
+    this.#failures = 0;
+    this.#data = NOTHING_YET;
+    this.#link = "connecting";
+    this.#failure = null;
+    this.#publish();
+  }
+
+  /** Now, and not when the time has come. */
+  readonly retryNow = (): void => {
+    if (this.#retry === null) return;
+    window.clearTimeout(this.#retry);
+    this.#retry = null;
+    this.#connect();
+  };
+
+  /** What this page itself changed is shown at once. */
+  putForward(forward: Forward): void {
+    this.#take({ event: "forward", forward });
+    this.#publish();
+  }
+
+  dropForward(id: string): void {
+    this.#take({ event: "forward-gone", id });
+    this.#publish();
+  }
+
+  dropDevice(id: string): void {
+    this.#take({ event: "device-gone", id });
+    this.#publish();
+  }
+
+  #connect(): void {
+    if (!this.#started) return;
+    const source = new EventSource("/v1/events");
+    this.#source = source;
+    this.#early = [];
+    source.onopen = () => {
+      this.#failures = 0;
+      this.#link = "live";
+      void this.#readLists();
+    };
+    // The browser's own retry gives up for good on some answers, and never says when it comes.
+    source.onerror = () => this.#lost(source);
+    const take = (message: MessageEvent) => {
+      const event = readEvent(message.data);
+      if (event === null) return;
+      this.#take(event);
+      this.#publishSoon();
+    };
+    source.onmessage = take;
+    for (const name of EVENT_NAMES) source.addEventListener(name, take);
+  }
+
+  #lost(source: EventSource): void {
+    source.close();
+    if (this.#source !== source) return;
+    this.#source = null;
+    this.#reading?.abort();
+    this.#link = this.#data.forwards === null && this.#failures === 0 ? "connecting" : "lost";
+    const waitMs = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures);
+    this.#failures++;
+    this.#retry = window.setTimeout(this.retryNow, waitMs * (1 - RETRY_SPREAD * Math.random()));
+    this.#publish();
+    // An EventSource does not tell a session that ended from a relay that is away; this call does, and signs out.
+    this.#api.session().catch(() => undefined);
+  }
+
+  async #readLists(): Promise<void> {
+    this.#reading?.abort();
+    const reading = new AbortController();
+    this.#reading = reading;
+    this.#early ??= [];
+    const first = this.#data.forwards === null;
+    const showFirst = (part: { readonly forwards?: readonly Forward[]; readonly devices?: readonly Device[] }) => {
+      if (!first || reading.signal.aborted) return;
+      this.#data = { ...this.#data, ...part };
+      this.#publish();
+    };
+    try {
+      const [devices, forwards] = await Promise.all([
+        this.#api.devices((items) => showFirst({ devices: items }), reading.signal),
+        this.#api.forwards((items) => showFirst({ forwards: items }), reading.signal),
+      ]);
+      if (reading.signal.aborted) return;
+      this.#failure = null;
+      this.#data = (this.#early ?? []).reduce(applyEvent, { ...this.#data, devices, forwards, complete: true });
+    } catch (error) {
+      if (reading.signal.aborted) return;
+      this.#failure = sentenceOf(error);
+    }
+    this.#early = null;
+    this.#publish();
+  }
+
+  #take(event: LiveEvent): void {
+    this.#early?.push(event);
+    this.#data = applyEvent(this.#data, event);
+  }
+
+  #publishSoon(): void {
+    this.#flush ??= window.setTimeout(() => this.#publish(), FLUSH_MS);
+  }
+
+  #publish(): void {
+    if (this.#flush !== null) window.clearTimeout(this.#flush);
+    this.#flush = null;
+    this.#state = { ...this.#data, link: this.#link, failure: this.#failure };
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+function readEvent(data: unknown): LiveEvent | null {
+  if (typeof data !== "string") return null;
+  try {
+    const event: LiveEvent = JSON.parse(data);
+    return EVENT_NAMES.includes(event.event) ? event : null;
+  } catch {
+    return null;
+  }
+}

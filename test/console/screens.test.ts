@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { TestBrowser, type Visit } from "../fixtures/console-browser.ts";
+import { ConsoleServer } from "../fixtures/console-server.ts";
+import { NOW_MS, World } from "../fixtures/console-world.ts";
+
+const PAGES = [
+  ["overview", "/"],
+  ["forwards", "/forwards"],
+  ["devices", "/devices"],
+  ["live", "/live"],
+  ["people", "/people"],
+  ["audit", "/audit"],
+  ["account", "/account"],
+] as const;
+const PHONE = { width: 390, height: 844 };
+const NARROWEST_PHONE = { width: 360, height: 740 };
+const WIDE = { width: 1280, height: 900 };
+const TIMEOUT_MS = 60_000;
+
+let browser: TestBrowser;
+let server: ConsoleServer;
+beforeAll(async () => {
+  [browser, server] = await Promise.all([TestBrowser.launch(), ConsoleServer.start(World.furnished())]);
+  server.world.verdicts.set("Remote Desktop", "dead-service");
+});
+afterAll(async () => {
+  await browser.close();
+  await server.stop();
+});
+
+/** The page as it is while somebody works on it. */
+async function writeForward({ page }: Visit): Promise<void> {
+  await page.getByLabel("Ports", { exact: true }).fill("8840, 8820, 8810-8815");
+  await page.getByText("8810 to 8815").waitFor();
+  await page.getByRole("button", { name: "Test Remote Desktop now" }).click();
+  await page.getByText("To do:").waitFor();
+}
+
+/** What a relay says each second while things move. */
+function emitTraffic(): void {
+  for (let second = 0; second < 40; second++) {
+    const wave = 1 + Math.sin(second / 4);
+    server.emit({
+      event: "traffic",
+      atMs: NOW_MS + second * 1_000,
+      visitorsOpen: 10 + Math.round(wave * 4),
+      forwards: [
+        {
+          id: "f1",
+          visitorsOpen: 12,
+          visitorsTotal: 20_481 + second,
+          bytesIn: 51_000_000 + second * 90_000,
+          bytesOut: 2_400_000_000 + second * 2_000_000 + Math.round(wave * 4_000_000),
+        },
+      ],
+    });
+  }
+}
+
+/** How far the page scrolls sideways, and which tables are wider than their card, which would hide their end. */
+const SIDEWAYS = `[(scrollTo(9999, 0), scrollX), ...[...document.querySelectorAll(".table")]
+  .filter((table) => table.offsetWidth > table.parentElement.clientWidth)
+  .map((table) => table.getAttribute("aria-label") + " " + table.offsetWidth + " > " + table.parentElement.clientWidth)]`;
+
+for (const [kind, viewport] of [
+  ["wide", WIDE],
+  ["phone", PHONE],
+] as const) {
+  for (const colorScheme of ["light", "dark"] as const) {
+    test(
+      `${kind}, ${colorScheme}: each page fits, and its picture is kept`,
+      async () => {
+        await browser.visit(
+          server,
+          async (visit) => {
+            for (const [name, path] of PAGES) {
+              await visit.signedIn(path);
+              await visit.page
+                .getByRole("main")
+                .getByText(/Reading/)
+                .waitFor({ state: "detached" });
+              if (name === "overview") {
+                emitTraffic();
+                await visit.page.getByLabel("Traffic in the last minute").waitFor();
+              }
+              if (name === "forwards") await writeForward(visit);
+              expect(await visit.page.evaluate(SIDEWAYS)).toEqual([0]);
+              await visit.screen(`${name}-${kind}-${colorScheme}`);
+            }
+          },
+          { viewport, colorScheme },
+        );
+      },
+      TIMEOUT_MS,
+    );
+  }
+}
+
+test(
+  "the narrowest phone: no page scrolls sideways",
+  async () => {
+    await browser.visit(
+      server,
+      async (visit) => {
+        for (const [, path] of PAGES) {
+          await visit.signedIn(path);
+          await visit.page
+            .getByRole("main")
+            .getByText(/Reading/)
+            .waitFor({ state: "detached" });
+          expect(await visit.page.evaluate(SIDEWAYS)).toEqual([0]);
+        }
+      },
+      { viewport: NARROWEST_PHONE },
+    );
+  },
+  TIMEOUT_MS,
+);
