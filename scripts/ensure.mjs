@@ -114,6 +114,12 @@ function ensureBundle() {
   if (!runBun("scripts/bundle.ts")) say("the program could not be bundled; it runs all the same, and starts slower.");
 }
 
+/** Without it the relay's console has no pages. */
+function ensureConsole() {
+  if (runBun("scripts/console-files.ts") || existsSync(join(ROOT, "dist/console/manifest.json"))) return;
+  say("the console's pages could not be built: its API works all the same.");
+}
+
 /** What apps on Node import. A package from the registry has it already. */
 function ensureLibrary() {
   if (runBun("scripts/library.ts") || existsSync(join(ROOT, "dist/hatchway.mjs"))) return;
@@ -189,7 +195,10 @@ if (!flags.has("--bundle")) {
   ensureBun();
 }
 ensureBundle();
-if (flags.has("--bundle")) ensureLibrary();
+if (flags.has("--bundle")) {
+  ensureLibrary();
+  ensureConsole();
+}
 if (flags.has("--test") || flags.has("--bench")) installTestPrograms();
 if (flags.has("--test")) installTestNode();
 if (flags.has("--bench")) await installBenchPeers();
