@@ -23,7 +23,13 @@ test.each<[string, string]>([
   ["with a zero byte", "ada\0"],
   ["with text turned around", "ada\u202etoor"],
   ["with something that cannot be seen", "ada\u200b"],
+  ["with a filler that cannot be seen", "ada\u3164"],
   ["with half a character", "ada\ud800"],
 ])("a name %s is refused", (_what, text) => {
   expect(parsePersonName(text).ok).toBe(false);
+});
+
+test("what is too long for a name is found by nothing, and remembered as nothing", () => {
+  expect(nameKey("a".repeat(65))).toBe("");
+  expect(nameKey(`  ${"A".repeat(64)}  `)).toBe("a".repeat(64));
 });

@@ -1,4 +1,4 @@
-import { describe, expect, spyOn, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, spyOn, test } from "bun:test";
 import {
   type AccessLab,
   accessLab,
@@ -12,6 +12,9 @@ import {
 } from "../../../../test/fixtures/access-lab.ts";
 import { MIN_PASSWORD_CHARS } from "../../../servers/api/schema.ts";
 import { PASSWORD_COST, Passwords } from "./passwords.ts";
+
+// A thousand sign-ins with the real store: a second on an idle machine.
+setDefaultTimeout(30_000);
 
 const SEC_MS = 1000;
 const MIN_MS = 60_000;
@@ -174,6 +177,13 @@ describe("setting a password", () => {
     expect(await lab.access.bySession(second.secret, HOME)).not.toBeNull();
     expect(await kindOf(lab.access.signIn(right, from("192.0.2.2")))).toBe("unauthorized");
     expect(await kindOf(lab.access.signIn({ name: "ada", password: "another good one" }, HOME))).toBe("none");
+  });
+
+  test("a new one that is poor is refused before the present one is looked at", async () => {
+    await using lab = await accessLab();
+    const who = await lab.who(await lab.admin());
+    const failure = await failureOf(lab.access.changePassword(who, PASSWORD, "aaaaaaaaaaaa"));
+    expect([failure?.kind, failure?.errors[0]?.path]).toEqual(["invalid", "next"]);
   });
 
   test("whoever stole a session guesses at the present one no faster than anybody", async () => {

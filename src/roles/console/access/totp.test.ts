@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { Secret, TOTP } from "otpauth";
 import {
   type AccessLab,
@@ -10,6 +10,9 @@ import {
   PASSWORD,
 } from "../../../../test/fixtures/access-lab.ts";
 import type { Principal } from "../../../servers/api/backend.ts";
+
+// A thousand sign-ins with the real store: a second on an idle machine.
+setDefaultTimeout(30_000);
 
 const SEC_MS = 1000;
 const STEP_MS = 30_000;
