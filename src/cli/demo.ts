@@ -93,7 +93,7 @@ async function startDemoAgent({ io }: Context, dataDir: string, relay: RunningRe
     forwards: [],
   };
   const start = (joinCode: string | null) =>
-    startAgent({ dataDir, joinCode, readSettings: async () => settings, runListed: false });
+    startAgent({ dataDir, joinCode, readSettings: async () => settings, runListed: true });
   const known = (await relay.listDevices()).some(({ name, revoked }) => name === DEMO_DEVICE && !revoked);
   if (known) {
     try {
