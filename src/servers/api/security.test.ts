@@ -1,12 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { ApiLab, HERE } from "../../../test/fixtures/api-lab.ts";
 import { certificateZoo } from "../../../test/fixtures/certificates.ts";
+import { RawConnection, rawStatus } from "../../../test/fixtures/raw-http.ts";
 import { type Cidr, compileCidrs } from "../../wire/address.ts";
 import { ApiFailure, type FailureKind } from "./backend.ts";
 import { FAKE_OVERVIEW } from "./fake-data.ts";
-import { ApiLab, HERE } from "./lab.fixture.ts";
 import { API_LIMITS } from "./options.ts";
 import { CSRF_HEADER } from "./protocol.ts";
-import { RawConnection, rawStatus } from "./raw-http.fixture.ts";
 
 let lab: ApiLab;
 beforeEach(() => {
@@ -16,12 +16,20 @@ afterEach(() => lab.close());
 
 const SLOW = 200;
 /** Bun gives a head 10 to 12 s: they begin before all other tests, and are looked at in the last. */
-const slowLab = new ApiLab();
+const slowLab = new ApiLab({}, { idleSec: 1 });
 const slow: RawConnection[] = [];
-beforeAll(() => {
+beforeAll(async () => {
+  const head = `GET /v1/me HTTP/1.1\r\nHost: ${HERE}:${slowLab.port}\r\nX-Slow: `;
+  // After an answer, on the same connection.
+  const later = new RawConnection(slowLab.port);
+  const { authorization = "" } = slowLab.token("uwe", "read");
+  later.write(`GET /v1/me HTTP/1.1\r\nHost: ${HERE}:${slowLab.port}\r\nAuthorization: ${authorization}\r\n\r\n`);
+  await later.until("}");
+  later.write(head);
+  slow.push(later);
   for (let count = 0; count < SLOW; count++) {
     const connection = new RawConnection(slowLab.port);
-    connection.write(`GET /v1/me HTTP/1.1\r\nHost: ${HERE}:${slowLab.port}\r\nX-Slow: ${"a".repeat(count % 7)}`);
+    connection.write(head + "a".repeat(count % 7));
     slow.push(connection);
   }
 });
@@ -491,6 +499,6 @@ describe("slow senders", () => {
     const honest = await Promise.all(Array.from({ length: 20 }, async () => (await slowLab.fetch("/v1/setup")).status));
     expect(honest.filter((status) => status !== 200)).toEqual([]);
     await Promise.all(slow.map(({ closed }) => closed));
-    expect(slow.filter(({ received }) => received.startsWith("HTTP/1.1 2"))).toEqual([]);
+    expect(slow.filter(({ received }) => received.startsWith("HTTP/1.1 2"))).toHaveLength(1);
   }, 20_000);
 });
