@@ -33,6 +33,7 @@ import {
 } from "../../src/wire/socks.ts";
 import { formatSshForward, parseSshForward } from "../../src/wire/ssh-forward.ts";
 import { renderTextError } from "../../src/wire/text-error.ts";
+import { api } from "./api-codecs.ts";
 import { check } from "./check-codecs.ts";
 import {
   type FuzzCodec,
@@ -368,4 +369,5 @@ export const codecs: readonly FuzzCodec[] = [
   ...helper,
   ...check,
   ...presets,
+  ...api,
 ];

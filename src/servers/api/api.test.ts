@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { ApiLab } from "./lab.fixture.ts";
+import { ApiLab } from "../../../test/fixtures/api-lab.ts";
 
 let lab: ApiLab;
 beforeEach(() => {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import { ApiLab } from "../../../test/fixtures/api-lab.ts";
 import { ApiProblem, createClient, everything, type Fetch, isProblem, PROBLEM_TYPES } from "./client.ts";
-import { ApiLab } from "./lab.fixture.ts";
 
 /** React, the table and the pages share 250 KB: the client may have this of it, before compression. */
 const MAX_BUNDLE_BYTES = 8 * 1_024;

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { ApiLab } from "../../../test/fixtures/api-lab.ts";
 import { z } from "../../wire/zod.ts";
 import { createClient } from "./client.ts";
-import { ApiLab } from "./lab.fixture.ts";
 import { OPERATIONS } from "./routes.ts";
 import { Problem } from "./schema.ts";
 

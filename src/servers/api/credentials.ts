@@ -21,6 +21,7 @@ export type Shown = { readonly kind: "session" | "token"; readonly secret: strin
 const SECURE_COOKIE = "__Host-hatchway";
 const PLAIN_COOKIE = "hatchway";
 const MAX_SECRET_CHARS = 1_024;
+const VISIBLE = /^[\x21-\x7e]+$/;
 
 export function cookieName(tls: boolean): string {
   return tls ? SECURE_COOKIE : PLAIN_COOKIE;
@@ -33,13 +34,16 @@ export function cookieName(tls: boolean): string {
 export function shownCredential(headers: Headers, tls: boolean): Shown {
   const authorization = headers.get("authorization");
   if (authorization !== null) {
-    const secret = /^Bearer +([\x21-\x7e]+)$/i.exec(authorization)?.[1];
-    return secret === undefined || secret.length > MAX_SECRET_CHARS ? null : { kind: "token", secret };
+    const secret = /^Bearer +(.*)$/i.exec(authorization)?.[1];
+    return isSecret(secret) ? { kind: "token", secret } : null;
   }
   const values = cookieValues(headers.get("cookie") ?? "", cookieName(tls));
   const [secret] = values;
-  if (values.length !== 1 || secret === undefined || secret === "" || secret.length > MAX_SECRET_CHARS) return null;
-  return { kind: "session", secret };
+  return values.length === 1 && isSecret(secret) ? { kind: "session", secret } : null;
+}
+
+function isSecret(text: string | undefined): text is string {
+  return text !== undefined && text.length <= MAX_SECRET_CHARS && VISIBLE.test(text);
 }
 
 function cookieValues(header: string, name: string): string[] {

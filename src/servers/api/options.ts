@@ -48,6 +48,6 @@ export const API_LIMITS: ApiLimits = {
 export interface RequestInfo {
   /** The peer's, without a port. */
   readonly address: string;
-  /** The answer may take so long without a byte: called when the request has come whole. */
-  allow?(idleSec: number): void;
+  /** The connection may be without a byte for so long from now on; null = as usual. */
+  allow?(idleSec: number | null): void;
 }

@@ -60,7 +60,6 @@ export class OperationRunner {
     const { maxBodyBytes: maxBytes, bodyDeadlineMs: deadlineMs } = this.#limits;
     const limits = { maxBytes, deadlineMs, after: this.#options.after };
     const bytes = operation.body === undefined ? NOTHING : await readJsonBody(request, limits);
-    info.allow?.(ANSWER_IDLE_SEC);
     const asked: Asked<Principal | null> = {
       backend: this.#backend,
       presets: this.#options.presets,
@@ -75,9 +74,17 @@ export class OperationRunner {
     };
     const query = parsedQuery(url.searchParams);
     const make = async () => {
-      const answer = await operation.run(asked, query, operation.body && parsedBody(bytes));
-      if (mayEndCredentials(operation)) await this.#recheckStreams();
-      return this.#response(operation, answer);
+      let streams = false;
+      info.allow?.(ANSWER_IDLE_SEC);
+      try {
+        const answer = await operation.run(asked, query, operation.body && parsedBody(bytes));
+        if (mayEndCredentials(operation)) await this.#recheckStreams();
+        streams = answer instanceof Response;
+        return this.#response(operation, answer);
+      } finally {
+        // Else the next request's head would have that long as well.
+        if (!streams) info.allow?.(null);
+      }
     };
     const key = headers.get(IDEMPOTENCY_HEADER);
     if (key === null || asker === null || operation.method !== "POST") return await make();

@@ -23,10 +23,10 @@ export interface ApiServerOptions {
  */
 const BODY_MARGIN = 4;
 /**
- * Bun (1.4.5) gives a request's head 10 to 12 s in all, whatever drips in, and a body `idleTimeout` unless it comes at
- * 16 KB/s at least: slow senders are cut off by it, and sooner by the API's own deadline.
+ * Bun (1.4.5) gives the first head of a connection 10 to 12 s in all, whatever drips in, and later heads this. A body has
+ * the API's own deadline, and this where the API does not read it.
  */
-const IDLE_SEC = 30;
+const IDLE_SEC = 15;
 
 /** HTTP/1.1 on Bun.serve. */
 export function serveApi(api: Api, options: ApiServerOptions): Result<HttpListener, EntryError> {
@@ -42,7 +42,7 @@ export function serveApi(api: Api, options: ApiServerOptions): Result<HttpListen
       fetch: (request, server) =>
         api.fetch(request, {
           address: server.requestIP(request)?.address ?? "",
-          allow: (sec) => server.timeout(request, sec),
+          allow: (sec) => server.timeout(request, sec ?? idleSec),
         }),
     }),
   );

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { ApiLab, HERE } from "../../../test/fixtures/api-lab.ts";
+import { RawConnection } from "../../../test/fixtures/raw-http.ts";
 import { createClient } from "./client.ts";
 import { HEARTBEAT_MS } from "./event-stream.ts";
 import { fakeForward } from "./fake-data.ts";
-import { ApiLab, HERE } from "./lab.fixture.ts";
-import { RawConnection } from "./raw-http.fixture.ts";
 import type { LiveEvent } from "./schema.ts";
 
 let lab: ApiLab;
