@@ -2,7 +2,7 @@
 // says how big they are: bun scripts/console.ts [DIRECTORY].
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { brotliCompressSync } from "node:zlib";
+import { brotliCompressSync, constants } from "node:zlib";
 
 /** A file of the console, ready to be sent. */
 export interface ConsoleFile {
@@ -22,6 +22,8 @@ export type ConsoleFiles = ReadonlyMap<string, ConsoleFile>;
 
 const ENTRY = join(import.meta.dir, "../src/console/index.html");
 const ASSETS = "assets";
+/** 11 saves another 4 % and takes ten times as long (measured). */
+const BROTLI_QUALITY = 9;
 /** What is built has no inline script or style, so that the page can be served with `default-src 'none'`. */
 const INLINE = /<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=/i;
 
@@ -45,7 +47,9 @@ export async function buildConsole(): Promise<ConsoleFiles> {
       type: output.type,
       etag: Bun.hash(bytes).toString(36),
       immutable: !isPage,
-      brotli: new Uint8Array(brotliCompressSync(bytes)),
+      brotli: new Uint8Array(
+        brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: BROTLI_QUALITY } }),
+      ),
       gzip: Bun.gzipSync(bytes, { level: 9 }),
     });
   }

@@ -34,6 +34,7 @@ const TEST_PROGRAMS = {
   miniupnpd: "miniupnpd-nftables",
   "iptables-legacy": "iptables",
   python3: "python3",
+  chromium: "chromium",
 };
 /** sbin is where Debian keeps nft, nginx and sshd; an ordinary user's PATH lacks it. */
 const PROGRAM_DIRECTORIES = [...(process.env.PATH ?? "").split(delimiter), "/usr/local/sbin", "/usr/sbin", "/sbin"];
@@ -149,7 +150,7 @@ function apt(...args) {
   return spawnSync("apt-get", ["-qq", "-o", "Dpkg::Use-Pty=0", ...args], { env, stdio: INHERIT_STDERR }).status === 0;
 }
 
-/** The network scenarios say themselves, each, what they miss; so what cannot be installed here does not end the run. */
+/** The network scenarios and the console's say themselves, each, what they miss; so what cannot be installed here does not end the run. */
 function installTestPrograms() {
   if (process.platform !== "linux") return say("the network scenarios need Linux; they will fail here.");
   const missing = missingDebianPackages();

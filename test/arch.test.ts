@@ -16,6 +16,8 @@ const ARROWS: Record<string, readonly string[]> = {
   library: ["roles", "core", "wire", "os"],
   // The command line talks to a running relay or agent through servers/local's client, and reads what people write.
   cli: ["roles", "servers/local", "core", "wire", "os"],
+  // In a browser: of the API it knows the types, and of the rest what is pure.
+  console: ["servers/api", "wire"],
   roles: ["servers", "dataplanes", "router", "store", "core", "wire", "os"],
   // A SOCKS server hands on the connection it accepted: it knows byte ends, and not where they lead.
   servers: ["dataplanes/io", "core", "wire", "os"],
@@ -44,8 +46,12 @@ interface Source {
   readonly code: string;
   /** Module specifiers as written. */
   readonly specifiers: readonly string[];
+  /** Those of them that only types are taken from. */
+  readonly typesOf: readonly string[];
 }
 
+/** Imports that leave nothing in what is built. */
+const TYPE_IMPORT = /(?:^|[\s;}])(?:import|export)\s+type\b[^;"'`()]*?\bfrom\s*["']([^"']+)["']/g;
 const IMPORT = /(?:^|[\s;}])(?:import|export)\b(?:[^;"'`()]*?\bfrom)?\s*["']([^"']+)["']/g;
 const DYNAMIC_IMPORT = /\bimport\(\s*["']([^"']+)["']/g;
 const COMMENT_OR_STRING = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\$])*`/g;
@@ -64,11 +70,13 @@ function readSource(path: string): Source {
   const specifiers = [...uncommented.matchAll(IMPORT), ...uncommented.matchAll(DYNAMIC_IMPORT)].map(
     (match) => match[1]!,
   );
-  return { path, text, code: withoutStrings(text), specifiers };
+  const typesOf = [...uncommented.matchAll(TYPE_IMPORT)].map((match) => match[1]!);
+  return { path, text, code: withoutStrings(text), specifiers, typesOf };
 }
 
+const isSource = (path: string) => /\.tsx?$/.test(path);
 const sources = readdirSync(SRC, { recursive: true, encoding: "utf8" })
-  .filter((path) => path.endsWith(".ts") && !path.endsWith(".test.ts"))
+  .filter((path) => isSource(path) && !/\.test\.tsx?$/.test(path))
   .map(readSource);
 const known = new Set(sources.map((source) => source.path));
 
@@ -121,11 +129,11 @@ describe("import walls", () => {
     expect([...folders].filter((folder) => !(folder in ARROWS))).toEqual([]);
   });
 
-  test("relative imports end in .ts or .json and lead to a file", () => {
+  test("relative imports end in .ts, .tsx or .json and lead to a file", () => {
     const broken = sources.flatMap(({ path, specifiers }) =>
       specifiers.filter((specifier) => {
         const target = resolveInSrc(path, specifier);
-        return target?.endsWith(".ts") ? !known.has(target) : target !== null && !target.endsWith(".json");
+        return target !== null && isSource(target) ? !known.has(target) : target !== null && !target.endsWith(".json");
       }),
     );
     expect(broken).toEqual([]);
@@ -135,10 +143,29 @@ describe("import walls", () => {
     const wrong = sources.flatMap(({ path, specifiers }) =>
       specifiers
         .map((specifier) => resolveInSrc(path, specifier))
-        .filter((target) => target?.endsWith(".ts") && !mayImport(path, target))
+        .filter((target) => target !== null && isSource(target) && !mayImport(path, target))
         .map((target) => `${path} → ${target}`),
     );
     expect(wrong).toEqual([]);
+  });
+
+  test("the console takes only types of the API, and nothing that runs", () => {
+    const wrong = sources
+      .filter(({ path }) => isWithin(path, "console"))
+      .flatMap(({ path, specifiers, typesOf }) =>
+        specifiers
+          .filter((specifier) => isWithin(resolveInSrc(path, specifier) ?? "", "servers"))
+          .filter((specifier) => !typesOf.includes(specifier))
+          .map((specifier) => `${path} → ${specifier}`),
+      );
+    expect(wrong).toEqual([]);
+    // zod is large, and node: and bun: are in no browser.
+    const foreign = sources
+      .filter(({ path }) => isWithin(path, "console"))
+      .flatMap(({ path, specifiers }) =>
+        specifiers.filter((specifier) => /^(zod$|node:|bun($|:))/.test(specifier)).map((one) => `${path} → ${one}`),
+      );
+    expect(foreign).toEqual([]);
   });
 
   test("no import cycles", () => {
@@ -221,6 +248,11 @@ describe("this test sees what it should", () => {
     ["roles/relay.ts", "dataplanes/tunnel/b.ts", true],
     ["store/a.ts", "roles/relay.ts", false],
     ["cli/a.ts", "store/db.ts", false],
+    ["console/a.tsx", "wire/port-set.ts", true],
+    ["console/a.tsx", "servers/api/schema.ts", true],
+    ["console/a.tsx", "servers/local/schema.ts", false],
+    ["console/a.tsx", "core/policy.ts", false],
+    ["roles/relay.ts", "console/app.tsx", false],
   ])("%s → %s: %p", (from, to, allowed) => {
     expect(mayImport(from, to)).toBe(allowed);
   });
@@ -231,6 +263,12 @@ describe("this test sees what it should", () => {
     const uncommented = withoutComments(text);
     const found = [...uncommented.matchAll(IMPORT), ...uncommented.matchAll(DYNAMIC_IMPORT)].map((match) => match[1]!);
     expect(found).toEqual(["./1.ts", "./2.ts", "./3.ts", "./4.ts", "./5.ts"]);
+  });
+
+  test("imports of types are told from others", () => {
+    const text =
+      'import type { a,\n b } from "./1.ts";\nexport type { c } from "./2.ts";\nimport { type d, e } from "./3.ts";\n';
+    expect([...text.matchAll(TYPE_IMPORT)].map((match) => match[1]!)).toEqual(["./1.ts", "./2.ts"]);
   });
 
   test("a cycle is found", () => {

@@ -32,7 +32,7 @@ afterAll(async () => {
 async function writeForward({ page }: Visit): Promise<void> {
   await page.getByLabel("Ports", { exact: true }).fill("8840, 8820, 8810-8815");
   await page.getByText("8810 to 8815").waitFor();
-  await page.getByRole("button", { name: "Test Remote Desktop now" }).click();
+  await page.getByRole("button", { name: "Test now: Remote Desktop" }).click();
   await page.getByText("To do:").waitFor();
 }
 

@@ -1,5 +1,5 @@
+import type { Forward, ForwardDraft, ForwardPatch } from "../../servers/api/schema.ts";
 import type { PortSet } from "../../wire/port-set.ts";
-import type { Forward, ForwardDraft, ForwardPatch } from "../api.ts";
 import type { ProtocolChoice } from "./words.ts";
 
 /** A forward as its form holds it: every field a text, as it is typed. */

@@ -151,7 +151,7 @@ export function ForwardTable(props: ForwardTableProps) {
           <Button
             look="quiet"
             busy={checks.of(forward.id)?.kind === "running"}
-            aria-label={`Test ${forward.name} now`}
+            aria-label={`Test now: ${forward.name}`}
             onClick={() => void checks.run(forward.id)}
           >
             Test now

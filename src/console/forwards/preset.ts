@@ -1,5 +1,5 @@
+import type { Preset } from "../../servers/api/schema.ts";
 import { formatPortSet, type PortRange, parsePortSet } from "../../wire/port-set.ts";
-import type { Preset } from "../api.ts";
 
 export type PresetPorts = Preset["ports"][number];
 

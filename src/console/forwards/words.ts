@@ -1,6 +1,6 @@
+import type { Forward } from "../../servers/api/schema.ts";
 import { type PortMapping, type PortSet, type Protocol, settleProtocol } from "../../wire/port-set.ts";
 import type { TextError } from "../../wire/text-error.ts";
-import type { Forward } from "../api.ts";
 import { count } from "../format.ts";
 
 export type ProtocolChoice = "tcp" | "udp" | "tcp+udp";

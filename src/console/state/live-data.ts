@@ -1,4 +1,4 @@
-import type { Device, Forward, LiveEvent } from "../api.ts";
+import type { Device, Forward, LiveEvent } from "../../servers/api/schema.ts";
 
 /** Of one second. */
 export interface TrafficPoint {

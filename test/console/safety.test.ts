@@ -1,0 +1,175 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import axe from "axe-core";
+import { buildConsole, firstLoadBytes } from "../../scripts/console.ts";
+import { PATHS } from "../../src/console/paths.ts";
+import { TestBrowser, type Visit } from "../fixtures/console-browser.ts";
+import { ConsoleServer } from "../fixtures/console-server.ts";
+import { aDevice, aForward, World } from "../fixtures/console-world.ts";
+
+const TIMEOUT_MS = 60_000;
+const BUDGET_BYTES = 250_000;
+let browser: TestBrowser;
+beforeAll(async () => {
+  browser = await TestBrowser.launch();
+});
+afterAll(() => browser.close());
+
+const PAGES = Object.values(PATHS).filter((path) => !["/sign-in", "/setup", "/invite"].includes(path));
+
+async function read({ page }: Visit): Promise<void> {
+  await page
+    .getByRole("main")
+    .getByText(/^Reading/)
+    .waitFor({ state: "detached" });
+}
+
+describe("what is served", () => {
+  test("the first load is within its budget, and has nothing inline", async () => {
+    const files = await buildConsole();
+    expect(firstLoadBytes(files)).toBeLessThan(BUDGET_BYTES);
+    expect(
+      [...files.keys()].every((path) => path === "/index.html" || /^\/assets\/[\w-]+-\w{8}\.(js|css|svg)$/.test(path)),
+    ).toBe(true);
+    const html = new TextDecoder().decode(files.get("/index.html")?.bytes);
+    expect(html).not.toMatch(/<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|https?:/i);
+  });
+
+  test("source files make no markup from text", async () => {
+    const sources = [...new Bun.Glob("src/console/**/*.{ts,tsx}").scanSync({ cwd: `${import.meta.dir}/../..` })];
+    expect(sources.length).toBeGreaterThan(40);
+    for (const source of sources) {
+      const text = await Bun.file(`${import.meta.dir}/../../${source}`).text();
+      expect([
+        source,
+        /dangerouslySetInnerHTML|innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(/.test(text),
+      ]).toEqual([source, false]);
+    }
+  });
+});
+
+describe("axe finds nothing serious", () => {
+  async function faultsOf({ page }: Visit): Promise<string[]> {
+    await page.evaluate(axe.source);
+    const found = await page.evaluate<axe.AxeResults>(
+      'axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })',
+    );
+    return found.violations
+      .filter(({ impact }) => impact === "serious" || impact === "critical")
+      .flatMap(({ id, nodes }) => nodes.map(({ html, any }) => `${id}: ${html} ${any[0]?.message ?? ""}`));
+  }
+
+  for (const colorScheme of ["light", "dark"] as const) {
+    test(
+      `on each page, ${colorScheme}`,
+      async () => {
+        const server = await ConsoleServer.start(World.furnished());
+        await browser.visit(
+          server,
+          async (visit) => {
+            const { page } = visit;
+            await visit.open("/sign-in");
+            await page.getByLabel("Name").waitFor();
+            expect(["/sign-in", ...(await faultsOf(visit))]).toEqual(["/sign-in"]);
+            for (const path of PAGES) {
+              await visit.signedIn(path);
+              await read(visit);
+              expect([path, ...(await faultsOf(visit))]).toEqual([path]);
+            }
+            await visit.signedIn("/forwards");
+            await page.getByLabel("Ports", { exact: true }).fill("8820, 8815-8810, 1");
+            await page.getByRole("button", { name: /^More:/ }).click();
+            await page.getByRole("button", { name: "Test now: Web" }).click();
+            await page.getByRole("button", { name: "Test again" }).waitFor();
+            expect(["at work", ...(await faultsOf(visit))]).toEqual(["at work"]);
+            await page.getByRole("button", { name: "Edit Web" }).click();
+            await page.getByRole("dialog").getByLabel("Ports", { exact: true }).waitFor();
+            expect(["editing", ...(await faultsOf(visit))]).toEqual(["editing"]);
+          },
+          { colorScheme, reducedMotion: "reduce" },
+        );
+        await server.stop();
+      },
+      TIMEOUT_MS,
+    );
+  }
+});
+
+describe("what others wrote stays text", () => {
+  const PAYLOADS = [
+    `<img src=x onerror="alert(1)">`,
+    `"><script>alert(1)</script>`,
+    `javascript:alert(1)`,
+    `</textarea><svg/onload=alert(1)>`,
+    `{{constructor.constructor('alert(1)')()}}`,
+  ];
+  const EVIL = PAYLOADS.join(" ");
+
+  /** Whatever reaches out of the window, and makes the page scroll sideways by it. */
+  const WIDER = `[...document.querySelectorAll("main, main *, header *")].filter((element) => !element.matches("input, thead *") &&
+      getComputedStyle(element).overflowX === "visible" && element.getClientRects().length > 0 &&
+      (element.getBoundingClientRect().right > innerWidth + 0.5 || element.scrollWidth > element.clientWidth + 1 && element.clientWidth > 0))
+    .map((element) => element.tagName + "." + element.className)
+    .concat((scrollTo(9999, 0), scrollX) === 0 ? [] : ["the page"])`;
+
+  function evilWorld(): World {
+    const world = World.furnished();
+    const account = { id: EVIL, name: EVIL };
+    world.me = { ...world.me, name: EVIL, account };
+    world.devices = [
+      aDevice(EVIL, { account: { id: "other", name: EVIL }, address: EVIL, version: EVIL }),
+      ...world.devices,
+    ];
+    world.forwards = [
+      aForward("f1", EVIL, EVIL, {
+        device: { id: EVIL, name: EVIL },
+        account: { id: "other", name: EVIL },
+        to: EVIL,
+        state: "refused",
+        message: EVIL,
+        allow: [EVIL],
+        endpoints: [{ protocol: "tcp", host: EVIL, port: 1, lastPort: 1, internalHost: EVIL, internalPort: 1 }],
+      }),
+      aForward("f2", EVIL, "80", { allow: [EVIL] }),
+    ];
+    world.visits = world.visits.map((visit) => ({
+      ...visit,
+      visitor: EVIL,
+      forwardName: EVIL,
+      device: EVIL,
+      entry: EVIL,
+    }));
+    world.users = [world.userOf("u9", EVIL, "user")];
+    world.tokens = world.tokens.map((token) => ({ ...token, name: EVIL }));
+    world.audit = [{ id: 1, atMs: 0, actor: EVIL, action: EVIL, subject: EVIL, detail: { [EVIL]: EVIL } }];
+    return world;
+  }
+
+  test(
+    "in every field of every page: no script runs, no element comes of it, nothing is wider than the window",
+    async () => {
+      const server = await ConsoleServer.start(evilWorld());
+      await browser.visit(
+        server,
+        async (visit) => {
+          const { page } = visit;
+          for (const path of PAGES) {
+            await visit.signedIn(path);
+            await read(visit);
+            expect(await page.evaluate("document.body.innerText.includes('onerror=')")).toBe(true);
+            expect(
+              await page.locator("body img, body script, [onerror], [onload], a[href^='javascript:']").count(),
+            ).toBe(0);
+            expect([path, ...(await page.evaluate<string[]>(WIDER))]).toEqual([path]);
+          }
+          await visit.signedIn("/forwards");
+          await page.getByRole("button", { name: "Remove", exact: false }).first().click();
+          await page.getByText("Removed").waitFor();
+          expect(await page.locator("body img, body script").count()).toBe(0);
+        },
+        { viewport: { width: 390, height: 844 } },
+      );
+      await server.stop();
+    },
+    TIMEOUT_MS,
+  );
+});

@@ -1,0 +1,251 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { ApiProblem, type Client, createClient, type Fetch } from "../../src/servers/api/client.ts";
+import type { LiveEvent } from "../../src/servers/api/schema.ts";
+import { failureOf, mapping, type RolesLab, remote, rolesLab, until } from "../fixtures/roles-lab.ts";
+import { ask, tcpService, visit } from "../fixtures/services.ts";
+
+/** The API of a real relay with real agents, as its own client uses it: three people of two accounts. */
+const PASSWORD = "correct horse battery";
+let lab: RolesLab;
+let ann: Client;
+let bob: Client;
+let vic: Client;
+
+/** A browser's cookie jar, as far as one cookie goes. */
+function jar(url: string): Fetch {
+  let cookie = "";
+  return async (path, init) => {
+    const headers = new Headers(init.headers);
+    if (cookie !== "") headers.set("cookie", cookie);
+    const response = await fetch(path, { ...init, headers });
+    const [set] = response.headers.getSetCookie();
+    if (set !== undefined) cookie = set.split(";")[0] ?? "";
+    expect(path).toStartWith(url);
+    return response;
+  };
+}
+
+const secretOf = (link: string): string => link.slice(link.indexOf("#") + 1);
+
+beforeAll(async () => {
+  const listen = { host: "127.0.0.1", port: 0 };
+  lab = await rolesLab({ console: { listen, hosts: [], certificate: null, tls: false, trustedProxies: [] } }, 12);
+  const { console } = lab.relay.ready;
+  if (console?.setupLink == null) throw new Error("no console");
+  const { url, setupLink } = console;
+  const newClient = () => createClient({ baseUrl: url, fetch: jar(url) });
+  [ann, bob, vic] = [newClient(), newClient(), newClient()];
+  await ann.redeem({ token: secretOf(setupLink), name: "ann", password: PASSWORD });
+  const forBob = await ann.makeInvite({ role: "user" });
+  await bob.redeem({ token: secretOf(forBob.link), name: "bob", password: PASSWORD });
+  const { account } = await bob.getMe();
+  const forVic = await ann.makeInvite({ role: "viewer", account: account.id });
+  await vic.redeem({ token: secretOf(forVic.link), name: "vic", password: PASSWORD });
+  await lab.agent("den", { managed: true });
+  await lab.agent("attic", { managed: true, account: account.id });
+}, 30_000);
+afterAll(() => lab[Symbol.asyncDispose]());
+
+async function problemOf(promise: Promise<unknown>): Promise<{ status: number; type: string; detail: string }> {
+  const error = await failureOf(promise);
+  if (!(error instanceof ApiProblem)) throw error;
+  const { status, type, detail } = error.problem;
+  return { status, type, detail };
+}
+
+const openOf = async (client: Client, id: string) => (await client.getForward(id)).value.state === "open";
+
+describe("a forward", () => {
+  test("is made, shown, changed, disabled and removed; visitors follow", async () => {
+    using service = tcpService("web");
+    const [port = 0] = lab.pool;
+    const made = await ann.addForward({ device: "den", ports: `${port}:${service.port}`, name: "web" });
+    expect(made.value).toMatchObject({ name: "web", editable: true, to: "127.0.0.1", device: { name: "den" } });
+    const { id } = made.value;
+    await until(() => openOf(ann, id));
+    expect(await ask(port)).toBe("web:hello");
+    const off = await ann.changeForward(id, { enabled: false }, made.version);
+    expect(off.value).toMatchObject({ enabled: false, state: "disabled" });
+    expect(await ask(port)).toBe("ECONNREFUSED");
+    expect(await problemOf(ann.changeForward(id, { name: "x" }, made.version))).toMatchObject({ status: 412 });
+    await ann.changeForward(id, { enabled: true, allow: ["192.0.2.0/24"] }, off.version);
+    await until(() => openOf(ann, id));
+    expect(await ask(port)).toBe("cut");
+    await ann.changeForward(id, { allow: [] });
+    await until(async () => (await ask(port)) === "web:hello");
+    expect((await ann.checkForward(id)).state).toBe("open");
+    await ann.removeForward(id);
+    expect(await ask(port)).toBe("ECONNREFUSED");
+    expect(await problemOf(ann.getForward(id))).toMatchObject({ status: 404 });
+  });
+
+  test("is previewed: what it means, what is in its way, what to think of", async () => {
+    const [, taken = 0] = lab.pool;
+    const { value } = await ann.addForward({ device: "den", ports: `${taken}:7`, name: "taken" });
+    const preview = (ports: string, more: object = {}) => ann.previewForward({ device: "den", ports, ...more });
+    expect(await preview(`${lab.pool[2]}:3389`)).toMatchObject({
+      meaning: [`TCP ${lab.pool[2]}, to port 3389 inside`],
+      problems: [],
+      warnings: [expect.stringContaining("Remote Desktop")],
+    });
+    expect((await ann.previewForward({ device: "attic", ports: `${taken}` })).problems).toMatchObject([
+      { path: "ports", message: expect.stringContaining(`${taken}`) },
+    ]);
+    expect((await preview("9-1")).problems).toMatchObject([{ path: "ports" }]);
+    expect((await preview("80")).problems).toMatchObject([{ path: "ports" }]);
+    expect((await preview(`${lab.pool[2]}`, { name: "taken" })).problems).toMatchObject([{ path: "name" }]);
+    // As itself it is in nobody's way.
+    const again = await ann.previewForward({ device: "den", ports: `${taken}:7`, name: "taken" }, value.id);
+    expect(again.problems).toEqual([]);
+    await ann.removeForward(value.id);
+  });
+
+  test("that a device made itself is shown, and changed there alone", async () => {
+    const agent = await lab.agent("shed");
+    const [, , port = 0] = lab.pool;
+    await agent.add(remote("own", [mapping("tcp", port)]));
+    const { items } = await ann.listForwards({ device: "shed" });
+    expect(items).toMatchObject([{ name: "own", editable: false, to: null, origin: "cli" }]);
+    const id = items[0]?.id ?? "";
+    expect(await problemOf(ann.changeForward(id, { enabled: false }))).toMatchObject({ status: 403 });
+    expect(await problemOf(ann.removeForward(id))).toMatchObject({ status: 403 });
+    await agent.running.removeForward("own");
+  });
+});
+
+describe("whose it is", () => {
+  test("everybody sees their own account's, an administrator all; the others' are not there", async () => {
+    const [, , , annsPort = 0, bobsPort = 0] = lab.pool;
+    const anns = (await ann.addForward({ device: "den", ports: `${annsPort}:7`, name: "anns" })).value;
+    const bobs = (await bob.addForward({ device: "attic", ports: `${bobsPort}:7`, name: "bobs" })).value;
+    const namesOf = async (client: Client) => (await client.listForwards()).items.map(({ name }) => name);
+    expect(await namesOf(ann)).toEqual(["bobs", "anns"]);
+    expect(await namesOf(bob)).toEqual(["bobs"]);
+    expect(await namesOf(vic)).toEqual(["bobs"]);
+    expect((await bob.listDevices()).items.map(({ name }) => name)).toEqual(["attic"]);
+    const denId = (await ann.listDevices()).items.find(({ name }) => name === "den")?.id ?? "";
+    for (const theirs of [
+      bob.getForward(anns.id),
+      bob.changeForward(anns.id, { enabled: false }),
+      bob.removeForward(anns.id),
+      bob.checkForward(anns.id),
+      bob.addForward({ device: "den", ports: "9" }),
+      bob.previewForward({ device: "den", ports: "9" }),
+      bob.getDevice(denId),
+      bob.removeDevice(denId),
+      bob.endVisit(`${anns.id}/1`),
+    ]) {
+      expect(await problemOf(theirs)).toMatchObject({ status: 404 });
+    }
+    // A viewer looks.
+    expect((await vic.getForward(bobs.id)).value.name).toBe("bobs");
+    expect(await problemOf(vic.removeForward(bobs.id))).toMatchObject({ status: 403 });
+    expect(await problemOf(vic.addForward({ device: "attic", ports: "9" }))).toMatchObject({ status: 403 });
+    expect(await problemOf(bob.listAudit())).toMatchObject({ status: 403 });
+    await ann.removeForward(anns.id);
+    await bob.removeForward(bobs.id);
+  });
+
+  test("a quota counts at once, and is told in the relay's own words", async () => {
+    const person = (await ann.listUsers()).items.find(({ name }) => name === "bob");
+    await ann.changeUser(person?.id ?? "", { quota: { maxPorts: 1 } });
+    const [, , , , , one = 0, two = 0] = lab.pool;
+    const { value } = await bob.addForward({ device: "attic", ports: `${one}:7`, name: "one" });
+    expect(await problemOf(bob.addForward({ device: "attic", ports: `${two}:7`, name: "two" }))).toMatchObject({
+      status: 403,
+      detail: expect.stringContaining("1 port"),
+    });
+    await ann.changeUser(person?.id ?? "", { quota: { maxPorts: null } });
+    await bob.removeForward(value.id);
+  });
+});
+
+describe("what goes on", () => {
+  test("connections are listed, and cut", async () => {
+    using service = tcpService("web");
+    const [, , , , , , , port = 0] = lab.pool;
+    const { value } = await ann.addForward({ device: "den", ports: `${port}:${service.port}`, name: "live" });
+    await until(() => openOf(ann, value.id));
+    using visitor = await visit(port);
+    expect(await visitor.ask("a")).toBe("web:a");
+    const { items } = await ann.listVisits();
+    expect(items).toMatchObject([{ forwardName: "live", device: "den", protocol: "tcp" }]);
+    expect((await bob.listVisits()).items).toEqual([]);
+    await ann.endVisit(items[0]?.id ?? "");
+    expect(await visitor.ended).toBe("reset");
+    await ann.removeForward(value.id);
+  });
+
+  test("events tell what there is, what changes and what is gone, to who may see it", async () => {
+    const stop = new AbortController();
+    const seen = { ann: [] as LiveEvent[], bob: [] as LiveEvent[] };
+    const reading = [ann, bob].map(async (client, at) => {
+      try {
+        for await (const event of client.events({ signal: stop.signal })) (at === 0 ? seen.ann : seen.bob).push(event);
+      } catch (error) {
+        if (!stop.signal.aborted) throw error;
+      }
+    });
+    const [, , , , , , , , port = 0] = lab.pool;
+    const { value } = await ann.addForward({ device: "den", ports: `${port}:7`, name: "told" });
+    const has = (events: LiveEvent[], kind: LiveEvent["event"]) => events.some(({ event }) => event === kind);
+    await until(() => has(seen.ann, "forward") && has(seen.ann, "device") && has(seen.bob, "traffic"));
+    await ann.removeForward(value.id);
+    await until(() => seen.ann.some((event) => event.event === "forward-gone" && event.id === value.id));
+    expect(JSON.stringify(seen.bob)).not.toContain("told");
+    expect(JSON.stringify(seen.bob)).toContain("attic");
+    stop.abort();
+    await Promise.all(reading);
+  }, 15_000);
+
+  test("the audit log says who had which port", async () => {
+    const { items } = await ann.listAudit({ limit: 200 });
+    expect(items).toContainEqual(
+      expect.objectContaining({
+        actor: "user:ann",
+        action: "ports.granted",
+        detail: expect.objectContaining({ forward: "relay/live" }),
+      }),
+    );
+    expect(items.some(({ actor, action }) => actor === "user:bob" && action === "ports.released")).toBe(true);
+    expect(JSON.stringify(items)).not.toContain(PASSWORD);
+  });
+
+  test("an overview counts what is one's own", async () => {
+    expect((await ann.getOverview()).devices.enrolled).toBe(3);
+    expect((await bob.getOverview()).devices).toEqual({ connected: 1, enrolled: 1 });
+  });
+});
+
+describe("devices", () => {
+  test("join by a code of the API's, into the account of who made it; removed, they are gone", async () => {
+    const { code, command } = await bob.makeJoinCode({ name: "cellar" });
+    expect(command).toBe(`hatchway agent --managed --join ${code}`);
+    const { startAgent } = await import("../../src/roles/agent.ts");
+    const running = await startAgent({
+      dataDir: lab.directoryOf("cellar"),
+      joinCode: code,
+      readSettings: async () => ({
+        name: null,
+        relay: null,
+        allow: [],
+        managed: true,
+        certificate: null,
+        ca: null,
+        forwards: [],
+      }),
+      runListed: true,
+    });
+    const cellar = async () => (await bob.listDevices()).items.find(({ name }) => name === "cellar");
+    await until(async () => (await cellar())?.managed === true);
+    const device = await cellar();
+    await bob.removeDevice(device?.id ?? "");
+    expect(await cellar()).toBeUndefined();
+    expect(await failureOf(running.closed)).toMatchObject({ kind: "refused" });
+  });
+
+  test("of another one's name are told apart, and a port set that is none is refused", async () => {
+    expect(await problemOf(ann.makeJoinCode({ name: "den" }))).toMatchObject({ status: 409 });
+    expect(await problemOf(ann.makeJoinCode({ name: "new", ports: "9-1" }))).toMatchObject({ status: 409 });
+  });
+});
