@@ -11,11 +11,12 @@ let ann: Client;
 let bob: Client;
 let vic: Client;
 
-/** A browser's cookie jar, as far as one cookie goes. */
+/** What a browser adds: where the page is from, and its cookie. */
 function jar(url: string): Fetch {
   let cookie = "";
   return async (path, init) => {
     const headers = new Headers(init.headers);
+    headers.set("origin", url);
     if (cookie !== "") headers.set("cookie", cookie);
     const response = await fetch(path, { ...init, headers });
     const [set] = response.headers.getSetCookie();

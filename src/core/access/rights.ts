@@ -11,7 +11,7 @@ export type AccessRole = (typeof ROLES)[number];
 export const SCOPES = ["read", "forwards", "all"] as const;
 export type AccessScope = (typeof SCOPES)[number];
 
-interface Demand {
+export interface Demand {
   /** This role, and those above it. */
   readonly role: AccessRole;
   /**
@@ -54,6 +54,11 @@ export interface Asker {
   readonly role: AccessRole;
   /** Null: a person. */
   readonly scopes: readonly AccessScope[] | null;
+}
+
+/** What an action demands: its least role, and its least scope of a token. */
+export function demandOf(action: Action): Demand {
+  return DEMANDS[action];
 }
 
 export function mayDo({ role, scopes }: Asker, action: Action): boolean {

@@ -1,6 +1,6 @@
 import type { Action, Asker } from "../../../core/access/rights.ts";
-import { mayDo } from "../../../core/access/rights.ts";
 import { ApiFailure } from "../../../servers/api/backend.ts";
+import { needOf, whyNot } from "../../../servers/api/need.ts";
 
 /** One for a wrong name, a wrong password and a disabled person: nobody learns which. */
 export function wrongCredentials(): ApiFailure {
@@ -22,12 +22,8 @@ export function wrongField(path: string, message: string, kind: "invalid" | "con
 
 /** Rejects what the asker may not do. */
 export function demand(who: Asker, action: Action): void {
-  if (mayDo(who, action)) return;
-  const person = mayDo({ ...who, scopes: null }, action);
-  const message = person
-    ? "This token may not do that: sign in to the console, or use a token with a wider scope."
-    : "Your role does not allow that: ask an administrator.";
-  throw new ApiFailure("forbidden", message);
+  const why = whyNot(needOf(action), who);
+  if (why !== null) throw new ApiFailure("forbidden", why);
 }
 
 const MINUTE_SEC = 60;

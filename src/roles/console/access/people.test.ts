@@ -48,7 +48,7 @@ describe("a token of an administrator, with every scope, may not", () => {
     if (token === null) throw new Error("the token is not good");
     const failure = await failureOf(attempt(lab.access, token, admin.userId));
     expect(failure?.kind).toBe("forbidden");
-    expect(failure?.message).toStartWith("This token may not do that");
+    expect(failure?.message).toStartWith("A token cannot do this");
   });
 });
 

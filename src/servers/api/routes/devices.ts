@@ -1,4 +1,4 @@
-import { CHANGE, LOOK } from "../need.ts";
+import { needOf } from "../need.ts";
 import { type Operation, operation, pageRequest } from "../operation.ts";
 import { Device, JoinCodeDraft, MadeJoinCode, PageQuery, page } from "../schema.ts";
 
@@ -9,7 +9,7 @@ export const DEVICE_ROUTES: readonly Operation[] = [
     path: "/v1/devices",
     tag: "Devices",
     summary: "Lists the devices",
-    need: LOOK,
+    need: needOf("read"),
     query: PageQuery,
     reply: page(Device),
     run: ({ backend, who, query }) => backend.relay.listDevices(who, pageRequest(query)),
@@ -20,7 +20,7 @@ export const DEVICE_ROUTES: readonly Operation[] = [
     path: "/v1/devices/{id}",
     tag: "Devices",
     summary: "Shows a device",
-    need: LOOK,
+    need: needOf("read"),
     reply: Device,
     run: ({ backend, who, id }) => backend.relay.getDevice(who, id),
   }),
@@ -30,7 +30,7 @@ export const DEVICE_ROUTES: readonly Operation[] = [
     path: "/v1/devices/{id}",
     tag: "Devices",
     summary: "Ends a device: its sessions, its forwards and its key",
-    need: CHANGE,
+    need: needOf("devices.change"),
     run: ({ backend, who, id }) => backend.relay.removeDevice(who, id),
   }),
   operation({
@@ -40,7 +40,7 @@ export const DEVICE_ROUTES: readonly Operation[] = [
     tag: "Devices",
     summary: "Makes a code with which a device joins",
     description: "`code` and `command` are shown once.",
-    need: CHANGE,
+    need: needOf("devices.change"),
     body: JoinCodeDraft,
     reply: MadeJoinCode,
     status: 201,

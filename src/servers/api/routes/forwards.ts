@@ -1,6 +1,6 @@
 import { z } from "../../../wire/zod.ts";
 import type { Versioned } from "../backend.ts";
-import { CHANGE_FORWARDS, LOOK } from "../need.ts";
+import { needOf } from "../need.ts";
 import { type Operation, operation, pageRequest, Reply } from "../operation.ts";
 import { CheckReport, Forward, ForwardDraft, ForwardPatch, ForwardPreview, PageQuery, page } from "../schema.ts";
 
@@ -14,7 +14,7 @@ export const FORWARD_ROUTES: readonly Operation[] = [
     tag: "Forwards",
     summary: "Lists the forwards",
     description: "`device`: of this one alone, by name or id. `text`: those that have it in their names or ports.",
-    need: LOOK,
+    need: needOf("read"),
     query: PageQuery.extend({ device: id.exactOptional(), text: z.string().min(1).max(128).exactOptional() }),
     reply: page(Forward),
     run: ({ backend, who, query }) =>
@@ -27,7 +27,7 @@ export const FORWARD_ROUTES: readonly Operation[] = [
     tag: "Forwards",
     summary: "Makes a forward",
     description: "Its ports are held from now on; `state` says whether they are open yet.",
-    need: CHANGE_FORWARDS,
+    need: needOf("forwards.change"),
     body: ForwardDraft,
     reply: Forward,
     status: 201,
@@ -43,7 +43,7 @@ export const FORWARD_ROUTES: readonly Operation[] = [
     tag: "Forwards",
     summary: "Says what a forward would do, and opens nothing",
     description: "`replaces`: the id of the forward that it is meant to become.",
-    need: CHANGE_FORWARDS,
+    need: needOf("forwards.change"),
     query: z.object({ replaces: id.exactOptional() }),
     body: ForwardDraft,
     reply: ForwardPreview,
@@ -55,7 +55,7 @@ export const FORWARD_ROUTES: readonly Operation[] = [
     path: "/v1/forwards/{id}",
     tag: "Forwards",
     summary: "Shows a forward",
-    need: LOOK,
+    need: needOf("read"),
     reply: Forward,
     run: async ({ backend, who, id }) => versioned(await backend.relay.getForward(who, id)),
   }),
@@ -66,7 +66,7 @@ export const FORWARD_ROUTES: readonly Operation[] = [
     tag: "Forwards",
     summary: "Changes a forward",
     description: "What is absent stays as it is; null takes a setting away.",
-    need: CHANGE_FORWARDS,
+    need: needOf("forwards.change"),
     body: ForwardPatch,
     reply: Forward,
     versioned: true,
@@ -79,7 +79,7 @@ export const FORWARD_ROUTES: readonly Operation[] = [
     path: "/v1/forwards/{id}",
     tag: "Forwards",
     summary: "Closes a forward's ports and removes it",
-    need: CHANGE_FORWARDS,
+    need: needOf("forwards.change"),
     versioned: true,
     run: ({ backend, who, id, version }) => backend.relay.removeForward(who, id, version),
   }),
@@ -89,7 +89,7 @@ export const FORWARD_ROUTES: readonly Operation[] = [
     path: "/v1/forwards/{id}/check",
     tag: "Forwards",
     summary: "Sees whether visitors get in, and if not, which hop fails",
-    need: CHANGE_FORWARDS,
+    need: needOf("forwards.check"),
     reply: CheckReport,
     run: ({ backend, who, id }) => backend.relay.checkForward(who, id),
   }),

@@ -1,4 +1,4 @@
-import { ADMIN, ADMIN_LOOK } from "../need.ts";
+import { needOf } from "../need.ts";
 import { type Operation, onePage, operation, pageRequest } from "../operation.ts";
 import { Invite, InviteDraft, MadeInvite, PageQuery, page, User, UserPatch } from "../schema.ts";
 
@@ -9,7 +9,7 @@ export const PEOPLE_ROUTES: readonly Operation[] = [
     path: "/v1/users",
     tag: "People",
     summary: "Lists the people",
-    need: ADMIN_LOOK,
+    need: needOf("people.read"),
     query: PageQuery,
     reply: page(User),
     run: ({ backend, who, query }) => backend.access.listUsers(who, pageRequest(query)),
@@ -20,7 +20,7 @@ export const PEOPLE_ROUTES: readonly Operation[] = [
     path: "/v1/users/{id}",
     tag: "People",
     summary: "Changes a person's role or quota, or disables them",
-    need: ADMIN,
+    need: needOf("people.change"),
     body: UserPatch,
     reply: User,
     run: ({ backend, who, id, body }) => backend.access.changeUser(who, id, body),
@@ -31,7 +31,7 @@ export const PEOPLE_ROUTES: readonly Operation[] = [
     path: "/v1/users/{id}",
     tag: "People",
     summary: "Removes a person, with everything that their account alone has",
-    need: ADMIN,
+    need: needOf("people.change"),
     run: ({ backend, who, id }) => backend.access.removeUser(who, id),
   }),
   operation({
@@ -40,7 +40,7 @@ export const PEOPLE_ROUTES: readonly Operation[] = [
     path: "/v1/invites",
     tag: "People",
     summary: "Lists the invitations that nobody has taken yet",
-    need: ADMIN_LOOK,
+    need: needOf("people.read"),
     reply: page(Invite),
     run: async ({ backend, who }) => onePage(await backend.access.listInvites(who)),
   }),
@@ -51,7 +51,7 @@ export const PEOPLE_ROUTES: readonly Operation[] = [
     tag: "People",
     summary: "Invites a person",
     description: "`link` is shown once: send it to them.",
-    need: ADMIN,
+    need: needOf("people.admit"),
     body: InviteDraft,
     reply: MadeInvite,
     status: 201,
@@ -63,7 +63,7 @@ export const PEOPLE_ROUTES: readonly Operation[] = [
     path: "/v1/invites/{id}",
     tag: "People",
     summary: "Takes an invitation back",
-    need: ADMIN,
+    need: needOf("people.change"),
     run: ({ backend, who, id }) => backend.access.removeInvite(who, id),
   }),
 ];

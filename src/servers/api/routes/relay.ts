@@ -1,6 +1,6 @@
 import { z } from "../../../wire/zod.ts";
 import type { Page, PageRequest } from "../backend.ts";
-import { ADMIN_LOOK, CHANGE, LOOK } from "../need.ts";
+import { needOf } from "../need.ts";
 import { type Operation, onePage, operation, pageRequest } from "../operation.ts";
 import { EVENTS_TYPE, LINES_TYPE } from "../protocol.ts";
 import { AuditEntry, LiveEvent, Overview, PageQuery, Preset, page, Visit } from "../schema.ts";
@@ -15,7 +15,7 @@ export const RELAY_ROUTES: readonly Operation[] = [
     path: "/v1/overview",
     tag: "Relay",
     summary: "Says how the relay is",
-    need: LOOK,
+    need: needOf("read"),
     reply: Overview,
     run: ({ backend, who }) => backend.relay.overview(who),
   }),
@@ -25,7 +25,7 @@ export const RELAY_ROUTES: readonly Operation[] = [
     path: "/v1/visits",
     tag: "Relay",
     summary: "Lists the visits that are open now",
-    need: LOOK,
+    need: needOf("read"),
     query: PageQuery,
     reply: page(Visit),
     run: ({ backend, who, query }) => backend.relay.listVisits(who, pageRequest(query)),
@@ -36,7 +36,7 @@ export const RELAY_ROUTES: readonly Operation[] = [
     path: "/v1/visits/{id}",
     tag: "Relay",
     summary: "Cuts a visit",
-    need: CHANGE,
+    need: needOf("visits.end"),
     run: ({ backend, who, id }) => backend.relay.endVisit(who, id),
   }),
   operation({
@@ -46,7 +46,7 @@ export const RELAY_ROUTES: readonly Operation[] = [
     tag: "Relay",
     summary: "Lists what people did, newest first",
     description: `With \`Accept: ${LINES_TYPE}\` all of it, from \`cursor\` on, one JSON object a line.`,
-    need: ADMIN_LOOK,
+    need: needOf("audit.read"),
     query: PageQuery,
     reply: page(AuditEntry),
     streams: [LINES_TYPE],
@@ -63,7 +63,7 @@ export const RELAY_ROUTES: readonly Operation[] = [
     tag: "Relay",
     summary: "Lists the ports of well-known programs and consoles",
     description: "`q`: those that a person may mean by it, the likeliest first.",
-    need: LOOK,
+    need: needOf("read"),
     query: z.object({ q: z.string().max(128).exactOptional() }),
     reply: page(Preset),
     run: async ({ presets, query }) =>
@@ -77,7 +77,7 @@ export const RELAY_ROUTES: readonly Operation[] = [
     summary: "Tells what happens, from now on",
     description:
       "Server-sent events: `event` names the kind, `data` is the object. Ask for the lists after the stream has begun, and again when it begins anew. A comment comes every 15 s; the stream ends with the session or token.",
-    need: LOOK,
+    need: needOf("read"),
     reply: LiveEvent,
     streams: [EVENTS_TYPE],
     run: async ({ backend, who, stream }) => stream((signal) => backend.relay.events(who, signal)),

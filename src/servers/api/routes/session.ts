@@ -1,5 +1,5 @@
 import type { BegunSession } from "../backend.ts";
-import { PERSON } from "../need.ts";
+import { needOf } from "../need.ts";
 import { type Operation, openOperation, operation, Reply } from "../operation.ts";
 import { PasskeyAnswer, PasskeyChallenge, Redeem, Session, Setup, SignIn } from "../schema.ts";
 
@@ -20,7 +20,7 @@ export const SESSION_ROUTES: readonly Operation[] = [
     tag: "Session",
     summary: "Says who is signed in, and the CSRF token of the session",
     description: "For people with the session cookie; the cookie's lifetime is set anew. With a token ask `/v1/me`.",
-    need: PERSON,
+    need: needOf("credentials.change"),
     reply: Session,
     async run({ backend, who, session }) {
       // PERSON: there is no other way in than by a session.
@@ -49,7 +49,7 @@ export const SESSION_ROUTES: readonly Operation[] = [
     path: "/v1/session",
     tag: "Session",
     summary: "Signs out",
-    need: PERSON,
+    need: needOf("credentials.change"),
     async run({ backend, who }) {
       await backend.access.signOut(who);
       return new Reply(undefined, { session: null });
