@@ -36,6 +36,12 @@ async function writeForward({ page }: Visit): Promise<void> {
   await page.getByText("To do:").waitFor();
 }
 
+async function askForCode({ page }: Visit): Promise<void> {
+  await page.getByLabel("Name of the device").fill("cellar");
+  await page.getByRole("button", { name: "Make a join command" }).click();
+  await page.getByText("Waiting for cellar to join.").waitFor();
+}
+
 /** What a relay says each second while things move. */
 function emitTraffic(): void {
   for (let second = 0; second < 40; second++) {
@@ -84,6 +90,7 @@ for (const [kind, viewport] of [
                 await visit.page.getByLabel("Traffic in the last minute").waitFor();
               }
               if (name === "forwards") await writeForward(visit);
+              if (name === "devices") await askForCode(visit);
               expect(await visit.page.evaluate(SIDEWAYS)).toEqual([0]);
               await visit.screen(`${name}-${kind}-${colorScheme}`);
             }
