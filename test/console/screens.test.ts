@@ -12,9 +12,10 @@ const PAGES = [
   ["audit", "/audit"],
   ["account", "/account"],
 ] as const;
-const PHONE = { width: 390, height: 844 };
-const NARROWEST_PHONE = { width: 360, height: 740 };
-const WIDE = { width: 1280, height: 900 };
+const TOUCH = { isMobile: true, hasTouch: true };
+const PHONE = { viewport: { width: 390, height: 844 }, ...TOUCH };
+const NARROWEST_PHONE = { viewport: { width: 360, height: 740 }, ...TOUCH };
+const WIDE = { viewport: { width: 1280, height: 900 } };
 const TIMEOUT_MS = 60_000;
 
 let browser: TestBrowser;
@@ -34,6 +35,12 @@ async function writeForward({ page }: Visit): Promise<void> {
   await page.getByText("8810 to 8815").waitFor();
   await page.getByRole("button", { name: "Test now: Remote Desktop" }).click();
   await page.getByText("To do:").waitFor();
+}
+
+async function askForCode({ page }: Visit): Promise<void> {
+  await page.getByLabel("Name of the device").fill("cellar");
+  await page.getByRole("button", { name: "Make a join command" }).click();
+  await page.getByText("Waiting for cellar to join.").waitFor();
 }
 
 /** What a relay says each second while things move. */
@@ -62,7 +69,7 @@ const SIDEWAYS = `[(scrollTo(9999, 0), scrollX), ...[...document.querySelectorAl
   .filter((table) => table.offsetWidth > table.parentElement.clientWidth)
   .map((table) => table.getAttribute("aria-label") + " " + table.offsetWidth + " > " + table.parentElement.clientWidth)]`;
 
-for (const [kind, viewport] of [
+for (const [kind, window] of [
   ["wide", WIDE],
   ["phone", PHONE],
 ] as const) {
@@ -73,6 +80,9 @@ for (const [kind, viewport] of [
         await browser.visit(
           server,
           async (visit) => {
+            await visit.open("/sign-in");
+            await visit.page.getByLabel("Name").waitFor();
+            await visit.screen(`sign-in-${kind}-${colorScheme}`);
             for (const [name, path] of PAGES) {
               await visit.signedIn(path);
               await visit.page
@@ -84,11 +94,12 @@ for (const [kind, viewport] of [
                 await visit.page.getByLabel("Traffic in the last minute").waitFor();
               }
               if (name === "forwards") await writeForward(visit);
+              if (name === "devices") await askForCode(visit);
               expect(await visit.page.evaluate(SIDEWAYS)).toEqual([0]);
               await visit.screen(`${name}-${kind}-${colorScheme}`);
             }
           },
-          { viewport, colorScheme },
+          { ...window, colorScheme },
         );
       },
       TIMEOUT_MS,
@@ -111,7 +122,7 @@ test(
           expect(await visit.page.evaluate(SIDEWAYS)).toEqual([0]);
         }
       },
-      { viewport: NARROWEST_PHONE },
+      NARROWEST_PHONE,
     );
   },
   TIMEOUT_MS,

@@ -21,11 +21,7 @@ const COLUMNS: readonly Column<AuditEntry>[] = [
     id: "time",
     title: "Time",
     sortBy: ({ id }) => id,
-    cell: ({ atMs }) => (
-      <time className="nowrap" dateTime={new Date(atMs).toISOString()}>
-        {TIME.format(atMs)}
-      </time>
-    ),
+    cell: ({ atMs }) => <time dateTime={new Date(atMs).toISOString()}>{TIME.format(atMs)}</time>,
   },
   { id: "actor", title: "Who", sortBy: ({ actor }) => actor, cell: ({ actor }) => actor },
   {
