@@ -1,6 +1,7 @@
 // Runs every check and ends with one line, `N passed, N failed` (`, N skipped`). `node scripts/test.mjs [STEP]…` runs
 // only the named steps. Plain Node: it also reports that Bun itself does not start.
 import { spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -26,6 +27,17 @@ function netnsTest(output, exitCode) {
   return isRoot ? { ...count, failed: count.failed + count.skipped, skipped: 0 } : count;
 }
 
+const NETNS = readdirSync(`${ROOT}test/netns`).filter((file) => file.endsWith(".test.ts"));
+/**
+ * Scenarios of the router client and of `check`: most of their time they wait for what does not answer, so two lanes of
+ * them take half the time. The others measure, load or time, and run alone.
+ */
+const WAITING = /^(check|check-router|doctor|expose|library|map|router|router-[a-z]+|stun|trust)\.test\.ts$/;
+/** About as long as one another. */
+const LANES = [/^(check|doctor|expose|library|router-two|stun|trust)\./, /./];
+const laneOf = (file) => LANES.findIndex((lane) => lane.test(file));
+const netns = (files) => [BUN, "test", ...files.map((file) => `./test/netns/${file}`)];
+
 const STEPS = [
   { name: "types", argv: ["node_modules/.bin/tsc", "--noEmit"], count: whole },
   // What runs in a browser is checked by itself: it has the browser's names, and the rest has not.
@@ -37,13 +49,28 @@ const STEPS = [
     count: bunTest,
   },
   { name: "fuzz", argv: [BUN, "test/fuzz/run.ts", "--seconds", "10", "--seed", "1"], count: whole },
-  { name: "netns", argv: [BUN, "test", "./test/netns"], count: netnsTest },
+  ...LANES.map((_, lane) => ({
+    name: `netns-waiting-${lane + 1}`,
+    argv: netns(NETNS.filter((file) => WAITING.test(file) && laneOf(file) === lane)),
+    count: netnsTest,
+    isTogether: true,
+  })),
+  { name: "netns", argv: netns(NETNS.filter((file) => !WAITING.test(file))), count: netnsTest },
 ];
 
-/** @returns {Promise<Count>} */
-function run({ name, argv, count }) {
+/** Steps that run at the same time are told one after another. @returns {Promise<Count>} */
+function run({ name, argv, count, isTogether = false }) {
   const [program, ...args] = argv;
-  process.stdout.write(`\n== ${name}: ${argv.join(" ")}\n`);
+  let told = `\n== ${name}: ${argv.join(" ")}\n`;
+  const tell = (text) => {
+    told += text;
+    if (!isTogether) flush();
+  };
+  const flush = () => {
+    process.stdout.write(told);
+    told = "";
+  };
+  if (!isTogether) flush();
   const startedMs = Date.now();
   return new Promise((resolve) => {
     const child = spawn(program, args, {
@@ -56,16 +83,18 @@ function run({ name, argv, count }) {
       stream.setEncoding("utf8");
       stream.on("data", (text) => {
         output += text;
-        process.stdout.write(text);
+        tell(text);
       });
     }
     child.on("error", (error) => {
-      process.stdout.write(`${program} does not start: ${error.message}\n`);
+      tell(`${program} does not start: ${error.message}\n`);
+      flush();
       resolve({ passed: 0, failed: 1, skipped: 0 });
     });
     child.on("close", (exitCode) => {
       const result = count(output, exitCode);
-      process.stdout.write(`== ${name}: ${sentence(result)} in ${((Date.now() - startedMs) / 1000).toFixed(1)} s\n`);
+      tell(`== ${name}: ${sentence(result)} in ${((Date.now() - startedMs) / 1000).toFixed(1)} s\n`);
+      flush();
       resolve(result);
     });
   });
@@ -85,11 +114,22 @@ if (unknown !== undefined) {
 
 /** @type {Count} */
 const total = { passed: 0, failed: 0, skipped: 0 };
-for (const step of STEPS.filter(({ name }) => names.length === 0 || names.includes(name))) {
-  const result = await run(step);
+const add = (result) => {
   total.passed += result.passed;
   total.failed += result.failed;
   total.skipped += result.skipped;
+};
+const wanted = STEPS.filter(({ name }) => names.length === 0 || names.includes(name));
+let together = [];
+for (const step of wanted) {
+  if (step.isTogether) {
+    together.push(run(step));
+    continue;
+  }
+  for (const result of await Promise.all(together)) add(result);
+  together = [];
+  add(await run(step));
 }
+for (const result of await Promise.all(together)) add(result);
 process.stdout.write(`\n${sentence(total)}\n`);
 process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;
