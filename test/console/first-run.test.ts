@@ -101,6 +101,8 @@ describe("signing in", () => {
         server.world.me = { ...server.world.me, hasTotp: true };
         const { page } = visit;
         await visit.open("/devices");
+        await page.getByRole("button", { name: "Sign in" }).click();
+        await page.getByText("Write your name and your password.").waitFor();
         await signIn(visit, "ada", "wrong");
         await page.getByText("The name or the password is wrong.").waitFor();
         await signIn(visit, "ada", "correct horse battery");

@@ -1,5 +1,5 @@
 import { type FormEvent, type ReactNode, useState } from "react";
-import { type Api, PROBLEM, type Session } from "../api.ts";
+import { type Api, ApiProblem, PROBLEM, type Session } from "../api.ts";
 import { hasPasskeys, signWithPasskey } from "../passkey.ts";
 import { useAction } from "../state/action.ts";
 import { Notice, PageHead } from "../ui/bits.tsx";
@@ -31,6 +31,9 @@ export function SignInPage({ api, onSession, note }: SignInProps) {
   const [wantsCode, setWantsCode] = useState(false);
   const signingIn = useAction(async () => {
     const typed = code.replaceAll(/\s/g, "");
+    if (name.trim() === "" || password === "") {
+      throw new ApiProblem(0, "about:blank", "Write your name and your password.");
+    }
     onSession(await api.signIn({ name: name.trim(), password, ...(wantsCode ? { code: typed } : {}) }));
   });
   const byPasskey = useAction(async () => {
@@ -92,7 +95,8 @@ export function SignInPage({ api, onSession, note }: SignInProps) {
           type="submit"
           look="primary"
           busy={signingIn.busy}
-          disabled={wantsCode ? code.trim().length < 6 : name.trim() === "" || password === ""}
+          // Not by the fields before: what a password manager filled in, a browser does not tell at once.
+          disabled={wantsCode && code.trim().length < 6}
         >
           {wantsCode ? "Confirm" : "Sign in"}
         </Button>

@@ -68,12 +68,15 @@ export class LiveStore {
     this.#publish();
   }
 
-  /** Now, and not when the time has come. */
+  /** Now, and not when the time has come: connects again, or reads the lists that could not be read. */
   readonly retryNow = (): void => {
-    if (this.#retry === null) return;
-    window.clearTimeout(this.#retry);
-    this.#retry = null;
-    this.#connect();
+    if (this.#retry !== null) {
+      window.clearTimeout(this.#retry);
+      this.#retry = null;
+      this.#connect();
+    } else if (this.#failure !== null) {
+      void this.#readLists();
+    }
   };
 
   /** What this page itself changed is shown at once. */
