@@ -1,5 +1,7 @@
 import type * as schema from "../servers/api/schema.ts";
 import type { z } from "../wire/zod.ts";
+import { eventsOf } from "./event-stream.ts";
+import { dropPageKey, keepPageKey, storedPageKey } from "./page-key.ts";
 
 export type {
   AuditEntry,
@@ -96,6 +98,8 @@ interface Call {
   readonly query?: Readonly<Record<string, string | number | null>>;
   readonly version?: string | null;
   readonly signal?: AbortSignal;
+  /** Absent = JSON. */
+  readonly accept?: string;
   /** It is sent also when the page is being left. */
   readonly keepalive?: boolean;
 }
@@ -121,8 +125,9 @@ const at = encodeURIComponent;
 
 /** The HTTP API of this console's own server, as docs/api and /openapi.json have it. The only place that calls it. */
 export class Api {
-  /** Of the session; goes back with every change. */
-  #csrf: string | null = null;
+  /** Half of what proves the session; the cookie is the other, which browsers send to other ports of this host as well. */
+  #pageKey: string | null = storedPageKey();
+  #isSignedIn = false;
   readonly #onSignedOut: () => void;
 
   /** `onSignedOut`: the session ended while the page was open. */
@@ -132,9 +137,9 @@ export class Api {
 
   async #send(path: string, call: Call): Promise<Response> {
     const method = call.method ?? "GET";
-    const headers = new Headers({ accept: "application/json" });
+    const headers = new Headers({ accept: call.accept ?? "application/json" });
     if (call.body !== undefined) headers.set("content-type", "application/json");
-    if (method !== "GET" && this.#csrf !== null) headers.set("x-hatchway-csrf", this.#csrf);
+    if (this.#pageKey !== null) headers.set("x-hatchway-page-key", this.#pageKey);
     if (call.version !== undefined && call.version !== null) headers.set("if-match", call.version);
     let response: Response;
     try {
@@ -158,8 +163,8 @@ export class Api {
     if (response.ok) return response;
     const problem = await readProblem(response);
     // While signing in, a 401 is the answer to the password.
-    if (problem.status === 401 && this.#csrf !== null) {
-      this.#csrf = null;
+    if (problem.status === 401 && this.#isSignedIn) {
+      this.#forget();
       this.#onSignedOut();
     }
     throw problem;
@@ -180,8 +185,17 @@ export class Api {
 
   async #begin(path: string, call: Call = {}): Promise<schema.Session> {
     const session = await this.#json<schema.Session>(path, call);
-    this.#csrf = session.csrf;
+    this.#pageKey = session.pageKey;
+    this.#isSignedIn = true;
+    keepPageKey(session.pageKey);
     return session;
+  }
+
+  #forget(): void {
+    // Another page of this console may have signed in anew meanwhile: its key stays.
+    if (this.#pageKey !== null) dropPageKey(this.#pageKey);
+    this.#pageKey = null;
+    this.#isSignedIn = false;
   }
 
   /** Every page of a list. `onPage` gets what has come so far, to show it. */
@@ -213,7 +227,7 @@ export class Api {
   signIn = (body: schema.SignIn): Promise<schema.Session> => this.#begin("/session", { method: "POST", body });
   async signOut(): Promise<void> {
     await this.#done("/session", { method: "DELETE" });
-    this.#csrf = null;
+    this.#forget();
   }
   passkeyChallenge = (): Promise<PasskeyChallenge> => this.#json("/session/passkey/challenge", { method: "POST" });
   signInByPasskey = (body: PasskeyAnswer): Promise<schema.Session> =>
@@ -273,6 +287,12 @@ export class Api {
   makeJoinCode = (body: z.input<typeof schema.JoinCodeDraft>): Promise<MadeJoinCode> =>
     this.#json("/join-codes", { method: "POST", body });
 
+  /** Resolves when the stream is open. */
+  async events(signal: AbortSignal): Promise<AsyncIterable<schema.LiveEvent>> {
+    const { body } = await this.#send("/events", { accept: "text/event-stream", signal });
+    if (body === null) throw new Error("the stream of events has no body");
+    return eventsOf<schema.LiveEvent>(body);
+  }
   visits = (cursor: string | null): Promise<Page<schema.Visit>> =>
     this.#json("/visits", { query: { limit: PAGE_LIMIT, cursor } });
   endVisit = (id: string): Promise<void> => this.#done(`/visits/${at(id)}`, { method: "DELETE" });

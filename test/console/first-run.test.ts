@@ -27,9 +27,12 @@ function newRelay(): World {
 }
 
 async function signIn({ page }: Visit, name: string, password: string): Promise<void> {
+  // The page before it may have a field of a name as well.
+  const button = page.getByRole("button", { name: "Sign in" });
+  await button.waitFor();
   await page.getByLabel("Name").fill(name);
   await page.getByLabel("Password").fill(password);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await button.click();
 }
 
 describe("the first run", () => {

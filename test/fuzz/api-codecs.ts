@@ -1,9 +1,11 @@
 import { shownCredential } from "../../src/servers/api/credentials.ts";
 import { versionOf, versionTag } from "../../src/servers/api/etag.ts";
 import { Refusal } from "../../src/servers/api/problem.ts";
+import { PAGE_KEY_HEADER } from "../../src/servers/api/protocol.ts";
 import { ownHost, provenance } from "../../src/servers/api/site.ts";
 import { type FuzzCodec, must, mustEqual, text } from "./codec.ts";
 
+const PAGE_KEY = "page-key";
 const OURS = { host: "relay.example", port: 8443 };
 
 /** Headers as a server has them: what is no header's value never comes so far. */
@@ -21,12 +23,14 @@ export const api: readonly FuzzCodec[] = [
     seeds: text("__Host-hatchway=abc", "a=b; __Host-hatchway=abc; c=d", "__Host-hatchway=a; __Host-hatchway=b", "=;;="),
     check(input) {
       const headers = headersOf("cookie", input);
+      headers?.set(PAGE_KEY_HEADER, PAGE_KEY);
       const shown = headers === null ? null : shownCredential(headers, true);
       if (headers === null || shown === null) return false;
       const cookie = headers.get("cookie") ?? "";
       must(shown.kind === "session" && shown.secret !== "", "a cookie is a session's");
       mustEqual(cookie.split("__Host-hatchway=").length >= 2, true, "it is there by its whole name");
       must(!/[;\s]/.test(shown.secret.trim()), "it is one value");
+      must(shown.secret.endsWith(PAGE_KEY), "the page's half comes last");
       return true;
     },
   },

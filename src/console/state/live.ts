@@ -29,7 +29,8 @@ export class LiveStore {
   #flush: number | null = null;
   #retry: number | null = null;
   #failures = 0;
-  #source: EventSource | null = null;
+  /** Ends the stream of events that is open. */
+  #following: AbortController | null = null;
   /** What came while the lists were read: it is newer than they. */
   #early: LiveEvent[] | null = null;
   #reading: AbortController | null = null;
@@ -54,8 +55,8 @@ export class LiveStore {
 
   stop(): void {
     this.#started = false;
-    this.#source?.close();
-    this.#source = null;
+    this.#following?.abort();
+    this.#following = null;
     this.#reading?.abort();
     if (this.#retry !== null) window.clearTimeout(this.#retry);
     if (this.#flush !== null) window.clearTimeout(this.#flush);
@@ -97,38 +98,42 @@ export class LiveStore {
 
   #connect(): void {
     if (!this.#started) return;
-    const source = new EventSource("/v1/events");
-    this.#source = source;
+    const following = new AbortController();
+    this.#following = following;
     this.#early = [];
-    source.onopen = () => {
+    void this.#follow(following);
+  }
+
+  /** By fetch, as an EventSource sends no header, and the session's page key is one. */
+  async #follow(following: AbortController): Promise<void> {
+    const { signal } = following;
+    try {
+      const events = await this.#api.events(signal);
+      if (signal.aborted) return;
       this.#failures = 0;
       this.#link = "live";
       void this.#readLists();
-    };
-    // The browser's own retry gives up for good on some answers, and never says when it comes.
-    source.onerror = () => this.#lost(source);
-    const take = (message: MessageEvent) => {
-      const event = readEvent(message.data);
-      if (event === null) return;
-      this.#take(event);
-      this.#publishSoon();
-    };
-    source.onmessage = take;
-    for (const name of EVENT_NAMES) source.addEventListener(name, take);
+      for await (const event of events) {
+        if (signal.aborted) return;
+        if (!EVENT_NAMES.includes(event.event)) continue;
+        this.#take(event);
+        this.#publishSoon();
+      }
+    } catch (error) {
+      // With something to show, that the link is lost says it.
+      if (!signal.aborted && this.#data.forwards === null) this.#failure = sentenceOf(error);
+    }
+    if (this.#following === following) this.#lost();
   }
 
-  #lost(source: EventSource): void {
-    source.close();
-    if (this.#source !== source) return;
-    this.#source = null;
+  #lost(): void {
+    this.#following = null;
     this.#reading?.abort();
     this.#link = this.#data.forwards === null && this.#failures === 0 ? "connecting" : "lost";
     const waitMs = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures);
     this.#failures++;
     this.#retry = window.setTimeout(this.retryNow, waitMs * (1 - RETRY_SPREAD * Math.random()));
     this.#publish();
-    // An EventSource does not tell a session that ended from a relay that is away; this call does, and signs out.
-    this.#api.session().catch(() => undefined);
   }
 
   async #readLists(): Promise<void> {
@@ -172,15 +177,5 @@ export class LiveStore {
     this.#flush = null;
     this.#state = { ...this.#data, link: this.#link, failure: this.#failure };
     for (const listener of this.#listeners) listener();
-  }
-}
-
-function readEvent(data: unknown): LiveEvent | null {
-  if (typeof data !== "string") return null;
-  try {
-    const event: LiveEvent = JSON.parse(data);
-    return EVENT_NAMES.includes(event.event) ? event : null;
-  } catch {
-    return null;
   }
 }

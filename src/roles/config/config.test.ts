@@ -377,6 +377,7 @@ test("the JSON Schema knows the tables and forbids other keys", () => {
     "relay",
     "agent",
     "check",
+    "console",
     "expose",
     "forward",
     "socks",

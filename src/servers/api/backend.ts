@@ -105,10 +105,10 @@ export interface Versioned<T> {
   readonly version: string;
 }
 
-/** A session that was begun: `secret` goes into the cookie and nowhere else. */
+/** A session that was begun: half of `secret` goes into the cookie, and half to the page, and neither anywhere else. */
 export interface BegunSession {
   readonly secret: string;
-  readonly session: z.infer<typeof schema.Session>;
+  readonly session: Omit<z.infer<typeof schema.Session>, "pageKey">;
 }
 
 /** People, and how they prove who they are. Penalties grow with each failure, by name and by address. */
@@ -124,7 +124,7 @@ export interface AccessBackend {
   bySession(
     secret: string,
     origin: Origin,
-  ): Promise<{ readonly principal: Principal; readonly csrf: string; readonly expiresMs: number } | null>;
+  ): Promise<{ readonly principal: Principal; readonly expiresMs: number } | null>;
   byToken(secret: string, origin: Origin): Promise<Principal | null>;
   signOut(who: Principal): Promise<void>;
   me(who: Principal): Promise<Me>;

@@ -1,5 +1,5 @@
 import type { Versioned } from "./backend.ts";
-import { CSRF_HEADER, IDEMPOTENCY_HEADER, JSON_TYPE, LINES_TYPE, PROBLEM_TYPE } from "./protocol.ts";
+import { IDEMPOTENCY_HEADER, JSON_TYPE, LINES_TYPE, PAGE_KEY_HEADER, PROBLEM_TYPE } from "./protocol.ts";
 import type { Problem } from "./schema.ts";
 
 /** The part of `fetch` that is used. */
@@ -27,7 +27,7 @@ interface CallerOptions {
   readonly baseUrl: string;
   readonly fetch?: Fetch;
   readonly token?: string;
-  readonly csrf?: string;
+  readonly pageKey?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -42,13 +42,13 @@ type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 const MAX_LINE_CHARS = 1_024 * 1_024;
 
 export class HttpCaller {
-  csrf: string | null;
+  pageKey: string | null;
   readonly #options: CallerOptions;
   readonly #fetch: Fetch;
 
   constructor(options: CallerOptions) {
     this.#options = options;
-    this.csrf = options.csrf ?? null;
+    this.pageKey = options.pageKey ?? null;
     // Not `options.fetch ?? fetch`: browsers want it called on the window.
     this.#fetch = options.fetch ?? ((url, init) => fetch(url, init));
   }
@@ -97,7 +97,7 @@ export class HttpCaller {
         accept: JSON_TYPE,
         ...(body === undefined ? {} : { "content-type": JSON_TYPE }),
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-        ...(this.csrf === null || method === "GET" ? {} : { [CSRF_HEADER]: this.csrf }),
+        ...(this.pageKey === null ? {} : { [PAGE_KEY_HEADER]: this.pageKey }),
         ...(extra.idempotencyKey === undefined ? {} : { [IDEMPOTENCY_HEADER]: extra.idempotencyKey }),
         ...(extra.version === undefined || extra.version === null ? {} : { "if-match": extra.version }),
         ...headers,

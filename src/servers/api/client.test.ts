@@ -40,8 +40,9 @@ describe("a client", () => {
 
   test("takes up a session that goes on", async () => {
     const at = browser();
-    await createClient({ baseUrl: lab.url, fetch: at }).signIn({ name: "uwe", password: "a long password" });
-    const reloaded = createClient({ baseUrl: lab.url, fetch: at });
+    const first = createClient({ baseUrl: lab.url, fetch: at });
+    const { pageKey } = await first.signIn({ name: "uwe", password: "a long password" });
+    const reloaded = createClient({ baseUrl: lab.url, fetch: at, pageKey });
     await reloaded.getSession();
     expect((await reloaded.makeToken({ name: "ci", scopes: ["read"], lifetimeSec: null })).token.name).toBe("ci");
   });

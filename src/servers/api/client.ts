@@ -6,7 +6,7 @@ import type * as shape from "./schema.ts";
 
 export type { Page, Versioned } from "./backend.ts";
 export { ApiProblem, type Fetch } from "./client-http.ts";
-export { CSRF_HEADER, PROBLEM_TYPES } from "./protocol.ts";
+export { PAGE_KEY_HEADER, PROBLEM_TYPES } from "./protocol.ts";
 
 type Of<T extends z.ZodType> = z.output<T>;
 /** What a draft takes: what has a default may be absent. */
@@ -30,7 +30,7 @@ export interface ClientOptions {
   /** An API token; absent = the browser's session cookie. */
   readonly token?: string;
   /** Of a session that goes on; signing in and `getSession` set it. */
-  readonly csrf?: string;
+  readonly pageKey?: string;
   /** Ends what is under way. */
   readonly signal?: AbortSignal;
 }
@@ -46,7 +46,7 @@ export function createClient(options: ClientOptions) {
   const begin = async (path: string, body: unknown): Promise<Of<typeof shape.Session>> =>
     keep(await http.json<Of<typeof shape.Session>>("POST", path, body));
   const keep = (session: Of<typeof shape.Session>) => {
-    http.csrf = session.csrf;
+    http.pageKey = session.pageKey;
     return session;
   };
   return {
@@ -55,7 +55,7 @@ export function createClient(options: ClientOptions) {
     signIn: (request: In<typeof shape.SignIn>) => begin("/v1/session", request),
     signOut: async () => {
       await http.done("DELETE", "/v1/session");
-      http.csrf = null;
+      http.pageKey = null;
     },
     beginPasskeySignIn: () => http.json<Of<typeof shape.PasskeyChallenge>>("POST", "/v1/session/passkey/challenge"),
     signInByPasskey: (answer: In<typeof shape.PasskeyAnswer>) => begin("/v1/session/passkey", answer),

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:tes
 import { ApiLab } from "../../../test/fixtures/api-lab.ts";
 import { z } from "../../wire/zod.ts";
 import { createClient } from "./client.ts";
+import { PAGE_KEY_HEADER } from "./protocol.ts";
 import { OPERATIONS } from "./routes.ts";
 import { Problem } from "./schema.ts";
 
@@ -183,6 +184,7 @@ describe("no or a wrong credential:", () => {
       const wrong: Record<string, string>[] = [
         {},
         { cookie: "hatchway=guess" },
+        { cookie: "hatchway=guess", [PAGE_KEY_HEADER]: "guess" },
         { authorization: "Bearer guess" },
         { authorization: "Basic YWRhOmE=" },
         // A wrong token is not made up for by a session.

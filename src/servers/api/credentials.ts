@@ -1,5 +1,5 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import type { AccessBackend, BegunSession, Origin, Principal } from "./backend.ts";
+import { PAGE_KEY_HEADER } from "./protocol.ts";
 
 /** Who asks, and by what. */
 export interface Asker {
@@ -10,7 +10,6 @@ export interface Asker {
 
 export interface HeldSession {
   readonly secret: string;
-  readonly csrf: string;
   readonly expiresMs: number;
 }
 
@@ -38,8 +37,9 @@ export function shownCredential(headers: Headers, tls: boolean): Shown {
     return isSecret(secret) ? { kind: "token", secret } : null;
   }
   const values = cookieValues(headers.get("cookie") ?? "", cookieName(tls));
-  const [secret] = values;
-  return values.length === 1 && isSecret(secret) ? { kind: "session", secret } : null;
+  const [cookie] = values;
+  const key = headers.get(PAGE_KEY_HEADER) ?? undefined;
+  return values.length === 1 && isSecret(cookie) && isSecret(key) ? { kind: "session", secret: cookie + key } : null;
 }
 
 function isSecret(text: string | undefined): text is string {
@@ -63,13 +63,28 @@ export async function askerOf(access: AccessBackend, shown: Shown, origin: Origi
   }
   const held = await access.bySession(shown.secret, origin);
   if (held === null) return null;
-  return { who: held.principal, session: { secret: shown.secret, csrf: held.csrf, expiresMs: held.expiresMs } };
+  return { who: held.principal, session: { secret: shown.secret, expiresMs: held.expiresMs } };
 }
 
 /** `Set-Cookie` for a session. Strict: another site's links and forms come without it. */
-export function sessionCookie({ secret, session }: BegunSession, tls: boolean, nowMs: number): string {
+export function sessionCookie(
+  { secret, session }: { readonly secret: string; readonly session: Pick<BegunSession["session"], "expiresMs"> },
+  tls: boolean,
+  nowMs: number,
+): string {
   const lifeSec = Math.max(0, Math.floor((session.expiresMs - nowMs) / 1_000));
-  return `${cookieName(tls)}=${secret}; Max-Age=${lifeSec}; ${attributes(tls)}`;
+  return `${cookieName(tls)}=${halves(secret).cookie}; Max-Age=${lifeSec}; ${attributes(tls)}`;
+}
+
+/** The half of a session's secret that the page keeps. */
+export function pageKeyOf(secret: string): string {
+  return halves(secret).pageKey;
+}
+
+/** Each is 128 bits of a secret of 256, and says nothing of the other. */
+function halves(secret: string): { readonly cookie: string; readonly pageKey: string } {
+  const middle = secret.length >> 1;
+  return { cookie: secret.slice(0, middle), pageKey: secret.slice(middle) };
 }
 
 export function endedCookie(tls: boolean): string {
@@ -78,13 +93,4 @@ export function endedCookie(tls: boolean): string {
 
 function attributes(tls: boolean): string {
   return `Path=/; HttpOnly; SameSite=Strict${tls ? "; Secure" : ""}`;
-}
-
-/** Digests of equal length: how long the comparison takes says nothing of the secret. */
-export function isSameSecret(one: string, other: string): boolean {
-  return timingSafeEqual(digest(one), digest(other));
-}
-
-function digest(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
 }

@@ -56,7 +56,7 @@ const root = extensions({
         z.strictObject({ type: z.literal("http"), scheme: z.literal("bearer"), description: z.string() }),
         z.strictObject({
           type: z.literal("apiKey"),
-          in: z.literal("cookie"),
+          in: z.enum(["cookie", "header"]),
           name: z.string(),
           description: z.string(),
         }),

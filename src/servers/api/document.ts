@@ -2,7 +2,7 @@ import { z } from "../../wire/zod.ts";
 import { Counters, Endpoint } from "../local/schema.ts";
 import type { Need } from "./need.ts";
 import { type Operation, successStatus, type Tag } from "./operation.ts";
-import { CSRF_HEADER, EVENTS_TYPE, IDEMPOTENCY_HEADER, JSON_TYPE, LINES_TYPE, PROBLEM_TYPE } from "./protocol.ts";
+import { EVENTS_TYPE, IDEMPOTENCY_HEADER, JSON_TYPE, LINES_TYPE, PAGE_KEY_HEADER, PROBLEM_TYPE } from "./protocol.ts";
 import * as schema from "./schema.ts";
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;
@@ -55,12 +55,16 @@ const TAGS: readonly { readonly name: Tag; readonly description: string }[] = [
 
 const DESCRIPTION = `JSON in camelCase; times in milliseconds since the epoch (\`…Ms\`). Errors are RFC 9457 problems.
 Lists come in pages: send \`next\` back as \`cursor\`. Programs send \`Authorization: Bearer TOKEN\`; browsers have a session
-cookie, and send \`${CSRF_HEADER}\` with every request that is not GET.`;
+cookie, and the page that signed in sends \`${PAGE_KEY_HEADER}\` with every request.`;
 
 const SECURITY_SCHEMES = {
   token: { type: "http", scheme: "bearer", description: "An API token." },
   session: { type: "apiKey", in: "cookie", name: "__Host-hatchway", description: "`hatchway` without TLS." },
+  pageKey: { type: "apiKey", in: "header", name: PAGE_KEY_HEADER, description: "The other half of a session." },
 };
+
+/** Both together. */
+const SESSION = { session: [], pageKey: [] };
 
 const ID_PARAMETER: OpenApiParameter = {
   name: "id",
@@ -168,7 +172,7 @@ function operationObject(operation: Operation, schemas: Schemas): OpenApiOperati
         content: { [PROBLEM_TYPE]: { schema: schemas.reference(schema.Problem) } },
       },
     },
-    security: need === null ? [] : need.scope === "person" ? [{ session: [] }] : [{ token: [] }, { session: [] }],
+    security: need === null ? [] : need.scope === "person" ? [SESSION] : [{ token: [] }, SESSION],
     "x-hatchway-need": need,
   };
 }

@@ -15,7 +15,6 @@ import type {
   Redeem,
   Role,
   Scope,
-  Session,
   SignIn,
   Token,
   TokenDraft,
@@ -38,7 +37,6 @@ export const FAKE_ACCOUNTS = { house: HOUSE, others: OTHERS } as const;
 interface FakeSession {
   readonly id: string;
   readonly userId: string;
-  readonly csrf: string;
 }
 
 /** People in memory: ada (admin), uwe (user) and vera (viewer) of one account, otto (user) of another. All with one password. */
@@ -63,9 +61,10 @@ export class FakeAccess implements AccessBackend {
   begin(name: string): BegunSession {
     const user = this.#named(name);
     const id = this.#next();
-    const [secret, csrf] = [`secret-${id}`, `csrf-${id}`];
-    this.sessions.set(secret, { id: `s-${id}`, userId: user.id, csrf });
-    return { secret, session: this.#session(user, csrf) };
+    // In two halves of one length, as the cookie and the page have them.
+    const secret = `cookie-${id}header-${id}`;
+    this.sessions.set(secret, { id: `s-${id}`, userId: user.id });
+    return { secret, session: this.#session(user) };
   }
 
   /** A token without asking for one: its secret. */
@@ -100,7 +99,7 @@ export class FakeAccess implements AccessBackend {
     const user = session === undefined ? undefined : this.users.get(session.userId);
     if (session === undefined || user === undefined) return null;
     const principal = this.#principal(user, session.id, null);
-    return { principal, csrf: session.csrf, expiresMs: FAKE_NOW_MS + SESSION_MS };
+    return { principal, expiresMs: FAKE_NOW_MS + SESSION_MS };
   }
   async byToken(secret: string): Promise<Principal | null> {
     const held = this.tokens.get(secret);
@@ -231,8 +230,8 @@ export class FakeAccess implements AccessBackend {
     this.tokens.set(secret, { token, userId });
     return { token, secret };
   }
-  #session(user: User, csrf: string): Session {
-    return { me: this.#me(user), csrf, expiresMs: FAKE_NOW_MS + SESSION_MS };
+  #session(user: User): BegunSession["session"] {
+    return { me: this.#me(user), expiresMs: FAKE_NOW_MS + SESSION_MS };
   }
   #me({ id, name, role, account, hasTotp }: User): Me {
     return { id, name, role, account, token: null, hasTotp, passkeys: 0 };

@@ -12,7 +12,7 @@ export const PROBLEM_TYPES = {
   changed: "urn:hatchway:changed",
 } as const;
 
-export const CSRF_HEADER = "X-Hatchway-Csrf";
+export const PAGE_KEY_HEADER = "X-Hatchway-Page-Key";
 export const IDEMPOTENCY_HEADER = "Idempotency-Key";
 export const JSON_TYPE = "application/json";
 export const PROBLEM_TYPE = "application/problem+json";

@@ -11,9 +11,9 @@ import { whyNot } from "./need.ts";
 import { type Asked, type Operation, Reply, successStatus } from "./operation.ts";
 import type { ApiLimits, ApiOptions, RequestInfo } from "./options.ts";
 import { Refusal, Status } from "./problem.ts";
-import { CSRF_HEADER, EVENTS_TYPE, IDEMPOTENCY_HEADER, JSON_TYPE } from "./protocol.ts";
+import { EVENTS_TYPE, IDEMPOTENCY_HEADER, JSON_TYPE } from "./protocol.ts";
 import type { LiveEvent } from "./schema.ts";
-import { hasCsrf, isForeignRead, provenance } from "./site.ts";
+import { isForeignRead, provenance } from "./site.ts";
 import { parsedBody, parsedQuery } from "./validate.ts";
 
 /** A request that came to one of our names. */
@@ -110,12 +110,7 @@ export class OperationRunner {
     if (shown?.kind === "session" && isForeignRead(headers)) throw foreign();
     const asker = await askerOf(this.#backend.access, shown, origin);
     if (asker === null) throw await this.#stranger();
-    if (changes && asker.session !== null) {
-      if (from !== "ours") throw foreign();
-      if (!hasCsrf(headers, asker.session.csrf)) {
-        throw new Refusal(Status.forbidden, `Send the session's CSRF token as ${CSRF_HEADER}: GET /v1/session has it.`);
-      }
-    }
+    if (changes && asker.session !== null && from !== "ours") throw foreign();
     const why = whyNot(need, asker.who);
     if (why !== null) throw new Refusal(Status.forbidden, why);
     return asker;

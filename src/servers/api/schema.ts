@@ -59,8 +59,11 @@ export const Me = z.object({
 });
 export type Me = z.infer<typeof Me>;
 
-/** `csrf` goes back as the header `X-Hatchway-Csrf` with every request that changes something. */
-export const Session = z.object({ me: Me, csrf: z.string(), expiresMs: timeMs });
+/**
+ * `pageKey` goes back as the header `X-Hatchway-Page-Key` with every request: the cookie is half of what proves a session, and
+ * this is the other. Browsers send a cookie to every port of its host; what a page keeps is its own origin's.
+ */
+export const Session = z.object({ me: Me, pageKey: z.string(), expiresMs: timeMs });
 export type Session = z.infer<typeof Session>;
 
 /** `code`: of an authenticator app, when the answer before asked for one (`PROBLEM_TYPES.totp`). */

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { ApiLab, HERE } from "../../../test/fixtures/api-lab.ts";
 import { certificateZoo } from "../../../test/fixtures/certificates.ts";
 import { rawStatus } from "../../../test/fixtures/raw-http.ts";
-import { CSRF_HEADER } from "./protocol.ts";
+import { PAGE_KEY_HEADER } from "./protocol.ts";
 
 let lab: ApiLab;
 beforeEach(() => {
@@ -11,6 +11,7 @@ beforeEach(() => {
 afterEach(() => lab.close());
 
 const DRAFT = { name: "nas" };
+const keyOf = (headers: Record<string, string>) => headers[PAGE_KEY_HEADER] ?? "";
 const joinCode = (headers: Record<string, string>) => lab.send("POST", "/v1/join-codes", headers, DRAFT);
 
 describe("Host", () => {
@@ -59,13 +60,9 @@ describe("a change by cookie", () => {
     ["from the same site, not the same origin", () => ({ "sec-fetch-site": "same-site" }), 403],
     ["from another site, by Sec-Fetch-Site", () => ({ "sec-fetch-site": "cross-site" }), 403],
     ["that somebody typed", () => ({ "sec-fetch-site": "none" }), 403],
-    ["without the CSRF token", () => ({ [CSRF_HEADER]: "" }), 403],
-    ["with a wrong CSRF token", () => ({ [CSRF_HEADER]: "csrf-0" }), 403],
-    [
-      "with the CSRF token of another session",
-      (one) => ({ [CSRF_HEADER]: one.backend.access.begin("ada").session.csrf }),
-      403,
-    ],
+    ["without the page key", () => ({ [PAGE_KEY_HEADER]: "" }), 401],
+    ["with a wrong page key", () => ({ [PAGE_KEY_HEADER]: "header-0" }), 401],
+    ["with the page key of another session", (one) => ({ [PAGE_KEY_HEADER]: keyOf(one.session("ada")) }), 401],
   ];
   for (const [name, change, status] of rows) {
     test(`${name}: ${status}`, async () => {
@@ -111,27 +108,50 @@ describe("a session", () => {
   const signIn = (headers: Record<string, string> = {}) =>
     lab.send("POST", "/v1/session", headers, { name: "ada", password: "a long password" });
   const cookieOf = (response: Response) => response.headers.get("set-cookie")?.split(";")[0] ?? "";
-  const me = async (cookie: string) => (await lab.fetch("/v1/session", { headers: { cookie } })).status;
+  const me = async (cookie: string, pageKey: string) =>
+    (await lab.fetch("/v1/session", { headers: { cookie, [PAGE_KEY_HEADER]: pageKey } })).status;
+  const pageKeyIn = async (response: Response) => ((await response.json()) as { pageKey: string }).pageKey;
 
-  test("is a cookie that no script and no other site has", async () => {
+  test("is a cookie that no script and no other site has, and a key that no other port of the host gets", async () => {
     const response = await signIn();
-    expect(response.headers.get("set-cookie")).toMatch(
-      /^hatchway=secret-\d+; Max-Age=3600; Path=\/; HttpOnly; SameSite=Strict$/,
-    );
-    expect(await response.text()).not.toContain("secret-");
+    const cookie = /^hatchway=(cookie-\d+); Max-Age=3600; Path=\/; HttpOnly; SameSite=Strict$/.exec(
+      response.headers.get("set-cookie") ?? "",
+    )?.[1];
+    const text = await response.text();
+    expect([cookie, text]).toEqual([expect.stringMatching(/^cookie/), expect.stringMatching(/"pageKey":"header-/)]);
+    expect(text).not.toContain(cookie);
+  });
+
+  test("is opened by neither half alone, for a look or a change", async () => {
+    const { cookie = "", ...rest } = lab.session("uwe");
+    const pageKey = keyOf(rest);
+    const { origin = "" } = rest;
+    const halves: Record<string, string>[] = [
+      { cookie },
+      { [PAGE_KEY_HEADER]: pageKey },
+      { cookie: `hatchway=${pageKey}`, [PAGE_KEY_HEADER]: cookie.slice("hatchway=".length) },
+      { cookie: `${cookie}${pageKey}` },
+    ];
+    for (const half of halves) {
+      const look = await lab.fetch("/v1/forwards", { headers: { ...half, origin } });
+      const change = await joinCode({ ...half, origin });
+      expect([look.status, change.status]).toEqual([401, 401]);
+    }
+    expect(lab.calls).toEqual([]);
   });
 
   test("is new after signing in, whatever cookie there was before", async () => {
     const planted = "hatchway=planted";
-    const cookie = cookieOf(await signIn({ cookie: planted }));
-    expect([cookie === planted, await me(cookie), await me(planted)]).toEqual([false, 200, 401]);
+    const response = await signIn({ cookie: planted });
+    const [cookie, pageKey] = [cookieOf(response), await pageKeyIn(response)];
+    expect([cookie === planted, await me(cookie, pageKey), await me(planted, pageKey)]).toEqual([false, 200, 401]);
   });
 
   test("is over after signing out, for a stolen cookie too", async () => {
     const headers = lab.session("ada");
     const cookie = headers["cookie"] ?? "";
     const response = await lab.fetch("/v1/session", { method: "DELETE", headers });
-    expect([response.status, response.headers.get("set-cookie"), await me(cookie)]).toEqual([
+    expect([response.status, response.headers.get("set-cookie"), await me(cookie, keyOf(headers))]).toEqual([
       204,
       "hatchway=; Max-Age=0; Path=/; HttpOnly; SameSite=Strict",
       401,
@@ -139,9 +159,10 @@ describe("a session", () => {
   });
 
   test("lives on when it is looked at", async () => {
-    const { cookie = "" } = lab.session("ada");
+    const headers = lab.session("ada");
+    const { cookie = "" } = headers;
     lab.nowMs += 600_000;
-    const response = await lab.fetch("/v1/session", { headers: { cookie } });
+    const response = await lab.fetch("/v1/session", { headers });
     expect(response.headers.get("set-cookie")).toBe(`${cookie}; Max-Age=3000; Path=/; HttpOnly; SameSite=Strict`);
   });
 
@@ -155,7 +176,8 @@ describe("a session", () => {
   ] as const;
   for (const [name, cookie, status] of cookies) {
     test(`${name}: ${status}`, async () => {
-      expect(await me(cookie(lab.session("ada")["cookie"] ?? ""))).toBe(status);
+      const headers = lab.session("ada");
+      expect(await me(cookie(headers["cookie"] ?? ""), keyOf(headers))).toBe(status);
     });
   }
 
@@ -169,11 +191,11 @@ describe("a session", () => {
       tls: { ca: authority.certificatePem },
     });
     expect(response.headers.get("set-cookie")).toMatch(
-      /^__Host-hatchway=secret-\d+; Max-Age=3600; Path=\/; HttpOnly; SameSite=Strict; Secure$/,
+      /^__Host-hatchway=cookie-\d+; Max-Age=3600; Path=\/; HttpOnly; SameSite=Strict; Secure$/,
     );
     expect(response.headers.get("strict-transport-security")).toBe("max-age=86400");
     const again = await fetch(`${secure.url}/v1/session`, {
-      headers: { cookie: response.headers.get("set-cookie")?.split(";")[0] ?? "" },
+      headers: { cookie: cookieOf(response), [PAGE_KEY_HEADER]: await pageKeyIn(response) },
       tls: { ca: authority.certificatePem },
     });
     expect(again.status).toBe(200);

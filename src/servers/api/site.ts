@@ -1,6 +1,4 @@
 import { type HostPort, parseHostPort } from "../../wire/endpoint.ts";
-import { isSameSecret } from "./credentials.ts";
-import { CSRF_HEADER } from "./protocol.ts";
 
 const HTTP_PORT = 80;
 const HTTPS_PORT = 443;
@@ -45,8 +43,4 @@ function isOrigin(origin: string, host: HostPort, tls: boolean): boolean {
 
 function defaultPort(tls: boolean): number {
   return tls ? HTTPS_PORT : HTTP_PORT;
-}
-
-export function hasCsrf(headers: Headers, csrf: string): boolean {
-  return isSameSecret(headers.get(CSRF_HEADER) ?? "", csrf);
 }

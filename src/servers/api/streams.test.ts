@@ -4,6 +4,7 @@ import { RawConnection } from "../../../test/fixtures/raw-http.ts";
 import { createClient } from "./client.ts";
 import { HEARTBEAT_MS } from "./event-stream.ts";
 import { fakeForward } from "./fake-data.ts";
+import { PAGE_KEY_HEADER } from "./protocol.ts";
 import type { LiveEvent } from "./schema.ts";
 
 let lab: ApiLab;
@@ -82,7 +83,12 @@ describe("events", () => {
   });
 
   test("are for those who have signed in", async () => {
-    for (const headers of [{}, { cookie: "hatchway=guess" }, { accept: "text/event-stream" }]) {
+    for (const headers of [
+      {},
+      { cookie: "hatchway=guess" },
+      { cookie: "hatchway=guess", [PAGE_KEY_HEADER]: "guess" },
+      { accept: "text/event-stream" },
+    ]) {
       expect((await lab.fetch("/v1/events", { headers })).status).toBe(401);
     }
     expect(lab.calls).toEqual([]);

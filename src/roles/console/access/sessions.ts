@@ -1,4 +1,3 @@
-import { createHmac } from "node:crypto";
 import { sessionEndsMs } from "../../../core/access/session.ts";
 import {
   type AccessBackend,
@@ -17,7 +16,6 @@ type SessionMethods = Pick<AccessBackend, "bySession" | "byToken" | "signOut" | 
 
 /** A browser says what it likes about itself. */
 const MAX_USER_AGENT_CHARS = 256;
-const CSRF_PURPOSE = "hatchway csrf";
 
 /** Who is signed in. */
 export function sessionMethods({ store, wallMs }: AccessOptions): SessionMethods {
@@ -27,7 +25,7 @@ export function sessionMethods({ store, wallMs }: AccessOptions): SessionMethods
       if (found === null) return null;
       const { session, user } = found;
       const principal = principalOf(user, session.id, null);
-      return { principal, csrf: csrfOf(secret), expiresMs: sessionEndsMs(session) };
+      return { principal, expiresMs: sessionEndsMs(session) };
     },
     async byToken(secret) {
       const found = await store.tokens.bySecret(secret, wallMs());
@@ -63,7 +61,7 @@ export function beginSessions({ store, wallMs }: AccessOptions): BeginSession {
     // Removed or disabled since the proof began.
     if (begun === null) throw new ApiFailure("unauthorized", "This person may not sign in: ask an administrator.");
     const { secret, session } = begun;
-    return { secret, session: { me: meOf(user, null), csrf: csrfOf(secret), expiresMs: sessionEndsMs(session) } };
+    return { secret, session: { me: meOf(user, null), expiresMs: sessionEndsMs(session) } };
   };
 }
 
@@ -87,12 +85,4 @@ function meOf(user: StoredUser, token: StoredToken | null): Me {
     hasTotp: totpSecret !== null,
     passkeys,
   };
-}
-
-/**
- * Made of the session's secret, so that it is this session's and no other's, and the store need not know it: whoever has the
- * token but not the cookie cannot make the cookie of it.
- */
-function csrfOf(secret: string): string {
-  return createHmac("sha256", secret).update(CSRF_PURPOSE).digest("base64url");
 }

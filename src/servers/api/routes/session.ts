@@ -1,4 +1,6 @@
+import type { z } from "../../../wire/zod.ts";
 import type { BegunSession } from "../backend.ts";
+import { pageKeyOf } from "../credentials.ts";
 import { needOf } from "../need.ts";
 import { type Operation, openOperation, operation, Reply } from "../operation.ts";
 import { PasskeyAnswer, PasskeyChallenge, Redeem, Session, Setup, SignIn } from "../schema.ts";
@@ -18,16 +20,15 @@ export const SESSION_ROUTES: readonly Operation[] = [
     method: "GET",
     path: "/v1/session",
     tag: "Session",
-    summary: "Says who is signed in, and the CSRF token of the session",
+    summary: "Says who is signed in",
     description: "For people with the session cookie; the cookie's lifetime is set anew. With a token ask `/v1/me`.",
     need: needOf("credentials.change"),
     reply: Session,
     async run({ backend, who, session }) {
       // PERSON: there is no other way in than by a session.
       if (session === null) throw new Error("a person without a session");
-      const { secret, csrf, expiresMs } = session;
-      const value = { me: await backend.access.me(who), csrf, expiresMs };
-      return new Reply(value, { session: { secret, session: value } });
+      const { secret, expiresMs } = session;
+      return begun({ secret, session: { me: await backend.access.me(who), expiresMs } });
     },
   }),
   openOperation({
@@ -89,6 +90,6 @@ export const SESSION_ROUTES: readonly Operation[] = [
   }),
 ];
 
-function begun(session: BegunSession): Reply<BegunSession["session"]> {
-  return new Reply(session.session, { session });
+function begun(session: BegunSession): Reply<z.infer<typeof Session>> {
+  return new Reply({ ...session.session, pageKey: pageKeyOf(session.secret) }, { session });
 }
