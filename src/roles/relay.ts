@@ -329,6 +329,7 @@ class Relay {
       publicHost: () => this.#settings.publicHost,
       certificate: { cert, key },
       accountChanged: (accountId) => this.#forwards.accountChanged(accountId),
+      sweeper: this.#sweeper,
       signal: this.#abort.signal,
       onUnexpected: (error) => this.#failed("the console failed", error),
     });

@@ -2,6 +2,7 @@ import type { RemoteSpec } from "../../core/forward.ts";
 import { warningsFor } from "../../core/presets/dangers.ts";
 import { PRESETS } from "../../core/presets/presets.ts";
 import { searchPresets } from "../../core/presets/search.ts";
+import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { monotonicMs } from "../../os/clock.ts";
 import { ownAddresses } from "../../os/interfaces.ts";
 import { areaLogger } from "../../os/log.ts";
@@ -16,6 +17,7 @@ import { type RelayView, revoke } from "../relay/control.ts";
 import { openAccess } from "./access.ts";
 import { loadConsoleFiles } from "./files.ts";
 import { ConsoleRelay } from "./relay.ts";
+import { TrafficRecorder } from "./traffic.ts";
 
 export interface ConsoleOptions {
   readonly relay: RelayView;
@@ -28,6 +30,7 @@ export interface ConsoleOptions {
   readonly certificate: { readonly cert: string; readonly key: string };
   /** The ports or quotas of an account are others now. */
   accountChanged(accountId: string): Promise<void>;
+  readonly sweeper: Pick<Sweeper, "add">;
   /** Ends it with everything that is under way. */
   readonly signal: AbortSignal;
   onUnexpected(error: unknown): void;
@@ -86,7 +89,20 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
   const server = serveApi(api, { bind: listen.host, port: listen.port, tls: pair });
   if (!server.ok) throw new ControlError("failed", server.error.message);
   port = server.value.port;
-  return { port, url: url(), setupLink: await access.setupLink(url()), close: () => server.value.close() };
+  const recorder = new TrafficRecorder({
+    traffic: relay.store.traffic,
+    forwards: () => relay.forwards.list(),
+    countersOf: (forward) => relay.forwards.entryOf(forward)?.entry?.visits.counters ?? null,
+    deviceName: (device) => relay.forwards.deviceName(device),
+    wallMs: relay.wallMs,
+    warn: (message) => log.warn("{message}", { message }),
+  });
+  options.sweeper.add(recorder);
+  const close = async () => {
+    await server.value.close();
+    await recorder.record();
+  };
+  return { port, url: url(), setupLink: await access.setupLink(url()), close };
 }
 
 function dangersOf(ports: RemoteSpec["ports"]): readonly string[] {

@@ -1,13 +1,13 @@
 import { expect, test } from "bun:test";
 import type { HeldForward } from "../../core/held.ts";
 import type { Carried } from "../../store/traffic.ts";
-import type { Counters } from "../control.ts";
-import { NO_COUNTERS } from "../views.ts";
 import { TrafficRecorder } from "./traffic.ts";
+
+const NOTHING = { bytesIn: 0, bytesOut: 0, visitorsTotal: 0 };
 
 function recorder() {
   const world = {
-    counts: new Map<string, Partial<Counters>>(),
+    counts: new Map<string, { bytesIn: number; bytesOut: number; visitorsTotal: number }>(),
     stored: [] as Carried[][],
     warned: [] as string[],
     condensed: 0,
@@ -26,10 +26,7 @@ function recorder() {
       },
     },
     forwards: () => [...world.counts.keys()].map(held),
-    countersOf: ({ spec }) => {
-      const counts = world.counts.get(spec.id);
-      return counts === undefined ? null : { ...NO_COUNTERS, ...counts };
-    },
+    countersOf: ({ spec }) => world.counts.get(spec.id) ?? null,
     deviceName: () => "den",
     wallMs: () => 5,
     warn: (message) => world.warned.push(message),
@@ -39,10 +36,11 @@ function recorder() {
 
 test("what came since is stored, and nothing of forwards that carried nothing", async () => {
   const { world, recording } = recorder();
-  world.counts.set("web", { bytesIn: 10, bytesOut: 20, visitorsTotal: 1 });
-  world.counts.set("ssh", {});
+  const web = { bytesIn: 10, bytesOut: 20, visitorsTotal: 1 };
+  world.counts.set("web", web);
+  world.counts.set("ssh", { ...NOTHING });
   await recording.record();
-  world.counts.set("web", { bytesIn: 15, bytesOut: 20, visitorsTotal: 1 });
+  web.bytesIn = 15;
   await recording.record();
   await recording.record();
   expect(world.stored).toEqual([
@@ -73,6 +71,21 @@ test("what came since is stored, and nothing of forwards that carried nothing", 
   ]);
 });
 
+test("the members of a group, which have one entry, are told once", async () => {
+  const { world, recording } = recorder();
+  const shared = { bytesIn: 10, bytesOut: 0, visitorsTotal: 1 };
+  world.counts.set("one", shared);
+  world.counts.set("two", shared);
+  await recording.record();
+  world.counts.delete("one");
+  shared.bytesIn = 12;
+  await recording.record();
+  expect(world.stored.flat().map(({ specId, bytesIn }) => [specId, bytesIn])).toEqual([
+    ["one", 10],
+    ["two", 2],
+  ]);
+});
+
 test("an entry that was opened again counts from zero", async () => {
   const { world, recording } = recorder();
   world.counts.set("web", { bytesIn: 10, bytesOut: 0, visitorsTotal: 3 });
@@ -88,10 +101,11 @@ test("an entry that was opened again counts from zero", async () => {
 test("a disk that takes nothing is told, and the next minute is stored", async () => {
   const { world, recording } = recorder();
   world.isBroken = true;
-  world.counts.set("web", { bytesIn: 10 });
+  const web = { ...NOTHING, bytesIn: 10 };
+  world.counts.set("web", web);
   await recording.record();
   world.isBroken = false;
-  world.counts.set("web", { bytesIn: 12 });
+  web.bytesIn = 12;
   await recording.record();
   expect(world.warned).toEqual(["traffic could not be stored: the disk is full"]);
   expect(world.stored.flat().map(({ bytesIn }) => bytesIn)).toEqual([2]);
@@ -99,9 +113,11 @@ test("a disk that takes nothing is told, and the next minute is stored", async (
 
 test("it is driven once a minute, and condenses four times a day", async () => {
   const { world, recording } = recorder();
+  const web = { ...NOTHING };
+  world.counts.set("web", web);
   let nowMs = 0;
   for (let minute = 0; minute < 8 * 60; minute++, nowMs += 60_000) {
-    world.counts.set("web", { bytesIn: minute + 1 });
+    web.bytesIn++;
     recording.sweep(nowMs);
     recording.sweep(nowMs + 1_000);
   }

@@ -1,26 +1,23 @@
 import type { HeldForward } from "../../core/held.ts";
+import type { ForwardCounters } from "../../dataplanes/io/counters.ts";
 import { messageOf } from "../../os/errors.ts";
 import type { Carried, Traffic } from "../../store/traffic.ts";
-import type { Counters } from "../control.ts";
 
 export interface TrafficRecorderOptions {
   readonly traffic: Traffic;
   forwards(): Iterable<HeldForward>;
-  /** Of its entry, since that was opened; null = it is not open. */
-  countersOf(forward: HeldForward): Counters | null;
+  /** Of its entry, since that was opened; null = it is not open. The members of a group have one entry, and one object. */
+  countersOf(forward: HeldForward): Counted | null;
   deviceName(device: string): string;
   wallMs(): number;
   /** Something the operator should know, one sentence. */
   warn(message: string): void;
 }
 
-interface Counts {
-  readonly bytesIn: number;
-  readonly bytesOut: number;
-  readonly visitors: number;
-}
+/** They only grow; an entry that was opened again has others. */
+type Counted = Pick<ForwardCounters, "bytesIn" | "bytesOut" | "visitorsTotal">;
 
-const NOTHING: Counts = { bytesIn: 0, bytesOut: 0, visitors: 0 };
+const NOTHING: Counted = { bytesIn: 0, bytesOut: 0, visitorsTotal: 0 };
 /** A write for each forward that carried something, in one transaction: often enough that a crash loses a minute. */
 const RECORD_EVERY_MS = 60_000;
 const CONDENSE_EVERY_MS = 6 * 3_600_000;
@@ -28,8 +25,8 @@ const CONDENSE_EVERY_MS = 6 * 3_600_000;
 /** Writes down what forwards carry, for plots. Driven by a sweeper; what cannot be stored is told, and costs no service. */
 export class TrafficRecorder {
   readonly #options: TrafficRecorderOptions;
-  /** As counted when they were looked at last, by device and forward. */
-  #seen = new Map<string, Counts>();
+  /** As counted when they were looked at last. */
+  #seen = new Map<Counted, Counted>();
   #nextRecordMs = Number.NEGATIVE_INFINITY;
   #nextCondenseMs = Number.NEGATIVE_INFINITY;
   #writing: Promise<void> = Promise.resolve();
@@ -61,33 +58,27 @@ export class TrafficRecorder {
       .catch((error: unknown) => this.#options.warn(`traffic could not be stored: ${messageOf(error)}`));
   }
 
+  /** What a group carried is told under the member that came first. */
   #carried(): Carried[] {
-    const seen = new Map<string, Counts>();
+    const seen = new Map<Counted, Counted>();
     const all: Carried[] = [];
     for (const forward of this.#options.forwards()) {
-      const counters = this.#options.countersOf(forward);
-      if (counters === null) continue;
-      const { owner, spec } = forward;
-      const key = JSON.stringify([owner.device, spec.id]);
-      const now = { bytesIn: counters.bytesIn, bytesOut: counters.bytesOut, visitors: counters.visitorsTotal };
-      seen.set(key, now);
-      const since = difference(now, this.#seen.get(key) ?? NOTHING);
+      const counted = this.#options.countersOf(forward);
+      if (counted === null || seen.has(counted)) continue;
+      const { bytesIn, bytesOut, visitorsTotal } = counted;
+      seen.set(counted, { bytesIn, bytesOut, visitorsTotal });
+      const before = this.#seen.get(counted) ?? NOTHING;
+      const since = {
+        bytesIn: bytesIn - before.bytesIn,
+        bytesOut: bytesOut - before.bytesOut,
+        visitors: visitorsTotal - before.visitorsTotal,
+      };
       if (since.bytesIn + since.bytesOut + since.visitors === 0) continue;
+      const { owner, spec } = forward;
       const names = { deviceName: this.#options.deviceName(owner.device), name: spec.name };
       all.push({ deviceId: owner.device, specId: spec.id, accountId: owner.account, ...names, ...since });
     }
     this.#seen = seen;
     return all;
   }
-}
-
-/** An entry that was opened again counts from zero. */
-function difference(now: Counts, before: Counts): Counts {
-  const isAnew = now.visitors < before.visitors || now.bytesIn < before.bytesIn || now.bytesOut < before.bytesOut;
-  if (isAnew) return now;
-  return {
-    bytesIn: now.bytesIn - before.bytesIn,
-    bytesOut: now.bytesOut - before.bytesOut,
-    visitors: now.visitors - before.visitors,
-  };
 }
