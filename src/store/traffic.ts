@@ -1,35 +1,47 @@
-import { type RawBuilder, sql } from "kysely";
-import type { Db } from "./schema.ts";
+import { type FunctionModule, type SelectQueryBuilder, sql } from "kysely";
+import type { Db, Schema, TrafficTable } from "./schema.ts";
 
-/** What a forward carried in one slot. */
-export interface Carried {
-  readonly deviceId: string;
-  readonly specId: string;
-  readonly accountId: string;
-  readonly deviceName: string;
-  readonly name: string;
+interface Amount {
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly visitors: number;
 }
 
-export interface CarriedIn extends Carried {
-  /** Its begin, Unix time, UTC. */
+/** What a forward carried. */
+export interface Carried extends Amount {
+  readonly deviceId: string;
+  readonly specId: string;
+  readonly accountId: string;
+  /** As they were called then: the forward may be gone. */
+  readonly deviceName: string;
+  readonly name: string;
+}
+
+export interface CarriedIn extends Amount {
+  /** The slot's begin, Unix time, UTC. */
   readonly slotMs: number;
 }
 
 export type TrafficSpan = "hour" | "day";
 
+export interface TrafficQuery {
+  /** `day`: days that hours are still kept of are their sum. */
+  readonly span: TrafficSpan;
+  /** Slots that began before it are left out. */
+  readonly sinceMs: number;
+  /** Null = every account. */
+  readonly accountId: string | null;
+  /** Null = every forward. */
+  readonly forward: { readonly deviceId: string; readonly specId: string } | null;
+}
+
 export interface Traffic {
   /** Adds to the hour of `nowMs`, in one transaction. */
   add(carried: readonly Carried[], nowMs: number): Promise<void>;
-  /** From `sinceMs` on, oldest first. `day`: of the days that hours are kept of, their sum. */
-  list(query: {
-    readonly span: TrafficSpan;
-    readonly sinceMs: number;
-    /** Null = every account. */
-    readonly accountId: string | null;
-  }): Promise<CarriedIn[]>;
+  /** What all of them carried together in each slot, oldest first; slots without traffic are left out. */
+  slots(query: TrafficQuery): Promise<CarriedIn[]>;
+  /** What each carried, the most first, `limit` of them. */
+  forwards(query: TrafficQuery, limit: number): Promise<Carried[]>;
   /** Makes days of hours that are older than HOURS_KEPT_MS, and forgets days older than DAYS_KEPT_MS. */
   condense(nowMs: number): Promise<void>;
 }
@@ -45,21 +57,34 @@ export function trafficOn(db: Db): Traffic {
       db.transaction().execute(async (trx) => {
         for (const one of carried) await addTo(trx, "hour", slotOf(nowMs, HOUR_MS), one);
       }),
-    async list({ span, sinceMs, accountId }) {
-      if (span === "hour") return rowsOf(db, "hour", sinceMs, accountId, sql<number>`slot_ms`);
-      const day = sql<number>`slot_ms - slot_ms % ${DAY_MS}`;
-      const sinceDay = slotOf(sinceMs, DAY_MS);
-      const [days, hours] = await Promise.all([
-        rowsOf(db, "day", sinceDay, accountId, sql<number>`slot_ms`),
-        rowsOf(db, "hour", sinceDay, accountId, day),
-      ]);
-      return merged([...days, ...hours]);
+    async slots(query) {
+      const rows = await select(db, query)
+        .select(({ fn }) => [slotIn(query.span).as("slot"), ...sums(fn)])
+        .groupBy("slot")
+        .orderBy("slot")
+        .execute();
+      return rows.map(({ slot, bytes_in: bytesIn, bytes_out: bytesOut, visitors }) => ({
+        slotMs: slot,
+        bytesIn,
+        bytesOut,
+        visitors,
+      }));
+    },
+    async forwards(query, limit) {
+      const rows = await eachOf(select(db, query))
+        .orderBy((eb) => eb(eb.fn.sum("bytes_in"), "+", eb.fn.sum("bytes_out")), "desc")
+        .orderBy("device_id")
+        .orderBy("spec_id")
+        .limit(limit)
+        .execute();
+      return rows.map(carriedOf);
     },
     condense: (nowMs) =>
       db.transaction().execute(async (trx) => {
         const beforeMs = slotOf(nowMs - HOURS_KEPT_MS, DAY_MS);
-        const old = await rowsOf(trx, "hour", 0, null, sql<number>`slot_ms - slot_ms % ${DAY_MS}`, beforeMs);
-        for (const { slotMs, ...one } of old) await addTo(trx, "day", slotMs, one);
+        const old = trx.selectFrom("traffic").where("span", "=", "hour").where("slot_ms", "<", beforeMs);
+        const days = await eachOf(old).select(slotIn("day").as("slot")).groupBy("slot").execute();
+        for (const { slot, ...one } of days) await addTo(trx, "day", slot, carriedOf(one));
         await trx.deleteFrom("traffic").where("span", "=", "hour").where("slot_ms", "<", beforeMs).execute();
         await trx
           .deleteFrom("traffic")
@@ -102,39 +127,47 @@ async function addTo(trx: Db, span: TrafficSpan, slotMs: number, one: Carried): 
     .execute();
 }
 
-/** Summed by `slot` and forward. */
-async function rowsOf(
-  db: Db,
-  span: TrafficSpan,
-  sinceMs: number,
-  accountId: string | null,
-  slot: RawBuilder<number>,
-  beforeMs = Number.MAX_SAFE_INTEGER,
-): Promise<CarriedIn[]> {
-  const rows = await db
-    .selectFrom("traffic")
+function select(db: Db, { span, sinceMs, accountId, forward }: TrafficQuery) {
+  return (
+    db
+      .selectFrom("traffic")
+      // An hour is in its day's row or in its own, never in both.
+      .where("span", "in", span === "hour" ? ["hour"] : ["hour", "day"])
+      .where("slot_ms", ">=", span === "hour" ? sinceMs : slotOf(sinceMs + DAY_MS - 1, DAY_MS))
+      .$if(accountId !== null, (query) => query.where("account_id", "=", accountId ?? ""))
+      .$if(forward !== null, (query) =>
+        query.where("device_id", "=", forward?.deviceId ?? "").where("spec_id", "=", forward?.specId ?? ""),
+      )
+  );
+}
+
+function slotIn(span: TrafficSpan) {
+  return span === "hour" ? sql<number>`slot_ms` : sql<number>`slot_ms - slot_ms % ${sql.lit(DAY_MS)}`;
+}
+
+function sums(fn: FunctionModule<Schema, "traffic">) {
+  return [
+    fn.sum<number>("bytes_in").as("bytes_in"),
+    fn.sum<number>("bytes_out").as("bytes_out"),
+    fn.sum<number>("visitors").as("visitors"),
+  ] as const;
+}
+
+function eachOf<O>(query: SelectQueryBuilder<Schema, "traffic", O>) {
+  return query
     .select(({ fn }) => [
-      slot.as("slot"),
       "device_id",
       "spec_id",
       "account_id",
       fn.max("device_name").as("device_name"),
       fn.max("name").as("name"),
-      fn.sum<number>("bytes_in").as("bytes_in"),
-      fn.sum<number>("bytes_out").as("bytes_out"),
-      fn.sum<number>("visitors").as("visitors"),
+      ...sums(fn),
     ])
-    .where("span", "=", span)
-    .where("slot_ms", ">=", sinceMs)
-    .where("slot_ms", "<", beforeMs)
-    .$if(accountId !== null, (query) => query.where("account_id", "=", accountId ?? ""))
-    .groupBy(["slot", "device_id", "spec_id", "account_id"])
-    .orderBy("slot")
-    .orderBy("device_id")
-    .orderBy("spec_id")
-    .execute();
-  return rows.map((row) => ({
-    slotMs: row.slot,
+    .groupBy(["device_id", "spec_id", "account_id"]);
+}
+
+function carriedOf(row: Omit<TrafficTable, "span" | "slot_ms">): Carried {
+  return {
     deviceId: row.device_id,
     specId: row.spec_id,
     accountId: row.account_id,
@@ -143,22 +176,5 @@ async function rowsOf(
     bytesIn: row.bytes_in,
     bytesOut: row.bytes_out,
     visitors: row.visitors,
-  }));
-}
-
-/** A day that is half condensed stands in both spans. */
-function merged(rows: readonly CarriedIn[]): CarriedIn[] {
-  const groups = Map.groupBy(rows, ({ slotMs, deviceId, specId }) => JSON.stringify([slotMs, deviceId, specId]));
-  const sums = [...groups.values()].flatMap(([one, other]): CarriedIn[] => {
-    if (one === undefined || other === undefined) return one === undefined ? [] : [one];
-    return [
-      {
-        ...one,
-        bytesIn: one.bytesIn + other.bytesIn,
-        bytesOut: one.bytesOut + other.bytesOut,
-        visitors: one.visitors + other.visitors,
-      },
-    ];
-  });
-  return sums.toSorted((a, b) => a.slotMs - b.slotMs);
+  };
 }

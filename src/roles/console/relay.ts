@@ -20,10 +20,12 @@ import type {
   JoinCodeDraft,
   LiveEvent,
   Overview,
+  TrafficReport,
   Visit,
 } from "../../servers/api/schema.ts";
 import type { Device as StoredDevice } from "../../store/devices.ts";
 import { StoreFailure } from "../../store/failure.ts";
+import type { TrafficSpan } from "../../store/traffic.ts";
 import { portWords } from "../../wire/port-words.ts";
 import { checkAtRelay } from "../check/here.ts";
 import { ControlError, type RelayControl } from "../control.ts";
@@ -195,6 +197,35 @@ export class ConsoleRelay implements RelayBackend {
       throw new ApiFailure("not-found", "That connection is over.");
   }
 
+  async traffic(
+    who: Principal,
+    { span, sinceMs, forward }: { span: TrafficSpan; sinceMs: number; forward: string | null },
+  ): Promise<TrafficReport> {
+    const parts = forward === null ? null : partsOfId(forward);
+    if (forward !== null && parts === null) return { span, slots: [], forwards: [] };
+    const query = {
+      span,
+      sinceMs,
+      accountId: who.role === "admin" ? null : who.accountId,
+      forward: parts === null ? null : { deviceId: parts.device, specId: parts.specId },
+    };
+    const { traffic } = this.#relay.store;
+    const slots = await traffic.slots(query).catch(rethrow);
+    const each = await traffic.forwards(query, TRAFFIC_FORWARDS).catch(rethrow);
+    return {
+      span,
+      slots,
+      forwards: each.map(({ deviceId, specId, deviceName, name, bytesIn, bytesOut, visitors }) => ({
+        id: apiId(deviceId, specId),
+        name,
+        device: { id: deviceId, name: deviceName },
+        bytesIn,
+        bytesOut,
+        visitors,
+      })),
+    };
+  }
+
   async listAudit(who: Principal, { limit, cursor }: PageRequest): Promise<Page<AuditEntry>> {
     if (who.role !== "admin") throw new ApiFailure("forbidden", "The audit log is for administrators.");
     const beforeId = cursor === null ? null : Number(cursor);
@@ -296,6 +327,7 @@ export class ConsoleRelay implements RelayBackend {
 }
 
 const MS_PER_SEC = 1_000;
+const TRAFFIC_FORWARDS = 100;
 /** After every time there is. */
 const FAR_MS = 9_999_999_999_999;
 const NO_FORWARD = "There is no such forward.";

@@ -20,7 +20,8 @@ function recorder() {
         if (world.isBroken) throw new Error("the disk is full");
         world.stored.push([...carried]);
       },
-      list: () => Promise.reject(new Error("not asked")),
+      slots: () => Promise.reject(new Error("not asked")),
+      forwards: () => Promise.reject(new Error("not asked")),
       async condense() {
         world.condensed++;
       },

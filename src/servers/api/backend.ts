@@ -20,6 +20,7 @@ import type {
   SignIn,
   Token,
   TokenDraft,
+  TrafficReport,
   User,
   UserPatch,
   Visit,
@@ -175,6 +176,11 @@ export interface RelayBackend {
   listVisits(who: Principal, page: PageRequest): Promise<Page<Visit>>;
   /** Cuts it. */
   endVisit(who: Principal, id: string): Promise<void>;
+  /** `forward`: null = all together. */
+  traffic(
+    who: Principal,
+    query: { readonly span: "hour" | "day"; readonly sinceMs: number; readonly forward: string | null },
+  ): Promise<TrafficReport>;
   /** Newest first. Administrators alone. */
   listAudit(who: Principal, page: PageRequest): Promise<Page<AuditEntry>>;
   /** What happens, from now on, until the signal aborts. */

@@ -12,6 +12,14 @@ type Of<T extends z.ZodType> = z.output<T>;
 /** What a draft takes: what has a default may be absent. */
 type In<T extends z.ZodType> = z.input<T>;
 
+export interface TrafficAsk {
+  /** Absent = hours. */
+  readonly span?: "hour" | "day";
+  readonly sinceMs?: number;
+  /** Of this one alone, by id. */
+  readonly forward?: string;
+}
+
 export interface PageAsk {
   readonly limit?: number;
   /** `next` of the page before. */
@@ -109,6 +117,8 @@ export function createClient(options: ClientOptions) {
 
     getOverview: () => http.json<shape.Overview>("GET", "/v1/overview"),
     listVisits: (ask: PageAsk = {}) => http.json<Page<shape.Visit>>("GET", `/v1/visits${query({ ...ask })}`),
+    getTraffic: (ask: TrafficAsk = {}) =>
+      http.json<Of<typeof shape.TrafficReport>>("GET", `/v1/traffic${query({ ...ask })}`),
     endVisit: (id: string) => http.done("DELETE", `/v1/visits/${part(id)}`),
     listAudit: (ask: PageAsk = {}) => http.json<Page<shape.AuditEntry>>("GET", `/v1/audit${query({ ...ask })}`),
     /** All of it, newest first. */

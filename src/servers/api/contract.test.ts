@@ -73,6 +73,7 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
   removeDevice: device,
   makeJoinCode: { body: { name: "nas" } },
   getOverview: {},
+  getTraffic: {},
   listVisits: {},
   endVisit: { id: () => "v-1", others: () => "v-2" },
   listAudit: {},

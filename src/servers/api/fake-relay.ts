@@ -41,6 +41,13 @@ export class FakeRelay implements RelayBackend {
   async overview() {
     return FAKE_OVERVIEW;
   }
+  async traffic(who: Principal, { span, forward }: { span: "hour" | "day"; sinceMs: number; forward: string | null }) {
+    const carried = { bytesIn: 10, bytesOut: 20, visitors: 1 };
+    const forwards = [...this.forwards.values()]
+      .filter(({ id, account }) => sees(who, account.id) && (forward === null || id === forward))
+      .map(({ id, name, device }) => ({ id, name, device, ...carried }));
+    return { span, slots: forwards.length === 0 ? [] : [{ slotMs: FAKE_NOW_MS, ...carried }], forwards };
+  }
   async listForwards(who: Principal, page: PageRequest, filter: { device: string | null; text: string | null }) {
     const { device, text } = filter;
     const found = [...this.forwards.values()].filter(

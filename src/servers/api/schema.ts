@@ -344,6 +344,20 @@ export const Overview = z.object({
 });
 export type Overview = z.infer<typeof Overview>;
 
+const amount = { bytesIn: z.number(), bytesOut: z.number(), visitors: z.int() };
+
+/** What was carried, kept by the hour for two weeks and by the day for 400: slots (UTC) without traffic are left out. */
+export const TrafficReport = z.object({
+  span: z.enum(["hour", "day"]),
+  /** Oldest first. */
+  slots: z.array(z.object({ slotMs: timeMs, ...amount })).readonly(),
+  /** Those that carried the most, the first 100; a forward that is gone is told as it was called. */
+  forwards: z
+    .array(z.object({ id, name: z.string(), device: z.object({ id, name: z.string() }), ...amount }))
+    .readonly(),
+});
+export type TrafficReport = z.infer<typeof TrafficReport>;
+
 /** Of `GET /v1/events`: what a list must be asked for again, or the new state itself. */
 export const LiveEvent = z.discriminatedUnion("event", [
   z.object({ event: z.literal("forward"), forward: Forward }),

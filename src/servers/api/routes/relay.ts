@@ -3,7 +3,7 @@ import type { Page, PageRequest } from "../backend.ts";
 import { needOf } from "../need.ts";
 import { type Operation, onePage, operation, pageRequest } from "../operation.ts";
 import { EVENTS_TYPE, LINES_TYPE } from "../protocol.ts";
-import { AuditEntry, LiveEvent, Overview, PageQuery, Preset, page, Visit } from "../schema.ts";
+import { AuditEntry, LiveEvent, Overview, PageQuery, Preset, page, TrafficReport, Visit } from "../schema.ts";
 
 /** Of a list that is told whole, as lines. */
 const LINES_PAGE = 500;
@@ -38,6 +38,23 @@ export const RELAY_ROUTES: readonly Operation[] = [
     summary: "Cuts a visit",
     need: needOf("visits.end"),
     run: ({ backend, who, id }) => backend.relay.endVisit(who, id),
+  }),
+  operation({
+    id: "getTraffic",
+    method: "GET",
+    path: "/v1/traffic",
+    tag: "Relay",
+    summary: "Says what forwards carried",
+    description:
+      "By the hour for the last two weeks, or by the day for 400 days, up to a minute ago. `sinceMs`: slots that began before it are left out. `forward`: of this one alone, by id, also when it is gone.",
+    need: needOf("read"),
+    query: z.object({
+      span: z.enum(["hour", "day"]).default("hour"),
+      sinceMs: z.coerce.number().int().min(0).default(0),
+      forward: z.string().min(1).max(512).exactOptional(),
+    }),
+    reply: TrafficReport,
+    run: ({ backend, who, query }) => backend.relay.traffic(who, { ...query, forward: query.forward ?? null }),
   }),
   operation({
     id: "listAudit",
