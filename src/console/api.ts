@@ -25,6 +25,7 @@ export type {
   SignIn,
   Token,
   TokenDraft,
+  TrafficReport,
   User,
   UserPatch,
   Visit,
@@ -295,6 +296,8 @@ export class Api {
   }
   visits = (cursor: string | null): Promise<Page<schema.Visit>> =>
     this.#json("/visits", { query: { limit: PAGE_LIMIT, cursor } });
+  traffic = (query: { readonly span: "hour" | "day"; readonly sinceMs: number; readonly forward: string | null }) =>
+    this.#json<schema.TrafficReport>("/traffic", { query });
   endVisit = (id: string): Promise<void> => this.#done(`/visits/${at(id)}`, { method: "DELETE" });
   audit = (cursor: string | null): Promise<Page<schema.AuditEntry>> =>
     this.#json("/audit", { query: { limit: 100, cursor } });

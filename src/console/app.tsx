@@ -9,6 +9,7 @@ import { OverviewPage } from "./pages/overview.tsx";
 import { PeoplePage } from "./pages/people.tsx";
 import { RedeemPage } from "./pages/redeem.tsx";
 import { Gate, NotSetUpPage, SignInPage } from "./pages/sign-in.tsx";
+import { TrafficPage } from "./pages/traffic.tsx";
 import { VisitsPage } from "./pages/visits.tsx";
 import { PATHS, type PageName, pageAt } from "./paths.ts";
 import { Link, navigate, usePath } from "./router.tsx";
@@ -123,6 +124,8 @@ function PageOf({ page, me }: { readonly page: PageName | null; readonly me: Me 
       return <DevicesPage />;
     case "visits":
       return <VisitsPage />;
+    case "traffic":
+      return <TrafficPage />;
     case "people":
       return <PeoplePage />;
     case "audit":

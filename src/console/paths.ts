@@ -4,6 +4,7 @@ export const PATHS = {
   forwards: "/forwards",
   devices: "/devices",
   visits: "/live",
+  traffic: "/traffic",
   people: "/people",
   audit: "/audit",
   account: "/account",

@@ -85,6 +85,35 @@ describe("live connections", () => {
   );
 });
 
+describe("traffic", () => {
+  test(
+    "what all carried, what one did alone, and another period",
+    () =>
+      on("/traffic", async (page, { world }) => {
+        const all = world.forwards.length;
+        await page.getByText(`${(17 * 45 * all).toLocaleString("en")} visitors`).waitFor();
+        expect(await page.locator(".plot-out").count()).toBe(48);
+        await page.getByRole("button", { name: "Show Web alone" }).click();
+        await page
+          .getByRole("region", { name: "Web on den" })
+          .getByText("54 MB in, 1.5 GB out, 765 visitors")
+          .waitFor();
+        await page.getByRole("button", { name: "1 year" }).click();
+        await page.getByRole("img", { name: "Traffic by the day: 54 MB in" }).waitFor();
+        expect(await page.locator(".plot-out").count()).toBe(365);
+        await page.getByRole("button", { name: "Show all" }).click();
+        await page.getByRole("region", { name: "All forwards" }).waitFor();
+      }),
+    TIMEOUT_MS,
+  );
+
+  test(
+    "nothing passed yet",
+    () => on("/traffic", async (page) => void (await page.getByText("Nothing passed").waitFor()), new World()),
+    TIMEOUT_MS,
+  );
+});
+
 describe("people and tokens", () => {
   test(
     "a token's secret is shown once; it is removed after a question",
@@ -201,7 +230,7 @@ describe("the frame", () => {
     () =>
       on("/account", async (page) => {
         const titles = await page.getByRole("navigation", { name: "Pages" }).getByRole("link").allTextContents();
-        expect(titles).toHaveLength(7);
+        expect(titles).toHaveLength(8);
         for (const title of titles) {
           await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: title }).click();
           await page.getByRole("heading", { level: 1, name: title }).waitFor();

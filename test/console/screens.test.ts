@@ -8,6 +8,7 @@ const PAGES = [
   ["forwards", "/forwards"],
   ["devices", "/devices"],
   ["live", "/live"],
+  ["traffic", "/traffic"],
   ["people", "/people"],
   ["audit", "/audit"],
   ["account", "/account"],

@@ -3,6 +3,7 @@ import { formatAge, formatAgo, formatBytes } from "../../src/console/format.ts";
 import { draftOf, emptyFields, type ForwardFields, fieldsOf, patchOf } from "../../src/console/forwards/draft.ts";
 import { presetText, presetTitle, requiredPorts } from "../../src/console/forwards/preset.ts";
 import { markPlace, meaningOf, mend, portCount, sourcesWords } from "../../src/console/forwards/words.ts";
+import { everySlot, firstSlotMs, PERIODS, type Period, sumOf } from "../../src/console/pages/traffic/slots.ts";
 import { pageAt } from "../../src/console/paths.ts";
 import { applyEvent, type LiveData, NOTHING_YET, TRAFFIC_POINTS } from "../../src/console/state/live-data.ts";
 import { filterRows, pageOf, sortRows } from "../../src/console/ui/table-view.ts";
@@ -186,5 +187,18 @@ describe("numbers and paths", () => {
     ["/nothing", null],
   ])("%s", (path, page) => {
     expect(pageAt(path)).toBe(page as ReturnType<typeof pageAt>);
+  });
+});
+
+describe("traffic's slots", () => {
+  test.each(Object.keys(PERIODS) as Period[])("%s: each in its place, up to the one of now", (period) => {
+    const { span, slots } = PERIODS[period];
+    const lengthMs = { hour: 3_600_000, day: 86_400_000 }[span];
+    const lastMs = Math.floor(NOW_MS / lengthMs) * lengthMs;
+    const carried = [{ slotMs: lastMs, bytesIn: 1, bytesOut: 2, visitors: 3 }];
+    const all = everySlot(period, NOW_MS + 59_000, carried);
+    expect(all).toHaveLength(slots);
+    expect([all[0]?.slotMs, all.at(-1)]).toEqual([firstSlotMs(period, NOW_MS), carried[0]]);
+    expect(sumOf(all)).toEqual({ bytesIn: 1, bytesOut: 2, visitors: 3 });
   });
 });

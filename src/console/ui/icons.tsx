@@ -4,6 +4,7 @@ const SHAPES = {
   forwards: "M3 7h11l-3-3M17 13H6l3 3",
   devices: "M3 4h14v9H3zM7 17h6M10 13v4",
   visits: "M2 10h4l2-6 4 12 2-6h4",
+  traffic: "M4 17V9M8 17V4M12 17v-6M16 17V7",
   people: "M10 9a3 3 0 1 0 0-6 3 3 0 0 0 0 6zM4 17c0-3.5 2.5-6 6-6s6 2.5 6 6",
   audit: "M5 3h10v14H5zM8 7h4M8 10h4M8 13h2",
   account: "M10 2l7 3v5c0 4-3 7-7 8-4-1-7-4-7-8V5z",
