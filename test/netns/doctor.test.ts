@@ -16,6 +16,7 @@ import {
 import { createHomeLab } from "./home-lab.ts";
 import { startService } from "./kit.ts";
 import { createLab, type ExecResult, type Lab, type Machines } from "./lab.ts";
+import { eventually } from "./ready.ts";
 
 setDefaultTimeout(60_000);
 
@@ -169,10 +170,12 @@ describe("an agent and its relay", () => {
     site.agent = await startAgent(lab, site.agentHome);
     await site.relay.kill();
     await site.agent.event("disconnected");
-    const down = await examine(lab, site.agentHome);
+    const down = await eventually("an agent that waits until it tries again", async () => {
+      const seen = await examine(lab, site.agentHome);
+      return seen.wrong["link"]?.state === "failure" ? seen : undefined;
+    });
     expect(down.wrong["connection"]).toMatchObject({ state: "failure", section: "link" });
     expect(down.wrong["connection"]?.sentence).toContain("refuses connections");
-    expect(down.wrong["link"]?.state).toBe("failure");
     expect(down.exitCode).toBe(1);
 
     await using other = await startRelay(lab, newHome(lab, lab.relay));

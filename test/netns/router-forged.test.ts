@@ -31,8 +31,10 @@ interface Ignored {
 /** A home whose router is whatever the test starts, and the forger's web server, which counts who comes. */
 async function homeWithForger(): Promise<{ lab: HomeLab; home: Home; web: Child }> {
   const lab = createHomeLab();
-  // The router's address as well, and no word to whoever asks for it on the link: the router keeps its own.
-  tool(["ip", "netns", "exec", lab.other.namespace, "sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1"]);
+  // The router's address as well, and no word of it on the link, neither asked nor asking: the router keeps its own.
+  for (const setting of ["arp_ignore=1", "arp_announce=2"]) {
+    tool(["ip", "netns", "exec", lab.other.namespace, "sysctl", "-qw", `net.ipv4.conf.all.${setting}`]);
+  }
   ipBatch(lab.other.namespace, [`address add ${HOME.router}/32 dev lo`]);
   const web = forger(lab, "http", FORGER_PORT);
   await web.event("ready");
