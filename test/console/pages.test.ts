@@ -93,7 +93,7 @@ describe("traffic", () => {
         const all = world.forwards.length;
         await page.getByText(`${(17 * 45 * all).toLocaleString("en")} visitors`).waitFor();
         expect(await page.locator(".plot-out").count()).toBe(48);
-        await page.getByRole("button", { name: "Show Web alone" }).click();
+        await page.getByRole("button", { name: "Show alone: Web" }).click();
         await page
           .getByRole("region", { name: "Web on den" })
           .getByText("54 MB in, 1.5 GB out, 765 visitors")

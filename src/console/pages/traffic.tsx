@@ -117,7 +117,7 @@ function columnsOf(alone: string | null, show: (forward: Carried) => void): read
       kind: "actions",
       cell: (row) =>
         alone === row.id ? null : (
-          <Button onClick={() => show(row)} aria-label={`Show ${row.name} alone`}>
+          <Button onClick={() => show(row)} aria-label={`Show alone: ${row.name}`}>
             Show alone
           </Button>
         ),
