@@ -1,9 +1,8 @@
-import type { AddressEvidence, HopLine, Saw } from "./evidence.ts";
-import { isAlive, isDead, type Rule, SAW_WORDS, serviceLine, serviceProblem } from "./rule.ts";
+import type { AddressEvidence, HopLine } from "./evidence.ts";
+import { isAlive, isDead, type Rule, SAW_WORDS, STAND_IN_REACHED, saw, serviceLine, serviceProblem } from "./rule.ts";
 
 type E = AddressEvidence;
 
-const saw = (e: E, ...these: readonly Saw[]): boolean => e.vantage !== null && these.includes(e.vantage);
 /** Somebody outside looked, and did not get in. */
 const isShut = (e: E): boolean => saw(e, "closed", "filtered", "silent", "unreachable");
 /** What is refused by somebody is closed; what vanishes is filtered. */
@@ -82,16 +81,7 @@ export const ADDRESS_RULES: readonly Rule<E>[] = [
       remedy: null,
     }),
   },
-  {
-    name: "nothing listens; the way is open",
-    when: (e) => e.stoodIn === true,
-    say: (e) => ({
-      state: "dead-service",
-      hop: "service",
-      sentence: `The way to ${e.service.at} is open from outside, but nothing listens there.`,
-      remedy: "Start the service.",
-    }),
-  },
+  STAND_IN_REACHED,
   {
     name: "open, elsewhere",
     when: (e) => saw(e, "open", "ended"),

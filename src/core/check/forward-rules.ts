@@ -1,6 +1,6 @@
 import type { ReasonName } from "../../wire/reason.ts";
-import type { ForwardEvidence, HopLine, Saw } from "./evidence.ts";
-import { isAlive, isDead, type Rule, SAW_WORDS, serviceLine, serviceProblem } from "./rule.ts";
+import type { ForwardEvidence, HopLine } from "./evidence.ts";
+import { isAlive, isDead, type Rule, SAW_WORDS, STAND_IN_REACHED, saw, serviceLine, serviceProblem } from "./rule.ts";
 
 type E = ForwardEvidence;
 
@@ -16,7 +16,6 @@ const OF_THE_AGENT: readonly ReasonName[] = ["deviceAway", "carrierLost", "noFor
 
 const says = (e: E, reasons: readonly ReasonName[]): boolean => e.refusals.some((reason) => reasons.includes(reason));
 const inState = (e: E, state: string): boolean => e.forward.state === state || e.entry?.state === state;
-const saw = (e: E, ...these: readonly Saw[]): boolean => e.vantage !== null && these.includes(e.vantage);
 /** It was somebody behind the relay's port that ended it: the way to the relay is open. */
 const came = (e: E): boolean => e.reached === true || e.refusals.length > 0;
 const refusedBecause = (e: E, why: string) =>
@@ -214,16 +213,7 @@ export const FORWARD_RULES: readonly Rule<E>[] = [
       remedy: `Allow port ${e.port}/udp there.`,
     }),
   },
-  {
-    name: "nothing listens; the way is open",
-    when: (e) => e.stoodIn === true,
-    say: (e) => ({
-      state: "dead-service",
-      hop: "service",
-      sentence: `The way to ${e.service.at} is open from outside, but nothing listens there.`,
-      remedy: "Start the service.",
-    }),
-  },
+  STAND_IN_REACHED,
   {
     name: "service down",
     when: (e) => isDead(e) || inState(e, "unhealthy") || says(e, OF_THE_SERVICE),

@@ -21,6 +21,22 @@ export const SAW_WORDS: Readonly<Record<Saw, string>> = {
 
 type Seen = Pick<Evidence, "service" | "protocol" | "stoodIn">;
 
+export function saw({ vantage }: Pick<Evidence, "vantage">, ...these: readonly Saw[]): boolean {
+  return vantage !== null && these.includes(vantage);
+}
+
+/** This program stood in for a service that is not there, and the visitor came to it. */
+export const STAND_IN_REACHED: Rule<Seen> = {
+  name: "nothing listens; the way is open",
+  when: ({ stoodIn }) => stoodIn === true,
+  say: ({ service }) => ({
+    state: "dead-service",
+    hop: "service",
+    sentence: `The way to ${service.at} is open from outside, but nothing listens there.`,
+    remedy: "Start the service.",
+  }),
+};
+
 /** Something is there, as this end saw itself. A UDP service that is silent is neither alive nor dead. */
 export function isAlive({ service }: Seen): boolean {
   return service.saw === "open" || service.saw === "ended";
