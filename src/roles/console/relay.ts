@@ -1,6 +1,6 @@
+import { seesAll } from "../../core/access/rights.ts";
 import type { RemoteSpec } from "../../core/forward.ts";
 import type { HeldForward } from "../../core/held.ts";
-
 import {
   ApiFailure,
   type Page,
@@ -61,7 +61,7 @@ export class ConsoleRelay implements RelayBackend {
     const status = await this.#options.control.status();
     const devices = await this.#devices(who);
     const forwards = await this.#forwards(who);
-    const isAdmin = who.role === "admin";
+    const isAdmin = seesAll(who);
     return {
       version: status.version,
       startedMs: status.startedMs,
@@ -206,7 +206,7 @@ export class ConsoleRelay implements RelayBackend {
     const query = {
       span,
       sinceMs,
-      accountId: who.role === "admin" ? null : who.accountId,
+      accountId: seesAll(who) ? null : who.accountId,
       forward: parts === null ? null : { deviceId: parts.device, specId: parts.specId },
     };
     const { traffic } = this.#relay.store;
@@ -291,7 +291,7 @@ export class ConsoleRelay implements RelayBackend {
   }
 
   async #devices(who: Principal): Promise<StoredDevice[]> {
-    const filter = who.role === "admin" ? {} : { accountId: who.accountId };
+    const filter = seesAll(who) ? {} : { accountId: who.accountId };
     return this.#relay.store.devices.list(filter).catch(rethrow);
   }
 
@@ -337,7 +337,7 @@ function nameTaken(name: string): string {
 }
 
 function mayTouch(who: Principal, account: string): boolean {
-  return who.role === "admin" || who.accountId === account;
+  return seesAll(who) || who.accountId === account;
 }
 
 function ownerOf(device: StoredDevice): { readonly account: string; readonly device: string } {
