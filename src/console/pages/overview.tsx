@@ -143,12 +143,18 @@ function Health({ forwards, devices }: { readonly forwards: readonly Forward[]; 
           ))}
         </ul>
       )}
-      {ill.length > MAX_LISTED ? (
-        <p className="quiet">
-          … and {ill.length - MAX_LISTED} more in <Link to={PATHS.forwards}>Port forwarding</Link>.
-        </p>
-      ) : null}
+      <Unlisted of={ill.length} />
     </Card>
+  );
+}
+
+/** How many forwards a list leaves out, and where they are. */
+function Unlisted({ of }: { readonly of: number }) {
+  if (of <= MAX_LISTED) return null;
+  return (
+    <p className="quiet">
+      … and {of - MAX_LISTED} more in <Link to={PATHS.forwards}>Port forwarding</Link>.
+    </p>
   );
 }
 
@@ -177,11 +183,7 @@ function OpenTo({ forwards }: { readonly forwards: readonly Forward[] }) {
           ))}
         </ul>
       )}
-      {open.length > MAX_LISTED ? (
-        <p className="quiet">
-          … and {open.length - MAX_LISTED} more in <Link to={PATHS.forwards}>Port forwarding</Link>.
-        </p>
-      ) : null}
+      <Unlisted of={open.length} />
     </Card>
   );
 }

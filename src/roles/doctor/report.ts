@@ -42,6 +42,7 @@ export async function makeReport(world: World, findings: readonly Finding[], for
     forwards,
     devices,
     config: await rawConfig(world.configPath),
+    // Why it could not be asked is among the findings.
     router: wasAsked ? await world.router().catch(() => null) : null,
     events: gateway.kind === "runs" ? await lastEvents(world) : [],
     log: await logLines(world),
