@@ -60,7 +60,7 @@ describe("a direct forward", () => {
 
   test("resets a visitor within 100 ms when nothing listens", async () => {
     await using _ = await open(lab, home, "direct", "*:8200", `${lab.nat.v4}:9999`);
-    const end = await visit<VisitEnd>(lab, lab.visitor, "watch", lab.relay.v4, 8200, "x");
+    const end = await visit<VisitEnd>(lab, lab.visitor, "watch", lab.relay.v4, 8200);
     expect(end.error).toBe("ECONNRESET");
     expect(end.ms).toBeLessThanOrEqual(100);
   });

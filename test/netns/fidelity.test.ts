@@ -56,7 +56,7 @@ describe("reset", () => {
 
   test("follows within 100 ms when nothing listens, and `status` says why", async () => {
     await using _ = await open(lab, site.agentHome, "expose", `${PORTS.nobody}`);
-    const end = await visit<VisitEnd>(lab, lab.visitor, "watch", lab.relay.v4, PORTS.nobody, "x");
+    const end = await visit<VisitEnd>(lab, lab.visitor, "watch", lab.relay.v4, PORTS.nobody);
     expect(end).toMatchObject({ error: "ECONNRESET" });
     expect(end.ms).toBeLessThanOrEqual(REFUSED_WITHIN_MS);
     expect((await status(lab, site.relayHome)).counters.refused).toMatchObject({ serviceRefused: 1 });

@@ -61,7 +61,7 @@ describe("a local forward", () => {
   });
 
   test("via another agent is refused what that agent does not allow", async () => {
-    const end = await visit<VisitEnd>(lab, lab.agent, "watch", "127.0.0.1", 6081, "x");
+    const end = await visit<VisitEnd>(lab, lab.agent, "watch", "127.0.0.1", 6081);
     expect(end.error).toBe("ECONNRESET");
     expect((await status(lab, other.home)).counters.refused["exitNotAllowed"]).toBeGreaterThanOrEqual(1);
   });

@@ -5,6 +5,7 @@
  * afterwards BYTES reads to the service's FIN, then sends BYTES, FIN → sent, received, error
  * reset            waits for a first byte, then resets               → done
  * watch [TEXT]     sends TEXT if any and waits for the end           → text, ended, error, ms (from connect to close)
+ *                  (only for a service that reads it: a send that meets a reset takes the error, and the end tells none)
  * ports PORT…      connects to PORT and each further one             → answers: port → line
  * hold COUNT       opens COUNT connections and reads nothing; `{"event":"holding"}`, then stays
  * keep             sends a line a time for each on stdin…            (see keep)
