@@ -66,7 +66,7 @@ async function serve(context: Context, given: ServeOptions): Promise<void> {
   const relay = await startRelay({
     dataDir,
     readSettings,
-    ...(gateway === null ? {} : { ports: gateway.ports }),
+    ...(gateway === null ? {} : { ports: gateway.ports, gatewayMetrics: gateway.running.metrics }),
   }).catch(async (error: unknown) => {
     await gateway?.running.stop();
     throw error;
@@ -107,7 +107,8 @@ async function startGatewayBeside(context: Context, place: Place) {
     dataDir: place.paths.directory,
     readSettings: async () => {
       const config = await place.readConfig();
-      return gatewaySettings(config.file, pathBeside(config));
+      // The relay's listener has what both tell.
+      return { ...gatewaySettings(config.file, pathBeside(config)), metrics: null };
     },
     relayPorts: ports,
   });

@@ -18,7 +18,7 @@ import {
   type ReloadReport,
   type VisitInfo,
 } from "../control.ts";
-import { countersOf, NO_COUNTERS, sumCounters, V, visitInfos } from "../views.ts";
+import { countersOf, NO_COUNTERS, sumCounters, totalsOf, V, visitInfos } from "../views.ts";
 import type { RelayDials } from "./dials.ts";
 import { forwardState } from "./forward-state.ts";
 import type { RelayForwards } from "./forwards.ts";
@@ -77,7 +77,7 @@ export async function status(relay: RelayView): Promise<RelayStatus> {
     startedMs: relay.startedMs,
     memoryBytes: residentBytes(),
     forwardsOpen: infos.filter(({ state }) => state === "open").length,
-    counters: sumCounters([...relay.forwards.counters(), countersOf(relay.dials.visits.counters)]),
+    counters: sumCounters([...relay.forwards.counters(), totalsOf(relay.dials.visits.counters)]),
     listen: formatHostPort(host, port),
     publicHost: relay.publicHost(undefined),
     ports: relay.ports(),

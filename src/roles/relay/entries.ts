@@ -12,7 +12,7 @@ import type { ReasonName } from "../../wire/reason.ts";
 import { ok, type Result } from "../../wire/result.ts";
 import type { Counters } from "../control.ts";
 import { RetiredCounters } from "../retired-counters.ts";
-import { countersOf } from "../views.ts";
+import { totalsOf } from "../views.ts";
 
 interface MemberState {
   /** What the device calls the forward on its present session; null while it is away. */
@@ -156,10 +156,10 @@ export class RelayEntries {
     return this.#byKey.get(keyOf(forward));
   }
 
-  /** Of all entries since the start, each once. */
+  /** To be summed: of all entries since the start, each once. */
   counters(): Counters[] {
     const open = [...this.#byKey.values()].flatMap(({ entry }) => (entry === null ? [] : [entry.visits.counters]));
-    return [this.#retired.total(), ...open.map(countersOf)];
+    return [this.#retired.total(), ...open.map(totalsOf)];
   }
 
   all(): Iterable<SharedEntry> {
@@ -214,7 +214,7 @@ export class RelayEntries {
     this.#byKey.delete(key);
     const counters = shared.entry?.visits.counters;
     shared.close();
-    if (counters !== undefined) this.#retired.add(() => countersOf(counters));
+    if (counters !== undefined) this.#retired.add(() => totalsOf(counters));
   }
 
   closeAll(): void {

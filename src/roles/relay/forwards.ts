@@ -122,7 +122,7 @@ export class RelayForwards {
     return this.#options.entries.get(forward);
   }
 
-  /** Of every entry since the start, also of those that are closed. */
+  /** To be summed: of every entry since the start, also of those that are closed. */
   counters(): Counters[] {
     return this.#options.entries.counters();
   }
