@@ -18,6 +18,22 @@ export function countersOf(counters: ForwardCounters): Counters {
   return { ...totalsOf(counters), answerMs: counters.answerMs() };
 }
 
+/** What all of them counted together: O(their number), and fit for tens of thousands. */
+export function totalOf(all: Iterable<ForwardCounters>): Counters {
+  const sum = { ...NO_COUNTERS, refused: {} as Record<string, number> };
+  for (const one of all) {
+    sum.visitorsTotal += one.visitorsTotal;
+    sum.visitorsOpen += one.visitorsOpen;
+    sum.bytesIn += one.bytesIn;
+    sum.bytesOut += one.bytesOut;
+    sum.datagramsDropped += one.datagramsDropped;
+    if (one.refusedTotal === 0) continue;
+    for (const [reason, count] of Object.entries(one.refused()))
+      sum.refused[reason] = (sum.refused[reason] ?? 0) + count;
+  }
+  return sum;
+}
+
 /** The same to be summed: without its answer times, which take longer to sort than all else to read. */
 export function totalsOf(counters: ForwardCounters): Counters {
   return {

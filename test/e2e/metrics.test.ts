@@ -9,7 +9,7 @@ import { type Client, createClient, type Fetch } from "../../src/servers/api/cli
 import { parseCidr } from "../../src/wire/address.ts";
 import { temporaryDirectory } from "../fixtures/directory.ts";
 import { parseScrape, type Scrape, sampleOf } from "../fixtures/prometheus-text.ts";
-import { failureOf, mapping, type RolesLab, remote, rolesLab } from "../fixtures/roles-lab.ts";
+import { failureOf, mapping, type RolesLab, remote, rolesLab, until } from "../fixtures/roles-lab.ts";
 import { ask, askUdp, tcpService, udpService, visit } from "../fixtures/services.ts";
 
 /** A real relay with real agents and visitors, scraped as Prometheus scrapes it. */
@@ -104,9 +104,8 @@ describe("a relay", () => {
     const { startedMs } = await lab.relay.status();
     expect(sampleOf(after, "process_start_time_seconds")).toBe(startedMs / 1_000);
     await agent.running.removeForward("web");
-    const gone = await scrape();
-    expect(sampleOf(gone, "hatchway_relay_forward_visitors_total", labels)).toBeNull();
-    expect(sampleOf(gone, "hatchway_relay_visitors_total")).toBe(3);
+    await until(async () => sampleOf(await scrape(), "hatchway_relay_forward_up", labels) === null);
+    expect(sampleOf(await scrape(), "hatchway_relay_visitors_total")).toBe(3);
     await agent.stop();
   });
 

@@ -29,8 +29,14 @@ export class ProcessMetrics {
   async #gather(): Promise<string> {
     const page = new MetricPage();
     for (const source of this.#sources) await source(page);
+    await nextTurn();
     return encodeMetrics(page.families());
   }
+}
+
+/** Resolves when whatever else waits has had its turn: a scrape must not hold visitors up. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function addProcess(page: MetricPage, startedMs: number): void {

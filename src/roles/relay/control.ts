@@ -77,7 +77,7 @@ export async function status(relay: RelayView): Promise<RelayStatus> {
     startedMs: relay.startedMs,
     memoryBytes: residentBytes(),
     forwardsOpen: infos.filter(({ state }) => state === "open").length,
-    counters: sumCounters([...relay.forwards.counters(), totalsOf(relay.dials.visits.counters)]),
+    counters: sumCounters([relay.forwards.total(), totalsOf(relay.dials.visits.counters)]),
     listen: formatHostPort(host, port),
     publicHost: relay.publicHost(undefined),
     ports: relay.ports(),

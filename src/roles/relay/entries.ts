@@ -2,6 +2,7 @@ import { Admission } from "../../core/admission.ts";
 import { Balancer } from "../../core/balance.ts";
 import type { ForwardOptions } from "../../core/forward.ts";
 import type { HeldForward } from "../../core/held.ts";
+import type { ForwardCounters } from "../../dataplanes/io/counters.ts";
 import type { Visit } from "../../dataplanes/io/ends.ts";
 import { type Entry, openEntry } from "../../dataplanes/io/entry.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
@@ -12,7 +13,7 @@ import type { ReasonName } from "../../wire/reason.ts";
 import { ok, type Result } from "../../wire/result.ts";
 import type { Counters } from "../control.ts";
 import { RetiredCounters } from "../retired-counters.ts";
-import { totalsOf } from "../views.ts";
+import { sumCounters, totalOf, totalsOf } from "../views.ts";
 
 interface MemberState {
   /** What the device calls the forward on its present session; null while it is away. */
@@ -156,10 +157,13 @@ export class RelayEntries {
     return this.#byKey.get(keyOf(forward));
   }
 
-  /** To be summed: of all entries since the start, each once. */
-  counters(): Counters[] {
-    const open = [...this.#byKey.values()].flatMap(({ entry }) => (entry === null ? [] : [entry.visits.counters]));
-    return [this.#retired.total(), ...open.map(totalsOf)];
+  /** Of all entries since the start, each once. */
+  total(): Counters {
+    return sumCounters([this.#retired.total(), totalOf(this.#counters())]);
+  }
+
+  *#counters(): Generator<ForwardCounters> {
+    for (const { entry } of this.#byKey.values()) if (entry !== null) yield entry.visits.counters;
   }
 
   all(): Iterable<SharedEntry> {

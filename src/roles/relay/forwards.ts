@@ -122,9 +122,9 @@ export class RelayForwards {
     return this.#options.entries.get(forward);
   }
 
-  /** To be summed: of every entry since the start, also of those that are closed. */
-  counters(): Counters[] {
-    return this.#options.entries.counters();
+  /** Of every entry since the start, also of those that are closed. */
+  total(): Counters {
+    return this.#options.entries.total();
   }
 
   deviceName(device: string): string {

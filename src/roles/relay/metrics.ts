@@ -1,10 +1,13 @@
 import type { MetricPage } from "../../core/metrics/catalogue.ts";
 import { ForwardSeries, type Series, type SeriesRow } from "../../core/metrics/series.ts";
 import type { ForwardCounters } from "../../dataplanes/io/counters.ts";
-import type { MetricSource } from "../metrics/page.ts";
+import type { Store } from "../../store/store.ts";
+import { type MetricSource, nextTurn } from "../metrics/page.ts";
 import { sumCounters, totalsOf } from "../views.ts";
 import type { RelayView } from "./control.ts";
+import type { RelayDials } from "./dials.ts";
 import { forwardState, type RelayForwardState } from "./forward-state.ts";
+import type { RelayForwards } from "./forwards.ts";
 
 /** Wrong credentials since the start. */
 export interface RefusedCredentials {
@@ -13,7 +16,11 @@ export interface RefusedCredentials {
 }
 
 export interface RelayMetricsOptions {
-  readonly relay: Pick<RelayView, "store" | "forwards" | "dials" | "session">;
+  readonly relay: Pick<RelayView, "session"> & {
+    readonly store: { readonly devices: Pick<Store["devices"], "list"> };
+    readonly forwards: Pick<RelayForwards, "list" | "get" | "entryOf" | "deviceName" | "total" | "assignments">;
+    readonly dials: Pick<RelayDials, "visits">;
+  };
   readonly refused: Readonly<RefusedCredentials>;
   /** Of the agent port, now. */
   tunnel(): { readonly sessions: number; readonly pending: number };
@@ -44,7 +51,7 @@ export function relayMetrics({ relay, refused, tunnel }: RelayMetricsOptions): M
 
 /** In one turn: what retires between two looks would be counted twice, or not at all. */
 function addTotals(page: MetricPage, { forwards, dials }: RelayMetricsOptions["relay"]): void {
-  const total = sumCounters([...forwards.counters(), totalsOf(dials.visits.counters)]);
+  const total = sumCounters([forwards.total(), totalsOf(dials.visits.counters)]);
   page.add("hatchway_relay_visitors_open", total.visitorsOpen, {});
   page.add("hatchway_relay_visitors_total", total.visitorsTotal, {});
   page.add("hatchway_relay_traffic_bytes_total", total.bytesIn, { direction: "in" });
@@ -74,6 +81,7 @@ async function addForwards(
     const counters = forwards.entryOf(forward)?.entry?.visits.counters ?? null;
     round.add(rowOf(spec.name, forwards.deviceName(owner.device), state === "open", counters));
   }
+  await nextTurn();
   const { series: each, unlisted } = round.end();
   for (const [state, count] of states) page.add("hatchway_relay_forwards", count, { state });
   page.add("hatchway_relay_forwards_unlisted", unlisted, {});
@@ -107,8 +115,4 @@ function addSeries(page: MetricPage, one: Series): void {
   if (one.answerMs === null) return;
   page.add("hatchway_relay_forward_answer_p50_seconds", one.answerMs.p50 / MS_PER_SEC, labels);
   page.add("hatchway_relay_forward_answer_p90_seconds", one.answerMs.p90 / MS_PER_SEC, labels);
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
