@@ -3,6 +3,7 @@ import type { ExitRule } from "../core/exit-rule.ts";
 import type { HostPort, PortMapping, RemoteForwardSpec, UpstreamForwardSpec } from "../core/forward.ts";
 import type { EntryPorts } from "../core/table.ts";
 import type { Way } from "../core/way.ts";
+import type { LogFormat } from "../os/log.ts";
 import type {
   AgentControl,
   AttachEvent,
@@ -179,6 +180,8 @@ export interface StartGatewayOptions {
   readonly dataDir: string;
   /** Called once at start and at every reload. Rejects with ControlError `usage` (the reload then changes nothing). */
   readonly readSettings: () => Promise<GatewaySettings>;
+  /** Of the helper's log; this process has its own already. Absent = human. */
+  readonly logFormat?: LogFormat;
   /** Of a relay that this process is as well: what each holds the other does not give away. Absent = there is none. */
   readonly relayPorts?: EntryPorts;
 }
