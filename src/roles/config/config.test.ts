@@ -379,6 +379,7 @@ test("the JSON Schema knows the tables and forbids other keys", () => {
     "agent",
     "check",
     "console",
+    "metrics",
     "expose",
     "forward",
     "socks",

@@ -6,6 +6,7 @@ import type { Resolver } from "../../dataplanes/direct/resolver.ts";
 import { flowKey, type OpenFlows } from "../../dataplanes/nat/conntrack.ts";
 import type { NatUsage } from "../../dataplanes/nat/state.ts";
 import { residentBytes } from "../../os/memory.ts";
+import type { Store } from "../../store/store.ts";
 import type { StoredVpnPeer } from "../../store/vpn-peers.ts";
 import { isIpv6, parseAddress } from "../../wire/address.ts";
 import type { PortMapping } from "../../wire/port-set.ts";
@@ -35,6 +36,7 @@ export interface GatewayView {
   readonly triggers: GatewayTriggers;
   readonly vpn: GatewayVpn;
   readonly kernel: Pick<GatewayKernel, "plane" | "openFlows">;
+  readonly store: Pick<Store, "audit">;
   readonly version: string;
   readonly startedMs: number;
   nowMs(): number;
@@ -106,6 +108,7 @@ export function gatewayControl(view: GatewayView): GatewayControl {
     },
     reload: () => view.reload(),
     events: (request, signal) => view.events(request, signal),
+    audit: (request) => view.store.audit.from(request),
     stop: (options) => view.stop(options),
   };
 }

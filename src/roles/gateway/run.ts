@@ -326,6 +326,7 @@ export class Gateway {
       triggers: this.#triggers,
       kernel: this.#parts.kernel,
       vpn: this.#vpn,
+      store: this.#parts.store,
       version: VERSION,
       startedMs: this.#startedMs,
       nowMs: this.#parts.nowMs,

@@ -61,6 +61,7 @@ export function relayControl(relay: RelayView): RelayControl {
     ...peopleControl(relay),
     reload: () => relay.reload(),
     visits: async () => visits(relay),
+    audit: (request) => relay.store.audit.from(request),
   };
 }
 
