@@ -5,7 +5,7 @@ import type { MetricsSettings } from "../metrics/settings.ts";
 import { parsed } from "./fields.ts";
 import type { Problem } from "./problem.ts";
 
-/** Of those that Prometheus' list of exporters leaves to OpenTelemetry: nothing well-known of a relay's own is there. */
+/** The port that OpenTelemetry's own exporter for Prometheus listens at: whoever runs collectors knows it. */
 const DEFAULT_LISTEN = { host: "127.0.0.1", port: 9_464 } as const;
 
 export const metricsSection = z.strictObject({
