@@ -37,6 +37,8 @@ export function forwardOf(relay: RelayView, held: HeldForward, accountName: stri
     enabled: spec.enabled,
     origin: assigned === null ? "cli" : "api",
     editable: assigned !== null,
+    removable: assigned !== null,
+    way: "relay",
     ...forwardState(held, relay.forwards, relay.session),
     endpoints: endpoints.map((one) => ({ ...one, internalHost: assigned?.to ?? null })),
     leaseEndsMs: relay.forwards.leaseEndsMs(held),

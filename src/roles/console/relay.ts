@@ -65,9 +65,11 @@ export class ConsoleRelay implements RelayBackend {
     return {
       version: status.version,
       startedMs: status.startedMs,
+      roles: ["relay"],
       publicHost: status.publicHost,
       listen: status.listen,
       ports: status.ports,
+      gateway: null,
       devices: {
         connected: devices.filter(({ id }) => this.#relay.session(id) !== undefined).length,
         enrolled: devices.length,

@@ -7,7 +7,7 @@ import type { LiveEvent, PageQuery, Preset } from "./schema.ts";
 import { checked } from "./validate.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-export type Tag = "Session" | "Me" | "People" | "Forwards" | "Devices" | "Relay";
+export type Tag = "Session" | "Me" | "People" | "Forwards" | "Devices" | "Gateway" | "Relay";
 
 export interface PresetSource {
   readonly all: readonly Preset[];
