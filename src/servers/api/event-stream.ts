@@ -4,8 +4,6 @@ import { LiveEvent } from "./schema.ts";
 
 /** Between comments, and between looks at whether the credential still holds. */
 export const HEARTBEAT_MS = 15_000;
-/** Events that may wait for a reader that does not read; then the stream ends, and the reader begins anew. */
-const MAX_WAITING_CHUNKS = 1_024;
 const COMMENT = ":\n\n";
 
 export interface EventStreamOptions {
@@ -30,7 +28,7 @@ export interface EventStream {
 export function eventStream(options: EventStreamOptions): EventStream {
   const source = new EventSource(options);
   const body = new ReadableStream<Uint8Array>(
-    { start: (controller) => source.begin(controller), cancel: () => source.end() },
+    { start: (controller) => source.begin(controller), pull: () => source.taken(), cancel: () => source.end() },
     { highWaterMark: 0 },
   );
   // Proxies that buffer answers would hold events back (nginx's name for it).
@@ -45,6 +43,10 @@ class EventSource {
   readonly #end = (): void => this.end();
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   #cancelHeartbeat: () => void = () => {};
+  /** Whoever waits until what was sent has been taken. */
+  #wake: () => void = () => {};
+  /** At the last heartbeat something was waiting for the reader, and nothing has been taken since. */
+  #stalled = false;
 
   constructor(options: EventStreamOptions) {
     this.#options = options;
@@ -64,9 +66,16 @@ class EventSource {
     void this.#follow();
   }
 
+  /** The reader has taken what was sent, and waits for more. */
+  taken(): void {
+    this.#stalled = false;
+    this.#wake();
+  }
+
   end(): void {
     if (this.#ended.signal.aborted) return;
     this.#ended.abort();
+    this.#wake();
     this.#cancelHeartbeat();
     this.#options.signal.removeEventListener("abort", this.#end);
     try {
@@ -94,6 +103,8 @@ class EventSource {
         // What the schema does not name never leaves.
         const value = LiveEvent.parse(event);
         this.#send(`event: ${value.event}\ndata: ${JSON.stringify(value)}\n\n`);
+        // The next is asked for when there is room: a slow reader is told less often, and nothing piles up here.
+        await this.#untilTaken();
       }
     } catch (error) {
       if (!signal.aborted) this.#options.onUnexpected(error);
@@ -109,15 +120,25 @@ class EventSource {
   async #beat(): Promise<void> {
     await this.recheck();
     if (this.#ended.signal.aborted) return;
-    this.#send(COMMENT);
+    if (!this.#isWaiting()) this.#send(COMMENT);
+    else if (this.#stalled) return this.end();
+    else this.#stalled = true;
     this.#beatLater();
   }
 
+  #isWaiting(): boolean {
+    return (this.#controller?.desiredSize ?? 0) < 0;
+  }
+
+  async #untilTaken(): Promise<void> {
+    if (!this.#isWaiting() || this.#ended.signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    await promise;
+  }
+
   #send(text: string): void {
-    const controller = this.#controller;
-    if (controller === null || this.#ended.signal.aborted) return;
-    const chunk = this.#encoder.encode(text);
-    controller.enqueue(chunk);
-    if ((controller.desiredSize ?? 0) < -MAX_WAITING_CHUNKS) this.end();
+    if (this.#ended.signal.aborted) return;
+    this.#controller?.enqueue(this.#encoder.encode(text));
   }
 }
