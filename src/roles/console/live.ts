@@ -1,4 +1,5 @@
 import { same } from "../../core/same.ts";
+import type { Following } from "../../servers/api/event-stream.ts";
 import type { Device, Forward, LiveEvent } from "../../servers/api/schema.ts";
 import { pause } from "../pause.ts";
 import { NO_COUNTERS } from "../views.ts";
@@ -14,46 +15,60 @@ export interface LiveOptions {
 const EVERY_MS = 1_000;
 
 /**
- * What changes, for one who looks: what is there is compared with what they were told last. Compared and not reported by
- * those who change it: nothing that changes can be forgotten, and nobody pays while nobody looks. Looked at anew only when
- * all of it was taken: who reads slowly is told what has come of it, and not each step.
+ * What changes from now on, for one who looks: what is there is compared with what they were told last. Compared and not
+ * reported by those who change it: nothing that changes can be forgotten, and nobody pays while nobody looks. Looked at
+ * anew only when all of it was taken: who reads slowly is told what has come of it, and not each step.
  */
-export async function* liveEvents(options: LiveOptions): AsyncGenerator<LiveEvent> {
-  const { signal, everyMs = EVERY_MS } = options;
-  const told: Told = { forwards: new Map(), devices: new Map() };
+export function liveEvents(options: LiveOptions): Following<LiveEvent> {
+  const first = lookAt(options);
+  const ready = first.then(() => undefined);
+  // Whoever reads the events is told as well.
+  ready.catch(() => undefined);
+  return { ready, [Symbol.asyncIterator]: () => changesSince(first, options) };
+}
+
+/** What there is, by id. */
+interface Look {
+  readonly forwards: ReadonlyMap<string, Forward>;
+  readonly devices: ReadonlyMap<string, Device>;
+}
+
+async function lookAt(options: LiveOptions): Promise<Look> {
+  const [forwards, devices] = await Promise.all([options.forwards(), options.devices()]);
+  return { forwards: byId(forwards), devices: byId(devices) };
+}
+
+async function* changesSince(first: Promise<Look>, options: LiveOptions): AsyncGenerator<LiveEvent> {
+  const { signal, nowMs, everyMs = EVERY_MS } = options;
+  let told = await first;
+  let now = told;
   while (!signal.aborted) {
-    yield* await lookOnce(options, told);
+    yield* changes(told, now, nowMs());
+    told = now;
     await pause(everyMs, signal);
+    if (!signal.aborted) now = await lookAt(options);
   }
 }
 
-interface Told {
-  forwards: ReadonlyMap<string, Forward>;
-  devices: ReadonlyMap<string, Device>;
-}
-
-async function lookOnce(options: LiveOptions, told: Told): Promise<LiveEvent[]> {
-  const [forwards, devices] = await Promise.all([options.forwards(), options.devices()]);
-  const before = { ...told };
-  told.forwards = byId(forwards);
-  told.devices = byId(devices);
+function changes(told: Look, now: Look, atMs: number): LiveEvent[] {
+  const forwards = [...now.forwards.values()];
   return [
     ...forwards
-      .filter((forward) => isNews(before.forwards.get(forward.id), forward, withoutCounts))
+      .filter((forward) => isNews(told.forwards.get(forward.id), forward, withoutCounts))
       .map((forward) => ({ event: "forward" as const, forward })),
-    ...gone(before.forwards, told.forwards).map((id) => ({ event: "forward-gone" as const, id })),
-    ...devices
-      .filter((device) => isNews(before.devices.get(device.id), device, steady))
+    ...gone(told.forwards, now.forwards).map((id) => ({ event: "forward-gone" as const, id })),
+    ...[...now.devices.values()]
+      .filter((device) => isNews(told.devices.get(device.id), device, steady))
       .map((device) => ({ event: "device" as const, device })),
-    ...gone(before.devices, told.devices).map((id) => ({ event: "device-gone" as const, id })),
+    ...gone(told.devices, now.devices).map((id) => ({ event: "device-gone" as const, id })),
     {
       event: "traffic",
-      atMs: options.nowMs(),
+      atMs,
       visitorsOpen: forwards.reduce((sum, { counters }) => sum + counters.visitorsOpen, 0),
       // Of a thousand forwards few carry something in one second.
       forwards: forwards.flatMap(({ id, counters: { visitorsOpen, visitorsTotal, bytesIn, bytesOut } }) => {
         const counted = { visitorsOpen, visitorsTotal, bytesIn, bytesOut };
-        const last = before.forwards.get(id)?.counters ?? NO_COUNTERS;
+        const last = told.forwards.get(id)?.counters ?? NO_COUNTERS;
         return isCounted(last, counted) ? [] : [{ id, ...counted }];
       }),
     },

@@ -9,6 +9,7 @@ import {
   type RelayBackend,
   type Versioned,
 } from "../../servers/api/backend.ts";
+import type { Following } from "../../servers/api/event-stream.ts";
 import type {
   AuditEntry,
   CheckReport,
@@ -251,7 +252,7 @@ export class ConsoleRelay implements RelayBackend {
     return { items, next: rows.length > limit ? String(items.at(-1)?.id ?? 0) : null };
   }
 
-  events(who: Principal, signal: AbortSignal): AsyncIterable<LiveEvent> {
+  events(who: Principal, signal: AbortSignal): Following<LiveEvent> {
     return liveEvents({
       forwards: () => this.#forwards(who),
       devices: async () => {

@@ -6,11 +6,17 @@ import { LiveEvent } from "./schema.ts";
 export const HEARTBEAT_MS = 15_000;
 const COMMENT = ":\n\n";
 
+/** What happens from some moment on. */
+export interface Following<T> extends AsyncIterable<T> {
+  /** Resolves at that moment: nothing that happens later is missed. Absent: it has come. */
+  readonly ready?: Promise<void>;
+}
+
 export interface EventStreamOptions {
   readonly after: After;
   /** Of whoever asks, and of the server. */
   readonly signal: AbortSignal;
-  events(signal: AbortSignal): AsyncIterable<LiveEvent>;
+  events(signal: AbortSignal): Following<LiveEvent>;
   /** Whether the credential is as good as it was. */
   stillGood(): Promise<boolean>;
   /** Once, whatever ended it. */
@@ -20,6 +26,8 @@ export interface EventStreamOptions {
 
 export interface EventStream {
   readonly response: Response;
+  /** Resolves when nothing is missed from now on, or the stream has ended: then it is time to answer. Never rejects. */
+  readonly opened: Promise<void>;
   /** Looks now whether the credential still holds. Never rejects. */
   recheck(): Promise<void>;
 }
@@ -33,12 +41,13 @@ export function eventStream(options: EventStreamOptions): EventStream {
   );
   // Proxies that buffer answers would hold events back (nginx's name for it).
   const response = new Response(body, { headers: { "content-type": EVENTS_TYPE, "x-accel-buffering": "no" } });
-  return { response, recheck: () => source.recheck() };
+  return { response, opened: source.opened, recheck: () => source.recheck() };
 }
 
 class EventSource {
   readonly #options: EventStreamOptions;
   readonly #ended = new AbortController();
+  readonly #opened = Promise.withResolvers<void>();
   readonly #encoder = new TextEncoder();
   readonly #end = (): void => this.end();
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
@@ -50,6 +59,10 @@ class EventSource {
 
   constructor(options: EventStreamOptions) {
     this.#options = options;
+  }
+
+  get opened(): Promise<void> {
+    return this.#opened.promise;
   }
 
   begin(controller: ReadableStreamDefaultController<Uint8Array>): void {
@@ -75,6 +88,7 @@ class EventSource {
   end(): void {
     if (this.#ended.signal.aborted) return;
     this.#ended.abort();
+    this.#opened.resolve();
     this.#wake();
     this.#cancelHeartbeat();
     this.#options.signal.removeEventListener("abort", this.#end);
@@ -98,7 +112,10 @@ class EventSource {
   async #follow(): Promise<void> {
     const { signal } = this.#ended;
     try {
-      for await (const event of this.#options.events(signal)) {
+      const events = this.#options.events(signal);
+      await events.ready;
+      this.#opened.resolve();
+      for await (const event of events) {
         if (signal.aborted) return;
         // What the schema does not name never leaves.
         const value = LiveEvent.parse(event);
