@@ -87,8 +87,8 @@ describe("what is told", () => {
       nowMs: () => 7,
       signal: new AbortController().signal,
     });
-    for (const told of [events.ready, events[Symbol.asyncIterator]().next()])
-      await expect(told).rejects.toThrow("no disk");
+    await expect(events.ready).rejects.toThrow("no disk");
+    await expect(events[Symbol.asyncIterator]().next()).rejects.toThrow("no disk");
   });
 
   test("it ends when nobody looks any more", async () => {
