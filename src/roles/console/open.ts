@@ -76,7 +76,7 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
     },
   });
   const api = createApi(
-    { access, relay: new ConsoleRelay({ relay, control, warningsFor: dangersOf, signal }) },
+    { access, relay: new ConsoleRelay({ relay, control, warningsFor: dangersOf, signal }), gateway: null },
     {
       version: VERSION,
       tls,
