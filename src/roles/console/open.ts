@@ -15,6 +15,7 @@ import { ANY_HOST, formatHostPort, type HostPort } from "../../wire/endpoint.ts"
 import { type ConsoleSettings, ControlError, type RelayControl } from "../control.ts";
 import { type RelayView, revoke } from "../relay/control.ts";
 import { openAccess } from "./access.ts";
+import { ConsoleChecks } from "./checks.ts";
 import { loadConsoleFiles } from "./files.ts";
 import { ConsoleRelay } from "./relay.ts";
 import { TrafficRecorder } from "./traffic.ts";
@@ -69,7 +70,11 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
     onDenied: (name, address, waitMs) => log.warn("a sign-in was refused", { name, address, waitMs }),
   });
   const api = createApi(
-    { access, relay: new ConsoleRelay({ relay, control, warningsFor: dangersOf, signal }) },
+    {
+      access,
+      relay: new ConsoleRelay({ relay, control, warningsFor: dangersOf, signal }),
+      checks: new ConsoleChecks({ relay, clock: { nowMs: monotonicMs, after }, signal }),
+    },
     {
       version: VERSION,
       tls,

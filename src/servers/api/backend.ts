@@ -1,4 +1,5 @@
 import type { z } from "../../wire/zod.ts";
+import type { PingEvent } from "./checks-schema.ts";
 import type * as schema from "./schema.ts";
 import type {
   AuditEntry,
@@ -187,7 +188,17 @@ export interface RelayBackend {
   events(who: Principal, signal: AbortSignal): AsyncIterable<LiveEvent>;
 }
 
+/** What is measured when somebody asks. */
+export interface ChecksBackend {
+  /**
+   * What begins to measure the way to a forward's service, `samples` times at most. One run of a credential at a time: the next
+   * ends the one before. Rejects when the forward cannot be measured.
+   */
+  pingForward(who: Principal, id: string, samples: number): Promise<(signal: AbortSignal) => AsyncIterable<PingEvent>>;
+}
+
 export interface ApiBackend {
   readonly access: AccessBackend;
   readonly relay: RelayBackend;
+  readonly checks: ChecksBackend;
 }

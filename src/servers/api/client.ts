@@ -109,6 +109,14 @@ export function createClient(options: ClientOptions) {
       http.done("DELETE", `/v1/forwards/${part(id)}`, undefined, { version }),
     checkForward: (id: string) => http.json<shape.CheckReport>("POST", `/v1/forwards/${part(id)}/check`),
 
+    /** Ends by itself after `samples`, or with the signal. */
+    pingForward: (id: string, reading: Reading & { readonly samples?: number } = {}) =>
+      http.stream<shape.PingEvent>(
+        `/v1/forwards/${part(id)}/ping${query({ samples: reading.samples })}`,
+        EVENTS_TYPE,
+        reading,
+      ),
+
     listDevices: (ask: PageAsk = {}) => http.json<Page<shape.Device>>("GET", `/v1/devices${query({ ...ask })}`),
     getDevice: (id: string) => http.json<shape.Device>("GET", `/v1/devices/${part(id)}`),
     removeDevice: (id: string) => http.done("DELETE", `/v1/devices/${part(id)}`),

@@ -68,6 +68,7 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
   changeForward: { body: { name: "site" }, ...forward },
   removeForward: forward,
   checkForward: forward,
+  pingForward: forward,
   listDevices: {},
   getDevice: device,
   removeDevice: device,
@@ -131,7 +132,9 @@ test("the client has a method for each operation", () => {
 });
 
 describe("success is what the document says:", () => {
-  for (const row of operations.filter(({ operationId }) => operationId !== "events")) {
+  for (const row of operations.filter(
+    ({ responses }) => responses["200"]?.content?.["text/event-stream"] === undefined,
+  )) {
     test(row.title, async () => {
       const response = await send(row, lab.session("ada"));
       const [status = "", described] = Object.entries(row.responses)[0] ?? [];

@@ -51,6 +51,7 @@ const TAGS: readonly { readonly name: Tag; readonly description: string }[] = [
   { name: "Forwards", description: "What is forwarded, from which port to where." },
   { name: "Devices", description: "The agents that have joined." },
   { name: "Relay", description: "The relay as a whole, and what happens at it." },
+  { name: "Checks", description: "What is measured when somebody asks." },
 ];
 
 const DESCRIPTION = `JSON in camelCase; times in milliseconds since the epoch (\`…Ms\`). Errors are RFC 9457 problems.

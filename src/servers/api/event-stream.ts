@@ -1,6 +1,6 @@
 import type { After } from "../../os/timers.ts";
+import type { z } from "../../wire/zod.ts";
 import { EVENTS_TYPE } from "./protocol.ts";
-import { LiveEvent } from "./schema.ts";
 
 /** Between comments, and between looks at whether the credential still holds. */
 export const HEARTBEAT_MS = 15_000;
@@ -8,11 +8,18 @@ export const HEARTBEAT_MS = 15_000;
 const MAX_WAITING_CHUNKS = 1_024;
 const COMMENT = ":\n\n";
 
+/** What a stream tells: `event` is its kind. */
+export interface StreamedEvent {
+  readonly event: string;
+}
+
 export interface EventStreamOptions {
   readonly after: After;
   /** Of whoever asks, and of the server. */
   readonly signal: AbortSignal;
-  events(signal: AbortSignal): AsyncIterable<LiveEvent>;
+  /** Of what is told: what it does not name never leaves. */
+  readonly schema: z.ZodType;
+  events(signal: AbortSignal): AsyncIterable<StreamedEvent>;
   /** Whether the credential is as good as it was. */
   stillGood(): Promise<boolean>;
   /** Once, whatever ended it. */
@@ -91,9 +98,8 @@ class EventSource {
     try {
       for await (const event of this.#options.events(signal)) {
         if (signal.aborted) return;
-        // What the schema does not name never leaves.
-        const value = LiveEvent.parse(event);
-        this.#send(`event: ${value.event}\ndata: ${JSON.stringify(value)}\n\n`);
+        const value = this.#options.schema.parse(event);
+        this.#send(`event: ${event.event}\ndata: ${JSON.stringify(value)}\n\n`);
       }
     } catch (error) {
       if (!signal.aborted) this.#options.onUnexpected(error);

@@ -1,4 +1,5 @@
 import type { Operation } from "./operation.ts";
+import { CHECK_ROUTES } from "./routes/checks.ts";
 import { DEVICE_ROUTES } from "./routes/devices.ts";
 import { FORWARD_ROUTES } from "./routes/forwards.ts";
 import { ME_ROUTES } from "./routes/me.ts";
@@ -14,4 +15,5 @@ export const OPERATIONS: readonly Operation[] = [
   ...FORWARD_ROUTES,
   ...DEVICE_ROUTES,
   ...RELAY_ROUTES,
+  ...CHECK_ROUTES,
 ];
