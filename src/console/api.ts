@@ -17,6 +17,7 @@ export type {
   LiveEvent,
   Me,
   Overview,
+  PingEvent,
   Preset,
   Redeem,
   Role,
@@ -36,6 +37,7 @@ export type MadeToken = z.infer<typeof schema.MadeToken>;
 export type Passkey = z.infer<typeof schema.Passkey>;
 export type PasskeyAnswer = z.infer<typeof schema.PasskeyAnswer>;
 export type PasskeyChallenge = z.infer<typeof schema.PasskeyChallenge>;
+export type PingSample = Extract<schema.PingEvent, { readonly event: "sample" }>;
 export type SignedInSession = z.infer<typeof schema.SignedInSession>;
 export type TotpSetup = z.infer<typeof schema.TotpSetup>;
 
@@ -175,6 +177,12 @@ export class Api {
     return (await this.#send(path, call)).json();
   }
 
+  async #stream<T>(path: string, call: Call): Promise<AsyncIterable<T>> {
+    const { body } = await this.#send(path, { ...call, accept: "text/event-stream" });
+    if (body === null) throw new Error("a stream of events has no body");
+    return eventsOf<T>(body);
+  }
+
   async #versioned<T>(path: string, call: Call = {}): Promise<Versioned<T>> {
     const response = await this.#send(path, call);
     return { value: await response.json(), version: response.headers.get("etag") };
@@ -281,6 +289,9 @@ export class Api {
     this.#done(`/forwards/${at(id)}`, { method: "DELETE", keepalive: true });
   checkForward = (id: string): Promise<schema.CheckReport> =>
     this.#json(`/forwards/${at(id)}/check`, { method: "POST" });
+  /** Resolves when the measurement begins. */
+  ping = (id: string, samples: number, signal: AbortSignal): Promise<AsyncIterable<schema.PingEvent>> =>
+    this.#stream(`/forwards/${at(id)}/ping`, { query: { samples }, signal });
 
   devices = (onPage: (items: readonly schema.Device[]) => void, signal: AbortSignal) =>
     this.#all<schema.Device>("/devices", onPage, signal);
@@ -289,11 +300,7 @@ export class Api {
     this.#json("/join-codes", { method: "POST", body });
 
   /** Resolves when the stream is open. */
-  async events(signal: AbortSignal): Promise<AsyncIterable<schema.LiveEvent>> {
-    const { body } = await this.#send("/events", { accept: "text/event-stream", signal });
-    if (body === null) throw new Error("the stream of events has no body");
-    return eventsOf<schema.LiveEvent>(body);
-  }
+  events = (signal: AbortSignal): Promise<AsyncIterable<schema.LiveEvent>> => this.#stream("/events", { signal });
   visits = (cursor: string | null): Promise<Page<schema.Visit>> =>
     this.#json("/visits", { query: { limit: PAGE_LIMIT, cursor } });
   traffic = (query: { readonly span: "hour" | "day"; readonly sinceMs: number; readonly forward: string | null }) =>

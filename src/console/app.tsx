@@ -3,6 +3,7 @@ import { Api, ApiProblem, type Me, type Session, sentenceOf } from "./api.ts";
 import { RemovalsProvider } from "./forwards/removals.tsx";
 import { AccountPage } from "./pages/account.tsx";
 import { AuditPage } from "./pages/audit.tsx";
+import { ChecksPage } from "./pages/checks.tsx";
 import { DevicesPage } from "./pages/devices.tsx";
 import { ForwardingPage } from "./pages/forwarding.tsx";
 import { OverviewPage } from "./pages/overview.tsx";
@@ -126,6 +127,8 @@ function PageOf({ page, me }: { readonly page: PageName | null; readonly me: Me 
       return <VisitsPage />;
     case "traffic":
       return <TrafficPage />;
+    case "checks":
+      return <ChecksPage />;
     case "people":
       return <PeoplePage />;
     case "audit":

@@ -5,6 +5,7 @@ export const PATHS = {
   devices: "/devices",
   visits: "/live",
   traffic: "/traffic",
+  checks: "/checks",
   people: "/people",
   audit: "/audit",
   account: "/account",

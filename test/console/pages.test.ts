@@ -114,6 +114,71 @@ describe("traffic", () => {
   );
 });
 
+describe("checks", () => {
+  test(
+    "one forward is tested, then all that are on; the hop that fails is told",
+    () => {
+      const world = World.furnished();
+      world.verdicts.set("Remote Desktop", "dead-service");
+      return on(
+        "/checks",
+        async (page, server) => {
+          await page.getByLabel("Forward to test").selectOption({ label: "Web on den (80, 443)" });
+          await page.getByRole("button", { name: "Test", exact: true }).click();
+          await page.getByRole("region", { name: "Test of Web" }).getByText("visitors get in").waitFor();
+          await page.getByRole("button", { name: "Test all" }).click();
+          await page
+            .getByRole("region", { name: "Test of Remote Desktop" })
+            .getByText("127.0.0.1 refuses the connection.")
+            .waitFor();
+          await page.getByText("Way open, service dead").first().waitFor();
+          await page.getByRole("button", { name: "Test all" }).waitFor();
+          // What is off is not tested.
+          expect(server.asked.filter(({ path }) => path.includes("/f4/"))).toEqual([]);
+          expect(new Set(server.asked.map(({ path }) => path)).size).toBe(5);
+        },
+        world,
+      );
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "the way to a service is measured, by keyboard: median, p90 and losses",
+    () =>
+      on("/checks", async (page) => {
+        await page.getByLabel("Forward to measure").selectOption({ label: "Web on den (80, 443)" });
+        await page.getByLabel("For", { exact: true }).selectOption("10 seconds");
+        await page.getByRole("button", { name: "Measure" }).focus();
+        await page.keyboard.press("Enter");
+        const result = page.getByRole("region", { name: "Measurement of Web" });
+        await result.getByText("was measured.").waitFor();
+        await result.getByText("1 of 10 samples lost").waitFor();
+        await result.getByText("Lost: connection refused.").waitFor();
+        expect(await result.locator(".plot-lost").count()).toBe(1);
+        await page.getByLabel("Forward to measure").selectOption({ label: "Camera on attic (554/tcp)" });
+        await page.getByRole("button", { name: "Measure" }).click();
+        await page.getByRole("region", { name: "Measurement of Camera" }).getByText("Lost: device away.").waitFor();
+      }),
+    TIMEOUT_MS,
+  );
+
+  test(
+    "nothing to check, and a viewer who may not",
+    async () => {
+      await on(
+        "/checks",
+        async (page) => void (await page.getByText("There is no forward to check").waitFor()),
+        new World(),
+      );
+      const world = World.furnished();
+      world.me = { ...world.me, role: "viewer" };
+      await on("/checks", async (page) => void (await page.getByText("A viewer can only look").waitFor()), world);
+    },
+    TIMEOUT_MS,
+  );
+});
+
 describe("people and tokens", () => {
   test(
     "a token's secret is shown once; it is removed after a question",
@@ -230,7 +295,7 @@ describe("the frame", () => {
     () =>
       on("/account", async (page) => {
         const titles = await page.getByRole("navigation", { name: "Pages" }).getByRole("link").allTextContents();
-        expect(titles).toHaveLength(8);
+        expect(titles).toHaveLength(9);
         for (const title of titles) {
           await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: title }).click();
           await page.getByRole("heading", { level: 1, name: title }).waitFor();
