@@ -20,9 +20,11 @@ export type {
   PingEvent,
   Preset,
   Redeem,
+  ReloadReport,
   Role,
   Scope,
   Session,
+  Settings,
   SignIn,
   Token,
   TokenDraft,
@@ -308,6 +310,8 @@ export class Api {
   endVisit = (id: string): Promise<void> => this.#done(`/visits/${at(id)}`, { method: "DELETE" });
   audit = (cursor: string | null): Promise<Page<schema.AuditEntry>> =>
     this.#json("/audit", { query: { limit: 100, cursor } });
+  settings = (): Promise<schema.Settings> => this.#json("/settings");
+  reload = (): Promise<schema.ReloadReport> => this.#json("/reload", { method: "POST" });
   async presets(query: string, signal: AbortSignal): Promise<readonly schema.Preset[]> {
     return (await this.#json<Page<schema.Preset>>("/presets", { query: { q: query }, signal })).items;
   }

@@ -9,6 +9,7 @@ import { ForwardingPage } from "./pages/forwarding.tsx";
 import { OverviewPage } from "./pages/overview.tsx";
 import { PeoplePage } from "./pages/people.tsx";
 import { RedeemPage } from "./pages/redeem.tsx";
+import { SettingsPage } from "./pages/settings.tsx";
 import { Gate, NotSetUpPage, SignInPage } from "./pages/sign-in.tsx";
 import { TrafficPage } from "./pages/traffic.tsx";
 import { VisitsPage } from "./pages/visits.tsx";
@@ -133,6 +134,8 @@ function PageOf({ page, me }: { readonly page: PageName | null; readonly me: Me 
       return <PeoplePage />;
     case "audit":
       return me.role === "admin" ? <AuditPage /> : <NoPage />;
+    case "settings":
+      return me.role === "admin" ? <SettingsPage /> : <NoPage />;
     case "account":
       return <AccountPage />;
     case null:

@@ -8,6 +8,7 @@ export const PATHS = {
   checks: "/checks",
   people: "/people",
   audit: "/audit",
+  settings: "/settings",
   account: "/account",
   signIn: "/sign-in",
   setup: "/setup",

@@ -24,6 +24,7 @@ const NAV: readonly NavItem[] = [
   { page: "checks", title: "Checks", icon: "checks" },
   { page: "people", title: "People and tokens", icon: "people" },
   { page: "audit", title: "Audit", icon: "audit", adminOnly: true },
+  { page: "settings", title: "Settings", icon: "settings", adminOnly: true },
   { page: "account", title: "Account", icon: "account" },
 ];
 

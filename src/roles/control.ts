@@ -96,6 +96,8 @@ export interface StartRelayOptions {
   readonly dataDir: string;
   /** Called once at start and at every reload. Rejects with ControlError `usage` (the reload then changes nothing). */
   readonly readSettings: () => Promise<RelaySettings>;
+  /** Where they are read from, for people; absent = there is no file. */
+  readonly configFile?: string | null;
   /** Shared with a gateway of this process; absent = the relay's own. */
   readonly ports?: EntryPorts;
 }

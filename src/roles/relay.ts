@@ -53,7 +53,8 @@ const WINDOW_BUDGET_BYTES = 64 * 1024 * 1024;
 const DRAIN_MS = 30_000;
 
 /** Runs a relay: agents connect to it, visitors come in by its public ports. */
-export const startRelay: StartRelay = async ({ dataDir, readSettings, ports = newEntryPorts() }) => {
+export const startRelay: StartRelay = async (options) => {
+  const { dataDir, readSettings, ports = newEntryPorts(), configFile = null } = options;
   refuseUnsafeEnvironment();
   const paths = await openDataDirectory(dataDir);
   if (!paths.ok) throw new ControlError("usage", paths.error.message);
@@ -71,7 +72,16 @@ export const startRelay: StartRelay = async ({ dataDir, readSettings, ports = ne
   try {
     const identity = await loadRelayIdentity(settings, dataDir, publicHostOf(settings), wallMs());
     store = await openStore(paths.value.database);
-    relay = new Relay({ store, local, identity, settings, readSettings, ports });
+    relay = new Relay({
+      store,
+      local,
+      identity,
+      settings,
+      readSettings,
+      ports,
+      dataDir: paths.value.directory,
+      configFile,
+    });
     await relay.start();
     const running = relay.running();
     control.resolve(running);
@@ -102,6 +112,8 @@ interface RelayParts {
   readonly settings: RelaySettings;
   readonly readSettings: () => Promise<RelaySettings>;
   readonly ports: EntryPorts;
+  readonly dataDir: string;
+  readonly configFile: string | null;
 }
 
 class Relay {
@@ -325,6 +337,7 @@ class Relay {
     return openConsole({
       relay: view,
       control: relayControl(view),
+      place: { dataDir: this.#parts.dataDir, configFile: this.#parts.configFile, settings: () => this.#settings },
       settings: () => this.#settings.console ?? settings,
       publicHost: () => this.#settings.publicHost,
       certificate: { cert, key },

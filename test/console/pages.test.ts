@@ -179,6 +179,43 @@ describe("checks", () => {
   );
 });
 
+describe("settings", () => {
+  test(
+    "what is set is shown; a reload is told in words, and a mistake by its line",
+    () =>
+      on("/settings", async (page, server) => {
+        const inForce = page.getByRole("region", { name: "Settings in force" });
+        await inForce.getByText("/etc/hatchway/hatchway.toml").waitFor();
+        await page.getByRole("region", { name: "About and updates" }).getByText("Hatchway 0.1.0").waitFor();
+        await inForce.getByRole("button", { name: "Reload the config" }).click();
+        await inForce.getByText("Changed: relay.ports.").waitFor();
+        await inForce.getByText("Counts after a restart: console.").waitFor();
+        server.world.configProblem = 'hatchway.toml:3:1: "prots" is no key: did you mean "ports"?';
+        await inForce.getByRole("button", { name: "Reload the config" }).click();
+        await inForce.getByText("did you mean").waitFor();
+        expect(server.asked.map(({ path }) => path)).toEqual(["/v1/reload", "/v1/reload"]);
+      }),
+    TIMEOUT_MS,
+  );
+
+  test(
+    "are for administrators",
+    () => {
+      const world = World.furnished();
+      world.me = { ...world.me, role: "user" };
+      return on(
+        "/settings",
+        async (page) => {
+          await page.getByRole("heading", { level: 1, name: "No such page" }).waitFor();
+          expect(await page.getByRole("link", { name: "Settings" }).count()).toBe(0);
+        },
+        world,
+      );
+    },
+    TIMEOUT_MS,
+  );
+});
+
 describe("people and tokens", () => {
   test(
     "a token's secret is shown once; it is removed after a question",
@@ -295,7 +332,7 @@ describe("the frame", () => {
     () =>
       on("/account", async (page) => {
         const titles = await page.getByRole("navigation", { name: "Pages" }).getByRole("link").allTextContents();
-        expect(titles).toHaveLength(9);
+        expect(titles).toHaveLength(10);
         for (const title of titles) {
           await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: title }).click();
           await page.getByRole("heading", { level: 1, name: title }).waitFor();

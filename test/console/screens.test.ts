@@ -12,6 +12,7 @@ const PAGES = [
   ["checks", "/checks"],
   ["people", "/people"],
   ["audit", "/audit"],
+  ["settings", "/settings"],
   ["account", "/account"],
 ] as const;
 const TOUCH = { isMobile: true, hasTouch: true };

@@ -9,6 +9,7 @@ const TABLE: Record<Action, Record<AccessRole, string>> = {
   "visits.end": { admin: "PA", user: "PA", viewer: "" },
   "devices.change": { admin: "PA", user: "PA", viewer: "" },
   "gateway.change": { admin: "PA", user: "", viewer: "" },
+  "settings.read": { admin: "PAFR", user: "", viewer: "" },
   "settings.change": { admin: "PA", user: "", viewer: "" },
   "audit.read": { admin: "PAFR", user: "", viewer: "" },
   "people.read": { admin: "PAFR", user: "", viewer: "" },

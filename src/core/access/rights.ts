@@ -32,6 +32,8 @@ const DEMANDS = {
   "devices.change": { role: "user", scope: "all" },
   /** VPN peers, triggers, mappings. */
   "gateway.change": { role: "admin", scope: "all" },
+  /** The server itself: where its files are, and what is set. Nothing secret. */
+  "settings.read": { role: "admin", scope: "read" },
   "settings.change": { role: "admin", scope: "all" },
   "audit.read": { role: "admin", scope: "read" },
   "people.read": { role: "admin", scope: "read" },

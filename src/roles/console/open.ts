@@ -18,11 +18,13 @@ import { openAccess } from "./access.ts";
 import { ConsoleChecks } from "./checks.ts";
 import { loadConsoleFiles } from "./files.ts";
 import { ConsoleRelay } from "./relay.ts";
+import { type ConsolePlace, ConsoleServer } from "./settings.ts";
 import { TrafficRecorder } from "./traffic.ts";
 
 export interface ConsoleOptions {
   readonly relay: RelayView;
   readonly control: RelayControl;
+  readonly place: ConsolePlace;
   /** Asked at each request: a reload may have changed it. */
   settings(): ConsoleSettings;
   /** What visitors type; null = it is not configured. */
@@ -74,6 +76,7 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
       access,
       relay: new ConsoleRelay({ relay, control, warningsFor: dangersOf, signal }),
       checks: new ConsoleChecks({ relay, clock: { nowMs: monotonicMs, after }, signal }),
+      settings: new ConsoleServer({ relay, control, place: options.place }),
     },
     {
       version: VERSION,

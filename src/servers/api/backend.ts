@@ -26,6 +26,7 @@ import type {
   UserPatch,
   Visit,
 } from "./schema.ts";
+import type { ReloadReport, Settings } from "./settings-schema.ts";
 
 /** Who asks: a person with a session, or a token of theirs. */
 export interface Principal {
@@ -197,8 +198,15 @@ export interface ChecksBackend {
   pingForward(who: Principal, id: string, samples: number): Promise<(signal: AbortSignal) => AsyncIterable<PingEvent>>;
 }
 
+/** The server itself. For administrators. */
+export interface SettingsBackend {
+  settings(who: Principal): Promise<Settings>;
+  reload(who: Principal): Promise<ReloadReport>;
+}
+
 export interface ApiBackend {
   readonly access: AccessBackend;
   readonly relay: RelayBackend;
   readonly checks: ChecksBackend;
+  readonly settings: SettingsBackend;
 }

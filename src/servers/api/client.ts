@@ -132,6 +132,8 @@ export function createClient(options: ClientOptions) {
     /** All of it, newest first. */
     auditLines: (reading: Reading = {}): AsyncGenerator<shape.AuditEntry, void, void> =>
       http.stream<shape.AuditEntry>("/v1/audit", LINES_TYPE, reading),
+    getSettings: () => http.json<shape.Settings>("GET", "/v1/settings"),
+    reload: () => http.json<Of<typeof shape.ReloadReport>>("POST", "/v1/reload"),
     listPresets: (q = "") => http.json<Page<shape.Preset>>("GET", `/v1/presets${query({ q })}`),
     /** From now on, until the signal aborts, or the session ends: it is not begun anew. */
     events: (reading: Reading = {}): AsyncGenerator<shape.LiveEvent, void, void> =>

@@ -78,6 +78,8 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
   listVisits: {},
   endVisit: { id: () => "v-1", others: () => "v-2" },
   listAudit: {},
+  getSettings: {},
+  reload: {},
   listPresets: {},
   events: {},
 };

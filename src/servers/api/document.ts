@@ -52,6 +52,7 @@ const TAGS: readonly { readonly name: Tag; readonly description: string }[] = [
   { name: "Devices", description: "The agents that have joined." },
   { name: "Relay", description: "The relay as a whole, and what happens at it." },
   { name: "Checks", description: "What is measured when somebody asks." },
+  { name: "Settings", description: "The server itself. For administrators." },
 ];
 
 const DESCRIPTION = `JSON in camelCase; times in milliseconds since the epoch (\`…Ms\`). Errors are RFC 9457 problems.

@@ -8,7 +8,7 @@ import type { PageQuery, Preset } from "./schema.ts";
 import { checked } from "./validate.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-export type Tag = "Session" | "Me" | "People" | "Forwards" | "Devices" | "Relay" | "Checks";
+export type Tag = "Session" | "Me" | "People" | "Forwards" | "Devices" | "Relay" | "Checks" | "Settings";
 
 export interface PresetSource {
   readonly all: readonly Preset[];

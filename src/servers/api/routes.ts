@@ -6,6 +6,7 @@ import { ME_ROUTES } from "./routes/me.ts";
 import { PEOPLE_ROUTES } from "./routes/people.ts";
 import { RELAY_ROUTES } from "./routes/relay.ts";
 import { SESSION_ROUTES } from "./routes/session.ts";
+import { SETTINGS_ROUTES } from "./routes/settings.ts";
 
 /** Every route of the API: the server, the document and the tests are made of this table. */
 export const OPERATIONS: readonly Operation[] = [
@@ -16,4 +17,5 @@ export const OPERATIONS: readonly Operation[] = [
   ...DEVICE_ROUTES,
   ...RELAY_ROUTES,
   ...CHECK_ROUTES,
+  ...SETTINGS_ROUTES,
 ];
