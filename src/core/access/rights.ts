@@ -35,6 +35,8 @@ const DEMANDS = {
   /** The server itself: where its files are, and what is set. Nothing secret. */
   "settings.read": { role: "admin", scope: "read" },
   "settings.change": { role: "admin", scope: "all" },
+  /** Everything that the server is, with its secrets, taken out or put in. */
+  "server.backup": { role: "admin", scope: "person" },
   "audit.read": { role: "admin", scope: "read" },
   "people.read": { role: "admin", scope: "read" },
   /** Quotas, and what shuts somebody out: disabling, removing, taking an invitation back. */

@@ -8,6 +8,7 @@ import { formatHostPort } from "../../wire/endpoint.ts";
 import { ControlError, type RelayControl, type RelaySettings } from "../control.ts";
 import type { RelayView } from "../relay/control.ts";
 import { actorOf } from "./access/context.ts";
+import { Backups } from "./backups.ts";
 
 /** Where the relay keeps what it knows, and reads what it is told. */
 export interface ConsolePlace {
@@ -27,9 +28,28 @@ export interface ConsoleServerOptions {
 /** The server itself, as administrators see and handle it. */
 export class ConsoleServer implements SettingsBackend {
   readonly #options: ConsoleServerOptions;
+  readonly #backups: Backups;
 
   constructor(options: ConsoleServerOptions) {
     this.#options = options;
+    const { relay, place } = options;
+    this.#backups = new Backups({ dataDir: place.dataDir, store: relay.store, wallMs: relay.wallMs });
+  }
+
+  backup(who: Principal, passphrase: string) {
+    return this.#backups.make(who, passphrase);
+  }
+  async pendingRestore(_who: Principal) {
+    return { restore: await this.#backups.pending() };
+  }
+  checkRestore(who: Principal, source: AsyncIterable<Uint8Array>, passphrase: string) {
+    return this.#backups.check(who, source, passphrase);
+  }
+  stageRestore(who: Principal) {
+    return this.#backups.stage(who);
+  }
+  discardRestore(who: Principal) {
+    return this.#backups.discard(who);
   }
 
   async settings(_who: Principal): Promise<Settings> {

@@ -26,7 +26,7 @@ import type {
   UserPatch,
   Visit,
 } from "./schema.ts";
-import type { ReloadReport, Settings } from "./settings-schema.ts";
+import type { PendingRestore, ReloadReport, RestoreInfo, Settings } from "./settings-schema.ts";
 
 /** Who asks: a person with a session, or a token of theirs. */
 export interface Principal {
@@ -202,6 +202,14 @@ export interface ChecksBackend {
 export interface SettingsBackend {
   settings(who: Principal): Promise<Settings>;
   reload(who: Principal): Promise<ReloadReport>;
+  /** A sealed file of all that the server is; leaving it early is no failure. */
+  backup(who: Principal, passphrase: string): Promise<AsyncIterable<Uint8Array>>;
+  pendingRestore(who: Principal): Promise<PendingRestore>;
+  /** Takes a backup in, and changes nothing yet. */
+  checkRestore(who: Principal, source: AsyncIterable<Uint8Array>, passphrase: string): Promise<RestoreInfo>;
+  /** The next start takes what was checked. */
+  stageRestore(who: Principal): Promise<RestoreInfo>;
+  discardRestore(who: Principal): Promise<void>;
 }
 
 export interface ApiBackend {

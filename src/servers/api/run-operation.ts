@@ -8,11 +8,12 @@ import { type EventStream, eventStream, type StreamedEvent } from "./event-strea
 import { IdempotentAnswers } from "./idempotency.ts";
 import { jsonLines } from "./lines.ts";
 import { whyNot } from "./need.ts";
-import { type Asked, type Operation, Reply, successStatus } from "./operation.ts";
+import { type Asked, mayRepeat, type Operation, Reply, successStatus } from "./operation.ts";
 import type { ApiLimits, ApiOptions, RequestInfo } from "./options.ts";
 import { Refusal, Status } from "./problem.ts";
 import { EVENTS_TYPE, IDEMPOTENCY_HEADER, JSON_TYPE } from "./protocol.ts";
 import { isForeignRead, provenance } from "./site.ts";
+import { uploadOf } from "./upload.ts";
 import { parsedBody, parsedQuery } from "./validate.ts";
 
 /** A request that came to one of our names. */
@@ -68,6 +69,11 @@ export class OperationRunner {
       id,
       version: operation.versioned === true ? versionOf(headers.get("if-match")) : null,
       accept: headers.get("accept") ?? "",
+      upload: () =>
+        uploadOf(request, operation.upload?.maxBytes ?? 0, {
+          ...limits,
+          keepOpen: () => info.allow?.(STREAM_IDLE_SEC),
+        }),
       stream: (events) => this.#stream(operation, arrival, asker, shown, origin, events),
       lines: (values) => jsonLines(values, (error) => this.#options.onUnexpected(error)),
     };
@@ -86,7 +92,7 @@ export class OperationRunner {
       }
     };
     const key = headers.get(IDEMPOTENCY_HEADER);
-    if (key === null || asker === null || operation.method !== "POST") return await make();
+    if (key === null || asker === null || !mayRepeat(operation)) return await make();
     const target = `${operation.method} ${url.pathname}${url.search}`;
     return await this.#answers.answer(asker.who.userId, key, { target, body: bytes }, make);
   }

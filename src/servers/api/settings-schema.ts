@@ -2,6 +2,26 @@ import { z } from "../../wire/zod.ts";
 
 /** The server itself, for administrators (schema.ts says how the API writes things). */
 
+export const MIN_PASSPHRASE_CHARS = 12;
+const passphrase = z.string().min(MIN_PASSPHRASE_CHARS).max(1_024);
+export const BackupDraft = z.strictObject({ passphrase });
+export type BackupDraft = z.infer<typeof BackupDraft>;
+
+/** A backup that was uploaded, opened and found whole. */
+export const RestoreInfo = z.object({
+  /** checked: nothing happens with it. staged: the next start takes it. */
+  state: z.enum(["checked", "staged"]),
+  madeMs: z.number(),
+  /** Of the program that made it. */
+  version: z.string(),
+  counts: z.object({ accounts: z.int(), people: z.int(), devices: z.int(), forwards: z.int() }),
+  /** Names of the files in it. */
+  parts: z.array(z.string()).readonly(),
+});
+export type RestoreInfo = z.infer<typeof RestoreInfo>;
+export const PendingRestore = z.object({ /** Null = none waits. */ restore: RestoreInfo.nullable() });
+export type PendingRestore = z.infer<typeof PendingRestore>;
+
 /** What is in force, and where it comes from. Nothing of it is secret. */
 export const Settings = z.object({
   version: z.string(),
