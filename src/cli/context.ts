@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type {
+  Backups,
   ExposeByBestWay,
   FindVpnGateway,
   InspectRouter,
@@ -47,6 +48,7 @@ export interface Roles {
   exposeByBestWay(): Promise<ExposeByBestWay>;
   findVpnGateway(): Promise<FindVpnGateway>;
   doctor(): Promise<OpenDoctor>;
+  backups(): Promise<Backups>;
 }
 
 /** The options that every command takes. */

@@ -21,6 +21,7 @@ export type {
   Preset,
   Redeem,
   ReloadReport,
+  RestoreInfo,
   Role,
   Scope,
   Session,
@@ -49,6 +50,7 @@ export const PROBLEM = {
   conflict: "urn:hatchway:port-conflict",
   changed: "urn:hatchway:changed",
 } as const satisfies Partial<typeof schema.PROBLEM_TYPES>;
+export const MIN_PASSPHRASE_CHARS = 12 satisfies typeof schema.MIN_PASSPHRASE_CHARS;
 export const MIN_PASSWORD_CHARS = 10 satisfies typeof schema.MIN_PASSWORD_CHARS;
 
 export interface Page<T> {
@@ -100,6 +102,9 @@ export function sentenceOf(error: unknown): string {
 interface Call {
   readonly method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly body?: unknown;
+  /** Instead of a body: sent as it is. */
+  readonly file?: File;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string | number | null>>;
   readonly version?: string | null;
   readonly signal?: AbortSignal;
@@ -125,6 +130,12 @@ function urlOf(path: string, query: Call["query"]): string {
   return params.size === 0 ? `/v1${path}` : `/v1${path}?${params}`;
 }
 
+function base64url(text: string): string {
+  const binary = Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
+  return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+}
+
+const BYTES = "application/octet-stream";
 const PAGE_LIMIT = 500;
 const at = encodeURIComponent;
 
@@ -143,7 +154,9 @@ export class Api {
   async #send(path: string, call: Call): Promise<Response> {
     const method = call.method ?? "GET";
     const headers = new Headers({ accept: call.accept ?? "application/json" });
+    for (const [name, value] of Object.entries(call.headers ?? {})) headers.set(name, value);
     if (call.body !== undefined) headers.set("content-type", "application/json");
+    if (call.file !== undefined) headers.set("content-type", BYTES);
     if (this.#pageKey !== null) headers.set("x-hatchway-page-key", this.#pageKey);
     if (call.version !== undefined && call.version !== null) headers.set("if-match", call.version);
     let response: Response;
@@ -155,6 +168,7 @@ export class Api {
         cache: "no-store",
         keepalive: call.keepalive ?? false,
         ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+        ...(call.file === undefined ? {} : { body: call.file }),
         ...(call.signal === undefined ? {} : { signal: call.signal }),
       });
     } catch (error) {
@@ -310,6 +324,17 @@ export class Api {
   endVisit = (id: string): Promise<void> => this.#done(`/visits/${at(id)}`, { method: "DELETE" });
   audit = (cursor: string | null): Promise<Page<schema.AuditEntry>> =>
     this.#json("/audit", { query: { limit: 100, cursor } });
+  /** The sealed file. */
+  async makeBackup(passphrase: string): Promise<Blob> {
+    return (await this.#send("/backup", { method: "POST", body: { passphrase }, accept: BYTES })).blob();
+  }
+  async pendingRestore(): Promise<schema.RestoreInfo | null> {
+    return (await this.#json<schema.PendingRestore>("/restore")).restore;
+  }
+  checkRestore = (file: File, passphrase: string): Promise<schema.RestoreInfo> =>
+    this.#json("/restore", { method: "POST", file, headers: { "x-hatchway-passphrase": base64url(passphrase) } });
+  stageRestore = (): Promise<schema.RestoreInfo> => this.#json("/restore/stage", { method: "POST" });
+  discardRestore = (): Promise<void> => this.#done("/restore", { method: "DELETE" });
   settings = (): Promise<schema.Settings> => this.#json("/settings");
   reload = (): Promise<schema.ReloadReport> => this.#json("/reload", { method: "POST" });
   async presets(query: string, signal: AbortSignal): Promise<readonly schema.Preset[]> {

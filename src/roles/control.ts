@@ -14,6 +14,7 @@ import type {
   RelayControl,
 } from "../servers/local/control.ts";
 import type { Cidr } from "../wire/address.ts";
+import type { backUp, restore } from "./backup/command.ts";
 import type { CheckMeans } from "./check/means.ts";
 import type { GatewaySettings } from "./gateway/settings.ts";
 import type { RouterReport } from "./router/report.ts";
@@ -254,5 +255,10 @@ export interface Doctor {
   examine(): AsyncIterable<DoctorEvent>;
   /** A report for who is to help: what was found and what it was found in, without secrets, addresses and names. */
   report(findings: readonly Finding[], format: "text" | "json"): Promise<string>;
+}
+/** What `hatchway backup` and `restore` do. */
+export interface Backups {
+  readonly backUp: typeof backUp;
+  readonly restore: typeof restore;
 }
 export type OpenDoctor = (options: OpenDoctorOptions) => Doctor;

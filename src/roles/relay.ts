@@ -22,6 +22,7 @@ import { StoreFailure } from "../store/failure.ts";
 import { openStore, type Store } from "../store/store.ts";
 import { formatPortSet, type PortSet } from "../wire/port-set.ts";
 import { ASSIGN_FEATURE, CHECK_FEATURE } from "../wire/tunnel/control.ts";
+import { takeRestore } from "./backup/start.ts";
 import { loadPair, loadRelayIdentity, type RelayIdentity } from "./certificates.ts";
 import type { OpenConsole } from "./console/open.ts";
 import {
@@ -58,7 +59,7 @@ export const startRelay: StartRelay = async (options) => {
   refuseUnsafeEnvironment();
   const paths = await openDataDirectory(dataDir);
   if (!paths.ok) throw new ControlError("usage", paths.error.message);
-  const settings = await readSettings();
+  let settings = await readSettings();
   const log = areaLogger("relay");
   const control = Promise.withResolvers<RelayControl>();
   // A start that fails is told by its own error; a local request that waits for it, if any, hears of it as well.
@@ -70,6 +71,9 @@ export const startRelay: StartRelay = async (options) => {
   let store: Store | null = null;
   let relay: Relay | null = null;
   try {
+    const restored = await takeRestore(paths.value, "relay", (message) => log.warn("{message}", { message }));
+    // Its config file may have come with it.
+    if (restored) settings = await readSettings();
     const identity = await loadRelayIdentity(settings, dataDir, publicHostOf(settings), wallMs());
     store = await openStore(paths.value.database);
     relay = new Relay({

@@ -199,6 +199,56 @@ describe("settings", () => {
   );
 
   test(
+    "a backup is saved when the passphrase is long enough, and the same twice",
+    () =>
+      on("/settings", async (page, server) => {
+        const card = page.getByRole("region", { name: "Backup", exact: true });
+        const press = () => card.getByRole("button", { name: "Download a backup" }).click();
+        await card.getByLabel("Passphrase of the backup").fill("too short");
+        await press();
+        await card.getByText("Take 12 characters at least.").waitFor();
+        await card.getByLabel("Passphrase of the backup").fill("correct horse battery");
+        await press();
+        await card.getByText("This is another one").waitFor();
+        expect(server.asked).toEqual([]);
+        await card.getByLabel("The same again").fill("correct horse battery");
+        const [download] = await Promise.all([page.waitForEvent("download"), press()]);
+        expect(download.suggestedFilename()).toMatch(/^hatchway-\d{4}-\d\d-\d\d\.backup$/);
+        await card.getByText("Saved as hatchway-").waitFor();
+        expect(server.asked).toMatchObject([{ path: "/v1/backup", body: { passphrase: "correct horse battery" } }]);
+        expect(await card.getByLabel("The same again").inputValue()).toBe("");
+      }),
+    TIMEOUT_MS,
+  );
+
+  test(
+    "a backup is checked, staged after a question, told what to do, and discarded",
+    () =>
+      on("/settings", async (page, server) => {
+        const card = page.getByRole("region", { name: "Restore", exact: true });
+        const press = () => card.getByRole("button", { name: "Check the backup" }).click();
+        await press();
+        await card.getByText("Choose a file.").waitFor();
+        const file = { name: "a.backup", mimeType: "application/octet-stream", buffer: Buffer.from("sealed") };
+        await card.getByLabel("Backup file").setInputFiles(file);
+        await card.getByLabel("Its passphrase").fill("a wrong one");
+        await press();
+        await card.getByText("The passphrase is wrong").waitFor();
+        await card.getByLabel("Its passphrase").fill("of the bäckup file");
+        await press();
+        await card.getByText("2 people, 3 devices, 6 forwards").waitFor();
+        await card.getByRole("button", { name: "Restore at the next start" }).click();
+        await page.getByRole("alertdialog").getByRole("button", { name: "Restore at the next start" }).click();
+        await card.getByText("systemctl restart hatchway-relay").waitFor();
+        expect(server.world.restore?.state).toBe("staged");
+        await card.getByRole("button", { name: "Discard" }).click();
+        await card.getByLabel("Backup file").waitFor();
+        expect(server.asked.at(-1)).toMatchObject({ method: "DELETE", path: "/v1/restore" });
+      }),
+    TIMEOUT_MS,
+  );
+
+  test(
     "are for administrators",
     () => {
       const world = World.furnished();

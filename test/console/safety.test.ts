@@ -142,6 +142,8 @@ describe("what others wrote stays text", () => {
       device: EVIL,
       entry: EVIL,
     }));
+    const counts = { accounts: 1, people: 1, devices: 1, forwards: 1 };
+    world.restore = { state: "staged", madeMs: 1, version: EVIL, counts, parts: [EVIL] };
     world.settings = {
       ...world.settings,
       version: EVIL,

@@ -3,7 +3,9 @@ import { useResource } from "../state/resource.ts";
 import { useServices } from "../state/services.tsx";
 import { Failure, Loading, PageHead } from "../ui/bits.tsx";
 import { AboutCard } from "./settings/about-card.tsx";
+import { BackupCard } from "./settings/backup-card.tsx";
 import { InForceCard } from "./settings/in-force-card.tsx";
+import { RestoreCard } from "./settings/restore-card.tsx";
 
 /** The server itself, for administrators. */
 export function SettingsPage() {
@@ -25,6 +27,8 @@ export function SettingsPage() {
         <>
           <AboutCard settings={value} />
           <InForceCard settings={value} onReloaded={reload} />
+          <BackupCard />
+          <RestoreCard />
         </>
       )}
     </>

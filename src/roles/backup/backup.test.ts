@@ -12,6 +12,8 @@ import { applyRestore, checkRestore, discardRestore, PLACES, pendingRestore, sta
 
 const PASSPHRASE = "correct horse battery staple";
 const CHILD = join(import.meta.dir, "../../../test/fixtures/restore-child.ts");
+/** The cheapest that is read. */
+const CHEAP = { logN: 14, r: 8, p: 1 };
 const BY = { actor: "user:ann", nowMs: 2_000 };
 let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
 let paths: DataPaths;
@@ -39,8 +41,11 @@ async function accountsNow(): Promise<readonly string[]> {
 }
 
 async function made(): Promise<Uint8Array> {
-  const options = { paths, passphrase: PASSPHRASE, isRoot: false, workDir: directory.path, nowMs: 1_000 };
-  return Buffer.concat(await Array.fromAsync((await makeBackup(options)).bytes));
+  const options = { paths, passphrase: PASSPHRASE, isRoot: false, workDir: directory.path, nowMs: 1_000, cost: CHEAP };
+  const { bytes, close } = await makeBackup(options);
+  const file = Buffer.concat(await Array.fromAsync(bytes));
+  await close();
+  return file;
 }
 
 async function* inPieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
@@ -65,11 +70,19 @@ describe("a backup", () => {
     await furnish("old");
     const writer = await openStore(paths.database);
     await writer.accounts.create({ name: "also", role: "user" }, 1);
-    const options = { paths, passphrase: PASSPHRASE, isRoot: false, workDir: directory.path, nowMs: 1_000 };
-    const { manifest, bytes } = await makeBackup(options);
+    const options = {
+      paths,
+      passphrase: PASSPHRASE,
+      isRoot: false,
+      workDir: directory.path,
+      nowMs: 1_000,
+      cost: CHEAP,
+    };
+    const { manifest, bytes, close } = await makeBackup(options);
     await writer.accounts.create({ name: "too late", role: "user" }, 1);
     const file = Buffer.concat(await Array.fromAsync(bytes));
     await writer.close();
+    await close();
     expect(manifest.parts.map(({ name }) => name)).toEqual(["hatchway.db", "relay-key.pem"]);
     expect(manifest.counts.accounts).toBeGreaterThanOrEqual(2);
     expect(file.includes("key of old")).toBe(false);
@@ -78,10 +91,17 @@ describe("a backup", () => {
 
   test("that nobody reads to its end leaves nothing behind", async () => {
     await furnish("old");
-    const options = { paths, passphrase: PASSPHRASE, isRoot: false, workDir: directory.path, nowMs: 1_000 };
-    const { bytes } = await makeBackup(options);
+    const options = {
+      paths,
+      passphrase: PASSPHRASE,
+      isRoot: false,
+      workDir: directory.path,
+      nowMs: 1_000,
+      cost: CHEAP,
+    };
+    const { bytes, close } = await makeBackup(options);
     await bytes.next();
-    await bytes.return();
+    await close();
     expect(names().filter((name) => name.startsWith("backup-"))).toEqual([]);
   });
 });
@@ -172,7 +192,7 @@ describe("a restore", () => {
     expect(await kindOf(check(await made()))).toBe("newer");
     expect(names().filter((name) => name.startsWith("restore-"))).toEqual([]);
     expect(await pendingRestore(paths)).toBeNull();
-  });
+  }, 30_000);
 });
 
 describe("killed while a restore is taken", () => {

@@ -6,7 +6,7 @@ import type { DataPaths } from "../../os/paths.ts";
 import { seal } from "../../os/sealed.ts";
 import { VERSION } from "../../os/version.ts";
 import { copyDatabase, type DatabaseFacts } from "../../store/snapshot.ts";
-import { type BackupManifest, type BackupPart, encodeManifest } from "../../wire/backup.ts";
+import { type BackupHeader, type BackupManifest, type BackupPart, encodeManifest } from "../../wire/backup.ts";
 import { DATABASE, partsFor, pathOf } from "./parts.ts";
 
 export interface MakeOptions {
@@ -16,12 +16,16 @@ export interface MakeOptions {
   /** Where the copy of the database is until it is sealed: a directory of the same owner. */
   readonly workDir: string;
   readonly nowMs: number;
+  /** Of the passphrase; the default is `BACKUP_COST`. */
+  readonly cost?: Pick<BackupHeader, "logN" | "r" | "p">;
 }
 
 export interface Backup {
   readonly manifest: BackupManifest;
-  /** The sealed file. To be read to its end, or left: then what was made for it is gone. */
+  /** The sealed file. */
   readonly bytes: AsyncGenerator<Uint8Array, void, void>;
+  /** Takes away what was made for it; to be called whether it was read or not. */
+  close(): Promise<void>;
 }
 
 export const WORK_PREFIX = "backup-making-";
@@ -30,6 +34,7 @@ export const WORK_PREFIX = "backup-making-";
 export async function makeBackup(options: MakeOptions): Promise<Backup> {
   const { paths, isRoot, workDir, nowMs } = options;
   const work = await mkdtemp(join(workDir, WORK_PREFIX));
+  const close = () => rm(work, { recursive: true, force: true });
   try {
     const copy = join(work, DATABASE);
     const facts = (await sizeOf(paths.database)) === null ? NO_DATABASE : copyDatabase(paths.database, copy);
@@ -41,9 +46,9 @@ export async function makeBackup(options: MakeOptions): Promise<Backup> {
     }
     const parts = sources.map(({ name, bytes }) => ({ name, bytes }));
     const manifest: BackupManifest = { madeMs: nowMs, version: VERSION, ...facts, parts };
-    return { manifest, bytes: sealed(manifest, sources, options.passphrase, work) };
+    return { manifest, bytes: seal(content(manifest, sources), options.passphrase, options.cost), close };
   } catch (error) {
-    await rm(work, { recursive: true, force: true });
+    await close();
     throw error;
   }
 }
@@ -52,19 +57,6 @@ const NO_DATABASE: DatabaseFacts = {
   databaseVersion: 0,
   counts: { accounts: 0, people: 0, devices: 0, forwards: 0 },
 };
-
-async function* sealed(
-  manifest: BackupManifest,
-  sources: readonly { readonly path: string; readonly bytes: number }[],
-  passphrase: string,
-  work: string,
-): AsyncGenerator<Uint8Array, void, void> {
-  try {
-    yield* seal(content(manifest, sources), passphrase);
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
-}
 
 async function* content(
   manifest: BackupManifest,

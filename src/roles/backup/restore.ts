@@ -71,6 +71,11 @@ export async function checkRestore(
   }
 }
 
+/** A start has one to take, or to go on with. */
+export async function isRestoreDue(paths: DataPaths): Promise<boolean> {
+  return (await exists(pathOf(paths, PLACES.staged))) || (await exists(pathOf(paths, PLACES.applying)));
+}
+
 /** Null = none waits. */
 export async function pendingRestore(paths: DataPaths): Promise<PendingRestore | null> {
   for (const state of ["staged", "checked"] as const) {
@@ -103,8 +108,8 @@ export async function discardRestore(paths: DataPaths): Promise<boolean> {
 
 export interface AppliedRestore {
   readonly manifest: BackupManifest;
-  /** Where what was there before is now. */
-  readonly before: string;
+  /** Where what was there before is now; null = there was nothing. */
+  readonly before: string | null;
 }
 
 /**
@@ -135,12 +140,13 @@ export async function applyRestore(
   await syncDirectory(paths.directory);
   const before = pathOf(paths, `${PLACES.leaving}-${stamp(nowMs)}`);
   // Empty: a start that was cut short had named it already, or nothing was here before.
-  if ((await readdir(leaving)).length === 0) await rm(leaving, { recursive: true });
+  const wasEmpty = (await readdir(leaving)).length === 0;
+  if (wasEmpty) await rm(leaving, { recursive: true });
   else await rename(leaving, before);
   await syncDirectory(paths.directory);
   atStep("kept");
   await rm(applying, { recursive: true, force: true });
-  return { manifest, before };
+  return { manifest, before: wasEmpty ? null : before };
 }
 
 /** What is not in `applying` any more is in its place already. */

@@ -4,7 +4,7 @@ import { ApiFailure, type Principal } from "../../servers/api/backend.ts";
 import type { RestoreInfo } from "../../servers/api/schema.ts";
 import { StoreFailure } from "../../store/failure.ts";
 import type { Store } from "../../store/store.ts";
-import { makeBackup } from "../backup/make.ts";
+import { type Backup, makeBackup } from "../backup/make.ts";
 import { checkRestore, discardRestore, type PendingRestore, pendingRestore, stageRestore } from "../backup/restore.ts";
 import { actorOf } from "./access/context.ts";
 
@@ -31,9 +31,14 @@ export class Backups {
       const { dataDir, wallMs } = this.#options;
       // What is root's own is not this user's to read, and not the network's to ask for.
       const about = { paths: this.#paths, passphrase, isRoot: false, workDir: dataDir, nowMs: wallMs() };
-      const { manifest, bytes } = await makeBackup(about);
-      await this.#note(who, "backup.made", { parts: manifest.parts.map(({ name }) => name) });
-      return andThen(bytes, leave);
+      const backup = await makeBackup(about);
+      try {
+        await this.#note(who, "backup.made", { parts: backup.manifest.parts.map(({ name }) => name) });
+      } catch (error) {
+        await backup.close();
+        throw error;
+      }
+      return closing(backup, leave);
     } catch (error) {
       leave();
       throw failureOf(error);
@@ -99,12 +104,31 @@ export class Backups {
   }
 }
 
-async function* andThen(bytes: AsyncIterable<Uint8Array>, then: () => void): AsyncGenerator<Uint8Array, void, void> {
-  try {
-    yield* bytes;
-  } finally {
-    then();
-  }
+/** No generator: one that was never begun does nothing when it is left. */
+function closing({ bytes, close }: Backup, leave: () => void): AsyncIterable<Uint8Array> {
+  const end = async () => {
+    await close();
+    leave();
+  };
+  return {
+    [Symbol.asyncIterator]: () => ({
+      async next() {
+        try {
+          const result = await bytes.next();
+          if (result.done === true) await end();
+          return result;
+        } catch (error) {
+          await end();
+          throw error;
+        }
+      },
+      async return() {
+        await bytes.return();
+        await end();
+        return { done: true, value: undefined };
+      },
+    }),
+  };
 }
 
 function infoOf({ state, manifest: { madeMs, version, counts, parts } }: PendingRestore): RestoreInfo {
