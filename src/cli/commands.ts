@@ -18,6 +18,8 @@ const GROUPS: readonly { readonly title: string; readonly commands: Readonly<Rec
       "join-code": async () => (await import("./join-code.ts")).defineJoinCode,
       devices: async () => (await import("./devices.ts")).defineDevices,
       user: async () => (await import("./user.ts")).defineUser,
+      backup: async () => (await import("./backup.ts")).defineBackup,
+      restore: async () => (await import("./backup.ts")).defineRestore,
     },
   },
   {

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { LogFormat } from "../os/log.ts";
 import type {
+  Backups,
   ExposeByBestWay,
   FindVpnGateway,
   InspectRouter,
@@ -49,6 +50,7 @@ export interface Roles {
   exposeByBestWay(): Promise<ExposeByBestWay>;
   findVpnGateway(): Promise<FindVpnGateway>;
   doctor(): Promise<OpenDoctor>;
+  backups(): Promise<Backups>;
 }
 
 /** The options that every command takes. */

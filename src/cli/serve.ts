@@ -66,6 +66,7 @@ async function serve(context: Context, given: ServeOptions): Promise<void> {
   const relay = await startRelay({
     dataDir,
     readSettings,
+    configFile: first.path,
     ...(gateway === null ? {} : { ports: gateway.ports, gatewayMetrics: gateway.running.metrics }),
   }).catch(async (error: unknown) => {
     await gateway?.running.stop();

@@ -3,11 +3,13 @@ import { Api, ApiProblem, type Me, type Session, sentenceOf } from "./api.ts";
 import { RemovalsProvider } from "./forwards/removals.tsx";
 import { AccountPage } from "./pages/account.tsx";
 import { AuditPage } from "./pages/audit.tsx";
+import { ChecksPage } from "./pages/checks.tsx";
 import { DevicesPage } from "./pages/devices.tsx";
 import { ForwardingPage } from "./pages/forwarding.tsx";
 import { OverviewPage } from "./pages/overview.tsx";
 import { PeoplePage } from "./pages/people.tsx";
 import { RedeemPage } from "./pages/redeem.tsx";
+import { SettingsPage } from "./pages/settings.tsx";
 import { Gate, NotSetUpPage, SignInPage } from "./pages/sign-in.tsx";
 import { TrafficPage } from "./pages/traffic.tsx";
 import { VisitsPage } from "./pages/visits.tsx";
@@ -126,10 +128,14 @@ function PageOf({ page, me }: { readonly page: PageName | null; readonly me: Me 
       return <VisitsPage />;
     case "traffic":
       return <TrafficPage />;
+    case "checks":
+      return <ChecksPage />;
     case "people":
       return <PeoplePage />;
     case "audit":
       return me.role === "admin" ? <AuditPage /> : <NoPage />;
+    case "settings":
+      return me.role === "admin" ? <SettingsPage /> : <NoPage />;
     case "account":
       return <AccountPage />;
     case null:

@@ -21,8 +21,10 @@ const NAV: readonly NavItem[] = [
   { page: "devices", title: "Devices", icon: "devices" },
   { page: "visits", title: "Live connections", icon: "visits" },
   { page: "traffic", title: "Traffic", icon: "traffic" },
+  { page: "checks", title: "Checks", icon: "checks" },
   { page: "people", title: "People and tokens", icon: "people" },
   { page: "audit", title: "Audit", icon: "audit", adminOnly: true },
+  { page: "settings", title: "Settings", icon: "settings", adminOnly: true },
   { page: "account", title: "Account", icon: "account" },
 ];
 

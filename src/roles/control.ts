@@ -15,6 +15,7 @@ import type {
   RelayControl,
 } from "../servers/local/control.ts";
 import type { Cidr } from "../wire/address.ts";
+import type { backUp, restore } from "./backup/command.ts";
 import type { CheckMeans } from "./check/means.ts";
 import type { GatewaySettings } from "./gateway/settings.ts";
 import type { MetricSource } from "./metrics/page.ts";
@@ -101,6 +102,8 @@ export interface StartRelayOptions {
   readonly dataDir: string;
   /** Called once at start and at every reload. Rejects with ControlError `usage` (the reload then changes nothing). */
   readonly readSettings: () => Promise<RelaySettings>;
+  /** Where they are read from, for people; absent = there is no file. */
+  readonly configFile?: string | null;
   /** Shared with a gateway of this process; absent = the relay's own. */
   readonly ports?: EntryPorts;
   /** What that gateway tells scrapes of this process. */
@@ -265,5 +268,10 @@ export interface Doctor {
   examine(): AsyncIterable<DoctorEvent>;
   /** A report for who is to help: what was found and what it was found in, without secrets, addresses and names. */
   report(findings: readonly Finding[], format: "text" | "json"): Promise<string>;
+}
+/** What `hatchway backup` and `restore` do. */
+export interface Backups {
+  readonly backUp: typeof backUp;
+  readonly restore: typeof restore;
 }
 export type OpenDoctor = (options: OpenDoctorOptions) => Doctor;

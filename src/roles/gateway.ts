@@ -3,12 +3,13 @@ import { type Capability, missingCapabilities } from "../os/capabilities.ts";
 import { monotonicMs, nowMs as wallMs } from "../os/clock.ts";
 import { interfaceNames } from "../os/interfaces.ts";
 import { areaLogger } from "../os/log.ts";
-import { openDataDirectory } from "../os/paths.ts";
+import { type DataPaths, openDataDirectory } from "../os/paths.ts";
 import { becomeUser, giveDirectory, makeRootDirectory, mayUse } from "../os/privileges.ts";
 import { findUser, type SystemUser } from "../os/users.ts";
 import { serveGatewayControl } from "../servers/local/server.ts";
 import { StoreFailure } from "../store/failure.ts";
 import { openStore, type Store } from "../store/store.ts";
+import { takeRestore } from "./backup/start.ts";
 import { ControlError, type GatewayControl, type RunningGateway, type StartGateway } from "./control.ts";
 import { refuseUnsafeEnvironment } from "./environment.ts";
 import { HelperClient, helperKernel } from "./gateway/helper/client.ts";
@@ -73,7 +74,7 @@ export const startGateway: StartGateway = async ({ dataDir, readSettings, relayP
 
 async function startOn(
   helper: SpawnedHelper,
-  paths: { readonly gatewaySocket: string; readonly database: string },
+  paths: DataPaths,
   given: Pick<GatewayParts, "settings" | "readSettings" | "ports">,
 ): Promise<RunningGateway> {
   const log = areaLogger("gateway");
@@ -88,6 +89,7 @@ async function startOn(
   let store: Store | null = null;
   let gateway: Gateway | null = null;
   try {
+    await takeRestore(paths, "gateway", (message) => log.warn("{message}", { message }));
     store = await openStore(paths.database);
     gateway = new Gateway({
       store,

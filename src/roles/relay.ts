@@ -23,6 +23,7 @@ import { StoreFailure } from "../store/failure.ts";
 import { openStore, type Store } from "../store/store.ts";
 import { formatPortSet, type PortSet } from "../wire/port-set.ts";
 import { ASSIGN_FEATURE, CHECK_FEATURE } from "../wire/tunnel/control.ts";
+import { takeRestore } from "./backup/start.ts";
 import { loadPair, loadRelayIdentity, type RelayIdentity } from "./certificates.ts";
 import type { OpenConsole } from "./console/open.ts";
 import {
@@ -58,11 +59,11 @@ const DRAIN_MS = 30_000;
 
 /** Runs a relay: agents connect to it, visitors come in by its public ports. */
 export const startRelay: StartRelay = async (options) => {
-  const { dataDir, readSettings, ports = newEntryPorts(), gatewayMetrics = null } = options;
+  const { dataDir, readSettings, ports = newEntryPorts(), gatewayMetrics = null, configFile = null } = options;
   refuseUnsafeEnvironment();
   const paths = await openDataDirectory(dataDir);
   if (!paths.ok) throw new ControlError("usage", paths.error.message);
-  const settings = await readSettings();
+  let settings = await readSettings();
   const log = areaLogger("relay");
   const control = Promise.withResolvers<RelayControl>();
   // A start that fails is told by its own error; a local request that waits for it, if any, hears of it as well.
@@ -74,9 +75,22 @@ export const startRelay: StartRelay = async (options) => {
   let store: Store | null = null;
   let relay: Relay | null = null;
   try {
+    const restored = await takeRestore(paths.value, "relay", (message) => log.warn("{message}", { message }));
+    // Its config file may have come with it.
+    if (restored) settings = await readSettings();
     const identity = await loadRelayIdentity(settings, dataDir, publicHostOf(settings), wallMs());
     store = await openStore(paths.value.database);
-    relay = new Relay({ store, local, identity, settings, readSettings, ports, gatewayMetrics });
+    relay = new Relay({
+      store,
+      local,
+      identity,
+      settings,
+      readSettings,
+      ports,
+      gatewayMetrics,
+      dataDir: paths.value.directory,
+      configFile,
+    });
     await relay.start();
     const running = relay.running();
     control.resolve(running);
@@ -109,6 +123,8 @@ interface RelayParts {
   readonly ports: EntryPorts;
   /** Of a gateway that this process is as well. */
   readonly gatewayMetrics: MetricSource | null;
+  readonly dataDir: string;
+  readonly configFile: string | null;
 }
 
 class Relay {
@@ -351,6 +367,7 @@ class Relay {
     return openConsole({
       relay: view,
       control: relayControl(view),
+      place: { dataDir: this.#parts.dataDir, configFile: this.#parts.configFile, settings: () => this.#settings },
       settings: () => this.#settings.console ?? settings,
       publicHost: () => this.#settings.publicHost,
       certificate: { cert, key },

@@ -142,6 +142,16 @@ describe("what others wrote stays text", () => {
       device: EVIL,
       entry: EVIL,
     }));
+    const counts = { accounts: 1, people: 1, devices: 1, forwards: 1 };
+    world.restore = { state: "staged", madeMs: 1, version: EVIL, counts, parts: [EVIL] };
+    world.settings = {
+      ...world.settings,
+      version: EVIL,
+      dataDirectory: EVIL,
+      configFile: EVIL,
+      relay: { ...world.settings.relay, publicHost: EVIL, ports: EVIL },
+      console: { ...world.settings.console, hosts: [EVIL] },
+    };
     world.users = [world.userOf("u9", EVIL, "user")];
     world.tokens = world.tokens.map((token) => ({ ...token, name: EVIL }));
     world.audit = [{ id: 1, atMs: 0, actor: EVIL, action: EVIL, subject: EVIL, detail: { [EVIL]: EVIL } }];

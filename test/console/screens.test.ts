@@ -9,8 +9,10 @@ const PAGES = [
   ["devices", "/devices"],
   ["live", "/live"],
   ["traffic", "/traffic"],
+  ["checks", "/checks"],
   ["people", "/people"],
   ["audit", "/audit"],
+  ["settings", "/settings"],
   ["account", "/account"],
 ] as const;
 const TOUCH = { isMobile: true, hasTouch: true };
@@ -42,6 +44,13 @@ async function askForCode({ page }: Visit): Promise<void> {
   await page.getByLabel("Name of the device").fill("cellar");
   await page.getByRole("button", { name: "Make a join command" }).click();
   await page.getByText("Waiting for cellar to join.").waitFor();
+}
+
+async function tryOut({ page }: Visit): Promise<void> {
+  await page.getByRole("button", { name: "Test all" }).click();
+  await page.getByText("To do:").first().waitFor();
+  await page.getByRole("button", { name: "Measure" }).click();
+  await page.getByText("was measured.").waitFor();
 }
 
 /** What a relay says each second while things move. */
@@ -96,6 +105,7 @@ for (const [kind, window] of [
               }
               if (name === "forwards") await writeForward(visit);
               if (name === "devices") await askForCode(visit);
+              if (name === "checks") await tryOut(visit);
               expect(await visit.page.evaluate(SIDEWAYS)).toEqual([0]);
               await visit.screen(`${name}-${kind}-${colorScheme}`);
               if (kind === "wide" || colorScheme === "dark") continue;

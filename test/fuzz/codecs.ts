@@ -34,6 +34,7 @@ import {
 import { formatSshForward, parseSshForward } from "../../src/wire/ssh-forward.ts";
 import { renderTextError } from "../../src/wire/text-error.ts";
 import { api } from "./api-codecs.ts";
+import { backup } from "./backup-codecs.ts";
 import { check } from "./check-codecs.ts";
 import {
   type FuzzCodec,
@@ -367,6 +368,7 @@ export const codecs: readonly FuzzCodec[] = [
   ...vpn,
   ...ping,
   ...helper,
+  ...backup,
   ...check,
   ...presets,
   ...api,

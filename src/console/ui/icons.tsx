@@ -5,6 +5,8 @@ const SHAPES = {
   devices: "M3 4h14v9H3zM7 17h6M10 13v4",
   visits: "M2 10h4l2-6 4 12 2-6h4",
   traffic: "M4 17V9M8 17V4M12 17v-6M16 17V7",
+  checks: "M3 5l2 2 3-4M3 13l2 2 3-4M11 5h6M11 13h6",
+  settings: "M3 6h8M15 6h2M3 14h2M9 14h8M13 4v4M7 12v4",
   people: "M10 9a3 3 0 1 0 0-6 3 3 0 0 0 0 6zM4 17c0-3.5 2.5-6 6-6s6 2.5 6 6",
   audit: "M5 3h10v14H5zM8 7h4M8 10h4M8 13h2",
   account: "M10 2l7 3v5c0 4-3 7-7 8-4-1-7-4-7-8V5z",

@@ -15,13 +15,16 @@ import { ANY_HOST, formatHostPort, type HostPort } from "../../wire/endpoint.ts"
 import { type ConsoleSettings, ControlError, type RelayControl } from "../control.ts";
 import { type RelayView, revoke } from "../relay/control.ts";
 import { openAccess } from "./access.ts";
+import { ConsoleChecks } from "./checks.ts";
 import { loadConsoleFiles } from "./files.ts";
 import { ConsoleRelay } from "./relay.ts";
+import { type ConsolePlace, ConsoleServer } from "./settings.ts";
 import { TrafficRecorder } from "./traffic.ts";
 
 export interface ConsoleOptions {
   readonly relay: RelayView;
   readonly control: RelayControl;
+  readonly place: ConsolePlace;
   /** Asked at each request: a reload may have changed it. */
   settings(): ConsoleSettings;
   /** What visitors type; null = it is not configured. */
@@ -76,7 +79,13 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
     },
   });
   const api = createApi(
-    { access, relay: new ConsoleRelay({ relay, control, warningsFor: dangersOf, signal }), gateway: null },
+    {
+      access,
+      relay: new ConsoleRelay({ relay, control, warningsFor: dangersOf, signal }),
+      gateway: null,
+      checks: new ConsoleChecks({ relay, clock: { nowMs: monotonicMs, after }, signal }),
+      settings: new ConsoleServer({ relay, control, place: options.place }),
+    },
     {
       version: VERSION,
       tls,

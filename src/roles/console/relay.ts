@@ -37,7 +37,7 @@ import type { Refused } from "../relay/refused.ts";
 import { countersOf, NO_COUNTERS, sumCounters, visitId, visitInfo } from "../views.ts";
 import { actorOf } from "./access/context.ts";
 import { type Drafted, patched, specOfDraft } from "./drafts.ts";
-import { apiId, forwardOf, idOf, partsOfId, versionOf } from "./forwards.ts";
+import { apiId, forwardOf, heldBy, idOf, noForward, partsOfId, sees, versionOf } from "./forwards.ts";
 import { liveEvents } from "./live.ts";
 import { pageOf, shownPage } from "./pages.ts";
 
@@ -157,7 +157,7 @@ export class ConsoleRelay implements RelayBackend {
 
   async checkForward(who: Principal, id: string): Promise<CheckReport> {
     const [first] = this.#held(who, id).spec.ports;
-    if (first === undefined) throw new ApiFailure("not-found", NO_FORWARD);
+    if (first === undefined) throw noForward();
     const target = { kind: "port", host: null, port: first.first, protocol: first.protocol } as const;
     return checkAtRelay(this.#options.control, { target, payload: null, service: null }, this.#options.signal);
   }
@@ -285,14 +285,11 @@ export class ConsoleRelay implements RelayBackend {
   }
 
   #held(who: Principal, id: string): HeldForward {
-    const parts = partsOfId(id);
-    const held = parts === null ? null : this.#relay.forwards.get(parts.device, parts.specId);
-    if (held === null || !mayTouch(who, held.owner.account)) throw new ApiFailure("not-found", NO_FORWARD);
-    return held;
+    return heldBy(this.#relay, who, id);
   }
 
   #heldBy(who: Principal): HeldForward[] {
-    return [...this.#relay.forwards.list()].filter(({ owner }) => mayTouch(who, owner.account));
+    return [...this.#relay.forwards.list()].filter(({ owner }) => sees(who, owner.account));
   }
 
   async #forwards(who: Principal): Promise<Forward[]> {
@@ -354,14 +351,9 @@ const MS_PER_SEC = 1_000;
 const TRAFFIC_FORWARDS = 100;
 /** Of 14 digits, and so less any time until the year 4800. */
 const FAR_MS = 99_999_999_999_999;
-const NO_FORWARD = "There is no such forward.";
 
 function nameTaken(name: string): string {
   return `The device has a forward "${name}" already: choose another name.`;
-}
-
-function mayTouch(who: Principal, account: string): boolean {
-  return seesAll(who) || who.accountId === account;
 }
 
 function ownerOf(device: StoredDevice): { readonly account: string; readonly device: string } {

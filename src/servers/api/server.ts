@@ -3,6 +3,7 @@ import type { Result } from "../../wire/result.ts";
 import { type HttpListener, listenHttp } from "../http-listen.ts";
 import type { Api } from "./api.ts";
 import { API_LIMITS } from "./options.ts";
+import { OPERATIONS } from "./routes.ts";
 
 export interface ApiServerOptions {
   /** An address of this machine, or `*`. */
@@ -23,6 +24,11 @@ export interface ApiServerOptions {
  */
 const BODY_MARGIN = 4;
 /**
+ * The largest file that an operation takes. Of a body that nobody reads Bun (1.4.5) holds some 5 MiB, and the sender waits:
+ * what a refused or slow request sends is bounded without its size being so.
+ */
+const UPLOAD_BYTES = Math.max(0, ...OPERATIONS.map(({ upload }) => upload?.maxBytes ?? 0));
+/**
  * Bun (1.4.5) gives the first head of a connection 10 to 12 s in all, whatever drips in, and later heads this. A body has
  * the API's own deadline, and this where the API does not read it.
  */
@@ -36,7 +42,7 @@ export function serveApi(api: Api, options: ApiServerOptions): Result<HttpListen
       hostname,
       port,
       ...(tls === null ? {} : { tls: { cert: tls.cert, key: tls.key } }),
-      maxRequestBodySize: maxBodyBytes * BODY_MARGIN,
+      maxRequestBodySize: Math.max(maxBodyBytes * BODY_MARGIN, UPLOAD_BYTES + maxBodyBytes),
       idleTimeout: idleSec,
       development: false,
       // Bun (1.4.5) shares the port with whoever has it already, unless it is told not to or is in development.
