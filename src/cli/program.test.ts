@@ -390,7 +390,7 @@ describe("with a relay and an agent that run", () => {
     expect(await at("user invite")).toEqual({ code: 0, out: "/invite#user-own-86400\n", err: "" });
     const shared = await at("user invite --role viewer --account owner --lifetime 2h --json");
     expect(JSON.parse(shared.out)).toEqual({ v: 1, link: "/invite#viewer-owner-7200" });
-    expect(await at("user reset ada")).toEqual({ code: 0, out: "/invite#ada-3600\n", err: "" });
+    expect(await at("user reset ada")).toEqual({ code: 0, out: "/reset#3600/ada\n", err: "" });
     expect(await at("user reset nobody")).toEqual({
       code: 2,
       out: "",

@@ -69,7 +69,7 @@ export function App() {
   };
   const refreshMe = async () => setWho({ kind: "person", me: await api.me() });
 
-  if (page === "setup" || page === "invite") {
+  if (page === "setup" || page === "invite" || page === "reset") {
     return <RedeemPage key={page} api={api} kind={page} onSession={begin} />;
   }
   switch (who.kind) {
@@ -119,6 +119,7 @@ function PageOf({ page, me }: { readonly page: PageName | null; readonly me: Me 
     case "signIn":
     case "setup":
     case "invite":
+    case "reset":
       return <OverviewPage />;
     case "forwards":
       return <ForwardingPage />;

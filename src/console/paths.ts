@@ -1,4 +1,4 @@
-/** Where each page is. `setup` and `invite` carry their one-time token after `#`, which no server and no log gets to see. */
+/** Where each page is. `setup`, `invite` and `reset` carry their one-time token after `#`, which no server and no log gets to see. */
 export const PATHS = {
   overview: "/",
   forwards: "/forwards",
@@ -13,6 +13,7 @@ export const PATHS = {
   signIn: "/sign-in",
   setup: "/setup",
   invite: "/invite",
+  reset: "/reset",
 } as const;
 export type PageName = keyof typeof PATHS;
 

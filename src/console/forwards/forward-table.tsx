@@ -26,6 +26,9 @@ interface ForwardTableProps {
   readonly empty: ReactNode;
 }
 
+/** Where a device's own services are. */
+const LOOPBACK = "127.0.0.1";
+
 type Which = "all" | "open" | "trouble" | "off";
 const WHICH: readonly { readonly value: Which; readonly label: string }[] = [
   { value: "all", label: "All" },
@@ -240,17 +243,29 @@ function PortsCell({ forward }: { readonly forward: Forward }) {
   const protocols = [...new Set(forward.endpoints.map(({ protocol }) => protocol.toUpperCase()))].sort();
   return (
     <>
-      <span className="ports">{forward.ports.replaceAll(/,\s*/g, ", ")}</span>
+      <span className="ports">{portsOf(forward.ports, protocols.length === 1)}</span>
       {protocols.length === 0 ? null : <span className="sub quiet">{protocols.join(" and ")}</span>}
     </>
   );
+}
+
+/** Each port with its protocol only where they differ: else it stands below. */
+function portsOf(text: string, isOneProtocol: boolean): string {
+  const spaced = text.replaceAll(/,\s*/g, ", ");
+  return isOneProtocol ? spaced.replaceAll(/\/(tcp|udp)\b/g, "") : spaced;
 }
 
 function TargetCell({ forward }: { readonly forward: Forward }) {
   return (
     <>
       <span>{forward.device.name}</span>
-      <span className="sub quiet">{forward.to ?? (forward.editable ? "itself" : "as the device says")}</span>
+      <span className="sub quiet">
+        {forward.to === null || forward.to === LOOPBACK
+          ? forward.editable
+            ? "itself"
+            : "as the device says"
+          : forward.to}
+      </span>
     </>
   );
 }

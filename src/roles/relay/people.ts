@@ -1,7 +1,7 @@
 import { nameKey } from "../../core/access/name.ts";
 import type { Store } from "../../store/store.ts";
 import type { StoredUser } from "../../store/users.ts";
-import { linkOf } from "../console/access/link.ts";
+import { linkOf, resetLinkOf } from "../console/access/link.ts";
 import { ControlError, type PersonInfo, type RelayControl } from "../control.ts";
 
 export interface PeopleView {
@@ -34,10 +34,10 @@ export function peopleControl(view: PeopleView): Pick<RelayControl, "listPeople"
       const user = await store.users.findByName(nameKey(name));
       const made =
         user === null ? null : await store.invites.create({ kind: "reset", userId: user.id, lifetimeSec }, wallMs());
-      if (made?.ok !== true) {
+      if (user === null || made?.ok !== true) {
         throw new ControlError("usage", `There is no person ${JSON.stringify(name)}: "hatchway user ls" lists them.`);
       }
-      return linkOf(consoleUrl(), "reset", made.value.secret);
+      return resetLinkOf(consoleUrl(), made.value.secret, user.name);
     },
   };
 }

@@ -125,7 +125,7 @@ export class FakeRelay implements RelayControl {
   }
   async resetPerson({ name, lifetimeSec }: ResetRequest): Promise<string> {
     if (name !== "ada") throw new ControlError("usage", `There is no person "${name}".`);
-    return `/invite#${name}-${lifetimeSec}`;
+    return `/reset#${lifetimeSec}/${name}`;
   }
   async reload(): Promise<ReloadReport> {
     return FAKE_RELOADED;

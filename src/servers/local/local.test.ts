@@ -52,7 +52,7 @@ describe("relay over its socket", () => {
     expect(await client.invitePerson({ role: "viewer", account: "owner", lifetimeSec: 60 })).toBe(
       "/invite#viewer-owner-60",
     );
-    expect(await client.resetPerson({ name: "ada", lifetimeSec: 60 })).toBe("/invite#ada-60");
+    expect(await client.resetPerson({ name: "ada", lifetimeSec: 60 })).toBe("/reset#60/ada");
     expect((await client.revokeDevice("den")).revoked).toBe(true);
     expect(await client.reload()).toEqual(await relay.reload());
     expect(await client.visits()).toEqual([]);

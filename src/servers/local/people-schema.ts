@@ -32,5 +32,5 @@ export type InviteRequest = z.infer<typeof InviteRequest>;
 export const ResetRequest = z.strictObject({ name: z.string().min(1).max(MAX_NAME_CHARS), lifetimeSec });
 export type ResetRequest = z.infer<typeof ResetRequest>;
 
-/** Good once. Without the console's address where the relay does not know it: `/invite#…`. */
+/** Good once. Without the console's address where the relay does not know it: `/invite#…`, `/reset#…`. */
 export const LinkReply = z.object({ link: z.string() });
