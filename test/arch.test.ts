@@ -14,8 +14,9 @@ const ARROWS: Record<string, readonly string[]> = {
   // What apps import: it asks a role, as the command line does.
   "index.ts": ["library"],
   library: ["roles", "core", "wire", "os"],
-  // The command line talks to a running relay or agent through servers/local's client, and reads what people write.
-  cli: ["roles", "servers/local", "core", "wire", "os"],
+  // The command line talks to a running relay or agent through servers/local's client, to a relay elsewhere (--remote) through
+  // the API's, and reads what people write.
+  cli: ["roles", "servers/local", "servers/api/client.ts", "core", "wire", "os"],
   // In a browser: of the API it knows the types, and of the rest what is pure.
   console: ["servers/api", "wire"],
   roles: ["servers", "dataplanes", "router", "store", "core", "wire", "os"],
@@ -248,6 +249,8 @@ describe("this test sees what it should", () => {
     ["roles/relay.ts", "dataplanes/tunnel/b.ts", true],
     ["store/a.ts", "roles/relay.ts", false],
     ["cli/a.ts", "store/db.ts", false],
+    ["cli/a.ts", "servers/api/client.ts", true],
+    ["cli/a.ts", "servers/api/backend.ts", false],
     ["console/a.tsx", "wire/port-set.ts", true],
     ["console/a.tsx", "servers/api/schema.ts", true],
     ["console/a.tsx", "servers/local/schema.ts", false],

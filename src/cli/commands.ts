@@ -18,6 +18,7 @@ const GROUPS: readonly { readonly title: string; readonly commands: Readonly<Rec
       "join-code": async () => (await import("./join-code.ts")).defineJoinCode,
       devices: async () => (await import("./devices.ts")).defineDevices,
       user: async () => (await import("./user.ts")).defineUser,
+      token: async () => (await import("./token.ts")).defineToken,
     },
   },
   {
@@ -55,6 +56,15 @@ const GROUPS: readonly { readonly title: string; readonly commands: Readonly<Rec
     },
   },
 ];
+/** Those that ask a relay, and so may ask one elsewhere: --remote. */
+export const REMOTE_COMMANDS: ReadonlySet<string> = new Set([
+  "status",
+  "forward",
+  "devices",
+  "join-code",
+  "user",
+  "token",
+]);
 /** Not for people: the program starts these itself. */
 const INNER: Readonly<Record<string, Load>> = {
   "privileged-helper": async () => (await import("./privileged-helper.ts")).definePrivilegedHelper,

@@ -15,6 +15,7 @@ import {
   type ForwardSpec,
   type InviteRequest,
   type JoinCodeRequest,
+  type PersonChange,
   type PersonInfo,
   type PingEvent,
   type PingRequest,
@@ -22,6 +23,11 @@ import {
   type RelayStatus,
   type ReloadReport,
   type ResetRequest,
+  type TokenInfo,
+  type TokenRemoval,
+  type TokenReply,
+  type TokenRequest,
+  type TokensRequest,
   type VisitInfo,
 } from "./control.ts";
 import { FAKE_COUNTERS, FAKE_PROCESS, FAKE_RELOADED } from "./fake-process.ts";
@@ -47,6 +53,7 @@ export function exposeSpec(name: string, port: number): ForwardSpec {
 export class FakeRelay implements RelayControl {
   readonly codes: JoinCodeRequest[] = [];
   readonly assigned: AssignRequest[] = [];
+  readonly tokens: TokenInfo[] = [];
   private device: DeviceInfo = {
     id: "dev-1",
     name: "den",
@@ -103,19 +110,7 @@ export class FakeRelay implements RelayControl {
     return `code-for-${request.name}`;
   }
   async listPeople(): Promise<readonly PersonInfo[]> {
-    const times = { createdMs: 0, lastSeenMs: null };
-    return [
-      {
-        id: "u-1",
-        name: "ada",
-        role: "admin",
-        account: "owner",
-        ...times,
-        disabled: false,
-        hasTotp: true,
-        passkeys: 1,
-      },
-    ];
+    return [FAKE_PERSON];
   }
   async invitePerson({ role, account = "own", lifetimeSec }: InviteRequest): Promise<string> {
     return `/invite#${role}-${account}-${lifetimeSec}`;
@@ -124,12 +119,53 @@ export class FakeRelay implements RelayControl {
     if (name !== "ada") throw new ControlError("usage", `There is no person "${name}".`);
     return `/invite#${name}-${lifetimeSec}`;
   }
+  async changePerson({ name, ...change }: PersonChange): Promise<PersonInfo> {
+    return { ...fakePerson(name), ...change };
+  }
+  async removePerson(name: string): Promise<PersonInfo> {
+    return fakePerson(name);
+  }
+  async listTokens({ person }: TokensRequest): Promise<readonly TokenInfo[]> {
+    fakePerson(person);
+    return this.tokens;
+  }
+  async makeToken({ person, name, scope, lifetimeSec }: TokenRequest): Promise<TokenReply> {
+    fakePerson(person);
+    const expiresMs = lifetimeSec === null ? null : lifetimeSec * 1_000;
+    const token = { id: `t-${name}`, name, scopes: [scope], createdMs: 0, expiresMs, lastUsedMs: null };
+    this.tokens.push(token);
+    return { token, secret: `secret-of-${name}` };
+  }
+  async removeToken({ person, nameOrId }: TokenRemoval): Promise<TokenInfo> {
+    fakePerson(person);
+    const found = this.tokens.find(({ id, name }) => id === nameOrId || name === nameOrId);
+    if (found === undefined) throw new ControlError("usage", `There is no token "${nameOrId}".`);
+    this.tokens.splice(this.tokens.indexOf(found), 1);
+    return found;
+  }
   async reload(): Promise<ReloadReport> {
     return FAKE_RELOADED;
   }
   async visits(): Promise<readonly VisitInfo[]> {
     return [];
   }
+}
+
+const FAKE_PERSON: PersonInfo = {
+  id: "u-1",
+  name: "ada",
+  role: "admin",
+  account: "owner",
+  createdMs: 0,
+  lastSeenMs: null,
+  disabled: false,
+  hasTotp: true,
+  passkeys: 1,
+};
+
+function fakePerson(name: string | null): PersonInfo {
+  if (name === FAKE_PERSON.name) return FAKE_PERSON;
+  throw new ControlError("usage", name === null ? "Say whose by --user." : `There is no person "${name}".`);
 }
 
 /** An agent for tests: every forward opens at once on `relay.example`; ports below 1024 are refused. */

@@ -37,6 +37,11 @@ export function relayRoutes(control: RelayControl): Routes {
     listPeople: () => control.listPeople(),
     invitePerson: async (request) => ({ link: await control.invitePerson(request) }),
     resetPerson: async (request) => ({ link: await control.resetPerson(request) }),
+    changePerson: (change) => control.changePerson(change),
+    removePerson: ({ name }) => control.removePerson(name),
+    listTokens: (request) => control.listTokens(request),
+    makeToken: (request) => control.makeToken(request),
+    removeToken: (request) => control.removeToken(request),
     reload: () => control.reload(),
     visits: () => control.visits(),
   };
