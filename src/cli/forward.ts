@@ -1,11 +1,12 @@
 import type { Command } from "commander";
 import type { AddReply, ForwardInfo, ForwardSpec } from "../roles/control.ts";
 import { ControlError } from "../servers/local/error.ts";
+import type { AskedRelay } from "./asked-relay.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
 import { addEntryOptions, assignedSpecOf, EXPOSE_OPTIONS, exposeSpecOf, mappingDraftOf } from "./entry-options.ts";
 import { PORTSET_HELP } from "./expose.ts";
-import { type AskedRelay, relayOf } from "./relay-of.ts";
+import { relayOf } from "./relay-of.ts";
 import { endpointTexts, forwardsTable, NO_FORWARDS, printable } from "./text.ts";
 import { requireSources, tellWanted, type WantedPorts, wantedPorts } from "./wanted-ports.ts";
 

@@ -1,9 +1,6 @@
-import type { RelayControl } from "../roles/control.ts";
+import type { AskedRelay } from "./asked-relay.ts";
 import type { Context } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
-
-/** What commands ask of a relay, wherever that is. A config file is read again on its own machine alone. */
-export type AskedRelay = Omit<RelayControl, "reload">;
 
 /** The relay of --remote, else the one that runs with --data. Nothing is asked before the first call. */
 export async function relayOf(context: Context): Promise<AskedRelay> {

@@ -1,9 +1,10 @@
 import type { Command } from "commander";
 import type { AgentStatus, Counters, ForwardInfo, GatewayStatus, RelayStatus, VisitInfo } from "../roles/control.ts";
 import { ControlError } from "../servers/local/error.ts";
+import type { AskedRelay } from "./asked-relay.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
-import { type AskedRelay, relayOf } from "./relay-of.ts";
+import { relayOf } from "./relay-of.ts";
 import {
   formatAge,
   formatBytes,

@@ -12,7 +12,7 @@ import {
 } from "../../servers/api/client.ts";
 import { ControlError } from "../../servers/local/error.ts";
 import { CONTROL_VERSION } from "../../servers/local/protocol.ts";
-import type { AskedRelay } from "../relay-of.ts";
+import type { AskedRelay } from "../asked-relay.ts";
 import { draftOf } from "./draft.ts";
 
 /** Of the most that one answer holds. */

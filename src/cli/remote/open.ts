@@ -1,8 +1,8 @@
 import { pinnedCertificate } from "../../os/pinned-certificate.ts";
 import { createClient, type Fetch } from "../../servers/api/client.ts";
 import { ControlError } from "../../servers/local/error.ts";
+import type { AskedRelay } from "../asked-relay.ts";
 import type { Context } from "../context.ts";
-import type { AskedRelay } from "../relay-of.ts";
 import { remoteRelay } from "./control.ts";
 import { tellingFailures } from "./failure.ts";
 import { type Remote, readRemote } from "./options.ts";
