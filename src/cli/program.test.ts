@@ -64,6 +64,16 @@ describe("wrong usage: one sentence, exit 2, nothing on stdout", () => {
       "connect -R 127.0.0.1:80:db:80",
       "hatchway: -R: The relay opens it on its public address",
     ],
+    [
+      "connect --remote with an address",
+      "connect --remote 127.0.0.1:80:db:80",
+      "hatchway: -R: The relay opens it on its",
+    ],
+    [
+      "the same behind an option",
+      "--verbose connect --remote 127.0.0.1:80:db:80",
+      "hatchway: -R: The relay opens it on",
+    ],
     ["connect -R as a proxy", "connect -R 1080", "hatchway: -R without a target is not offered"],
     ["connect --via", "connect -D 1080 --via office", 'hatchway: --via must be relay or agent:NAME, not "office".\n'],
     [

@@ -68,11 +68,17 @@ async function defineProgram(io: Io, run: Run, args: readonly string[]): Promise
     program.commandsGroup(title);
     for (const define of definitions) define(program, run);
   }
+  // Else the program's own --remote would take what is said to `connect --remote`.
+  if (program.commands.some(hasOwnRemote)) program.enablePositionalOptions();
   addGlobalOptions(program);
   return program;
 }
 
-/** `connect` has a --remote of its own, which is a list of forwards. */
+/** `connect` has one, which is a list of forwards. */
+function hasOwnRemote(command: Command): boolean {
+  return command.options.some(({ long }) => long === "--remote");
+}
+
 function globalOptionsOf(command: Command): GlobalOptions {
   const { remote, ...options } = command.optsWithGlobals<Omit<GlobalOptions, "remote"> & { remote?: unknown }>();
   return typeof remote === "string" ? { ...options, remote } : options;

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createClient } from "../../src/servers/api/client.ts";
+import { certificateZoo } from "../fixtures/certificates.ts";
 import { temporaryDirectory } from "../fixtures/directory.ts";
 import { fakeWorld, outcome } from "../fixtures/fake-world.ts";
 import { pageFetch, secretOf } from "../fixtures/page-fetch.ts";
@@ -341,6 +342,29 @@ describe("how the relay is known", () => {
     });
     const name = await with_(["--ca", caFile], url.replace("127.0.0.1", "localhost"));
     expect(name).toMatchObject({ code: 4, err: expect.stringContaining("is for another name") });
+  });
+
+  test("whoever stands in its place sees no token", async () => {
+    const zoo = await certificateZoo();
+    const seen: string[] = [];
+    const { certificatePem: cert, keyPem: key } = zoo.good;
+    const stranger = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      tls: { cert, key },
+      fetch: (request) => Response.json(seen.push(request.headers.get("authorization") ?? "")),
+    });
+    const at = `https://127.0.0.1:${stranger.port}`;
+    const { fingerprint } = lab.relay.ready;
+    const ofStranger = Buffer.from(zoo.good.fingerprint).toString("hex");
+    for (const options of [[], ["--ca", caFile], ["--fingerprint", fingerprint], ["--fingerprint", ofStranger]]) {
+      expect({ options, code: (await with_(options, at)).code }).toEqual({ options, code: 4 });
+    }
+    expect(seen).toEqual([]);
+    const redirecting = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => Response.redirect(at) });
+    const turned = await with_([], `http://127.0.0.1:${redirecting.port}`);
+    expect([turned.code, seen]).toEqual([4, []]);
+    await Promise.all([stranger.stop(true), redirecting.stop(true)]);
   });
 
   test("one that is not there", async () => {
