@@ -75,6 +75,8 @@ export interface Forward {
   readonly enabled: boolean;
   readonly origin: "cli" | "config" | "api" | "natpmp" | "pcp" | "igd";
   readonly editable: boolean;
+  readonly removable: boolean;
+  readonly way: "relay" | "kernel";
   readonly state: "open" | "waiting" | "refused" | "disabled" | "away" | "unhealthy";
   readonly message: string | null;
   readonly endpoints: readonly Endpoint[];
@@ -136,6 +138,15 @@ export interface ForwardPreview {
   readonly warnings: readonly string[];
 }
 
+export interface GatewayOverview {
+  readonly wan: readonly string[];
+  readonly lan: readonly string[];
+  readonly externalAddress: string | null;
+  readonly servers: readonly { readonly name: string; readonly listening: boolean; readonly message: string | null }[];
+  readonly dropped: Record<string, number>;
+  readonly warnings: readonly string[];
+}
+
 export interface Invite {
   readonly id: string;
   readonly role: Role;
@@ -180,6 +191,18 @@ export type LiveEvent = {
     readonly bytesIn: number;
     readonly bytesOut: number;
   }[];
+} | {
+  readonly event: "vpn-peer";
+  readonly peer: VpnPeer;
+} | {
+  readonly event: "vpn-peer-gone";
+  readonly id: string;
+} | {
+  readonly event: "trigger";
+  readonly trigger: Trigger;
+} | {
+  readonly event: "trigger-gone";
+  readonly id: string;
 };
 
 export interface MadeInvite {
@@ -216,15 +239,17 @@ export interface Me {
 export interface Overview {
   readonly version: string;
   readonly startedMs: number;
-  readonly publicHost: string;
-  readonly listen: string;
+  readonly roles: readonly ("relay" | "gateway")[];
+  readonly publicHost: string | null;
+  readonly listen: string | null;
   readonly ports: string;
+  readonly gateway: GatewayOverview | null;
   readonly devices: { readonly connected: number; readonly enrolled: number };
   readonly forwards: { readonly open: number; readonly all: number };
   readonly counters: Counters;
   readonly memoryBytes: number | null;
   readonly pid: number;
-  readonly fingerprint: string;
+  readonly fingerprint: string | null;
   readonly draining: boolean;
 }
 
@@ -357,6 +382,28 @@ export interface TrafficReport {
   }[];
 }
 
+export interface Trigger {
+  readonly name: string;
+  readonly origin: "cli" | "config";
+  readonly out: string;
+  readonly in: string;
+  readonly timeoutSec: number;
+  readonly secondHost: "refused" | "takesOver";
+  readonly state: "armed" | "open";
+  readonly host: string | null;
+  readonly closesMs: number | null;
+  readonly id: string;
+  readonly removable: boolean;
+}
+
+export interface TriggerDraft {
+  readonly name: string;
+  readonly out: string;
+  readonly in: string;
+  readonly timeoutSec?: number;
+  readonly secondHost?: "refused" | "takesOver";
+}
+
 export interface User {
   readonly id: string;
   readonly name: string;
@@ -371,6 +418,8 @@ export interface User {
     readonly ports: string | null;
     readonly maxForwards: number | null;
     readonly maxPorts: number | null;
+    readonly maxDevices: number | null;
+    readonly bandwidthBytesPerSec: number | null;
   };
 }
 
@@ -381,6 +430,8 @@ export interface UserPatch {
     readonly ports?: string | null;
     readonly maxForwards?: number | null;
     readonly maxPorts?: number | null;
+    readonly maxDevices?: number | null;
+    readonly bandwidth?: string | null;
   };
 }
 
@@ -395,6 +446,86 @@ export interface Visit {
   readonly openedMs: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
+}
+
+export interface Vpn {
+  readonly server: VpnServer | null;
+}
+
+export interface VpnChange {
+  readonly endpointHost?: string;
+  readonly listenPort?: number;
+  readonly network4?: string;
+  readonly network6?: string;
+  readonly dns?: string[];
+}
+
+export interface VpnKeys {
+  readonly publicKey: string;
+  readonly presharedKey: string | null;
+}
+
+export type VpnMode = "block-all" | "open-all" | "only";
+
+export interface VpnPeer {
+  readonly id: string;
+  readonly name: string;
+  readonly publicKey: string;
+  readonly v4: string;
+  readonly v6: string;
+  readonly maxPorts: number | null;
+  readonly createdMs: number;
+  readonly expiresMs: number | null;
+  readonly state: "active" | "disabled" | "expired";
+  readonly endpoint: string | null;
+  readonly latestHandshakeMs: number | null;
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+  readonly forwards: number;
+  readonly account: { readonly id: string; readonly name: string };
+  readonly mode: VpnMode;
+  readonly ports: string | null;
+  readonly forwarded: boolean;
+}
+
+export interface VpnPeerDraft {
+  readonly name: string;
+  readonly publicKey: string;
+  readonly presharedKey: string | null;
+  readonly mode: VpnMode;
+  readonly ports?: string;
+  readonly forwarded?: boolean;
+  readonly account?: string;
+  readonly maxPorts?: number | null;
+  readonly lifetimeSec?: number;
+}
+
+export interface VpnPeerPatch {
+  readonly name?: string;
+  readonly mode?: VpnMode;
+  readonly ports?: string;
+  readonly forwarded?: boolean;
+  readonly maxPorts?: number | null;
+  readonly lifetimeSec?: number | null;
+  readonly disabled?: boolean;
+}
+
+export interface VpnPeerReply {
+  readonly peer: VpnPeer;
+  readonly server: VpnServer;
+}
+
+export interface VpnServer {
+  readonly interface: string;
+  readonly network4: string;
+  readonly network6: string;
+  readonly listenPort: number;
+  readonly endpointHost: string;
+  readonly dns: readonly string[];
+  readonly mtu: number;
+  readonly publicKey: string | null;
+  readonly backend: "kernel" | "wireguard-go" | null;
+  readonly message: string | null;
 }
 
 export type WebAuthnJson = Record<string, unknown>;

@@ -92,6 +92,20 @@ export interface Client {
   removeDevice(id: string): Promise<void>;
   makeJoinCode(draft: shape.JoinCodeDraft, once?: Once): Promise<shape.MadeJoinCode>;
 
+  // ── A gateway: its VPN and port triggers. A server that is none answers 404 ──
+  getVpn(): Promise<shape.Vpn>;
+  changeVpn(change: shape.VpnChange): Promise<shape.Vpn>;
+  listVpnPeers(ask?: PageAsk): Promise<Page<shape.VpnPeer>>;
+  getVpnPeer(id: string): Promise<shape.VpnPeer>;
+  addVpnPeer(draft: shape.VpnPeerDraft, once?: Once): Promise<shape.VpnPeerReply>;
+  changeVpnPeer(id: string, patch: shape.VpnPeerPatch): Promise<shape.VpnPeer>;
+  /** New keys: the old ones open nothing any more. */
+  rotateVpnPeer(id: string, keys: shape.VpnKeys): Promise<shape.VpnPeerReply>;
+  removeVpnPeer(id: string): Promise<void>;
+  listTriggers(): Promise<Page<shape.Trigger>>;
+  addTrigger(draft: shape.TriggerDraft, once?: Once): Promise<shape.Trigger>;
+  removeTrigger(id: string): Promise<void>;
+
   // ── The relay ──
   getOverview(): Promise<shape.Overview>;
   listVisits(ask?: PageAsk): Promise<Page<shape.Visit>>;

@@ -180,7 +180,7 @@ describe("what goes on", () => {
     await ann.removeForward(value.id);
   });
 
-  test("events tell what there is, what changes and what is gone, to who may see it", async () => {
+  test("events tell what changes and what is gone, to who may see it", async () => {
     const stop = new AbortController();
     const seen = { ann: [] as LiveEvent[], bob: [] as LiveEvent[] };
     const reading = [ann, bob].map(async (client, at) => {
@@ -190,11 +190,15 @@ describe("what goes on", () => {
         if (!stop.signal.aborted) throw error;
       }
     });
-    const [, , , , , , , , port = 0] = lab.pool;
-    const { value } = await ann.addForward({ device: "den", ports: `${port}:7`, name: "told" });
     const has = (events: LiveEvent[], kind: LiveEvent["event"]) => events.some(({ event }) => event === kind);
-    await until(() => has(seen.ann, "forward") && has(seen.ann, "device") && has(seen.bob, "traffic"));
+    await until(() => has(seen.ann, "traffic") && has(seen.bob, "traffic"));
+    const [, , , , , , , , port = 0, bobsPort = 0] = lab.pool;
+    const { value } = await ann.addForward({ device: "den", ports: `${port}:7`, name: "told" });
+    const bobs = (await bob.addForward({ device: "attic", ports: `${bobsPort}:7`, name: "bobs" })).value;
+    // A device has one forward more.
+    await until(() => has(seen.ann, "forward") && has(seen.ann, "device") && has(seen.bob, "forward"));
     await ann.removeForward(value.id);
+    await bob.removeForward(bobs.id);
     await until(() => seen.ann.some((event) => event.event === "forward-gone" && event.id === value.id));
     expect(JSON.stringify(seen.bob)).not.toContain("told");
     expect(JSON.stringify(seen.bob)).toContain("attic");
@@ -261,6 +265,16 @@ describe("devices", () => {
       ["ours", account.id],
       ["theirs", account.id],
     ]);
+  });
+
+  test("are as many as the account may have", async () => {
+    const person = (await ann.listUsers()).items.find(({ name }) => name === "bob");
+    await ann.changeUser(person?.id ?? "", { quota: { maxDevices: 1 } });
+    expect(await problemOf(bob.makeJoinCode({ name: "shed" }))).toMatchObject({
+      status: 409,
+      detail: expect.stringContaining("may have 1 device"),
+    });
+    await ann.changeUser(person?.id ?? "", { quota: { maxDevices: null } });
   });
 
   test("of another one's name are told apart, and a port set that is none is refused", async () => {

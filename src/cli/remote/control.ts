@@ -38,7 +38,7 @@ export function remoteRelay(client: Client): AskedRelay {
       return { v: CONTROL_VERSION, forward: forwardInfo(value) };
     },
     async removeForward(nameOrId, deviceName) {
-      const named = (await forwards()).map((one) => ({ ...one, isRelays: one.editable }));
+      const named = (await forwards()).map((one) => ({ ...one, isRelays: one.removable }));
       const forward = forwardCalled(nameOrId, deviceName, named);
       await client.removeForward(forward.id);
       return forwardInfo(forward);
@@ -113,6 +113,9 @@ function personCalled(name: string, people: readonly User[]): User {
 
 function relayStatus(overview: Overview): RelayStatus {
   const { version, pid, startedMs, memoryBytes, counters, listen, publicHost, ports, fingerprint, draining } = overview;
+  if (listen === null || publicHost === null || fingerprint === null) {
+    throw new ControlError("usage", "There is a gateway at that address and no relay: ask it on its own machine.");
+  }
   return {
     role: "relay",
     v: CONTROL_VERSION,
@@ -134,18 +137,19 @@ function relayStatus(overview: Overview): RelayStatus {
 
 /** Its id is the API's: unique on the relay, as the visits have it. */
 function forwardInfo(forward: Forward): ForwardInfo {
-  const { id, name, origin, device, group, state, message, endpoints, leaseEndsMs, counters } = forward;
+  const { id, name, way, origin, device, group, state, message, endpoints, leaseEndsMs, counters } = forward;
+  const isKernels = way === "kernel";
   return {
     id,
     name,
-    type: "remote",
+    type: isKernels ? "mapping" : "remote",
     origin,
     device: device.name,
     group,
     state,
     message,
     endpoints,
-    via: `agent:${device.name}`,
+    via: isKernels ? "here" : `agent:${device.name}`,
     leaseEndsMs,
     counters,
   };

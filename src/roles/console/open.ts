@@ -69,7 +69,7 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
     onDenied: (name, address, waitMs) => log.warn("a sign-in was refused", { name, address, waitMs }),
   });
   const api = createApi(
-    { access, relay: new ConsoleRelay({ relay, control, warningsFor: dangersOf, signal }) },
+    { access, relay: new ConsoleRelay({ relay, control, warningsFor: dangersOf, signal }), gateway: null },
     {
       version: VERSION,
       tls,
