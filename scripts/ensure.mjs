@@ -123,7 +123,8 @@ function ensureConsole() {
 
 /** What apps on Node import. A package from the registry has it already. */
 function ensureLibrary() {
-  if (runBun("scripts/library.ts") || existsSync(join(ROOT, "dist/hatchway.mjs"))) return;
+  const bundles = ["dist/hatchway.mjs", "dist/client.mjs"];
+  if (runBun("scripts/library.ts") || bundles.every((path) => existsSync(join(ROOT, path)))) return;
   say("the library could not be bundled: apps on Node cannot import it.");
 }
 

@@ -60,6 +60,11 @@ export interface GlobalOptions {
   readonly config?: string;
   readonly verbose?: true;
   readonly logFormat?: LogFormat;
+  /** The address of a relay's console elsewhere; the next three go with it. */
+  readonly remote?: string;
+  readonly tokenFile?: string;
+  readonly ca?: string;
+  readonly fingerprint?: string;
 }
 
 /** What an action gets: the world and the parsed global options. */

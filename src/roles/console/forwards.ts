@@ -54,6 +54,7 @@ export function forwardOf(relay: RelayView, held: HeldForward, accountName: stri
     name: spec.name,
     device: { id: owner.device, name: relay.forwards.deviceName(owner.device) },
     account: { id: owner.account, name: accountName },
+    group: spec.group,
     ports: formatMappings(spec.ports),
     to: assigned?.to ?? null,
     enabled: spec.enabled,

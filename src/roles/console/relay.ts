@@ -81,6 +81,9 @@ export class ConsoleRelay implements RelayBackend {
       forwards: { open: states.filter((state) => state === "open").length, all: states.length },
       counters: isAdmin ? status.counters : sumCounters(forwards.map((held) => this.#countersOf(held))),
       memoryBytes: isAdmin ? status.memoryBytes : null,
+      pid: status.pid,
+      fingerprint: status.fingerprint,
+      draining: status.draining,
     };
   }
 
@@ -130,11 +133,12 @@ export class ConsoleRelay implements RelayBackend {
     return { meaning: portWords(spec.ports), problems, warnings: this.#options.warningsFor(spec.ports) };
   }
 
-  async addForward(who: Principal, draft: ForwardDraft): Promise<Versioned<Forward>> {
+  async addForward(who: Principal, draft: ForwardDraft, replace: boolean): Promise<Versioned<Forward>> {
     const device = await this.#device(who, draft.device);
     const drafted = specOfDraft(draft);
     const present = this.#relay.forwards.get(device.id, drafted.spec.id);
-    if (present !== null) throw new ApiFailure("conflict", nameTaken(present.spec.name));
+    const isOurs = this.#relay.forwards.assignments.get(device.id, drafted.spec.id) !== null;
+    if (present !== null && !(replace && isOurs)) throw new ApiFailure("conflict", nameTaken(present.spec.name));
     return this.#versioned(await this.#assign(who, device, drafted));
   }
 
@@ -179,7 +183,8 @@ export class ConsoleRelay implements RelayBackend {
 
   async makeJoinCode(who: Principal, draft: JoinCodeDraft) {
     const { name, ports, lifetimeSec } = draft;
-    const request = { name, account: who.accountId, lifetimeSec, ...(ports === undefined ? {} : { ports }) };
+    const account = draft.account === undefined ? who.accountId : await this.#account(who, draft.account);
+    const request = { name, account, lifetimeSec, ...(ports === undefined ? {} : { ports }) };
     const code = await createJoinCode(this.#relay, request, actorOf(who)).catch(rethrow);
     return {
       code,
@@ -322,6 +327,15 @@ export class ConsoleRelay implements RelayBackend {
     const found = devices.find(({ id }) => id === nameOrId) ?? devices.find(({ name }) => name === nameOrId);
     if (found !== undefined) return found;
     throw new ApiFailure("not-found", `There is no device "${nameOrId}".`);
+  }
+
+  /** The id of an account that they may see. */
+  async #account(who: Principal, nameOrId: string): Promise<string> {
+    const account = await this.#relay.store.accounts.find(nameOrId).catch(rethrow);
+    if (account === null || !sees(who, account.id)) {
+      throw new ApiFailure("not-found", `There is no account "${nameOrId}".`);
+    }
+    return account.id;
   }
 
   async #accountNames(): Promise<ReadonlyMap<string, string>> {

@@ -18,6 +18,7 @@ import {
   type ReloadReport,
   type VisitInfo,
 } from "../control.ts";
+import { forwardCalled } from "../named.ts";
 import { countersOf, NO_COUNTERS, sumCounters, totalsOf, V, visitInfos } from "../views.ts";
 import type { RelayDials } from "./dials.ts";
 import { forwardState } from "./forward-state.ts";
@@ -58,7 +59,7 @@ export function relayControl(relay: RelayView): RelayControl {
     listDevices: () => listDevices(relay),
     revokeDevice: (nameOrId) => revoke(relay, nameOrId, OPERATOR),
     createJoinCode: (request) => createJoinCode(relay, request, OPERATOR),
-    ...peopleControl(relay),
+    ...peopleControl({ ...relay, endDevice: async (id) => void (await revoke(relay, id, OPERATOR)) }),
     reload: () => relay.reload(),
     visits: async () => visits(relay),
     audit: (request) => relay.store.audit.from(request),
@@ -109,30 +110,16 @@ async function addForward(relay: RelayView, { device: nameOrId, spec, to }: Assi
 
 /** Of assigned forwards: the others are their devices'. */
 async function removeForward(relay: RelayView, idOrName: string, device: string | null): Promise<ForwardInfo> {
-  const matches = [...relay.forwards.list()].filter(
-    ({ owner, spec }) =>
-      (spec.id === idOrName || spec.name === idOrName) &&
-      (device === null || owner.device === device || relay.forwards.deviceName(owner.device) === device),
-  );
-  const assigned = matches.filter(({ owner, spec }) => relay.forwards.assignments.get(owner.device, spec.id) !== null);
-  const [forward] = assigned;
-  if (forward === undefined) {
-    throw new ControlError(
-      "usage",
-      matches.length === 0
-        ? `There is no forward "${idOrName}": "hatchway forward ls" lists them.`
-        : `"${idOrName}" was made on its device: remove it there.`,
-    );
-  }
-  if (assigned.length > 1) {
-    const devices = assigned.map(({ owner }) => relay.forwards.deviceName(owner.device)).join(", ");
-    throw new ControlError(
-      "usage",
-      `Several devices have a forward "${idOrName}" (${devices}): say which by --device.`,
-    );
-  }
-  const info = forwardInfo(relay, forward);
-  await relay.forwards.unassign(forward.owner.device, forward.spec.id, OPERATOR);
+  const named = [...relay.forwards.list()].map((held) => ({
+    held,
+    id: held.spec.id,
+    name: held.spec.name,
+    device: { id: held.owner.device, name: relay.forwards.deviceName(held.owner.device) },
+    isRelays: relay.forwards.assignments.get(held.owner.device, held.spec.id) !== null,
+  }));
+  const { held } = forwardCalled(idOrName, device, named);
+  const info = forwardInfo(relay, held);
+  await relay.forwards.unassign(held.owner.device, held.spec.id, OPERATOR);
   return info;
 }
 

@@ -173,7 +173,8 @@ export interface RelayBackend {
   ): Promise<Page<Forward>>;
   getForward(who: Principal, id: string): Promise<Versioned<Forward>>;
   previewForward(who: Principal, draft: ForwardDraft, replaces: string | null): Promise<ForwardPreview>;
-  addForward(who: Principal, draft: ForwardDraft): Promise<Versioned<Forward>>;
+  /** `replace`: one of the same name that was made here becomes this one; else that is a conflict. */
+  addForward(who: Principal, draft: ForwardDraft, replace: boolean): Promise<Versioned<Forward>>;
   /** `version`: what it must still be; null = whatever it is. */
   changeForward(who: Principal, id: string, patch: ForwardPatch, version: string | null): Promise<Versioned<Forward>>;
   removeForward(who: Principal, id: string, version: string | null): Promise<void>;

@@ -7,6 +7,8 @@ import type * as shape from "./schema.ts";
 export type { Page, Versioned } from "./backend.ts";
 export { ApiProblem, type Fetch } from "./client-http.ts";
 export { PAGE_KEY_HEADER, PROBLEM_TYPES } from "./protocol.ts";
+// What the functions take and give, for whoever asks by them; the schemas themselves are the server's.
+export type * from "./schema.ts";
 
 type Of<T extends z.ZodType> = z.output<T>;
 /** What a draft takes: what has a default may be absent. */
@@ -97,8 +99,17 @@ export function createClient(options: ClientOptions) {
 
     listForwards: (ask: PageAsk & { readonly device?: string; readonly text?: string } = {}) =>
       http.json<Page<shape.Forward>>("GET", `/v1/forwards${query({ ...ask })}`),
-    addForward: (draft: In<typeof shape.ForwardDraft>, once: Once = {}) =>
-      http.versioned<shape.Forward>("POST", "/v1/forwards", draft, once),
+    /** `replace`: one of the same name that was made here becomes this one; else that is a conflict. */
+    addForward: (
+      draft: In<typeof shape.ForwardDraft>,
+      { replace, ...once }: Once & { readonly replace?: boolean } = {},
+    ) =>
+      http.versioned<shape.Forward>(
+        "POST",
+        `/v1/forwards${query({ replace: replace === true ? "true" : null })}`,
+        draft,
+        once,
+      ),
     previewForward: (draft: In<typeof shape.ForwardDraft>, replaces: string | null = null) =>
       http.json<shape.ForwardPreview>("POST", `/v1/forwards/preview${query({ replaces })}`, draft),
     getForward: (id: string) => http.versioned<shape.Forward>("GET", `/v1/forwards/${part(id)}`),

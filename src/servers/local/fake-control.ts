@@ -17,6 +17,7 @@ import {
   type ForwardSpec,
   type InviteRequest,
   type JoinCodeRequest,
+  type PersonChange,
   type PersonInfo,
   type PingEvent,
   type PingRequest,
@@ -24,6 +25,11 @@ import {
   type RelayStatus,
   type ReloadReport,
   type ResetRequest,
+  type TokenInfo,
+  type TokenRemoval,
+  type TokenReply,
+  type TokenRequest,
+  type TokensRequest,
   type VisitInfo,
 } from "./control.ts";
 import { fakeAudit } from "./fake-audit.ts";
@@ -50,6 +56,7 @@ export function exposeSpec(name: string, port: number): ForwardSpec {
 export class FakeRelay implements RelayControl {
   readonly codes: JoinCodeRequest[] = [];
   readonly assigned: AssignRequest[] = [];
+  readonly tokens: TokenInfo[] = [];
   private device: DeviceInfo = {
     id: "dev-1",
     name: "den",
@@ -106,19 +113,7 @@ export class FakeRelay implements RelayControl {
     return `code-for-${request.name}`;
   }
   async listPeople(): Promise<readonly PersonInfo[]> {
-    const times = { createdMs: 0, lastSeenMs: null };
-    return [
-      {
-        id: "u-1",
-        name: "ada",
-        role: "admin",
-        account: "owner",
-        ...times,
-        disabled: false,
-        hasTotp: true,
-        passkeys: 1,
-      },
-    ];
+    return [FAKE_PERSON];
   }
   async invitePerson({ role, account = "own", lifetimeSec }: InviteRequest): Promise<string> {
     return `/invite#${role}-${account}-${lifetimeSec}`;
@@ -126,6 +121,30 @@ export class FakeRelay implements RelayControl {
   async resetPerson({ name, lifetimeSec }: ResetRequest): Promise<string> {
     if (name !== "ada") throw new ControlError("usage", `There is no person "${name}".`);
     return `/reset#${lifetimeSec}/${name}`;
+  }
+  async changePerson({ name, ...change }: PersonChange): Promise<PersonInfo> {
+    return { ...fakePerson(name), ...change };
+  }
+  async removePerson(name: string): Promise<PersonInfo> {
+    return fakePerson(name);
+  }
+  async listTokens({ person }: TokensRequest): Promise<readonly TokenInfo[]> {
+    fakePerson(person);
+    return this.tokens;
+  }
+  async makeToken({ person, name, scope, lifetimeSec }: TokenRequest): Promise<TokenReply> {
+    fakePerson(person);
+    const expiresMs = lifetimeSec === null ? null : lifetimeSec * 1_000;
+    const token = { id: `t-${name}`, name, scopes: [scope], createdMs: 0, expiresMs, lastUsedMs: null };
+    this.tokens.push(token);
+    return { token, secret: `secret-of-${name}` };
+  }
+  async removeToken({ person, nameOrId }: TokenRemoval): Promise<TokenInfo> {
+    fakePerson(person);
+    const found = this.tokens.find(({ id, name }) => id === nameOrId || name === nameOrId);
+    if (found === undefined) throw new ControlError("usage", `There is no token "${nameOrId}".`);
+    this.tokens.splice(this.tokens.indexOf(found), 1);
+    return found;
   }
   async reload(): Promise<ReloadReport> {
     return FAKE_RELOADED;
@@ -136,6 +155,23 @@ export class FakeRelay implements RelayControl {
   async visits(): Promise<readonly VisitInfo[]> {
     return [];
   }
+}
+
+const FAKE_PERSON: PersonInfo = {
+  id: "u-1",
+  name: "ada",
+  role: "admin",
+  account: "owner",
+  createdMs: 0,
+  lastSeenMs: null,
+  disabled: false,
+  hasTotp: true,
+  passkeys: 1,
+};
+
+function fakePerson(name: string | null): PersonInfo {
+  if (name === FAKE_PERSON.name) return FAKE_PERSON;
+  throw new ControlError("usage", name === null ? "Say whose by --user." : `There is no person "${name}".`);
 }
 
 /** An agent for tests: every forward opens at once on `relay.example`; ports below 1024 are refused. */
