@@ -1,5 +1,6 @@
 import { createHash, createPrivateKey, generateKeyPairSync, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
+import { createSecureContext } from "node:tls";
 import { err, ok, type Result } from "../wire/result.ts";
 import { createFile, type FileError, readPrivateText, readText, replaceFile } from "./files.ts";
 import { dataPaths } from "./paths.ts";
@@ -123,6 +124,9 @@ function checkPair(
     const message = `The key in ${keyPath} does not belong to the certificate in ${certificatePath}: give the two that were made together.`;
     return err({ kind: "key-mismatch", message });
   }
+  // A listener would refuse it too, but only once the one before it is gone.
+  const chain = attempt(() => createSecureContext({ cert: certificatePem, key: keyPem }));
+  if (!chain.ok) return err(damaged(`${certificatePath} has a damaged certificate behind its first`, chain.error));
   const certificate = {
     certificatePem,
     keyPem,

@@ -9,6 +9,7 @@ import { entryError } from "../dataplanes/io/entry-error.ts";
 import { startSweeper } from "../dataplanes/io/sweeper.ts";
 import { RelayTunnel } from "../dataplanes/tunnel/relay.ts";
 import type { Session } from "../dataplanes/tunnel/session.ts";
+import type { RelayCertificate } from "../os/certificate.ts";
 import { monotonicMs, nowMs as wallMs } from "../os/clock.ts";
 import { verifyDeviceSignature } from "../os/device-key.ts";
 import { messageOf } from "../os/errors.ts";
@@ -21,10 +22,14 @@ import { type LocalServer, serveRelayControl } from "../servers/local/server.ts"
 import { StoreFailure } from "../store/failure.ts";
 import { openStore, type Store } from "../store/store.ts";
 import { formatPortSet, type PortSet } from "../wire/port-set.ts";
+import { err, ok, type Result } from "../wire/result.ts";
 import { ASSIGN_FEATURE, CHECK_FEATURE } from "../wire/tunnel/control.ts";
+import { openCertificate } from "./certificate/open.ts";
+import { type CertificateSource, tlsPair } from "./certificate/source.ts";
 import { loadPair, loadRelayIdentity, type RelayIdentity } from "./certificates.ts";
 import type { OpenConsole } from "./console/open.ts";
 import {
+  type CertificateFiles,
   type ConsoleSettings,
   ControlError,
   type RelayControl,
@@ -112,6 +117,9 @@ class Relay {
   readonly #sweeper = startSweeper(this.#abort.signal);
   readonly #dials = new Dials(this.#sweeper);
   readonly #startedMs = wallMs();
+  readonly #certificate: CertificateSource;
+  /** Those that a reload looks at, by the config's key. */
+  readonly #certificates = new Map<string, CertificateSource>();
   readonly #exitPolicy: LiveExitPolicy;
   readonly #auth: RelayAuth;
   readonly #entries: RelayEntries;
@@ -134,6 +142,11 @@ class Relay {
     // Whoever looks at `closed` hears of a failure; it is nobody's duty to look.
     this.#ended.promise.catch(() => undefined);
     const { store } = parts;
+    this.#certificate = this.#certificateOf(
+      "relay.certificate",
+      parts.settings.certificate,
+      parts.identity.certificate,
+    );
     this.#exitPolicy = new LiveExitPolicy({
       rules: () => this.#settings.allow,
       exposed: () => [],
@@ -193,6 +206,7 @@ class Relay {
   async start(): Promise<void> {
     // Before the public ports: when the agent port is not to be had, no visitor has come in.
     this.#tunnel = this.#listen();
+    this.#certificate.follow((certificate) => this.#renewTunnel(certificate));
     this.#page = openCheckPage(
       this.#check,
       () => this.#settings,
@@ -212,12 +226,12 @@ class Relay {
 
   #listen(): RelayTunnel {
     const { host, port } = this.#settings.listen;
-    const { certificate, clientCa } = this.#parts.identity;
+    const { clientCa } = this.#parts.identity;
     try {
       return new RelayTunnel({
         hostname: host === "*" ? "::" : host,
         port,
-        certificate: { cert: certificate.certificatePem, key: certificate.keyPem },
+        certificate: tlsPair(this.#certificate.current),
         clientCa,
         features: [ASSIGN_FEATURE, CHECK_FEATURE],
         version: VERSION,
@@ -247,6 +261,23 @@ class Relay {
     } catch (error) {
       throw new ControlError("failed", entryError(error, "tcp", host, port).message, { cause: error });
     }
+  }
+
+  #renewTunnel(certificate: RelayCertificate): Result<null, string> {
+    // While it drains it is not to listen again.
+    if (this.#tunnel === null || this.#phase === "draining") return ok(null);
+    try {
+      this.#tunnel.renew(tlsPair(certificate));
+      return ok(null);
+    } catch (error) {
+      return err(entryError(error, "tcp", this.#settings.listen.host, this.#tunnel.port).message);
+    }
+  }
+
+  #certificateOf(key: string, files: CertificateFiles | null, current: RelayCertificate): CertificateSource {
+    const source = openCertificate(key, files, current, { sweeper: this.#sweeper, wallMs, log: this.#log });
+    this.#certificates.set(key, source);
+    return source;
   }
 
   async #startStun(port: number): Promise<void> {
@@ -300,7 +331,7 @@ class Relay {
       store,
       forwards: this.#forwards,
       dials: this.#dialRequests,
-      fingerprint: identity.certificate.fingerprint,
+      fingerprint: () => this.#certificate.current.fingerprint,
       trust: identity.trust,
       version: VERSION,
       startedMs: this.#startedMs,
@@ -320,14 +351,17 @@ class Relay {
     // It takes a moment to load, and many relays have none.
     const { openConsole } = await import("./console/open.ts");
     const view = this.#view();
-    const { certificatePem: cert, keyPem: key } =
-      settings.certificate === null ? this.#parts.identity.certificate : await loadPair(settings.certificate, wallMs());
+    const { certificate: files } = settings;
+    const certificate =
+      files === null
+        ? this.#certificate
+        : this.#certificateOf("console.certificate", files, await loadPair(files, wallMs()));
     return openConsole({
       relay: view,
       control: relayControl(view),
       settings: () => this.#settings.console ?? settings,
       publicHost: () => this.#settings.publicHost,
-      certificate: { cert, key },
+      certificate,
       accountChanged: (accountId) => this.#forwards.accountChanged(accountId),
       sweeper: this.#sweeper,
       signal: this.#abort.signal,
@@ -354,6 +388,12 @@ class Relay {
     if (!Bun.deepEquals(nextCheck, check)) changed.push("check");
     const { console: section } = this.#settings;
     if (!Bun.deepEquals(next.console, section)) needRestart.push("console");
+    const refused: string[] = [];
+    for (const [key, source] of this.#certificates) {
+      const looked = await source.look();
+      if (looked.kind === "renewed") changed.push(key);
+      if (looked.kind === "refused") refused.push(looked.message);
+    }
     this.#settings = {
       ...next,
       listen: this.#settings.listen,
@@ -362,7 +402,7 @@ class Relay {
     };
     this.#exitPolicy.changed();
     this.#stun?.refresh();
-    return { ...V, added: [], changed, removed: [], unchanged: this.#forwards.size, refused: [], needRestart };
+    return { ...V, added: [], changed, removed: [], unchanged: this.#forwards.size, refused, needRestart };
   }
 
   running(): RunningRelay {
@@ -372,7 +412,7 @@ class Relay {
       ready: {
         listen: { host, port: this.#tunnel?.port ?? 0 },
         publicHost: this.#publicHost(undefined),
-        fingerprint: Buffer.from(this.#parts.identity.certificate.fingerprint).toString("hex"),
+        fingerprint: Buffer.from(this.#certificate.current.fingerprint).toString("hex"),
         console: this.#console === null ? null : { url: this.#console.url, setupLink: this.#console.setupLink },
       },
       closed: this.#ended.promise,

@@ -12,6 +12,8 @@ import { createApi } from "../../servers/api/api.ts";
 import { serveApi } from "../../servers/api/server.ts";
 import { compileCidrs, parseAddress } from "../../wire/address.ts";
 import { ANY_HOST, formatHostPort, type HostPort } from "../../wire/endpoint.ts";
+import { err, ok } from "../../wire/result.ts";
+import { type CertificateSource, tlsPair } from "../certificate/source.ts";
 import { type ConsoleSettings, ControlError, type RelayControl } from "../control.ts";
 import { type RelayView, revoke } from "../relay/control.ts";
 import { openAccess } from "./access.ts";
@@ -26,8 +28,8 @@ export interface ConsoleOptions {
   settings(): ConsoleSettings;
   /** What visitors type; null = it is not configured. */
   publicHost(): string | null;
-  /** PEM, when the console has none of its own. */
-  readonly certificate: { readonly cert: string; readonly key: string };
+  /** What browsers are shown, when they come by HTTPS. */
+  readonly certificate: CertificateSource;
   /** The ports or quotas of an account are others now. */
   accountChanged(accountId: string): Promise<void>;
   readonly sweeper: Pick<Sweeper, "add">;
@@ -85,10 +87,18 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
       onUnexpected,
     },
   );
-  const pair = tls ? options.certificate : null;
-  const server = serveApi(api, { bind: listen.host, port: listen.port, tls: pair });
-  if (!server.ok) throw new ControlError("failed", server.error.message);
-  port = server.value.port;
+  const { certificate } = options;
+  const pair = tls ? tlsPair(certificate.current) : null;
+  const opened = serveApi(api, { bind: listen.host, port: listen.port, tls: pair });
+  if (!opened.ok) throw new ControlError("failed", opened.error.message);
+  const server = opened.value;
+  port = server.port;
+  if (tls) {
+    certificate.follow((next) => {
+      const renewed = signal.aborted ? ok(null) : server.renew(tlsPair(next));
+      return renewed.ok ? renewed : err(renewed.error.message);
+    });
+  }
   const recorder = new TrafficRecorder({
     traffic: relay.store.traffic,
     forwards: () => relay.forwards.list(),
@@ -99,7 +109,7 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
   });
   options.sweeper.add(recorder);
   const close = async () => {
-    await server.value.close();
+    await server.close();
     await recorder.record();
   };
   return { port, url: url(), setupLink: await access.setupLink(url()), close };
