@@ -76,7 +76,7 @@ export const startRelay: StartRelay = async ({ dataDir, readSettings, ports = ne
   try {
     const identity = await loadRelayIdentity(settings, dataDir, publicHostOf(settings), wallMs());
     store = await openStore(paths.value.database);
-    relay = new Relay({ store, local, identity, settings, readSettings, ports });
+    relay = new Relay({ dataDir, store, local, identity, settings, readSettings, ports });
     await relay.start();
     const running = relay.running();
     control.resolve(running);
@@ -100,6 +100,7 @@ function publicHostOf(settings: RelaySettings): string {
 }
 
 interface RelayParts {
+  readonly dataDir: string;
   readonly store: Store;
   /** Open since before anything else: it holds the lock on the data directory. */
   readonly local: LocalServer;
@@ -315,6 +316,7 @@ class Relay {
         ...(this.#stun?.reserved ?? []),
         ...ownPort(this.#page, "the relay's check page"),
         ...ownPort(this.#console, "the relay's console"),
+        ...ownPort(this.#console?.acme ?? null, "where [acme] proves the console's names"),
       ],
       denied: { ranges: [] },
     };
@@ -356,17 +358,20 @@ class Relay {
       files === null
         ? this.#certificate
         : this.#certificateOf("console.certificate", files, await loadPair(files, wallMs()));
-    return openConsole({
+    const opened = await openConsole({
       relay: view,
       control: relayControl(view),
       settings: () => this.#settings.console ?? settings,
       publicHost: () => this.#settings.publicHost,
       certificate,
+      dataDir: this.#parts.dataDir,
       accountChanged: (accountId) => this.#forwards.accountChanged(accountId),
       sweeper: this.#sweeper,
       signal: this.#abort.signal,
       onUnexpected: (error) => this.#failed("the console failed", error),
     });
+    if (opened.acme !== null) this.#certificates.set("acme", opened.acme.certificate);
+    return opened;
   }
 
   async #reload(): Promise<ReloadReport> {
