@@ -341,6 +341,7 @@ class Relay {
       listen: () => ({ host: this.#settings.listen.host, port: this.#tunnel?.port ?? 0 }),
       publicHost: (session) => this.#publicHost(session),
       consoleUrl: () => this.#console?.url ?? "",
+      consoleCertificate: () => this.#console?.certificate() ?? null,
       ports: () => formatPortSet(poolOf(this.#settings)),
       draining: () => this.#phase === "draining",
       wallMs,

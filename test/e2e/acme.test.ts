@@ -93,6 +93,9 @@ test("the console gets its certificate, shows it without a restart, and keeps it
   expect(response.headers.get("strict-transport-security")).toBe("max-age=3600");
   // Agents know the relay by its own key still.
   expect(relay.ready.fingerprint).toBe((await relay.status()).fingerprint);
+  const { consoleCertificate } = await relay.status();
+  const days = ((consoleCertificate?.untilMs ?? 0) - Date.now()) / 86_400_000;
+  expect([Math.round(days), consoleCertificate?.problem]).toEqual([90, null]);
   const home = await fetch(`http://${HERE}:${httpPort}/anything`, { redirect: "manual" });
   expect([home.status, home.headers.get("location")]).toEqual([308, `https://${NAME}:${port}/`]);
 }, 30_000);

@@ -15,7 +15,7 @@ import { ANY_HOST, formatHostPort, type HostPort } from "../../wire/endpoint.ts"
 import { err, ok } from "../../wire/result.ts";
 import type { OpenAcme } from "../acme/open.ts";
 import { type CertificateSource, tlsPair } from "../certificate/source.ts";
-import { type ConsoleSettings, ControlError, type RelayControl } from "../control.ts";
+import { type ConsoleSettings, ControlError, type RelayControl, type RelayStatus } from "../control.ts";
 import { type RelayView, revoke } from "../relay/control.ts";
 import { openAccess } from "./access.ts";
 import { loadConsoleFiles } from "./files.ts";
@@ -47,6 +47,7 @@ export interface OpenConsole {
   readonly url: string;
   /** The one-time link of the first start; null = there is an administrator. It shows once: the next one ends it. */
   readonly setupLink: string | null;
+  certificate(): RelayStatus["consoleCertificate"];
   /** Null = it is not asked. */
   readonly acme: OpenAcme | null;
   close(): Promise<void>;
@@ -120,7 +121,15 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
     await Promise.all([server.close(), acme?.close()]);
     await recorder.record();
   };
-  return { port, url: url(), setupLink: await access.setupLink(url()), acme, close };
+  const shown = () => ({ untilMs: certificate.current.notAfterMs, problem: acme?.certificate.problem ?? null });
+  return {
+    port,
+    url: url(),
+    certificate: () => (tls ? shown() : null),
+    setupLink: await access.setupLink(url()),
+    acme,
+    close,
+  };
 }
 
 async function openConsoleAcme(

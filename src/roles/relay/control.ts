@@ -39,6 +39,7 @@ export interface RelayView {
   publicHost(session: Session | undefined): string;
   /** Where people open the console; empty while that is not known. */
   consoleUrl(): string;
+  consoleCertificate(): RelayStatus["consoleCertificate"];
   /** The pool as a port set. */
   ports(): string;
   draining(): boolean;
@@ -85,6 +86,7 @@ export async function status(relay: RelayView): Promise<RelayStatus> {
     devicesConnected: devices.filter(({ id }) => relay.session(id) !== undefined).length,
     devicesEnrolled: devices.length,
     draining: relay.draining(),
+    consoleCertificate: relay.consoleCertificate(),
   };
 }
 
