@@ -40,7 +40,7 @@ async function outcome(
         settings = await options.readSettings();
         const { wan, lan } = settings;
         const ready = { wan, lan, externalAddress: "203.0.113.1", servers: [], warnings: ["Mind the gap."] };
-        return Object.assign(new FakeGateway(), { ready, closed: Promise.resolve() });
+        return Object.assign(new FakeGateway(), { ready, metrics: async () => {}, closed: Promise.resolve() });
       },
     }),
   };

@@ -71,6 +71,7 @@ async function serve(context: Context, given: GatewayOptions): Promise<void> {
   const startGateway = await io.roles.gateway();
   const gateway = await startGateway({
     dataDir: place.paths.directory,
+    logFormat: options.logFormat ?? "human",
     readSettings: async () => {
       const config = await place.readConfig();
       return { ...gatewaySettings(config.file, pathBeside(config)), ...overlay };

@@ -73,7 +73,7 @@ async function serve(context: Context, given: ServeOptions): Promise<void> {
   const relay = await startRelay({
     dataDir,
     readSettings,
-    ...(gateway === null ? {} : { ports: gateway.ports }),
+    ...(gateway === null ? {} : { ports: gateway.ports, gatewayMetrics: gateway.running.metrics }),
   }).catch(async (error: unknown) => {
     await gateway?.running.stop();
     throw error;
@@ -89,7 +89,7 @@ async function serve(context: Context, given: ServeOptions): Promise<void> {
     io.err(`The relay is ready: agents connect to ${formatHostPort(publicHost, listen.port)}.\n`);
     const data = options.data === undefined ? "" : ` --data ${options.data}`;
     io.err(`Let one join with the code of: hatchway join-code create --name NAME${data}\n`);
-    if (console !== null) io.err(consoleText(console));
+    if (console !== null) io.err(options.logFormat === "json" ? linklessText(console) : consoleText(console));
   }
   for (const warning of gateway?.running.ready.warnings ?? []) io.err(`hatchway: ${printable(warning)}\n`);
   await runUntilStopped(io, gateway === null ? relay : both(relay, gateway.running));
@@ -99,6 +99,12 @@ async function serve(context: Context, given: ServeOptions): Promise<void> {
 export function consoleText({ url, setupLink }: NonNullable<RunningRelay["ready"]["console"]>): string {
   if (setupLink === null) return `The console is at ${url}\n`;
   return `The console waits for its first administrator. Open this link, which works once, within a day:\n  ${setupLink}\n`;
+}
+
+/** For a log, which more people read than may be the administrator. */
+function linklessText({ url, setupLink }: NonNullable<RunningRelay["ready"]["console"]>): string {
+  if (setupLink === null) return `The console is at ${url}\n`;
+  return `The console at ${url} waits for its first administrator: \`hatchway user invite --role admin\` prints a link for them.\n`;
 }
 
 /** [gateway] in the configuration: this machine is a gateway as well. It comes first, because it gives up root. */
@@ -112,9 +118,11 @@ async function startGatewayBeside(context: Context, place: Place) {
   const ports = newEntryPorts();
   const running = await startGateway({
     dataDir: place.paths.directory,
+    logFormat: context.options.logFormat ?? "human",
     readSettings: async () => {
       const config = await place.readConfig();
-      return gatewaySettings(config.file, pathBeside(config));
+      // The relay's listener has what both tell.
+      return { ...gatewaySettings(config.file, pathBeside(config)), metrics: null };
     },
     relayPorts: ports,
   });

@@ -38,7 +38,7 @@ const CAPABILITIES: readonly Capability[] = [
  * Runs a gateway. Root starts it; what stays root is the helper that holds the kernel's part. This process becomes an
  * ordinary user before it opens a socket that the network reaches.
  */
-export const startGateway: StartGateway = async ({ dataDir, readSettings, relayPorts }) => {
+export const startGateway: StartGateway = async ({ dataDir, readSettings, relayPorts, logFormat = "human" }) => {
   refuseUnsafeEnvironment();
   if (process.geteuid?.() !== 0) {
     const message = "Run the gateway as root: it changes the kernel's forwarding, and keeps root for that alone.";
@@ -57,7 +57,7 @@ export const startGateway: StartGateway = async ({ dataDir, readSettings, relayP
   if (!given.ok) throw new ControlError("usage", given.error);
   const own = makeRootDirectory(paths.value.privileged);
   if (!own.ok) throw new ControlError("usage", own.error);
-  const helper = spawnHelper(paths.value.privileged);
+  const helper = spawnHelper(paths.value.privileged, logFormat);
   try {
     // A relay may have public ports below 1024.
     const became = becomeUser(user, { lowPorts: relayPorts !== undefined });

@@ -18,6 +18,7 @@ import { areaLogger } from "../os/log.ts";
 import { openDataDirectory } from "../os/paths.ts";
 import { VERSION } from "../os/version.ts";
 import type { CheckServer } from "../servers/check/server.ts";
+import type { HttpListener } from "../servers/http-listen.ts";
 import { type LocalServer, serveRelayControl } from "../servers/local/server.ts";
 import { StoreFailure } from "../store/failure.ts";
 import { openStore, type Store } from "../store/store.ts";
@@ -40,6 +41,8 @@ import {
 } from "./control.ts";
 import { refuseUnsafeEnvironment } from "./environment.ts";
 import { LiveExitPolicy } from "./exits.ts";
+import { openMetrics } from "./metrics/open.ts";
+import { type MetricSource, ProcessMetrics } from "./metrics/page.ts";
 import { pause } from "./pause.ts";
 import { RelayAuth } from "./relay/auth.ts";
 import { RelayCheck } from "./relay/check.ts";
@@ -48,6 +51,8 @@ import { type RelayView, relayControl } from "./relay/control.ts";
 import { RelayDials } from "./relay/dials.ts";
 import { RelayEntries } from "./relay/entries.ts";
 import { RelayForwards } from "./relay/forwards.ts";
+import { type RefusedCredentials, relayMetrics } from "./relay/metrics.ts";
+import { changeSettings, lookAtCertificates } from "./relay/reload.ts";
 import { RelaySessions } from "./relay/sessions.ts";
 import { RelayStun } from "./relay/stun.ts";
 import { startingRelay } from "./starting.ts";
@@ -58,7 +63,8 @@ const WINDOW_BUDGET_BYTES = 64 * 1024 * 1024;
 const DRAIN_MS = 30_000;
 
 /** Runs a relay: agents connect to it, visitors come in by its public ports. */
-export const startRelay: StartRelay = async ({ dataDir, readSettings, ports = newEntryPorts() }) => {
+export const startRelay: StartRelay = async (options) => {
+  const { dataDir, readSettings, ports = newEntryPorts(), gatewayMetrics = null } = options;
   refuseUnsafeEnvironment();
   const paths = await openDataDirectory(dataDir);
   if (!paths.ok) throw new ControlError("usage", paths.error.message);
@@ -76,7 +82,7 @@ export const startRelay: StartRelay = async ({ dataDir, readSettings, ports = ne
   try {
     const identity = await loadRelayIdentity(settings, dataDir, publicHostOf(settings), wallMs());
     store = await openStore(paths.value.database);
-    relay = new Relay({ dataDir, store, local, identity, settings, readSettings, ports });
+    relay = new Relay({ dataDir, store, local, identity, settings, readSettings, ports, gatewayMetrics });
     await relay.start();
     const running = relay.running();
     control.resolve(running);
@@ -108,6 +114,8 @@ interface RelayParts {
   readonly settings: RelaySettings;
   readonly readSettings: () => Promise<RelaySettings>;
   readonly ports: EntryPorts;
+  /** Of a gateway that this process is as well. */
+  readonly gatewayMetrics: MetricSource | null;
 }
 
 class Relay {
@@ -128,6 +136,9 @@ class Relay {
   readonly #sessions: RelaySessions;
   readonly #dialRequests: RelayDials;
   readonly #check: RelayCheck;
+  readonly #refused: RefusedCredentials = { devices: 0, people: 0 };
+  readonly #metrics: ProcessMetrics;
+  #metricsListener: HttpListener | null = null;
   #page: CheckServer | null = null;
   #console: OpenConsole | null = null;
   #settings: RelaySettings;
@@ -159,7 +170,10 @@ class Relay {
       nowMs: monotonicMs,
       wallMs,
       random: Math.random,
-      onDenied: (address, afterMs) => this.#log.warn("a credential was refused", { address, afterMs }),
+      onDenied: (address, afterMs) => {
+        this.#refused.devices += 1;
+        this.#log.warn("a credential was refused", { address, afterMs });
+      },
       onEnrolled: ({ name, id }) => this.#log.info("a device enrolled", { device: name, id }),
     });
     const session = (device: string) => this.#tunnel?.session(device);
@@ -202,6 +216,16 @@ class Relay {
       sweeper: this.#sweeper,
       sessionByName: (account, name) => this.#sessions.byName(account, name),
     });
+    const metrics = relayMetrics({
+      relay: this.#view(),
+      refused: this.#refused,
+      tunnel: () => ({ sessions: this.#tunnel?.sessionCount ?? 0, pending: this.#tunnel?.pendingCount ?? 0 }),
+    });
+    const { gatewayMetrics } = parts;
+    this.#metrics = new ProcessMetrics(this.#startedMs, [
+      metrics,
+      ...(gatewayMetrics === null ? [] : [gatewayMetrics]),
+    ]);
   }
 
   async start(): Promise<void> {
@@ -215,7 +239,9 @@ class Relay {
     );
     await this.#forwards.restore();
     await this.#startStun(this.#tunnel.port);
-    const { console: section } = this.#settings;
+    const { console: section, metrics } = this.#settings;
+    const failed = (error: unknown) => this.#failed("the metrics could not be read", error);
+    this.#metricsListener = await openMetrics(metrics, () => this.#metrics.text(), failed);
     if (section !== null) this.#console = await this.#openConsole(section);
     this.#phase = "serving";
     this.#sweeper.add({
@@ -317,6 +343,7 @@ class Relay {
         ...ownPort(this.#page, "the relay's check page"),
         ...ownPort(this.#console, "the relay's console"),
         ...ownPort(this.#console?.acme ?? null, "where [acme] proves the console's names"),
+        ...ownPort(this.#metricsListener, "the relay's metrics"),
       ],
       denied: { ranges: [] },
     };
@@ -367,6 +394,10 @@ class Relay {
       certificate,
       dataDir: this.#parts.dataDir,
       accountChanged: (accountId) => this.#forwards.accountChanged(accountId),
+      metrics: () => this.#metrics.text(),
+      onDenied: () => {
+        this.#refused.people += 1;
+      },
       sweeper: this.#sweeper,
       signal: this.#abort.signal,
       onUnexpected: (error) => this.#failed("the console failed", error),
@@ -377,38 +408,20 @@ class Relay {
 
   async #reload(): Promise<ReloadReport> {
     const next = await this.#parts.readSettings();
-    const changed: string[] = [];
-    const needRestart: string[] = [];
-    if (next.listen.host !== this.#settings.listen.host || next.listen.port !== this.#settings.listen.port) {
-      needRestart.push("relay.listen");
-    }
-    for (const key of ["publicHost", "ports", "allow", "stun"] as const) {
-      if (!Bun.deepEquals(next[key], this.#settings[key]))
-        changed.push(`relay.${key === "publicHost" ? "public" : key}`);
-    }
-    if (!Bun.deepEquals(next.certificate, this.#settings.certificate)) needRestart.push("relay.certificate");
-    if (next.clientCa !== this.#settings.clientCa) needRestart.push("relay.client-ca");
-    const { listen: page, ...check } = this.#settings.check;
-    const { listen: nextPage, ...nextCheck } = next.check;
-    if (!Bun.deepEquals(nextPage, page)) needRestart.push("check.listen");
-    if (!Bun.deepEquals(nextCheck, check)) changed.push("check");
-    const { console: section } = this.#settings;
-    if (!Bun.deepEquals(next.console, section)) needRestart.push("console");
-    const refused: string[] = [];
-    for (const [key, source] of this.#certificates) {
-      const looked = await source.look();
-      if (looked.kind === "renewed") changed.push(key);
-      if (looked.kind === "refused") refused.push(looked.message);
-    }
-    this.#settings = {
-      ...next,
-      listen: this.#settings.listen,
-      check: { ...next.check, listen: page },
-      console: section,
-    };
+    const { renewed, refused } = await lookAtCertificates(this.#certificates);
+    const { settings, changed, needRestart } = changeSettings(this.#settings, next);
+    this.#settings = settings;
     this.#exitPolicy.changed();
     this.#stun?.refresh();
-    return { ...V, added: [], changed, removed: [], unchanged: this.#forwards.size, refused, needRestart };
+    return {
+      ...V,
+      added: [],
+      changed: [...changed, ...renewed],
+      removed: [],
+      unchanged: this.#forwards.size,
+      refused,
+      needRestart,
+    };
   }
 
   running(): RunningRelay {
@@ -420,6 +433,7 @@ class Relay {
         publicHost: this.#publicHost(undefined),
         fingerprint: Buffer.from(this.#certificate.current.fingerprint).toString("hex"),
         console: this.#console === null ? null : { url: this.#console.url, setupLink: this.#console.setupLink },
+        metricsPort: this.#metricsListener?.port ?? null,
       },
       closed: this.#ended.promise,
       stop: (options) => this.stop(options?.drainMs ?? DRAIN_MS),
@@ -447,7 +461,8 @@ class Relay {
     }
     await Promise.race([Promise.all(open.map((visits) => visits.drained())), this.#cutShort(drainMs)]);
     this.#abort.abort();
-    await Promise.all([this.#parts.local.close(), this.#page?.close(), this.#console?.close()]);
+    const listeners = [this.#page, this.#console, this.#metricsListener];
+    await Promise.all([this.#parts.local.close(), ...listeners.map((listener) => listener?.close())]);
     this.#entries.closeAll();
     this.#dialRequests.visits.cutAll("shutdown");
     this.#tunnel?.close();

@@ -49,6 +49,7 @@ async function relayAt(server: Server, httpPort: number): Promise<RunningRelay> 
         clientCa: null,
         stun: false,
         check: { listen: null, hosts: [], private: false, trustedProxies: [] },
+        metrics: null,
         console: pages,
       }),
   });

@@ -1,4 +1,4 @@
-import type { Device, Forward, LiveEvent } from "../../servers/api/schema.ts";
+import type { Device, Forward, LiveEvent, Trigger, VpnPeer } from "../../servers/api/schema.ts";
 
 /** Of one second. */
 export interface TrafficPoint {
@@ -12,13 +12,23 @@ export interface LiveData {
   /** Null = not read yet. */
   readonly forwards: readonly Forward[] | null;
   readonly devices: readonly Device[] | null;
+  /** Of a gateway; null = not read yet, or it is none. */
+  readonly peers: readonly VpnPeer[] | null;
+  readonly triggers: readonly Trigger[] | null;
   /** Every page of both lists has been read. */
   readonly complete: boolean;
   /** The last minute, oldest first. */
   readonly traffic: readonly TrafficPoint[];
 }
 
-export const NOTHING_YET: LiveData = { forwards: null, devices: null, complete: false, traffic: [] };
+export const NOTHING_YET: LiveData = {
+  forwards: null,
+  devices: null,
+  peers: null,
+  triggers: null,
+  complete: false,
+  traffic: [],
+};
 export const TRAFFIC_POINTS = 60;
 const SECOND_MS = 1_000;
 
@@ -36,7 +46,7 @@ function drop<T extends { readonly id: string }>(items: readonly T[], gone: stri
 
 /** What lists were not read yet, an event does not begin: they would look complete. */
 export function applyEvent(data: LiveData, event: LiveEvent): LiveData {
-  const { forwards, devices } = data;
+  const { forwards, devices, peers, triggers } = data;
   switch (event.event) {
     case "forward":
       return forwards === null ? data : { ...data, forwards: put(forwards, event.forward) };
@@ -46,6 +56,14 @@ export function applyEvent(data: LiveData, event: LiveEvent): LiveData {
       return devices === null ? data : { ...data, devices: put(devices, event.device) };
     case "device-gone":
       return devices === null ? data : { ...data, devices: drop(devices, event.id) };
+    case "vpn-peer":
+      return peers === null ? data : { ...data, peers: put(peers, event.peer) };
+    case "vpn-peer-gone":
+      return peers === null ? data : { ...data, peers: drop(peers, event.id) };
+    case "trigger":
+      return triggers === null ? data : { ...data, triggers: put(triggers, event.trigger) };
+    case "trigger-gone":
+      return triggers === null ? data : { ...data, triggers: drop(triggers, event.id) };
     case "traffic":
       return forwards === null ? data : countTraffic({ ...data, forwards }, event);
     default:

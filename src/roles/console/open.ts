@@ -34,6 +34,10 @@ export interface ConsoleOptions {
   readonly dataDir: string;
   /** The ports or quotas of an account are others now. */
   accountChanged(accountId: string): Promise<void>;
+  /** What a scrape is answered. */
+  metrics(): Promise<string>;
+  /** A wrong password or code. */
+  onDenied(): void;
   readonly sweeper: Pick<Sweeper, "add">;
   /** Ends it with everything that is under way. */
   readonly signal: AbortSignal;
@@ -73,10 +77,13 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
       await revoke(relay, deviceId, actor);
     },
     accountChanged: (accountId) => options.accountChanged(accountId),
-    onDenied: (name, address, waitMs) => log.warn("a sign-in was refused", { name, address, waitMs }),
+    onDenied: (name, address, waitMs) => {
+      options.onDenied();
+      log.warn("a sign-in was refused", { name, address, waitMs });
+    },
   });
   const api = createApi(
-    { access, relay: new ConsoleRelay({ relay, control, warningsFor: dangersOf, signal }) },
+    { access, relay: new ConsoleRelay({ relay, control, warningsFor: dangersOf, signal }), gateway: null },
     {
       version: VERSION,
       tls,
@@ -84,6 +91,7 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
       hstsSec: tls ? (settings().hstsSec ?? null) : null,
       isOwnHost: (host) => isOwnHost(host, settings(), options.publicHost(), port),
       trustedProxies: () => compileCidrs(settings().trustedProxies),
+      metrics: () => options.metrics(),
       presets: { all: PRESETS, search: searchPresets },
       files: await loadConsoleFiles((message) => log.warn("{message}", { message })),
       after,

@@ -6,6 +6,7 @@ import type { Resolver } from "../../dataplanes/direct/resolver.ts";
 import { flowKey, type OpenFlows } from "../../dataplanes/nat/conntrack.ts";
 import type { NatUsage } from "../../dataplanes/nat/state.ts";
 import { residentBytes } from "../../os/memory.ts";
+import type { Store } from "../../store/store.ts";
 import type { StoredVpnPeer } from "../../store/vpn-peers.ts";
 import { isIpv6, parseAddress } from "../../wire/address.ts";
 import type { PortMapping } from "../../wire/port-set.ts";
@@ -35,6 +36,7 @@ export interface GatewayView {
   readonly triggers: GatewayTriggers;
   readonly vpn: GatewayVpn;
   readonly kernel: Pick<GatewayKernel, "plane" | "openFlows">;
+  readonly store: Pick<Store, "audit">;
   readonly version: string;
   readonly startedMs: number;
   nowMs(): number;
@@ -106,6 +108,7 @@ export function gatewayControl(view: GatewayView): GatewayControl {
     },
     reload: () => view.reload(),
     events: (request, signal) => view.events(request, signal),
+    audit: (request) => view.store.audit.from(request),
     stop: (options) => view.stop(options),
   };
 }
@@ -146,30 +149,34 @@ async function oneTrigger(view: GatewayView, name: string) {
 }
 
 /** What the kernel counted, and what is open now. */
-interface Traffic {
+export interface Traffic {
   readonly usage: ReadonlyMap<string, NatUsage>;
   readonly open: OpenFlows;
 }
 
 const NO_TRAFFIC: Traffic = { usage: new Map(), open: new Map() };
 
-async function trafficOf(view: GatewayView): Promise<Traffic> {
+export async function trafficOf(view: GatewayView): Promise<Traffic> {
   const [usage, open] = await Promise.all([view.mappings.usage(), view.kernel.openFlows()]);
   return { usage, open };
 }
 
 function countersOf(runs: readonly Run[], { usage, open }: Traffic): Counters {
   const sum = { ...NO_COUNTERS };
-  for (const { id, protocol, first, last, to } of runs) {
-    const one = usage.get(id);
-    for (let port = first; open.size > 0 && port <= last; port++) {
-      sum.visitorsOpen += open.get(flowKey(protocol, port, to)) ?? 0;
-    }
+  for (const run of runs) {
+    const one = usage.get(run.id);
+    sum.visitorsOpen += openFlowsOf(run, open);
     sum.visitorsTotal += one?.visitorsTotal ?? 0;
     sum.bytesIn += one?.bytesIn ?? 0;
     sum.bytesOut += one?.bytesOut ?? 0;
   }
   return sum;
+}
+
+export function openFlowsOf({ protocol, first, last, to }: Run, open: OpenFlows): number {
+  let flows = 0;
+  for (let port = first; open.size > 0 && port <= last; port++) flows += open.get(flowKey(protocol, port, to)) ?? 0;
+  return flows;
 }
 
 /** Its own; a port that several pinholes share is in each. */

@@ -9,6 +9,7 @@ import { interfaceNames } from "../../os/interfaces.ts";
 import { listeningPorts } from "../../os/listening.ts";
 import { areaLogger } from "../../os/log.ts";
 import { VERSION } from "../../os/version.ts";
+import type { HttpListener } from "../../servers/http-listen.ts";
 import type { LocalServer } from "../../servers/local/server.ts";
 import type { Store } from "../../store/store.ts";
 import {
@@ -20,6 +21,8 @@ import {
   type ReloadReport,
   type RunningGateway,
 } from "../control.ts";
+import { openMetrics } from "../metrics/open.ts";
+import { type MetricSource, ProcessMetrics } from "../metrics/page.ts";
 import { V } from "../views.ts";
 import { settingsChanges, settingsFor } from "./changes.ts";
 import { fixedSpec, gatewayControl } from "./control.ts";
@@ -28,6 +31,7 @@ import { GatewayFacts } from "./facts.ts";
 import type { GatewayKernel } from "./helper/kernel.ts";
 import { refuseIncomplete, refuseUnfit } from "./interfaces.ts";
 import { type FixedReport, GatewayMappings } from "./mappings.ts";
+import { gatewayMetrics } from "./metrics.ts";
 import { GatewayNews } from "./news.ts";
 import { GatewayPolicy } from "./policy.ts";
 import { GatewayServers } from "./servers.ts";
@@ -77,6 +81,8 @@ export class Gateway {
   readonly #policy: GatewayPolicy;
   readonly #news: GatewayNews;
   readonly #facts: GatewayFacts;
+  readonly #metrics: MetricSource;
+  #metricsListener: HttpListener | null = null;
   #servers: GatewayServers | null = null;
   #settings: GatewaySettings;
   #epoch: ServerEpoch;
@@ -151,6 +157,7 @@ export class Gateway {
       peerRights: (address) => this.#vpn.rights(address),
       nowMs,
     });
+    this.#metrics = gatewayMetrics(this.#view());
   }
 
   async start(): Promise<void> {
@@ -159,6 +166,10 @@ export class Gateway {
     this.#around.lookAgain();
     // What may be wrong with a key file or a port is told while the kernel is as it was.
     await this.#news.follow(this.#settings, this.#vpn.interfaceName ?? "");
+    const metrics = new ProcessMetrics(this.#startedMs, [this.#metrics]);
+    const failed = (error: unknown) =>
+      this.#log.error("the metrics could not be read: {error}", { error: messageOf(error) });
+    this.#metricsListener = await openMetrics(this.#settings.metrics, () => metrics.text(), failed);
     await this.#triggers.restore(this.#settings.triggers);
     this.#epoch = await this.#mappings.restore(await this.#fixed(this.#settings.mappings, this.#warn));
     this.#servers = new GatewayServers({
@@ -315,6 +326,7 @@ export class Gateway {
       triggers: this.#triggers,
       kernel: this.#parts.kernel,
       vpn: this.#vpn,
+      store: this.#parts.store,
       version: VERSION,
       startedMs: this.#startedMs,
       nowMs: this.#parts.nowMs,
@@ -416,6 +428,7 @@ export class Gateway {
     return {
       ...this.control(),
       ready: this.#statusFacts(),
+      metrics: this.#metrics,
       closed: this.#ended.promise,
       stop: (options = {}) => this.stop({ clean: "clean" in options && options.clean === true }),
     };
@@ -444,6 +457,7 @@ export class Gateway {
   async #close(): Promise<void> {
     this.#abort.abort();
     await this.#mappings.idle();
+    await this.#metricsListener?.close();
     await this.#parts.local.close({ answerWithinMs: ANSWER_MS });
     await this.#parts.store.close();
     await this.#parts.endHelper();

@@ -2,6 +2,7 @@ import { Admission } from "../../core/admission.ts";
 import { Balancer } from "../../core/balance.ts";
 import type { ForwardOptions } from "../../core/forward.ts";
 import type { HeldForward } from "../../core/held.ts";
+import type { ForwardCounters } from "../../dataplanes/io/counters.ts";
 import type { Visit } from "../../dataplanes/io/ends.ts";
 import { type Entry, openEntry } from "../../dataplanes/io/entry.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
@@ -12,7 +13,8 @@ import type { ReasonName } from "../../wire/reason.ts";
 import { ok, type Result } from "../../wire/result.ts";
 import type { Counters } from "../control.ts";
 import { RetiredCounters } from "../retired-counters.ts";
-import { countersOf } from "../views.ts";
+import { sumCounters, totalOf, totalsOf } from "../views.ts";
+import { AccountRates } from "./account-rates.ts";
 
 interface MemberState {
   /** What the device calls the forward on its present session; null while it is away. */
@@ -39,10 +41,11 @@ export class SharedEntry {
     this.admission = new Admission(options);
   }
 
-  open(forward: HeldForward, sweeper: Sweeper): Result<null, EntryError> {
-    const { bind, spec } = forward;
+  open(forward: HeldForward, sweeper: Sweeper, rates: AccountRates): Result<null, EntryError> {
+    const { bind, owner, spec } = forward;
+    const shared = () => rates.of(owner.account);
     const opened = openEntry(
-      { bind, ports: spec.ports, options: spec.options, admission: this.admission, sweeper },
+      { bind, ports: spec.ports, options: spec.options, admission: this.admission, sweeper, shared },
       tunnelExit((visit) => this.#route(visit)),
     );
     if (!opened.ok) return opened;
@@ -146,6 +149,7 @@ function usable(member: Member): boolean {
 export class RelayEntries {
   readonly #byKey = new Map<string, SharedEntry>();
   readonly #retired = new RetiredCounters();
+  readonly rates = new AccountRates();
 
   constructor(
     readonly sweeper: Sweeper,
@@ -157,9 +161,12 @@ export class RelayEntries {
   }
 
   /** Of all entries since the start, each once. */
-  counters(): Counters[] {
-    const open = [...this.#byKey.values()].flatMap(({ entry }) => (entry === null ? [] : [entry.visits.counters]));
-    return [this.#retired.total(), ...open.map(countersOf)];
+  total(): Counters {
+    return sumCounters([this.#retired.total(), totalOf(this.#counters())]);
+  }
+
+  *#counters(): Generator<ForwardCounters> {
+    for (const { entry } of this.#byKey.values()) if (entry !== null) yield entry.visits.counters;
   }
 
   all(): Iterable<SharedEntry> {
@@ -176,7 +183,7 @@ export class RelayEntries {
       return ok(null);
     }
     const shared = new SharedEntry(this.sessions, forward.spec.options);
-    const opened = shared.open(forward, this.sweeper);
+    const opened = shared.open(forward, this.sweeper, this.rates);
     if (!opened.ok) return opened;
     shared.add(forward, state);
     this.#byKey.set(key, shared);
@@ -214,7 +221,7 @@ export class RelayEntries {
     this.#byKey.delete(key);
     const counters = shared.entry?.visits.counters;
     shared.close();
-    if (counters !== undefined) this.#retired.add(() => countersOf(counters));
+    if (counters !== undefined) this.#retired.add(() => totalsOf(counters));
   }
 
   closeAll(): void {

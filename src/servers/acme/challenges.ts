@@ -35,6 +35,8 @@ export function serveChallenges(options: ChallengeServerOptions): Result<Challen
       maxRequestBodySize: MAX_BODY_BYTES,
       idleTimeout: IDLE_SEC,
       development: false,
+      // As in servers/api/server.ts.
+      reusePort: false,
       fetch: (request) => answer(request, answers, options),
     }),
   );

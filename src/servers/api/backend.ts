@@ -1,4 +1,5 @@
 import type { z } from "../../wire/zod.ts";
+import type { Following } from "./event-stream.ts";
 import type * as schema from "./schema.ts";
 import type {
   AuditEntry,
@@ -21,9 +22,17 @@ import type {
   Token,
   TokenDraft,
   TrafficReport,
+  Trigger,
+  TriggerDraft,
   User,
   UserPatch,
   Visit,
+  VpnChange,
+  VpnPeer,
+  VpnPeerDraft,
+  VpnPeerPatch,
+  VpnPeerReply,
+  VpnServer,
 } from "./schema.ts";
 
 /** Who asks: a person with a session, or a token of theirs. */
@@ -184,10 +193,35 @@ export interface RelayBackend {
   /** Newest first. Administrators alone. */
   listAudit(who: Principal, page: PageRequest): Promise<Page<AuditEntry>>;
   /** What happens, from now on, until the signal aborts. */
-  events(who: Principal, signal: AbortSignal): AsyncIterable<LiveEvent>;
+  events(who: Principal, signal: AbortSignal): Following<LiveEvent>;
+}
+
+/**
+ * What a gateway has beside its forwards, which are with the others. An administrator sees and changes all of it; others see
+ * their account's peers, and choose the ports of those within what the account may have.
+ */
+export interface GatewayBackend {
+  /** Null: there is no VPN yet. */
+  vpn(who: Principal): Promise<VpnServer | null>;
+  /** Makes the VPN, or changes its settings; its interface is up when this resolves. */
+  changeVpn(who: Principal, change: VpnChange): Promise<VpnServer>;
+  listVpnPeers(who: Principal, page: PageRequest): Promise<Page<VpnPeer>>;
+  getVpnPeer(who: Principal, id: string): Promise<VpnPeer>;
+  addVpnPeer(who: Principal, draft: VpnPeerDraft): Promise<VpnPeerReply>;
+  /** With forwards of its `only` ports, or none of this: `conflict` when one is somebody else's. */
+  changeVpnPeer(who: Principal, id: string, patch: VpnPeerPatch): Promise<VpnPeer>;
+  /** The old keys open nothing any more. */
+  rotateVpnPeer(who: Principal, id: string, keys: z.infer<typeof schema.VpnKeys>): Promise<VpnPeerReply>;
+  /** With the forwards that lead to it. */
+  removeVpnPeer(who: Principal, id: string): Promise<void>;
+  listTriggers(who: Principal): Promise<readonly Trigger[]>;
+  addTrigger(who: Principal, draft: TriggerDraft): Promise<Trigger>;
+  removeTrigger(who: Principal, id: string): Promise<void>;
 }
 
 export interface ApiBackend {
   readonly access: AccessBackend;
   readonly relay: RelayBackend;
+  /** Null: this server is no gateway. */
+  readonly gateway: GatewayBackend | null;
 }

@@ -115,6 +115,22 @@ export function createClient(options: ClientOptions) {
     makeJoinCode: (draft: In<typeof shape.JoinCodeDraft>, once: Once = {}) =>
       http.json<Of<typeof shape.MadeJoinCode>>("POST", "/v1/join-codes", draft, once),
 
+    getVpn: () => http.json<Of<typeof shape.Vpn>>("GET", "/v1/vpn"),
+    changeVpn: (change: In<typeof shape.VpnChange>) => http.json<Of<typeof shape.Vpn>>("PUT", "/v1/vpn", change),
+    listVpnPeers: (ask: PageAsk = {}) => http.json<Page<shape.VpnPeer>>("GET", `/v1/vpn/peers${query({ ...ask })}`),
+    getVpnPeer: (id: string) => http.json<shape.VpnPeer>("GET", `/v1/vpn/peers/${part(id)}`),
+    addVpnPeer: (draft: In<typeof shape.VpnPeerDraft>, once: Once = {}) =>
+      http.json<shape.VpnPeerReply>("POST", "/v1/vpn/peers", draft, once),
+    changeVpnPeer: (id: string, patch: In<typeof shape.VpnPeerPatch>) =>
+      http.json<shape.VpnPeer>("PATCH", `/v1/vpn/peers/${part(id)}`, patch),
+    rotateVpnPeer: (id: string, keys: In<typeof shape.VpnKeys>) =>
+      http.json<shape.VpnPeerReply>("POST", `/v1/vpn/peers/${part(id)}/keys`, keys),
+    removeVpnPeer: (id: string) => http.done("DELETE", `/v1/vpn/peers/${part(id)}`),
+    listTriggers: () => http.json<Page<shape.Trigger>>("GET", "/v1/triggers"),
+    addTrigger: (draft: In<typeof shape.TriggerDraft>, once: Once = {}) =>
+      http.json<shape.Trigger>("POST", "/v1/triggers", draft, once),
+    removeTrigger: (id: string) => http.done("DELETE", `/v1/triggers/${part(id)}`),
+
     getOverview: () => http.json<shape.Overview>("GET", "/v1/overview"),
     listVisits: (ask: PageAsk = {}) => http.json<Page<shape.Visit>>("GET", `/v1/visits${query({ ...ask })}`),
     getTraffic: (ask: TrafficAsk = {}) =>

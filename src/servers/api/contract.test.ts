@@ -31,6 +31,8 @@ const invite = (lab: ApiLab) => {
 };
 const forward = { id: () => "f-1", others: () => "f-2" };
 const device = { id: () => "d-1", others: () => "d-2" };
+const peer = { id: () => "p-1", others: () => "p-2" };
+const keys = { publicKey: "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", presharedKey: null };
 const answer = { challengeId: "challenge-1", response: { id: "x" } };
 
 const EXAMPLES: Readonly<Record<string, Example>> = {
@@ -72,6 +74,17 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
   getDevice: device,
   removeDevice: device,
   makeJoinCode: { body: { name: "nas" } },
+  getVpn: {},
+  changeVpn: { body: { endpointHost: "vpn.example" } },
+  listVpnPeers: {},
+  addVpnPeer: { body: { name: "laptop", ...keys, mode: "only", ports: "8840" } },
+  getVpnPeer: peer,
+  changeVpnPeer: { body: { mode: "only", ports: "8840" }, ...peer },
+  rotateVpnPeer: { body: keys, ...peer },
+  removeVpnPeer: { id: () => "p-1" },
+  listTriggers: {},
+  addTrigger: { body: { name: "dcc", out: "6667", in: "113" } },
+  removeTrigger: { id: () => "irc" },
   getOverview: {},
   getTraffic: {},
   listVisits: {},

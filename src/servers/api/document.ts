@@ -50,6 +50,7 @@ const TAGS: readonly { readonly name: Tag; readonly description: string }[] = [
   { name: "People", description: "Users and invitations. For administrators." },
   { name: "Forwards", description: "What is forwarded, from which port to where." },
   { name: "Devices", description: "The agents that have joined." },
+  { name: "Gateway", description: "A gateway's VPN and port triggers. A server that is none answers 404." },
   { name: "Relay", description: "The relay as a whole, and what happens at it." },
 ];
 

@@ -1,9 +1,11 @@
 import type { ApiBackend } from "./backend.ts";
 import { FakeAccess } from "./fake-access.ts";
+import { FakeGateway } from "./fake-gateway.ts";
 import { FakeRelay } from "./fake-relay.ts";
 
 /** A backend in memory, for tests of what is in front of it. */
 export class FakeBackend implements ApiBackend {
   readonly access = new FakeAccess();
   readonly relay = new FakeRelay();
+  readonly gateway: FakeGateway | null = new FakeGateway();
 }

@@ -1,4 +1,4 @@
-import type { AuditEntry, CheckReport, Device, Forward, Preset, Role, User, Visit } from "./schema.ts";
+import type { AuditEntry, CheckReport, Device, Forward, Overview, Preset, Role, User, Visit } from "./schema.ts";
 
 /** A moment, in milliseconds since the epoch. */
 export const FAKE_NOW_MS = Date.UTC(2026, 10, 28);
@@ -29,6 +29,8 @@ export function fakeForward(id: string, name: string, ports: string, device: Dev
     enabled: true,
     origin: "api",
     editable: true,
+    removable: true,
+    way: "relay",
     state: "open",
     message: null,
     endpoints: [],
@@ -69,7 +71,7 @@ export function fakeUser(id: string, name: string, role: Role, account: FakeAcco
     disabled: false,
     hasTotp: false,
     passkeys: 0,
-    quota: { ports: null, maxForwards: null, maxPorts: null },
+    quota: { ports: null, maxForwards: null, maxPorts: null, maxDevices: null, bandwidthBytesPerSec: null },
   };
 }
 
@@ -119,12 +121,14 @@ export const FAKE_PRESETS: readonly Preset[] = [
   },
 ];
 
-export const FAKE_OVERVIEW = {
+export const FAKE_OVERVIEW: Overview = {
   version: "0.1.0",
   startedMs: FAKE_NOW_MS,
+  roles: ["relay", "gateway"],
   publicHost: "relay.example",
   listen: "0.0.0.0:7744",
   ports: "8000-9000",
+  gateway: null,
   devices: { connected: 2, enrolled: 2 },
   forwards: { open: 2, all: 2 },
   counters: NO_COUNTERS,

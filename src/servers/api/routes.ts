@@ -1,6 +1,7 @@
 import type { Operation } from "./operation.ts";
 import { DEVICE_ROUTES } from "./routes/devices.ts";
 import { FORWARD_ROUTES } from "./routes/forwards.ts";
+import { GATEWAY_ROUTES } from "./routes/gateway.ts";
 import { ME_ROUTES } from "./routes/me.ts";
 import { PEOPLE_ROUTES } from "./routes/people.ts";
 import { RELAY_ROUTES } from "./routes/relay.ts";
@@ -13,5 +14,6 @@ export const OPERATIONS: readonly Operation[] = [
   ...PEOPLE_ROUTES,
   ...FORWARD_ROUTES,
   ...DEVICE_ROUTES,
+  ...GATEWAY_ROUTES,
   ...RELAY_ROUTES,
 ];

@@ -1,16 +1,14 @@
 import { z } from "../../wire/zod.ts";
 import { CheckReport } from "../local/check-schema.ts";
 import { Counters, Endpoint, ForwardInfo, VisitInfo } from "../local/schema.ts";
+import { GATEWAY_EVENTS, GatewayOverview } from "./schema-gateway.ts";
+import { id, name, portSet, secret, timeMs } from "./shapes.ts";
 
 /**
  * What the HTTP API takes and gives, under /v1: JSON, camelCase, times in milliseconds since the epoch (`…Ms`). The server
  * answers by these, its OpenAPI document is made of them, and its client and the console import their types.
  */
-const id = z.string().min(1).max(512);
-const name = z.string().min(1).max(64);
-const timeMs = z.number();
-const portSet = z.string().min(1).max(4_096);
-const secret = z.string().min(1).max(1_024);
+export * from "./schema-gateway.ts";
 
 /** RFC 9457, as `application/problem+json`. */
 export const Problem = z.object({
@@ -111,7 +109,14 @@ export const User = z.object({
   hasTotp: z.boolean(),
   passkeys: z.int(),
   /** Of the account; null = no limit, and the relay's whole pool. */
-  quota: z.object({ ports: z.string().nullable(), maxForwards: z.int().nullable(), maxPorts: z.int().nullable() }),
+  quota: z.object({
+    ports: z.string().nullable(),
+    maxForwards: z.int().nullable(),
+    maxPorts: z.int().nullable(),
+    maxDevices: z.int().nullable(),
+    /** Of all that the account's forwards carry together, both directions. */
+    bandwidthBytesPerSec: z.int().nullable(),
+  }),
 });
 export type User = z.infer<typeof User>;
 export const UserPatch = z.strictObject({
@@ -122,6 +127,9 @@ export const UserPatch = z.strictObject({
       ports: portSet.nullable().exactOptional(),
       maxForwards: z.int().min(0).nullable().exactOptional(),
       maxPorts: z.int().min(0).nullable().exactOptional(),
+      maxDevices: z.int().min(0).nullable().exactOptional(),
+      /** `10 MB/s`, `100 Mbit/s`. */
+      bandwidth: z.string().max(32).nullable().exactOptional(),
     })
     .exactOptional(),
 });
@@ -172,7 +180,7 @@ export const MadeToken = z.object({ token: Token, secret: z.string() });
 
 /** A forward as people write it: the keys of `[[expose]]` in hatchway.toml, in camelCase, and the device. */
 export const ForwardDraft = z.strictObject({
-  /** Name or id. */
+  /** Name or id; on a gateway, a VPN peer or the address or name of a LAN host. */
   device: id,
   /** `8840, 8820` · `8810-8815` · `80/tcp` · `8000:80` (outside:inside). */
   ports: portSet,
@@ -229,6 +237,10 @@ export const Forward = z.object({
   origin: ForwardInfo.shape.origin,
   /** It was made here, and can be changed here. Else: on its device. */
   editable: z.boolean(),
+  /** It can be removed here: also what an app asked a gateway for. */
+  removable: z.boolean(),
+  /** relay: through a device's tunnel. kernel: a gateway's mapping. */
+  way: z.enum(["relay", "kernel"]),
   state: ForwardInfo.shape.state,
   message: z.string().nullable(),
   endpoints: z.array(Endpoint).readonly(),
@@ -332,11 +344,16 @@ export type AuditEntry = z.infer<typeof AuditEntry>;
 export const Overview = z.object({
   version: z.string(),
   startedMs: timeMs,
-  publicHost: z.string(),
-  /** The agent port, `host:port`. */
-  listen: z.string(),
+  /** What this server is; the rest of the API has what goes with it. */
+  roles: z.array(z.enum(["relay", "gateway"])).readonly(),
+  /** What visitors type; null while a gateway has no such address. */
+  publicHost: z.string().nullable(),
+  /** The agent port, `host:port`; null = no relay. */
+  listen: z.string().nullable(),
   /** The pool of public ports. */
   ports: z.string(),
+  /** Null: no gateway, or somebody who does not see all accounts. */
+  gateway: GatewayOverview.nullable(),
   devices: z.object({ connected: z.int(), enrolled: z.int() }),
   forwards: z.object({ open: z.int(), all: z.int() }),
   counters: Counters,
@@ -364,7 +381,7 @@ export const LiveEvent = z.discriminatedUnion("event", [
   z.object({ event: z.literal("forward-gone"), id }),
   z.object({ event: z.literal("device"), device: Device }),
   z.object({ event: z.literal("device-gone"), id }),
-  /** Once a second while somebody listens. */
+  /** At the beginning and once a second: the forwards whose figures are others than a second ago. */
   z.object({
     event: z.literal("traffic"),
     atMs: timeMs,
@@ -373,5 +390,6 @@ export const LiveEvent = z.discriminatedUnion("event", [
       .array(z.object({ id, visitorsOpen: z.int(), visitorsTotal: z.int(), bytesIn: z.number(), bytesOut: z.number() }))
       .readonly(),
   }),
+  ...GATEWAY_EVENTS,
 ]);
 export type LiveEvent = z.infer<typeof LiveEvent>;

@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from "bun:test";
-import { ApiLab } from "../../../test/fixtures/api-lab.ts";
+import { ApiLab, HERE } from "../../../test/fixtures/api-lab.ts";
 import { certificateZoo } from "../../../test/fixtures/certificates.ts";
 import { shownFingerprint } from "../../../test/fixtures/shown-certificate.ts";
+import { serveApi } from "./server.ts";
 
 const zoo = await certificateZoo();
 const [first, second] = [zoo.good, await zoo.authority.issue({ names: ["localhost", "127.0.0.1"] })];
@@ -40,4 +41,10 @@ test("a stream that is open goes on over the listener before, until the server i
     () => true,
   );
   expect(ended).toBe(true);
+});
+
+test("a port that is taken is an error with its sentence, and is not shared", () => {
+  lab = new ApiLab();
+  const second = serveApi(lab.api, { bind: HERE, port: lab.port, tls: null });
+  expect(second).toMatchObject({ ok: false, error: { kind: "inUse" } });
 });

@@ -1,4 +1,5 @@
 import { z } from "../../wire/zod.ts";
+import { AuditEntry, AuditRequest } from "./audit-schema.ts";
 import { CheckReport, CheckRequest } from "./check-schema.ts";
 import { InviteRequest, LinkReply, PersonInfo, ResetRequest } from "./people-schema.ts";
 import { CONTROL_VERSION } from "./protocol.ts";
@@ -37,6 +38,7 @@ export interface Call {
 const nothing = z.strictObject({});
 const forwards = z.array(ForwardInfo).readonly();
 const visits = z.array(VisitInfo).readonly();
+const audit = { input: AuditRequest, output: z.array(AuditEntry).readonly() };
 const nameOrId = z.string().min(1).max(255);
 
 export const RELAY_CALLS = {
@@ -52,6 +54,7 @@ export const RELAY_CALLS = {
   resetPerson: { input: ResetRequest, output: LinkReply },
   reload: { input: nothing, output: ReloadReport },
   visits: { input: nothing, output: visits },
+  audit,
 } satisfies Record<string, Call>;
 
 export const AGENT_CALLS = {
@@ -79,6 +82,7 @@ export const GATEWAY_CALLS = {
   vpnRotate: { input: z.strictObject({ nameOrId, keys: VpnKeys }), output: VpnPeerReply },
   vpnRemove: { input: z.strictObject({ nameOrId }), output: VpnPeerInfo },
   reload: { input: nothing, output: ReloadReport },
+  audit,
   stop: { input: z.strictObject({ clean: z.boolean() }), output: nothing },
 } satisfies Record<string, Call>;
 

@@ -5,6 +5,8 @@ import {
   type AgentStatus,
   type AssignRequest,
   type AttachEvent,
+  type AuditEntry,
+  type AuditRequest,
   type CheckReport,
   type CheckRequest,
   CONTROL_VERSION,
@@ -24,6 +26,7 @@ import {
   type ResetRequest,
   type VisitInfo,
 } from "./control.ts";
+import { fakeAudit } from "./fake-audit.ts";
 import { FAKE_COUNTERS, FAKE_PROCESS, FAKE_RELOADED } from "./fake-process.ts";
 
 /** A remote forward of one port to 127.0.0.1, as `expose` asks for it. */
@@ -127,6 +130,9 @@ export class FakeRelay implements RelayControl {
   }
   async reload(): Promise<ReloadReport> {
     return FAKE_RELOADED;
+  }
+  async audit(request: AuditRequest): Promise<readonly AuditEntry[]> {
+    return fakeAudit(request);
   }
   async visits(): Promise<readonly VisitInfo[]> {
     return [];
