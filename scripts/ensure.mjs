@@ -35,6 +35,7 @@ const TEST_PROGRAMS = {
   "iptables-legacy": "iptables",
   python3: "python3",
   chromium: "chromium",
+  pebble: "pebble",
 };
 /** sbin is where Debian keeps nft, nginx and sshd; an ordinary user's PATH lacks it. */
 const PROGRAM_DIRECTORIES = [...(process.env.PATH ?? "").split(delimiter), "/usr/local/sbin", "/usr/sbin", "/sbin"];

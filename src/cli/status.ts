@@ -183,7 +183,15 @@ function relayLines(relay: RelayStatus): string[] {
     `  agents     at ${relay.listen}: ${relay.devicesConnected} connected of ${relay.devicesEnrolled} enrolled`,
     `  ports      ${relay.ports}`,
     `  identity   SHA-256 ${relay.fingerprint}`,
+    ...certificateLines(relay.consoleCertificate),
   ];
+}
+
+function certificateLines(certificate: RelayStatus["consoleCertificate"]): string[] {
+  if (certificate === null) return [];
+  const { untilMs, problem } = certificate;
+  const until = `  console    by HTTPS; its certificate is good until ${new Date(untilMs).toISOString().slice(0, "2026-01-01".length)}`;
+  return [until, ...(problem === null ? [] : [`             ${printable(problem)}`])];
 }
 
 function agentLines(agent: AgentStatus): string[] {

@@ -67,6 +67,24 @@ export interface ConsoleSettings {
   readonly tls: boolean;
   /** Reverse proxies whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly Cidr[];
+  /** Where its certificate comes from; absent = from `certificate`. */
+  readonly acme?: AcmeSettings;
+  /** For how long browsers come by HTTPS only, to every port of the name; absent = that is not said. */
+  readonly hstsSec?: number;
+}
+
+/** `[acme]`: a certificate for the console from a CA that speaks ACME (RFC 8555). */
+export interface AcmeSettings {
+  /** Names, in lower case, at least one. */
+  readonly hosts: readonly string[];
+  /** What the CA may write to; null = none. */
+  readonly email: string | null;
+  /** URL. */
+  readonly directory: string;
+  /** Path of the CA that vouches for the server itself; null = the system's CAs. */
+  readonly ca: string | null;
+  /** Where the names are proven by plain HTTP. Port 0 asks for any free one (tests). */
+  readonly listen: HostPort;
 }
 
 /** `[check]`: the relay looks at its askers' ports from outside. */

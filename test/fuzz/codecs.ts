@@ -33,6 +33,7 @@ import {
 } from "../../src/wire/socks.ts";
 import { formatSshForward, parseSshForward } from "../../src/wire/ssh-forward.ts";
 import { renderTextError } from "../../src/wire/text-error.ts";
+import { acme } from "./acme-codecs.ts";
 import { api } from "./api-codecs.ts";
 import { backup } from "./backup-codecs.ts";
 import { check } from "./check-codecs.ts";
@@ -371,5 +372,6 @@ export const codecs: readonly FuzzCodec[] = [
   ...backup,
   ...check,
   ...presets,
+  ...acme,
   ...api,
 ];

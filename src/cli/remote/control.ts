@@ -141,6 +141,7 @@ function relayStatus(overview: Overview): RelayStatus {
     devicesConnected: overview.devices.connected,
     devicesEnrolled: overview.devices.enrolled,
     draining,
+    consoleCertificate: overview.consoleCertificate,
   };
 }
 

@@ -12,7 +12,10 @@ import { createApi } from "../../servers/api/api.ts";
 import { serveApi } from "../../servers/api/server.ts";
 import { compileCidrs, parseAddress } from "../../wire/address.ts";
 import { ANY_HOST, formatHostPort, type HostPort } from "../../wire/endpoint.ts";
-import { type ConsoleSettings, ControlError, type RelayControl } from "../control.ts";
+import { err, ok } from "../../wire/result.ts";
+import type { OpenAcme } from "../acme/open.ts";
+import { type CertificateSource, tlsPair } from "../certificate/source.ts";
+import { type ConsoleSettings, ControlError, type RelayControl, type RelayStatus } from "../control.ts";
 import { type RelayView, revoke } from "../relay/control.ts";
 import { openAccess } from "./access.ts";
 import { ConsoleChecks } from "./checks.ts";
@@ -29,8 +32,9 @@ export interface ConsoleOptions {
   settings(): ConsoleSettings;
   /** What visitors type; null = it is not configured. */
   publicHost(): string | null;
-  /** PEM, when the console has none of its own. */
-  readonly certificate: { readonly cert: string; readonly key: string };
+  /** What browsers are shown, when they come by HTTPS; while ACME has given none, if it is asked. */
+  readonly certificate: CertificateSource;
+  readonly dataDir: string;
   /** The ports or quotas of an account are others now. */
   accountChanged(accountId: string): Promise<void>;
   /** What a scrape is answered. */
@@ -50,6 +54,9 @@ export interface OpenConsole {
   readonly url: string;
   /** The one-time link of the first start; null = there is an administrator. It shows once: the next one ends it. */
   readonly setupLink: string | null;
+  certificate(): RelayStatus["consoleCertificate"];
+  /** Null = it is not asked. */
+  readonly acme: OpenAcme | null;
   close(): Promise<void>;
 }
 
@@ -89,8 +96,8 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
     {
       version: VERSION,
       tls,
-      // Plain HTTP may be forwarded at the same name.
-      hstsSec: null,
+      // Off unless it is asked for: plain HTTP may be forwarded at the same name.
+      hstsSec: tls ? (settings().hstsSec ?? null) : null,
       isOwnHost: (host) => isOwnHost(host, settings(), options.publicHost(), port),
       trustedProxies: () => compileCidrs(settings().trustedProxies),
       metrics: () => options.metrics(),
@@ -102,10 +109,22 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
       onUnexpected,
     },
   );
-  const pair = tls ? options.certificate : null;
-  const server = serveApi(api, { bind: listen.host, port: listen.port, tls: pair });
-  if (!server.ok) throw new ControlError("failed", server.error.message);
-  port = server.value.port;
+  const acme = await openConsoleAcme(options, url);
+  const certificate = acme?.certificate ?? options.certificate;
+  const pair = tls ? tlsPair(certificate.current) : null;
+  const opened = serveApi(api, { bind: listen.host, port: listen.port, tls: pair });
+  if (!opened.ok) {
+    await acme?.close();
+    throw new ControlError("failed", opened.error.message);
+  }
+  const server = opened.value;
+  port = server.port;
+  if (tls) {
+    certificate.follow((next) => {
+      const renewed = signal.aborted ? ok(null) : server.renew(tlsPair(next));
+      return renewed.ok ? renewed : err(renewed.error.message);
+    });
+  }
   const recorder = new TrafficRecorder({
     traffic: relay.store.traffic,
     forwards: () => relay.forwards.list(),
@@ -116,10 +135,33 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
   });
   options.sweeper.add(recorder);
   const close = async () => {
-    await server.value.close();
+    await Promise.all([server.close(), acme?.close()]);
     await recorder.record();
   };
-  return { port, url: url(), setupLink: await access.setupLink(url()), close };
+  const shown = () => ({ untilMs: certificate.current.notAfterMs, problem: acme?.certificate.problem ?? null });
+  return {
+    port,
+    url: url(),
+    certificate: () => (tls ? shown() : null),
+    setupLink: await access.setupLink(url()),
+    acme,
+    close,
+  };
+}
+
+async function openConsoleAcme(
+  { settings, certificate, dataDir, sweeper, signal }: ConsoleOptions,
+  url: () => string,
+): Promise<OpenAcme | null> {
+  const { acme } = settings();
+  if (acme === undefined) return null;
+  const { openAcme } = await import("../acme/open.ts");
+  return openAcme({ settings: acme, fallback: certificate, homeUrl: () => `${url()}/`, dataDir, sweeper, signal });
+}
+
+/** By which it is called, besides the relay's public name. */
+function namesOf({ hosts, acme }: ConsoleSettings): readonly string[] {
+  return [...hosts, ...(acme?.hosts ?? [])];
 }
 
 function dangersOf(ports: RemoteSpec["ports"]): readonly string[] {
@@ -127,8 +169,9 @@ function dangersOf(ports: RemoteSpec["ports"]): readonly string[] {
 }
 
 /** On one address that, else by the relay's public name, else by an address of this machine. */
-function publicUrl({ listen, tls, hosts }: ConsoleSettings, publicHost: string | null, port: number): string {
-  const [named] = hosts;
+function publicUrl(settings: ConsoleSettings, publicHost: string | null, port: number): string {
+  const { listen, tls } = settings;
+  const [named] = namesOf(settings);
   const isEverywhere = [ANY_HOST, "0.0.0.0", "::"].includes(listen.host);
   const own = ownAddresses().find(({ internal, family }) => !internal && family === 4)?.address;
   const host = named ?? (isEverywhere ? (publicHost ?? own ?? LOCALHOST) : listen.host);
@@ -143,11 +186,11 @@ function passkeyHost(host: string): string | null {
 /** By a name or an address of ours, at our port; a proxy before us has a port of its own. */
 function isOwnHost(
   { host, port }: HostPort,
-  { hosts, trustedProxies }: ConsoleSettings,
+  settings: ConsoleSettings,
   publicHost: string | null,
   ownPort: number,
 ): boolean {
-  if (port !== ownPort && trustedProxies.length === 0) return false;
-  const names = [LOCALHOST, ...hosts, ...(publicHost === null ? [] : [publicHost.toLowerCase()])];
+  if (port !== ownPort && settings.trustedProxies.length === 0) return false;
+  const names = [LOCALHOST, ...namesOf(settings), ...(publicHost === null ? [] : [publicHost.toLowerCase()])];
   return names.includes(host) || ownAddresses().some(({ address }) => address === host);
 }

@@ -84,6 +84,7 @@ export class ConsoleRelay implements RelayBackend {
       pid: status.pid,
       fingerprint: status.fingerprint,
       draining: status.draining,
+      consoleCertificate: isAdmin ? status.consoleCertificate : null,
     };
   }
 

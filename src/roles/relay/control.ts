@@ -30,7 +30,7 @@ export interface RelayView {
   readonly forwards: RelayForwards;
   readonly dials: RelayDials;
   /** SHA-256 of the certificate's SPKI. */
-  readonly fingerprint: Uint8Array;
+  fingerprint(): Uint8Array;
   readonly trust: "pinned" | "public-ca";
   readonly version: string;
   readonly startedMs: number;
@@ -40,6 +40,7 @@ export interface RelayView {
   publicHost(session: Session | undefined): string;
   /** Where people open the console; empty while that is not known. */
   consoleUrl(): string;
+  consoleCertificate(): RelayStatus["consoleCertificate"];
   /** The pool as a port set. */
   ports(): string;
   draining(): boolean;
@@ -82,10 +83,11 @@ export async function status(relay: RelayView): Promise<RelayStatus> {
     listen: formatHostPort(host, port),
     publicHost: relay.publicHost(undefined),
     ports: relay.ports(),
-    fingerprint: Buffer.from(relay.fingerprint).toString("hex"),
+    fingerprint: Buffer.from(relay.fingerprint()).toString("hex"),
     devicesConnected: devices.filter(({ id }) => relay.session(id) !== undefined).length,
     devicesEnrolled: devices.length,
     draining: relay.draining(),
+    consoleCertificate: relay.consoleCertificate(),
   };
 }
 
@@ -212,7 +214,7 @@ export async function createJoinCode(relay: RelayView, request: JoinCodeRequest,
     relay: { host: relay.publicHost(undefined), port: relay.listen().port },
     secret: made.value.secret,
     ...(relay.trust === "pinned"
-      ? { trust: "pinned", fingerprint: relay.fingerprint }
+      ? { trust: "pinned", fingerprint: relay.fingerprint() }
       : // The operator's certificate is renewed, often with a new key: its CA and name are what lasts.
         { trust: "public-ca", fingerprint: null }),
   });

@@ -137,4 +137,5 @@ export const FAKE_OVERVIEW: Overview = {
   pid: 4_711,
   fingerprint: "ab".repeat(32),
   draining: false,
+  consoleCertificate: null,
 };

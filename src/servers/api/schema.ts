@@ -1,6 +1,6 @@
 import { z } from "../../wire/zod.ts";
 import { CheckReport } from "../local/check-schema.ts";
-import { Counters, Endpoint, ForwardInfo, VisitInfo } from "../local/schema.ts";
+import { Counters, Endpoint, ForwardInfo, RelayStatus, VisitInfo } from "../local/schema.ts";
 import { GATEWAY_EVENTS, GatewayOverview } from "./schema-gateway.ts";
 import { id, name, portSet, secret, timeMs } from "./shapes.ts";
 
@@ -379,6 +379,8 @@ export const Overview = z.object({
   fingerprint: z.string().nullable(),
   /** It is being stopped, and lets visitors finish. */
   draining: z.boolean(),
+  /** When the certificate of this console ends, and what keeps it from being renewed; null = it has none that ends, or for others than administrators. */
+  consoleCertificate: RelayStatus.shape.consoleCertificate,
 });
 export type Overview = z.infer<typeof Overview>;
 

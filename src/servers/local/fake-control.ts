@@ -84,6 +84,7 @@ export class FakeRelay implements RelayControl {
       devicesConnected: 1,
       devicesEnrolled: 1,
       draining: false,
+      consoleCertificate: null,
     };
   }
   async listForwards(): Promise<readonly ForwardInfo[]> {
