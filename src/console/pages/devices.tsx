@@ -4,7 +4,7 @@ import { count, formatAgo, formatMs } from "../format.ts";
 import { PortField, readPorts } from "../forwards/port-field.tsx";
 import { useAction } from "../state/action.ts";
 import { useNow } from "../state/resource.ts";
-import { useLive, useMayChange, useServices } from "../state/services.tsx";
+import { useHasRole, useLive, useMayChange, useServices } from "../state/services.tsx";
 import { Card, Empty, Failure, Loading, Notice, PageHead, Pill } from "../ui/bits.tsx";
 import { Button } from "../ui/button.tsx";
 import { CopyLine } from "../ui/copy.tsx";
@@ -19,6 +19,7 @@ export function DevicesPage() {
   const { api, live, me } = useServices();
   const { devices, failure } = useLive();
   const mayChange = useMayChange();
+  const isRelay = useHasRole("relay");
   const say = useSay();
   const nowMs = useNow();
   const [text, setText] = useState("");
@@ -115,7 +116,7 @@ export function DevicesPage() {
         lead={devices === null ? undefined : `${count(devices.length, "device")}, ${connected} connected.`}
       />
       {failure === null ? null : <Failure message={failure} onRetry={live.retryNow} />}
-      {mayChange ? <AddDevice devices={devices ?? []} /> : null}
+      {mayChange && isRelay ? <AddDevice devices={devices ?? []} /> : null}
       {devices === null ? (
         failure === null ? (
           <Loading what="the devices" />
@@ -148,7 +149,7 @@ export function DevicesPage() {
         onAct={async () => {
           if (removing === null) return;
           await api.removeDevice(removing.id);
-          live.dropDevice(removing.id);
+          live.show({ event: "device-gone", id: removing.id });
           say({ title: `Removed ${removing.name}` });
         }}
       />

@@ -5,13 +5,14 @@ import { draftOf, emptyFields, type ForwardFields } from "../forwards/draft.ts";
 import { EditDialog } from "../forwards/edit-dialog.tsx";
 import { ForwardForm } from "../forwards/forward-form.tsx";
 import { ForwardTable } from "../forwards/forward-table.tsx";
+import { isByApp } from "../forwards/origin.ts";
 import { useRemovals } from "../forwards/removals.tsx";
 import { useChecks } from "../forwards/use-checks.ts";
 import { PATHS } from "../paths.ts";
 import { Link } from "../router.tsx";
 import { useAction } from "../state/action.ts";
 import { useResource } from "../state/resource.ts";
-import { useLive, useMayChange, useServices } from "../state/services.tsx";
+import { useHasRole, useLive, useMayChange, useServices } from "../state/services.tsx";
 import { Card, Empty, Failure, Loading, PageHead } from "../ui/bits.tsx";
 import { useSay } from "../ui/toaster.tsx";
 
@@ -36,8 +37,9 @@ export function ForwardingPage() {
     return () => window.clearTimeout(timer);
   }, [fresh]);
 
+  const put = (forward: Forward) => live.show({ event: "forward", forward });
   const saved = (forward: Forward) => {
-    live.putForward(forward);
+    put(forward);
     setFresh(forward.id);
     say({
       title: `Saved ${forward.name}`,
@@ -47,17 +49,20 @@ export function ForwardingPage() {
   };
 
   const enable = async (forward: Forward, enabled: boolean) => {
-    // Shown at once; what the relay makes of it follows.
-    live.putForward({ ...forward, enabled });
+    // Shown at once; what the server makes of it follows.
+    put({ ...forward, enabled });
     try {
-      live.putForward((await api.changeForward(forward.id, { enabled })).value);
+      put((await api.changeForward(forward.id, { enabled })).value);
     } catch (error) {
-      live.putForward(forward);
+      put(forward);
       say({ title: `${forward.name} stays ${enabled ? "off" : "on"}`, description: sentenceOf(error), bad: true });
     }
   };
 
-  const shown = forwards?.filter(({ id }) => !removals.hidden.has(id)) ?? [];
+  const isGateway = useHasRole("gateway");
+  const all = forwards?.filter(({ id }) => !removals.hidden.has(id)) ?? [];
+  const shown = all.filter((forward) => !isByApp(forward));
+  const byApps = all.length - shown.length;
   const open = shown.filter(({ state }) => state === "open").length;
   return (
     <>
@@ -77,6 +82,12 @@ export function ForwardingPage() {
         ) : null
       ) : (
         <Card className="card-table">
+          {isGateway && byApps > 0 ? (
+            <p className="aside quiet">
+              {count(byApps, "more was", "more were")} opened by apps: <Link to={PATHS.appPorts}>App-opened ports</Link>
+              .
+            </p>
+          ) : null}
           <ForwardTable
             forwards={shown}
             complete={complete}

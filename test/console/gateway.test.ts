@@ -1,0 +1,182 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { TestBrowser, type Visit } from "../fixtures/console-browser.ts";
+import { anAppForward, bothWorld, gatewayWorld } from "../fixtures/console-gateway.ts";
+import type { ConsoleServer } from "../fixtures/console-server.ts";
+import { World } from "../fixtures/console-world.ts";
+
+const TIMEOUT_MS = 30_000;
+let browser: TestBrowser;
+beforeAll(async () => {
+  browser = await TestBrowser.launch();
+});
+afterAll(() => browser.close());
+
+function on(
+  path: string,
+  use: (page: Visit["page"], server: ConsoleServer) => Promise<void>,
+  world = gatewayWorld(),
+): Promise<void> {
+  return browser.signedIn(world, path, ({ page }, server) => use(page, server));
+}
+
+const row = (page: Visit["page"], name: string) => page.getByRole("row").filter({ hasText: name });
+
+describe("what the server is decides what is shown", () => {
+  test.each([
+    ["a relay", () => World.furnished(), { appPorts: 0, join: 1, gateway: 0, relay: 1 }],
+    ["a gateway", gatewayWorld, { appPorts: 1, join: 0, gateway: 1, relay: 0 }],
+    ["both", bothWorld, { appPorts: 1, join: 1, gateway: 1, relay: 1 }],
+  ] as const)(
+    "%s",
+    (_what, world, wanted) =>
+      on(
+        "/",
+        async (page) => {
+          await page.getByRole("region", { name: "Health" }).waitFor();
+          const gateway = await page.getByRole("region", { name: "This gateway" }).count();
+          const relay = await page.getByRole("region", { name: "This relay" }).count();
+          const appPorts = await page.getByRole("link", { name: "App-opened ports" }).count();
+          await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Devices" }).click();
+          await page.getByRole("heading", { level: 1, name: "Devices" }).waitFor();
+          const join = await page.getByRole("region", { name: "Add a device" }).count();
+          expect({ appPorts, join, gateway, relay }).toEqual(wanted);
+        },
+        world(),
+      ),
+    TIMEOUT_MS,
+  );
+
+  test(
+    "the overview says what keeps a gateway from working",
+    () =>
+      on("/", async (page) => {
+        const card = page.getByRole("region", { name: "This gateway" });
+        await card.getByText("203.0.113.80").waitFor();
+        await card.getByText("Docker's table drops forwarded packets").waitFor();
+        await card.getByText("Port 1900 is taken by miniupnpd").waitFor();
+        await card.getByText("48,112 not forwarded · 320 rate limit").waitFor();
+      }),
+    TIMEOUT_MS,
+  );
+
+  test(
+    "a relay has no page of what apps opened, and asks for no peers",
+    () =>
+      on(
+        "/app-ports",
+        async (page) => void (await page.getByRole("heading", { name: "No such page" }).waitFor()),
+        World.furnished(),
+      ),
+    TIMEOUT_MS,
+  );
+});
+
+describe("app-opened ports", () => {
+  test(
+    "they come and go as the server says, and say who asked how; the lease ticks without moving anything",
+    () =>
+      on("/app-ports", async (page, server) => {
+        const teredo = row(page, "Teredo");
+        for (const text of ["asked by UPnP", "xbox.lan", "192.168.1.30", "3074/udp"]) {
+          await teredo.getByText(text).waitFor();
+        }
+        await row(page, "libtorrent").getByText("never by itself").waitFor();
+        await row(page, "libtorrent").getByText("asked by PCP").waitFor();
+        const countdown = row(page, "Transmission").locator("time");
+        const before = [await countdown.textContent(), await countdown.boundingBox()] as const;
+        await countdown.filter({ hasNotText: before[0] ?? "" }).waitFor();
+        expect(await countdown.boundingBox()).toEqual(before[1]);
+        server.emit({ event: "forward", forward: anAppForward("u9", "Halo", "igd", { ports: "3075/udp" }) });
+        await row(page, "Halo").waitFor();
+        server.emit({ event: "forward-gone", id: "u9" });
+        await row(page, "Halo").waitFor({ state: "detached" });
+      }),
+    TIMEOUT_MS,
+  );
+
+  test(
+    "a screen reader hears that some came, once it is calm, and no seconds",
+    () =>
+      on("/app-ports", async (page, server) => {
+        const said = page.getByRole("main").getByRole("status").filter({ hasText: "of programs" });
+        await said.getByText("3 port sets of programs on 2 devices.").waitFor();
+        await page.evaluate(`(() => {
+          globalThis.heard = [];
+          new MutationObserver(() => heard.push(document.querySelector("p.visually-hidden[role=status]").textContent))
+            .observe(document.querySelector("p.visually-hidden[role=status]"), { characterData: true, childList: true, subtree: true });
+        })()`);
+        for (const id of ["a", "b", "c"]) {
+          server.emit({ event: "forward", forward: anAppForward(id, `Game ${id}`, "natpmp") });
+        }
+        await said.getByText("6 port sets of programs on 2 devices.").waitFor();
+        expect(await page.evaluate<string[]>("heard")).toEqual(["6 port sets of programs on 2 devices."]);
+      }),
+    TIMEOUT_MS,
+  );
+
+  test(
+    "closing one asks once, by keyboard too, and one that went meanwhile is no fault",
+    () =>
+      on("/app-ports", async (page, server) => {
+        await page.getByRole("button", { name: "Close 3074/udp of Teredo" }).focus();
+        await page.keyboard.press("Enter");
+        await page.getByRole("alertdialog").waitFor();
+        await page.keyboard.press("Enter");
+        await page.getByRole("alertdialog").waitFor({ state: "detached" });
+        expect(server.asked).toEqual([]);
+        await page.keyboard.press("Enter");
+        await page.getByRole("alertdialog").getByText("may ask again").waitFor();
+        server.world.forwards = server.world.forwards.filter(({ id }) => id !== "u1");
+        await page.keyboard.press("Tab");
+        await page.keyboard.press("Enter");
+        await page.getByText("Closed 3074/udp").waitFor();
+        await row(page, "Teredo").waitFor({ state: "detached" });
+        expect(server.asked.map(({ method, path }) => `${method} ${path}`)).toEqual(["DELETE /v1/forwards/u1"]);
+      }),
+    TIMEOUT_MS,
+  );
+
+  test(
+    "it says when no program can ask, and what stands here while none did",
+    () =>
+      on(
+        "/app-ports",
+        async (page) => {
+          await page.getByText("No program can ask by UPnP-IGD: Port 1900 is taken").waitFor();
+          await page.getByText("No program has asked for a port").waitFor();
+        },
+        Object.assign(gatewayWorld(), { forwards: [] }),
+      ),
+    TIMEOUT_MS,
+  );
+
+  test(
+    "whoever only looks closes nothing",
+    () => {
+      const world = gatewayWorld();
+      world.me = { ...world.me, role: "viewer" };
+      return on(
+        "/app-ports",
+        async (page) => {
+          await row(page, "Teredo").waitFor();
+          expect(await page.getByRole("button", { name: /^Close/ }).count()).toBe(0);
+        },
+        world,
+      );
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "the forwards of people stand apart, with a link to these",
+    () =>
+      on("/forwards", async (page) => {
+        await row(page, "Torrent").waitFor();
+        expect(await row(page, "Teredo").count()).toBe(0);
+        await page.getByText("3 more were opened by apps").waitFor();
+        await page.getByRole("main").getByRole("link", { name: "App-opened ports" }).click();
+        await row(page, "Teredo").waitFor();
+      }),
+    TIMEOUT_MS,
+  );
+});
