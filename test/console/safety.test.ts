@@ -172,7 +172,7 @@ describe("what others wrote stays text", () => {
           for (const path of PAGES) {
             await visit.signedIn(path);
             await read(visit);
-            expect(await page.evaluate("document.body.innerText.includes('onerror=')")).toBe(true);
+            expect([path, await page.evaluate("document.body.innerText.includes('onerror=')")]).toEqual([path, true]);
             expect(
               await page.locator("body img, body script, [onerror], [onload], a[href^='javascript:']").count(),
             ).toBe(0);
