@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { TestBrowser, type Visit } from "../fixtures/console-browser.ts";
-import { anAppForward, bothWorld, gatewayWorld } from "../fixtures/console-gateway.ts";
+import { anAppForward, aTrigger, bothWorld, gatewayWorld } from "../fixtures/console-gateway.ts";
 import type { ConsoleServer } from "../fixtures/console-server.ts";
 import { World } from "../fixtures/console-world.ts";
 
@@ -177,6 +177,182 @@ describe("app-opened ports", () => {
         await page.getByRole("main").getByRole("link", { name: "App-opened ports" }).click();
         await row(page, "Teredo").waitFor();
       }),
+    TIMEOUT_MS,
+  );
+});
+
+describe("forwards of a gateway", () => {
+  const form = (page: Visit["page"]) => page.getByRole("form", { name: "New forward" });
+
+  test(
+    "lead to a VPN peer, or to a machine of the LAN by its address; fields of a relay are not offered",
+    () =>
+      on("/forwards", async (page, server) => {
+        await form(page).getByLabel("Leads to").selectOption({ label: "phone" });
+        await form(page).getByLabel("Ports", { exact: true }).fill("8840");
+        await form(page).getByText("phone in the VPN, 10.77.0.2").waitFor();
+        await form(page)
+          .getByRole("button", { name: /^More:/ })
+          .click();
+        await form(page).getByLabel("Only from").waitFor();
+        for (const label of ["Leads to host", "Connections at once", "Bandwidth", "PROXY protocol", "Look after"]) {
+          expect([label, await form(page).getByLabel(label).count()]).toEqual([label, 0]);
+        }
+        await form(page).getByRole("button", { name: "Save" }).click();
+        await page.getByText("Saved phone 8840").waitFor();
+        expect(server.asked.at(-1)?.body).toEqual({ device: "p-phone", ports: "8840", protocol: "tcp" });
+        await form(page).getByLabel("Leads to").selectOption({ label: "A machine of the LAN …" });
+        await form(page).getByLabel("Ports", { exact: true }).fill("554");
+        await form(page).getByRole("button", { name: "Save" }).click();
+        await form(page).getByText("Write the machine's address, for example 192.168.1.20.").waitFor();
+        await form(page).getByLabel("Its address or name").fill("192.168.1.77");
+        await form(page).getByRole("button", { name: "Save" }).click();
+        await row(page, "192.168.1.77").waitFor();
+        expect(server.asked.at(-1)?.body).toEqual({ device: "192.168.1.77", ports: "554", protocol: "tcp" });
+      }),
+    TIMEOUT_MS,
+  );
+
+  test(
+    "a peer that is turned off is told of",
+    () =>
+      on("/forwards", async (page) => {
+        await form(page).getByLabel("Leads to").selectOption({ label: "guest laptop (disabled)" });
+        await form(page).getByText("guest laptop is turned off").waitFor();
+      }),
+    TIMEOUT_MS,
+  );
+
+  test(
+    "beside a relay, what a relay does is offered for its devices, and does not go along to a peer",
+    () =>
+      on(
+        "/forwards",
+        async (page, server) => {
+          await form(page).getByLabel("Ports", { exact: true }).fill("8840");
+          await form(page)
+            .getByRole("button", { name: /^More:/ })
+            .click();
+          await form(page).getByLabel("Bandwidth").fill("1 MB/s");
+          await form(page).getByLabel("Leads to", { exact: true }).selectOption({ label: "phone" });
+          await form(page).getByRole("button", { name: "Save" }).click();
+          await page.getByText("Saved phone 8840").waitFor();
+          expect(server.asked.at(-1)?.body).toEqual({ device: "p-phone", ports: "8840", protocol: "tcp" });
+        },
+        bothWorld(),
+      ),
+    TIMEOUT_MS,
+  );
+
+  test(
+    "what a command made is removed after a question, as it cannot be undone",
+    () => {
+      const world = gatewayWorld();
+      world.forwards = world.forwards.map((one) =>
+        one.id === "f2" ? { ...one, editable: false, origin: "cli" } : one,
+      );
+      return on(
+        "/forwards",
+        async (page, server) => {
+          await page.getByRole("button", { name: "Remove Camera" }).click();
+          await page.getByRole("button", { name: "Remove forward" }).click();
+          await row(page, "Camera").waitFor({ state: "detached" });
+          expect(server.asked.map(({ method, path }) => `${method} ${path}`)).toEqual(["DELETE /v1/forwards/f2"]);
+        },
+        world,
+      );
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "whoever is no administrator opens ports of peers alone, and sees no triggers",
+    () => {
+      const world = gatewayWorld();
+      world.me = { ...world.me, role: "user" };
+      return on(
+        "/forwards",
+        async (page) => {
+          await row(page, "Torrent").waitFor();
+          expect(await form(page).getByLabel("Leads to").locator("option").allTextContents()).toEqual([
+            "phone",
+            "nas",
+            "guest laptop (disabled)",
+          ]);
+          expect(await page.getByRole("region", { name: "Port triggering" }).count()).toBe(0);
+        },
+        world,
+      );
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe("port triggers", () => {
+  const section = (page: Visit["page"]) => page.getByRole("region", { name: "Port triggering" });
+
+  test(
+    "are armed, open to whom until when, and close, as the server says",
+    () =>
+      on("/forwards", async (page, server) => {
+        await row(page, "irc").getByText("to 192.168.1.40").waitFor();
+        await row(page, "irc")
+          .getByText(/^closes in 1:[0-2]\d$/)
+          .waitFor();
+        await row(page, "quake").getByText("Armed").waitFor();
+        await row(page, "quake").getByText("hatchway.toml").waitFor();
+        server.emit({ event: "trigger", trigger: aTrigger("irc") });
+        await row(page, "irc").getByText("Armed").waitFor();
+        expect(await row(page, "irc").locator("time").count()).toBe(0);
+      }),
+    TIMEOUT_MS,
+  );
+
+  test(
+    "one is added by keyboard alone, and removed after a question",
+    () =>
+      on("/forwards", async (page, server) => {
+        const { keyboard } = page;
+        await page.getByLabel("Name of the trigger").focus();
+        for (const text of ["dcc", "6667, 6697", "1024-1030"]) {
+          await keyboard.type(text);
+          await keyboard.press("Tab");
+        }
+        await keyboard.press("ControlOrMeta+a");
+        await keyboard.type("120");
+        await page.getByText("2 minutes").waitFor();
+        await keyboard.press("Tab");
+        await keyboard.press("ArrowDown");
+        await keyboard.press("Tab");
+        await keyboard.press("Enter");
+        await row(page, "dcc").getByText("Armed").waitFor();
+        expect(server.asked.at(-1)?.body).toEqual({
+          name: "dcc",
+          out: "6667, 6697",
+          in: "1024-1030",
+          timeoutSec: 120,
+          secondHost: "refused",
+        });
+        await page.getByRole("button", { name: "Remove the trigger dcc" }).click();
+        await page.getByRole("button", { name: "Remove trigger", exact: true }).click();
+        await row(page, "dcc").waitFor({ state: "detached" });
+      }),
+    TIMEOUT_MS,
+  );
+
+  test(
+    "with none, it says what they are",
+    () =>
+      on(
+        "/forwards",
+        async (page) => {
+          await section(page).getByText("then they open to that client alone").waitFor();
+          await page.getByLabel("Name of the trigger").fill("x");
+          await page.getByRole("button", { name: "Add trigger" }).click();
+          await page.getByText("Write the ports, for example 8840 or 8810-8815.").first().waitFor();
+        },
+        Object.assign(gatewayWorld(), { triggers: [] }),
+      ),
     TIMEOUT_MS,
   );
 });

@@ -64,7 +64,11 @@ describe("the form of a forward", () => {
   });
 
   test("what is empty is left to the relay", () => {
-    expect(draftOf({ ...emptyFields("den"), ports: " 80 " })).toEqual({ device: "den", ports: "80", protocol: "tcp" });
+    expect(draftOf({ ...emptyFields("den"), ports: " 80 " }, "relay")).toEqual({
+      device: "den",
+      ports: "80",
+      protocol: "tcp",
+    });
   });
 
   test("the limits are texts that the relay reads", () => {

@@ -137,7 +137,7 @@ export function ForwardTable(props: ForwardTableProps) {
           label={`${forward.name} is on`}
           checked={forward.enabled}
           disabled={!mayChange || !forward.editable}
-          {...(forward.editable ? {} : { title: `Made on ${forward.device.name}: change it there.` })}
+          {...(forward.editable ? {} : { title: changeItThere(forward) })}
           onChecked={(enabled) => onEnabled(forward, enabled)}
         />
       ),
@@ -157,26 +157,26 @@ export function ForwardTable(props: ForwardTableProps) {
             Test now
           </Button>
           {mayChange && forward.editable ? (
-            <>
-              <Button
-                look="quiet"
-                className="icon-only"
-                title="Edit"
-                aria-label={`Edit ${forward.name}`}
-                onClick={() => onEdit(forward)}
-              >
-                <Icon name="edit" />
-              </Button>
-              <Button
-                look="quiet"
-                className="icon-only"
-                title="Remove"
-                aria-label={`Remove ${forward.name}`}
-                onClick={() => onRemove(forward)}
-              >
-                <Icon name="remove" />
-              </Button>
-            </>
+            <Button
+              look="quiet"
+              className="icon-only"
+              title="Edit"
+              aria-label={`Edit ${forward.name}`}
+              onClick={() => onEdit(forward)}
+            >
+              <Icon name="edit" />
+            </Button>
+          ) : null}
+          {mayChange && forward.removable ? (
+            <Button
+              look="quiet"
+              className="icon-only"
+              title="Remove"
+              aria-label={`Remove ${forward.name}`}
+              onClick={() => onRemove(forward)}
+            >
+              <Icon name="remove" />
+            </Button>
           ) : null}
         </div>
       ),
@@ -246,11 +246,27 @@ function PortsCell({ forward }: { readonly forward: Forward }) {
   );
 }
 
+function changeItThere({ device, way }: Forward): string {
+  return way === "relay"
+    ? `Made on ${device.name}: change it there.`
+    : "Made at the gateway, by a command or in hatchway.toml: change it there.";
+}
+
 function TargetCell({ forward }: { readonly forward: Forward }) {
+  const { device, to, editable, way, endpoints } = forward;
+  if (way === "kernel") {
+    const address = endpoints[0]?.internalHost ?? to;
+    return (
+      <>
+        <span>{device.name}</span>
+        {address === null || address === device.name ? null : <span className="sub quiet">{address}</span>}
+      </>
+    );
+  }
   return (
     <>
-      <span>{forward.device.name}</span>
-      <span className="sub quiet">{forward.to ?? (forward.editable ? "itself" : "as the device says")}</span>
+      <span>{device.name}</span>
+      <span className="sub quiet">{to ?? (editable ? "itself" : "as the device says")}</span>
     </>
   );
 }

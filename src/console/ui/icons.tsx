@@ -4,6 +4,7 @@ const SHAPES = {
   forwards: "M3 7h11l-3-3M17 13H6l3 3",
   devices: "M3 4h14v9H3zM7 17h6M10 13v4",
   apps: "M3 3h5v5H3zM12 3h5v5h-5zM3 12h5v5H3zM14.5 11.5v6M11.5 14.5h6",
+  triggers: "M11 2L4 11h5l-1 7 8-10h-5z",
   visits: "M2 10h4l2-6 4 12 2-6h4",
   traffic: "M4 17V9M8 17V4M12 17v-6M16 17V7",
   people: "M10 9a3 3 0 1 0 0-6 3 3 0 0 0 0 6zM4 17c0-3.5 2.5-6 6-6s6 2.5 6 6",
