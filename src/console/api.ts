@@ -31,7 +31,6 @@ export type {
   User,
   UserPatch,
   Visit,
-  VpnChange,
   VpnMode,
   VpnPeer,
   VpnPeerDraft,
@@ -48,6 +47,7 @@ export type PasskeyChallenge = z.infer<typeof schema.PasskeyChallenge>;
 export type SignedInSession = z.infer<typeof schema.SignedInSession>;
 export type TotpSetup = z.infer<typeof schema.TotpSetup>;
 export type VpnKeys = z.input<typeof schema.VpnKeys>;
+export type VpnChange = z.input<typeof schema.VpnChange>;
 /** What a server is; one may be both. */
 export type ServerRole = schema.Overview["roles"][number];
 
@@ -305,7 +305,7 @@ export class Api {
   async vpn(): Promise<schema.VpnServer | null> {
     return (await this.#json<z.infer<typeof schema.Vpn>>("/vpn")).server;
   }
-  async changeVpn(body: schema.VpnChange): Promise<schema.VpnServer | null> {
+  async changeVpn(body: VpnChange): Promise<schema.VpnServer | null> {
     return (await this.#json<z.infer<typeof schema.Vpn>>("/vpn", { method: "PUT", body })).server;
   }
   peers = (onPage: (items: readonly schema.VpnPeer[]) => void, signal: AbortSignal) =>

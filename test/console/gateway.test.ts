@@ -23,9 +23,9 @@ const row = (page: Visit["page"], name: string) => page.getByRole("row").filter(
 
 describe("what the server is decides what is shown", () => {
   test.each([
-    ["a relay", () => World.furnished(), { appPorts: 0, join: 1, gateway: 0, relay: 1 }],
-    ["a gateway", gatewayWorld, { appPorts: 1, join: 0, gateway: 1, relay: 0 }],
-    ["both", bothWorld, { appPorts: 1, join: 1, gateway: 1, relay: 1 }],
+    ["a relay", () => World.furnished(), { appPorts: 0, join: 1, peers: 0, gateway: 0, relay: 1 }],
+    ["a gateway", gatewayWorld, { appPorts: 1, join: 0, peers: 1, gateway: 1, relay: 0 }],
+    ["both", bothWorld, { appPorts: 1, join: 1, peers: 1, gateway: 1, relay: 1 }],
   ] as const)(
     "%s",
     (_what, world, wanted) =>
@@ -37,9 +37,11 @@ describe("what the server is decides what is shown", () => {
           const relay = await page.getByRole("region", { name: "This relay" }).count();
           const appPorts = await page.getByRole("link", { name: "App-opened ports" }).count();
           await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Devices" }).click();
-          await page.getByRole("heading", { level: 1, name: "Devices" }).waitFor();
+          await page.getByRole("table").first().waitFor();
+          await page.getByText("Reading the VPN").waitFor({ state: "detached" });
           const join = await page.getByRole("region", { name: "Add a device" }).count();
-          expect({ appPorts, join, gateway, relay }).toEqual(wanted);
+          const peers = await page.getByRole("table", { name: "VPN peers" }).count();
+          expect({ appPorts, join, peers, gateway, relay }).toEqual(wanted);
         },
         world(),
       ),

@@ -89,6 +89,16 @@ describe("axe finds nothing serious", () => {
             await page.getByRole("button", { name: "Edit Web" }).click();
             await page.getByRole("dialog").getByLabel("Ports", { exact: true }).waitFor();
             expect(["editing", ...(await faultsOf(visit, RULES[colorScheme]))]).toEqual(["editing"]);
+            await visit.signedIn("/devices");
+            await page.getByLabel("Name of the peer").fill("tablet");
+            await page.getByLabel("What reaches it from outside").selectOption("only");
+            await page.getByLabel("Its ports").fill("8840");
+            await page.getByRole("button", { name: "Add peer" }).click();
+            await page.getByRole("region", { name: "File of tablet" }).waitFor();
+            expect(["a file", ...(await faultsOf(visit, RULES[colorScheme]))]).toEqual(["a file"]);
+            await page.getByRole("button", { name: "Edit phone" }).click();
+            await page.getByRole("dialog").getByLabel("Its ports").waitFor();
+            expect(["a peer", ...(await faultsOf(visit, RULES[colorScheme]))]).toEqual(["a peer"]);
           },
           { colorScheme, reducedMotion: "reduce" },
         );
