@@ -100,8 +100,8 @@ describe("app-opened ports", () => {
     "a screen reader hears that some came, once it is calm, and no seconds",
     () =>
       on("/app-ports", async (page, server) => {
-        const said = page.getByRole("main").getByRole("status").filter({ hasText: "of programs" });
-        await said.getByText("3 port sets of programs on 2 devices.").waitFor();
+        const said = page.getByRole("main").getByRole("status").filter({ hasText: "by programs" });
+        await said.getByText("3 ports opened by programs on 2 devices.").waitFor();
         await page.evaluate(`(() => {
           globalThis.heard = [];
           new MutationObserver(() => heard.push(document.querySelector("p.visually-hidden[role=status]").textContent))
@@ -110,8 +110,8 @@ describe("app-opened ports", () => {
         for (const id of ["a", "b", "c"]) {
           server.emit({ event: "forward", forward: anAppForward(id, `Game ${id}`, "natpmp") });
         }
-        await said.getByText("6 port sets of programs on 2 devices.").waitFor();
-        expect(await page.evaluate<string[]>("heard")).toEqual(["6 port sets of programs on 2 devices."]);
+        await said.getByText("6 ports opened by programs on 2 devices.").waitFor();
+        expect(await page.evaluate<string[]>("heard")).toEqual(["6 ports opened by programs on 2 devices."]);
       }),
     TIMEOUT_MS,
   );

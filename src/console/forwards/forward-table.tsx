@@ -258,7 +258,7 @@ function TargetCell({ forward }: { readonly forward: Forward }) {
     const address = endpoints[0]?.internalHost ?? to;
     return (
       <>
-        <span>{device.name}</span>
+        <span className="address">{device.name}</span>
         {address === null || address === device.name ? null : <span className="sub quiet">{address}</span>}
       </>
     );

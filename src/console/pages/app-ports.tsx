@@ -84,7 +84,7 @@ export function AppPortsPage() {
 function leadOf(asked: readonly AppForward[]): string {
   if (asked.length === 0) return "No program has a port open now.";
   const hosts = new Set(asked.map(({ device }) => device.id)).size;
-  return `${count(asked.length, "port set")} of programs on ${count(hosts, "device")}.`;
+  return `${count(asked.length, "port")} opened by programs on ${count(hosts, "device")}.`;
 }
 
 /** Tells a screen reader that some came or went, after it has become calm; not of each second of a lease. */
@@ -132,9 +132,7 @@ function AppPortsTable({ asked, onClose }: AppPortsTableProps) {
       cell: ({ ports, endpoints }) => (
         <>
           <span className="ports">{ports.replaceAll(/,\s*/g, ", ")}</span>
-          <span className="sub quiet">
-            {[...new Set(endpoints.map(({ protocol }) => protocol.toUpperCase()))].toSorted().join(" and ")}
-          </span>
+          {ports.includes("/") ? null : <span className="sub quiet">{protocolsOf(endpoints)}</span>}
         </>
       ),
     },
@@ -197,11 +195,15 @@ function AppPortsTable({ asked, onClose }: AppPortsTableProps) {
         label="Filter by program, device, port"
         value={text}
         onValue={setText}
-        found={text.trim() === "" ? null : `${rows.length} of ${count(asked.length, "port set")}`}
+        found={text.trim() === "" ? null : `${rows.length} of ${count(asked.length, "port")}`}
       />
       <DataTable label="App-opened ports" rows={rows} columns={columns} rowId={({ id }) => id} />
     </>
   );
+}
+
+function protocolsOf(endpoints: AppForward["endpoints"]): string {
+  return [...new Set(endpoints.map(({ protocol }) => protocol.toUpperCase()))].toSorted().join(" and ");
 }
 
 function searchText({ name, device, ports, origin, endpoints }: AppForward): string {

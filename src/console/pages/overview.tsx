@@ -119,7 +119,7 @@ function Figures({ forwards, devices, peers, traffic, nowMs }: FiguresProps) {
       {peers === null ? null : (
         <>
           <Link to={PATHS.devices} className="figure">
-            <span className="figure-name">VPN peers connected</span>
+            <span className="figure-name">Peers connected</span>
             <span className="figure-value">
               {peers.filter((peer) => isHeard(peer, nowMs)).length} <small>of {peers.length}</small>
             </span>

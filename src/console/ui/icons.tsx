@@ -10,6 +10,7 @@ const SHAPES = {
   people: "M10 9a3 3 0 1 0 0-6 3 3 0 0 0 0 6zM4 17c0-3.5 2.5-6 6-6s6 2.5 6 6",
   audit: "M5 3h10v14H5zM8 7h4M8 10h4M8 13h2",
   account: "M10 2l7 3v5c0 4-3 7-7 8-4-1-7-4-7-8V5z",
+  keys: "M7 16a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM10 9l7-6M14 5.5l2.5 2.5",
   save: "M10 3v9M6 8.5l4 4 4-4M4 16h12",
   copy: "M7 7h9v10H7zM4 13V3h9",
   check: "M4 10.5l4 4 8-9",

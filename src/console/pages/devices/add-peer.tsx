@@ -83,7 +83,7 @@ export function AddPeer({ server, keyFault, onGiven }: AddPeerProps) {
             error={errorOf("publicKey")}
           />
         </div>
-        <div className="form-row">
+        <div className="form-row form-row-even">
           <ReachFields value={reach} onValue={setReach} asked={asked} errorOf={errorOf} />
         </div>
         {adding.problem === null || adding.problem.errors.length > 0 ? null : (

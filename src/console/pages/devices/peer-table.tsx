@@ -112,10 +112,12 @@ export function PeerTable({ keyFault, onGiven }: PeerTableProps) {
           <div className="row-actions">
             <Button
               look="quiet"
+              className="icon-only"
+              title="New keys"
               aria-label={`New keys for ${peer.name}`}
               onClick={() => setDoing({ what: "rotate", peer })}
             >
-              New keys
+              <Icon name="keys" />
             </Button>
             <Button
               look="quiet"
@@ -206,7 +208,7 @@ function StateCell({ peer, nowMs }: { readonly peer: VpnPeer; readonly nowMs: nu
       ) : (
         <Pill tone={state === "expired" ? "bad" : "quiet"}>{state === "expired" ? "Expired" : "Off"}</Pill>
       )}
-      {heard && endpoint !== null ? <span className="sub quiet">from {endpoint}</span> : null}
+      {heard && endpoint !== null ? <span className="sub quiet">from {endpoint.split(" ")[0]}</span> : null}
       <span className="sub quiet">
         {latestHandshakeMs === null ? "never connected" : `handshake ${formatAgo(latestHandshakeMs, nowMs)}`}
       </span>

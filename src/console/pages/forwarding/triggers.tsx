@@ -216,7 +216,7 @@ function AddTrigger() {
             placeholder="113"
           />
         </div>
-        <div className="form-row">
+        <div className="form-row form-row-even">
           <TextField
             label="Close after seconds without traffic"
             inputMode="numeric"
