@@ -40,12 +40,20 @@ export function sumCounters(all: Iterable<Counters>): Counters {
   return sum;
 }
 
-export function visitInfos(
-  visits: Visits,
-  forward: { readonly id: string; readonly name: string; readonly device: string | null },
-): VisitInfo[] {
-  return [...visits.list()].map(([id, visit]: readonly [number, OpenVisit]) => ({
-    id: `${forward.id}/${id}`,
+/** What a visit is of. */
+export interface VisitedForward {
+  readonly id: string;
+  readonly name: string;
+  readonly device: string | null;
+}
+
+export function visitInfos(visits: Visits, forward: VisitedForward): VisitInfo[] {
+  return [...visits.list()].map(([id, visit]) => visitInfo(id, visit, forward));
+}
+
+export function visitInfo(id: number, visit: OpenVisit, forward: VisitedForward): VisitInfo {
+  return {
+    id: visitId(forward.id, id),
     forwardId: forward.id,
     forwardName: forward.name,
     device: forward.device,
@@ -55,7 +63,12 @@ export function visitInfos(
     openedMs: visit.sinceMs,
     bytesIn: visit.bytesIn,
     bytesOut: visit.bytesOut,
-  }));
+  };
+}
+
+/** Unique in the process. */
+export function visitId(forwardId: string, id: number): string {
+  return `${forwardId}/${id}`;
 }
 
 export const V = { v: CONTROL_VERSION } as const;

@@ -1,6 +1,8 @@
 import { same } from "../../core/same.ts";
+import type { Following } from "../../servers/api/event-stream.ts";
 import type { Device, Forward, LiveEvent } from "../../servers/api/schema.ts";
-import { EventQueue } from "../event-queue.ts";
+import { pause } from "../pause.ts";
+import { NO_COUNTERS } from "../views.ts";
 
 export interface LiveOptions {
   forwards(): Promise<readonly Forward[]>;
@@ -13,74 +15,87 @@ export interface LiveOptions {
 const EVERY_MS = 1_000;
 
 /**
- * What changes, for one who looks: what is there is compared with what they were told last. Compared and not reported by
- * those who change it: nothing that changes can be forgotten, and nobody pays while nobody looks.
+ * What changes from now on, for one who looks: what is there is compared with what they were told last. Compared and not
+ * reported by those who change it: nothing that changes can be forgotten, and nobody pays while nobody looks. Looked at
+ * anew only when all of it was taken: who reads slowly is told what has come of it, and not each step.
  */
-export async function* liveEvents(options: LiveOptions): AsyncGenerator<LiveEvent> {
-  const { signal, everyMs = EVERY_MS } = options;
-  const queue = new EventQueue<LiveEvent>((next, last) => next.event === "traffic" && last.event === "traffic");
-  const told = { forwards: new Map<string, Forward>(), devices: new Map<string, Device>() };
-  let isLooking = false;
-  const look = () => {
-    // A store that is slow is not asked again before it has answered.
-    if (isLooking) return;
-    isLooking = true;
-    lookOnce(options, told, (event) => queue.push(event))
-      .catch((error: unknown) => queue.fail(error))
-      .finally(() => {
-        isLooking = false;
-      });
-  };
-  const end = () => queue.end();
-  signal.addEventListener("abort", end, { once: true });
-  if (signal.aborted) end();
-  const timer = setInterval(look, everyMs);
-  look();
-  try {
-    yield* queue;
-  } finally {
-    clearInterval(timer);
-    signal.removeEventListener("abort", end);
+export function liveEvents(options: LiveOptions): Following<LiveEvent> {
+  const first = lookAt(options);
+  const ready = first.then(() => undefined);
+  // Whoever reads the events is told as well.
+  ready.catch(() => undefined);
+  return { ready, [Symbol.asyncIterator]: () => changesSince(first, options) };
+}
+
+/** What there is, by id. */
+interface Look {
+  readonly forwards: ReadonlyMap<string, Forward>;
+  readonly devices: ReadonlyMap<string, Device>;
+}
+
+async function lookAt(options: LiveOptions): Promise<Look> {
+  const [forwards, devices] = await Promise.all([options.forwards(), options.devices()]);
+  return { forwards: byId(forwards), devices: byId(devices) };
+}
+
+async function* changesSince(first: Promise<Look>, options: LiveOptions): AsyncGenerator<LiveEvent> {
+  const { signal, nowMs, everyMs = EVERY_MS } = options;
+  let told = await first;
+  let now = told;
+  while (!signal.aborted) {
+    yield* changes(told, now, nowMs());
+    told = now;
+    await pause(everyMs, signal);
+    if (!signal.aborted) now = await lookAt(options);
   }
 }
 
-interface Told {
-  readonly forwards: Map<string, Forward>;
-  readonly devices: Map<string, Device>;
+function changes(told: Look, now: Look, atMs: number): LiveEvent[] {
+  const forwards = [...now.forwards.values()];
+  return [
+    ...forwards
+      .filter((forward) => isNews(told.forwards.get(forward.id), forward, withoutCounts))
+      .map((forward) => ({ event: "forward" as const, forward })),
+    ...gone(told.forwards, now.forwards).map((id) => ({ event: "forward-gone" as const, id })),
+    ...[...now.devices.values()]
+      .filter((device) => isNews(told.devices.get(device.id), device, steady))
+      .map((device) => ({ event: "device" as const, device })),
+    ...gone(told.devices, now.devices).map((id) => ({ event: "device-gone" as const, id })),
+    {
+      event: "traffic",
+      atMs,
+      visitorsOpen: forwards.reduce((sum, { counters }) => sum + counters.visitorsOpen, 0),
+      // Of a thousand forwards few carry something in one second.
+      forwards: forwards.flatMap(({ id, counters: { visitorsOpen, visitorsTotal, bytesIn, bytesOut } }) => {
+        const counted = { visitorsOpen, visitorsTotal, bytesIn, bytesOut };
+        const last = told.forwards.get(id)?.counters ?? NO_COUNTERS;
+        return isCounted(last, counted) ? [] : [{ id, ...counted }];
+      }),
+    },
+  ];
 }
 
-async function lookOnce(options: LiveOptions, told: Told, tell: (event: LiveEvent) => void): Promise<void> {
-  const forwards = await options.forwards();
-  for (const forward of forwards) {
-    const before = told.forwards.get(forward.id);
-    if (before === undefined || !same(withoutCounts(before), withoutCounts(forward)))
-      tell({ event: "forward", forward });
-  }
-  for (const id of gone(told.forwards, forwards)) tell({ event: "forward-gone", id });
-  const devices = await options.devices();
-  for (const device of devices) {
-    const before = told.devices.get(device.id);
-    if (before === undefined || !same(steady(before), steady(device))) tell({ event: "device", device });
-  }
-  for (const id of gone(told.devices, devices)) tell({ event: "device-gone", id });
-  told.forwards.clear();
-  for (const forward of forwards) told.forwards.set(forward.id, forward);
-  told.devices.clear();
-  for (const device of devices) told.devices.set(device.id, device);
-  tell({
-    event: "traffic",
-    atMs: options.nowMs(),
-    visitorsOpen: forwards.reduce((sum, { counters }) => sum + counters.visitorsOpen, 0),
-    // What nobody ever came to has nothing to tell.
-    forwards: forwards.flatMap(({ id, counters: { visitorsOpen, visitorsTotal, bytesIn, bytesOut } }) =>
-      visitorsTotal === 0 ? [] : [{ id, visitorsOpen, visitorsTotal, bytesIn, bytesOut }],
-    ),
-  });
+type Counted = Pick<Forward["counters"], "visitorsOpen" | "visitorsTotal" | "bytesIn" | "bytesOut">;
+
+function isCounted(last: Counted, now: Counted): boolean {
+  return (
+    last.visitorsOpen === now.visitorsOpen &&
+    last.visitorsTotal === now.visitorsTotal &&
+    last.bytesIn === now.bytesIn &&
+    last.bytesOut === now.bytesOut
+  );
 }
 
-function gone<T extends { readonly id: string }>(before: ReadonlyMap<string, T>, now: readonly T[]): string[] {
-  const present = new Set(now.map(({ id }) => id));
-  return [...before.keys()].filter((id) => !present.has(id));
+function isNews<T>(before: T | undefined, now: T, of: (value: T) => unknown): boolean {
+  return before === undefined || !same(of(before), of(now));
+}
+
+function byId<T extends { readonly id: string }>(items: readonly T[]): ReadonlyMap<string, T> {
+  return new Map(items.map((item) => [item.id, item]));
+}
+
+function gone(before: ReadonlyMap<string, unknown>, now: ReadonlyMap<string, unknown>): string[] {
+  return [...before.keys()].filter((id) => !now.has(id));
 }
 
 /** Counters have an event of their own; a lease that runs ends at the same time all along. */

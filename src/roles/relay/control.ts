@@ -66,8 +66,7 @@ export function relayControl(relay: RelayView): RelayControl {
 
 export async function status(relay: RelayView): Promise<RelayStatus> {
   const devices = await relay.store.devices.list();
-  const forwards = [...relay.forwards.list()];
-  const infos = forwards.map((forward) => forwardInfo(relay, forward));
+  const states = [...relay.forwards.list()].map((held) => forwardState(held, relay.forwards, relay.session).state);
   const { host, port } = relay.listen();
   return {
     role: "relay",
@@ -76,7 +75,7 @@ export async function status(relay: RelayView): Promise<RelayStatus> {
     pid: process.pid,
     startedMs: relay.startedMs,
     memoryBytes: residentBytes(),
-    forwardsOpen: infos.filter(({ state }) => state === "open").length,
+    forwardsOpen: states.filter((state) => state === "open").length,
     counters: sumCounters([...relay.forwards.counters(), countersOf(relay.dials.visits.counters)]),
     listen: formatHostPort(host, port),
     publicHost: relay.publicHost(undefined),

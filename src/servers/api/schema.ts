@@ -109,7 +109,14 @@ export const User = z.object({
   hasTotp: z.boolean(),
   passkeys: z.int(),
   /** Of the account; null = no limit, and the relay's whole pool. */
-  quota: z.object({ ports: z.string().nullable(), maxForwards: z.int().nullable(), maxPorts: z.int().nullable() }),
+  quota: z.object({
+    ports: z.string().nullable(),
+    maxForwards: z.int().nullable(),
+    maxPorts: z.int().nullable(),
+    maxDevices: z.int().nullable(),
+    /** Of all that the account's forwards carry together, both directions. */
+    bandwidthBytesPerSec: z.int().nullable(),
+  }),
 });
 export type User = z.infer<typeof User>;
 export const UserPatch = z.strictObject({
@@ -120,6 +127,9 @@ export const UserPatch = z.strictObject({
       ports: portSet.nullable().exactOptional(),
       maxForwards: z.int().min(0).nullable().exactOptional(),
       maxPorts: z.int().min(0).nullable().exactOptional(),
+      maxDevices: z.int().min(0).nullable().exactOptional(),
+      /** `10 MB/s`, `100 Mbit/s`. */
+      bandwidth: z.string().max(32).nullable().exactOptional(),
     })
     .exactOptional(),
 });
@@ -371,7 +381,7 @@ export const LiveEvent = z.discriminatedUnion("event", [
   z.object({ event: z.literal("forward-gone"), id }),
   z.object({ event: z.literal("device"), device: Device }),
   z.object({ event: z.literal("device-gone"), id }),
-  /** Once a second while somebody listens. */
+  /** At the beginning and once a second: the forwards whose figures are others than a second ago. */
   z.object({
     event: z.literal("traffic"),
     atMs: timeMs,
