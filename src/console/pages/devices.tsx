@@ -1,7 +1,7 @@
 import { count } from "../format.ts";
 import { useNow } from "../state/resource.ts";
 import { useHasRole, useLive, useServices } from "../state/services.tsx";
-import { Failure, PageHead } from "../ui/bits.tsx";
+import { Failure, Loading, PageHead } from "../ui/bits.tsx";
 import { isHeard } from "../vpn/peer-words.ts";
 import { Agents } from "./devices/agents.tsx";
 import { VpnPart } from "./devices/vpn.tsx";
@@ -25,8 +25,16 @@ export function DevicesPage() {
     <>
       <PageHead title="Devices" lead={parts.length === 0 ? undefined : parts.join(" ")} />
       {failure === null ? null : <Failure message={failure} onRetry={live.retryNow} />}
-      {isRelay ? <Agents /> : null}
-      {isGateway ? <VpnPart /> : null}
+      {devices === null || (isGateway && peers === null) ? (
+        failure === null ? (
+          <Loading what="the devices" />
+        ) : null
+      ) : (
+        <>
+          {isRelay ? <Agents devices={devices} /> : null}
+          {isGateway && peers !== null ? <VpnPart peers={peers} /> : null}
+        </>
+      )}
     </>
   );
 }

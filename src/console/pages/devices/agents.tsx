@@ -4,8 +4,8 @@ import { count, formatAgo, formatMs } from "../../format.ts";
 import { PortField, readPorts } from "../../forwards/port-field.tsx";
 import { useAction } from "../../state/action.ts";
 import { useNow } from "../../state/resource.ts";
-import { useLive, useMayChange, useServices } from "../../state/services.tsx";
-import { Card, Empty, Loading, Notice, Pill } from "../../ui/bits.tsx";
+import { useMayChange, useServices } from "../../state/services.tsx";
+import { Card, Empty, Notice, Pill } from "../../ui/bits.tsx";
 import { Button } from "../../ui/button.tsx";
 import { CopyLine } from "../../ui/copy.tsx";
 import { type Column, DataTable, FilterBar } from "../../ui/data-table.tsx";
@@ -16,9 +16,8 @@ import { filterRows } from "../../ui/table-view.ts";
 import { useSay } from "../../ui/toaster.tsx";
 
 /** The machines that run the agent, and how another one joins. */
-export function Agents() {
+export function Agents({ devices }: { readonly devices: readonly Device[] }) {
   const { api, live, me } = useServices();
-  const { devices, failure } = useLive();
   const mayChange = useMayChange();
   const say = useSay();
   const nowMs = useNow();
@@ -27,7 +26,7 @@ export function Agents() {
   const rows = useMemo(
     () =>
       filterRows(
-        devices ?? [],
+        devices,
         ({ name, account, address, version }) => `${name} ${account.name} ${address ?? ""} ${version ?? ""}`,
         text,
       ),
@@ -110,30 +109,24 @@ export function Agents() {
   ];
   return (
     <>
-      {mayChange ? <AddDevice devices={devices ?? []} /> : null}
-      {devices === null ? (
-        failure === null ? (
-          <Loading what="the devices" />
-        ) : null
-      ) : (
-        <Card className="card-table">
-          {devices.length === 0 ? (
-            <Empty icon="devices" title="No device has joined yet">
-              <p>A device is a machine that runs the agent: ports that you open lead to it.</p>
-            </Empty>
-          ) : (
-            <>
-              <FilterBar
-                label="Filter by name, address"
-                value={text}
-                onValue={setText}
-                found={text.trim() === "" ? null : `${rows.length} of ${count(devices.length, "device")}`}
-              />
-              <DataTable label="Devices" rows={rows} columns={columns} rowId={({ id }) => id} />
-            </>
-          )}
-        </Card>
-      )}
+      {mayChange ? <AddDevice devices={devices} /> : null}
+      <Card className="card-table">
+        {devices.length === 0 ? (
+          <Empty icon="devices" title="No device has joined yet">
+            <p>A device is a machine that runs the agent: ports that you open lead to it.</p>
+          </Empty>
+        ) : (
+          <>
+            <FilterBar
+              label="Filter by name, address"
+              value={text}
+              onValue={setText}
+              found={text.trim() === "" ? null : `${rows.length} of ${count(devices.length, "device")}`}
+            />
+            <DataTable label="Devices" rows={rows} columns={columns} rowId={({ id }) => id} />
+          </>
+        )}
+      </Card>
       <Confirm
         title={`Remove ${removing?.name ?? "the device"}?`}
         description={`Its ${count(removing?.forwards ?? 0, "forward")} close at once, and its key is forgotten. To come back it joins anew.`}

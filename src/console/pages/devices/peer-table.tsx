@@ -2,7 +2,7 @@ import { useMemo, useState } from "react";
 import { sentenceOf, type VpnPeer, type VpnPeerReply } from "../../api.ts";
 import { count, formatAge, formatAgo, formatBytes } from "../../format.ts";
 import { useNow } from "../../state/resource.ts";
-import { useIsAdmin, useLive, useMayChange, useServices } from "../../state/services.tsx";
+import { useIsAdmin, useMayChange, useServices } from "../../state/services.tsx";
 import { Card, Empty, Pill } from "../../ui/bits.tsx";
 import { Button } from "../../ui/button.tsx";
 import { type Column, DataTable, FilterBar } from "../../ui/data-table.tsx";
@@ -18,23 +18,22 @@ import { EditPeer } from "./edit-peer.tsx";
 import { RotatePeer } from "./rotate-peer.tsx";
 
 interface PeerTableProps {
+  readonly peers: readonly VpnPeer[];
   readonly keyFault: ReturnType<typeof useKeyFault>;
   readonly onGiven: (reply: VpnPeerReply, keys: PeerKeys | null) => void;
 }
 
 type Doing = { readonly what: "edit" | "rotate" | "remove"; readonly peer: VpnPeer };
 
-export function PeerTable({ keyFault, onGiven }: PeerTableProps) {
+export function PeerTable({ peers, keyFault, onGiven }: PeerTableProps) {
   const { api, live, me } = useServices();
-  const { peers } = useLive();
   const isAdmin = useIsAdmin();
   const mayChange = useMayChange();
   const say = useSay();
   const nowMs = useNow();
   const [text, setText] = useState("");
   const [doing, setDoing] = useState<Doing | null>(null);
-  const all = peers ?? [];
-  const rows = useMemo(() => filterRows(peers ?? [], searchText, text), [peers, text]);
+  const rows = useMemo(() => filterRows(peers, searchText, text), [peers, text]);
   const stop = () => setDoing(null);
   const enable = async (peer: VpnPeer, enabled: boolean) => {
     try {
@@ -145,7 +144,7 @@ export function PeerTable({ keyFault, onGiven }: PeerTableProps) {
   ];
   return (
     <Card title="VPN peers" className="card-table">
-      {all.length === 0 ? (
+      {peers.length === 0 ? (
         <Empty icon="devices" title="No peer yet">
           <p>A peer is a machine that connects by WireGuard: ports that you open lead to it, wherever it is.</p>
         </Empty>
@@ -155,7 +154,7 @@ export function PeerTable({ keyFault, onGiven }: PeerTableProps) {
             label="Filter by name, address, port"
             value={text}
             onValue={setText}
-            found={text.trim() === "" ? null : `${rows.length} of ${count(all.length, "peer")}`}
+            found={text.trim() === "" ? null : `${rows.length} of ${count(peers.length, "peer")}`}
           />
           <DataTable label="VPN peers" rows={rows} columns={columns} rowId={({ id }) => id} />
         </>

@@ -1,7 +1,7 @@
 import { useCallback, useState } from "react";
-import type { VpnPeerReply, VpnServer } from "../../api.ts";
+import type { VpnPeer, VpnPeerReply, VpnServer } from "../../api.ts";
 import { useResource } from "../../state/resource.ts";
-import { useIsAdmin, useLive, useServices } from "../../state/services.tsx";
+import { useIsAdmin, useServices } from "../../state/services.tsx";
 import { Card, Empty, Failure, Loading, Notice } from "../../ui/bits.tsx";
 import { Button } from "../../ui/button.tsx";
 import { Modal } from "../../ui/dialog.tsx";
@@ -13,15 +13,14 @@ import { PeerTable } from "./peer-table.tsx";
 import { VpnForm } from "./vpn-form.tsx";
 
 /** The gateway's VPN: the server itself, its peers, and the files that are shown once. */
-export function VpnPart() {
+export function VpnPart({ peers }: { readonly peers: readonly VpnPeer[] }) {
   const { api } = useServices();
-  const { peers } = useLive();
   const isAdmin = useIsAdmin();
   const keyFault = useKeyFault();
   const [given, setGiven] = useState<Given | null>(null);
   const vpn = useResource(useCallback(async () => ({ server: await api.vpn() }), [api]));
   const onGiven = (reply: VpnPeerReply, keys: PeerKeys | null) => setGiven({ reply, keys, atMs: Date.now() });
-  if (vpn.value === null || peers === null) {
+  if (vpn.value === null) {
     return vpn.failure === null ? (
       <Loading what="the VPN" />
     ) : (
@@ -37,7 +36,7 @@ export function VpnPart() {
       {given === null ? null : (
         <PeerFilePanel key={given.reply.peer.publicKey} given={given} onClose={() => setGiven(null)} />
       )}
-      <PeerTable keyFault={keyFault} onGiven={onGiven} />
+      <PeerTable peers={peers} keyFault={keyFault} onGiven={onGiven} />
     </>
   );
 }
