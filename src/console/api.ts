@@ -30,9 +30,17 @@ export type {
   Token,
   TokenDraft,
   TrafficReport,
+  Trigger,
+  TriggerDraft,
   User,
   UserPatch,
   Visit,
+  VpnMode,
+  VpnPeer,
+  VpnPeerDraft,
+  VpnPeerPatch,
+  VpnPeerReply,
+  VpnServer,
 } from "../servers/api/schema.ts";
 export type MadeInvite = z.infer<typeof schema.MadeInvite>;
 export type MadeJoinCode = z.infer<typeof schema.MadeJoinCode>;
@@ -43,6 +51,10 @@ export type PasskeyChallenge = z.infer<typeof schema.PasskeyChallenge>;
 export type PingSample = Extract<schema.PingEvent, { readonly event: "sample" }>;
 export type SignedInSession = z.infer<typeof schema.SignedInSession>;
 export type TotpSetup = z.infer<typeof schema.TotpSetup>;
+export type VpnKeys = z.input<typeof schema.VpnKeys>;
+export type VpnChange = z.input<typeof schema.VpnChange>;
+/** What a server is; one may be both. */
+export type ServerRole = schema.Overview["roles"][number];
 
 /** The values of schema.ts's PROBLEM_TYPES: the console takes only types from there, and no zod into the browser. */
 export const PROBLEM = {
@@ -115,7 +127,7 @@ interface Call {
 }
 
 async function readProblem(response: Response): Promise<ApiProblem> {
-  const otherwise = `The server answered ${response.status}; try again, and look at the relay's log if it stays so.`;
+  const otherwise = `The server answered ${response.status}; try again, and look at its log if it stays so.`;
   try {
     const body: Partial<schema.Problem> = await response.json();
     return new ApiProblem(response.status, body.type ?? "about:blank", body.detail ?? otherwise, body.errors ?? []);
@@ -178,7 +190,7 @@ export class Api {
       throw new ApiProblem(
         UNREACHABLE,
         "about:blank",
-        "The relay does not answer; check that it runs, then try again.",
+        "The server does not answer; check that it runs, then try again.",
       );
     }
     if (response.ok) return response;
@@ -241,8 +253,8 @@ export class Api {
     return items;
   }
 
-  async #items<T>(path: string): Promise<readonly T[]> {
-    return (await this.#json<Page<T>>(path)).items;
+  async #items<T>(path: string, signal?: AbortSignal): Promise<readonly T[]> {
+    return (await this.#json<Page<T>>(path, signal === undefined ? {} : { signal })).items;
   }
 
   // Who asks
@@ -316,6 +328,28 @@ export class Api {
   removeDevice = (id: string): Promise<void> => this.#done(`/devices/${at(id)}`, { method: "DELETE" });
   makeJoinCode = (body: z.input<typeof schema.JoinCodeDraft>): Promise<MadeJoinCode> =>
     this.#json("/join-codes", { method: "POST", body });
+
+  // What a gateway has beside forwards
+  /** Null: there is no VPN yet. */
+  async vpn(): Promise<schema.VpnServer | null> {
+    return (await this.#json<z.infer<typeof schema.Vpn>>("/vpn")).server;
+  }
+  async changeVpn(body: VpnChange): Promise<schema.VpnServer | null> {
+    return (await this.#json<z.infer<typeof schema.Vpn>>("/vpn", { method: "PUT", body })).server;
+  }
+  peers = (onPage: (items: readonly schema.VpnPeer[]) => void, signal: AbortSignal) =>
+    this.#all<schema.VpnPeer>("/vpn/peers", onPage, signal);
+  addPeer = (body: schema.VpnPeerDraft): Promise<schema.VpnPeerReply> =>
+    this.#json("/vpn/peers", { method: "POST", body });
+  changePeer = (id: string, body: schema.VpnPeerPatch): Promise<schema.VpnPeer> =>
+    this.#json(`/vpn/peers/${at(id)}`, { method: "PATCH", body });
+  rotatePeer = (id: string, body: VpnKeys): Promise<schema.VpnPeerReply> =>
+    this.#json(`/vpn/peers/${at(id)}/keys`, { method: "POST", body });
+  removePeer = (id: string): Promise<void> => this.#done(`/vpn/peers/${at(id)}`, { method: "DELETE" });
+  triggers = (signal: AbortSignal): Promise<readonly schema.Trigger[]> => this.#items("/triggers", signal);
+  addTrigger = (body: schema.TriggerDraft): Promise<schema.Trigger> =>
+    this.#json("/triggers", { method: "POST", body });
+  removeTrigger = (id: string): Promise<void> => this.#done(`/triggers/${at(id)}`, { method: "DELETE" });
 
   /** Resolves when the stream is open. */
   events = (signal: AbortSignal): Promise<AsyncIterable<schema.LiveEvent>> => this.#stream("/events", { signal });

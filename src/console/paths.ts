@@ -3,6 +3,7 @@ export const PATHS = {
   overview: "/",
   forwards: "/forwards",
   devices: "/devices",
+  appPorts: "/app-ports",
   visits: "/live",
   traffic: "/traffic",
   checks: "/checks",

@@ -255,7 +255,7 @@ export interface Overview {
   readonly pid: number;
   readonly fingerprint: string | null;
   readonly draining: boolean;
-  readonly consoleCertificate?: { readonly untilMs: number; readonly problem: string | null } | null | undefined;
+  readonly consoleCertificate: { readonly untilMs: number; readonly problem: string | null } | null;
 }
 
 export interface Passkey {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import jsQR from "jsqr";
 import { TestBrowser, type Visit } from "../fixtures/console-browser.ts";
-import { ConsoleServer } from "../fixtures/console-server.ts";
+import type { ConsoleServer } from "../fixtures/console-server.ts";
 import { aDevice, World } from "../fixtures/console-world.ts";
 
 const TIMEOUT_MS = 30_000;
@@ -16,15 +16,7 @@ async function on(
   use: (page: Visit["page"], server: ConsoleServer) => Promise<void>,
   world = World.furnished(),
 ): Promise<void> {
-  const server = await ConsoleServer.start(world);
-  try {
-    await browser.visit(server, async (visit) => {
-      await visit.signedIn(path);
-      await use(visit.page, server);
-    });
-  } finally {
-    await server.stop();
-  }
+  await browser.signedIn(world, path, ({ page }, server) => use(page, server));
 }
 
 const row = (page: Visit["page"], name: string) => page.getByRole("row").filter({ hasText: name });

@@ -140,7 +140,7 @@ export function ForwardTable(props: ForwardTableProps) {
           label={`${forward.name} is on`}
           checked={forward.enabled}
           disabled={!mayChange || !forward.editable}
-          {...(forward.editable ? {} : { title: `Made on ${forward.device.name}: change it there.` })}
+          {...(forward.editable ? {} : { title: changeItThere(forward) })}
           onChecked={(enabled) => onEnabled(forward, enabled)}
         />
       ),
@@ -160,26 +160,26 @@ export function ForwardTable(props: ForwardTableProps) {
             Test now
           </Button>
           {mayChange && forward.editable ? (
-            <>
-              <Button
-                look="quiet"
-                className="icon-only"
-                title="Edit"
-                aria-label={`Edit ${forward.name}`}
-                onClick={() => onEdit(forward)}
-              >
-                <Icon name="edit" />
-              </Button>
-              <Button
-                look="quiet"
-                className="icon-only"
-                title="Remove"
-                aria-label={`Remove ${forward.name}`}
-                onClick={() => onRemove(forward)}
-              >
-                <Icon name="remove" />
-              </Button>
-            </>
+            <Button
+              look="quiet"
+              className="icon-only"
+              title="Edit"
+              aria-label={`Edit ${forward.name}`}
+              onClick={() => onEdit(forward)}
+            >
+              <Icon name="edit" />
+            </Button>
+          ) : null}
+          {mayChange && forward.removable ? (
+            <Button
+              look="quiet"
+              className="icon-only"
+              title="Remove"
+              aria-label={`Remove ${forward.name}`}
+              onClick={() => onRemove(forward)}
+            >
+              <Icon name="remove" />
+            </Button>
           ) : null}
         </div>
       ),
@@ -255,16 +255,28 @@ function portsOf(text: string, isOneProtocol: boolean): string {
   return isOneProtocol ? spaced.replaceAll(/\/(tcp|udp)\b/g, "") : spaced;
 }
 
+function changeItThere({ device, way }: Forward): string {
+  return way === "relay"
+    ? `Made on ${device.name}: change it there.`
+    : "Made at the gateway, by a command or in hatchway.toml: change it there.";
+}
+
 function TargetCell({ forward }: { readonly forward: Forward }) {
+  const { device, to, editable, way, endpoints } = forward;
+  if (way === "kernel") {
+    const address = endpoints[0]?.internalHost ?? to;
+    return (
+      <>
+        <span className="address">{device.name}</span>
+        {address === null || address === device.name ? null : <span className="sub quiet">{address}</span>}
+      </>
+    );
+  }
   return (
     <>
-      <span>{forward.device.name}</span>
+      <span>{device.name}</span>
       <span className="sub quiet">
-        {forward.to === null || forward.to === LOOPBACK
-          ? forward.editable
-            ? "itself"
-            : "as the device says"
-          : forward.to}
+        {to === null || to === LOOPBACK ? (editable ? "itself" : "as the device says") : to}
       </span>
     </>
   );

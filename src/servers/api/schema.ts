@@ -379,8 +379,8 @@ export const Overview = z.object({
   fingerprint: z.string().nullable(),
   /** It is being stopped, and lets visitors finish. */
   draining: z.boolean(),
-  /** When the certificate of this console ends, and what keeps it from being renewed; null = it has none that ends, or for others than administrators. */
-  consoleCertificate: RelayStatus.shape.consoleCertificate,
+  /** When the certificate of the console ends, and why it could not be renewed. Null: no HTTPS, or for others than administrators. */
+  consoleCertificate: RelayStatus.shape.consoleCertificate.unwrap(),
 });
 export type Overview = z.infer<typeof Overview>;
 
