@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => browser.close());
 
-const PAGES = Object.values(PATHS).filter((path) => !["/sign-in", "/setup", "/invite"].includes(path));
+const PAGES = Object.values(PATHS).filter((path) => !["/sign-in", "/setup", "/invite", "/reset"].includes(path));
 
 async function read({ page }: Visit): Promise<void> {
   await page

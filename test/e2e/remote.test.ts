@@ -216,6 +216,9 @@ describe.each(WAYS)("%s", (_way, index, asked) => {
 describe("by either way", () => {
   test.each(["status", "forward ls", "devices ls", "user ls"])("%s --json is alike", async (line) => {
     await done(locally(`forward add ${lab.pool[20]}:7 --device den --name alike`));
+    // Its device takes it up in a moment: until then it has a message.
+    const isOpen = ({ state }: { state: string }) => state === "open";
+    await until(async () => (await json(locally("forward ls --json"))).forwards.every(isOpen));
     const [here, there] = [await json(locally(`${line} --json`)), await json(remotely(`${line} --json`))];
     expect(shapeOf(there)).toEqual(shapeOf(here));
     await done(locally("forward rm alike"));
