@@ -22,7 +22,7 @@ import { StoreFailure } from "../store/failure.ts";
 import { openStore, type Store } from "../store/store.ts";
 import { formatPortSet, type PortSet } from "../wire/port-set.ts";
 import { ASSIGN_FEATURE, CHECK_FEATURE } from "../wire/tunnel/control.ts";
-import { loadPair, loadRelayIdentity, type RelayIdentity } from "./certificates.ts";
+import { loadRelayIdentity, type RelayIdentity } from "./certificates.ts";
 import type { OpenConsole } from "./console/open.ts";
 import {
   type ConsoleSettings,
@@ -318,17 +318,12 @@ class Relay {
 
   async #openConsole(settings: ConsoleSettings): Promise<OpenConsole> {
     // It takes a moment to load, and many relays have none.
-    const { openConsole } = await import("./console/open.ts");
-    const view = this.#view();
-    const { certificatePem: cert, keyPem: key } =
-      settings.certificate === null ? this.#parts.identity.certificate : await loadPair(settings.certificate, wallMs());
-    return openConsole({
-      relay: view,
-      control: relayControl(view),
+    const { openRelayConsole } = await import("./relay/console.ts");
+    return openRelayConsole({
+      relay: this.#view(),
       settings: () => this.#settings.console ?? settings,
       publicHost: () => this.#settings.publicHost,
-      certificate: { cert, key },
-      accountChanged: (accountId) => this.#forwards.accountChanged(accountId),
+      certificate: this.#parts.identity.certificate,
       sweeper: this.#sweeper,
       signal: this.#abort.signal,
       onUnexpected: (error) => this.#failed("the console failed", error),

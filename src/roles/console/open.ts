@@ -1,36 +1,38 @@
-import type { RemoteSpec } from "../../core/forward.ts";
-import { warningsFor } from "../../core/presets/dangers.ts";
 import { PRESETS } from "../../core/presets/presets.ts";
 import { searchPresets } from "../../core/presets/search.ts";
-import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { monotonicMs } from "../../os/clock.ts";
 import { ownAddresses } from "../../os/interfaces.ts";
 import { areaLogger } from "../../os/log.ts";
 import { after } from "../../os/timers.ts";
 import { VERSION } from "../../os/version.ts";
 import { createApi } from "../../servers/api/api.ts";
+import type { ApiBackend } from "../../servers/api/backend.ts";
+import type { StaticFiles } from "../../servers/api/files.ts";
 import { serveApi } from "../../servers/api/server.ts";
+import type { Store } from "../../store/store.ts";
 import { compileCidrs, parseAddress } from "../../wire/address.ts";
 import { ANY_HOST, formatHostPort, type HostPort } from "../../wire/endpoint.ts";
-import { type ConsoleSettings, ControlError, type RelayControl } from "../control.ts";
-import { type RelayView, revoke } from "../relay/control.ts";
+import { type ConsoleSettings, ControlError } from "../control.ts";
 import { openAccess } from "./access.ts";
-import { loadConsoleFiles } from "./files.ts";
-import { ConsoleRelay } from "./relay.ts";
-import { TrafficRecorder } from "./traffic.ts";
 
-export interface ConsoleOptions {
-  readonly relay: RelayView;
-  readonly control: RelayControl;
+/** What a relay or a gateway gives to its console. */
+export interface ConsoleOptions extends Omit<ApiBackend, "access"> {
+  readonly store: Store;
+  wallMs(): number;
+  /** Writes down what was carried until now. */
+  record(): Promise<void>;
+  /** The pages; empty = the API alone. */
+  readonly files: StaticFiles;
   /** Asked at each request: a reload may have changed it. */
   settings(): ConsoleSettings;
   /** What visitors type; null = it is not configured. */
   publicHost(): string | null;
-  /** PEM, when the console has none of its own. */
-  readonly certificate: { readonly cert: string; readonly key: string };
+  /** PEM; needed unless the settings say plain HTTP. */
+  readonly certificate: { readonly cert: string; readonly key: string } | null;
+  /** Ends a device with all that it has; `actor` goes into the audit log. One that is gone is no failure. */
+  endDevice(deviceId: string, actor: string): Promise<void>;
   /** The ports or quotas of an account are others now. */
   accountChanged(accountId: string): Promise<void>;
-  readonly sweeper: Pick<Sweeper, "add">;
   /** Ends it with everything that is under way. */
   readonly signal: AbortSignal;
   onUnexpected(error: unknown): void;
@@ -50,26 +52,24 @@ const LOCALHOST = "localhost";
 
 /** Opens `[console] listen`. Rejects with ControlError `failed` when the port cannot be had. */
 export async function openConsole(options: ConsoleOptions): Promise<OpenConsole> {
-  const { relay, control, settings, signal, onUnexpected } = options;
+  const { store, wallMs, settings, signal, onUnexpected } = options;
   const log = areaLogger("console");
   const { listen, tls } = settings();
   let port = listen.port;
   const url = () => publicUrl(settings(), options.publicHost(), port);
   const access = await openAccess({
-    store: relay.store,
-    wallMs: relay.wallMs,
+    store,
+    wallMs,
     nowMs: monotonicMs,
     publicUrl: url,
     passkeyHost: () => passkeyHost(new URL(url()).hostname),
     passkeyOrigins: () => [new URL(url()).origin],
-    endDevice: async (deviceId, actor) => {
-      await revoke(relay, deviceId, actor);
-    },
+    endDevice: (deviceId, actor) => options.endDevice(deviceId, actor),
     accountChanged: (accountId) => options.accountChanged(accountId),
     onDenied: (name, address, waitMs) => log.warn("a sign-in was refused", { name, address, waitMs }),
   });
   const api = createApi(
-    { access, relay: new ConsoleRelay({ relay, control, warningsFor: dangersOf, signal }), gateway: null },
+    { access, relay: options.relay, gateway: options.gateway },
     {
       version: VERSION,
       tls,
@@ -78,7 +78,7 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
       isOwnHost: (host) => isOwnHost(host, settings(), options.publicHost(), port),
       trustedProxies: () => compileCidrs(settings().trustedProxies),
       presets: { all: PRESETS, search: searchPresets },
-      files: await loadConsoleFiles((message) => log.warn("{message}", { message })),
+      files: options.files,
       after,
       nowMs: monotonicMs,
       signal,
@@ -86,30 +86,18 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
     },
   );
   const pair = tls ? options.certificate : null;
+  if (tls && pair === null) throw new Error("a console over TLS has no certificate");
   const server = serveApi(api, { bind: listen.host, port: listen.port, tls: pair });
   if (!server.ok) throw new ControlError("failed", server.error.message);
   port = server.value.port;
-  const recorder = new TrafficRecorder({
-    traffic: relay.store.traffic,
-    forwards: () => relay.forwards.list(),
-    countersOf: (forward) => relay.forwards.entryOf(forward)?.entry?.visits.counters ?? null,
-    deviceName: (device) => relay.forwards.deviceName(device),
-    wallMs: relay.wallMs,
-    warn: (message) => log.warn("{message}", { message }),
-  });
-  options.sweeper.add(recorder);
   const close = async () => {
     await server.value.close();
-    await recorder.record();
+    await options.record();
   };
   return { port, url: url(), setupLink: await access.setupLink(url()), close };
 }
 
-function dangersOf(ports: RemoteSpec["ports"]): readonly string[] {
-  return warningsFor({ ranges: ports });
-}
-
-/** On one address that, else by the relay's public name, else by an address of this machine. */
+/** On one address that, else by the public name, else by an address of this machine. */
 function publicUrl({ listen, tls, hosts }: ConsoleSettings, publicHost: string | null, port: number): string {
   const [named] = hosts;
   const isEverywhere = [ANY_HOST, "0.0.0.0", "::"].includes(listen.host);

@@ -10,6 +10,7 @@ import { listeningPorts } from "../../os/listening.ts";
 import { areaLogger } from "../../os/log.ts";
 import { VERSION } from "../../os/version.ts";
 import type { LocalServer } from "../../servers/local/server.ts";
+import { FIRST_ACCOUNT_ID } from "../../store/accounts.ts";
 import type { Store } from "../../store/store.ts";
 import {
   ControlError,
@@ -22,13 +23,15 @@ import {
 } from "../control.ts";
 import { V } from "../views.ts";
 import { settingsChanges, settingsFor } from "./changes.ts";
-import { fixedSpec, gatewayControl } from "./control.ts";
+import { type GatewayView, gatewayControl } from "./control.ts";
 import { gatewayDesk } from "./desk.ts";
 import { GatewayFacts } from "./facts.ts";
+import { fixedSpec } from "./fixed.ts";
 import type { GatewayKernel } from "./helper/kernel.ts";
 import { refuseIncomplete, refuseUnfit } from "./interfaces.ts";
 import { type FixedReport, GatewayMappings } from "./mappings.ts";
 import { GatewayNews } from "./news.ts";
+import { GatewayPeers } from "./peers.ts";
 import { GatewayPolicy } from "./policy.ts";
 import { GatewayServers } from "./servers.ts";
 import type { GatewaySettings } from "./settings.ts";
@@ -51,8 +54,6 @@ export interface GatewayParts {
   wallMs(): number;
 }
 
-/** The account of this machine's own operator: LAN hosts have none of their own. */
-const OWNER = "owner";
 const TICK_MS = 250;
 /** A process for each trigger at each look. */
 const TRIGGERS_MS = 2_000;
@@ -77,6 +78,7 @@ export class Gateway {
   readonly #policy: GatewayPolicy;
   readonly #news: GatewayNews;
   readonly #facts: GatewayFacts;
+  readonly #view: GatewayView;
   #servers: GatewayServers | null = null;
   #settings: GatewaySettings;
   #epoch: ServerEpoch;
@@ -113,7 +115,8 @@ export class Gateway {
     this.#book = new MappingBook({
       ownerOf: (address) => {
         const peer = this.#vpn.peerAt(address);
-        return { account: OWNER, device: peer === null ? address : deviceOf(peer.id) };
+        // LAN hosts have no account of their own: they are the operator's.
+        return { account: peer?.account ?? FIRST_ACCOUNT_ID, device: peer === null ? address : deviceOf(peer.id) };
       },
       holderName: (device) => this.#vpn.peerOf(device)?.name ?? device,
       ports: parts.ports,
@@ -151,6 +154,7 @@ export class Gateway {
       peerRights: (address) => this.#vpn.rights(address),
       nowMs,
     });
+    this.#view = this.#makeView();
   }
 
   async start(): Promise<void> {
@@ -299,17 +303,17 @@ export class Gateway {
 
   /** The specs of the operator's drafts; what is wrong with one is told, and the others stand. */
   async #fixed(drafts: readonly MappingDraft[], tell: (sentence: string) => void): Promise<MappingSpec[]> {
-    const view = this.#view();
+    const view = this.#view;
     const made = await Promise.all(drafts.map((draft) => fixedSpec(view, draft, "config")));
     return made.flatMap((spec, at) => {
-      if (typeof spec !== "string") return [spec];
-      tell(`mapping "${drafts[at]?.name}": ${spec}`);
+      if (spec.ok) return [spec.value];
+      tell(`mapping "${drafts[at]?.name}": ${spec.error.message}`);
       return [];
     });
   }
 
-  #view() {
-    return {
+  #makeView(): GatewayView {
+    const view = {
       book: this.#book,
       mappings: this.#mappings,
       triggers: this.#triggers,
@@ -333,6 +337,7 @@ export class Gateway {
         await this.#left.promise;
       },
     };
+    return { ...view, peers: new GatewayPeers(view) };
   }
 
   #vpnStatus(): GatewayStatus["vpn"] {
@@ -409,7 +414,7 @@ export class Gateway {
 
   /** What local commands are offered. */
   control(): GatewayControl {
-    return gatewayControl(this.#view());
+    return gatewayControl(this.#view);
   }
 
   running(): RunningGateway {
