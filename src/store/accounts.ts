@@ -11,7 +11,19 @@ export interface AccountLimits {
   readonly quotaForwards: number | null;
   /** A range counts as many ports as it spans; null = no limit. */
   readonly quotaPorts: number | null;
+  /** Null = no limit. */
+  readonly quotaDevices: number | null;
+  /** Of all that its forwards carry together, both directions, bytes a second; null = no limit. */
+  readonly quotaBandwidth: number | null;
 }
+
+export const NO_LIMITS: AccountLimits = {
+  ports: null,
+  quotaForwards: null,
+  quotaPorts: null,
+  quotaDevices: null,
+  quotaBandwidth: null,
+};
 
 export interface Account extends AccountLimits {
   readonly id: string;
@@ -49,14 +61,14 @@ const ID_BYTES = 8;
 
 export function accountsOn(db: Db): Accounts {
   return {
-    create: ({ name, role, ports = null, quotaForwards = null, quotaPorts = null, actor = OPERATOR }, nowMs) =>
+    create: ({ name, role, actor = OPERATOR, ...limits }, nowMs) =>
       db.transaction().execute(async (trx) => {
         if ((await findAccount(trx, name)) !== null) {
           const message = `There is an account ${JSON.stringify(name)} already: choose another name.`;
           return err({ kind: "name-taken" as const, message });
         }
         const id = randomBytes(ID_BYTES).toString("hex");
-        const account = { id, name, role, ports, quotaForwards, quotaPorts, createdMs: nowMs };
+        const account = { id, name, role, ...NO_LIMITS, ...limits, createdMs: nowMs };
         await trx.insertInto("accounts").values(toRow(account)).execute();
         const event = { actor, action: "account.created", subject: `account:${id}`, detail: { name, role } };
         await appendAudit(trx, event, nowMs);
@@ -67,23 +79,30 @@ export function accountsOn(db: Db): Accounts {
       return rows.map(toAccount);
     },
     find: (nameOrId) => findAccount(db, nameOrId),
-    setLimits: (nameOrId, { ports, quotaForwards, quotaPorts }, nowMs, actor = OPERATOR) =>
+    setLimits: (nameOrId, limits, nowMs, actor = OPERATOR) =>
       db.transaction().execute(async (trx) => {
         const account = await findAccount(trx, nameOrId);
         if (account === null) {
           const message = `There is no account ${JSON.stringify(nameOrId)}.`;
           return err({ kind: "unknown" as const, message });
         }
-        await trx
-          .updateTable("accounts")
-          .set({ ports, quota_forwards: quotaForwards, quota_ports: quotaPorts })
-          .where("id", "=", account.id)
-          .execute();
-        const detail = { ports, quotaForwards, quotaPorts };
-        await appendAudit(trx, { actor, action: "account.limited", subject: `account:${account.id}`, detail }, nowMs);
-        return ok({ ...account, ...detail });
+        await writeLimits(trx, account.id, limits, nowMs, actor);
+        return ok({ ...account, ...limits });
       }),
   };
+}
+
+/** With the line of the audit log. */
+export async function writeLimits(
+  trx: Db,
+  accountId: string,
+  limits: AccountLimits,
+  nowMs: number,
+  actor: string,
+): Promise<void> {
+  await trx.updateTable("accounts").set(toLimitColumns(limits)).where("id", "=", accountId).execute();
+  const event = { actor, action: "account.limited", subject: `account:${accountId}`, detail: { ...limits } };
+  await appendAudit(trx, event, nowMs);
 }
 
 /** An id wins over a name that is spelled like it. */
@@ -105,9 +124,7 @@ function toAccount(row: Selectable<AccountsTable>): Account {
     id: row.id,
     name: row.name,
     role: row.role,
-    ports: row.ports,
-    quotaForwards: row.quota_forwards,
-    quotaPorts: row.quota_ports,
+    ...toLimits(row),
     createdMs: row.created_ms,
   };
 }
@@ -117,9 +134,39 @@ function toRow(account: Account): Selectable<AccountsTable> {
     id: account.id,
     name: account.name,
     role: account.role,
-    ports: account.ports,
-    quota_forwards: account.quotaForwards,
-    quota_ports: account.quotaPorts,
+    ...toLimitColumns(account),
     created_ms: account.createdMs,
+  };
+}
+
+export type LimitColumns = Pick<
+  AccountsTable,
+  "ports" | "quota_forwards" | "quota_ports" | "quota_devices" | "quota_bandwidth"
+>;
+export const LIMIT_COLUMNS = [
+  "ports",
+  "quota_forwards",
+  "quota_ports",
+  "quota_devices",
+  "quota_bandwidth",
+] as const satisfies readonly (keyof LimitColumns)[];
+
+export function toLimits(row: LimitColumns): AccountLimits {
+  return {
+    ports: row.ports,
+    quotaForwards: row.quota_forwards,
+    quotaPorts: row.quota_ports,
+    quotaDevices: row.quota_devices,
+    quotaBandwidth: row.quota_bandwidth,
+  };
+}
+
+export function toLimitColumns(limits: AccountLimits): LimitColumns {
+  return {
+    ports: limits.ports,
+    quota_forwards: limits.quotaForwards,
+    quota_ports: limits.quotaPorts,
+    quota_devices: limits.quotaDevices,
+    quota_bandwidth: limits.quotaBandwidth,
   };
 }

@@ -2,7 +2,7 @@ import type { Selectable } from "kysely";
 import type { PersonName } from "../core/access/name.ts";
 import type { AccessRole } from "../core/access/rights.ts";
 import { err, ok, type Result } from "../wire/result.ts";
-import { FIRST_ACCOUNT_ID, findAccount } from "./accounts.ts";
+import { FIRST_ACCOUNT_ID, findAccount, NO_LIMITS, toLimitColumns } from "./accounts.ts";
 import { appendAudit, OPERATOR } from "./audit.ts";
 import type { Db, InvitesTable } from "./schema.ts";
 import { hashOfSecret, newId, newSecret } from "./secret.ts";
@@ -233,9 +233,7 @@ async function createAccount(trx: Db, userName: string, role: AccessRole, nowMs:
     id: newId(),
     name,
     role: role === "admin" ? ("admin" as const) : ("user" as const),
-    ports: null,
-    quota_forwards: null,
-    quota_ports: null,
+    ...toLimitColumns(NO_LIMITS),
     created_ms: nowMs,
   };
   await trx.insertInto("accounts").values(row).execute();

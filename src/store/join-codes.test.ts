@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { enrolDevice, holdPort80, temporaryStore, testKey } from "../../test/fixtures/store.ts";
+import { NO_LIMITS } from "./accounts.ts";
 import type { MadeJoinCode, NewJoinCode } from "./join-codes.ts";
 import type { Store } from "./store.ts";
 
@@ -55,6 +56,23 @@ describe("creating", () => {
     expect(unknown.ok ? null : unknown.error.kind).toBe("unknown-account");
     await fixture.store.accounts.create({ name: "team", role: "user" }, 1);
     expect((await fixture.store.joinCodes.create({ deviceName: "web1", account: "team" }, NOW_MS)).ok).toBe(true);
+  });
+
+  test("refuses a device more than the account may have; a newer code for one that is awaited is none", async () => {
+    await using fixture = await temporaryStore();
+    const { accounts, joinCodes } = fixture.store;
+    await accounts.setLimits("owner", { ...NO_LIMITS, quotaDevices: 2 }, 1);
+    const { id } = await enrolDevice(fixture.store, "web1", 1);
+    await make(fixture.store, { deviceName: "web2" });
+    const more = await joinCodes.create({ deviceName: "web3" }, NOW_MS);
+    expect(more.ok ? null : more.error).toEqual({
+      kind: "quota",
+      message:
+        "The account owner may have 2 devices, and has or awaits as many: remove one first, or ask an administrator for more.",
+    });
+    await make(fixture.store, { deviceName: "web2" });
+    await fixture.store.devices.revoke(id, 2);
+    await make(fixture.store, { deviceName: "web3" });
   });
 
   test("a newer code for a name ends the older one", async () => {

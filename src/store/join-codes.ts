@@ -25,7 +25,7 @@ export interface MadeJoinCode {
 }
 
 export interface JoinCodeRefusal {
-  readonly kind: "name-taken" | "unknown-account";
+  readonly kind: "name-taken" | "unknown-account" | "quota";
   /** One sentence that says what to do. */
   readonly message: string;
 }
@@ -42,7 +42,7 @@ export interface OpenJoinCode {
 
 export interface JoinCodes {
   /**
-   * Refuses a name that a device of the account has. An open code for the same name ends: the newest counts, so a
+   * Refuses a name that a device of the account has, and a device more than the account may have. An open code for the same name ends: the newest counts, so a
    * redeemed code always finds its name free.
    */
   create(request: NewJoinCode, nowMs: number): Promise<Result<MadeJoinCode, JoinCodeRefusal>>;
@@ -124,6 +124,12 @@ async function createCode(
   if (await nameIsTaken(trx, account.id, deviceName)) {
     const message = `There is a device ${JSON.stringify(deviceName)} already: choose another name, or revoke it first with hatchway devices revoke.`;
     return err({ kind: "name-taken", message });
+  }
+  const { quotaDevices } = account;
+  if (quotaDevices !== null && (await devicesToBe(trx, account.id, deviceName, nowMs)) >= quotaDevices) {
+    const devices = quotaDevices === 1 ? "1 device" : `${quotaDevices} devices`;
+    const message = `The account ${account.name} may have ${devices}, and has or awaits as many: remove one first, or ask an administrator for more.`;
+    return err({ kind: "quota", message });
   }
   await trx
     .updateTable("join_codes")
@@ -220,6 +226,26 @@ async function enrol(
   };
   await appendAudit(trx, event, nowMs);
   return toDevice(row);
+}
+
+/** Those that are there, and those that open codes for other names may bring. */
+async function devicesToBe(db: Db, accountId: string, deviceName: string, nowMs: number): Promise<number> {
+  const there = await db
+    .selectFrom("devices")
+    .select("id")
+    .where("account_id", "=", accountId)
+    .where("revoked_ms", "is", null)
+    .execute();
+  const awaited = await db
+    .selectFrom("join_codes")
+    .select("id")
+    .where("account_id", "=", accountId)
+    .where("device_name", "!=", deviceName)
+    .where("used_ms", "is", null)
+    .where("revoked_ms", "is", null)
+    .where("expires_ms", ">", nowMs)
+    .execute();
+  return there.length + awaited.length;
 }
 
 async function nameIsTaken(db: Db, accountId: string, name: string): Promise<boolean> {

@@ -37,6 +37,9 @@ export interface AccountsTable {
   ports: string | null;
   quota_forwards: number | null;
   quota_ports: number | null;
+  quota_devices: number | null;
+  /** Bytes a second. */
+  quota_bandwidth: number | null;
   created_ms: number;
 }
 

@@ -1,7 +1,14 @@
 import type { Selectable } from "kysely";
 import type { AccessRole } from "../core/access/rights.ts";
 import { err, ok, type Result } from "../wire/result.ts";
-import { type AccountLimits, FIRST_ACCOUNT_ID } from "./accounts.ts";
+import {
+  type AccountLimits,
+  FIRST_ACCOUNT_ID,
+  LIMIT_COLUMNS,
+  type LimitColumns,
+  toLimits,
+  writeLimits,
+} from "./accounts.ts";
 import { appendAudit } from "./audit.ts";
 import { forgetForwards } from "./devices.ts";
 import type { Db, UsersTable } from "./schema.ts";
@@ -193,15 +200,8 @@ async function changeUser(
   }
   if (wanted.disabled) await endSessions(trx, id, null);
   if (limits !== undefined) {
-    const { ports, quotaForwards, quotaPorts } = { ...user.account, ...limits };
-    await trx
-      .updateTable("accounts")
-      .set({ ports, quota_forwards: quotaForwards, quota_ports: quotaPorts })
-      .where("id", "=", user.account.id)
-      .execute();
-    const detail = { ports, quotaForwards, quotaPorts };
-    const limited = { actor, action: "account.limited", subject: `account:${user.account.id}`, detail };
-    await appendAudit(trx, limited, nowMs);
+    const { id: accountId, name: _, ...present } = user.account;
+    await writeLimits(trx, accountId, { ...present, ...limits }, nowMs, actor);
   }
   const changed = await findUser(trx, id);
   return changed === null ? err(UNKNOWN) : ok(changed);
@@ -296,7 +296,8 @@ function selectUsers(db: Db) {
     .selectFrom("users")
     .innerJoin("accounts", "accounts.id", "users.account_id")
     .selectAll("users")
-    .select(["accounts.name as account_name", "accounts.ports", "accounts.quota_forwards", "accounts.quota_ports"])
+    .select("accounts.name as account_name")
+    .select(LIMIT_COLUMNS.map((column) => `accounts.${column}` as const))
     .select((from) =>
       from
         .selectFrom("passkeys")
@@ -306,13 +307,11 @@ function selectUsers(db: Db) {
     );
 }
 
-type UserRow = Selectable<UsersTable> & {
-  readonly account_name: string;
-  readonly ports: string | null;
-  readonly quota_forwards: number | null;
-  readonly quota_ports: number | null;
-  readonly passkey_count: number | null;
-};
+type UserRow = Selectable<UsersTable> &
+  LimitColumns & {
+    readonly account_name: string;
+    readonly passkey_count: number | null;
+  };
 
 function toUser(row: UserRow): StoredUser {
   return {
@@ -322,9 +321,7 @@ function toUser(row: UserRow): StoredUser {
     account: {
       id: row.account_id,
       name: row.account_name,
-      ports: row.ports,
-      quotaForwards: row.quota_forwards,
-      quotaPorts: row.quota_ports,
+      ...toLimits(row),
     },
     passwordHash: row.password_hash,
     totpSecret: row.totp_secret,

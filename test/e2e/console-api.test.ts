@@ -245,6 +245,16 @@ describe("devices", () => {
     expect(await failureOf(running.closed)).toMatchObject({ kind: "refused" });
   });
 
+  test("are as many as the account may have", async () => {
+    const person = (await ann.listUsers()).items.find(({ name }) => name === "bob");
+    await ann.changeUser(person?.id ?? "", { quota: { maxDevices: 1 } });
+    expect(await problemOf(bob.makeJoinCode({ name: "shed" }))).toMatchObject({
+      status: 409,
+      detail: expect.stringContaining("may have 1 device"),
+    });
+    await ann.changeUser(person?.id ?? "", { quota: { maxDevices: null } });
+  });
+
   test("of another one's name are told apart, and a port set that is none is refused", async () => {
     expect(await problemOf(ann.makeJoinCode({ name: "den" }))).toMatchObject({ status: 409 });
     expect(await problemOf(ann.makeJoinCode({ name: "new", ports: "9-1" }))).toMatchObject({ status: 409 });

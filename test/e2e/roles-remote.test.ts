@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { DEFAULT_OPTIONS } from "../../src/core/forward.ts";
+import { NO_LIMITS } from "../../src/store/accounts.ts";
 import { parseCidr } from "../../src/wire/address.ts";
 import { breakableLink } from "../fixtures/breakable-link.ts";
 import {
@@ -200,7 +201,7 @@ describe("what the relay refuses", () => {
     await using lab = await rolesLab();
     await lab.restartRelay(async () => {
       const store = await lab.openStore();
-      await store.accounts.setLimits("owner", { ports: null, quotaForwards: 2, quotaPorts: 3 }, 1);
+      await store.accounts.setLimits("owner", { ...NO_LIMITS, quotaForwards: 2, quotaPorts: 3 }, 1);
       await store.close();
     });
     const agent = await lab.agent("web1");

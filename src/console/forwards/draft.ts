@@ -47,7 +47,7 @@ const RATES = [
   [1e3, "kB/s"],
 ] as const;
 
-function bandwidthText(bytesPerSec: number | null): string {
+export function bandwidthText(bytesPerSec: number | null): string {
   if (bytesPerSec === null) return "";
   const unit = RATES.find(([bytes]) => bytesPerSec % bytes === 0);
   return unit === undefined ? `${bytesPerSec} B/s` : `${bytesPerSec / unit[0]} ${unit[1]}`;

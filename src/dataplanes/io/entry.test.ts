@@ -11,6 +11,7 @@ import type { ReasonName } from "../../wire/reason.ts";
 import type { Exit, FlowEnd, FlowSink, Visit } from "./ends.ts";
 import { type Entry, openEntry } from "./entry.ts";
 import { refusedEnd } from "./refused.ts";
+import { Shaper } from "./shaper.ts";
 import { SILENT_SINK } from "./silent-sink.ts";
 import { startSweeper } from "./sweeper.ts";
 import { MAX_DATAGRAM_BYTES } from "./udp-socket.ts";
@@ -390,6 +391,36 @@ describe("UDP visitors", () => {
     port.entry.close();
     expect((await until(3)).map(({ bytes }) => bytes.length)).toEqual([1, 1, 3]);
     expect(counters).toMatchObject({ bytesIn: 1, bytesOut: 5, datagramsDropped: 1 });
+    socket.close();
+  });
+
+  test("a limit that entries share is one for all of them, and may come later", async () => {
+    let shared: Shaper | null = null;
+    const entries = [1, 2].map(() => {
+      const spec = { bind: "127.0.0.1", ports: [any("udp")], options: DEFAULT_OPTIONS };
+      const opened = openEntry(
+        { ...spec, admission: new Admission(DEFAULT_OPTIONS), sweeper, shared: () => shared },
+        new FakeExit(),
+      );
+      if (!opened.ok) throw new Error(opened.error.message);
+      return opened.value;
+    });
+    const { socket } = await visitor();
+    const send = (bytes: number) => {
+      for (const entry of entries) socket.send(new Uint8Array(bytes), portOf(entry), "127.0.0.1");
+    };
+    const sum = (key: "datagramsDropped" | "bytesOut") =>
+      entries.reduce((total, { visits }) => total + visits.counters[key], 0);
+    const countedTogether = (until: () => boolean) =>
+      Promise.race(entries.map(({ visits }) => counted(visits.counters, until)));
+    send(40_000);
+    await countedTogether(() => sum("bytesOut") === 80_000);
+    shared = new Shaper(1);
+    send(40_000);
+    // Of 64 KiB one datagram of 40,000 bytes is let through, and its answer is not.
+    await countedTogether(() => sum("datagramsDropped") === 2);
+    expect(sum("bytesOut")).toBe(80_000);
+    for (const entry of entries) entry.close();
     socket.close();
   });
 

@@ -20,6 +20,8 @@ export interface EntrySpec {
   readonly options: ForwardOptions;
   readonly admission: Admission;
   readonly sweeper: Sweeper;
+  /** The bandwidth that it shares with other entries (its account's), asked for each visitor; absent = it shares none. */
+  readonly shared?: () => Shaper | null;
 }
 
 export interface OpenPort extends EntryPort {
@@ -67,7 +69,7 @@ export function openReception(
 /** What the listeners of one entry share. */
 export class EntryHost {
   readonly visits: Visits;
-  shaper: Shaper | null;
+  #shaper: Shaper | null;
   #admission: Admission;
 
   constructor(
@@ -77,7 +79,7 @@ export class EntryHost {
     this.visits = new Visits(spec.options);
     this.#admission = spec.admission;
     const rate = spec.options.limits.bandwidthBytesPerSec;
-    this.shaper = rate === undefined ? null : new Shaper(rate);
+    this.#shaper = rate === undefined ? null : new Shaper(rate);
   }
 
   open(spec: EntrySpec, receive: TcpReception): Result<Entry, EntryError> {
@@ -131,16 +133,23 @@ export class EntryHost {
     return this.exit.openFlow(visit);
   }
 
+  /** Held back by the entry's own limit, and by the one that it shares. */
   shape(end: ByteEnd): ByteEnd {
-    return this.shaper === null ? end : this.shaper.shape(end);
+    const inner = this.spec.shared?.()?.shape(end) ?? end;
+    return this.#shaper?.shape(inner) ?? inner;
+  }
+
+  /** False: the datagram is above a limit and must be dropped. */
+  allows(datagramBytes: number): boolean {
+    return (this.#shaper?.allows(datagramBytes) ?? true) && (this.spec.shared?.()?.allows(datagramBytes) ?? true);
   }
 
   #change(options: ForwardOptions, admission: Admission | undefined): void {
     this.visits.limits = options;
     if (admission !== undefined) this.#admission = admission;
     const rate = options.limits.bandwidthBytesPerSec;
-    if (this.shaper !== null) this.shaper.setRate(rate ?? null);
-    else if (rate !== undefined) this.shaper = new Shaper(rate);
+    if (this.#shaper !== null) this.#shaper.setRate(rate ?? null);
+    else if (rate !== undefined) this.#shaper = new Shaper(rate);
   }
 }
 

@@ -39,8 +39,8 @@ function joined(bytesPerSec: number | null = null) {
   const visits = new Visits(LIMITS);
   const left: string[] = [];
   const admission = { admit: () => null, leave: (address: string) => void left.push(address) };
-  const shaper = bytesPerSec === null ? null : new Shaper(bytesPerSec);
-  const open = joinFlows(visitor, exit, VISIT, visits, admission, { shaper });
+  const shaping = bytesPerSec === null ? undefined : new Shaper(bytesPerSec);
+  const open = joinFlows(visitor, exit, VISIT, visits, admission, shaping);
   return { visitor, exit, visits, left, open };
 }
 

@@ -1,14 +1,14 @@
 import type { ReasonName } from "../../wire/reason.ts";
 import type { FlowEnd, FlowSink, Visit } from "./ends.ts";
-import type { Shaper } from "./shaper.ts";
 import type { Admission, IdleLimits, OpenVisit, Visits } from "./visits.ts";
 
-/** The bandwidth limit of an entry; it may come and go while flows are open. */
+/** The bandwidth limits of an entry; they may come and go while flows are open. */
 export interface Shaping {
-  readonly shaper: Shaper | null;
+  /** False: the datagram is above a limit and must be dropped. */
+  allows(datagramBytes: number): boolean;
 }
 
-const UNSHAPED: Shaping = { shaper: null };
+const UNSHAPED: Shaping = { allows: () => true };
 
 /**
  * Passes datagrams between a visitor's flow and its exit until either side ends or both are idle: the one place that
@@ -52,9 +52,8 @@ class JoinedFlows implements OpenVisit {
 
   /** False when the datagram was dropped, which is counted here. */
   passes(datagram: Uint8Array, to: FlowEnd): boolean {
-    const { shaper } = this.shaping;
     this.#datagrams += 1;
-    if ((shaper === null || shaper.allows(datagram.length)) && to.send(datagram)) return true;
+    if (this.shaping.allows(datagram.length) && to.send(datagram)) return true;
     this.countDropped();
     return false;
   }

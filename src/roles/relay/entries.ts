@@ -13,6 +13,7 @@ import { ok, type Result } from "../../wire/result.ts";
 import type { Counters } from "../control.ts";
 import { RetiredCounters } from "../retired-counters.ts";
 import { countersOf } from "../views.ts";
+import { AccountRates } from "./account-rates.ts";
 
 interface MemberState {
   /** What the device calls the forward on its present session; null while it is away. */
@@ -39,10 +40,11 @@ export class SharedEntry {
     this.admission = new Admission(options);
   }
 
-  open(forward: HeldForward, sweeper: Sweeper): Result<null, EntryError> {
-    const { bind, spec } = forward;
+  open(forward: HeldForward, sweeper: Sweeper, rates: AccountRates): Result<null, EntryError> {
+    const { bind, owner, spec } = forward;
+    const shared = () => rates.of(owner.account);
     const opened = openEntry(
-      { bind, ports: spec.ports, options: spec.options, admission: this.admission, sweeper },
+      { bind, ports: spec.ports, options: spec.options, admission: this.admission, sweeper, shared },
       tunnelExit((visit) => this.#route(visit)),
     );
     if (!opened.ok) return opened;
@@ -146,6 +148,7 @@ function usable(member: Member): boolean {
 export class RelayEntries {
   readonly #byKey = new Map<string, SharedEntry>();
   readonly #retired = new RetiredCounters();
+  readonly rates = new AccountRates();
 
   constructor(
     readonly sweeper: Sweeper,
@@ -176,7 +179,7 @@ export class RelayEntries {
       return ok(null);
     }
     const shared = new SharedEntry(this.sessions, forward.spec.options);
-    const opened = shared.open(forward, this.sweeper);
+    const opened = shared.open(forward, this.sweeper, this.rates);
     if (!opened.ok) return opened;
     shared.add(forward, state);
     this.#byKey.set(key, shared);

@@ -84,6 +84,7 @@ export class RelayForwards {
   /** Holds again what was granted before the start; every lease runs anew, because the relay's absence is no device's fault. */
   async restore(): Promise<void> {
     const { store, entries, warn } = this.#options;
+    for (const account of await store.accounts.list()) entries.rates.set(account);
     const devices = new Map((await store.devices.list()).map((device) => [device.id, device]));
     const rows = (await store.forwards.list()).flatMap(({ deviceId, spec, target }) => {
       const device = devices.get(deviceId);
@@ -319,6 +320,8 @@ export class RelayForwards {
 
   /** What an account may have is another: its connected devices are judged by that from now on. */
   async accountChanged(accountId: string): Promise<void> {
+    const account = await this.#options.store.accounts.find(accountId);
+    if (account !== null) this.#options.entries.rates.set(account);
     const devices = await this.#options.store.devices.list({ accountId });
     for (const { id } of devices) {
       if (this.#table.isConnected(id)) await this.#grants.load({ deviceId: id, account: accountId });

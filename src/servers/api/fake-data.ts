@@ -71,7 +71,7 @@ export function fakeUser(id: string, name: string, role: Role, account: FakeAcco
     disabled: false,
     hasTotp: false,
     passkeys: 0,
-    quota: { ports: null, maxForwards: null, maxPorts: null },
+    quota: { ports: null, maxForwards: null, maxPorts: null, maxDevices: null, bandwidthBytesPerSec: null },
   };
 }
 

@@ -109,7 +109,14 @@ export const User = z.object({
   hasTotp: z.boolean(),
   passkeys: z.int(),
   /** Of the account; null = no limit, and the relay's whole pool. */
-  quota: z.object({ ports: z.string().nullable(), maxForwards: z.int().nullable(), maxPorts: z.int().nullable() }),
+  quota: z.object({
+    ports: z.string().nullable(),
+    maxForwards: z.int().nullable(),
+    maxPorts: z.int().nullable(),
+    maxDevices: z.int().nullable(),
+    /** Of all that the account's forwards carry together, both directions. */
+    bandwidthBytesPerSec: z.int().nullable(),
+  }),
 });
 export type User = z.infer<typeof User>;
 export const UserPatch = z.strictObject({
@@ -120,6 +127,9 @@ export const UserPatch = z.strictObject({
       ports: portSet.nullable().exactOptional(),
       maxForwards: z.int().min(0).nullable().exactOptional(),
       maxPorts: z.int().min(0).nullable().exactOptional(),
+      maxDevices: z.int().min(0).nullable().exactOptional(),
+      /** `10 MB/s`, `100 Mbit/s`. */
+      bandwidth: z.string().max(32).nullable().exactOptional(),
     })
     .exactOptional(),
 });

@@ -139,9 +139,8 @@ class Association implements OpenVisit, ByteSink {
 
   #toClient(datagram: Uint8Array, headerBytes: number): void {
     const { counters } = this.spec.host.visits;
-    const { shaper } = this.spec.host;
     const payloadBytes = datagram.length - headerBytes;
-    if ((shaper !== null && !shaper.allows(payloadBytes)) || !this.#transmit(datagram)) {
+    if (!this.spec.host.allows(payloadBytes) || !this.#transmit(datagram)) {
       counters.datagramsDropped += 1;
       return;
     }
@@ -195,7 +194,7 @@ class DestinationFlow implements FlowSink {
 
   send(datagram: Uint8Array, host: EntryHost): boolean {
     this.#datagrams += 1;
-    if (host.shaper !== null && !host.shaper.allows(datagram.length)) return false;
+    if (!host.allows(datagram.length)) return false;
     return this.end.send(datagram);
   }
 

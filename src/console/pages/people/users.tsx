@@ -1,6 +1,7 @@
 import { type FormEvent, useState } from "react";
 import { ApiProblem, sentenceOf, type User } from "../../api.ts";
 import { count, formatAgo } from "../../format.ts";
+import { bandwidthText } from "../../forwards/draft.ts";
 import { PortField, readPorts } from "../../forwards/port-field.tsx";
 import { useAction } from "../../state/action.ts";
 import { useNow, useResource } from "../../state/resource.ts";
@@ -140,11 +141,13 @@ export function Users() {
   );
 }
 
-function quotaWords({ ports, maxForwards, maxPorts }: User["quota"]): string {
+function quotaWords({ ports, maxForwards, maxPorts, maxDevices, bandwidthBytesPerSec }: User["quota"]): string {
   const limits = [
     ports,
     maxForwards === null ? null : `at most ${count(maxForwards, "forward")}`,
     maxPorts === null ? null : `at most ${count(maxPorts, "port")}`,
+    maxDevices === null ? null : `at most ${count(maxDevices, "device")}`,
+    bandwidthBytesPerSec === null ? null : `${bandwidthText(bandwidthBytesPerSec)} together`,
   ].filter((limit) => limit !== null);
   return limits.length === 0 ? "any port" : limits.join(", ");
 }
@@ -161,6 +164,8 @@ function EditUser({ user, onClose, onSaved }: EditUserProps) {
   const [ports, setPorts] = useState(user.quota.ports ?? "");
   const [maxForwards, setMaxForwards] = useState(user.quota.maxForwards?.toString() ?? "");
   const [maxPorts, setMaxPorts] = useState(user.quota.maxPorts?.toString() ?? "");
+  const [maxDevices, setMaxDevices] = useState(user.quota.maxDevices?.toString() ?? "");
+  const [bandwidth, setBandwidth] = useState(bandwidthText(user.quota.bandwidthBytesPerSec));
   const numberOf = (text: string, path: string): number | null => {
     if (text.trim() === "") return null;
     const message = "Write a whole number, or nothing for no limit.";
@@ -174,6 +179,8 @@ function EditUser({ user, onClose, onSaved }: EditUserProps) {
         ports: ports.trim() === "" ? null : ports.trim(),
         maxForwards: numberOf(maxForwards, "quota.maxForwards"),
         maxPorts: numberOf(maxPorts, "quota.maxPorts"),
+        maxDevices: numberOf(maxDevices, "quota.maxDevices"),
+        bandwidth: bandwidth.trim() === "" ? null : bandwidth.trim(),
       },
     });
     onSaved(saved);
@@ -210,6 +217,22 @@ function EditUser({ user, onClose, onSaved }: EditUserProps) {
           value={maxPorts}
           onValue={setMaxPorts}
           error={saving.problem?.of("quota.maxPorts")}
+          placeholder="no limit"
+        />
+        <TextField
+          label="Devices at most"
+          inputMode="numeric"
+          value={maxDevices}
+          onValue={setMaxDevices}
+          error={saving.problem?.of("quota.maxDevices")}
+          placeholder="no limit"
+        />
+        <TextField
+          label="Bandwidth of all its forwards"
+          value={bandwidth}
+          onValue={setBandwidth}
+          error={saving.problem?.of("quota.bandwidth")}
+          hint="As 10 MB/s or 100 Mbit/s, both directions together."
           placeholder="no limit"
         />
         {saving.problem === null || saving.problem.errors.length > 0 ? null : (

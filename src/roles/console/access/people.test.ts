@@ -140,9 +140,15 @@ describe("quotas", () => {
     const bob = await lab.who(await lab.person(admin, "bob", "user"));
     await lab.access.changeUser(admin, bob.userId, { quota: { ports: "8810-8815,8840", maxForwards: 5 } });
     const changed = await lab.access.changeUser(admin, bob.userId, { quota: { maxPorts: 9, maxForwards: null } });
-    expect(changed.quota).toEqual({ ports: "8810-8815, 8840", maxForwards: null, maxPorts: 9 });
+    const rest = { maxDevices: null, bandwidthBytesPerSec: null };
+    expect(changed.quota).toEqual({ ports: "8810-8815, 8840", maxForwards: null, maxPorts: 9, ...rest });
     expect(await lab.store.accounts.find("bob")).toMatchObject({ quotaForwards: null, quotaPorts: 9 });
     expect(lab.changedAccounts).toEqual([bob.accountId, bob.accountId]);
+    const quota = { maxDevices: 2, bandwidth: "100 Mbit/s" };
+    const limited = await lab.access.changeUser(admin, bob.userId, { quota });
+    expect(limited.quota).toMatchObject({ maxPorts: 9, maxDevices: 2, bandwidthBytesPerSec: 12_500_000 });
+    const unclear = lab.access.changeUser(admin, bob.userId, { quota: { bandwidth: "100 Mb" } });
+    expect(await failureOf(unclear)).toMatchObject({ kind: "invalid", errors: [{ path: "quota.bandwidth" }] });
   });
 
   test("of ports that are none are refused, with the field", async () => {

@@ -3,6 +3,7 @@ import type { User, UserPatch } from "../../../servers/api/schema.ts";
 import type { AccountLimits } from "../../../store/accounts.ts";
 import type { StoredUser, UserRefusal } from "../../../store/users.ts";
 import { formatPortSet, parsePortSet } from "../../../wire/port-set.ts";
+import { parseBandwidth } from "../../config/units.ts";
 import { type AccessOptions, actorOf } from "./context.ts";
 import { demand, noSuch, wrongField } from "./failures.ts";
 
@@ -57,12 +58,21 @@ function refusal({ kind, message }: UserRefusal): ApiFailure {
   }
 }
 
-function limitsOf({ ports, maxForwards, maxPorts }: NonNullable<UserPatch["quota"]>): Partial<AccountLimits> {
+function limitsOf(quota: NonNullable<UserPatch["quota"]>): Partial<AccountLimits> {
+  const { ports, maxForwards, maxPorts, maxDevices, bandwidth } = quota;
   return {
     ...(ports === undefined ? {} : { ports: ports === null ? null : portsOf(ports) }),
     ...(maxForwards === undefined ? {} : { quotaForwards: maxForwards }),
     ...(maxPorts === undefined ? {} : { quotaPorts: maxPorts }),
+    ...(maxDevices === undefined ? {} : { quotaDevices: maxDevices }),
+    ...(bandwidth === undefined ? {} : { quotaBandwidth: bandwidth === null ? null : bandwidthOf(bandwidth) }),
   };
+}
+
+function bandwidthOf(text: string): number {
+  const parsed = parseBandwidth(text);
+  if (!parsed.ok) throw wrongField("quota.bandwidth", parsed.error.message);
+  return parsed.value;
 }
 
 function portsOf(text: string): string {
@@ -97,6 +107,12 @@ function toUser(user: StoredUser): User {
     disabled,
     hasTotp: totpSecret !== null,
     passkeys,
-    quota: { ports: account.ports, maxForwards: account.quotaForwards, maxPorts: account.quotaPorts },
+    quota: {
+      ports: account.ports,
+      maxForwards: account.quotaForwards,
+      maxPorts: account.quotaPorts,
+      maxDevices: account.quotaDevices,
+      bandwidthBytesPerSec: account.quotaBandwidth,
+    },
   };
 }
