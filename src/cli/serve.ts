@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { RelaySettings, RunningGateway, RunningRelay } from "../roles/control.ts";
 import { formatHostPort, type HostPort, parseHost, parseHostPort } from "../wire/endpoint.ts";
 import { parsePortSet, settleProtocol } from "../wire/port-set.ts";
+import { consoleText, parseConsole } from "./console.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace, type Place } from "./data-dir.ts";
 import { runUntilStopped } from "./live.ts";
@@ -9,7 +10,6 @@ import { parsedOption } from "./parse.ts";
 import { printable } from "./text.ts";
 
 const AGENT_PORT = 7744;
-const CONSOLE_PORT = 7780;
 
 interface ServeOptions {
   readonly listen?: string;
@@ -88,12 +88,6 @@ async function serve(context: Context, given: ServeOptions): Promise<void> {
   await runUntilStopped(io, gateway === null ? relay : both(relay, gateway.running));
 }
 
-/** Where the console is, and how its first administrator gets in. */
-export function consoleText({ url, setupLink }: NonNullable<RunningRelay["ready"]["console"]>): string {
-  if (setupLink === null) return `The console is at ${url}\n`;
-  return `The console waits for its first administrator. Open this link, which works once, within a day:\n  ${setupLink}\n`;
-}
-
 /** [gateway] in the configuration: this machine is a gateway as well. It comes first, because it gives up root. */
 async function startGatewayBeside(context: Context, place: Place) {
   const { gatewaySettings } = await import("../roles/config/gateway.ts");
@@ -107,7 +101,8 @@ async function startGatewayBeside(context: Context, place: Place) {
     dataDir: place.paths.directory,
     readSettings: async () => {
       const config = await place.readConfig();
-      return gatewaySettings(config.file, pathBeside(config));
+      // What the relay has.
+      return { ...gatewaySettings(config.file, pathBeside(config)), console: null };
     },
     relayPorts: ports,
   });
@@ -151,9 +146,4 @@ function flagsOf(given: ServeOptions): Overlay {
     ...(publicHost === undefined ? {} : { publicHost: parsedOption("--public", publicHost, parseHost) }),
     ...(ports === undefined ? {} : { ports: settleProtocol(parsedOption("--ports", ports, parsePortSet), "tcp+udp") }),
   };
-}
-
-/** `7780` is this machine's own. */
-export function parseConsole(text: string) {
-  return parseHostPort(text, { defaultPort: CONSOLE_PORT, defaultHost: "127.0.0.1", allowPortZero: true });
 }

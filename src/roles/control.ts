@@ -15,18 +15,14 @@ import type {
 } from "../servers/local/control.ts";
 import type { Cidr } from "../wire/address.ts";
 import type { CheckMeans } from "./check/means.ts";
+import type { CertificateFiles, ConsoleSettings } from "./console/settings.ts";
 import type { GatewaySettings } from "./gateway/settings.ts";
 import type { RouterReport } from "./router/report.ts";
 
 export * from "../servers/local/control.ts";
+export type { CertificateFiles, ConsoleSettings } from "./console/settings.ts";
 
 export type { ExitRule, RemoteForwardSpec, RouterReport, UpstreamForwardSpec };
-
-/** Paths of a certificate (leaf first, then intermediates) and its key, in PEM. */
-export interface CertificateFiles {
-  readonly certificate: string;
-  readonly key: string;
-}
 
 /** `[relay]` of hatchway.toml with the command's flags laid over it. */
 export interface RelaySettings {
@@ -47,20 +43,6 @@ export interface RelaySettings {
   readonly check: CheckSettings;
   /** Null = no console. */
   readonly console: ConsoleSettings | null;
-}
-
-/** `[console]`: the web console and its API. */
-export interface ConsoleSettings {
-  /** Port 0 asks for any free one (tests). */
-  readonly listen: HostPort;
-  /** Names, in lower case, by which it may be called, besides the relay's public name and this machine's addresses. */
-  readonly hosts: readonly string[];
-  /** Null = the relay's. */
-  readonly certificate: CertificateFiles | null;
-  /** False: plain HTTP, for this machine alone or behind a reverse proxy. */
-  readonly tls: boolean;
-  /** Reverse proxies whose X-Forwarded-For is believed. */
-  readonly trustedProxies: readonly Cidr[];
 }
 
 /** `[check]`: the relay looks at its askers' ports from outside. */
@@ -105,8 +87,14 @@ export interface RelayReady {
   readonly publicHost: string;
   /** SHA-256 of the certificate, hexadecimal. */
   readonly fingerprint: string;
-  /** Null = there is none. `setupLink`: good once, while there is no administrator; null = there is one. */
-  readonly console: { readonly url: string; readonly setupLink: string | null } | null;
+  /** Null = there is none. */
+  readonly console: ConsoleReady | null;
+}
+
+/** Where a console is. `setupLink`: good once, while there is no administrator; null = there is one. */
+export interface ConsoleReady {
+  readonly url: string;
+  readonly setupLink: string | null;
 }
 
 export interface Running {
@@ -175,7 +163,10 @@ export interface StartGatewayOptions {
   readonly relayPorts?: EntryPorts;
 }
 
-export type GatewayReady = Pick<GatewayStatus, "wan" | "lan" | "externalAddress" | "servers" | "warnings">;
+export interface GatewayReady extends Pick<GatewayStatus, "wan" | "lan" | "externalAddress" | "servers" | "warnings"> {
+  /** Null = there is none. */
+  readonly console: ConsoleReady | null;
+}
 
 /** `startGateway` resolves with it when the kernel forwards and the servers listen. */
 export interface RunningGateway extends Omit<GatewayControl, "stop">, Pick<Running, "closed"> {

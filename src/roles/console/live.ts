@@ -1,16 +1,21 @@
 import { same } from "../../core/same.ts";
-import type { Device, Forward, LiveEvent } from "../../servers/api/schema.ts";
+import type { Device, Forward, LiveEvent, Trigger, VpnPeer } from "../../servers/api/schema.ts";
 import { EventQueue } from "../event-queue.ts";
 
 export interface LiveOptions {
   forwards(): Promise<readonly Forward[]>;
   devices(): Promise<readonly Device[]>;
+  /** A gateway's. */
+  peers?(): Promise<readonly VpnPeer[]>;
+  triggers?(): Promise<readonly Trigger[]>;
   nowMs(): number;
   readonly signal: AbortSignal;
   readonly everyMs?: number;
 }
 
 const EVERY_MS = 1_000;
+/** An end is reckoned anew at each look, by clocks that do not tick together; the kernel tells a trigger's in whole seconds. */
+const SAME_END_MS = 2_000;
 
 /**
  * What changes, for one who looks: what is there is compared with what they were told last. Compared and not reported by
@@ -19,7 +24,12 @@ const EVERY_MS = 1_000;
 export async function* liveEvents(options: LiveOptions): AsyncGenerator<LiveEvent> {
   const { signal, everyMs = EVERY_MS } = options;
   const queue = new EventQueue<LiveEvent>((next, last) => next.event === "traffic" && last.event === "traffic");
-  const told = { forwards: new Map<string, Forward>(), devices: new Map<string, Device>() };
+  const told: Told = {
+    forwards: new ToldList(sameForward),
+    devices: new ToldList(sameDevice),
+    peers: new ToldList(samePeer),
+    triggers: new ToldList(sameTrigger),
+  };
   let isLooking = false;
   const look = () => {
     // A store that is slow is not asked again before it has answered.
@@ -45,28 +55,58 @@ export async function* liveEvents(options: LiveOptions): AsyncGenerator<LiveEven
 }
 
 interface Told {
-  readonly forwards: Map<string, Forward>;
-  readonly devices: Map<string, Device>;
+  readonly forwards: ToldList<Forward>;
+  readonly devices: ToldList<Device>;
+  readonly peers: ToldList<VpnPeer>;
+  readonly triggers: ToldList<Trigger>;
+}
+
+/** What was told last of each, which may be long ago: small steps add up to one that is told. */
+class ToldList<T extends { readonly id: string }> {
+  readonly #told = new Map<string, T>();
+  readonly #isSame: (before: T, now: T) => boolean;
+
+  constructor(isSame: (before: T, now: T) => boolean) {
+    this.#isSame = isSame;
+  }
+
+  follow(now: readonly T[], tell: (changed: T) => void, tellGone: (id: string) => void): void {
+    for (const one of now) {
+      const before = this.#told.get(one.id);
+      if (before !== undefined && this.#isSame(before, one)) continue;
+      this.#told.set(one.id, one);
+      tell(one);
+    }
+    const present = new Set(now.map(({ id }) => id));
+    for (const id of [...this.#told.keys()].filter((one) => !present.has(one))) {
+      this.#told.delete(id);
+      tellGone(id);
+    }
+  }
 }
 
 async function lookOnce(options: LiveOptions, told: Told, tell: (event: LiveEvent) => void): Promise<void> {
   const forwards = await options.forwards();
-  for (const forward of forwards) {
-    const before = told.forwards.get(forward.id);
-    if (before === undefined || !same(withoutCounts(before), withoutCounts(forward)))
-      tell({ event: "forward", forward });
-  }
-  for (const id of gone(told.forwards, forwards)) tell({ event: "forward-gone", id });
-  const devices = await options.devices();
-  for (const device of devices) {
-    const before = told.devices.get(device.id);
-    if (before === undefined || !same(steady(before), steady(device))) tell({ event: "device", device });
-  }
-  for (const id of gone(told.devices, devices)) tell({ event: "device-gone", id });
-  told.forwards.clear();
-  for (const forward of forwards) told.forwards.set(forward.id, forward);
-  told.devices.clear();
-  for (const device of devices) told.devices.set(device.id, device);
+  told.forwards.follow(
+    forwards,
+    (forward) => tell({ event: "forward", forward }),
+    (id) => tell({ event: "forward-gone", id }),
+  );
+  told.devices.follow(
+    await options.devices(),
+    (device) => tell({ event: "device", device }),
+    (id) => tell({ event: "device-gone", id }),
+  );
+  told.peers.follow(
+    (await options.peers?.()) ?? [],
+    (peer) => tell({ event: "vpn-peer", peer }),
+    (id) => tell({ event: "vpn-peer-gone", id }),
+  );
+  told.triggers.follow(
+    (await options.triggers?.()) ?? [],
+    (trigger) => tell({ event: "trigger", trigger }),
+    (id) => tell({ event: "trigger-gone", id }),
+  );
   tell({
     event: "traffic",
     atMs: options.nowMs(),
@@ -78,17 +118,31 @@ async function lookOnce(options: LiveOptions, told: Told, tell: (event: LiveEven
   });
 }
 
-function gone<T extends { readonly id: string }>(before: ReadonlyMap<string, T>, now: readonly T[]): string[] {
-  const present = new Set(now.map(({ id }) => id));
-  return [...before.keys()].filter((id) => !present.has(id));
-}
-
-/** Counters have an event of their own; a lease that runs ends at the same time all along. */
-function withoutCounts({ counters: _, ...rest }: Forward): Omit<Forward, "counters"> {
-  return rest;
+/** Counters have an event of their own. */
+function sameForward(
+  { counters: _, leaseEndsMs: endBefore, ...before }: Forward,
+  { counters: __, leaseEndsMs: end, ...now }: Forward,
+): boolean {
+  return sameEnd(endBefore, end) && same(before, now);
 }
 
 /** A round trip is another one each time. */
-function steady({ rttMs: _, ...rest }: Device): Omit<Device, "rttMs"> {
-  return rest;
+function sameDevice({ rttMs: _, ...before }: Device, { rttMs: __, ...now }: Device): boolean {
+  return same(before, now);
+}
+
+/** What it carries says each time that it does. */
+function samePeer(
+  { receivedBytes: _, sentBytes: __, ...before }: VpnPeer,
+  { receivedBytes: ___, sentBytes: ____, ...now }: VpnPeer,
+): boolean {
+  return same(before, now);
+}
+
+function sameTrigger({ closesMs: endBefore, ...before }: Trigger, { closesMs: end, ...now }: Trigger): boolean {
+  return sameEnd(endBefore, end) && same(before, now);
+}
+
+function sameEnd(a: number | null, b: number | null): boolean {
+  return a === null || b === null ? a === b : Math.abs(a - b) < SAME_END_MS;
 }

@@ -24,6 +24,8 @@ export interface PeerWish {
   readonly forwarded?: boolean;
   /** For the audit log; absent = the operator. */
   readonly actor?: string;
+  /** Throws when whoever asks may not have this forward. */
+  permit?(spec: MappingSpec): void;
 }
 
 /** Whether it follows a peer's mode, and is changed with that. */
@@ -54,12 +56,12 @@ export class GatewayPeers {
     return this.#held(peer).length > 0;
   }
 
-  add(draft: VpnPeerDraft, { account, forwarded = false, actor }: PeerWish = {}): Promise<StoredVpnPeer> {
+  add(draft: VpnPeerDraft, { account, forwarded = false, actor, permit }: PeerWish = {}): Promise<StoredVpnPeer> {
     return this.#inTurn(async () => {
       const { vpn, followPeers } = this.#view;
       const mode = parseMode(draft.mode);
       const future = { name: draft.name, v4: NO_ADDRESS, v6: NO_ADDRESS };
-      if (forwarded) this.#refuse(specsFor(future, mode));
+      if (forwarded) this.#refuse(specsFor(future, mode), permit);
       const peer = await vpn.add(draft, account ?? null, actor);
       if (forwarded) {
         await this.#lead(peer, specsFor(peer, mode), actor).catch(async (error: unknown) => {
@@ -72,14 +74,14 @@ export class GatewayPeers {
     });
   }
 
-  change(nameOrId: string, change: VpnPeerPatch, { forwarded, actor }: PeerWish = {}): Promise<StoredVpnPeer> {
+  change(nameOrId: string, change: VpnPeerPatch, { forwarded, actor, permit }: PeerWish = {}): Promise<StoredVpnPeer> {
     return this.#inTurn(async () => {
       const { vpn, followPeers } = this.#view;
       const before = await vpn.find(nameOrId);
       const mode = change.mode === undefined ? before.mode : parseMode(change.mode);
       const isWanted = forwarded ?? this.isForwarded(before);
       const specs = isWanted ? specsFor({ ...before, name: change.name ?? before.name }, mode) : [];
-      this.#refuse(specs);
+      this.#refuse(specs, permit);
       const had = this.#held(before).map(({ spec }) => spec);
       await this.#lead(before, specs, actor);
       try {
@@ -118,8 +120,9 @@ export class GatewayPeers {
     return this.#view.book.ofDevice(deviceOf(peer.id)).filter(isPeersOwn);
   }
 
-  #refuse(specs: readonly MappingSpec[]): void {
+  #refuse(specs: readonly MappingSpec[], permit: PeerWish["permit"]): void {
     for (const spec of specs) {
+      permit?.(spec);
       const refusal = portRefusal(this.#view, spec);
       if (refusal !== null) throw refusal;
       const taken = this.#view.book.refusal(spec, this.#view.nowMs());

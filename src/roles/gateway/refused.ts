@@ -3,9 +3,9 @@ import { ControlError } from "../control.ts";
 
 /**
  * Of the VPN: as its store has it, and `settings`. Of a mapping: `client`: none that it may lead to; `closed`: the peer takes
- * no such port; `reserved`: this machine needs the port; `taken`: another forward has it; `unable`: the kernel cannot do that.
+ * no such port; `reserved`: this machine needs the port; `taken`: another forward has it.
  */
-export type GatewayRefusal = VpnPeerError["kind"] | "settings" | "client" | "closed" | "reserved" | "taken" | "unable";
+export type GatewayRefusal = VpnPeerError["kind"] | "settings" | "client" | "closed" | "reserved" | "taken";
 
 /** A refusal of what somebody asked for: the local socket tells its sentence, and the API also which field it is about. */
 export class GatewayRefused extends ControlError {

@@ -23,6 +23,7 @@ import {
 } from "../control.ts";
 import { V } from "../views.ts";
 import { settingsChanges, settingsFor } from "./changes.ts";
+import type { GatewayConsoleOptions, OpenGatewayConsole } from "./console.ts";
 import { type GatewayView, gatewayControl } from "./control.ts";
 import { gatewayDesk } from "./desk.ts";
 import { GatewayFacts } from "./facts.ts";
@@ -50,6 +51,9 @@ export interface GatewayParts {
   readonly settings: GatewaySettings;
   readonly readSettings: () => Promise<GatewaySettings>;
   readonly ports: EntryPorts;
+  readonly dataDir: string;
+  /** Opens the console; null = there is none. */
+  readonly console: ((options: Omit<GatewayConsoleOptions, "prepared">) => Promise<OpenGatewayConsole>) | null;
   nowMs(): number;
   wallMs(): number;
 }
@@ -80,6 +84,7 @@ export class Gateway {
   readonly #facts: GatewayFacts;
   readonly #view: GatewayView;
   #servers: GatewayServers | null = null;
+  #console: OpenGatewayConsole | null = null;
   #settings: GatewaySettings;
   #epoch: ServerEpoch;
   #ticking = false;
@@ -186,7 +191,9 @@ export class Gateway {
       log: this.#log,
     });
     this.#servers.apply(this.#settings.servers, this.#around.network.inside);
+    this.#console = await this.#openConsole();
     await this.#applySettings();
+    this.#console?.startRecording();
     const notForwarding = await kernel.forward(this.#settings.wan);
     if (notForwarding !== null) throw new ControlError("failed", notForwarding);
     await this.#around.lookForFirewalls("when it is time");
@@ -267,8 +274,23 @@ export class Gateway {
     if (!Bun.deepEquals(before, this.#insideOnly())) await this.#applySettings();
   }
 
-  #insideOnly() {
-    return this.#servers?.ports() ?? { tcp: [], udp: [] };
+  async #openConsole(): Promise<OpenGatewayConsole | null> {
+    const { console, store, dataDir } = this.#parts;
+    return (
+      (await console?.({
+        gateway: this.#view,
+        store,
+        dataDir,
+        network: () => this.#around.network,
+        signal: this.#abort.signal,
+        onUnexpected: (error) => this.#log.error("the console failed: {error}", { error: messageOf(error) }),
+      })) ?? null
+    );
+  }
+
+  #insideOnly(): NatSettings["insideOnly"] {
+    const { tcp, udp } = this.#servers?.ports() ?? { tcp: [], udp: [] };
+    return { tcp: [...tcp, ...(this.#console?.insidePorts() ?? [])], udp };
   }
 
   /** A peer came, went or may something else: its interface, its servers and the kernel's rules follow. */
@@ -420,7 +442,10 @@ export class Gateway {
   running(): RunningGateway {
     return {
       ...this.control(),
-      ready: this.#statusFacts(),
+      ready: {
+        ...this.#statusFacts(),
+        console: this.#console === null ? null : { url: this.#console.url, setupLink: this.#console.setupLink },
+      },
       closed: this.#ended.promise,
       stop: (options = {}) => this.stop({ clean: "clean" in options && options.clean === true }),
     };
@@ -449,7 +474,7 @@ export class Gateway {
   async #close(): Promise<void> {
     this.#abort.abort();
     await this.#mappings.idle();
-    await this.#parts.local.close({ answerWithinMs: ANSWER_MS });
+    await Promise.all([this.#parts.local.close({ answerWithinMs: ANSWER_MS }), this.#console?.close()]);
     await this.#parts.store.close();
     await this.#parts.endHelper();
   }

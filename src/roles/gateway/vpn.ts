@@ -133,7 +133,7 @@ export class GatewayVpn {
   async look(nowMs: number): Promise<void> {
     if (this.#settings === null || nowMs - this.#seenMs < SEEN_MS) return;
     this.#seenMs = nowMs;
-    const seen = (await this.#status()).flatMap(({ publicKey, endpoint, latestHandshakeMs }) =>
+    const seen = (await this.status()).flatMap(({ publicKey, endpoint, latestHandshakeMs }) =>
       endpoint === null || latestHandshakeMs === null ? [] : [{ publicKey, endpoint, handshakeMs: latestHandshakeMs }],
     );
     if (seen.length > 0) await this.#options.store.vpn.seen(seen);
@@ -217,7 +217,7 @@ export class GatewayVpn {
   }
 
   async info(forwardsOf: (peer: StoredVpnPeer) => number): Promise<VpnInfo> {
-    const status = new Map((await this.#status()).map((one) => [one.publicKey, one]));
+    const status = new Map((await this.status()).map((one) => [one.publicKey, one]));
     const nowMs = this.#options.wallMs();
     return {
       v: 1,
@@ -237,7 +237,8 @@ export class GatewayVpn {
     };
   }
 
-  async #status(): Promise<readonly VpnPeerStatus[]> {
+  /** Where the interface sees peers now; empty when it does not say. */
+  async status(): Promise<readonly VpnPeerStatus[]> {
     if (this.#settings === null) return [];
     const status = await this.#options.device.status();
     return status.ok ? status.value.peers : [];

@@ -1,0 +1,124 @@
+import { warningsFor } from "../../core/presets/dangers.ts";
+import { areaLogger } from "../../os/log.ts";
+import { loadSelfSigning } from "../../os/self-signed.ts";
+import type { StaticFiles } from "../../servers/api/files.ts";
+import type { Store } from "../../store/store.ts";
+import { classifyAddress, parseAddress } from "../../wire/address.ts";
+import { ANY_HOST } from "../../wire/endpoint.ts";
+import { loadOwnCertificate, loadPair } from "../certificates.ts";
+import { loadConsoleFiles } from "../console/files.ts";
+import { type GatewayBackends, gatewayBackends } from "../console/gateway-backends.ts";
+import { type OpenConsole, openConsole } from "../console/open.ts";
+import type { ConsoleSettings } from "../control.ts";
+import type { GatewayView } from "./control.ts";
+import type { Network } from "./network.ts";
+
+/** What has to be read while this process is root: the user that it becomes may not reach it. */
+export interface PreparedConsole {
+  readonly settings: ConsoleSettings;
+  readonly files: StaticFiles;
+  /** PEM; null = one of our making, or none. */
+  readonly certificate: { readonly cert: string; readonly key: string } | null;
+}
+
+/** Loads all that a console needs. Rejects with ControlError `usage` when its certificate cannot be had. */
+export async function prepareConsole(settings: ConsoleSettings, wallMs: number): Promise<PreparedConsole> {
+  const files = await loadConsoleFiles(warn);
+  if (!settings.tls) return { settings, files, certificate: null };
+  if (settings.certificate === null) {
+    await loadSelfSigning();
+    return { settings, files, certificate: null };
+  }
+  const { certificatePem: cert, keyPem: key } = await loadPair(settings.certificate, wallMs);
+  return { settings, files, certificate: { cert, key } };
+}
+
+export interface GatewayConsoleOptions {
+  readonly prepared: PreparedConsole;
+  readonly gateway: GatewayView;
+  readonly store: Store;
+  readonly dataDir: string;
+  network(): Network;
+  readonly signal: AbortSignal;
+  onUnexpected(error: unknown): void;
+}
+
+const RECORD_MS = 60_000;
+
+export interface OpenGatewayConsole extends OpenConsole {
+  /** From now on it is written down what the kernel carries: call it when the kernel has the mappings. */
+  startRecording(): void;
+  /** Its port, where it answers nobody outside. */
+  insidePorts(): readonly number[];
+}
+
+/** Opens a gateway's console. Rejects with ControlError when the port or the certificate cannot be had. */
+export async function openGatewayConsole(options: GatewayConsoleOptions): Promise<OpenGatewayConsole> {
+  const { prepared, gateway, store, network, signal, onUnexpected } = options;
+  const { settings, files } = prepared;
+  const backends = gatewayBackends({
+    gateway,
+    store,
+    warningsFor: (ranges) => warningsFor({ ranges }),
+    signal,
+    warn,
+  });
+  const inside = () => insideAddress(network());
+  const opened = await openConsole({
+    ...backends,
+    store,
+    wallMs: gateway.wallMs,
+    files,
+    settings: () => settings,
+    publicHost: inside,
+    certificate: settings.tls ? (prepared.certificate ?? (await ownCertificate(options, inside()))) : null,
+    // Agents are a relay's.
+    endDevice: () => Promise.resolve(),
+    signal,
+    onUnexpected,
+  });
+  return {
+    ...opened,
+    startRecording: () => recordNowAndThen(backends, signal),
+    insidePorts: () => (isForInside(settings.listen, network()) ? [opened.port] : []),
+  };
+}
+
+/** Its pages and certificates say names; the first that people would type. */
+async function ownCertificate({ prepared, dataDir, gateway }: GatewayConsoleOptions, inside: string | null) {
+  const { hosts, listen } = prepared.settings;
+  const host = isEverywhere(listen.host) ? (inside ?? "localhost") : listen.host;
+  const { certificatePem: cert, keyPem: key } = await loadOwnCertificate(dataDir, [...hosts, host], gateway.wallMs());
+  return { cert, key };
+}
+
+function recordNowAndThen({ record }: GatewayBackends, signal: AbortSignal): void {
+  void record();
+  const timer = setInterval(() => void record(), RECORD_MS);
+  signal.addEventListener("abort", () => clearInterval(timer), { once: true });
+}
+
+/**
+ * Whether it answers inside only: everywhere else than on an address that is the outside's own, which a person has to name
+ * for that. What listens everywhere would otherwise be the internet's, too.
+ */
+export function isForInside({ host }: ConsoleSettings["listen"], { inside, own }: Network): boolean {
+  if (host === "localhost" || classifyAddress(host) === "loopback") return false;
+  const parsed = parseAddress(host);
+  if (isEverywhere(host) || !parsed.ok) return true;
+  return !own.has(parsed.value) || inside.some(({ addresses }) => addresses.includes(parsed.value));
+}
+
+function isEverywhere(host: string): boolean {
+  return [ANY_HOST, "0.0.0.0", "::"].includes(host);
+}
+
+/** By which clients reach this machine; null = there is none yet. */
+function insideAddress({ inside }: Network): string | null {
+  const all = inside.flatMap(({ addresses }) => addresses);
+  return all.find((address) => !address.includes(":")) ?? all[0] ?? null;
+}
+
+function warn(message: string): void {
+  areaLogger("console").warn("{message}", { message });
+}
