@@ -39,7 +39,14 @@ async function outcome(
       gateway: async () => async (options) => {
         settings = await options.readSettings();
         const { wan, lan } = settings;
-        const ready = { wan, lan, externalAddress: "203.0.113.1", servers: [], warnings: ["Mind the gap."], console: null };
+        const ready = {
+          wan,
+          lan,
+          externalAddress: "203.0.113.1",
+          servers: [],
+          warnings: ["Mind the gap."],
+          console: null,
+        };
         return Object.assign(new FakeGateway(), { ready, closed: Promise.resolve() });
       },
     }),

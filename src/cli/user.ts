@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { type AccessRole, ROLES } from "../core/access/rights.ts";
-import type { PersonInfo } from "../roles/control.ts";
+import type { PeopleControl, PersonInfo } from "../roles/control.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
 import { parsedOption } from "./parse.ts";
@@ -16,7 +16,7 @@ export function defineUser(program: Command, run: Run): void {
   const group = program
     .command("user")
     .summary("list and invite the console's people, reset a password")
-    .description("The people who may sign in to the console of the relay that runs with --data.");
+    .description("The people who may sign in to the console of the relay or gateway that runs with --data.");
   group
     .command("ls")
     .summary("list the people")
@@ -51,9 +51,9 @@ export function defineUser(program: Command, run: Run): void {
 
 async function list(context: Context): Promise<void> {
   const { nowMs } = await import("../os/clock.ts");
-  const people = await (await relay(context)).listPeople();
+  const people = await (await server(context)).listPeople();
   if (context.options.json) context.io.out(`${JSON.stringify({ v: 1, people })}\n`);
-  else if (people.length === 0) context.io.out("No people: open the one-time link that the relay printed.\n");
+  else if (people.length === 0) context.io.out("No people: open the one-time link that was printed at the start.\n");
   else context.io.out(`${peopleTable(people, nowMs())}\n`);
 }
 
@@ -82,12 +82,12 @@ function provenBy({ hasTotp, passkeys }: PersonInfo): string {
 async function invite(context: Context, { role, account, lifetime }: InviteOptions): Promise<void> {
   const lifetimeSec = await secondsOf(lifetime);
   const request = { role, lifetimeSec, ...(account === undefined ? {} : { account }) };
-  tell(context, await (await relay(context)).invitePerson(request));
+  tell(context, await (await server(context)).invitePerson(request));
 }
 
 async function reset(context: Context, name: string, lifetime: string): Promise<void> {
   const lifetimeSec = await secondsOf(lifetime);
-  tell(context, await (await relay(context)).resetPerson({ name, lifetimeSec }));
+  tell(context, await (await server(context)).resetPerson({ name, lifetimeSec }));
 }
 
 function tell(context: Context, link: string): void {
@@ -99,8 +99,13 @@ async function secondsOf(lifetime: string): Promise<number> {
   return parsedOption("--lifetime", lifetime, parseDuration);
 }
 
-async function relay(context: Context) {
-  const { relayClient } = await import("../servers/local/client.ts");
+/** The relay of --data, or its gateway: the people are of both. */
+async function server(context: Context): Promise<PeopleControl> {
+  const { gatewayClient, isRunning, relayClient } = await import("../servers/local/client.ts");
   const { paths } = await findPlace(context, "relay");
+  if (await isRunning("relay", paths.relaySocket)) return relayClient(paths.relaySocket);
+  const gateway = (await findPlace(context, "gateway")).paths;
+  if (await isRunning("gateway", gateway.gatewaySocket)) return gatewayClient(gateway.gatewaySocket);
+  // Its own words say how one is started.
   return relayClient(paths.relaySocket);
 }

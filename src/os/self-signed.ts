@@ -1,5 +1,6 @@
 import { createPrivateKey, createPublicKey, randomBytes } from "node:crypto";
 import { isIP } from "node:net";
+import { loadReflection } from "./reflection.ts";
 
 const DAY_MS = 86_400_000;
 /** An agent whose clock runs behind still accepts a new certificate. */
@@ -15,7 +16,7 @@ const SIGNATURE = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as con
  * program may be out of reach by then.
  */
 export async function loadSelfSigning() {
-  await import("reflect-metadata");
+  await loadReflection();
   return await import("@peculiar/x509");
 }
 

@@ -5,6 +5,7 @@ import { interfaceNames } from "../os/interfaces.ts";
 import { areaLogger } from "../os/log.ts";
 import { openDataDirectory } from "../os/paths.ts";
 import { becomeUser, giveDirectory, makeRootDirectory, mayUse } from "../os/privileges.ts";
+import { loadReflection } from "../os/reflection.ts";
 import { findUser, type SystemUser } from "../os/users.ts";
 import { serveGatewayControl } from "../servers/local/server.ts";
 import { StoreFailure } from "../store/failure.ts";
@@ -86,6 +87,7 @@ export const startGateway: StartGateway = async ({ dataDir, readSettings, relayP
 
 /** A console with all that it needs, and what opens it: many gateways have none, and it takes a moment to load. */
 async function prepared(settings: ConsoleSettings): Promise<NonNullable<GatewayParts["console"]>> {
+  await loadReflection();
   const { openGatewayConsole, prepareConsole } = await import("./gateway/console.ts");
   const ready = await prepareConsole(settings, wallMs());
   return (options) => openGatewayConsole({ ...options, prepared: ready });

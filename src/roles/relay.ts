@@ -15,6 +15,7 @@ import { messageOf } from "../os/errors.ts";
 import { ownAddresses } from "../os/interfaces.ts";
 import { areaLogger } from "../os/log.ts";
 import { openDataDirectory } from "../os/paths.ts";
+import { loadReflection } from "../os/reflection.ts";
 import { VERSION } from "../os/version.ts";
 import type { CheckServer } from "../servers/check/server.ts";
 import { type LocalServer, serveRelayControl } from "../servers/local/server.ts";
@@ -318,6 +319,7 @@ class Relay {
 
   async #openConsole(settings: ConsoleSettings): Promise<OpenConsole> {
     // It takes a moment to load, and many relays have none.
+    await loadReflection();
     const { openRelayConsole } = await import("./relay/console.ts");
     return openRelayConsole({
       relay: this.#view(),

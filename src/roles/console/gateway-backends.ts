@@ -1,6 +1,5 @@
 import type { MappingSpec } from "../../core/mapping/spec.ts";
 import { messageOf } from "../../os/errors.ts";
-import type { Store } from "../../store/store.ts";
 import { type GatewayView, gatewayControl } from "../gateway/control.ts";
 import { countersOf, runsOfOne } from "../gateway/forward-info.ts";
 import { ConsoleGateway } from "./gateway.ts";
@@ -11,7 +10,6 @@ import { TrafficRecorder } from "./traffic.ts";
 
 export interface GatewayBackendsOptions {
   readonly gateway: GatewayView;
-  readonly store: Store;
   /** Dangers of what a port set would open, a sentence each. */
   warningsFor(ports: MappingSpec["ports"]): readonly string[];
   /** Ends what is under way. */
@@ -35,11 +33,11 @@ export interface GatewayBackends {
 const NOBODY = "";
 
 export function gatewayBackends(options: GatewayBackendsOptions): GatewayBackends {
-  const { gateway, store, warningsFor, signal, warn } = options;
+  const { gateway, warningsFor, signal, warn } = options;
   const sight = kernelSight(gateway);
   const counts = new KernelCounts();
   const recorder = new TrafficRecorder({
-    traffic: store.traffic,
+    traffic: gateway.store.traffic,
     *forwards() {
       for (const held of gateway.book.list()) {
         const isPeers = gateway.vpn.peerOf(held.owner.device) !== null;
@@ -51,10 +49,10 @@ export function gatewayBackends(options: GatewayBackendsOptions): GatewayBackend
     wallMs: gateway.wallMs,
     warn,
   });
-  const vpn = new ConsoleGateway({ gateway, store, sight });
+  const vpn = new ConsoleGateway({ gateway, sight });
   const control = gatewayControl(gateway);
   return {
-    relay: new ConsoleMappings({ gateway, control, store, sight, vpn, warningsFor, signal }),
+    relay: new ConsoleMappings({ gateway, control, sight, vpn, warningsFor, signal }),
     gateway: vpn,
     async record() {
       try {

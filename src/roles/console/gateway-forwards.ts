@@ -23,7 +23,6 @@ import type {
   TrafficReport,
   Visit,
 } from "../../servers/api/schema.ts";
-import type { Store } from "../../store/store.ts";
 import type { StoredVpnPeer } from "../../store/vpn-peers.ts";
 import { portWords } from "../../wire/port-words.ts";
 import { checkHere } from "../check/here.ts";
@@ -50,7 +49,6 @@ import { auditPage, type TrafficAsk, trafficReport } from "./records.ts";
 export interface ConsoleMappingsOptions {
   readonly gateway: GatewayView;
   readonly control: Pick<GatewayControl, "status" | "listForwards">;
-  readonly store: Store;
   readonly sight: KernelSight;
   readonly vpn: ConsoleGateway;
   /** Dangers of what a port set would open, a sentence each. */
@@ -200,11 +198,11 @@ export class ConsoleMappings implements RelayBackend {
   }
 
   traffic(who: Principal, query: TrafficAsk): Promise<TrafficReport> {
-    return trafficReport(this.#options.store, who, query);
+    return trafficReport(this.#gateway.store, who, query);
   }
 
   listAudit(who: Principal, page: PageRequest): Promise<Page<AuditEntry>> {
-    return auditPage(this.#options.store, who, page);
+    return auditPage(this.#gateway.store, who, page);
   }
 
   events(who: Principal, signal: AbortSignal): AsyncIterable<LiveEvent> {
@@ -266,7 +264,7 @@ export class ConsoleMappings implements RelayBackend {
   }
 
   async #refuseBeyondQuota(who: Principal, spec: MappingSpec): Promise<void> {
-    (await quotaOf(this.#gateway, this.#options.store, who)).permit(spec);
+    (await quotaOf(this.#gateway, who)).permit(spec);
   }
 
   /** The address, or the name, of the device that a person means. */
@@ -285,19 +283,19 @@ export class ConsoleMappings implements RelayBackend {
   }
 
   async #forwards(who: Principal): Promise<Forward[]> {
-    const [traffic, names] = [await this.#options.sight.traffic.get(), await accountNames(this.#options.store)];
+    const [traffic, names] = [await this.#options.sight.traffic.get(), await accountNames(this.#gateway.store)];
     const held = [...this.#gateway.book.list()].filter((one) => this.#sees(who, one));
     return held.map((one) => forwardShown(this.#gateway, one, { traffic, names }));
   }
 
   async #versioned(held: HeldMapping): Promise<Versioned<Forward>> {
-    const [traffic, names] = [await this.#options.sight.traffic.get(), await accountNames(this.#options.store)];
+    const [traffic, names] = [await this.#options.sight.traffic.get(), await accountNames(this.#gateway.store)];
     return { value: forwardShown(this.#gateway, held, { traffic, names }), version: versionOf(held) };
   }
 
   /** The VPN's peers, and the hosts of the LAN that something leads to. */
   async #devices(who: Principal): Promise<Device[]> {
-    const [status, names] = [await this.#options.sight.peers.get(), await accountNames(this.#options.store)];
+    const [status, names] = [await this.#options.sight.peers.get(), await accountNames(this.#gateway.store)];
     const { vpn, book } = this.#gateway;
     const peers = vpn.all().filter((peer) => seesPeer(who, peer));
     const others = [...book.list()].map(({ owner }) => owner.device).filter((device) => vpn.peerOf(device) === null);

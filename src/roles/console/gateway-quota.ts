@@ -3,7 +3,6 @@ import { externalPorts } from "../../core/external-ports.ts";
 import type { MappingSpec } from "../../core/mapping/spec.ts";
 import { checkPolicy, type Grant, type RelayPolicy } from "../../core/policy.ts";
 import { ApiFailure, type Principal } from "../../servers/api/backend.ts";
-import type { Store } from "../../store/store.ts";
 import type { GatewayView } from "../gateway/control.ts";
 import { grantOf } from "../relay/grants.ts";
 import { rethrow } from "./gateway-failures.ts";
@@ -28,9 +27,9 @@ const NOTHING_YET = { forwards: 0, ports: 0 };
 const UNLIMITED: Quota = { isUnlimited: true, permit: () => undefined, permitPorts: () => undefined };
 
 /** Administrators give themselves what they like; others have what their account may have. */
-export async function quotaOf(view: Pick<GatewayView, "book">, store: Store, who: Principal): Promise<Quota> {
+export async function quotaOf(view: Pick<GatewayView, "book" | "store">, who: Principal): Promise<Quota> {
   if (seesAll(who)) return UNLIMITED;
-  const account = await store.accounts.find(who.accountId).catch(rethrow);
+  const account = await view.store.accounts.find(who.accountId).catch(rethrow);
   const grant: Grant = account === null ? { ports: { ranges: [] } } : grantOf(account);
   const check = (ports: MappingSpec["ports"], usage: Parameters<typeof checkPolicy>[2]): void => {
     const external = externalPorts(ports);

@@ -19,7 +19,6 @@ import type {
 } from "../../servers/api/schema.ts";
 import { VpnKeys } from "../../servers/api/schema.ts";
 import { VpnInitRequest } from "../../servers/local/vpn-schema.ts";
-import type { Store } from "../../store/store.ts";
 import type { StoredVpnPeer } from "../../store/vpn-peers.ts";
 import { parsePortSet, settleProtocol } from "../../wire/port-set.ts";
 import type { TriggerInfo } from "../control.ts";
@@ -35,7 +34,6 @@ import { pageOf } from "./pages.ts";
 
 export interface ConsoleGatewayOptions {
   readonly gateway: GatewayView;
-  readonly store: Store;
   readonly sight: KernelSight;
 }
 
@@ -76,7 +74,7 @@ export class ConsoleGateway implements GatewayBackend {
 
   async addVpnPeer(who: Principal, draft: VpnPeerDraft): Promise<VpnPeerReply> {
     const { name, maxPorts = null, lifetimeSec, account = who.accountId } = draft;
-    const owner = await this.#options.store.accounts.find(account).catch(rethrow);
+    const owner = await this.#gateway.store.accounts.find(account).catch(rethrow);
     if (owner === null) throw wrong("invalid", "account", `There is no account "${account}".`);
     const mode = modeOf(draft, null);
     const peer = await this.#gateway.peers
@@ -99,7 +97,7 @@ export class ConsoleGateway implements GatewayBackend {
     refuseForeign(who, patch);
     const mode = patch.mode === undefined && patch.ports === undefined ? before.mode : modeOf(patch, before.mode);
     if (patch.forwarded === true && mode.kind !== "only") throw onlyWith("forwarded");
-    const quota = await quotaOf(this.#gateway, this.#options.store, who);
+    const quota = await quotaOf(this.#gateway, who);
     const isNew = mode.kind === "only" && before.mode.kind !== "only";
     const forwarded = mode.kind === "only" ? (patch.forwarded ?? (isNew ? true : undefined)) : false;
     if (patch.mode !== undefined || patch.ports !== undefined) permitMode(mode, quota);
@@ -165,7 +163,7 @@ export class ConsoleGateway implements GatewayBackend {
   }
 
   async #shown(peers: readonly StoredVpnPeer[]): Promise<VpnPeer[]> {
-    const [status, names] = [await this.#options.sight.peers.get(), await accountNames(this.#options.store)];
+    const [status, names] = [await this.#options.sight.peers.get(), await accountNames(this.#gateway.store)];
     return peers.map((peer) => peerShown(this.#gateway, peer, { status, names }));
   }
 

@@ -2,7 +2,6 @@ import { warningsFor } from "../../core/presets/dangers.ts";
 import { areaLogger } from "../../os/log.ts";
 import { loadSelfSigning } from "../../os/self-signed.ts";
 import type { StaticFiles } from "../../servers/api/files.ts";
-import type { Store } from "../../store/store.ts";
 import { classifyAddress, parseAddress } from "../../wire/address.ts";
 import { ANY_HOST } from "../../wire/endpoint.ts";
 import { loadOwnCertificate, loadPair } from "../certificates.ts";
@@ -36,7 +35,6 @@ export async function prepareConsole(settings: ConsoleSettings, wallMs: number):
 export interface GatewayConsoleOptions {
   readonly prepared: PreparedConsole;
   readonly gateway: GatewayView;
-  readonly store: Store;
   readonly dataDir: string;
   network(): Network;
   readonly signal: AbortSignal;
@@ -54,11 +52,10 @@ export interface OpenGatewayConsole extends OpenConsole {
 
 /** Opens a gateway's console. Rejects with ControlError when the port or the certificate cannot be had. */
 export async function openGatewayConsole(options: GatewayConsoleOptions): Promise<OpenGatewayConsole> {
-  const { prepared, gateway, store, network, signal, onUnexpected } = options;
+  const { prepared, gateway, network, signal, onUnexpected } = options;
   const { settings, files } = prepared;
   const backends = gatewayBackends({
     gateway,
-    store,
     warningsFor: (ranges) => warningsFor({ ranges }),
     signal,
     warn,
@@ -66,7 +63,7 @@ export async function openGatewayConsole(options: GatewayConsoleOptions): Promis
   const inside = () => insideAddress(network());
   const opened = await openConsole({
     ...backends,
-    store,
+    store: gateway.store,
     wallMs: gateway.wallMs,
     files,
     settings: () => settings,

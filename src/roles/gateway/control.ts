@@ -11,6 +11,7 @@ import {
   type ReloadReport,
   type VpnPeerReply,
 } from "../control.ts";
+import { type PeopleView, peopleControl } from "../people.ts";
 import { V } from "../views.ts";
 import { keyOf, runsOf } from "./entries.ts";
 import { type FixedView, fixedSpec, putFixed } from "./fixed.ts";
@@ -20,7 +21,7 @@ import type { GatewayTriggers } from "./triggers.ts";
 import { deviceOf, peerInfo } from "./vpn.ts";
 
 /** What the gateway's control looks at and works on. */
-export interface GatewayView extends FixedView, InfoView, PeersView {
+export interface GatewayView extends FixedView, InfoView, PeersView, PeopleView {
   readonly triggers: GatewayTriggers;
   readonly peers: GatewayPeers;
   readonly version: string;
@@ -76,6 +77,7 @@ export function gatewayControl(view: GatewayView): GatewayControl {
       const { peer, forwards } = await view.peers.remove(nameOrId);
       return peerInfo(peer, null, forwards, view.wallMs());
     },
+    ...peopleControl(view),
     reload: () => view.reload(),
     events: (request, signal) => view.events(request, signal),
     stop: (options) => view.stop(options),

@@ -275,11 +275,10 @@ export class Gateway {
   }
 
   async #openConsole(): Promise<OpenGatewayConsole | null> {
-    const { console, store, dataDir } = this.#parts;
+    const { console, dataDir } = this.#parts;
     return (
       (await console?.({
         gateway: this.#view,
-        store,
         dataDir,
         network: () => this.#around.network,
         signal: this.#abort.signal,
@@ -345,6 +344,8 @@ export class Gateway {
       startedMs: this.#startedMs,
       nowMs: this.#parts.nowMs,
       wallMs: this.#parts.wallMs,
+      store: this.#parts.store,
+      consoleUrl: () => this.#console?.url ?? "",
       facts: () => this.#statusFacts(),
       externalAddress: () => this.#around.externalAddress(),
       followPeers: () => this.#followPeers(),

@@ -18,11 +18,11 @@ import {
   type ReloadReport,
   type VisitInfo,
 } from "../control.ts";
+import { peopleControl } from "../people.ts";
 import { countersOf, NO_COUNTERS, sumCounters, V, visitInfos } from "../views.ts";
 import type { RelayDials } from "./dials.ts";
 import { forwardState } from "./forward-state.ts";
 import type { RelayForwards } from "./forwards.ts";
-import { peopleControl } from "./people.ts";
 
 export interface RelayView {
   readonly store: Store;

@@ -39,6 +39,12 @@ const forwards = z.array(ForwardInfo).readonly();
 const visits = z.array(VisitInfo).readonly();
 const nameOrId = z.string().min(1).max(255);
 
+const PEOPLE_CALLS = {
+  listPeople: { input: nothing, output: z.array(PersonInfo).readonly() },
+  invitePerson: { input: InviteRequest, output: LinkReply },
+  resetPerson: { input: ResetRequest, output: LinkReply },
+} satisfies Record<string, Call>;
+
 export const RELAY_CALLS = {
   status: { input: nothing, output: RelayStatus },
   listForwards: { input: nothing, output: forwards },
@@ -47,9 +53,7 @@ export const RELAY_CALLS = {
   listDevices: { input: nothing, output: z.array(DeviceInfo).readonly() },
   revokeDevice: { input: z.strictObject({ nameOrId }), output: DeviceInfo },
   createJoinCode: { input: JoinCodeRequest, output: z.object({ code: z.string() }) },
-  listPeople: { input: nothing, output: z.array(PersonInfo).readonly() },
-  invitePerson: { input: InviteRequest, output: LinkReply },
-  resetPerson: { input: ResetRequest, output: LinkReply },
+  ...PEOPLE_CALLS,
   reload: { input: nothing, output: ReloadReport },
   visits: { input: nothing, output: visits },
 } satisfies Record<string, Call>;
@@ -78,6 +82,7 @@ export const GATEWAY_CALLS = {
   vpnChange: { input: z.strictObject({ nameOrId, change: VpnPeerPatch }), output: VpnPeerReply },
   vpnRotate: { input: z.strictObject({ nameOrId, keys: VpnKeys }), output: VpnPeerReply },
   vpnRemove: { input: z.strictObject({ nameOrId }), output: VpnPeerInfo },
+  ...PEOPLE_CALLS,
   reload: { input: nothing, output: ReloadReport },
   stop: { input: z.strictObject({ clean: z.boolean() }), output: nothing },
 } satisfies Record<string, Call>;

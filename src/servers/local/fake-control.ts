@@ -13,17 +13,15 @@ import {
   type Endpoint,
   type ForwardInfo,
   type ForwardSpec,
-  type InviteRequest,
   type JoinCodeRequest,
-  type PersonInfo,
   type PingEvent,
   type PingRequest,
   type RelayControl,
   type RelayStatus,
   type ReloadReport,
-  type ResetRequest,
   type VisitInfo,
 } from "./control.ts";
+import { FakePeople } from "./fake-people.ts";
 import { FAKE_COUNTERS, FAKE_PROCESS, FAKE_RELOADED } from "./fake-process.ts";
 
 /** A remote forward of one port to 127.0.0.1, as `expose` asks for it. */
@@ -44,7 +42,7 @@ export function exposeSpec(name: string, port: number): ForwardSpec {
 }
 
 /** A relay for tests: one device `den`, nothing behind it. */
-export class FakeRelay implements RelayControl {
+export class FakeRelay extends FakePeople implements RelayControl {
   readonly codes: JoinCodeRequest[] = [];
   readonly assigned: AssignRequest[] = [];
   private device: DeviceInfo = {
@@ -101,28 +99,6 @@ export class FakeRelay implements RelayControl {
   async createJoinCode(request: JoinCodeRequest): Promise<string> {
     this.codes.push(request);
     return `code-for-${request.name}`;
-  }
-  async listPeople(): Promise<readonly PersonInfo[]> {
-    const times = { createdMs: 0, lastSeenMs: null };
-    return [
-      {
-        id: "u-1",
-        name: "ada",
-        role: "admin",
-        account: "owner",
-        ...times,
-        disabled: false,
-        hasTotp: true,
-        passkeys: 1,
-      },
-    ];
-  }
-  async invitePerson({ role, account = "own", lifetimeSec }: InviteRequest): Promise<string> {
-    return `/invite#${role}-${account}-${lifetimeSec}`;
-  }
-  async resetPerson({ name, lifetimeSec }: ResetRequest): Promise<string> {
-    if (name !== "ada") throw new ControlError("usage", `There is no person "${name}".`);
-    return `/invite#${name}-${lifetimeSec}`;
   }
   async reload(): Promise<ReloadReport> {
     return FAKE_RELOADED;

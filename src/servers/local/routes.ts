@@ -59,6 +59,9 @@ export function gatewayRoutes(control: GatewayControl, reply: (error: unknown) =
     vpnChange: ({ nameOrId, change }) => control.vpnChange(nameOrId, change),
     vpnRotate: ({ nameOrId, keys }) => control.vpnRotate(nameOrId, keys),
     vpnRemove: ({ nameOrId }) => control.vpnRemove(nameOrId),
+    listPeople: () => control.listPeople(),
+    invitePerson: async (request) => ({ link: await control.invitePerson(request) }),
+    resetPerson: async (request) => ({ link: await control.resetPerson(request) }),
     reload: () => control.reload(),
     stop: async ({ clean }) => {
       await control.stop({ clean });

@@ -1,8 +1,8 @@
-import { nameKey } from "../../core/access/name.ts";
-import type { Store } from "../../store/store.ts";
-import type { StoredUser } from "../../store/users.ts";
-import { linkOf } from "../console/access/link.ts";
-import { ControlError, type PersonInfo, type RelayControl } from "../control.ts";
+import { nameKey } from "../core/access/name.ts";
+import type { Store } from "../store/store.ts";
+import type { StoredUser } from "../store/users.ts";
+import { linkOf } from "./console/access/link.ts";
+import { ControlError, type PeopleControl, type PersonInfo } from "./control.ts";
 
 export interface PeopleView {
   readonly store: Store;
@@ -14,7 +14,7 @@ export interface PeopleView {
 const PAGE = 500;
 
 /** People, for whoever has the machine: the local socket is open to its owner alone, and asks for no password. */
-export function peopleControl(view: PeopleView): Pick<RelayControl, "listPeople" | "invitePerson" | "resetPerson"> {
+export function peopleControl(view: PeopleView): PeopleControl {
   const { store, consoleUrl, wallMs } = view;
   return {
     async listPeople() {
