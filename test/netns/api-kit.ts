@@ -1,5 +1,4 @@
 import { type Client, createClient, type Fetch } from "../../src/servers/api/client.ts";
-import { LINES_TYPE } from "../../src/servers/api/protocol.ts";
 import type { Child } from "./child.ts";
 import type { Host, Machines } from "./lab.ts";
 
@@ -57,8 +56,8 @@ export async function newPerson(lab: Machines, host: Host, url: string, link: st
   return client;
 }
 
-/** What happens, as JSON lines, for whoever has the token. */
+/** What happens, an event a line, for whoever has the token. */
 export function follow(lab: Machines, host: Host, url: string, token: string): Child {
-  const headers = [`authorization: Bearer ${token}`, `accept: ${LINES_TYPE}`].flatMap((header) => ["-H", header]);
-  return lab.spawn(host, ["curl", "-s", "-k", "-N", ...headers, `${url}/v1/events`]);
+  const script = `curl -s -k -N -H "authorization: Bearer $1" "$2/v1/events" | sed -un 's/^data: //p'`;
+  return lab.spawn(host, ["sh", "-c", script, "follow", token, url]);
 }
