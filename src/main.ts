@@ -59,9 +59,9 @@ const io: Io = {
   columns: process.stdout.columns ?? DEFAULT_COLUMNS,
   isRoot: process.geteuid?.() === 0,
   ...signals.io,
-  async startLog(level) {
+  async startLog(level, format = "human") {
     const { startLog } = await import("./os/log.ts");
-    await startLog({ format: "human", level, write: (line) => stderr.write(line) });
+    await startLog({ format, level, write: (line) => stderr.write(line) });
   },
   roles: ROLES,
 };

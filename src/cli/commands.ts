@@ -44,6 +44,7 @@ const GROUPS: readonly { readonly title: string; readonly commands: Readonly<Rec
     title: "On any machine:",
     commands: {
       direct: async () => (await import("./direct.ts")).defineDirect,
+      audit: async () => (await import("./audit.ts")).defineAudit,
       status: async () => (await import("./status.ts")).defineStatus,
       ping: async () => (await import("./ping.ts")).definePing,
       check: async () => (await import("./check.ts")).defineCheck,

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import type { LogFormat } from "../os/log.ts";
 import type {
   ExposeByBestWay,
   FindVpnGateway,
@@ -30,7 +31,8 @@ export interface Io {
   readonly stopNow: AbortSignal;
   /** Calls `reload` at each SIGHUP from now on, until the returned function is called. Without it SIGHUP is a stop. */
   onHangup(reload: () => void): () => void;
-  startLog(level: LogLevel): Promise<void>;
+  /** `format`: absent = human. */
+  startLog(level: LogLevel, format?: LogFormat): Promise<void>;
   /** Loaded when a command needs them, so that `--help` costs nothing. */
   readonly roles: Roles;
 }
@@ -55,6 +57,7 @@ export interface GlobalOptions {
   readonly data?: string;
   readonly config?: string;
   readonly verbose?: true;
+  readonly logFormat?: LogFormat;
 }
 
 /** What an action gets: the world and the parsed global options. */

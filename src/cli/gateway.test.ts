@@ -47,7 +47,12 @@ async function outcome(
           warnings: ["Mind the gap."],
           console: null,
         };
-        return Object.assign(new FakeGateway(), { ready, closed: Promise.resolve() });
+        return Object.assign(new FakeGateway(), {
+          ready,
+          metrics: async () => {},
+          beside: () => Promise.reject(new Error("not here")),
+          closed: Promise.resolve(),
+        });
       },
     }),
   };

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { GatewaySettings } from "../roles/gateway/settings.ts";
 import { ControlError } from "../servers/local/error.ts";
-import { consoleText, parseConsole } from "./console.ts";
+import { consoleText, linklessText, parseConsole } from "./console.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
 import { runUntilStopped } from "./live.ts";
@@ -80,6 +80,7 @@ async function serve(context: Context, given: GatewayOptions): Promise<void> {
   const startGateway = await io.roles.gateway();
   const gateway = await startGateway({
     dataDir: place.paths.directory,
+    logFormat: options.logFormat ?? "human",
     readSettings: async () => {
       const config = await place.readConfig();
       const console = listen === null ? consoleSettings(config) : consoleAt(config, listen);
@@ -95,7 +96,8 @@ async function serve(context: Context, given: GatewayOptions): Promise<void> {
     for (const warning of ready.warnings) io.err(`hatchway: ${printableLines(warning)}\n`);
     const data = options.data === undefined ? "" : ` --data ${options.data}`;
     io.err(`Open a port: hatchway forward add PORTSET --to CLIENT${data}\n`);
-    if (ready.console !== null) io.err(consoleText(ready.console));
+    const { console } = ready;
+    if (console !== null) io.err(options.logFormat === "json" ? linklessText(console) : consoleText(console));
   }
   await runUntilStopped(io, gateway);
 }

@@ -1,4 +1,4 @@
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { messageOf } from "../os/errors.ts";
 import { VERSION } from "../os/version.ts";
 import { ControlError, EXIT_CODES } from "../servers/local/error.ts";
@@ -22,12 +22,13 @@ export async function runProgram(args: readonly string[], io: Io): Promise<numbe
   let exitCode: number = EXIT_CODES.ok;
   const run: Run = async (command, action) => {
     const options = command.optsWithGlobals<GlobalOptions>();
+    const { world, failing } = options.logFormat === "json" ? await inJson(io) : { world: io, failing: io };
     try {
-      await io.startLog(options.verbose ? "debug" : "warning");
-      const code = await action({ io, options });
+      await world.startLog(options.verbose ? "debug" : "warning");
+      const code = await action({ io: world, options });
       if (typeof code === "number") exitCode = code;
     } catch (error) {
-      exitCode = tell(io, error, options.verbose === true);
+      exitCode = tell(failing, error, options.verbose === true);
     }
   };
   try {
@@ -40,6 +41,35 @@ export async function runProgram(args: readonly string[], io: Io): Promise<numbe
   }
   return exitCode;
 }
+
+/** As it is for a command, and for whoever tells that it failed. */
+interface Worlds {
+  readonly world: Io;
+  readonly failing: Io;
+}
+
+/** The same world with one JSON object a line on standard error: what people are told there is a line of the log, too. */
+async function inJson(io: Io): Promise<Worlds> {
+  const { sentenceAsJson } = await import("../os/log.ts");
+  const { nowMs } = await import("../os/clock.ts");
+  const telling = (levelOf: (text: string) => "info" | "warning" | "error"): Io => ({
+    ...io,
+    // No colours, and no line that is written over.
+    isTerminal: false,
+    err(text) {
+      const sentence = text.trim().replace(NAME_PREFIX, "");
+      if (sentence !== "") io.err(`${sentenceAsJson(sentence, levelOf(text), nowMs())}\n`);
+    },
+    startLog: (level) => io.startLog(level, "json"),
+  });
+  return {
+    world: telling((text) => (NAME_PREFIX.test(text) ? "warning" : "info")),
+    failing: telling(() => "error"),
+  };
+}
+
+/** What sentences begin with that are no mere news. */
+const NAME_PREFIX = /^hatchway: /;
 
 async function defineProgram(io: Io, run: Run, args: readonly string[]): Promise<Command> {
   const program = new Command("hatchway");
@@ -79,7 +109,13 @@ function addGlobalOptions(command: Command): void {
       "the data directory (default: $HATCHWAY_DATA; root: /var/lib/hatchway; else ~/.local/share/hatchway)",
     )
     .option("--config <FILE>", "the config file (default: hatchway.toml in the data directory)")
-    .option("--verbose", "log more, and show the cause of a failure");
+    .option("--verbose", "log more, and show the cause of a failure")
+    .addOption(
+      new Option(
+        "--log-format <FORMAT>",
+        "what standard error holds: human, or json: one object a line (default: human)",
+      ).choices(["human", "json"]),
+    );
   for (const child of command.commands) addGlobalOptions(child);
 }
 

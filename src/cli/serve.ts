@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { RelaySettings, RunningGateway, RunningRelay } from "../roles/control.ts";
 import { formatHostPort, type HostPort, parseHost, parseHostPort } from "../wire/endpoint.ts";
 import { parsePortSet, settleProtocol } from "../wire/port-set.ts";
-import { consoleText, parseConsole } from "./console.ts";
+import { consoleText, linklessText, parseConsole } from "./console.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace, type Place } from "./data-dir.ts";
 import { runUntilStopped } from "./live.ts";
@@ -66,7 +66,9 @@ async function serve(context: Context, given: ServeOptions): Promise<void> {
   const relay = await startRelay({
     dataDir,
     readSettings,
-    ...(gateway === null ? {} : { ports: gateway.ports }),
+    ...(gateway === null
+      ? {}
+      : { ports: gateway.ports, gatewayMetrics: gateway.running.metrics, gatewayBeside: gateway.running.beside }),
   }).catch(async (error: unknown) => {
     await gateway?.running.stop();
     throw error;
@@ -82,7 +84,7 @@ async function serve(context: Context, given: ServeOptions): Promise<void> {
     io.err(`The relay is ready: agents connect to ${formatHostPort(publicHost, listen.port)}.\n`);
     const data = options.data === undefined ? "" : ` --data ${options.data}`;
     io.err(`Let one join with the code of: hatchway join-code create --name NAME${data}\n`);
-    if (console !== null) io.err(consoleText(console));
+    if (console !== null) io.err(options.logFormat === "json" ? linklessText(console) : consoleText(console));
   }
   for (const warning of gateway?.running.ready.warnings ?? []) io.err(`hatchway: ${printable(warning)}\n`);
   await runUntilStopped(io, gateway === null ? relay : both(relay, gateway.running));
@@ -99,10 +101,11 @@ async function startGatewayBeside(context: Context, place: Place) {
   const ports = newEntryPorts();
   const running = await startGateway({
     dataDir: place.paths.directory,
+    logFormat: context.options.logFormat ?? "human",
     readSettings: async () => {
       const config = await place.readConfig();
-      // What the relay has.
-      return { ...gatewaySettings(config.file, pathBeside(config)), console: null };
+      // The relay has the console, and its listener what both tell.
+      return { ...gatewaySettings(config.file, pathBeside(config)), console: null, metrics: null };
     },
     relayPorts: ports,
   });

@@ -122,6 +122,8 @@ function urlOf(path: string, query: Call["query"]): string {
 }
 
 const PAGE_LIMIT = 500;
+/** Of the first page of a list: a table's first rows are there soon. */
+const FIRST_LIMIT = 100;
 const at = encodeURIComponent;
 
 /** The HTTP API of this console's own server, as docs/api and /openapi.json have it. The only place that calls it. */
@@ -205,7 +207,7 @@ export class Api {
     let cursor: string | null = null;
     do {
       const page: Page<T> = await this.#json(path, {
-        query: { limit: PAGE_LIMIT, cursor },
+        query: { limit: cursor === null ? FIRST_LIMIT : PAGE_LIMIT, cursor },
         ...(signal === undefined ? {} : { signal }),
       });
       items.push(...page.items);

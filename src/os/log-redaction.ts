@@ -14,6 +14,9 @@ const PEM_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PR
 /** `user:password@` of a URL. */
 const URL_CREDENTIALS = /(\b[a-z][a-z0-9+.-]{1,20}:\/\/)[^\s/@]{1,256}@/gi;
 
+/** One-time links to the console: the first start's, invitations, new passwords. */
+const LINK_SECRET = /(\/(?:setup|invite)#)[\w-]+/g;
+
 /** A copy that is safe to write: plain JSON values, no secrets, bounded in depth. */
 export function hideSecrets(value: unknown, depth = 0): unknown {
   switch (typeof value) {
@@ -61,5 +64,9 @@ function hideInError(error: Error, depth: number): unknown {
 }
 
 function hideInText(text: string): string {
-  return text.replace(PEM_KEY, HIDDEN).replace(JOIN_CODE, HIDDEN).replace(URL_CREDENTIALS, `$1${HIDDEN}@`);
+  return text
+    .replace(PEM_KEY, HIDDEN)
+    .replace(JOIN_CODE, HIDDEN)
+    .replace(URL_CREDENTIALS, `$1${HIDDEN}@`)
+    .replace(LINK_SECRET, `$1${HIDDEN}`);
 }

@@ -3,9 +3,11 @@ import { hideSecrets } from "./log-redaction.ts";
 
 export type { Logger, LogLevel };
 
+/** human: one readable line. json: one object a line: time, level, area, message, fields. */
+export type LogFormat = "human" | "json";
+
 export interface LogOptions {
-  /** human: one readable line. json: one object a line: time, level, area, message, fields. */
-  readonly format: "human" | "json";
+  readonly format: LogFormat;
   /** The least level that is written. */
   readonly level: LogLevel;
   /** Absent: standard error. Standard output belongs to what a command answers. */
@@ -52,6 +54,12 @@ export function renderJson(record: LogRecord): string {
     message: messageOf(record),
     fields: fieldsOf(record),
   });
+}
+
+/** What people are told beside the log, as a line of it. `nowMs`: Unix time. */
+export function sentenceAsJson(sentence: string, level: LogLevel, nowMs: number): string {
+  const category = [ROOT];
+  return renderJson({ category, level, message: [sentence], rawMessage: sentence, properties: {}, timestamp: nowMs });
 }
 
 function timeOf(record: LogRecord): string {

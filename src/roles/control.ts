@@ -3,6 +3,7 @@ import type { ExitRule } from "../core/exit-rule.ts";
 import type { HostPort, PortMapping, RemoteForwardSpec, UpstreamForwardSpec } from "../core/forward.ts";
 import type { EntryPorts } from "../core/table.ts";
 import type { Way } from "../core/way.ts";
+import type { LogFormat } from "../os/log.ts";
 import type {
   AgentControl,
   AttachEvent,
@@ -15,8 +16,11 @@ import type {
 } from "../servers/local/control.ts";
 import type { Cidr } from "../wire/address.ts";
 import type { CheckMeans } from "./check/means.ts";
+import type { GatewayBeside } from "./console/beside.ts";
 import type { CertificateFiles, ConsoleSettings } from "./console/settings.ts";
 import type { GatewaySettings } from "./gateway/settings.ts";
+import type { MetricSource } from "./metrics/page.ts";
+import type { MetricsSettings } from "./metrics/settings.ts";
 import type { RouterReport } from "./router/report.ts";
 
 export * from "../servers/local/control.ts";
@@ -43,6 +47,8 @@ export interface RelaySettings {
   readonly check: CheckSettings;
   /** Null = no console. */
   readonly console: ConsoleSettings | null;
+  /** Null = no listener for scrapes; the console's has the page in any case. */
+  readonly metrics: MetricsSettings | null;
 }
 
 /** `[check]`: the relay looks at its askers' ports from outside. */
@@ -80,6 +86,10 @@ export interface StartRelayOptions {
   readonly readSettings: () => Promise<RelaySettings>;
   /** Shared with a gateway of this process; absent = the relay's own. */
   readonly ports?: EntryPorts;
+  /** What that gateway tells scrapes of this process. */
+  readonly gatewayMetrics?: MetricSource;
+  /** What that gateway gives to the console. */
+  readonly gatewayBeside?: () => Promise<GatewayBeside>;
 }
 
 export interface RelayReady {
@@ -89,6 +99,8 @@ export interface RelayReady {
   readonly fingerprint: string;
   /** Null = there is none. */
   readonly console: ConsoleReady | null;
+  /** The port that answers scrapes; null = none of its own. */
+  readonly metricsPort: number | null;
 }
 
 /** Where a console is. `setupLink`: good once, while there is no administrator; null = there is one. */
@@ -159,6 +171,8 @@ export interface StartGatewayOptions {
   readonly dataDir: string;
   /** Called once at start and at every reload. Rejects with ControlError `usage` (the reload then changes nothing). */
   readonly readSettings: () => Promise<GatewaySettings>;
+  /** Of the helper's log; this process has its own already. Absent = human. */
+  readonly logFormat?: LogFormat;
   /** Of a relay that this process is as well: what each holds the other does not give away. Absent = there is none. */
   readonly relayPorts?: EntryPorts;
 }
@@ -171,6 +185,10 @@ export interface GatewayReady extends Pick<GatewayStatus, "wan" | "lan" | "exter
 /** `startGateway` resolves with it when the kernel forwards and the servers listen. */
 export interface RunningGateway extends Omit<GatewayControl, "stop">, Pick<Running, "closed"> {
   readonly ready: GatewayReady;
+  /** For whoever answers scrapes of this process. */
+  readonly metrics: MetricSource;
+  /** For the console of a relay in this process. */
+  readonly beside: () => Promise<GatewayBeside>;
   /** `clean`: see GatewayControl. The kernel's connections are not this process's, so there is nothing to drain. */
   stop(options?: { readonly clean?: boolean; readonly drainMs?: number }): Promise<void>;
 }

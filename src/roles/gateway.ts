@@ -47,7 +47,7 @@ const CAPABILITIES: readonly Capability[] = [
  * Runs a gateway. Root starts it; what stays root is the helper that holds the kernel's part. This process becomes an
  * ordinary user before it opens a socket that the network reaches.
  */
-export const startGateway: StartGateway = async ({ dataDir, readSettings, relayPorts }) => {
+export const startGateway: StartGateway = async ({ dataDir, readSettings, relayPorts, logFormat = "human" }) => {
   refuseUnsafeEnvironment();
   if (process.geteuid?.() !== 0) {
     const message = "Run the gateway as root: it changes the kernel's forwarding, and keeps root for that alone.";
@@ -67,12 +67,14 @@ export const startGateway: StartGateway = async ({ dataDir, readSettings, relayP
   if (!paths.ok) throw new ControlError("usage", paths.error.message);
   // What is loaded when it is first needed may be out of the user's reach by then.
   await Promise.all([import("../servers/local/routes.ts"), import("./config/load.ts")]);
+  // A relay's console shows both.
+  if (relayPorts !== undefined) await loadRelayConsole();
   const console = consoleAt === null ? null : await prepared(consoleAt);
   const given = giveDirectory(paths.value.directory, user);
   if (!given.ok) throw new ControlError("usage", given.error);
   const own = makeRootDirectory(paths.value.privileged);
   if (!own.ok) throw new ControlError("usage", own.error);
-  const helper = spawnHelper(paths.value.privileged);
+  const helper = spawnHelper(paths.value.privileged, logFormat);
   try {
     const became = becomeUser(user, { lowPorts });
     if (!became.ok) throw new ControlError("failed", became.error);
@@ -91,6 +93,11 @@ async function prepared(settings: ConsoleSettings): Promise<NonNullable<GatewayP
   const { openGatewayConsole, prepareConsole } = await import("./gateway/console.ts");
   const ready = await prepareConsole(settings, wallMs());
   return (options) => openGatewayConsole({ ...options, prepared: ready });
+}
+
+async function loadRelayConsole(): Promise<void> {
+  await loadReflection();
+  await Promise.all([import("./gateway/console.ts"), import("./relay/console.ts")]);
 }
 
 async function startOn(

@@ -18,6 +18,7 @@ import { openDataDirectory } from "../os/paths.ts";
 import { loadReflection } from "../os/reflection.ts";
 import { VERSION } from "../os/version.ts";
 import type { CheckServer } from "../servers/check/server.ts";
+import type { HttpListener } from "../servers/http-listen.ts";
 import { type LocalServer, serveRelayControl } from "../servers/local/server.ts";
 import { StoreFailure } from "../store/failure.ts";
 import { openStore, type Store } from "../store/store.ts";
@@ -33,9 +34,12 @@ import {
   type ReloadReport,
   type RunningRelay,
   type StartRelay,
+  type StartRelayOptions,
 } from "./control.ts";
 import { refuseUnsafeEnvironment } from "./environment.ts";
 import { LiveExitPolicy } from "./exits.ts";
+import { openMetrics } from "./metrics/open.ts";
+import { type MetricSource, ProcessMetrics } from "./metrics/page.ts";
 import { pause } from "./pause.ts";
 import { RelayAuth } from "./relay/auth.ts";
 import { RelayCheck } from "./relay/check.ts";
@@ -44,6 +48,7 @@ import { type RelayView, relayControl } from "./relay/control.ts";
 import { RelayDials } from "./relay/dials.ts";
 import { RelayEntries } from "./relay/entries.ts";
 import { RelayForwards } from "./relay/forwards.ts";
+import { type RefusedCredentials, relayMetrics } from "./relay/metrics.ts";
 import { RelaySessions } from "./relay/sessions.ts";
 import { RelayStun } from "./relay/stun.ts";
 import { startingRelay } from "./starting.ts";
@@ -54,7 +59,8 @@ const WINDOW_BUDGET_BYTES = 64 * 1024 * 1024;
 const DRAIN_MS = 30_000;
 
 /** Runs a relay: agents connect to it, visitors come in by its public ports. */
-export const startRelay: StartRelay = async ({ dataDir, readSettings, ports = newEntryPorts() }) => {
+export const startRelay: StartRelay = async (options) => {
+  const { dataDir, readSettings, ports = newEntryPorts(), gatewayMetrics = null, gatewayBeside = null } = options;
   refuseUnsafeEnvironment();
   const paths = await openDataDirectory(dataDir);
   if (!paths.ok) throw new ControlError("usage", paths.error.message);
@@ -72,7 +78,7 @@ export const startRelay: StartRelay = async ({ dataDir, readSettings, ports = ne
   try {
     const identity = await loadRelayIdentity(settings, dataDir, publicHostOf(settings), wallMs());
     store = await openStore(paths.value.database);
-    relay = new Relay({ store, local, identity, settings, readSettings, ports });
+    relay = new Relay({ store, local, identity, settings, readSettings, ports, gatewayMetrics, gatewayBeside });
     await relay.start();
     const running = relay.running();
     control.resolve(running);
@@ -103,6 +109,9 @@ interface RelayParts {
   readonly settings: RelaySettings;
   readonly readSettings: () => Promise<RelaySettings>;
   readonly ports: EntryPorts;
+  /** Of a gateway that this process is as well. */
+  readonly gatewayMetrics: MetricSource | null;
+  readonly gatewayBeside: StartRelayOptions["gatewayBeside"] | null;
 }
 
 class Relay {
@@ -120,6 +129,9 @@ class Relay {
   readonly #sessions: RelaySessions;
   readonly #dialRequests: RelayDials;
   readonly #check: RelayCheck;
+  readonly #refused: RefusedCredentials = { devices: 0, people: 0 };
+  readonly #metrics: ProcessMetrics;
+  #metricsListener: HttpListener | null = null;
   #page: CheckServer | null = null;
   #console: OpenConsole | null = null;
   #settings: RelaySettings;
@@ -146,7 +158,10 @@ class Relay {
       nowMs: monotonicMs,
       wallMs,
       random: Math.random,
-      onDenied: (address, afterMs) => this.#log.warn("a credential was refused", { address, afterMs }),
+      onDenied: (address, afterMs) => {
+        this.#refused.devices += 1;
+        this.#log.warn("a credential was refused", { address, afterMs });
+      },
       onEnrolled: ({ name, id }) => this.#log.info("a device enrolled", { device: name, id }),
     });
     const session = (device: string) => this.#tunnel?.session(device);
@@ -189,6 +204,16 @@ class Relay {
       sweeper: this.#sweeper,
       sessionByName: (account, name) => this.#sessions.byName(account, name),
     });
+    const metrics = relayMetrics({
+      relay: this.#view(),
+      refused: this.#refused,
+      tunnel: () => ({ sessions: this.#tunnel?.sessionCount ?? 0, pending: this.#tunnel?.pendingCount ?? 0 }),
+    });
+    const { gatewayMetrics } = parts;
+    this.#metrics = new ProcessMetrics(this.#startedMs, [
+      metrics,
+      ...(gatewayMetrics === null ? [] : [gatewayMetrics]),
+    ]);
   }
 
   async start(): Promise<void> {
@@ -201,7 +226,9 @@ class Relay {
     );
     await this.#forwards.restore();
     await this.#startStun(this.#tunnel.port);
-    const { console: section } = this.#settings;
+    const { console: section, metrics } = this.#settings;
+    const failed = (error: unknown) => this.#failed("the metrics could not be read", error);
+    this.#metricsListener = await openMetrics(metrics, () => this.#metrics.text(), failed);
     if (section !== null) this.#console = await this.#openConsole(section);
     this.#phase = "serving";
     this.#sweeper.add({
@@ -285,6 +312,7 @@ class Relay {
         ...(this.#stun?.reserved ?? []),
         ...ownPort(this.#page, "the relay's check page"),
         ...ownPort(this.#console, "the relay's console"),
+        ...ownPort(this.#metricsListener, "the relay's metrics"),
       ],
       denied: { ranges: [] },
     };
@@ -323,9 +351,14 @@ class Relay {
     const { openRelayConsole } = await import("./relay/console.ts");
     return openRelayConsole({
       relay: this.#view(),
+      beside: (await this.#parts.gatewayBeside?.()) ?? null,
       settings: () => this.#settings.console ?? settings,
       publicHost: () => this.#settings.publicHost,
       certificate: this.#parts.identity.certificate,
+      metrics: () => this.#metrics.text(),
+      onDenied: () => {
+        this.#refused.people += 1;
+      },
       sweeper: this.#sweeper,
       signal: this.#abort.signal,
       onUnexpected: (error) => this.#failed("the console failed", error),
@@ -349,13 +382,15 @@ class Relay {
     const { listen: nextPage, ...nextCheck } = next.check;
     if (!Bun.deepEquals(nextPage, page)) needRestart.push("check.listen");
     if (!Bun.deepEquals(nextCheck, check)) changed.push("check");
-    const { console: section } = this.#settings;
+    const { console: section, metrics } = this.#settings;
     if (!Bun.deepEquals(next.console, section)) needRestart.push("console");
+    if (!Bun.deepEquals(next.metrics, metrics)) needRestart.push("metrics");
     this.#settings = {
       ...next,
       listen: this.#settings.listen,
       check: { ...next.check, listen: page },
       console: section,
+      metrics,
     };
     this.#exitPolicy.changed();
     this.#stun?.refresh();
@@ -371,6 +406,7 @@ class Relay {
         publicHost: this.#publicHost(undefined),
         fingerprint: Buffer.from(this.#parts.identity.certificate.fingerprint).toString("hex"),
         console: this.#console === null ? null : { url: this.#console.url, setupLink: this.#console.setupLink },
+        metricsPort: this.#metricsListener?.port ?? null,
       },
       closed: this.#ended.promise,
       stop: (options) => this.stop(options?.drainMs ?? DRAIN_MS),
@@ -398,7 +434,8 @@ class Relay {
     }
     await Promise.race([Promise.all(open.map((visits) => visits.drained())), this.#cutShort(drainMs)]);
     this.#abort.abort();
-    await Promise.all([this.#parts.local.close(), this.#page?.close(), this.#console?.close()]);
+    const listeners = [this.#page, this.#console, this.#metricsListener];
+    await Promise.all([this.#parts.local.close(), ...listeners.map((listener) => listener?.close())]);
     this.#entries.closeAll();
     this.#dialRequests.visits.cutAll("shutdown");
     this.#tunnel?.close();

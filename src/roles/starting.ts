@@ -18,6 +18,7 @@ export function startingRelay(ready: Promise<RelayControl>): RelayControl {
     resetPerson: async (request) => (await ready).resetPerson(request),
     reload: async () => (await ready).reload(),
     visits: async () => (await ready).visits(),
+    audit: async (request) => (await ready).audit(request),
   };
 }
 
@@ -44,6 +45,7 @@ export function startingGateway(ready: Promise<GatewayControl>): GatewayControl 
     async *events(request, signal) {
       yield* (await ready).events(request, signal);
     },
+    audit: async (request) => (await ready).audit(request),
     stop: async (options) => (await ready).stop(options),
   };
 }

@@ -15,6 +15,27 @@ export const NO_COUNTERS: Counters = {
 
 /** What a forward counted, as local commands are told. */
 export function countersOf(counters: ForwardCounters): Counters {
+  return { ...totalsOf(counters), answerMs: counters.answerMs() };
+}
+
+/** What all of them counted together: O(their number), and fit for tens of thousands. */
+export function totalOf(all: Iterable<ForwardCounters>): Counters {
+  const sum = { ...NO_COUNTERS, refused: {} as Record<string, number> };
+  for (const one of all) {
+    sum.visitorsTotal += one.visitorsTotal;
+    sum.visitorsOpen += one.visitorsOpen;
+    sum.bytesIn += one.bytesIn;
+    sum.bytesOut += one.bytesOut;
+    sum.datagramsDropped += one.datagramsDropped;
+    if (one.refusedTotal === 0) continue;
+    for (const [reason, count] of Object.entries(one.refused()))
+      sum.refused[reason] = (sum.refused[reason] ?? 0) + count;
+  }
+  return sum;
+}
+
+/** The same to be summed: without its answer times, which take longer to sort than all else to read. */
+export function totalsOf(counters: ForwardCounters): Counters {
   return {
     visitorsTotal: counters.visitorsTotal,
     visitorsOpen: counters.visitorsOpen,
@@ -22,7 +43,7 @@ export function countersOf(counters: ForwardCounters): Counters {
     bytesOut: counters.bytesOut,
     refused: counters.refused(),
     datagramsDropped: counters.datagramsDropped,
-    answerMs: counters.answerMs(),
+    answerMs: null,
   };
 }
 
@@ -40,12 +61,20 @@ export function sumCounters(all: Iterable<Counters>): Counters {
   return sum;
 }
 
-export function visitInfos(
-  visits: Visits,
-  forward: { readonly id: string; readonly name: string; readonly device: string | null },
-): VisitInfo[] {
-  return [...visits.list()].map(([id, visit]: readonly [number, OpenVisit]) => ({
-    id: `${forward.id}/${id}`,
+/** What a visit is of. */
+export interface VisitedForward {
+  readonly id: string;
+  readonly name: string;
+  readonly device: string | null;
+}
+
+export function visitInfos(visits: Visits, forward: VisitedForward): VisitInfo[] {
+  return [...visits.list()].map(([id, visit]) => visitInfo(id, visit, forward));
+}
+
+export function visitInfo(id: number, visit: OpenVisit, forward: VisitedForward): VisitInfo {
+  return {
+    id: visitId(forward.id, id),
     forwardId: forward.id,
     forwardName: forward.name,
     device: forward.device,
@@ -55,7 +84,12 @@ export function visitInfos(
     openedMs: visit.sinceMs,
     bytesIn: visit.bytesIn,
     bytesOut: visit.bytesOut,
-  }));
+  };
+}
+
+/** Unique in the process. */
+export function visitId(forwardId: string, id: number): string {
+  return `${forwardId}/${id}`;
 }
 
 export const V = { v: CONTROL_VERSION } as const;

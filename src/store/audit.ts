@@ -1,4 +1,5 @@
-import type { Db } from "./schema.ts";
+import type { Selectable } from "kysely";
+import type { AuditTable, Db } from "./schema.ts";
 
 /** Who did what to what. `detail` never holds a secret. */
 export interface AuditEvent {
@@ -28,6 +29,8 @@ export interface Audit {
     readonly beforeId?: number;
     readonly limit?: number;
   }): Promise<AuditEntry[]>;
+  /** Oldest first, at most `limit` of those after the id and not before the time: `afterId` 0 begins, the last id goes on. */
+  from(filter: { readonly afterId: number; readonly sinceMs: number; readonly limit: number }): Promise<AuditEntry[]>;
 }
 
 export function auditOn(db: Db): Audit {
@@ -42,16 +45,24 @@ export function auditOn(db: Db): Audit {
         .orderBy("id", "desc")
         .limit(limit)
         .execute();
-      return rows.map(({ id, at_ms, actor, action, subject, detail }) => ({
-        id,
-        atMs: at_ms,
-        actor,
-        action,
-        subject,
-        detail: JSON.parse(detail) as Record<string, unknown>,
-      }));
+      return rows.map(entryOf);
+    },
+    async from({ afterId, sinceMs, limit }) {
+      const rows = await db
+        .selectFrom("audit")
+        .selectAll()
+        .where("id", ">", afterId)
+        .where("at_ms", ">=", sinceMs)
+        .orderBy("id")
+        .limit(limit)
+        .execute();
+      return rows.map(entryOf);
     },
   };
+}
+
+function entryOf({ id, at_ms, actor, action, subject, detail }: Selectable<AuditTable>): AuditEntry {
+  return { id, atMs: at_ms, actor, action, subject, detail: JSON.parse(detail) as Record<string, unknown> };
 }
 
 /** For use inside the transaction that does what it tells of: neither stands without the other. */

@@ -50,6 +50,7 @@ async function relay(settings: Partial<RelaySettings>): Promise<RunningRelay> {
     stun: false,
     check: { listen: null, hosts: [], private: false, trustedProxies: [] },
     console: null,
+    metrics: null,
     ...settings,
   };
   const dataDir = join(directory.path, `relay${files++}`);

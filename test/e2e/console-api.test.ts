@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { ApiProblem, type Client, createClient, type Fetch } from "../../src/servers/api/client.ts";
+import { ApiProblem, type Client, createClient } from "../../src/servers/api/client.ts";
 import type { LiveEvent } from "../../src/servers/api/schema.ts";
+import { pageFetch, secretOf } from "../fixtures/page-fetch.ts";
 import { failureOf, mapping, type RolesLab, remote, rolesLab, until } from "../fixtures/roles-lab.ts";
 import { ask, tcpService, visit } from "../fixtures/services.ts";
 
@@ -11,30 +12,13 @@ let ann: Client;
 let bob: Client;
 let vic: Client;
 
-/** What a browser adds: where the page is from, and its cookie. */
-function jar(url: string): Fetch {
-  let cookie = "";
-  return async (path, init) => {
-    const headers = new Headers(init.headers);
-    headers.set("origin", url);
-    if (cookie !== "") headers.set("cookie", cookie);
-    const response = await fetch(path, { ...init, headers });
-    const [set] = response.headers.getSetCookie();
-    if (set !== undefined) cookie = set.split(";")[0] ?? "";
-    expect(path).toStartWith(url);
-    return response;
-  };
-}
-
-const secretOf = (link: string): string => link.slice(link.indexOf("#") + 1);
-
 beforeAll(async () => {
   const listen = { host: "127.0.0.1", port: 0 };
   lab = await rolesLab({ console: { listen, hosts: [], certificate: null, tls: false, trustedProxies: [] } }, 12);
   const { console } = lab.relay.ready;
   if (console?.setupLink == null) throw new Error("no console");
   const { url, setupLink } = console;
-  const newClient = () => createClient({ baseUrl: url, fetch: jar(url) });
+  const newClient = () => createClient({ baseUrl: url, fetch: pageFetch(url) });
   [ann, bob, vic] = [newClient(), newClient(), newClient()];
   await ann.redeem({ token: secretOf(setupLink), name: "ann", password: PASSWORD });
   const forBob = await ann.makeInvite({ role: "user" });
@@ -177,7 +161,7 @@ describe("what goes on", () => {
     await ann.removeForward(value.id);
   });
 
-  test("events tell what there is, what changes and what is gone, to who may see it", async () => {
+  test("events tell what changes and what is gone, to who may see it", async () => {
     const stop = new AbortController();
     const seen = { ann: [] as LiveEvent[], bob: [] as LiveEvent[] };
     const reading = [ann, bob].map(async (client, at) => {
@@ -187,11 +171,15 @@ describe("what goes on", () => {
         if (!stop.signal.aborted) throw error;
       }
     });
-    const [, , , , , , , , port = 0] = lab.pool;
-    const { value } = await ann.addForward({ device: "den", ports: `${port}:7`, name: "told" });
     const has = (events: LiveEvent[], kind: LiveEvent["event"]) => events.some(({ event }) => event === kind);
-    await until(() => has(seen.ann, "forward") && has(seen.ann, "device") && has(seen.bob, "traffic"));
+    await until(() => has(seen.ann, "traffic") && has(seen.bob, "traffic"));
+    const [, , , , , , , , port = 0, bobsPort = 0] = lab.pool;
+    const { value } = await ann.addForward({ device: "den", ports: `${port}:7`, name: "told" });
+    const bobs = (await bob.addForward({ device: "attic", ports: `${bobsPort}:7`, name: "bobs" })).value;
+    // A device has one forward more.
+    await until(() => has(seen.ann, "forward") && has(seen.ann, "device") && has(seen.bob, "forward"));
     await ann.removeForward(value.id);
+    await bob.removeForward(bobs.id);
     await until(() => seen.ann.some((event) => event.event === "forward-gone" && event.id === value.id));
     expect(JSON.stringify(seen.bob)).not.toContain("told");
     expect(JSON.stringify(seen.bob)).toContain("attic");

@@ -165,7 +165,7 @@ describe("hatchway.toml", () => {
   });
 
   const GATEWAY = ["gateway", "upnp", "vpn", "mapping", "trigger", "hook", "gluetun"];
-  test.each(["relay", "check", "agent", "expose", "forward", "socks", "map", ...GATEWAY])(
+  test.each(["relay", "check", "metrics", "agent", "expose", "forward", "socks", "map", ...GATEWAY])(
     "the example has every key of %s",
     (table) => {
       const part = text.split(/^\[+/m).filter((chunk) => chunk.startsWith(`${table}]`));

@@ -11,6 +11,7 @@ const TABLE: Record<Action, Record<AccessRole, string>> = {
   "gateway.change": { admin: "PA", user: "", viewer: "" },
   "settings.change": { admin: "PA", user: "", viewer: "" },
   "audit.read": { admin: "PAFR", user: "", viewer: "" },
+  "metrics.read": { admin: "PAFR", user: "", viewer: "" },
   "people.read": { admin: "PAFR", user: "", viewer: "" },
   "people.change": { admin: "PA", user: "", viewer: "" },
   "people.admit": { admin: "P", user: "", viewer: "" },

@@ -34,6 +34,7 @@ const DEMANDS = {
   "gateway.change": { role: "admin", scope: "all" },
   "settings.change": { role: "admin", scope: "all" },
   "audit.read": { role: "admin", scope: "read" },
+  "metrics.read": { role: "admin", scope: "read" },
   "people.read": { role: "admin", scope: "read" },
   /** Quotas, and what shuts somebody out: disabling, removing, taking an invitation back. */
   "people.change": { role: "admin", scope: "all" },

@@ -12,12 +12,15 @@ export class ForwardCounters {
   /** From the service towards visitors. */
   bytesOut = 0;
   datagramsDropped = 0;
+  /** Of all reasons. */
+  refusedTotal = 0;
   readonly #refused = new Map<ReasonName, number>();
   readonly #answersMs: number[] = [];
   #nextAnswer = 0;
 
   /** A visitor was refused, or an open visit was cut. */
   countRefused(reason: ReasonName): void {
+    this.refusedTotal += 1;
     this.#refused.set(reason, (this.#refused.get(reason) ?? 0) + 1);
   }
 
@@ -35,7 +38,8 @@ export class ForwardCounters {
   /** Over the recent visits; null = none yet. */
   answerMs(): { readonly p50: number; readonly p90: number } | null {
     if (this.#answersMs.length === 0) return null;
-    const sorted = this.#answersMs.toSorted((a, b) => a - b);
+    // Numbers sort in a third of the time that a comparison takes: a scrape asks a thousand forwards.
+    const sorted = Float64Array.from(this.#answersMs).sort();
     const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
     return { p50: at(0.5), p90: at(0.9) };
   }

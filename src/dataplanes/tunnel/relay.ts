@@ -104,6 +104,11 @@ export class RelayTunnel implements Sweepable {
     return this.pending.size;
   }
 
+  /** Those too whose carriers have not all come yet. */
+  get sessionCount(): number {
+    return this.sessions.size;
+  }
+
   private onOpen(socket: Socket<Carrier>): void {
     const address = socket.remoteAddress;
     if (!this.options.admit(address)) {

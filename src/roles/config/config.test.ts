@@ -344,6 +344,7 @@ test("settings have defaults, and [relay] and [agent] replace them", async () =>
     stun: false,
     check: { listen: null, hosts: [], private: false, trustedProxies: [] },
     console: null,
+    metrics: null,
   });
   expect(agentSettings(config)).toMatchObject({ name: "den", relay: { host: "r.example", port: 7744 } });
 });
@@ -378,6 +379,7 @@ test("the JSON Schema knows the tables and forbids other keys", () => {
     "agent",
     "check",
     "console",
+    "metrics",
     "expose",
     "forward",
     "socks",

@@ -12,6 +12,7 @@ import type { GluetunSettings } from "../gluetun.ts";
 import type { HookSettings } from "../hooks/settings.ts";
 import type { MappingEntry, TriggerEntry } from "./gateway-schema.ts";
 import { gluetunSettings, hookSettings } from "./hooks.ts";
+import { metricsSettings } from "./metrics.ts";
 import { stableId, titleOf } from "./naming.ts";
 import { formatMappings } from "./ports.ts";
 import type { Problem } from "./problem.ts";
@@ -192,6 +193,7 @@ export function gatewaySettings(file: ConfigFile, beside: (path: string) => stri
     triggers,
     hooks,
     gluetun,
+    metrics: metricsSettings(file.metrics, beside),
     ...vpnSettings(file),
     user: gateway.user ?? null,
   };

@@ -1,7 +1,7 @@
 import { EVENT_KINDS } from "../../core/events.ts";
 import { TEMPLATES, unknownTemplates } from "../../core/hooks.ts";
 import { EVERYBODY, type OwnerFilter } from "../../core/open-ports.ts";
-import { isLoopback } from "../../servers/gluetun/server.ts";
+import { isLoopback } from "../../servers/loopback.ts";
 import { type Cidr, compileCidrs } from "../../wire/address.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import { z } from "../../wire/zod.ts";

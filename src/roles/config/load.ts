@@ -19,6 +19,7 @@ import type {
 import { gatewayLists } from "./gateway.ts";
 import { mapToml, type TomlMap } from "./locate.ts";
 import { mapSpec } from "./map.ts";
+import { metricsProblem, metricsSettings } from "./metrics.ts";
 import { type Problem, problemsOf, renderProblem } from "./problem.ts";
 import { ConfigFile, keysAt } from "./schema.ts";
 import { exposeSpec, forwardSpec, socksSpec } from "./specs.ts";
@@ -60,6 +61,8 @@ export async function readConfig(text: string, path: string): Promise<Config> {
   if (!parsed.success) throw report(path, map, problemsOf(parsed.error.issues, raw, keysAt));
   const { forwards, problems } = await specsOf(parsed.data, path);
   problems.push(...gatewayLists(parsed.data, (file) => resolve(dirname(path), file)).problems);
+  const ofMetrics = metricsProblem(parsed.data.metrics);
+  if (ofMetrics !== null) problems.push(ofMetrics);
   if (problems.length > 0) throw report(path, map, problems);
   return { path, file: parsed.data, forwards };
 }
@@ -203,6 +206,7 @@ export function relaySettings(config: Config): RelaySettings {
     stun: relay.stun ?? true,
     check: checkSettings(config.file.check ?? {}),
     console: consoleSettings(config),
+    metrics: metricsSettings(config.file.metrics, pathBeside(config)),
   };
 }
 

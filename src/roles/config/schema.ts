@@ -4,6 +4,7 @@ import * as field from "./fields.ts";
 import { gatewaySection, MappingEntry, TriggerEntry, upnpSection, vpnSection } from "./gateway-schema.ts";
 import { GluetunEntry, HookEntry } from "./hooks.ts";
 import { MapEntry } from "./map.ts";
+import { metricsSection } from "./metrics.ts";
 
 const DEFAULT_AGENT_PORT = 7744;
 const DEFAULT_CHECK_PORT = 8089;
@@ -160,6 +161,7 @@ export const ConfigFile = z.strictObject({
   agent: agent.exactOptional(),
   check: check.exactOptional(),
   console: consoleSection.exactOptional(),
+  metrics: metricsSection.exactOptional(),
   expose: z.array(ExposeEntry).max(1_000).exactOptional(),
   forward: z.array(ForwardEntry).max(1_000).exactOptional(),
   socks: z.array(SocksEntry).max(1_000).exactOptional(),
@@ -193,6 +195,8 @@ export function keysAt(path: readonly PropertyKey[]): readonly string[] {
       return Object.keys(check.shape);
     case "console":
       return Object.keys(consoleSection.shape);
+    case "metrics":
+      return Object.keys(metricsSection.shape);
     case "expose":
       return Object.keys(ExposeEntry.shape);
     case "forward":

@@ -10,6 +10,10 @@ export function apiId(device: string, specId: string): string {
   return `${device}.${Buffer.from(specId).toString("base64url")}`;
 }
 
+export function idOf({ owner, spec }: HeldForward): string {
+  return apiId(owner.device, spec.id);
+}
+
 export function partsOfId(id: string): { readonly device: string; readonly specId: string } | null {
   const dot = id.lastIndexOf(".");
   if (dot <= 0) return null;
@@ -28,7 +32,7 @@ export function forwardOf(relay: RelayView, held: HeldForward, accountName: stri
   const entry = relay.forwards.entryOf(held)?.entry ?? null;
   const endpoints = relay.forwards.endpointsOf(held, relay.session(owner.device));
   return {
-    id: apiId(owner.device, spec.id),
+    id: idOf(held),
     name: spec.name,
     device: { id: owner.device, name: relay.forwards.deviceName(owner.device) },
     account: { id: owner.account, name: accountName },

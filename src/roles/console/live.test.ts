@@ -29,11 +29,11 @@ async function* looks(world: { forwards: Forward[]; devices: Device[] }): AsyncG
 }
 
 describe("what is told", () => {
-  test("everything at first, then what changes, and what is gone", async () => {
+  test("nothing at first, then what changes, and what is gone", async () => {
     const world = { forwards: [forward("a"), forward("b")], devices: [device("den")] };
     const each = looks(world);
     const next = async (): Promise<LiveEvent[] | undefined> => (await each.next()).value;
-    expect((await next())?.map(({ event }) => event)).toEqual(["forward", "forward", "device"]);
+    expect(await next()).toEqual([]);
     world.forwards = [forward("a", { state: "away" })];
     world.devices = [device("den", { connected: false })];
     let told: LiveEvent[] = [];
@@ -50,6 +50,36 @@ describe("what is told", () => {
     await each.return(undefined);
   });
 
+  test("what changes after it was ready, before anything was read", async () => {
+    const world = { forwards: [forward("a")] };
+    const abort = new AbortController();
+    const options = { forwards: async () => world.forwards, devices: async () => [], nowMs: () => 7 };
+    const events = liveEvents({ ...options, signal: abort.signal, everyMs: 1 });
+    await events.ready;
+    world.forwards = [forward("b")];
+    const told: string[] = [];
+    for await (const { event } of events) {
+      told.push(event);
+      if (told.length === 4) abort.abort();
+    }
+    expect(told).toEqual(["traffic", "forward", "forward-gone", "traffic"]);
+  });
+
+  test("figures, of those alone that have others than the last time", async () => {
+    const counted = (id: string, bytesIn: number) => forward(id, { counters: { ...NO_COUNTERS, bytesIn } });
+    let forwards = [counted("a", 1), counted("b", 1)];
+    const abort = new AbortController();
+    const options = { forwards: async () => forwards, devices: async () => [], nowMs: () => 7 };
+    const figures: (readonly { readonly id: string; readonly bytesIn: number }[])[] = [];
+    for await (const event of liveEvents({ ...options, signal: abort.signal, everyMs: 1 })) {
+      if (event.event !== "traffic") throw new Error(`no figures: ${event.event}`);
+      figures.push(event.forwards);
+      forwards = figures.length === 1 ? [counted("a", 1), counted("b", 3)] : forwards;
+      if (figures.length === 3) abort.abort();
+    }
+    expect(figures).toMatchObject([[], [{ id: "b", bytesIn: 3 }], []]);
+  });
+
   test("a list that cannot be read ends it with the reason", async () => {
     const events = liveEvents({
       forwards: () => Promise.reject(new Error("no disk")),
@@ -57,7 +87,8 @@ describe("what is told", () => {
       nowMs: () => 7,
       signal: new AbortController().signal,
     });
-    expect(events.next()).rejects.toThrow("no disk");
+    await expect(events.ready).rejects.toThrow("no disk");
+    await expect(events[Symbol.asyncIterator]().next()).rejects.toThrow("no disk");
   });
 
   test("it ends when nobody looks any more", async () => {

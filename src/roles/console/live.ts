@@ -1,6 +1,8 @@
 import { same } from "../../core/same.ts";
+import type { Following } from "../../servers/api/event-stream.ts";
 import type { Device, Forward, LiveEvent, Trigger, VpnPeer } from "../../servers/api/schema.ts";
-import { EventQueue } from "../event-queue.ts";
+import { pause } from "../pause.ts";
+import { NO_COUNTERS } from "../views.ts";
 
 export interface LiveOptions {
   forwards(): Promise<readonly Forward[]>;
@@ -18,131 +20,145 @@ const EVERY_MS = 1_000;
 const SAME_END_MS = 2_000;
 
 /**
- * What changes, for one who looks: what is there is compared with what they were told last. Compared and not reported by
- * those who change it: nothing that changes can be forgotten, and nobody pays while nobody looks.
+ * What changes from now on, for one who looks: what is there is compared with what they were told last. Compared and not
+ * reported by those who change it: nothing that changes can be forgotten, and nobody pays while nobody looks. Looked at
+ * anew only when all of it was taken: who reads slowly is told what has come of it, and not each step.
  */
-export async function* liveEvents(options: LiveOptions): AsyncGenerator<LiveEvent> {
-  const { signal, everyMs = EVERY_MS } = options;
-  const queue = new EventQueue<LiveEvent>((next, last) => next.event === "traffic" && last.event === "traffic");
-  const told: Told = {
-    forwards: new ToldList(sameForward),
-    devices: new ToldList(sameDevice),
-    peers: new ToldList(samePeer),
-    triggers: new ToldList(sameTrigger),
+export function liveEvents(options: LiveOptions): Following<LiveEvent> {
+  const first = lookAt(options);
+  const ready = first.then(() => undefined);
+  // Whoever reads the events is told as well.
+  ready.catch(() => undefined);
+  return { ready, [Symbol.asyncIterator]: () => changesSince(first, options) };
+}
+
+/** What there is, by id. */
+interface Look {
+  readonly forwards: ReadonlyMap<string, Forward>;
+  readonly devices: ReadonlyMap<string, Device>;
+  readonly peers: ReadonlyMap<string, VpnPeer>;
+  readonly triggers: ReadonlyMap<string, Trigger>;
+}
+
+async function lookAt(options: LiveOptions): Promise<Look> {
+  const [forwards, devices, peers, triggers] = await Promise.all([
+    options.forwards(),
+    options.devices(),
+    options.peers?.() ?? [],
+    options.triggers?.() ?? [],
+  ]);
+  return { forwards: byId(forwards), devices: byId(devices), peers: byId(peers), triggers: byId(triggers) };
+}
+
+async function* changesSince(first: Promise<Look>, options: LiveOptions): AsyncGenerator<LiveEvent> {
+  const { signal, nowMs, everyMs = EVERY_MS } = options;
+  let told = await first;
+  let now = told;
+  while (!signal.aborted) {
+    yield* changes(told, now, nowMs());
+    told = now;
+    await pause(everyMs, signal);
+    if (!signal.aborted) now = withSteadyEnds(told, await lookAt(options));
+  }
+}
+
+/**
+ * An end that is about the same is the one that was told; steps that add up are told. A lease that runs ends at the same time
+ * all along.
+ */
+function withSteadyEnds(told: Look, now: Look): Look {
+  return {
+    ...now,
+    forwards: mapped(now.forwards, (one) => {
+      const before = told.forwards.get(one.id)?.leaseEndsMs ?? null;
+      return isSameEnd(before, one.leaseEndsMs) ? { ...one, leaseEndsMs: before } : one;
+    }),
+    triggers: mapped(now.triggers, (one) => {
+      const before = told.triggers.get(one.id)?.closesMs ?? null;
+      return isSameEnd(before, one.closesMs) ? { ...one, closesMs: before } : one;
+    }),
   };
-  let isLooking = false;
-  const look = () => {
-    // A store that is slow is not asked again before it has answered.
-    if (isLooking) return;
-    isLooking = true;
-    lookOnce(options, told, (event) => queue.push(event))
-      .catch((error: unknown) => queue.fail(error))
-      .finally(() => {
-        isLooking = false;
-      });
-  };
-  const end = () => queue.end();
-  signal.addEventListener("abort", end, { once: true });
-  if (signal.aborted) end();
-  const timer = setInterval(look, everyMs);
-  look();
-  try {
-    yield* queue;
-  } finally {
-    clearInterval(timer);
-    signal.removeEventListener("abort", end);
-  }
 }
 
-interface Told {
-  readonly forwards: ToldList<Forward>;
-  readonly devices: ToldList<Device>;
-  readonly peers: ToldList<VpnPeer>;
-  readonly triggers: ToldList<Trigger>;
+function isSameEnd(before: number | null, now: number | null): boolean {
+  return before !== null && now !== null && before !== now && Math.abs(before - now) < SAME_END_MS;
 }
 
-/** What was told last of each, which may be long ago: small steps add up to one that is told. */
-class ToldList<T extends { readonly id: string }> {
-  readonly #told = new Map<string, T>();
-  readonly #isSame: (before: T, now: T) => boolean;
-
-  constructor(isSame: (before: T, now: T) => boolean) {
-    this.#isSame = isSame;
-  }
-
-  follow(now: readonly T[], tell: (changed: T) => void, tellGone: (id: string) => void): void {
-    for (const one of now) {
-      const before = this.#told.get(one.id);
-      if (before !== undefined && this.#isSame(before, one)) continue;
-      this.#told.set(one.id, one);
-      tell(one);
-    }
-    const present = new Set(now.map(({ id }) => id));
-    for (const id of [...this.#told.keys()].filter((one) => !present.has(one))) {
-      this.#told.delete(id);
-      tellGone(id);
-    }
-  }
+function mapped<T>(items: ReadonlyMap<string, T>, of: (item: T) => T): ReadonlyMap<string, T> {
+  return new Map([...items].map(([id, item]) => [id, of(item)]));
 }
 
-async function lookOnce(options: LiveOptions, told: Told, tell: (event: LiveEvent) => void): Promise<void> {
-  const forwards = await options.forwards();
-  told.forwards.follow(
-    forwards,
-    (forward) => tell({ event: "forward", forward }),
-    (id) => tell({ event: "forward-gone", id }),
+function changes(told: Look, now: Look, atMs: number): LiveEvent[] {
+  const forwards = [...now.forwards.values()];
+  return [
+    ...forwards
+      .filter((forward) => isNews(told.forwards.get(forward.id), forward, withoutCounts))
+      .map((forward) => ({ event: "forward" as const, forward })),
+    ...gone(told.forwards, now.forwards).map((id) => ({ event: "forward-gone" as const, id })),
+    ...[...now.devices.values()]
+      .filter((device) => isNews(told.devices.get(device.id), device, steady))
+      .map((device) => ({ event: "device" as const, device })),
+    ...gone(told.devices, now.devices).map((id) => ({ event: "device-gone" as const, id })),
+    ...[...now.peers.values()]
+      .filter((peer) => isNews(told.peers.get(peer.id), peer, withoutBytes))
+      .map((peer) => ({ event: "vpn-peer" as const, peer })),
+    ...gone(told.peers, now.peers).map((id) => ({ event: "vpn-peer-gone" as const, id })),
+    ...[...now.triggers.values()]
+      .filter((trigger) => isNews(told.triggers.get(trigger.id), trigger, (one) => one))
+      .map((trigger) => ({ event: "trigger" as const, trigger })),
+    ...gone(told.triggers, now.triggers).map((id) => ({ event: "trigger-gone" as const, id })),
+    {
+      event: "traffic",
+      atMs,
+      visitorsOpen: forwards.reduce((sum, { counters }) => sum + counters.visitorsOpen, 0),
+      // Of a thousand forwards few carry something in one second.
+      forwards: forwards.flatMap(({ id, counters: { visitorsOpen, visitorsTotal, bytesIn, bytesOut } }) => {
+        const counted = { visitorsOpen, visitorsTotal, bytesIn, bytesOut };
+        const last = told.forwards.get(id)?.counters ?? NO_COUNTERS;
+        return isCounted(last, counted) ? [] : [{ id, ...counted }];
+      }),
+    },
+  ];
+}
+
+type Counted = Pick<Forward["counters"], "visitorsOpen" | "visitorsTotal" | "bytesIn" | "bytesOut">;
+
+function isCounted(last: Counted, now: Counted): boolean {
+  return (
+    last.visitorsOpen === now.visitorsOpen &&
+    last.visitorsTotal === now.visitorsTotal &&
+    last.bytesIn === now.bytesIn &&
+    last.bytesOut === now.bytesOut
   );
-  told.devices.follow(
-    await options.devices(),
-    (device) => tell({ event: "device", device }),
-    (id) => tell({ event: "device-gone", id }),
-  );
-  told.peers.follow(
-    (await options.peers?.()) ?? [],
-    (peer) => tell({ event: "vpn-peer", peer }),
-    (id) => tell({ event: "vpn-peer-gone", id }),
-  );
-  told.triggers.follow(
-    (await options.triggers?.()) ?? [],
-    (trigger) => tell({ event: "trigger", trigger }),
-    (id) => tell({ event: "trigger-gone", id }),
-  );
-  tell({
-    event: "traffic",
-    atMs: options.nowMs(),
-    visitorsOpen: forwards.reduce((sum, { counters }) => sum + counters.visitorsOpen, 0),
-    // What nobody ever came to has nothing to tell.
-    forwards: forwards.flatMap(({ id, counters: { visitorsOpen, visitorsTotal, bytesIn, bytesOut } }) =>
-      visitorsTotal === 0 ? [] : [{ id, visitorsOpen, visitorsTotal, bytesIn, bytesOut }],
-    ),
-  });
+}
+
+function isNews<T>(before: T | undefined, now: T, of: (value: T) => unknown): boolean {
+  return before === undefined || !same(of(before), of(now));
+}
+
+function byId<T extends { readonly id: string }>(items: readonly T[]): ReadonlyMap<string, T> {
+  return new Map(items.map((item) => [item.id, item]));
+}
+
+function gone(before: ReadonlyMap<string, unknown>, now: ReadonlyMap<string, unknown>): string[] {
+  return [...before.keys()].filter((id) => !now.has(id));
 }
 
 /** Counters have an event of their own. */
-function sameForward(
-  { counters: _, leaseEndsMs: endBefore, ...before }: Forward,
-  { counters: __, leaseEndsMs: end, ...now }: Forward,
-): boolean {
-  return sameEnd(endBefore, end) && same(before, now);
+function withoutCounts({ counters: _, ...rest }: Forward): Omit<Forward, "counters"> {
+  return rest;
 }
 
 /** A round trip is another one each time. */
-function sameDevice({ rttMs: _, ...before }: Device, { rttMs: __, ...now }: Device): boolean {
-  return same(before, now);
+function steady({ rttMs: _, ...rest }: Device): Omit<Device, "rttMs"> {
+  return rest;
 }
 
-/** What it carries says each time that it does. */
-function samePeer(
-  { receivedBytes: _, sentBytes: __, ...before }: VpnPeer,
-  { receivedBytes: ___, sentBytes: ____, ...now }: VpnPeer,
-): boolean {
-  return same(before, now);
-}
-
-function sameTrigger({ closesMs: endBefore, ...before }: Trigger, { closesMs: end, ...now }: Trigger): boolean {
-  return sameEnd(endBefore, end) && same(before, now);
-}
-
-function sameEnd(a: number | null, b: number | null): boolean {
-  return a === null || b === null ? a === b : Math.abs(a - b) < SAME_END_MS;
+/** What a peer carries says each time that it does. */
+function withoutBytes({
+  receivedBytes: _,
+  sentBytes: __,
+  ...rest
+}: VpnPeer): Omit<VpnPeer, "receivedBytes" | "sentBytes"> {
+  return rest;
 }

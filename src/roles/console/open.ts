@@ -33,6 +33,10 @@ export interface ConsoleOptions extends Omit<ApiBackend, "access"> {
   endDevice(deviceId: string, actor: string): Promise<void>;
   /** The ports or quotas of an account are others now. */
   accountChanged(accountId: string): Promise<void>;
+  /** What a scrape is answered. */
+  metrics(): Promise<string>;
+  /** A wrong password or code. */
+  onDenied(): void;
   /** Ends it with everything that is under way. */
   readonly signal: AbortSignal;
   onUnexpected(error: unknown): void;
@@ -66,7 +70,10 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
     passkeyOrigins: () => [new URL(url()).origin],
     endDevice: (deviceId, actor) => options.endDevice(deviceId, actor),
     accountChanged: (accountId) => options.accountChanged(accountId),
-    onDenied: (name, address, waitMs) => log.warn("a sign-in was refused", { name, address, waitMs }),
+    onDenied: (name, address, waitMs) => {
+      options.onDenied();
+      log.warn("a sign-in was refused", { name, address, waitMs });
+    },
   });
   const api = createApi(
     { access, relay: options.relay, gateway: options.gateway },
@@ -77,6 +84,7 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
       hstsSec: null,
       isOwnHost: (host) => isOwnHost(host, settings(), options.publicHost(), port),
       trustedProxies: () => compileCidrs(settings().trustedProxies),
+      metrics: () => options.metrics(),
       presets: { all: PRESETS, search: searchPresets },
       files: options.files,
       after,

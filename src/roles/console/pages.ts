@@ -7,14 +7,19 @@ import { ApiFailure, type Page, type PageRequest } from "../../servers/api/backe
 export function pageOf<T>(items: readonly T[], keyOf: (item: T) => string, { limit, cursor }: PageRequest): Page<T> {
   const after = cursor === null ? null : decode(cursor);
   const keyed = items.map((item) => [keyOf(item), item] as const);
-  const sorted = keyed.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-  const rest = after === null ? sorted : sorted.filter(([key]) => key > after);
+  const rest = after === null ? keyed : keyed.filter(([key]) => key > after);
+  rest.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
   const shown = rest.slice(0, limit);
   const last = shown.at(-1);
   return {
     items: shown.map(([, item]) => item),
     next: last === undefined || rest.length <= limit ? null : Buffer.from(last[0]).toString("base64url"),
   };
+}
+
+/** What is dear to show is shown for this page alone. */
+export function shownPage<T, R>({ items, next }: Page<T>, show: (item: T) => R): Page<R> {
+  return { items: items.map(show), next };
 }
 
 function decode(cursor: string): string {

@@ -9,6 +9,7 @@ import {
   type RelayBackend,
   type Versioned,
 } from "../../servers/api/backend.ts";
+import type { Following } from "../../servers/api/event-stream.ts";
 import type {
   AuditEntry,
   CheckReport,
@@ -26,15 +27,17 @@ import type {
 import type { Device as StoredDevice } from "../../store/devices.ts";
 import { portWords } from "../../wire/port-words.ts";
 import { checkAtRelay } from "../check/here.ts";
-import { ControlError, type RelayControl } from "../control.ts";
+import { formatMappings } from "../config/ports.ts";
+import { ControlError, type Counters, type RelayControl } from "../control.ts";
 import { createJoinCode, type RelayView, revoke } from "../relay/control.ts";
+import { forwardState } from "../relay/forward-state.ts";
 import type { Refused } from "../relay/refused.ts";
-import { sumCounters, visitInfos } from "../views.ts";
+import { countersOf, NO_COUNTERS, sumCounters, visitId, visitInfo } from "../views.ts";
 import { actorOf } from "./access/context.ts";
 import { type Drafted, patched, specOfDraft } from "./drafts.ts";
-import { apiId, forwardOf, partsOfId, versionOf } from "./forwards.ts";
+import { forwardOf, idOf, partsOfId, versionOf } from "./forwards.ts";
 import { liveEvents } from "./live.ts";
-import { pageOf } from "./pages.ts";
+import { pageOf, shownPage } from "./pages.ts";
 import { auditPage, type TrafficAsk, trafficReport } from "./records.ts";
 import { storageFailure } from "./storage.ts";
 
@@ -60,8 +63,9 @@ export class ConsoleRelay implements RelayBackend {
   async overview(who: Principal): Promise<Overview> {
     const status = await this.#options.control.status();
     const devices = await this.#devices(who);
-    const forwards = await this.#forwards(who);
+    const forwards = this.#heldBy(who);
     const isAdmin = seesAll(who);
+    const states = forwards.map((held) => forwardState(held, this.#relay.forwards, this.#relay.session).state);
     return {
       version: status.version,
       startedMs: status.startedMs,
@@ -74,8 +78,8 @@ export class ConsoleRelay implements RelayBackend {
         connected: devices.filter(({ id }) => this.#relay.session(id) !== undefined).length,
         enrolled: devices.length,
       },
-      forwards: { open: forwards.filter(({ state }) => state === "open").length, all: forwards.length },
-      counters: isAdmin ? status.counters : sumCounters(forwards.map(({ counters }) => counters)),
+      forwards: { open: states.filter((state) => state === "open").length, all: states.length },
+      counters: isAdmin ? status.counters : sumCounters(forwards.map((held) => this.#countersOf(held))),
       memoryBytes: isAdmin ? status.memoryBytes : null,
     };
   }
@@ -86,13 +90,21 @@ export class ConsoleRelay implements RelayBackend {
     { device, text }: { readonly device: string | null; readonly text: string | null },
   ): Promise<Page<Forward>> {
     const wanted = text?.toLowerCase() ?? null;
-    const all = (await this.#forwards(who)).filter(
-      (one) =>
-        (device === null || one.device.id === device || one.device.name === device) &&
-        (wanted === null ||
-          [one.name, one.ports, one.device.name, one.to ?? ""].some((part) => part.toLowerCase().includes(wanted))),
+    const deviceName = ({ owner }: HeldForward) => this.#relay.forwards.deviceName(owner.device);
+    const all = this.#heldBy(who).filter(
+      (held) =>
+        (device === null || held.owner.device === device || deviceName(held) === device) &&
+        (wanted === null || this.#searched(held).some((part) => part.toLowerCase().includes(wanted))),
     );
-    return pageOf(all, ({ device: of, name, id }) => [of.name, name, id].join("\0"), page);
+    const keyOf = (held: HeldForward) => [deviceName(held), held.spec.name, idOf(held)].join("\0");
+    const names = await this.#accountNames();
+    return shownPage(pageOf(all, keyOf, page), (held) => this.#told(held, names));
+  }
+
+  #searched({ owner, spec }: HeldForward): string[] {
+    const { forwards } = this.#relay;
+    const to = forwards.assignments.get(owner.device, spec.id)?.to ?? "";
+    return [spec.name, formatMappings(spec.ports), forwards.deviceName(owner.device), to];
   }
 
   async getForward(who: Principal, id: string): Promise<Versioned<Forward>> {
@@ -152,8 +164,8 @@ export class ConsoleRelay implements RelayBackend {
 
   async listDevices(who: Principal, page: PageRequest): Promise<Page<Device>> {
     const names = await this.#accountNames();
-    const devices = (await this.#devices(who)).map((device) => this.#shown(device, names));
-    return pageOf(devices, ({ name, id }) => `${name}\0${id}`, page);
+    const found = pageOf(await this.#devices(who), ({ name, id }) => `${name}\0${id}`, page);
+    return shownPage(found, (device) => this.#shown(device, names));
   }
 
   async getDevice(who: Principal, id: string): Promise<Device> {
@@ -182,12 +194,14 @@ export class ConsoleRelay implements RelayBackend {
       const entry = this.#relay.forwards.entryOf(held)?.entry ?? null;
       if (entry === null || seen.has(entry)) return [];
       seen.add(entry);
-      const { owner, spec } = held;
-      const device = this.#relay.forwards.deviceName(owner.device);
-      return visitInfos(entry.visits, { id: apiId(owner.device, spec.id), name: spec.name, device });
+      const device = this.#relay.forwards.deviceName(held.owner.device);
+      const forward = { id: idOf(held), name: held.spec.name, device };
+      return [...entry.visits.list()].map(([id, visit]) => ({ id, visit, forward }));
     });
     // Newest first: whoever looks, looks for who has just come.
-    return pageOf(all, ({ openedMs, id }) => `${String(FAR_MS - openedMs).padStart(16, "0")}\0${id}`, page);
+    const keyOf = ({ id, visit, forward }: (typeof all)[number]) =>
+      `${FAR_MS - visit.sinceMs}\0${visitId(forward.id, id)}`;
+    return shownPage(pageOf(all, keyOf, page), ({ id, visit, forward }) => visitInfo(id, visit, forward));
   }
 
   async endVisit(who: Principal, id: string): Promise<void> {
@@ -207,7 +221,7 @@ export class ConsoleRelay implements RelayBackend {
     return auditPage(this.#relay.store, who, page);
   }
 
-  events(who: Principal, signal: AbortSignal): AsyncIterable<LiveEvent> {
+  events(who: Principal, signal: AbortSignal): Following<LiveEvent> {
     return liveEvents({
       forwards: () => this.#forwards(who),
       devices: async () => {
@@ -250,12 +264,20 @@ export class ConsoleRelay implements RelayBackend {
 
   async #forwards(who: Principal): Promise<Forward[]> {
     const names = await this.#accountNames();
-    return this.#heldBy(who).map((held) => forwardOf(this.#relay, held, names.get(held.owner.account) ?? ""));
+    return this.#heldBy(who).map((held) => this.#told(held, names));
+  }
+
+  #told(held: HeldForward, accounts: ReadonlyMap<string, string>): Forward {
+    return forwardOf(this.#relay, held, accounts.get(held.owner.account) ?? "");
+  }
+
+  #countersOf(held: HeldForward): Counters {
+    const entry = this.#relay.forwards.entryOf(held)?.entry ?? null;
+    return entry === null ? NO_COUNTERS : countersOf(entry.visits.counters);
   }
 
   async #versioned(held: HeldForward): Promise<Versioned<Forward>> {
-    const names = await this.#accountNames();
-    const value = forwardOf(this.#relay, held, names.get(held.owner.account) ?? "");
+    const value = this.#told(held, await this.#accountNames());
     return { value, version: versionOf(held, value.to) };
   }
 
@@ -296,8 +318,8 @@ export class ConsoleRelay implements RelayBackend {
 }
 
 const MS_PER_SEC = 1_000;
-/** After every time there is. */
-const FAR_MS = 9_999_999_999_999;
+/** Of 14 digits, and so less any time until the year 4800. */
+const FAR_MS = 99_999_999_999_999;
 const NO_FORWARD = "There is no such forward.";
 
 function nameTaken(name: string): string {

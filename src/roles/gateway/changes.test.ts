@@ -53,6 +53,7 @@ test.each<
   ["clients-meet", vpn("clients-meet = true"), { changed: ["vpn.clients-meet"] }],
   ["a hook", `${BEFORE}[[hook]]\nrun = ["/bin/true"]\n`, { changed: ["hook"] }],
   ["gluetun", `${BEFORE}[gluetun]\nlisten = "127.0.0.1:8000"\n`, { changed: ["gluetun"] }],
+  ["where scrapes are answered", `${BEFORE}[metrics]\n`, { needRestart: ["metrics"] }],
   ["the user", gateway('user = "daemon"'), { needRestart: ["gateway.user"] }],
   ["the VPN's port", vpn("listen-port = 5000"), { needRestart: ["vpn.listen-port"] }],
   [

@@ -6,8 +6,9 @@ import { classifyAddress, parseAddress } from "../../wire/address.ts";
 import { ANY_HOST } from "../../wire/endpoint.ts";
 import { loadOwnCertificate, loadPair } from "../certificates.ts";
 import { loadConsoleFiles } from "../console/files.ts";
-import { type GatewayBackends, gatewayBackends } from "../console/gateway-backends.ts";
+import { gatewayBackends } from "../console/gateway-backends.ts";
 import { type OpenConsole, openConsole } from "../console/open.ts";
+import { recordNowAndThen } from "../console/record.ts";
 import type { ConsoleSettings } from "../control.ts";
 import type { GatewayView } from "./control.ts";
 import type { Network } from "./network.ts";
@@ -36,12 +37,12 @@ export interface GatewayConsoleOptions {
   readonly prepared: PreparedConsole;
   readonly gateway: GatewayView;
   readonly dataDir: string;
+  /** What a scrape is answered. */
+  metrics(): Promise<string>;
   network(): Network;
   readonly signal: AbortSignal;
   onUnexpected(error: unknown): void;
 }
-
-const RECORD_MS = 60_000;
 
 export interface OpenGatewayConsole extends OpenConsole {
   /** From now on it is written down what the kernel carries: call it when the kernel has the mappings. */
@@ -54,12 +55,7 @@ export interface OpenGatewayConsole extends OpenConsole {
 export async function openGatewayConsole(options: GatewayConsoleOptions): Promise<OpenGatewayConsole> {
   const { prepared, gateway, network, signal, onUnexpected } = options;
   const { settings, files } = prepared;
-  const backends = gatewayBackends({
-    gateway,
-    warningsFor: (ranges) => warningsFor({ ranges }),
-    signal,
-    warn,
-  });
+  const backends = backendsBeside(gateway, signal);
   const inside = () => insideAddress(network());
   const opened = await openConsole({
     ...backends,
@@ -71,6 +67,8 @@ export async function openGatewayConsole(options: GatewayConsoleOptions): Promis
     certificate: settings.tls ? (prepared.certificate ?? (await ownCertificate(options, inside()))) : null,
     // Agents are a relay's.
     endDevice: () => Promise.resolve(),
+    metrics: () => options.metrics(),
+    onDenied: () => undefined,
     signal,
     onUnexpected,
   });
@@ -87,12 +85,6 @@ async function ownCertificate({ prepared, dataDir, gateway }: GatewayConsoleOpti
   const host = isEverywhere(listen.host) ? (inside ?? "localhost") : listen.host;
   const { certificatePem: cert, keyPem: key } = await loadOwnCertificate(dataDir, [...hosts, host], gateway.wallMs());
   return { cert, key };
-}
-
-function recordNowAndThen({ record }: GatewayBackends, signal: AbortSignal): void {
-  void record();
-  const timer = setInterval(() => void record(), RECORD_MS);
-  signal.addEventListener("abort", () => clearInterval(timer), { once: true });
 }
 
 /**
@@ -118,4 +110,9 @@ function insideAddress({ inside }: Network): string | null {
 
 function warn(message: string): void {
   areaLogger("console").warn("{message}", { message });
+}
+
+/** For the console of a relay in the same process. */
+export function backendsBeside(gateway: GatewayView, signal: AbortSignal) {
+  return gatewayBackends({ gateway, warningsFor: (ranges) => warningsFor({ ranges }), signal, warn });
 }

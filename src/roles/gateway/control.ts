@@ -80,6 +80,7 @@ export function gatewayControl(view: GatewayView): GatewayControl {
     ...peopleControl(view),
     reload: () => view.reload(),
     events: (request, signal) => view.events(request, signal),
+    audit: (request) => view.store.audit.from(request),
     stop: (options) => view.stop(options),
   };
 }

@@ -71,6 +71,20 @@ export async function fixedSpec(
   return refusal === null ? ok(specOf(draft, to, origin)) : err(refusal);
 }
 
+/** The mappings of the configuration; what is wrong with one is told, and the others stand. */
+export async function fixedSpecs(
+  view: FixedView,
+  drafts: readonly MappingDraft[],
+  tell: (sentence: string) => void,
+): Promise<MappingSpec[]> {
+  const made = await Promise.all(drafts.map((draft) => fixedSpec(view, draft, "config")));
+  return made.flatMap((spec, at) => {
+    if (spec.ok) return [spec.value];
+    tell(`mapping "${drafts[at]?.name}": ${spec.error.message}`);
+    return [];
+  });
+}
+
 /** As people make it: no protocol changes or deletes it. */
 export function specOf(draft: Omit<MappingDraft, "to">, to: string, origin: "cli" | "config" | "api"): MappingSpec {
   const asked = draft.ports[0]?.internalFirst ?? 0;

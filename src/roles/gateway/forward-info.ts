@@ -33,16 +33,20 @@ export async function trafficOf(view: InfoView): Promise<Traffic> {
 
 export function countersOf(runs: readonly Run[], { usage, open }: Traffic): Counters {
   const sum = { ...NO_COUNTERS };
-  for (const { id, protocol, first, last, to } of runs) {
-    const one = usage.get(id);
-    for (let port = first; open.size > 0 && port <= last; port++) {
-      sum.visitorsOpen += open.get(flowKey(protocol, port, to)) ?? 0;
-    }
+  for (const run of runs) {
+    const one = usage.get(run.id);
+    sum.visitorsOpen += openFlowsOf(run, open);
     sum.visitorsTotal += one?.visitorsTotal ?? 0;
     sum.bytesIn += one?.bytesIn ?? 0;
     sum.bytesOut += one?.bytesOut ?? 0;
   }
   return sum;
+}
+
+export function openFlowsOf({ protocol, first, last, to }: Run, open: OpenFlows): number {
+  let flows = 0;
+  for (let port = first; open.size > 0 && port <= last; port++) flows += open.get(flowKey(protocol, port, to)) ?? 0;
+  return flows;
 }
 
 /** Its own; a port that several pinholes share is in each. */

@@ -1,6 +1,5 @@
 import { MappingBook } from "../../core/mapping/book.ts";
 import { ServerEpoch } from "../../core/mapping/epoch.ts";
-import type { MappingSpec } from "../../core/mapping/spec.ts";
 import type { EntryPorts } from "../../core/table.ts";
 import { systemResolver } from "../../dataplanes/direct/resolver.ts";
 import type { NatSettings } from "../../dataplanes/nat/state.ts";
@@ -9,6 +8,7 @@ import { interfaceNames } from "../../os/interfaces.ts";
 import { listeningPorts } from "../../os/listening.ts";
 import { areaLogger } from "../../os/log.ts";
 import { VERSION } from "../../os/version.ts";
+import type { HttpListener } from "../../servers/http-listen.ts";
 import type { LocalServer } from "../../servers/local/server.ts";
 import { FIRST_ACCOUNT_ID } from "../../store/accounts.ts";
 import type { Store } from "../../store/store.ts";
@@ -16,21 +16,22 @@ import {
   ControlError,
   type EventsRequest,
   type GatewayControl,
-  type GatewayStatus,
-  type MappingDraft,
   type ReloadReport,
   type RunningGateway,
 } from "../control.ts";
+import { openMetrics } from "../metrics/open.ts";
+import { type MetricSource, ProcessMetrics } from "../metrics/page.ts";
 import { V } from "../views.ts";
 import { settingsChanges, settingsFor } from "./changes.ts";
 import type { GatewayConsoleOptions, OpenGatewayConsole } from "./console.ts";
 import { type GatewayView, gatewayControl } from "./control.ts";
 import { gatewayDesk } from "./desk.ts";
 import { GatewayFacts } from "./facts.ts";
-import { fixedSpec } from "./fixed.ts";
+import { fixedSpecs } from "./fixed.ts";
 import type { GatewayKernel } from "./helper/kernel.ts";
 import { refuseIncomplete, refuseUnfit } from "./interfaces.ts";
 import { type FixedReport, GatewayMappings } from "./mappings.ts";
+import { gatewayMetrics } from "./metrics.ts";
 import { GatewayNews } from "./news.ts";
 import { GatewayPeers } from "./peers.ts";
 import { GatewayPolicy } from "./policy.ts";
@@ -83,6 +84,8 @@ export class Gateway {
   readonly #news: GatewayNews;
   readonly #facts: GatewayFacts;
   readonly #view: GatewayView;
+  readonly #metrics: MetricSource;
+  #metricsListener: HttpListener | null = null;
   #servers: GatewayServers | null = null;
   #console: OpenGatewayConsole | null = null;
   #settings: GatewaySettings;
@@ -160,6 +163,7 @@ export class Gateway {
       nowMs,
     });
     this.#view = this.#makeView();
+    this.#metrics = gatewayMetrics(this.#view);
   }
 
   async start(): Promise<void> {
@@ -168,8 +172,12 @@ export class Gateway {
     this.#around.lookAgain();
     // What may be wrong with a key file or a port is told while the kernel is as it was.
     await this.#news.follow(this.#settings, this.#vpn.interfaceName ?? "");
+    const metrics = new ProcessMetrics(this.#startedMs, [this.#metrics]);
+    const failed = (error: unknown) =>
+      this.#log.error("the metrics could not be read: {error}", { error: messageOf(error) });
+    this.#metricsListener = await openMetrics(this.#settings.metrics, () => metrics.text(), failed);
     await this.#triggers.restore(this.#settings.triggers);
-    this.#epoch = await this.#mappings.restore(await this.#fixed(this.#settings.mappings, this.#warn));
+    this.#epoch = await this.#mappings.restore(await fixedSpecs(this.#view, this.#settings.mappings, this.#warn));
     this.#servers = new GatewayServers({
       desk: gatewayDesk({
         book: this.#book,
@@ -191,7 +199,7 @@ export class Gateway {
       log: this.#log,
     });
     this.#servers.apply(this.#settings.servers, this.#around.network.inside);
-    this.#console = await this.#openConsole();
+    this.#console = await this.#openConsole(metrics);
     await this.#applySettings();
     this.#console?.startRecording();
     const notForwarding = await kernel.forward(this.#settings.wan);
@@ -274,12 +282,13 @@ export class Gateway {
     if (!Bun.deepEquals(before, this.#insideOnly())) await this.#applySettings();
   }
 
-  async #openConsole(): Promise<OpenGatewayConsole | null> {
+  async #openConsole(metrics: ProcessMetrics): Promise<OpenGatewayConsole | null> {
     const { console, dataDir } = this.#parts;
     return (
       (await console?.({
         gateway: this.#view,
         dataDir,
+        metrics: () => metrics.text(),
         network: () => this.#around.network,
         signal: this.#abort.signal,
         onUnexpected: (error) => this.#log.error("the console failed: {error}", { error: messageOf(error) }),
@@ -322,17 +331,6 @@ export class Gateway {
     };
   }
 
-  /** The specs of the operator's drafts; what is wrong with one is told, and the others stand. */
-  async #fixed(drafts: readonly MappingDraft[], tell: (sentence: string) => void): Promise<MappingSpec[]> {
-    const view = this.#view;
-    const made = await Promise.all(drafts.map((draft) => fixedSpec(view, draft, "config")));
-    return made.flatMap((spec, at) => {
-      if (spec.ok) return [spec.value];
-      tell(`mapping "${drafts[at]?.name}": ${spec.error.message}`);
-      return [];
-    });
-  }
-
   #makeView(): GatewayView {
     const view = {
       book: this.#book,
@@ -363,18 +361,11 @@ export class Gateway {
     return { ...view, peers: new GatewayPeers(view) };
   }
 
-  #vpnStatus(): GatewayStatus["vpn"] {
-    const server = this.#vpn.serverInfo();
-    if (server === null) return null;
-    const { interface: name, listenPort, endpointHost, message } = server;
-    return { interface: name, listenPort, endpointHost, peers: this.#vpn.size, up: message === null };
-  }
-
   #statusFacts() {
     const { wan, lan } = this.#settings;
     const externalAddress = this.#around.externalAddress();
     const servers = this.#servers?.states() ?? [];
-    return { wan, lan, externalAddress, servers, vpn: this.#vpnStatus(), warnings: this.#warnings() };
+    return { wan, lan, externalAddress, servers, vpn: this.#vpn.summary(), warnings: this.#warnings() };
   }
 
   #warnings(): string[] {
@@ -420,7 +411,7 @@ export class Gateway {
     this.#around.lookAgain();
     await this.#keepForwarding();
     const refused: string[] = [];
-    const fixed = await this.#fixed(settings.mappings, (sentence) => refused.push(sentence));
+    const fixed = await fixedSpecs(this.#view, settings.mappings, (sentence) => refused.push(sentence));
     const report = await this.#mappings.setFixed(fixed, "config");
     this.#triggers.configure(settings.triggers);
     this.#servers?.apply(settings.servers, this.#around.network.inside);
@@ -447,6 +438,9 @@ export class Gateway {
         ...this.#statusFacts(),
         console: this.#console === null ? null : { url: this.#console.url, setupLink: this.#console.setupLink },
       },
+      metrics: this.#metrics,
+      // It takes a moment to load, and most gateways are alone.
+      beside: async () => (await import("./console.ts")).backendsBeside(this.#view, this.#abort.signal),
       closed: this.#ended.promise,
       stop: (options = {}) => this.stop({ clean: "clean" in options && options.clean === true }),
     };
@@ -475,7 +469,11 @@ export class Gateway {
   async #close(): Promise<void> {
     this.#abort.abort();
     await this.#mappings.idle();
-    await Promise.all([this.#parts.local.close({ answerWithinMs: ANSWER_MS }), this.#console?.close()]);
+    await Promise.all([
+      this.#metricsListener?.close(),
+      this.#parts.local.close({ answerWithinMs: ANSWER_MS }),
+      this.#console?.close(),
+    ]);
     await this.#parts.store.close();
     await this.#parts.endHelper();
   }

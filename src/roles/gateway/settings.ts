@@ -6,6 +6,7 @@ import type { Cidr } from "../../wire/address.ts";
 import type { ConsoleSettings } from "../console/settings.ts";
 import type { GluetunSettings } from "../gluetun.ts";
 import type { HookSettings } from "../hooks/settings.ts";
+import type { MetricsSettings } from "../metrics/settings.ts";
 
 /** Who may ask the gateway for ports, and how. */
 export interface MappingServerSettings {
@@ -50,6 +51,8 @@ export interface GatewaySettings {
   readonly hooks: readonly HookSettings[];
   /** Null = no interface for gluetun's scripts. */
   readonly gluetun: GluetunSettings | null;
+  /** Null = nothing of its own answers scrapes. */
+  readonly metrics: MetricsSettings | null;
   readonly vpn: VpnDraft;
   /** There is to be a VPN even if none was made: `--vpn`, or a [vpn] in the configuration. */
   readonly vpnWanted: boolean;

@@ -23,6 +23,7 @@ import { type Cidr, classifyAddress, isIpv6 } from "../../wire/address.ts";
 import type { Result } from "../../wire/result.ts";
 import {
   ControlError,
+  type GatewayStatus,
   type VpnInfo,
   type VpnPeerDraft,
   type VpnPeerInfo,
@@ -235,6 +236,14 @@ export class GatewayVpn {
       backend: this.#applied?.backend ?? null,
       message: this.#problem,
     };
+  }
+
+  /** For a gateway's status; null = there is no VPN. */
+  summary(): GatewayStatus["vpn"] {
+    const server = this.serverInfo();
+    if (server === null) return null;
+    const { interface: name, listenPort, endpointHost, message } = server;
+    return { interface: name, listenPort, endpointHost, peers: this.size, up: message === null };
   }
 
   /** Where the interface sees peers now; empty when it does not say. */

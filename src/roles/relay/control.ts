@@ -19,7 +19,7 @@ import {
   type VisitInfo,
 } from "../control.ts";
 import { peopleControl } from "../people.ts";
-import { countersOf, NO_COUNTERS, sumCounters, V, visitInfos } from "../views.ts";
+import { countersOf, NO_COUNTERS, sumCounters, totalsOf, V, visitInfos } from "../views.ts";
 import type { RelayDials } from "./dials.ts";
 import { forwardState } from "./forward-state.ts";
 import type { RelayForwards } from "./forwards.ts";
@@ -61,13 +61,13 @@ export function relayControl(relay: RelayView): RelayControl {
     ...peopleControl(relay),
     reload: () => relay.reload(),
     visits: async () => visits(relay),
+    audit: (request) => relay.store.audit.from(request),
   };
 }
 
 export async function status(relay: RelayView): Promise<RelayStatus> {
   const devices = await relay.store.devices.list();
-  const forwards = [...relay.forwards.list()];
-  const infos = forwards.map((forward) => forwardInfo(relay, forward));
+  const states = [...relay.forwards.list()].map((held) => forwardState(held, relay.forwards, relay.session).state);
   const { host, port } = relay.listen();
   return {
     role: "relay",
@@ -76,8 +76,8 @@ export async function status(relay: RelayView): Promise<RelayStatus> {
     pid: process.pid,
     startedMs: relay.startedMs,
     memoryBytes: residentBytes(),
-    forwardsOpen: infos.filter(({ state }) => state === "open").length,
-    counters: sumCounters([...relay.forwards.counters(), countersOf(relay.dials.visits.counters)]),
+    forwardsOpen: states.filter((state) => state === "open").length,
+    counters: sumCounters([relay.forwards.total(), totalsOf(relay.dials.visits.counters)]),
     listen: formatHostPort(host, port),
     publicHost: relay.publicHost(undefined),
     ports: relay.ports(),

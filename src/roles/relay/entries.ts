@@ -2,6 +2,7 @@ import { Admission } from "../../core/admission.ts";
 import { Balancer } from "../../core/balance.ts";
 import type { ForwardOptions } from "../../core/forward.ts";
 import type { HeldForward } from "../../core/held.ts";
+import type { ForwardCounters } from "../../dataplanes/io/counters.ts";
 import type { Visit } from "../../dataplanes/io/ends.ts";
 import { type Entry, openEntry } from "../../dataplanes/io/entry.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
@@ -12,7 +13,7 @@ import type { ReasonName } from "../../wire/reason.ts";
 import { ok, type Result } from "../../wire/result.ts";
 import type { Counters } from "../control.ts";
 import { RetiredCounters } from "../retired-counters.ts";
-import { countersOf } from "../views.ts";
+import { sumCounters, totalOf, totalsOf } from "../views.ts";
 import { AccountRates } from "./account-rates.ts";
 
 interface MemberState {
@@ -160,9 +161,12 @@ export class RelayEntries {
   }
 
   /** Of all entries since the start, each once. */
-  counters(): Counters[] {
-    const open = [...this.#byKey.values()].flatMap(({ entry }) => (entry === null ? [] : [entry.visits.counters]));
-    return [this.#retired.total(), ...open.map(countersOf)];
+  total(): Counters {
+    return sumCounters([this.#retired.total(), totalOf(this.#counters())]);
+  }
+
+  *#counters(): Generator<ForwardCounters> {
+    for (const { entry } of this.#byKey.values()) if (entry !== null) yield entry.visits.counters;
   }
 
   all(): Iterable<SharedEntry> {
@@ -217,7 +221,7 @@ export class RelayEntries {
     this.#byKey.delete(key);
     const counters = shared.entry?.visits.counters;
     shared.close();
-    if (counters !== undefined) this.#retired.add(() => countersOf(counters));
+    if (counters !== undefined) this.#retired.add(() => totalsOf(counters));
   }
 
   closeAll(): void {

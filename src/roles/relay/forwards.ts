@@ -124,8 +124,8 @@ export class RelayForwards {
   }
 
   /** Of every entry since the start, also of those that are closed. */
-  counters(): Counters[] {
-    return this.#options.entries.counters();
+  total(): Counters {
+    return this.#options.entries.total();
   }
 
   deviceName(device: string): string {

@@ -6,6 +6,7 @@ import { type ApiBackend, ApiFailure } from "./backend.ts";
 import { type OpenApiDocument, openApiDocument } from "./document.ts";
 import { fileResponse } from "./files.ts";
 import { secure } from "./headers.ts";
+import { metricsOperation } from "./metrics.ts";
 import type { Operation } from "./operation.ts";
 import { API_LIMITS, type ApiOptions, type RequestInfo } from "./options.ts";
 import { problemResponse, Refusal, refusalOf, Status } from "./problem.ts";
@@ -74,7 +75,9 @@ function newRouter(
   options: ApiOptions,
 ): Hono<{ Bindings: Arrival }> {
   const router = new Hono<{ Bindings: Arrival }>();
-  for (const operation of OPERATIONS) {
+  // The page of metrics is no part of the API: whoever reads it knows its address and its format.
+  const operations = options.metrics === undefined ? OPERATIONS : [...OPERATIONS, metricsOperation(options.metrics)];
+  for (const operation of operations) {
     const path = operation.path.replace("{id}", ":id");
     router.on(operation.method, path, (context) => runner.run(operation, context.env, context.req.param("id") ?? ""));
   }
@@ -86,7 +89,7 @@ function newRouter(
   for (const { path, type, text } of pages) {
     router.get(path, () => new Response(text, { headers: { "content-type": type, "cache-control": "no-cache" } }));
   }
-  const table = [...OPERATIONS, ...pages.map(({ path }) => ({ path, method: "GET" as const }))].map(tableRow);
+  const table = [...operations, ...pages.map(({ path }) => ({ path, method: "GET" as const }))].map(tableRow);
   router.notFound((context) => {
     const { request, url } = context.env;
     const allowed = table.filter(({ pattern }) => pattern.test(url.pathname)).flatMap(({ methods }) => methods);

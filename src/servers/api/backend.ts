@@ -1,4 +1,5 @@
 import type { z } from "../../wire/zod.ts";
+import type { Following } from "./event-stream.ts";
 import type * as schema from "./schema.ts";
 import type {
   AuditEntry,
@@ -192,7 +193,7 @@ export interface RelayBackend {
   /** Newest first. Administrators alone. */
   listAudit(who: Principal, page: PageRequest): Promise<Page<AuditEntry>>;
   /** What happens, from now on, until the signal aborts. */
-  events(who: Principal, signal: AbortSignal): AsyncIterable<LiveEvent>;
+  events(who: Principal, signal: AbortSignal): Following<LiveEvent>;
 }
 
 /**

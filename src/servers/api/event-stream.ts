@@ -4,15 +4,19 @@ import { LiveEvent } from "./schema.ts";
 
 /** Between comments, and between looks at whether the credential still holds. */
 export const HEARTBEAT_MS = 15_000;
-/** Events that may wait for a reader that does not read; then the stream ends, and the reader begins anew. */
-const MAX_WAITING_CHUNKS = 1_024;
 const COMMENT = ":\n\n";
+
+/** What happens from some moment on. */
+export interface Following<T> extends AsyncIterable<T> {
+  /** Resolves at that moment: nothing that happens later is missed. Absent: it has come. */
+  readonly ready?: Promise<void>;
+}
 
 export interface EventStreamOptions {
   readonly after: After;
   /** Of whoever asks, and of the server. */
   readonly signal: AbortSignal;
-  events(signal: AbortSignal): AsyncIterable<LiveEvent>;
+  events(signal: AbortSignal): Following<LiveEvent>;
   /** Whether the credential is as good as it was. */
   stillGood(): Promise<boolean>;
   /** Once, whatever ended it. */
@@ -22,6 +26,8 @@ export interface EventStreamOptions {
 
 export interface EventStream {
   readonly response: Response;
+  /** Resolves when nothing is missed from now on, or the stream has ended: then it is time to answer. Never rejects. */
+  readonly opened: Promise<void>;
   /** Looks now whether the credential still holds. Never rejects. */
   recheck(): Promise<void>;
 }
@@ -30,24 +36,33 @@ export interface EventStream {
 export function eventStream(options: EventStreamOptions): EventStream {
   const source = new EventSource(options);
   const body = new ReadableStream<Uint8Array>(
-    { start: (controller) => source.begin(controller), cancel: () => source.end() },
+    { start: (controller) => source.begin(controller), pull: () => source.taken(), cancel: () => source.end() },
     { highWaterMark: 0 },
   );
   // Proxies that buffer answers would hold events back (nginx's name for it).
   const response = new Response(body, { headers: { "content-type": EVENTS_TYPE, "x-accel-buffering": "no" } });
-  return { response, recheck: () => source.recheck() };
+  return { response, opened: source.opened, recheck: () => source.recheck() };
 }
 
 class EventSource {
   readonly #options: EventStreamOptions;
   readonly #ended = new AbortController();
+  readonly #opened = Promise.withResolvers<void>();
   readonly #encoder = new TextEncoder();
   readonly #end = (): void => this.end();
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   #cancelHeartbeat: () => void = () => {};
+  /** Whoever waits until what was sent has been taken. */
+  #wake: () => void = () => {};
+  /** At the last heartbeat something was waiting for the reader, and nothing has been taken since. */
+  #stalled = false;
 
   constructor(options: EventStreamOptions) {
     this.#options = options;
+  }
+
+  get opened(): Promise<void> {
+    return this.#opened.promise;
   }
 
   begin(controller: ReadableStreamDefaultController<Uint8Array>): void {
@@ -64,9 +79,17 @@ class EventSource {
     void this.#follow();
   }
 
+  /** The reader has taken what was sent, and waits for more. */
+  taken(): void {
+    this.#stalled = false;
+    this.#wake();
+  }
+
   end(): void {
     if (this.#ended.signal.aborted) return;
     this.#ended.abort();
+    this.#opened.resolve();
+    this.#wake();
     this.#cancelHeartbeat();
     this.#options.signal.removeEventListener("abort", this.#end);
     try {
@@ -89,11 +112,16 @@ class EventSource {
   async #follow(): Promise<void> {
     const { signal } = this.#ended;
     try {
-      for await (const event of this.#options.events(signal)) {
+      const events = this.#options.events(signal);
+      await events.ready;
+      this.#opened.resolve();
+      for await (const event of events) {
         if (signal.aborted) return;
         // What the schema does not name never leaves.
         const value = LiveEvent.parse(event);
         this.#send(`event: ${value.event}\ndata: ${JSON.stringify(value)}\n\n`);
+        // The next is asked for when there is room: a slow reader is told less often, and nothing piles up here.
+        await this.#untilTaken();
       }
     } catch (error) {
       if (!signal.aborted) this.#options.onUnexpected(error);
@@ -109,15 +137,25 @@ class EventSource {
   async #beat(): Promise<void> {
     await this.recheck();
     if (this.#ended.signal.aborted) return;
-    this.#send(COMMENT);
+    if (!this.#isWaiting()) this.#send(COMMENT);
+    else if (this.#stalled) return this.end();
+    else this.#stalled = true;
     this.#beatLater();
   }
 
+  #isWaiting(): boolean {
+    return (this.#controller?.desiredSize ?? 0) < 0;
+  }
+
+  async #untilTaken(): Promise<void> {
+    if (!this.#isWaiting() || this.#ended.signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    await promise;
+  }
+
   #send(text: string): void {
-    const controller = this.#controller;
-    if (controller === null || this.#ended.signal.aborted) return;
-    const chunk = this.#encoder.encode(text);
-    controller.enqueue(chunk);
-    if ((controller.desiredSize ?? 0) < -MAX_WAITING_CHUNKS) this.end();
+    if (this.#ended.signal.aborted) return;
+    this.#controller?.enqueue(this.#encoder.encode(text));
   }
 }

@@ -1,6 +1,7 @@
 import type { z } from "../../wire/zod.ts";
 import type { ApiBackend, BegunSession, Origin, PageRequest, Principal } from "./backend.ts";
 import type { HeldSession } from "./credentials.ts";
+import type { Following } from "./event-stream.ts";
 import type { Need } from "./need.ts";
 import { Status } from "./problem.ts";
 import type { LiveEvent, PageQuery, Preset } from "./schema.ts";
@@ -28,7 +29,7 @@ export interface Asked<Who> {
   readonly version: string | null;
   readonly accept: string;
   /** As server-sent events, until whoever asks goes or their credential ends. */
-  stream(events: (signal: AbortSignal) => AsyncIterable<LiveEvent>): Response;
+  stream(events: (signal: AbortSignal) => Following<LiveEvent>): Promise<Response>;
   /** As JSON lines. */
   lines(values: AsyncIterable<unknown>): Response;
 }

@@ -18,6 +18,8 @@ export interface ApiOptions {
   readonly presets: PresetSource;
   /** The console; empty = there is none. */
   readonly files: StaticFiles;
+  /** What /metrics answers, in the text format of Prometheus; absent = there is no such page. */
+  metrics?(): Promise<string>;
   readonly limits?: Partial<ApiLimits>;
   readonly after: After;
   nowMs(): number;

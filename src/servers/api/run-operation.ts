@@ -4,7 +4,7 @@ import { type ApiBackend, ApiFailure, type Origin, type Principal } from "./back
 import { readJsonBody } from "./body.ts";
 import { type Asker, askerOf, endedCookie, type Shown, sessionCookie, shownCredential } from "./credentials.ts";
 import { versionOf, versionTag } from "./etag.ts";
-import { type EventStream, eventStream } from "./event-stream.ts";
+import { type EventStream, eventStream, type Following } from "./event-stream.ts";
 import { IdempotentAnswers } from "./idempotency.ts";
 import { jsonLines } from "./lines.ts";
 import { whyNot } from "./need.ts";
@@ -150,13 +150,13 @@ export class OperationRunner {
     await Promise.all([...this.#streams].map((stream) => stream.recheck()));
   }
 
-  #stream(
+  async #stream(
     { request, info }: Arrival,
     asker: Asker | null,
     shown: Shown,
     origin: Origin,
-    events: (signal: AbortSignal) => AsyncIterable<LiveEvent>,
-  ): Response {
+    events: (signal: AbortSignal) => Following<LiveEvent>,
+  ): Promise<Response> {
     if (asker === null) throw new Error("an event stream for nobody");
     if (request.method === "HEAD") return new Response(null, { headers: { "content-type": EVENTS_TYPE } });
     const { after, signal } = this.#options;
@@ -183,6 +183,8 @@ export class OperationRunner {
       },
     });
     if (!signal.aborted && !request.signal.aborted) this.#streams.add(stream);
+    // Who has our answer reads the lists next, and must miss nothing that comes after them.
+    await stream.opened;
     return stream.response;
   }
 }

@@ -381,7 +381,7 @@ export const LiveEvent = z.discriminatedUnion("event", [
   z.object({ event: z.literal("forward-gone"), id }),
   z.object({ event: z.literal("device"), device: Device }),
   z.object({ event: z.literal("device-gone"), id }),
-  /** Once a second while somebody listens. */
+  /** At the beginning and once a second: the forwards whose figures are others than a second ago. */
   z.object({
     event: z.literal("traffic"),
     atMs: timeMs,

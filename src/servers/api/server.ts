@@ -39,6 +39,8 @@ export function serveApi(api: Api, options: ApiServerOptions): Result<HttpListen
       maxRequestBodySize: maxBodyBytes * BODY_MARGIN,
       idleTimeout: idleSec,
       development: false,
+      // Bun (1.4.5) shares the port with whoever has it already, unless it is told not to or is in development.
+      reusePort: false,
       fetch: (request, server) =>
         api.fetch(request, {
           address: server.requestIP(request)?.address ?? "",

@@ -177,24 +177,41 @@ describe("events", () => {
     ]);
   });
 
-  test("end for a reader that does not read, in bounded memory", async () => {
+  test("are as many as there are, for a reader that reads", async () => {
+    const many = 3_000;
+    lab.backend.relay.events = async function* () {
+      for (let number = 0; number < many; number++) yield { event: "forward-gone", id: `f-${number}` };
+    };
+    const text = await (await Stream.of(lab.session("uwe"))).end();
+    expect(text.match(/"f-\d+"/g)).toHaveLength(many);
+  });
+
+  test("wait for a reader that does not read, and end at its second heartbeat without a byte taken", async () => {
+    let asked = 0;
+    let ended = false;
+    lab.backend.relay.events = async function* (_who, signal) {
+      try {
+        for (; !signal.aborted; asked++) yield { event: "forward-gone", id: "x".repeat(500) };
+      } finally {
+        ended = true;
+      }
+    };
     const { authorization = "" } = lab.token("uwe", "read");
     const connection = new RawConnection(lab.port);
     connection.write(`GET /v1/events HTTP/1.1\r\nHost: ${HERE}:${lab.port}\r\nAuthorization: ${authorization}\r\n\r\n`);
     await connection.until(":\n\n");
-    await lab.backend.relay.followed(1);
     connection.stall();
-    const ended = lab.backend.relay.followed(0).then(() => true);
-    const id = "x".repeat(500);
-    const most = 100_000;
-    let sent = 0;
-    while (sent < most) {
-      lab.backend.relay.emit({ event: "forward-gone", id });
-      sent++;
-      // Each turn of the loop lets the stream write what it can.
-      if (sent % 100 === 0 && (await Promise.race([ended, lab.fetch("/v1/setup").then(() => false)]))) break;
-    }
-    expect(sent).toBeLessThan(most);
+    // Each turn of the loop lets the stream write what it can.
+    const untilFull = async () => {
+      for (let before = -1; before !== asked; await lab.fetch("/v1/setup")) before = asked;
+    };
+    await untilFull();
+    const taken = asked;
+    await lab.timers.fire(HEARTBEAT_MS);
+    expect([asked, ended]).toEqual([taken, false]);
+    await lab.timers.fire(HEARTBEAT_MS);
+    await lab.fetch("/v1/setup");
+    expect([asked, ended, lab.timers.count(HEARTBEAT_MS)]).toEqual([taken + 1, true, 0]);
     connection.end();
   });
 });

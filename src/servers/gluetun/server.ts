@@ -1,9 +1,10 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
-import { classifyAddress, isIpv6, parseAddress } from "../../wire/address.ts";
+import { parseAddress } from "../../wire/address.ts";
 import { parseHostPort } from "../../wire/endpoint.ts";
 import type { Result } from "../../wire/result.ts";
 import { type HttpListener, listenHttp } from "../http-listen.ts";
+import { isLoopback } from "../loopback.ts";
 
 export interface GluetunServerOptions {
   /** An address of this machine, `localhost`, or `*`. */
@@ -21,19 +22,12 @@ export interface GluetunServerOptions {
 /** The second is the one of gluetun before v3.41, where it leads to the first now. */
 const PATHS: readonly string[] = ["/v1/portforward", "/v1/openvpn/portforwarded"];
 const LOCALHOST = "localhost";
-const LOOPBACK_V6 = "::1";
 const HTTP_PORT = 80;
 /** No request here has a body. */
 const MAX_BODY_BYTES = 1_024;
 const IDLE_SEC = 10;
 
 const Status = { unauthorized: 401, forbidden: 403, notFound: 404, methodNotAllowed: 405 } as const;
-
-/** Of the bind addresses, those that no other machine reaches. */
-export function isLoopback(bind: string): boolean {
-  if (isIpv6(bind)) return bind === LOOPBACK_V6;
-  return bind === LOCALHOST || classifyAddress(bind) === "loopback";
-}
 
 /** The part of gluetun's HTTP control server that says which ports are forwarded. It changes nothing. */
 export function serveGluetun(options: GluetunServerOptions): Result<HttpListener, EntryError> {

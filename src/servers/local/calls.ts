@@ -1,4 +1,5 @@
 import { z } from "../../wire/zod.ts";
+import { AuditEntry, AuditRequest } from "./audit-schema.ts";
 import { CheckReport, CheckRequest } from "./check-schema.ts";
 import { InviteRequest, LinkReply, PersonInfo, ResetRequest } from "./people-schema.ts";
 import { CONTROL_VERSION } from "./protocol.ts";
@@ -37,6 +38,7 @@ export interface Call {
 const nothing = z.strictObject({});
 const forwards = z.array(ForwardInfo).readonly();
 const visits = z.array(VisitInfo).readonly();
+const audit = { input: AuditRequest, output: z.array(AuditEntry).readonly() };
 const nameOrId = z.string().min(1).max(255);
 
 const PEOPLE_CALLS = {
@@ -56,6 +58,7 @@ export const RELAY_CALLS = {
   ...PEOPLE_CALLS,
   reload: { input: nothing, output: ReloadReport },
   visits: { input: nothing, output: visits },
+  audit,
 } satisfies Record<string, Call>;
 
 export const AGENT_CALLS = {
@@ -84,6 +87,7 @@ export const GATEWAY_CALLS = {
   vpnRemove: { input: z.strictObject({ nameOrId }), output: VpnPeerInfo },
   ...PEOPLE_CALLS,
   reload: { input: nothing, output: ReloadReport },
+  audit,
   stop: { input: z.strictObject({ clean: z.boolean() }), output: nothing },
 } satisfies Record<string, Call>;
 

@@ -29,6 +29,7 @@ export function relayClient(path: string): RelayControl {
     resetPerson: async (request) => (await call("resetPerson", RELAY_CALLS.resetPerson, request)).link,
     reload: () => call("reload", RELAY_CALLS.reload, {}),
     visits: () => call("visits", RELAY_CALLS.visits, {}),
+    audit: (request) => call("audit", RELAY_CALLS.audit, request),
   };
 }
 
@@ -76,6 +77,7 @@ export function gatewayClient(path: string): GatewayControl {
       const gone = "The gateway stopped: start it again with `hatchway gateway`.";
       return stream({ role: "gateway", path, url: EVENTS_PATH, body: request, gone }, FollowedEvent, signal);
     },
+    audit: (request) => call("audit", GATEWAY_CALLS.audit, request),
     stop: async ({ clean }) => {
       await call("stop", GATEWAY_CALLS.stop, { clean });
     },

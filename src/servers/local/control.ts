@@ -1,3 +1,4 @@
+import type { AuditEntry, AuditRequest } from "./audit-schema.ts";
 import type { CheckReport, CheckRequest } from "./check-schema.ts";
 import type { InviteRequest, PersonInfo, ResetRequest } from "./people-schema.ts";
 import type { PingEvent, PingRequest } from "./ping-schema.ts";
@@ -31,6 +32,7 @@ import type {
 } from "./vpn-schema.ts";
 
 // Types only: the schemas take longer to make than all else of a start, so whoever checks values imports them.
+export type * from "./audit-schema.ts";
 export type * from "./check-schema.ts";
 export * from "./error.ts";
 export type * from "./people-schema.ts";
@@ -75,6 +77,8 @@ export interface RelayControl extends PeopleControl {
   reload(): Promise<ReloadReport>;
   /** The live connections and flows, oldest first. */
   visits(): Promise<readonly VisitInfo[]>;
+  /** A page of the audit log. */
+  audit(request: AuditRequest): Promise<readonly AuditEntry[]>;
 }
 
 /**
@@ -106,6 +110,8 @@ export interface GatewayControl extends PeopleControl {
    * `signal` aborts; else it ends there.
    */
   events(request: EventsRequest, signal: AbortSignal): AsyncIterable<FollowedEvent>;
+  /** A page of the audit log. */
+  audit(request: AuditRequest): Promise<readonly AuditEntry[]>;
   /** Ends the gateway. `clean`: the kernel is as it was before; else it goes on forwarding, for a start that follows. */
   stop(options: { readonly clean: boolean }): Promise<void>;
 }

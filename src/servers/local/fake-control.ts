@@ -5,6 +5,8 @@ import {
   type AgentStatus,
   type AssignRequest,
   type AttachEvent,
+  type AuditEntry,
+  type AuditRequest,
   type CheckReport,
   type CheckRequest,
   CONTROL_VERSION,
@@ -21,6 +23,7 @@ import {
   type ReloadReport,
   type VisitInfo,
 } from "./control.ts";
+import { fakeAudit } from "./fake-audit.ts";
 import { FakePeople } from "./fake-people.ts";
 import { FAKE_COUNTERS, FAKE_PROCESS, FAKE_RELOADED } from "./fake-process.ts";
 
@@ -102,6 +105,9 @@ export class FakeRelay extends FakePeople implements RelayControl {
   }
   async reload(): Promise<ReloadReport> {
     return FAKE_RELOADED;
+  }
+  async audit(request: AuditRequest): Promise<readonly AuditEntry[]> {
+    return fakeAudit(request);
   }
   async visits(): Promise<readonly VisitInfo[]> {
     return [];

@@ -1,5 +1,7 @@
 import {
   type AddReply,
+  type AuditEntry,
+  type AuditRequest,
   CONTROL_VERSION,
   ControlError,
   type EventsRequest,
@@ -20,6 +22,7 @@ import {
   type VpnPeerReply,
   type VpnServerInfo,
 } from "./control.ts";
+import { fakeAudit } from "./fake-audit.ts";
 import { FakePeople } from "./fake-people.ts";
 import { FAKE_COUNTERS, FAKE_PROCESS, FAKE_RELOADED } from "./fake-process.ts";
 
@@ -57,6 +60,9 @@ export class FakeGateway extends FakePeople implements GatewayControl {
     const [removed] = found < 0 ? [] : this.added.splice(found, 1);
     if (removed === undefined) throw new ControlError("usage", `There is no forward "${nameOrId}".`);
     return mappingInfo(removed);
+  }
+  async audit(request: AuditRequest): Promise<readonly AuditEntry[]> {
+    return fakeAudit(request);
   }
   async listTriggers(): Promise<readonly TriggerInfo[]> {
     return this.triggers;

@@ -56,6 +56,8 @@ describe("relay over its socket", () => {
     expect((await client.revokeDevice("den")).revoked).toBe(true);
     expect(await client.reload()).toEqual(await relay.reload());
     expect(await client.visits()).toEqual([]);
+    const page = { afterId: 1, sinceMs: 0, limit: 1 };
+    expect(await client.audit(page)).toEqual(await relay.audit(page));
     await server.close();
   });
 

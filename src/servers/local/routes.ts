@@ -39,6 +39,7 @@ export function relayRoutes(control: RelayControl): Routes {
     resetPerson: async (request) => ({ link: await control.resetPerson(request) }),
     reload: () => control.reload(),
     visits: () => control.visits(),
+    audit: (request) => control.audit(request),
   };
   return callRoutes(RELAY_CALLS, handlers);
 }
@@ -63,6 +64,7 @@ export function gatewayRoutes(control: GatewayControl, reply: (error: unknown) =
     invitePerson: async (request) => ({ link: await control.invitePerson(request) }),
     resetPerson: async (request) => ({ link: await control.resetPerson(request) }),
     reload: () => control.reload(),
+    audit: (request) => control.audit(request),
     stop: async ({ clean }) => {
       await control.stop({ clean });
       return {};

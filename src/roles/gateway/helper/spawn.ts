@@ -1,4 +1,5 @@
 import type { Subprocess } from "bun";
+import type { LogFormat } from "../../../os/log.ts";
 import type { HelperSocket } from "./serve.ts";
 
 /** The program again, as its own helper: the same file and the same Bun. */
@@ -17,7 +18,7 @@ export interface SpawnedHelper {
 }
 
 /** Starts the helper, while this process is still root. `directory`: see `runHelper`. */
-export function spawnHelper(directory: string): SpawnedHelper {
+export function spawnHelper(directory: string, logFormat: LogFormat): SpawnedHelper {
   const setpriv = Bun.which("setpriv");
   const limited =
     setpriv === null ? [] : [setpriv, "--inh-caps=-all", `--bounding-set=-all,${CAPABILITIES}`, "--no-new-privs"];
@@ -29,6 +30,8 @@ export function spawnHelper(directory: string): SpawnedHelper {
     Bun.main,
     COMMAND,
     directory,
+    "--log-format",
+    logFormat,
   ];
   // Bun's pipes are socket pairs: the two ends are the only ones there are.
   const child: Subprocess<"pipe", "pipe", "inherit"> = Bun.spawn([...limited, ...program], {

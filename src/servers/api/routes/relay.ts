@@ -93,7 +93,7 @@ export const RELAY_ROUTES: readonly Operation[] = [
     tag: "Relay",
     summary: "Tells what happens, from now on",
     description:
-      "Server-sent events: `event` names the kind, `data` is the object. Ask for the lists after the stream has begun, and again when it begins anew. A comment comes every 15 s; the stream ends with the session or token.",
+      "Server-sent events: `event` names the kind, `data` is the object. Ask for the lists when this has been answered, and again when it begins anew: what changes after that is told. A comment comes every 15 s; the stream ends with the session or token.",
     need: needOf("read"),
     reply: LiveEvent,
     streams: [EVENTS_TYPE],
