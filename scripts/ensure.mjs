@@ -35,6 +35,7 @@ const TEST_PROGRAMS = {
   "iptables-legacy": "iptables",
   python3: "python3",
   chromium: "chromium",
+  pebble: "pebble",
 };
 /** sbin is where Debian keeps nft, nginx and sshd; an ordinary user's PATH lacks it. */
 const PROGRAM_DIRECTORIES = [...(process.env.PATH ?? "").split(delimiter), "/usr/local/sbin", "/usr/sbin", "/sbin"];
@@ -123,7 +124,8 @@ function ensureConsole() {
 
 /** What apps on Node import. A package from the registry has it already. */
 function ensureLibrary() {
-  if (runBun("scripts/library.ts") || existsSync(join(ROOT, "dist/hatchway.mjs"))) return;
+  const bundles = ["dist/hatchway.mjs", "dist/client.mjs"];
+  if (runBun("scripts/library.ts") || bundles.every((path) => existsSync(join(ROOT, path)))) return;
   say("the library could not be bundled: apps on Node cannot import it.");
 }
 

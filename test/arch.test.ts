@@ -13,11 +13,14 @@ const ARROWS: Record<string, readonly string[]> = {
   "main.ts": ["cli", "os"],
   // What apps import: it asks a role, as the command line does.
   "index.ts": ["library"],
+  // And what they ask a relay by, from anywhere.
+  "client.ts": ["library", "servers/api/client.ts"],
   library: ["roles", "core", "wire", "os"],
-  // The command line talks to a running relay or agent through servers/local's client, and reads what people write.
-  cli: ["roles", "servers/local", "core", "wire", "os"],
-  // In a browser: of the API it knows the types, and of the rest what is pure.
-  console: ["servers/api", "wire"],
+  // The command line talks to a running relay or agent through servers/local's client, to a relay elsewhere (--remote) through
+  // the API's, and reads what people write.
+  cli: ["roles", "servers/local", "servers/api/client.ts", "core", "wire", "os"],
+  // In a browser: of the API it knows the types, and of the rest what is pure and small. core/vpn makes peers' files there.
+  console: ["servers/api", "core/vpn", "wire"],
   roles: ["servers", "dataplanes", "router", "store", "core", "wire", "os"],
   // A SOCKS server hands on the connection it accepted: it knows byte ends, and not where they lead.
   servers: ["dataplanes/io", "core", "wire", "os"],
@@ -35,6 +38,8 @@ const PURE_PACKAGES = ["ipaddr.js", "zod"];
 const PURE_FOLDERS = ["wire", "core"];
 /** The only files that start programs: by their arguments, in an environment that they name. */
 const STARTERS = ["os/spawn.ts", "roles/gateway/helper/spawn.ts"];
+/** Made by a program (scripts/client-types.ts), and read by programs: as long as what it describes. */
+const GENERATED = ["library/client-shapes.d.ts"];
 const MAX_LINES = 500;
 const COMFORTABLE_LINES = 400;
 
@@ -226,7 +231,8 @@ describe("rules of the house", () => {
   });
 
   test(`files have at most ${MAX_LINES} lines`, () => {
-    const lengths = sources.map(({ path, text }) => ({ path, lines: text.split("\n").length - 1 }));
+    const written = sources.filter(({ path }) => !GENERATED.includes(path));
+    const lengths = written.map(({ path, text }) => ({ path, lines: text.split("\n").length - 1 }));
     for (const { path, lines } of lengths) {
       if (lines > COMFORTABLE_LINES)
         console.warn(`src/${path} has ${lines} lines: time to split it (${COMFORTABLE_LINES})`);
@@ -248,6 +254,8 @@ describe("this test sees what it should", () => {
     ["roles/relay.ts", "dataplanes/tunnel/b.ts", true],
     ["store/a.ts", "roles/relay.ts", false],
     ["cli/a.ts", "store/db.ts", false],
+    ["cli/a.ts", "servers/api/client.ts", true],
+    ["cli/a.ts", "servers/api/backend.ts", false],
     ["console/a.tsx", "wire/port-set.ts", true],
     ["console/a.tsx", "servers/api/schema.ts", true],
     ["console/a.tsx", "servers/local/schema.ts", false],

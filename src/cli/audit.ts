@@ -4,6 +4,7 @@ import { ControlError } from "../servers/local/error.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
 import { parsedOption } from "./parse.ts";
+import { relayOf } from "./relay-of.ts";
 import { formatTable, printable } from "./text.ts";
 
 /** As many as one answer holds. */
@@ -18,7 +19,9 @@ export function defineAudit(program: Command, run: Run): void {
   program
     .command("audit")
     .summary("show who did what, and who had which port when")
-    .description("Shows the audit log of the relay or gateway that runs with --data, oldest first.")
+    .description(
+      "Shows the audit log of the relay or gateway that runs with --data, or of the one of --remote, oldest first.",
+    )
     .option("--since <DURATION>", "only what was at most so long ago: 90s, 24h, 7d (default: all)")
     .addHelpText(
       "after",
@@ -77,6 +80,7 @@ function detailText(detail: AuditEntry["detail"]): string {
 
 /** A relay and a gateway of one data directory have one log: either tells it. */
 async function running(context: Context): Promise<Pick<RelayControl | GatewayControl, "audit">> {
+  if (context.options.remote !== undefined) return await relayOf(context);
   const { gatewayClient, isRunning, relayClient } = await import("../servers/local/client.ts");
   const { paths } = await findPlace(context, "relay");
   if (await isRunning("relay", paths.relaySocket)) return relayClient(paths.relaySocket);

@@ -18,6 +18,9 @@ const GROUPS: readonly { readonly title: string; readonly commands: Readonly<Rec
       "join-code": async () => (await import("./join-code.ts")).defineJoinCode,
       devices: async () => (await import("./devices.ts")).defineDevices,
       user: async () => (await import("./user.ts")).defineUser,
+      token: async () => (await import("./token.ts")).defineToken,
+      backup: async () => (await import("./backup.ts")).defineBackup,
+      restore: async () => (await import("./backup.ts")).defineRestore,
     },
   },
   {
@@ -56,6 +59,16 @@ const GROUPS: readonly { readonly title: string; readonly commands: Readonly<Rec
     },
   },
 ];
+/** Those that ask a relay, and so may ask one elsewhere: --remote. */
+export const REMOTE_COMMANDS: ReadonlySet<string> = new Set([
+  "status",
+  "forward",
+  "devices",
+  "join-code",
+  "user",
+  "token",
+  "audit",
+]);
 /** Not for people: the program starts these itself. */
 const INNER: Readonly<Record<string, Load>> = {
   "privileged-helper": async () => (await import("./privileged-helper.ts")).definePrivilegedHelper,

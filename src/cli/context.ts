@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { LogFormat } from "../os/log.ts";
 import type {
+  Backups,
   ExposeByBestWay,
   FindVpnGateway,
   InspectRouter,
@@ -49,6 +50,7 @@ export interface Roles {
   exposeByBestWay(): Promise<ExposeByBestWay>;
   findVpnGateway(): Promise<FindVpnGateway>;
   doctor(): Promise<OpenDoctor>;
+  backups(): Promise<Backups>;
 }
 
 /** The options that every command takes. */
@@ -58,6 +60,11 @@ export interface GlobalOptions {
   readonly config?: string;
   readonly verbose?: true;
   readonly logFormat?: LogFormat;
+  /** The address of a relay's console elsewhere; the next three go with it. */
+  readonly remote?: string;
+  readonly tokenFile?: string;
+  readonly ca?: string;
+  readonly fingerprint?: string;
 }
 
 /** What an action gets: the world and the parsed global options. */

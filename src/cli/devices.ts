@@ -1,19 +1,22 @@
 import type { Command } from "commander";
 import type { DeviceInfo } from "../roles/control.ts";
 import type { Context, Run } from "./context.ts";
-import { findPlace } from "./data-dir.ts";
+import { relayOf } from "./relay-of.ts";
 import { formatAge, formatMs, formatTable, printable } from "./text.ts";
 
 export function defineDevices(program: Command, run: Run): void {
   const group = program
     .command("devices")
     .summary("list and revoke the relay's devices")
-    .description("The devices that joined the relay that runs with --data.");
+    .description("The devices that joined the relay that runs with --data, or the one that --remote names.");
   group
     .command("ls")
     .summary("list the devices")
-    .description("Lists the devices of the relay that runs with --data.")
-    .addHelpText("after", '\nWith --json: {"v":1,"devices":[…]}\n\nExample:\n  hatchway devices ls')
+    .description("Lists the devices of the relay. By --remote those that were revoked are left out.")
+    .addHelpText(
+      "after",
+      '\nWith --json: {"v":1,"devices":[…]}\n\nExamples:\n  hatchway devices ls\n  hatchway devices ls --remote https://relay.example:7780 --token-file token.txt',
+    )
     .action(async (_given: unknown, command: Command) => run(command, list));
   group
     .command("revoke")
@@ -27,10 +30,8 @@ export function defineDevices(program: Command, run: Run): void {
 }
 
 async function list(context: Context): Promise<void> {
-  const { relayClient } = await import("../servers/local/client.ts");
   const { nowMs } = await import("../os/clock.ts");
-  const { paths } = await findPlace(context, "relay");
-  const devices = await relayClient(paths.relaySocket).listDevices();
+  const devices = await (await relayOf(context)).listDevices();
   if (context.options.json) context.io.out(`${JSON.stringify({ v: 1, devices })}\n`);
   else if (devices.length === 0) context.io.out("No devices: let one join with `hatchway join-code create`.\n");
   else context.io.out(`${devicesTable(devices, nowMs())}\n`);
@@ -57,9 +58,7 @@ function stateOf(device: DeviceInfo, nowMs: number): string {
 }
 
 async function revoke(context: Context, name: string): Promise<void> {
-  const { relayClient } = await import("../servers/local/client.ts");
-  const { paths } = await findPlace(context, "relay");
-  const device = await relayClient(paths.relaySocket).revokeDevice(name);
+  const device = await (await relayOf(context)).revokeDevice(name);
   if (context.options.json) context.io.out(`${JSON.stringify({ v: 1, device })}\n`);
   else context.io.err(`Revoked ${printable(device.name)}.\n`);
 }

@@ -1,10 +1,12 @@
 import type { Command } from "commander";
-import type { AddReply, ForwardInfo, ForwardSpec, RelayControl } from "../roles/control.ts";
+import type { AddReply, ForwardInfo, ForwardSpec } from "../roles/control.ts";
 import { ControlError } from "../servers/local/error.ts";
+import type { AskedRelay } from "./asked-relay.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
 import { addEntryOptions, assignedSpecOf, EXPOSE_OPTIONS, exposeSpecOf, mappingDraftOf } from "./entry-options.ts";
 import { PORTSET_HELP } from "./expose.ts";
+import { relayOf } from "./relay-of.ts";
 import { endpointTexts, forwardsTable, NO_FORWARDS, printable } from "./text.ts";
 import { requireSources, tellWanted, type WantedPorts, wantedPorts } from "./wanted-ports.ts";
 
@@ -12,12 +14,17 @@ export function defineForward(program: Command, run: Run): void {
   const group = program
     .command("forward")
     .summary("list, add and remove lasting forwards")
-    .description("The forwards of the agent, gateway or relay that runs with --data.");
+    .description(
+      "The forwards of the agent, gateway or relay that runs with --data, or of the relay that --remote names.",
+    );
   group
     .command("ls")
     .summary("list the forwards")
     .description("Lists the forwards of the agent (or else the relay) and of the gateway that run with --data.")
-    .addHelpText("after", '\nWith --json: {"v":1,"forwards":[…]}\n\nExample:\n  hatchway forward ls')
+    .addHelpText(
+      "after",
+      '\nWith --json: {"v":1,"forwards":[…]}\n\nExamples:\n  hatchway forward ls\n  hatchway forward ls --remote https://relay.example:7780 --token-file token.txt',
+    )
     .action(async (_given: unknown, command: Command) => run(command, list));
   const add = group
     .command("add")
@@ -41,7 +48,8 @@ Examples:
   hatchway forward add plex
   hatchway forward add 8810-8815 --to 192.168.1.20 --protocol tcp+udp
   hatchway forward add 8000:80 --to 192.168.1.20 --on gateway
-  hatchway forward add 8840,8820 --device den`,
+  hatchway forward add 8840,8820 --device den
+  hatchway forward add 8840,8820 --device den --remote https://relay.example:7780 --token-file token.txt`,
     )
     .action(async (ports: string, given: Readonly<Record<string, unknown>>, command: Command) =>
       run(command, (context) => addForward(context, ports, given)),
@@ -81,10 +89,15 @@ async function running(context: Context) {
   };
 }
 
-async function list(context: Context): Promise<void> {
+async function listing(context: Context): Promise<readonly Pick<AskedRelay, "listForwards">[]> {
+  if (context.options.remote !== undefined) return [await relayOf(context)];
   const { agent, gateway, anyAgent, relay } = await running(context);
   const found = [agent ?? (await relay()), gateway].filter((one) => one !== null);
-  const controls = found.length > 0 ? found : [anyAgent()];
+  return found.length > 0 ? found : [anyAgent()];
+}
+
+async function list(context: Context): Promise<void> {
+  const controls = await listing(context);
   const forwards = (await Promise.all(controls.map((control) => control.listForwards()))).flat();
   if (context.options.json) context.io.out(`${JSON.stringify({ v: 1, forwards })}\n`);
   else context.io.out(forwards.length === 0 ? `${NO_FORWARDS}\n` : `${forwardsTable(forwards)}\n`);
@@ -99,6 +112,9 @@ async function addForward(context: Context, text: string, given: Given): Promise
   if (device !== undefined) {
     await assign(context, wanted, String(device));
     return;
+  }
+  if (context.options.remote !== undefined) {
+    throw new ControlError("usage", "Say which device of the relay is to have it: --device and its name.");
   }
   if (on !== undefined && on !== "agent" && on !== "gateway") {
     throw new ControlError("usage", `--on must be agent or gateway, not "${on}".`);
@@ -120,12 +136,13 @@ async function addForward(context: Context, text: string, given: Given): Promise
 
 async function assign(context: Context, wanted: WantedPorts, device: string): Promise<void> {
   const { remote: spec, to } = await assignedSpecOf(wanted.ports, wanted.given);
-  const relay = await relayOf(context);
+  const relay = await assigningRelay(context);
   tellWanted(context.io, wanted, "relay");
   tellAdded(context, await relay.addForward({ device, spec, to }));
 }
 
-async function relayOf(context: Context): Promise<RelayControl> {
+async function assigningRelay(context: Context): Promise<AskedRelay> {
+  if (context.options.remote !== undefined) return relayOf(context);
   const { paths } = await findPlace(context, "relay");
   const relay = await (await running(context)).relay();
   if (relay !== null) return relay;
@@ -144,13 +161,19 @@ function tellAdded(context: Context, reply: AddReply): void {
 }
 
 async function remove(context: Context, name: string, device: string | null): Promise<void> {
-  const { agent, gateway, anyAgent, relay } = await running(context);
-  const atRelay = device === null ? await relay() : await relayOf(context);
-  const ofRelay = atRelay === null ? null : { removeForward: (one: string) => atRelay.removeForward(one, device) };
-  const others = [agent ?? (gateway === null && ofRelay === null ? anyAgent() : null), gateway];
-  const forward = await removeFrom(device === null ? [...others, ofRelay] : [ofRelay], name);
+  const isRelays = device !== null || context.options.remote !== undefined;
+  const forward = isRelays
+    ? await (await assigningRelay(context)).removeForward(name, device)
+    : await removeHere(context, name);
   if (context.options.json) context.io.out(`${JSON.stringify({ v: 1, forward })}\n`);
   else context.io.err(`Removed ${printable(forward.name)}.\n`);
+}
+
+async function removeHere(context: Context, name: string): Promise<ForwardInfo> {
+  const { agent, gateway, anyAgent, relay } = await running(context);
+  const atRelay = await relay();
+  const ofRelay = atRelay === null ? null : { removeForward: (one: string) => atRelay.removeForward(one, null) };
+  return removeFrom([agent ?? (gateway === null && ofRelay === null ? anyAgent() : null), gateway, ofRelay], name);
 }
 
 /** From the first that has it: an id or a name says which. */

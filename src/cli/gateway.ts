@@ -81,6 +81,7 @@ async function serve(context: Context, given: GatewayOptions): Promise<void> {
   const gateway = await startGateway({
     dataDir: place.paths.directory,
     logFormat: options.logFormat ?? "human",
+    configFile: first.path,
     readSettings: async () => {
       const config = await place.readConfig();
       const console = listen === null ? consoleSettings(config) : consoleAt(config, listen);

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import { parsePortSet } from "../wire/port-set.ts";
 import type { Context, Run } from "./context.ts";
-import { findPlace } from "./data-dir.ts";
 import { parsedOption } from "./parse.ts";
+import { relayOf } from "./relay-of.ts";
 
 interface CreateOptions {
   readonly name: string;
@@ -20,11 +20,11 @@ export function defineJoinCode(program: Command, run: Run): void {
     .command("create")
     .summary("print a new join code, and nothing else")
     .description(
-      "Asks the relay that runs with --data for a join code and prints it, and nothing else. A code enrols one device, once; a new code for the same name ends the one before.",
+      "Asks the relay that runs with --data, or the one that --remote names, for a join code and prints it, and nothing else. A code enrols one device, once; a new code for the same name ends the one before.",
     )
     .requiredOption("--name <NAME>", "the name the device gets")
     .option("--ports <PORTSET>", "the public ports the device may open (default: the relay's whole pool)")
-    .option("--account <ACCOUNT>", "the account that owns the device (default: the first)")
+    .option("--account <ACCOUNT>", "the account that owns the device (default: the first; by --remote one's own)")
     .option("--lifetime <DURATION>", "how long the code can be used: 90s, 10m, 2h", "1h")
     .addHelpText(
       "after",
@@ -40,11 +40,10 @@ Examples:
 
 async function create(context: Context, given: CreateOptions): Promise<void> {
   const { parseDuration } = await import("../roles/config/units.ts");
-  const { relayClient } = await import("../servers/local/client.ts");
   const lifetimeSec = parsedOption("--lifetime", given.lifetime, parseDuration);
   if (given.ports !== undefined) parsedOption("--ports", given.ports, parsePortSet);
-  const { paths } = await findPlace(context, "relay");
-  const code = await relayClient(paths.relaySocket).createJoinCode({
+  const relay = await relayOf(context);
+  const code = await relay.createJoinCode({
     name: given.name,
     lifetimeSec,
     ...(given.ports === undefined ? {} : { ports: given.ports }),

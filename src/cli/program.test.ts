@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { dataDirectories, fakeWorld, outcome } from "../../test/fixtures/fake-world.ts";
 import type { AttachEvent, LinkEvent } from "../roles/control.ts";
@@ -64,6 +64,16 @@ describe("wrong usage: one sentence, exit 2, nothing on stdout", () => {
       "connect -R 127.0.0.1:80:db:80",
       "hatchway: -R: The relay opens it on its public address",
     ],
+    [
+      "connect --remote with an address",
+      "connect --remote 127.0.0.1:80:db:80",
+      "hatchway: -R: The relay opens it on its",
+    ],
+    [
+      "the same behind an option",
+      "--verbose connect --remote 127.0.0.1:80:db:80",
+      "hatchway: -R: The relay opens it on",
+    ],
     ["connect -R as a proxy", "connect -R 1080", "hatchway: -R without a target is not offered"],
     ["connect --via", "connect -D 1080 --via office", 'hatchway: --via must be relay or agent:NAME, not "office".\n'],
     [
@@ -100,6 +110,40 @@ describe("wrong usage: one sentence, exit 2, nothing on stdout", () => {
     ["user reset", "user reset", "hatchway: missing required argument 'NAME'.\n"],
     ["user invite --role", "user invite --role root", "hatchway: option '--role <ROLE>' argument 'root' is invalid."],
     ["user invite --lifetime", "user invite --lifetime 5", 'hatchway: --lifetime: "5" is not a duration'],
+    ["user role", "user role ada root", "hatchway: command-argument value 'root' is invalid"],
+    ["token create", "token create", "hatchway: required option '--name <NAME>' not specified.\n"],
+    ["token create --lifetime", "token create --name a --lifetime 5", 'hatchway: --lifetime: "5" is not a duration'],
+    ["token create --scope", "token create --name a --scope x", "hatchway: option '--scope <SCOPE>' argument 'x'"],
+    ["--token-file alone", "status --token-file f", "hatchway: --token-file goes with --remote: name"],
+    ["--ca alone", "--ca f status", "hatchway: --ca goes with --remote: name"],
+    ["--remote for this machine", "expose 80 --remote https://x", "hatchway: `hatchway expose` has to do with this"],
+    ["--remote before it", "--remote https://x config schema", "hatchway: `hatchway config` has to do with this"],
+    ["--remote without a token", "status --remote https://x", "hatchway: --remote needs --token-file FILE"],
+    [
+      "--remote of no address",
+      "status --remote x:1",
+      "hatchway: --remote is the address of the relay's console, such as",
+    ],
+    [
+      "--remote with a path",
+      "status --remote https://x/v1",
+      "hatchway: --remote has no path and no password: write https://x.",
+    ],
+    ["--remote with a password", "status --remote https://a:b@x", "hatchway: --remote has no path and no password"],
+    ["--remote in the clear", "status --remote http://x", "hatchway: --remote by plain HTTP would show the token"],
+    [
+      "--ca and --fingerprint",
+      "status --remote https://x --ca a --fingerprint b",
+      "hatchway: Give --ca or --fingerprint",
+    ],
+    [
+      "--fingerprint",
+      "status --remote https://x --fingerprint abc",
+      "hatchway: --fingerprint is 64 hexadecimal digits",
+    ],
+    ["--token-file", "status --remote https://x --token-file /nonexistent", "hatchway: There is no file /nonexistent"],
+    ["--ca", "status --remote https://x --token-file - --ca /nonexistent", "hatchway: There is no file /nonexistent"],
+    ["no token", "status --remote https://x --token-file -", "hatchway: --token-file holds no token"],
     ["config validate", "config validate /nonexistent.toml", "hatchway: There is no config file /nonexistent.toml.\n"],
     ["--config", "serve --config /nonexistent.toml", "hatchway: There is no config file /nonexistent.toml.\n"],
   ])("%s", async (_, line, expected) => {
@@ -131,6 +175,11 @@ describe("nothing runs: exit 4", () => {
     ["user ls"],
     ["user invite"],
     ["user reset x"],
+    ["user disable x"],
+    ["user rm x"],
+    ["token ls --user x"],
+    ["token create --user x --name y"],
+    ["token rm y --user x"],
     ["join-code create --name a"],
   ])("%s", async (line) => {
     const { code, out, err } = await outcome([...line.split(" "), "--data", freshData()]);
@@ -390,12 +439,44 @@ describe("with a relay and an agent that run", () => {
     expect(await at("user invite")).toEqual({ code: 0, out: "/invite#user-own-86400\n", err: "" });
     const shared = await at("user invite --role viewer --account owner --lifetime 2h --json");
     expect(JSON.parse(shared.out)).toEqual({ v: 1, link: "/invite#viewer-owner-7200" });
-    expect(await at("user reset ada")).toEqual({ code: 0, out: "/invite#ada-3600\n", err: "" });
+    expect(await at("user reset ada")).toEqual({ code: 0, out: "/reset#3600/ada\n", err: "" });
     expect(await at("user reset nobody")).toEqual({
       code: 2,
       out: "",
       err: 'hatchway: There is no person "nobody".\n',
     });
+  });
+
+  test("user role, disable, enable and rm", async () => {
+    expect(await at("user role ada viewer")).toEqual({ code: 0, out: "", err: "ada is viewer now.\n" });
+    expect(await at("user disable ada")).toEqual({ code: 0, out: "", err: "ada is shut out.\n" });
+    expect(await at("user enable ada")).toEqual({ code: 0, out: "", err: "ada may sign in again.\n" });
+    expect(JSON.parse((await at("user rm ada --json")).out)).toMatchObject({ v: 1, person: { name: "ada" } });
+    expect((await at("user rm nobody")).code).toBe(2);
+  });
+
+  test("token", async () => {
+    expect((await at("token ls --user ada")).out).toBe("No tokens: make one with `hatchway token create`.\n");
+    expect((await at("token ls")).code).toBe(2);
+    const create = "token create --user ada --name ci";
+    expect(await at(create)).toEqual({ code: 0, out: "secret-of-ci\n", err: "" });
+    expect(JSON.parse((await at(`${create}2 --scope all --lifetime permanent --json`)).out)).toMatchObject({
+      v: 1,
+      token: { name: "ci2", scopes: ["all"], expiresMs: null },
+      secret: "secret-of-ci2",
+    });
+    expect((await at("token ls --user ada")).out).toMatch(
+      /^NAME .*\nci +t-ci +read +never +over\nci2 +t-ci2 +all +never +never\n$/,
+    );
+    const file = join(data, "token");
+    expect(await at(`${create}3 --out ${file}`)).toEqual({ code: 0, out: "", err: `Wrote ${file}.\n` });
+    expect(readFileSync(file, "utf8")).toBe("secret-of-ci3\n");
+    // No token is made of which nobody has the secret.
+    expect(await at(`${create}4 --out ${file}`)).toMatchObject({ code: 2, out: "" });
+    expect(await at(`${create}4 --out ${join(data, "none", "token")}`)).toMatchObject({ code: 1, out: "" });
+    expect((await at("token ls --user ada")).out).not.toContain("ci4");
+    expect(await at("token rm ci --user ada")).toEqual({ code: 0, out: "", err: "Removed ci.\n" });
+    expect((await at("token rm ci --user ada")).code).toBe(2);
   });
 
   test("check asks the agent that runs; its exit code is the answer", async () => {

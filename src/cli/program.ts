@@ -2,7 +2,7 @@ import { Command, CommanderError, Option } from "commander";
 import { messageOf } from "../os/errors.ts";
 import { VERSION } from "../os/version.ts";
 import { ControlError, EXIT_CODES } from "../servers/local/error.ts";
-import { commandGroupsFor } from "./commands.ts";
+import { commandGroupsFor, REMOTE_COMMANDS } from "./commands.ts";
 import type { GlobalOptions, Io, Run } from "./context.ts";
 
 const EXAMPLES = `
@@ -15,15 +15,18 @@ Examples:
   hatchway expose 25565                           there too: make a port public until Ctrl-C
   hatchway connect -L 5432:db:5432 --via agent:den
                                                   reach a private service without a public port
-  hatchway doctor                                 what is wrong here, and how to mend it`;
+  hatchway doctor                                 what is wrong here, and how to mend it
+  hatchway --remote https://relay.example:7780 --token-file token.txt forward ls
+                                                  what a relay elsewhere forwards`;
 
 /** Runs the command of `args` (without the program's own name) and resolves with its exit code. Never rejects. */
 export async function runProgram(args: readonly string[], io: Io): Promise<number> {
   let exitCode: number = EXIT_CODES.ok;
   const run: Run = async (command, action) => {
-    const options = command.optsWithGlobals<GlobalOptions>();
+    const options = globalOptionsOf(command);
     const { world, failing } = options.logFormat === "json" ? await inJson(io) : { world: io, failing: io };
     try {
+      refuseRemote(command, options);
       await world.startLog(options.verbose ? "debug" : "warning");
       const code = await action({ io: world, options });
       if (typeof code === "number") exitCode = code;
@@ -95,12 +98,44 @@ async function defineProgram(io: Io, run: Run, args: readonly string[]): Promise
     program.commandsGroup(title);
     for (const define of definitions) define(program, run);
   }
+  // Else the program's own --remote would take what is said to `connect --remote`.
+  if (program.commands.some(hasOwnRemote)) program.enablePositionalOptions();
   addGlobalOptions(program);
   return program;
 }
 
-/** On every command, so that they may stand before or behind its name. */
-function addGlobalOptions(command: Command): void {
+/** `connect` has one, which is a list of forwards. */
+function hasOwnRemote(command: Command): boolean {
+  return command.options.some(({ long }) => long === "--remote");
+}
+
+function globalOptionsOf(command: Command): GlobalOptions {
+  const { remote, ...options } = command.optsWithGlobals<Omit<GlobalOptions, "remote"> & { remote?: unknown }>();
+  return typeof remote === "string" ? { ...options, remote } : options;
+}
+
+/** Throws ControlError `usage` for --remote where nothing is asked of a relay. */
+function refuseRemote(command: Command, { remote, tokenFile, ca, fingerprint }: GlobalOptions): void {
+  if (remote === undefined) {
+    const alone = Object.entries({ "--token-file": tokenFile, "--ca": ca, "--fingerprint": fingerprint });
+    const [option] = alone.flatMap(([name, value]) => (value === undefined ? [] : [name]));
+    if (option === undefined) return;
+    throw new ControlError("usage", `${option} goes with --remote: name the address of the relay's console by it.`);
+  }
+  const name = topName(command);
+  if (REMOTE_COMMANDS.has(name)) return;
+  const others = [...REMOTE_COMMANDS].join(", ");
+  throw new ControlError("usage", `\`hatchway ${name}\` has to do with this machine: --remote is for ${others}.`);
+}
+
+/** Of the command that stands first. */
+function topName(command: Command): string {
+  const { parent } = command;
+  return parent === null || parent.parent === null ? command.name() : topName(parent);
+}
+
+/** On every command, so that they may stand before or behind its name. `isShown`: those of --remote are in its help. */
+function addGlobalOptions(command: Command, isShown = true): void {
   command
     .optionsGroup("Options of every command:")
     .option("--json", "results as JSON, one object a line; its shape is versioned")
@@ -116,8 +151,21 @@ function addGlobalOptions(command: Command): void {
         "what standard error holds: human, or json: one object a line (default: human)",
       ).choices(["human", "json"]),
     );
-  for (const child of command.commands) addGlobalOptions(child);
+  for (const [flags, text] of REMOTE_OPTIONS) {
+    const option = new Option(flags, text).hideHelp(!isShown);
+    if (!command.options.some(({ long }) => long === option.long)) command.addOption(option);
+  }
+  for (const child of command.commands) {
+    addGlobalOptions(child, command.parent === null ? REMOTE_COMMANDS.has(child.name()) : isShown);
+  }
 }
+
+const REMOTE_OPTIONS = [
+  ["--remote <URL>", "ask the relay whose console is there, such as https://relay.example:7780, in place of one here"],
+  ["--token-file <FILE>", "with --remote: an API token, in a file that only you may read; - is standard input"],
+  ["--ca <FILE>", "with --remote: trust the CAs in this PEM file, in place of the usual ones"],
+  ["--fingerprint <SHA256>", "with --remote: trust the relay's own key, as `hatchway status` shows it there"],
+] as const;
 
 /** Commander's `error: unknown option '--prot'\n(Did you mean --ports?)` as one line in our form. */
 function usageSentence(text: string): string {

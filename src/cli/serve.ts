@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { RelaySettings, RunningGateway, RunningRelay } from "../roles/control.ts";
+import { ControlError } from "../servers/local/error.ts";
 import { formatHostPort, type HostPort, parseHost, parseHostPort } from "../wire/endpoint.ts";
 import { parsePortSet, settleProtocol } from "../wire/port-set.ts";
 import { consoleText, linklessText, parseConsole } from "./console.ts";
@@ -60,12 +61,19 @@ async function serve(context: Context, given: ServeOptions): Promise<void> {
   const readSettings = async () => {
     const config = await place.readConfig();
     const { console: listen, ...rest } = overlay;
-    return { ...relaySettings(config), ...rest, ...(listen === null ? {} : { console: consoleAt(config, listen) }) };
+    const settings = { ...relaySettings(config), ...rest };
+    if (listen !== null) return { ...settings, console: consoleAt(config, listen) };
+    if (settings.console !== null || config.file.acme === undefined) return settings;
+    throw new ControlError(
+      "usage",
+      "[acme] is for the console: say where it listens, by [console] listen or --console.",
+    );
   };
   const gateway = first.file.gateway === undefined ? null : await startGatewayBeside(context, place);
   const relay = await startRelay({
     dataDir,
     readSettings,
+    configFile: first.path,
     ...(gateway === null
       ? {}
       : { ports: gateway.ports, gatewayMetrics: gateway.running.metrics, gatewayBeside: gateway.running.beside }),

@@ -1,8 +1,10 @@
 import type { Command } from "commander";
 import type { AgentStatus, Counters, ForwardInfo, GatewayStatus, RelayStatus, VisitInfo } from "../roles/control.ts";
 import { ControlError } from "../servers/local/error.ts";
+import type { AskedRelay } from "./asked-relay.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
+import { relayOf } from "./relay-of.ts";
 import {
   formatAge,
   formatBytes,
@@ -21,7 +23,7 @@ export function defineStatus(program: Command, run: Run): void {
     .command("status")
     .summary("show what runs with --data: relay, agent, gateway, forwards, refused visitors")
     .description(
-      "Shows the relay, the agent and the gateway that run with --data, their forwards, and why visitors were refused.",
+      "Shows the relay, the agent and the gateway that run with --data, their forwards, and why visitors were refused. By --remote: the relay that it names.",
     )
     .option("--visits", "list the live connections and flows as well")
     .addHelpText(
@@ -32,7 +34,8 @@ With --json: {"v":1,"relay":{…}|null,"agent":{…}|null,"gateway":{…}|null,"
 
 Examples:
   hatchway status
-  hatchway status --visits --data /srv/hatchway`,
+  hatchway status --visits --data /srv/hatchway
+  hatchway status --remote https://relay.example:7780 --token-file token.txt`,
     )
     .action(async (given: { readonly visits?: true }, command: Command) =>
       run(command, (context) => status(context, given.visits === true)),
@@ -45,33 +48,53 @@ interface Found {
   readonly visits: readonly VisitInfo[];
 }
 
-async function status(context: Context, withVisits: boolean): Promise<void> {
-  const { agentClient, gatewayClient, isRunning, relayClient } = await import("../servers/local/client.ts");
-  const { nowMs } = await import("../os/clock.ts");
-  const { paths } = await findPlace(context, "agent");
-  const ask = async (control: ReturnType<typeof relayClient> | ReturnType<typeof agentClient>): Promise<Found> => ({
+/** What is known of each role; null = it does not run there. */
+interface Roles {
+  readonly relay: Found | null;
+  readonly agent: Found | null;
+  readonly gateway: Found | null;
+}
+
+async function askAll(
+  control: Pick<AskedRelay, "listForwards" | "visits"> & { status(): Promise<Found["status"]> },
+  withVisits: boolean,
+): Promise<Found> {
+  return {
     status: await control.status(),
     forwards: await control.listForwards(),
     visits: withVisits ? await control.visits() : [],
-  });
-  const relay = (await isRunning("relay", paths.relaySocket)) ? await ask(relayClient(paths.relaySocket)) : null;
-  const agent = (await isRunning("agent", paths.agentSocket)) ? await ask(agentClient(paths.agentSocket)) : null;
-  const gateway = (await isRunning("gateway", paths.gatewaySocket)) ? gatewayClient(paths.gatewaySocket) : null;
-  const gatewayFound =
-    gateway === null ? null : { status: await gateway.status(), forwards: await gateway.listForwards(), visits: [] };
-  const found: Found[] = [relay, agent, gatewayFound].filter((one) => one !== null);
-  if (found.length === 0) {
-    throw new ControlError(
-      "unreachable",
-      `Nothing runs with ${paths.directory}: start \`hatchway serve\`, \`hatchway agent\` or \`hatchway gateway\`, or name its directory with --data.`,
-    );
-  }
+  };
+}
+
+async function rolesHere(context: Context, withVisits: boolean): Promise<Roles> {
+  const { agentClient, gatewayClient, isRunning, relayClient } = await import("../servers/local/client.ts");
+  const { paths } = await findPlace(context, "agent");
+  const { relaySocket, agentSocket, gatewaySocket, directory } = paths;
+  const relay = (await isRunning("relay", relaySocket)) ? await askAll(relayClient(relaySocket), withVisits) : null;
+  const agent = (await isRunning("agent", agentSocket)) ? await askAll(agentClient(agentSocket), withVisits) : null;
+  const control = (await isRunning("gateway", gatewaySocket)) ? gatewayClient(gatewaySocket) : null;
+  const gateway =
+    control === null ? null : { status: await control.status(), forwards: await control.listForwards(), visits: [] };
+  if (relay !== null || agent !== null || gateway !== null) return { relay, agent, gateway };
+  throw new ControlError(
+    "unreachable",
+    `Nothing runs with ${directory}: start \`hatchway serve\`, \`hatchway agent\` or \`hatchway gateway\`, or name its directory with --data.`,
+  );
+}
+
+async function status(context: Context, withVisits: boolean): Promise<void> {
+  const { nowMs } = await import("../os/clock.ts");
+  const { relay, agent, gateway } =
+    context.options.remote === undefined
+      ? await rolesHere(context, withVisits)
+      : { relay: await askAll(await relayOf(context), withVisits), agent: null, gateway: null };
+  const found = [relay, agent, gateway].filter((one) => one !== null);
   if (context.options.json) {
     const reply = {
       v: 1,
       relay: relay?.status ?? null,
       agent: agent?.status ?? null,
-      gateway: gatewayFound?.status ?? null,
+      gateway: gateway?.status ?? null,
       forwards: found.flatMap((one) => one.forwards),
       ...(withVisits ? { visits: found.flatMap((one) => one.visits) } : {}),
     };
@@ -160,7 +183,15 @@ function relayLines(relay: RelayStatus): string[] {
     `  agents     at ${relay.listen}: ${relay.devicesConnected} connected of ${relay.devicesEnrolled} enrolled`,
     `  ports      ${relay.ports}`,
     `  identity   SHA-256 ${relay.fingerprint}`,
+    ...certificateLines(relay.consoleCertificate),
   ];
+}
+
+function certificateLines(certificate: RelayStatus["consoleCertificate"]): string[] {
+  if (certificate === null) return [];
+  const { untilMs, problem } = certificate;
+  const until = `  console    by HTTPS; its certificate is good until ${new Date(untilMs).toISOString().slice(0, "2026-01-01".length)}`;
+  return [until, ...(problem === null ? [] : [`             ${printable(problem)}`])];
 }
 
 function agentLines(agent: AgentStatus): string[] {

@@ -17,18 +17,30 @@ export type {
   LiveEvent,
   Me,
   Overview,
+  PingEvent,
   Preset,
   Redeem,
+  ReloadReport,
+  RestoreInfo,
   Role,
   Scope,
   Session,
+  Settings,
   SignIn,
   Token,
   TokenDraft,
   TrafficReport,
+  Trigger,
+  TriggerDraft,
   User,
   UserPatch,
   Visit,
+  VpnMode,
+  VpnPeer,
+  VpnPeerDraft,
+  VpnPeerPatch,
+  VpnPeerReply,
+  VpnServer,
 } from "../servers/api/schema.ts";
 export type MadeInvite = z.infer<typeof schema.MadeInvite>;
 export type MadeJoinCode = z.infer<typeof schema.MadeJoinCode>;
@@ -36,8 +48,13 @@ export type MadeToken = z.infer<typeof schema.MadeToken>;
 export type Passkey = z.infer<typeof schema.Passkey>;
 export type PasskeyAnswer = z.infer<typeof schema.PasskeyAnswer>;
 export type PasskeyChallenge = z.infer<typeof schema.PasskeyChallenge>;
+export type PingSample = Extract<schema.PingEvent, { readonly event: "sample" }>;
 export type SignedInSession = z.infer<typeof schema.SignedInSession>;
 export type TotpSetup = z.infer<typeof schema.TotpSetup>;
+export type VpnKeys = z.input<typeof schema.VpnKeys>;
+export type VpnChange = z.input<typeof schema.VpnChange>;
+/** What a server is; one may be both. */
+export type ServerRole = schema.Overview["roles"][number];
 
 /** The values of schema.ts's PROBLEM_TYPES: the console takes only types from there, and no zod into the browser. */
 export const PROBLEM = {
@@ -45,6 +62,7 @@ export const PROBLEM = {
   conflict: "urn:hatchway:port-conflict",
   changed: "urn:hatchway:changed",
 } as const satisfies Partial<typeof schema.PROBLEM_TYPES>;
+export const MIN_PASSPHRASE_CHARS = 12 satisfies typeof schema.MIN_PASSPHRASE_CHARS;
 export const MIN_PASSWORD_CHARS = 10 satisfies typeof schema.MIN_PASSWORD_CHARS;
 
 export interface Page<T> {
@@ -96,6 +114,9 @@ export function sentenceOf(error: unknown): string {
 interface Call {
   readonly method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly body?: unknown;
+  /** Instead of a body: sent as it is. */
+  readonly file?: File;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string | number | null>>;
   readonly version?: string | null;
   readonly signal?: AbortSignal;
@@ -106,7 +127,7 @@ interface Call {
 }
 
 async function readProblem(response: Response): Promise<ApiProblem> {
-  const otherwise = `The server answered ${response.status}; try again, and look at the relay's log if it stays so.`;
+  const otherwise = `The server answered ${response.status}; try again, and look at its log if it stays so.`;
   try {
     const body: Partial<schema.Problem> = await response.json();
     return new ApiProblem(response.status, body.type ?? "about:blank", body.detail ?? otherwise, body.errors ?? []);
@@ -121,6 +142,12 @@ function urlOf(path: string, query: Call["query"]): string {
   return params.size === 0 ? `/v1${path}` : `/v1${path}?${params}`;
 }
 
+function base64url(text: string): string {
+  const binary = Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
+  return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+}
+
+const BYTES = "application/octet-stream";
 const PAGE_LIMIT = 500;
 /** Of the first page of a list: a table's first rows are there soon. */
 const FIRST_LIMIT = 100;
@@ -141,7 +168,9 @@ export class Api {
   async #send(path: string, call: Call): Promise<Response> {
     const method = call.method ?? "GET";
     const headers = new Headers({ accept: call.accept ?? "application/json" });
+    for (const [name, value] of Object.entries(call.headers ?? {})) headers.set(name, value);
     if (call.body !== undefined) headers.set("content-type", "application/json");
+    if (call.file !== undefined) headers.set("content-type", BYTES);
     if (this.#pageKey !== null) headers.set("x-hatchway-page-key", this.#pageKey);
     if (call.version !== undefined && call.version !== null) headers.set("if-match", call.version);
     let response: Response;
@@ -153,6 +182,7 @@ export class Api {
         cache: "no-store",
         keepalive: call.keepalive ?? false,
         ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+        ...(call.file === undefined ? {} : { body: call.file }),
         ...(call.signal === undefined ? {} : { signal: call.signal }),
       });
     } catch (error) {
@@ -160,7 +190,7 @@ export class Api {
       throw new ApiProblem(
         UNREACHABLE,
         "about:blank",
-        "The relay does not answer; check that it runs, then try again.",
+        "The server does not answer; check that it runs, then try again.",
       );
     }
     if (response.ok) return response;
@@ -175,6 +205,12 @@ export class Api {
 
   async #json<T>(path: string, call: Call = {}): Promise<T> {
     return (await this.#send(path, call)).json();
+  }
+
+  async #stream<T>(path: string, call: Call): Promise<AsyncIterable<T>> {
+    const { body } = await this.#send(path, { ...call, accept: "text/event-stream" });
+    if (body === null) throw new Error("a stream of events has no body");
+    return eventsOf<T>(body);
   }
 
   async #versioned<T>(path: string, call: Call = {}): Promise<Versioned<T>> {
@@ -217,8 +253,8 @@ export class Api {
     return items;
   }
 
-  async #items<T>(path: string): Promise<readonly T[]> {
-    return (await this.#json<Page<T>>(path)).items;
+  async #items<T>(path: string, signal?: AbortSignal): Promise<readonly T[]> {
+    return (await this.#json<Page<T>>(path, signal === undefined ? {} : { signal })).items;
   }
 
   // Who asks
@@ -283,6 +319,9 @@ export class Api {
     this.#done(`/forwards/${at(id)}`, { method: "DELETE", keepalive: true });
   checkForward = (id: string): Promise<schema.CheckReport> =>
     this.#json(`/forwards/${at(id)}/check`, { method: "POST" });
+  /** Resolves when the measurement begins. */
+  ping = (id: string, samples: number, signal: AbortSignal): Promise<AsyncIterable<schema.PingEvent>> =>
+    this.#stream(`/forwards/${at(id)}/ping`, { query: { samples }, signal });
 
   devices = (onPage: (items: readonly schema.Device[]) => void, signal: AbortSignal) =>
     this.#all<schema.Device>("/devices", onPage, signal);
@@ -290,12 +329,30 @@ export class Api {
   makeJoinCode = (body: z.input<typeof schema.JoinCodeDraft>): Promise<MadeJoinCode> =>
     this.#json("/join-codes", { method: "POST", body });
 
-  /** Resolves when the stream is open. */
-  async events(signal: AbortSignal): Promise<AsyncIterable<schema.LiveEvent>> {
-    const { body } = await this.#send("/events", { accept: "text/event-stream", signal });
-    if (body === null) throw new Error("the stream of events has no body");
-    return eventsOf<schema.LiveEvent>(body);
+  // What a gateway has beside forwards
+  /** Null: there is no VPN yet. */
+  async vpn(): Promise<schema.VpnServer | null> {
+    return (await this.#json<z.infer<typeof schema.Vpn>>("/vpn")).server;
   }
+  async changeVpn(body: VpnChange): Promise<schema.VpnServer | null> {
+    return (await this.#json<z.infer<typeof schema.Vpn>>("/vpn", { method: "PUT", body })).server;
+  }
+  peers = (onPage: (items: readonly schema.VpnPeer[]) => void, signal: AbortSignal) =>
+    this.#all<schema.VpnPeer>("/vpn/peers", onPage, signal);
+  addPeer = (body: schema.VpnPeerDraft): Promise<schema.VpnPeerReply> =>
+    this.#json("/vpn/peers", { method: "POST", body });
+  changePeer = (id: string, body: schema.VpnPeerPatch): Promise<schema.VpnPeer> =>
+    this.#json(`/vpn/peers/${at(id)}`, { method: "PATCH", body });
+  rotatePeer = (id: string, body: VpnKeys): Promise<schema.VpnPeerReply> =>
+    this.#json(`/vpn/peers/${at(id)}/keys`, { method: "POST", body });
+  removePeer = (id: string): Promise<void> => this.#done(`/vpn/peers/${at(id)}`, { method: "DELETE" });
+  triggers = (signal: AbortSignal): Promise<readonly schema.Trigger[]> => this.#items("/triggers", signal);
+  addTrigger = (body: schema.TriggerDraft): Promise<schema.Trigger> =>
+    this.#json("/triggers", { method: "POST", body });
+  removeTrigger = (id: string): Promise<void> => this.#done(`/triggers/${at(id)}`, { method: "DELETE" });
+
+  /** Resolves when the stream is open. */
+  events = (signal: AbortSignal): Promise<AsyncIterable<schema.LiveEvent>> => this.#stream("/events", { signal });
   visits = (cursor: string | null): Promise<Page<schema.Visit>> =>
     this.#json("/visits", { query: { limit: PAGE_LIMIT, cursor } });
   traffic = (query: { readonly span: "hour" | "day"; readonly sinceMs: number; readonly forward: string | null }) =>
@@ -303,6 +360,19 @@ export class Api {
   endVisit = (id: string): Promise<void> => this.#done(`/visits/${at(id)}`, { method: "DELETE" });
   audit = (cursor: string | null): Promise<Page<schema.AuditEntry>> =>
     this.#json("/audit", { query: { limit: 100, cursor } });
+  /** The sealed file. */
+  async makeBackup(passphrase: string): Promise<Blob> {
+    return (await this.#send("/backup", { method: "POST", body: { passphrase }, accept: BYTES })).blob();
+  }
+  async pendingRestore(): Promise<schema.RestoreInfo | null> {
+    return (await this.#json<schema.PendingRestore>("/restore")).restore;
+  }
+  checkRestore = (file: File, passphrase: string): Promise<schema.RestoreInfo> =>
+    this.#json("/restore", { method: "POST", file, headers: { "x-hatchway-passphrase": base64url(passphrase) } });
+  stageRestore = (): Promise<schema.RestoreInfo> => this.#json("/restore/stage", { method: "POST" });
+  discardRestore = (): Promise<void> => this.#done("/restore", { method: "DELETE" });
+  settings = (): Promise<schema.Settings> => this.#json("/settings");
+  reload = (): Promise<schema.ReloadReport> => this.#json("/reload", { method: "POST" });
   async presets(query: string, signal: AbortSignal): Promise<readonly schema.Preset[]> {
     return (await this.#json<Page<schema.Preset>>("/presets", { query: { q: query }, signal })).items;
   }

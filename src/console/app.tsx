@@ -1,13 +1,16 @@
 import { useCallback, useEffect, useMemo, useState } from "react";
-import { Api, ApiProblem, type Me, type Session, sentenceOf } from "./api.ts";
+import { Api, ApiProblem, type Me, type ServerRole, type Session, sentenceOf } from "./api.ts";
 import { RemovalsProvider } from "./forwards/removals.tsx";
 import { AccountPage } from "./pages/account.tsx";
+import { AppPortsPage } from "./pages/app-ports.tsx";
 import { AuditPage } from "./pages/audit.tsx";
+import { ChecksPage } from "./pages/checks.tsx";
 import { DevicesPage } from "./pages/devices.tsx";
 import { ForwardingPage } from "./pages/forwarding.tsx";
 import { OverviewPage } from "./pages/overview.tsx";
 import { PeoplePage } from "./pages/people.tsx";
 import { RedeemPage } from "./pages/redeem.tsx";
+import { SettingsPage } from "./pages/settings.tsx";
 import { Gate, NotSetUpPage, SignInPage } from "./pages/sign-in.tsx";
 import { TrafficPage } from "./pages/traffic.tsx";
 import { VisitsPage } from "./pages/visits.tsx";
@@ -23,7 +26,7 @@ type Who =
   | { readonly kind: "asking" }
   | { readonly kind: "nobody"; readonly note: string | null }
   | { readonly kind: "not-set-up" }
-  | { readonly kind: "person"; readonly me: Me }
+  | { readonly kind: "person"; readonly me: Me; readonly roles: readonly ServerRole[] }
   | { readonly kind: "unreachable"; readonly message: string };
 
 const ENDED = "Your session has ended: sign in again.";
@@ -39,23 +42,29 @@ export function App() {
   const ask = useCallback(async () => {
     setWho({ kind: "asking" });
     try {
-      setWho({ kind: "person", me: (await api.session()).me });
+      const { me } = await api.session();
+      setWho({ kind: "person", me, roles: (await api.overview()).roles });
     } catch (error) {
       setWho(await whoAfter(api, error));
     }
   }, [api]);
   useEffect(() => void ask(), [ask]);
 
-  const signedIn = who.kind === "person";
+  const roles = who.kind === "person" ? who.roles : null;
   useEffect(() => {
-    if (!signedIn) return;
-    live.start();
+    if (roles === null) return;
+    live.start(roles);
     return () => live.stop();
-  }, [live, signedIn]);
+  }, [live, roles]);
 
-  const begin = (session: Session) => {
+  const begin = async ({ me }: Session) => {
     if (page === "signIn") navigate(PATHS.overview, { replace: true });
-    setWho({ kind: "person", me: session.me });
+    setWho({ kind: "asking" });
+    try {
+      setWho({ kind: "person", me, roles: (await api.overview()).roles });
+    } catch (error) {
+      setWho(await whoAfter(api, error));
+    }
   };
   const signOut = async () => {
     try {
@@ -65,10 +74,13 @@ export function App() {
       setWho(await whoAfter(api, error));
     }
   };
-  const refreshMe = async () => setWho({ kind: "person", me: await api.me() });
+  const refreshMe = async () => {
+    const me = await api.me();
+    setWho((now) => (now.kind === "person" ? { ...now, me } : now));
+  };
 
-  if (page === "setup" || page === "invite") {
-    return <RedeemPage key={page} api={api} kind={page} onSession={begin} />;
+  if (page === "setup" || page === "invite" || page === "reset") {
+    return <RedeemPage key={page} api={api} kind={page} onSession={(session) => void begin(session)} />;
   }
   switch (who.kind) {
     case "asking":
@@ -83,14 +95,14 @@ export function App() {
     case "not-set-up":
       return <NotSetUpPage />;
     case "nobody":
-      return <SignInPage api={api} onSession={begin} note={who.note} />;
+      return <SignInPage api={api} onSession={(session) => void begin(session)} note={who.note} />;
     case "person":
       return (
-        <ServicesProvider services={{ api, live, me: who.me, refreshMe }}>
+        <ServicesProvider services={{ api, live, me: who.me, roles: who.roles, refreshMe }}>
           <ToastProvider>
             <RemovalsProvider>
               <Shell page={page} onSignOut={signOut}>
-                <PageOf key={page} page={page} me={who.me} />
+                <PageOf key={page} page={page} me={who.me} roles={who.roles} />
               </Shell>
             </RemovalsProvider>
           </ToastProvider>
@@ -111,25 +123,38 @@ async function whoAfter(api: Api, error: unknown): Promise<Who> {
   }
 }
 
-function PageOf({ page, me }: { readonly page: PageName | null; readonly me: Me }) {
+interface PageOfProps {
+  readonly page: PageName | null;
+  readonly me: Me;
+  readonly roles: readonly ServerRole[];
+}
+
+function PageOf({ page, me, roles }: PageOfProps) {
   switch (page) {
     case "overview":
     case "signIn":
     case "setup":
     case "invite":
+    case "reset":
       return <OverviewPage />;
     case "forwards":
       return <ForwardingPage />;
     case "devices":
       return <DevicesPage />;
+    case "appPorts":
+      return roles.includes("gateway") ? <AppPortsPage /> : <NoPage />;
     case "visits":
       return <VisitsPage />;
     case "traffic":
       return <TrafficPage />;
+    case "checks":
+      return <ChecksPage />;
     case "people":
       return <PeoplePage />;
     case "audit":
       return me.role === "admin" ? <AuditPage /> : <NoPage />;
+    case "settings":
+      return me.role === "admin" ? <SettingsPage /> : <NoPage />;
     case "account":
       return <AccountPage />;
     case null:

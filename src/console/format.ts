@@ -42,3 +42,13 @@ export function formatMs(milliseconds: number | null): string {
 export function count(many: number, one: string, more = `${one}s`): string {
   return `${many.toLocaleString("en")} ${many === 1 ? one : more}`;
 }
+
+/** `0:07`, `12:40`, `3:05:00`; of a day and more `6 d 4 h`. The seconds are rounded up: 0:00 = it is over. */
+export function formatLeft(milliseconds: number): string {
+  const seconds = Math.max(0, Math.ceil(milliseconds / SECOND_MS));
+  if (seconds >= DAY_HOURS * HOUR_MIN * MINUTE_SEC) return formatAge(seconds * SECOND_MS);
+  const two = (part: number) => String(part).padStart(2, "0");
+  const minutes = Math.floor(seconds / MINUTE_SEC);
+  const clock = `${minutes % HOUR_MIN}:${two(seconds % MINUTE_SEC)}`;
+  return minutes < HOUR_MIN ? clock : `${Math.floor(minutes / HOUR_MIN)}:${clock.padStart(5, "0")}`;
+}

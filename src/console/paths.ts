@@ -1,16 +1,20 @@
-/** Where each page is. `setup` and `invite` carry their one-time token after `#`, which no server and no log gets to see. */
+/** Where each page is. `setup`, `invite` and `reset` carry their one-time token after `#`, which no server and no log gets to see. */
 export const PATHS = {
   overview: "/",
   forwards: "/forwards",
   devices: "/devices",
+  appPorts: "/app-ports",
   visits: "/live",
   traffic: "/traffic",
+  checks: "/checks",
   people: "/people",
   audit: "/audit",
+  settings: "/settings",
   account: "/account",
   signIn: "/sign-in",
   setup: "/setup",
   invite: "/invite",
+  reset: "/reset",
 } as const;
 export type PageName = keyof typeof PATHS;
 

@@ -1,5 +1,6 @@
 import { Dialog } from "@base-ui/react/dialog";
 import { type ReactNode, useState } from "react";
+import type { ServerRole } from "./api.ts";
 import { PATHS, type PageName } from "./paths.ts";
 import { Link } from "./router.tsx";
 import { useLive, useServices } from "./state/services.tsx";
@@ -13,16 +14,21 @@ interface NavItem {
   readonly title: string;
   readonly icon: IconName;
   readonly adminOnly?: true;
+  /** Only a server that is this has it. */
+  readonly of?: ServerRole;
 }
 
 const NAV: readonly NavItem[] = [
   { page: "overview", title: "Overview", icon: "overview" },
   { page: "forwards", title: "Port forwarding", icon: "forwards" },
   { page: "devices", title: "Devices", icon: "devices" },
+  { page: "appPorts", title: "App-opened ports", icon: "apps", of: "gateway" },
   { page: "visits", title: "Live connections", icon: "visits" },
   { page: "traffic", title: "Traffic", icon: "traffic" },
+  { page: "checks", title: "Checks", icon: "checks" },
   { page: "people", title: "People and tokens", icon: "people" },
   { page: "audit", title: "Audit", icon: "audit", adminOnly: true },
+  { page: "settings", title: "Settings", icon: "settings", adminOnly: true },
   { page: "account", title: "Account", icon: "account" },
 ];
 
@@ -78,12 +84,15 @@ interface NavigationProps {
 }
 
 function Navigation({ page, onSignOut, onFollow }: NavigationProps) {
-  const { me } = useServices();
+  const { me, roles } = useServices();
+  const items = NAV.filter(
+    ({ adminOnly, of }) => (adminOnly !== true || me.role === "admin") && (of === undefined || roles.includes(of)),
+  );
   return (
     <>
       <nav aria-label="Pages">
         <ul className="nav">
-          {NAV.filter(({ adminOnly }) => adminOnly !== true || me.role === "admin").map((item) => (
+          {items.map((item) => (
             <li key={item.page}>
               <Link to={PATHS[item.page]} current={item.page === page} className="nav-link" onFollow={onFollow}>
                 <Icon name={item.icon} />
@@ -136,7 +145,7 @@ function LinkBanner() {
   return (
     <div role="status" className="banner">
       <Notice kind="warn" action={<Button onClick={live.retryNow}>Try now</Button>}>
-        The connection to the relay is lost. What you see is as it was; it is tried again by itself.
+        The connection to the server is lost. What you see is as it was; it is tried again by itself.
       </Notice>
     </div>
   );

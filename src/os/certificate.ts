@@ -1,5 +1,6 @@
 import { createHash, createPrivateKey, generateKeyPairSync, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
+import { createSecureContext } from "node:tls";
 import { err, ok, type Result } from "../wire/result.ts";
 import { createFile, type FileError, readPrivateText, readText, replaceFile } from "./files.ts";
 import { dataPaths } from "./paths.ts";
@@ -12,6 +13,7 @@ export interface RelayCertificate {
   readonly keyPem: string;
   /** SHA-256 of the certificate's SPKI, 32 bytes. */
   readonly fingerprint: Uint8Array;
+  readonly notBeforeMs: number;
   readonly notAfterMs: number;
 }
 
@@ -71,17 +73,27 @@ export async function loadCertificatePair(
   if (keyPem.value === null) return err(missing(keyPath));
   const pair = checkPair(certificatePem.value, keyPem.value, certificatePath, keyPath);
   if (!pair.ok) return pair;
-  const { leaf, certificate } = pair.value;
+  const { certificate } = pair.value;
   if (nowMs >= certificate.notAfterMs) {
     const message = `The certificate in ${certificatePath} expired on ${day(certificate.notAfterMs)}: renew it.`;
     return err({ kind: "expired", message });
   }
-  const notBeforeMs = Date.parse(leaf.validFrom);
+  const { notBeforeMs } = certificate;
   if (nowMs < notBeforeMs) {
     const message = `The certificate in ${certificatePath} is not valid before ${day(notBeforeMs)}: check this machine's clock.`;
     return err({ kind: "not-yet-valid", message });
   }
   return ok(certificate);
+}
+
+/** A pair that was kept or came by the network, if the key is the certificate's and every name is in it; else null. */
+export function certificateOf(
+  certificatePem: string,
+  keyPem: string,
+  names: readonly string[],
+): RelayCertificate | null {
+  const pair = checkPair(certificatePem, keyPem, "", "");
+  return pair.ok && covers(pair.value.leaf, names) ? pair.value.certificate : null;
 }
 
 /** `certificatePath` = the certificate that must have a key already; null = none, so a key may be made. */
@@ -123,20 +135,27 @@ function checkPair(
     const message = `The key in ${keyPath} does not belong to the certificate in ${certificatePath}: give the two that were made together.`;
     return err({ kind: "key-mismatch", message });
   }
+  // A listener would refuse it too, but only once the one before it is gone.
+  const chain = attempt(() => createSecureContext({ cert: certificatePem, key: keyPem }));
+  if (!chain.ok) return err(damaged(`${certificatePath} has a damaged certificate behind its first`, chain.error));
   const certificate = {
     certificatePem,
     keyPem,
     fingerprint: fingerprintOf(leaf.value),
+    notBeforeMs: Date.parse(leaf.value.validFrom),
     notAfterMs: Date.parse(leaf.value.validTo),
   };
   return ok({ leaf: leaf.value, certificate });
 }
 
 function needsReissue(leaf: X509Certificate, names: readonly string[], nowMs: number): boolean {
-  const covered = names.every((name) =>
+  return !covers(leaf, names) || Date.parse(leaf.validTo) - nowMs < RENEW_BEFORE_MS;
+}
+
+function covers(leaf: X509Certificate, names: readonly string[]): boolean {
+  return names.every((name) =>
     isIP(name) === 0 ? leaf.checkHost(name) !== undefined : leaf.checkIP(name) !== undefined,
   );
-  return !covered || Date.parse(leaf.validTo) - nowMs < RENEW_BEFORE_MS;
 }
 
 /** SHA-256 of the subject public key info (RFC 7469 section 2.4). */

@@ -92,7 +92,7 @@ async function writeSynced(path: string, text: string): Promise<void> {
 }
 
 /** A rename is on the disk only when its directory is (fsync(2), NOTES). */
-async function syncDirectory(path: string): Promise<void> {
+export async function syncDirectory(path: string): Promise<void> {
   if (!HAS_POSIX_FILES) return;
   const directory = await open(path, "r");
   try {

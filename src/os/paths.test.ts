@@ -12,6 +12,7 @@ describe("the data directory", () => {
       database: "/var/lib/hatchway/hatchway.db",
       relayCertificate: "/var/lib/hatchway/relay-cert.pem",
       relayKey: "/var/lib/hatchway/relay-key.pem",
+      acmeState: "/var/lib/hatchway/acme.json",
       deviceKey: "/var/lib/hatchway/device-key.pem",
       agentState: "/var/lib/hatchway/agent.json",
       relaySocket: "/var/lib/hatchway/relay.sock",

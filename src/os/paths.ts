@@ -10,6 +10,8 @@ export interface DataPaths {
   readonly database: string;
   readonly relayCertificate: string;
   readonly relayKey: string;
+  /** What ACME gave, and the account's key. */
+  readonly acmeState: string;
   readonly deviceKey: string;
   /** The agent's enrolment and added forwards. */
   readonly agentState: string;
@@ -32,6 +34,7 @@ export function dataPaths(directory: string): DataPaths {
     database: join(root, "hatchway.db"),
     relayCertificate: join(root, "relay-cert.pem"),
     relayKey: join(root, "relay-key.pem"),
+    acmeState: join(root, "acme.json"),
     deviceKey: join(root, "device-key.pem"),
     agentState: join(root, "agent.json"),
     relaySocket: join(root, "relay.sock"),

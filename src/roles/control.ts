@@ -15,16 +15,17 @@ import type {
   RelayControl,
 } from "../servers/local/control.ts";
 import type { Cidr } from "../wire/address.ts";
+import type { backUp, restore } from "./backup/command.ts";
 import type { CheckMeans } from "./check/means.ts";
 import type { GatewayBeside } from "./console/beside.ts";
-import type { CertificateFiles, ConsoleSettings } from "./console/settings.ts";
+import type { CertificateFiles, ConsoleSettings } from "./console/section.ts";
 import type { GatewaySettings } from "./gateway/settings.ts";
 import type { MetricSource } from "./metrics/page.ts";
 import type { MetricsSettings } from "./metrics/settings.ts";
 import type { RouterReport } from "./router/report.ts";
 
 export * from "../servers/local/control.ts";
-export type { CertificateFiles, ConsoleSettings } from "./console/settings.ts";
+export type { AcmeSettings, CertificateFiles, ConsoleSettings } from "./console/section.ts";
 
 export type { ExitRule, RemoteForwardSpec, RouterReport, UpstreamForwardSpec };
 
@@ -84,6 +85,8 @@ export interface StartRelayOptions {
   readonly dataDir: string;
   /** Called once at start and at every reload. Rejects with ControlError `usage` (the reload then changes nothing). */
   readonly readSettings: () => Promise<RelaySettings>;
+  /** Where they are read from, for people; absent = there is no file. */
+  readonly configFile?: string | null;
   /** Shared with a gateway of this process; absent = the relay's own. */
   readonly ports?: EntryPorts;
   /** What that gateway tells scrapes of this process. */
@@ -173,6 +176,8 @@ export interface StartGatewayOptions {
   readonly readSettings: () => Promise<GatewaySettings>;
   /** Of the helper's log; this process has its own already. Absent = human. */
   readonly logFormat?: LogFormat;
+  /** Of the command, for the console to tell; absent = there is none. */
+  readonly configFile?: string | null;
   /** Of a relay that this process is as well: what each holds the other does not give away. Absent = there is none. */
   readonly relayPorts?: EntryPorts;
 }
@@ -261,5 +266,10 @@ export interface Doctor {
   examine(): AsyncIterable<DoctorEvent>;
   /** A report for who is to help: what was found and what it was found in, without secrets, addresses and names. */
   report(findings: readonly Finding[], format: "text" | "json"): Promise<string>;
+}
+/** What `hatchway backup` and `restore` do. */
+export interface Backups {
+  readonly backUp: typeof backUp;
+  readonly restore: typeof restore;
 }
 export type OpenDoctor = (options: OpenDoctorOptions) => Doctor;

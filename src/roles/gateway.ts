@@ -3,13 +3,14 @@ import { type Capability, missingCapabilities } from "../os/capabilities.ts";
 import { monotonicMs, nowMs as wallMs } from "../os/clock.ts";
 import { interfaceNames } from "../os/interfaces.ts";
 import { areaLogger } from "../os/log.ts";
-import { openDataDirectory } from "../os/paths.ts";
+import { type DataPaths, openDataDirectory } from "../os/paths.ts";
 import { becomeUser, giveDirectory, makeRootDirectory, mayUse } from "../os/privileges.ts";
 import { loadReflection } from "../os/reflection.ts";
 import { findUser, type SystemUser } from "../os/users.ts";
 import { serveGatewayControl } from "../servers/local/server.ts";
 import { StoreFailure } from "../store/failure.ts";
 import { openStore, type Store } from "../store/store.ts";
+import { takeRestore } from "./backup/start.ts";
 import {
   type ConsoleSettings,
   ControlError,
@@ -47,7 +48,13 @@ const CAPABILITIES: readonly Capability[] = [
  * Runs a gateway. Root starts it; what stays root is the helper that holds the kernel's part. This process becomes an
  * ordinary user before it opens a socket that the network reaches.
  */
-export const startGateway: StartGateway = async ({ dataDir, readSettings, relayPorts, logFormat = "human" }) => {
+export const startGateway: StartGateway = async ({
+  dataDir,
+  readSettings,
+  relayPorts,
+  logFormat = "human",
+  configFile = null,
+}) => {
   refuseUnsafeEnvironment();
   if (process.geteuid?.() !== 0) {
     const message = "Run the gateway as root: it changes the kernel's forwarding, and keeps root for that alone.";
@@ -80,7 +87,7 @@ export const startGateway: StartGateway = async ({ dataDir, readSettings, relayP
     if (!became.ok) throw new ControlError("failed", became.error);
     refuseOutOfReach(paths.value.directory, user);
     const ports = relayPorts ?? newEntryPorts();
-    return await startOn(helper, paths.value, { settings, readSettings, ports, console });
+    return await startOn(helper, paths.value, { settings, readSettings, ports, console, configFile });
   } catch (error) {
     await helper.end();
     throw error;
@@ -102,8 +109,8 @@ async function loadRelayConsole(): Promise<void> {
 
 async function startOn(
   helper: SpawnedHelper,
-  paths: { readonly directory: string; readonly gatewaySocket: string; readonly database: string },
-  given: Pick<GatewayParts, "settings" | "readSettings" | "ports" | "console">,
+  paths: DataPaths,
+  given: Pick<GatewayParts, "settings" | "readSettings" | "ports" | "console" | "configFile">,
 ): Promise<RunningGateway> {
   const log = areaLogger("gateway");
   const client = new HelperClient(helper.socket);
@@ -117,6 +124,7 @@ async function startOn(
   let store: Store | null = null;
   let gateway: Gateway | null = null;
   try {
+    await takeRestore(paths, "gateway", (message) => log.warn("{message}", { message }));
     store = await openStore(paths.database);
     gateway = new Gateway({
       store,

@@ -9,6 +9,7 @@ import { entryError } from "../dataplanes/io/entry-error.ts";
 import { startSweeper } from "../dataplanes/io/sweeper.ts";
 import { RelayTunnel } from "../dataplanes/tunnel/relay.ts";
 import type { Session } from "../dataplanes/tunnel/session.ts";
+import type { RelayCertificate } from "../os/certificate.ts";
 import { monotonicMs, nowMs as wallMs } from "../os/clock.ts";
 import { verifyDeviceSignature } from "../os/device-key.ts";
 import { messageOf } from "../os/errors.ts";
@@ -22,11 +23,16 @@ import type { HttpListener } from "../servers/http-listen.ts";
 import { type LocalServer, serveRelayControl } from "../servers/local/server.ts";
 import { StoreFailure } from "../store/failure.ts";
 import { openStore, type Store } from "../store/store.ts";
-import { formatPortSet, type PortSet } from "../wire/port-set.ts";
+import { formatPortSet } from "../wire/port-set.ts";
+import { err, ok, type Result } from "../wire/result.ts";
 import { ASSIGN_FEATURE, CHECK_FEATURE } from "../wire/tunnel/control.ts";
-import { loadRelayIdentity, type RelayIdentity } from "./certificates.ts";
+import { takeRestore } from "./backup/start.ts";
+import { openCertificate } from "./certificate/open.ts";
+import { type CertificateSource, tlsPair } from "./certificate/source.ts";
+import { loadPair, loadRelayIdentity, type RelayIdentity } from "./certificates.ts";
 import type { OpenConsole } from "./console/open.ts";
 import {
+  type CertificateFiles,
   type ConsoleSettings,
   ControlError,
   type RelayControl,
@@ -49,6 +55,8 @@ import { RelayDials } from "./relay/dials.ts";
 import { RelayEntries } from "./relay/entries.ts";
 import { RelayForwards } from "./relay/forwards.ts";
 import { type RefusedCredentials, relayMetrics } from "./relay/metrics.ts";
+import { ownPort, poolOf } from "./relay/own-ports.ts";
+import { changeSettings, lookAtCertificates } from "./relay/reload.ts";
 import { RelaySessions } from "./relay/sessions.ts";
 import { RelayStun } from "./relay/stun.ts";
 import { startingRelay } from "./starting.ts";
@@ -61,10 +69,11 @@ const DRAIN_MS = 30_000;
 /** Runs a relay: agents connect to it, visitors come in by its public ports. */
 export const startRelay: StartRelay = async (options) => {
   const { dataDir, readSettings, ports = newEntryPorts(), gatewayMetrics = null, gatewayBeside = null } = options;
+  const { configFile = null } = options;
   refuseUnsafeEnvironment();
   const paths = await openDataDirectory(dataDir);
   if (!paths.ok) throw new ControlError("usage", paths.error.message);
-  const settings = await readSettings();
+  let settings = await readSettings();
   const log = areaLogger("relay");
   const control = Promise.withResolvers<RelayControl>();
   // A start that fails is told by its own error; a local request that waits for it, if any, hears of it as well.
@@ -76,9 +85,23 @@ export const startRelay: StartRelay = async (options) => {
   let store: Store | null = null;
   let relay: Relay | null = null;
   try {
+    const restored = await takeRestore(paths.value, "relay", (message) => log.warn("{message}", { message }));
+    // Its config file may have come with it.
+    if (restored) settings = await readSettings();
     const identity = await loadRelayIdentity(settings, dataDir, publicHostOf(settings), wallMs());
     store = await openStore(paths.value.database);
-    relay = new Relay({ store, local, identity, settings, readSettings, ports, gatewayMetrics, gatewayBeside });
+    relay = new Relay({
+      store,
+      local,
+      identity,
+      settings,
+      readSettings,
+      ports,
+      gatewayMetrics,
+      gatewayBeside,
+      dataDir: paths.value.directory,
+      configFile,
+    });
     await relay.start();
     const running = relay.running();
     control.resolve(running);
@@ -112,6 +135,8 @@ interface RelayParts {
   /** Of a gateway that this process is as well. */
   readonly gatewayMetrics: MetricSource | null;
   readonly gatewayBeside: StartRelayOptions["gatewayBeside"] | null;
+  readonly dataDir: string;
+  readonly configFile: string | null;
 }
 
 class Relay {
@@ -122,6 +147,9 @@ class Relay {
   readonly #sweeper = startSweeper(this.#abort.signal);
   readonly #dials = new Dials(this.#sweeper);
   readonly #startedMs = wallMs();
+  readonly #certificate: CertificateSource;
+  /** Those that a reload looks at, by the config's key. */
+  readonly #certificates = new Map<string, CertificateSource>();
   readonly #exitPolicy: LiveExitPolicy;
   readonly #auth: RelayAuth;
   readonly #entries: RelayEntries;
@@ -147,6 +175,11 @@ class Relay {
     // Whoever looks at `closed` hears of a failure; it is nobody's duty to look.
     this.#ended.promise.catch(() => undefined);
     const { store } = parts;
+    this.#certificate = this.#certificateOf(
+      "relay.certificate",
+      parts.settings.certificate,
+      parts.identity.certificate,
+    );
     this.#exitPolicy = new LiveExitPolicy({
       rules: () => this.#settings.allow,
       exposed: () => [],
@@ -219,6 +252,7 @@ class Relay {
   async start(): Promise<void> {
     // Before the public ports: when the agent port is not to be had, no visitor has come in.
     this.#tunnel = this.#listen();
+    this.#certificate.follow((certificate) => this.#renewTunnel(certificate));
     this.#page = openCheckPage(
       this.#check,
       () => this.#settings,
@@ -240,12 +274,12 @@ class Relay {
 
   #listen(): RelayTunnel {
     const { host, port } = this.#settings.listen;
-    const { certificate, clientCa } = this.#parts.identity;
+    const { clientCa } = this.#parts.identity;
     try {
       return new RelayTunnel({
         hostname: host === "*" ? "::" : host,
         port,
-        certificate: { cert: certificate.certificatePem, key: certificate.keyPem },
+        certificate: tlsPair(this.#certificate.current),
         clientCa,
         features: [ASSIGN_FEATURE, CHECK_FEATURE],
         version: VERSION,
@@ -275,6 +309,23 @@ class Relay {
     } catch (error) {
       throw new ControlError("failed", entryError(error, "tcp", host, port).message, { cause: error });
     }
+  }
+
+  #renewTunnel(certificate: RelayCertificate): Result<null, string> {
+    // While it drains it is not to listen again.
+    if (this.#tunnel === null || this.#phase === "draining") return ok(null);
+    try {
+      this.#tunnel.renew(tlsPair(certificate));
+      return ok(null);
+    } catch (error) {
+      return err(entryError(error, "tcp", this.#settings.listen.host, this.#tunnel.port).message);
+    }
+  }
+
+  #certificateOf(key: string, files: CertificateFiles | null, current: RelayCertificate): CertificateSource {
+    const source = openCertificate(key, files, current, { sweeper: this.#sweeper, wallMs, log: this.#log });
+    this.#certificates.set(key, source);
+    return source;
   }
 
   async #startStun(port: number): Promise<void> {
@@ -312,6 +363,7 @@ class Relay {
         ...(this.#stun?.reserved ?? []),
         ...ownPort(this.#page, "the relay's check page"),
         ...ownPort(this.#console, "the relay's console"),
+        ...ownPort(this.#console?.acme ?? null, "where [acme] proves the console's names"),
         ...ownPort(this.#metricsListener, "the relay's metrics"),
       ],
       denied: { ranges: [] },
@@ -329,7 +381,7 @@ class Relay {
       store,
       forwards: this.#forwards,
       dials: this.#dialRequests,
-      fingerprint: identity.certificate.fingerprint,
+      fingerprint: () => this.#certificate.current.fingerprint,
       trust: identity.trust,
       version: VERSION,
       startedMs: this.#startedMs,
@@ -337,6 +389,7 @@ class Relay {
       listen: () => ({ host: this.#settings.listen.host, port: this.#tunnel?.port ?? 0 }),
       publicHost: (session) => this.#publicHost(session),
       consoleUrl: () => this.#console?.url ?? "",
+      consoleCertificate: () => this.#console?.certificate() ?? null,
       ports: () => formatPortSet(poolOf(this.#settings)),
       draining: () => this.#phase === "draining",
       wallMs,
@@ -349,12 +402,19 @@ class Relay {
     // It takes a moment to load, and many relays have none.
     await loadReflection();
     const { openRelayConsole } = await import("./relay/console.ts");
-    return openRelayConsole({
+    const { certificate: files } = settings;
+    const certificate =
+      files === null
+        ? this.#certificate
+        : this.#certificateOf("console.certificate", files, await loadPair(files, wallMs()));
+    const opened = await openRelayConsole({
       relay: this.#view(),
       beside: (await this.#parts.gatewayBeside?.()) ?? null,
+      place: { dataDir: this.#parts.dataDir, configFile: this.#parts.configFile },
+      relaySettings: () => this.#settings,
       settings: () => this.#settings.console ?? settings,
       publicHost: () => this.#settings.publicHost,
-      certificate: this.#parts.identity.certificate,
+      certificate,
       metrics: () => this.#metrics.text(),
       onDenied: () => {
         this.#refused.people += 1;
@@ -363,38 +423,26 @@ class Relay {
       signal: this.#abort.signal,
       onUnexpected: (error) => this.#failed("the console failed", error),
     });
+    if (opened.acme !== null) this.#certificates.set("acme", opened.acme.certificate);
+    return opened;
   }
 
   async #reload(): Promise<ReloadReport> {
     const next = await this.#parts.readSettings();
-    const changed: string[] = [];
-    const needRestart: string[] = [];
-    if (next.listen.host !== this.#settings.listen.host || next.listen.port !== this.#settings.listen.port) {
-      needRestart.push("relay.listen");
-    }
-    for (const key of ["publicHost", "ports", "allow", "stun"] as const) {
-      if (!Bun.deepEquals(next[key], this.#settings[key]))
-        changed.push(`relay.${key === "publicHost" ? "public" : key}`);
-    }
-    if (!Bun.deepEquals(next.certificate, this.#settings.certificate)) needRestart.push("relay.certificate");
-    if (next.clientCa !== this.#settings.clientCa) needRestart.push("relay.client-ca");
-    const { listen: page, ...check } = this.#settings.check;
-    const { listen: nextPage, ...nextCheck } = next.check;
-    if (!Bun.deepEquals(nextPage, page)) needRestart.push("check.listen");
-    if (!Bun.deepEquals(nextCheck, check)) changed.push("check");
-    const { console: section, metrics } = this.#settings;
-    if (!Bun.deepEquals(next.console, section)) needRestart.push("console");
-    if (!Bun.deepEquals(next.metrics, metrics)) needRestart.push("metrics");
-    this.#settings = {
-      ...next,
-      listen: this.#settings.listen,
-      check: { ...next.check, listen: page },
-      console: section,
-      metrics,
-    };
+    const { renewed, refused } = await lookAtCertificates(this.#certificates);
+    const { settings, changed, needRestart } = changeSettings(this.#settings, next);
+    this.#settings = settings;
     this.#exitPolicy.changed();
     this.#stun?.refresh();
-    return { ...V, added: [], changed, removed: [], unchanged: this.#forwards.size, refused: [], needRestart };
+    return {
+      ...V,
+      added: [],
+      changed: [...changed, ...renewed],
+      removed: [],
+      unchanged: this.#forwards.size,
+      refused,
+      needRestart,
+    };
   }
 
   running(): RunningRelay {
@@ -404,7 +452,7 @@ class Relay {
       ready: {
         listen: { host, port: this.#tunnel?.port ?? 0 },
         publicHost: this.#publicHost(undefined),
-        fingerprint: Buffer.from(this.#parts.identity.certificate.fingerprint).toString("hex"),
+        fingerprint: Buffer.from(this.#certificate.current.fingerprint).toString("hex"),
         console: this.#console === null ? null : { url: this.#console.url, setupLink: this.#console.setupLink },
         metricsPort: this.#metricsListener?.port ?? null,
       },
@@ -447,12 +495,4 @@ class Relay {
   #cutShort(drainMs: number): Promise<void> {
     return drainMs <= 0 ? Promise.resolve() : pause(drainMs, this.#abort.signal);
   }
-}
-
-function ownPort(server: { readonly port: number } | null, purpose: string): RelayPolicy["reserved"] {
-  return server === null ? [] : [{ protocol: "tcp", port: server.port, purpose }];
-}
-
-function poolOf(settings: RelaySettings): PortSet {
-  return { ranges: settings.ports };
 }

@@ -16,6 +16,11 @@ export function startingRelay(ready: Promise<RelayControl>): RelayControl {
     listPeople: async () => (await ready).listPeople(),
     invitePerson: async (request) => (await ready).invitePerson(request),
     resetPerson: async (request) => (await ready).resetPerson(request),
+    changePerson: async (change) => (await ready).changePerson(change),
+    removePerson: async (name) => (await ready).removePerson(name),
+    listTokens: async (request) => (await ready).listTokens(request),
+    makeToken: async (request) => (await ready).makeToken(request),
+    removeToken: async (request) => (await ready).removeToken(request),
     reload: async () => (await ready).reload(),
     visits: async () => (await ready).visits(),
     audit: async (request) => (await ready).audit(request),
@@ -41,6 +46,11 @@ export function startingGateway(ready: Promise<GatewayControl>): GatewayControl 
     listPeople: async () => (await ready).listPeople(),
     invitePerson: async (request) => (await ready).invitePerson(request),
     resetPerson: async (request) => (await ready).resetPerson(request),
+    changePerson: async (change) => (await ready).changePerson(change),
+    removePerson: async (name) => (await ready).removePerson(name),
+    listTokens: async (request) => (await ready).listTokens(request),
+    makeToken: async (request) => (await ready).makeToken(request),
+    removeToken: async (request) => (await ready).removeToken(request),
     reload: async () => (await ready).reload(),
     async *events(request, signal) {
       yield* (await ready).events(request, signal);

@@ -5,6 +5,8 @@ import { err, ok, type Result } from "../wire/result.ts";
 
 export interface HttpListener {
   readonly port: number;
+  /** Frees the port at once; resolves when what is under way has ended. */
+  retire(): Promise<void>;
   /** Ends what is under way, too. */
   close(): Promise<void>;
 }
@@ -19,7 +21,7 @@ export function listenHttp(
   for (const hostname of bindCandidates(bind)) {
     try {
       const server = serve(hostname);
-      return ok({ port: server.port ?? port, close: () => server.stop(true) });
+      return ok({ port: server.port ?? port, retire: () => server.stop(false), close: () => server.stop(true) });
     } catch (error) {
       failure = error;
       // Without IPv6 the wildcard is IPv4's; any other error would be the same there.

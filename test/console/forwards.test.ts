@@ -341,14 +341,14 @@ describe("what others do is shown without a reload", () => {
       onForwards(async (page, server) => {
         server.down = true;
         server.dropListeners();
-        await page.getByText("The connection to the relay is lost.").waitFor();
+        await page.getByText("The connection to the server is lost.").waitFor();
         server.world.forwards = server.world.forwards.map((one) =>
           one.id === "f1" ? { ...one, name: "While away" } : one,
         );
         server.down = false;
         await page.getByRole("button", { name: "Try now" }).click();
         await row(page, "While away").waitFor();
-        await page.getByText("The connection to the relay is lost.").waitFor({ state: "detached" });
+        await page.getByText("The connection to the server is lost.").waitFor({ state: "detached" });
       }),
     TIMEOUT_MS,
   );

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import jsQR from "jsqr";
 import { TestBrowser, type Visit } from "../fixtures/console-browser.ts";
-import { ConsoleServer } from "../fixtures/console-server.ts";
+import type { ConsoleServer } from "../fixtures/console-server.ts";
 import { aDevice, World } from "../fixtures/console-world.ts";
 
 const TIMEOUT_MS = 30_000;
@@ -16,15 +16,7 @@ async function on(
   use: (page: Visit["page"], server: ConsoleServer) => Promise<void>,
   world = World.furnished(),
 ): Promise<void> {
-  const server = await ConsoleServer.start(world);
-  try {
-    await browser.visit(server, async (visit) => {
-      await visit.signedIn(path);
-      await use(visit.page, server);
-    });
-  } finally {
-    await server.stop();
-  }
+  await browser.signedIn(world, path, ({ page }, server) => use(page, server));
 }
 
 const row = (page: Visit["page"], name: string) => page.getByRole("row").filter({ hasText: name });
@@ -110,6 +102,158 @@ describe("traffic", () => {
   test(
     "nothing passed yet",
     () => on("/traffic", async (page) => void (await page.getByText("Nothing passed").waitFor()), new World()),
+    TIMEOUT_MS,
+  );
+});
+
+describe("checks", () => {
+  test(
+    "one forward is tested, then all that are on; the hop that fails is told",
+    () => {
+      const world = World.furnished();
+      world.verdicts.set("Remote Desktop", "dead-service");
+      return on(
+        "/checks",
+        async (page, server) => {
+          await page.getByLabel("Forward to test").selectOption({ label: "Web on den (80, 443)" });
+          await page.getByRole("button", { name: "Test", exact: true }).click();
+          await page.getByRole("region", { name: "Test of Web" }).getByText("visitors get in").waitFor();
+          await page.getByRole("button", { name: "Test all" }).click();
+          await page
+            .getByRole("region", { name: "Test of Remote Desktop" })
+            .getByText("127.0.0.1 refuses the connection.")
+            .waitFor();
+          await page.getByText("Way open, service dead").first().waitFor();
+          await page.getByRole("button", { name: "Test all" }).waitFor();
+          // What is off is not tested.
+          expect(server.asked.filter(({ path }) => path.includes("/f4/"))).toEqual([]);
+          expect(new Set(server.asked.map(({ path }) => path)).size).toBe(5);
+        },
+        world,
+      );
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "the way to a service is measured, by keyboard: median, p90 and losses",
+    () =>
+      on("/checks", async (page) => {
+        await page.getByLabel("Forward to measure").selectOption({ label: "Web on den (80, 443)" });
+        await page.getByLabel("For", { exact: true }).selectOption("10 seconds");
+        await page.getByRole("button", { name: "Measure" }).focus();
+        await page.keyboard.press("Enter");
+        const result = page.getByRole("region", { name: "Measurement of Web" });
+        await result.getByText("was measured.").waitFor();
+        await result.getByText("1 of 10 samples lost").waitFor();
+        await result.getByText("Lost: connection refused.").waitFor();
+        expect(await result.locator(".plot-lost").count()).toBe(1);
+        await page.getByLabel("Forward to measure").selectOption({ label: "Camera on attic (554/tcp)" });
+        await page.getByRole("button", { name: "Measure" }).click();
+        await page.getByRole("region", { name: "Measurement of Camera" }).getByText("Lost: device away.").waitFor();
+      }),
+    TIMEOUT_MS,
+  );
+
+  test(
+    "nothing to check, and a viewer who may not",
+    async () => {
+      await on(
+        "/checks",
+        async (page) => void (await page.getByText("There is no forward to check").waitFor()),
+        new World(),
+      );
+      const world = World.furnished();
+      world.me = { ...world.me, role: "viewer" };
+      await on("/checks", async (page) => void (await page.getByText("A viewer can only look").waitFor()), world);
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe("settings", () => {
+  test(
+    "what is set is shown; a reload is told in words, and a mistake by its line",
+    () =>
+      on("/settings", async (page, server) => {
+        const inForce = page.getByRole("region", { name: "Settings in force" });
+        await inForce.getByText("/etc/hatchway/hatchway.toml").waitFor();
+        await page.getByRole("region", { name: "About and updates" }).getByText("Hatchway 0.1.0").waitFor();
+        await inForce.getByRole("button", { name: "Reload the config" }).click();
+        await inForce.getByText("Changed: relay.ports.").waitFor();
+        await inForce.getByText("Counts after a restart: console.").waitFor();
+        server.world.configProblem = 'hatchway.toml:3:1: "prots" is no key: did you mean "ports"?';
+        await inForce.getByRole("button", { name: "Reload the config" }).click();
+        await inForce.getByText("did you mean").waitFor();
+        expect(server.asked.map(({ path }) => path)).toEqual(["/v1/reload", "/v1/reload"]);
+      }),
+    TIMEOUT_MS,
+  );
+
+  test(
+    "a backup is saved when the passphrase is long enough, and the same twice",
+    () =>
+      on("/settings", async (page, server) => {
+        const card = page.getByRole("region", { name: "Backup", exact: true });
+        const press = () => card.getByRole("button", { name: "Download a backup" }).click();
+        await card.getByLabel("Passphrase of the backup").fill("too short");
+        await press();
+        await card.getByText("Take 12 characters at least.").waitFor();
+        await card.getByLabel("Passphrase of the backup").fill("correct horse battery");
+        await press();
+        await card.getByText("This is another one").waitFor();
+        expect(server.asked).toEqual([]);
+        await card.getByLabel("The same again").fill("correct horse battery");
+        const [download] = await Promise.all([page.waitForEvent("download"), press()]);
+        expect(download.suggestedFilename()).toMatch(/^hatchway-\d{4}-\d\d-\d\d\.backup$/);
+        await card.getByText("Saved as hatchway-").waitFor();
+        expect(server.asked).toMatchObject([{ path: "/v1/backup", body: { passphrase: "correct horse battery" } }]);
+        expect(await card.getByLabel("The same again").inputValue()).toBe("");
+      }),
+    TIMEOUT_MS,
+  );
+
+  test(
+    "a backup is checked, staged after a question, told what to do, and discarded",
+    () =>
+      on("/settings", async (page, server) => {
+        const card = page.getByRole("region", { name: "Restore", exact: true });
+        const press = () => card.getByRole("button", { name: "Check the backup" }).click();
+        await press();
+        await card.getByText("Choose a file.").waitFor();
+        const file = { name: "a.backup", mimeType: "application/octet-stream", buffer: Buffer.from("sealed") };
+        await card.getByLabel("Backup file").setInputFiles(file);
+        await card.getByLabel("Its passphrase").fill("a wrong one");
+        await press();
+        await card.getByText("The passphrase is wrong").waitFor();
+        await card.getByLabel("Its passphrase").fill("of the bäckup file");
+        await press();
+        await card.getByText("2 people, 3 devices, 6 forwards").waitFor();
+        await card.getByRole("button", { name: "Restore at the next start" }).click();
+        await page.getByRole("alertdialog").getByRole("button", { name: "Restore at the next start" }).click();
+        await card.getByText("systemctl restart hatchway-relay").waitFor();
+        expect(server.world.restore?.state).toBe("staged");
+        await card.getByRole("button", { name: "Discard" }).click();
+        await card.getByLabel("Backup file").waitFor();
+        expect(server.asked.at(-1)).toMatchObject({ method: "DELETE", path: "/v1/restore" });
+      }),
+    TIMEOUT_MS,
+  );
+
+  test(
+    "are for administrators",
+    () => {
+      const world = World.furnished();
+      world.me = { ...world.me, role: "user" };
+      return on(
+        "/settings",
+        async (page) => {
+          await page.getByRole("heading", { level: 1, name: "No such page" }).waitFor();
+          expect(await page.getByRole("link", { name: "Settings" }).count()).toBe(0);
+        },
+        world,
+      );
+    },
     TIMEOUT_MS,
   );
 });
@@ -230,7 +374,7 @@ describe("the frame", () => {
     () =>
       on("/account", async (page) => {
         const titles = await page.getByRole("navigation", { name: "Pages" }).getByRole("link").allTextContents();
-        expect(titles).toHaveLength(8);
+        expect(titles).toHaveLength(10);
         for (const title of titles) {
           await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: title }).click();
           await page.getByRole("heading", { level: 1, name: title }).waitFor();

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { TestBrowser, type Visit } from "../fixtures/console-browser.ts";
+import { gatewayWorld } from "../fixtures/console-gateway.ts";
 import { ConsoleServer } from "../fixtures/console-server.ts";
 import { NOW_MS, World } from "../fixtures/console-world.ts";
 
@@ -9,8 +10,10 @@ const PAGES = [
   ["devices", "/devices"],
   ["live", "/live"],
   ["traffic", "/traffic"],
+  ["checks", "/checks"],
   ["people", "/people"],
   ["audit", "/audit"],
+  ["settings", "/settings"],
   ["account", "/account"],
 ] as const;
 const TOUCH = { isMobile: true, hasTouch: true };
@@ -21,13 +24,18 @@ const TIMEOUT_MS = 60_000;
 
 let browser: TestBrowser;
 let server: ConsoleServer;
+let gateway: ConsoleServer;
 beforeAll(async () => {
-  [browser, server] = await Promise.all([TestBrowser.launch(), ConsoleServer.start(World.furnished())]);
+  [browser, server, gateway] = await Promise.all([
+    TestBrowser.launch(),
+    ConsoleServer.start(World.furnished()),
+    ConsoleServer.start(gatewayWorld()),
+  ]);
   server.world.verdicts.set("Remote Desktop", "dead-service");
 });
 afterAll(async () => {
   await browser.close();
-  await server.stop();
+  await Promise.all([server.stop(), gateway.stop()]);
 });
 
 /** The page as it is while somebody works on it. */
@@ -42,6 +50,28 @@ async function askForCode({ page }: Visit): Promise<void> {
   await page.getByLabel("Name of the device").fill("cellar");
   await page.getByRole("button", { name: "Make a join command" }).click();
   await page.getByText("Waiting for cellar to join.").waitFor();
+}
+
+async function tryOut({ page }: Visit): Promise<void> {
+  await page.getByRole("button", { name: "Test all" }).click();
+  await page.getByText("To do:").first().waitFor();
+  await page.getByRole("button", { name: "Measure" }).click();
+  await page.getByText("was measured.").waitFor();
+}
+
+const GATEWAY_PAGES = [
+  ["overview", "/"],
+  ["forwards", "/forwards"],
+  ["devices", "/devices"],
+  ["app-ports", "/app-ports"],
+] as const;
+
+async function addPeer({ page }: Visit, name: string): Promise<void> {
+  await page.getByLabel("Name of the peer").fill(name);
+  await page.getByLabel("What reaches it from outside").selectOption("only");
+  await page.getByLabel("Its ports").fill("51413");
+  await page.getByRole("button", { name: "Add peer" }).click();
+  await page.getByRole("region", { name: `File of ${name}` }).waitFor();
 }
 
 /** What a relay says each second while things move. */
@@ -96,11 +126,39 @@ for (const [kind, window] of [
               }
               if (name === "forwards") await writeForward(visit);
               if (name === "devices") await askForCode(visit);
+              if (name === "checks") await tryOut(visit);
               expect(await visit.page.evaluate(SIDEWAYS)).toEqual([0]);
               await visit.screen(`${name}-${kind}-${colorScheme}`);
               if (kind === "wide" || colorScheme === "dark") continue;
               await visit.page.setViewportSize(NARROWEST_PHONE);
               expect(await visit.page.evaluate(SIDEWAYS)).toEqual([0]);
+              await visit.page.setViewportSize(PHONE.viewport);
+            }
+          },
+          { ...window, colorScheme },
+        );
+      },
+      TIMEOUT_MS,
+    );
+
+    test(
+      `${kind}, ${colorScheme}: so do those of a gateway`,
+      async () => {
+        await browser.visit(
+          gateway,
+          async (visit) => {
+            for (const [name, path] of GATEWAY_PAGES) {
+              await visit.signedIn(path);
+              await visit.page
+                .getByRole("main")
+                .getByText(/Reading/)
+                .waitFor({ state: "detached" });
+              if (name === "devices") await addPeer(visit, `tablet-${kind}-${colorScheme}`);
+              expect([name, ...(await visit.page.evaluate<unknown[]>(SIDEWAYS))]).toEqual([name, 0]);
+              await visit.screen(`gateway-${name}-${kind}-${colorScheme}`);
+              if (kind === "wide" || colorScheme === "dark") continue;
+              await visit.page.setViewportSize(NARROWEST_PHONE);
+              expect([name, ...(await visit.page.evaluate<unknown[]>(SIDEWAYS))]).toEqual([name, 0]);
               await visit.page.setViewportSize(PHONE.viewport);
             }
           },

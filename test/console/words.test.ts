@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { formatAge, formatAgo, formatBytes } from "../../src/console/format.ts";
+import { formatAge, formatAgo, formatBytes, formatLeft } from "../../src/console/format.ts";
 import { draftOf, emptyFields, type ForwardFields, fieldsOf, patchOf } from "../../src/console/forwards/draft.ts";
 import { presetText, presetTitle, requiredPorts } from "../../src/console/forwards/preset.ts";
 import { markPlace, meaningOf, mend, portCount, sourcesWords } from "../../src/console/forwards/words.ts";
@@ -7,8 +7,10 @@ import { everySlot, firstSlotMs, PERIODS, type Period, sumOf } from "../../src/c
 import { pageAt } from "../../src/console/paths.ts";
 import { applyEvent, type LiveData, NOTHING_YET, TRAFFIC_POINTS } from "../../src/console/state/live-data.ts";
 import { filterRows, pageOf, sortRows } from "../../src/console/ui/table-view.ts";
+import { isHeard, reachWords } from "../../src/console/vpn/peer-words.ts";
 import type { ForwardPatch, LiveEvent } from "../../src/servers/api/schema.ts";
 import { parsePortSet } from "../../src/wire/port-set.ts";
+import { aPeer, aTrigger } from "../fixtures/console-gateway.ts";
 import { aDevice, aForward, NOW_MS, PRESETS } from "../fixtures/console-world.ts";
 
 function parsed(text: string) {
@@ -62,7 +64,11 @@ describe("the form of a forward", () => {
   });
 
   test("what is empty is left to the relay", () => {
-    expect(draftOf({ ...emptyFields("den"), ports: " 80 " })).toEqual({ device: "den", ports: "80", protocol: "tcp" });
+    expect(draftOf({ ...emptyFields("den"), ports: " 80 " }, "relay")).toEqual({
+      device: "den",
+      ports: "80",
+      protocol: "tcp",
+    });
   });
 
   test("the limits are texts that the relay reads", () => {
@@ -200,5 +206,54 @@ describe("traffic's slots", () => {
     expect(all).toHaveLength(slots);
     expect([all[0]?.slotMs, all.at(-1)]).toEqual([firstSlotMs(period, NOW_MS), carried[0]]);
     expect(sumOf(all)).toEqual({ bytesIn: 1, bytesOut: 2, visitors: 3 });
+  });
+});
+
+describe("what a gateway has, in words", () => {
+  test.each([
+    [0, "0:00"],
+    [-5_000, "0:00"],
+    [1, "0:01"],
+    [59_000, "0:59"],
+    [59_001, "1:00"],
+    [760_000, "12:40"],
+    [11_100_000, "3:05:00"],
+    [86_399_000, "23:59:59"],
+    [187_200_000, "2 d 4 h"],
+  ])("%d ms are left: %s", (milliseconds, words) => {
+    expect(formatLeft(milliseconds)).toBe(words);
+  });
+
+  test.each([
+    ["never", {}, false],
+    ["just now", { latestHandshakeMs: NOW_MS }, true],
+    ["a session ago", { latestHandshakeMs: NOW_MS - 180_000 }, false],
+    ["just now, and is turned off", { latestHandshakeMs: NOW_MS, state: "disabled" }, false],
+  ] as const)("a peer that was heard %s", (_when, more, heard) => {
+    expect(isHeard(aPeer(2, "phone", more), NOW_MS)).toBe(heard);
+  });
+
+  test.each([
+    [{ mode: "block-all" }, "nothing"],
+    [{ mode: "open-all" }, "what it asks for"],
+    [{ mode: "only", ports: "80,443", forwarded: true }, "80, 443"],
+    [{ mode: "only", ports: "80,443", forwarded: false }, "80, 443, when it asks"],
+  ] as const)("%o is reached by %s", (more, words) => {
+    expect(reachWords(aPeer(2, "phone", more))).toBe(words);
+  });
+
+  test("peers and triggers come and go by events, and only after their lists", () => {
+    const peer = aPeer(2, "phone");
+    expect(applyEvent(NOTHING_YET, { event: "vpn-peer", peer }).peers).toBeNull();
+    const read: LiveData = { ...NOTHING_YET, peers: [], triggers: [] };
+    const with1 = applyEvent(read, { event: "vpn-peer", peer });
+    expect(applyEvent(with1, { event: "vpn-peer", peer: { ...peer, name: "tablet" } }).peers).toEqual([
+      { ...peer, name: "tablet" },
+    ]);
+    expect(applyEvent(with1, { event: "vpn-peer-gone", id: peer.id }).peers).toEqual([]);
+    const trigger = aTrigger("irc");
+    const armed = applyEvent(read, { event: "trigger", trigger });
+    expect(armed.triggers).toEqual([trigger]);
+    expect(applyEvent(armed, { event: "trigger-gone", id: trigger.id }).triggers).toEqual([]);
   });
 });

@@ -12,8 +12,11 @@ import {
   type RunningRelay,
 } from "../../src/roles/control.ts";
 import { startRelay } from "../../src/roles/relay.ts";
+import { ALPN } from "../../src/wire/tunnel/control.ts";
 import { type CertificateZoo, certificateZoo, type TestCertificate } from "../fixtures/certificates.ts";
 import { temporaryDirectory } from "../fixtures/directory.ts";
+import { until } from "../fixtures/roles-lab.ts";
+import { shownFingerprint } from "../fixtures/shown-certificate.ts";
 
 let zoo: CertificateZoo;
 let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
@@ -37,6 +40,12 @@ async function save(pem: string): Promise<string> {
 
 async function saved({ certificatePem, keyPem }: TestCertificate): Promise<CertificateFiles> {
   return { certificate: await save(certificatePem), key: await save(keyPem) };
+}
+
+/** Writes another pair into the files of one. */
+async function overwrite(files: CertificateFiles, { certificatePem, keyPem }: TestCertificate): Promise<void> {
+  await writeFile(files.certificate, certificatePem);
+  await writeFile(files.key, keyPem);
 }
 
 async function relay(settings: Partial<RelaySettings>): Promise<RunningRelay> {
@@ -107,6 +116,52 @@ describe("a relay with a certificate of its own", () => {
     const starting = relay({ certificate: await saved(zoo[kind]) });
     expect(starting).rejects.toMatchObject({ kind: "usage" });
     await starting.catch(() => undefined);
+  });
+
+  test("takes a renewed one at a reload: agents stay, and others join by it", async () => {
+    const files = await saved(zoo.good);
+    const listen = { host: "127.0.0.1", port: 0 };
+    const certified = await relay({
+      certificate: files,
+      console: { listen, hosts: [], certificate: null, tls: true, trustedProxies: [] },
+    });
+    const ca = await save(zoo.authority.certificatePem);
+    expect(await joinWith(certified, { ca })).toBe("joined");
+    const agentPort = certified.ready.listen.port;
+    const consolePort = Number(new URL(certified.ready.console?.url ?? "").port);
+    const connected = async () => (await certified.listDevices()).map(({ connected }) => connected);
+    await until(async () => (await connected()).every((one) => one));
+
+    const next = await zoo.authority.issue({ names: ["localhost", "127.0.0.1"] });
+    await overwrite(files, { ...next, keyPem: zoo.good.keyPem });
+    const refused = await certified.reload();
+    expect([refused.changed, refused.refused]).toEqual([[], [expect.stringContaining("does not belong")]]);
+    expect(await shownFingerprint(agentPort, ALPN)).toEqual(zoo.good.fingerprint);
+
+    await overwrite(files, next);
+    const renewed = await certified.reload();
+    expect([renewed.changed, renewed.refused, renewed.needRestart]).toEqual([["relay.certificate"], [], []]);
+    expect(await shownFingerprint(agentPort, ALPN)).toEqual(next.fingerprint);
+    // The console has none of its own.
+    expect(await shownFingerprint(consolePort)).toEqual(next.fingerprint);
+    expect((await certified.status()).fingerprint).toBe(Buffer.from(next.fingerprint).toString("hex"));
+    expect(await connected()).toEqual([true]);
+    expect(await joinWith(certified, { ca }, "attic")).toBe("joined");
+    await until(async () => (await connected()).join() === "true,true");
+  });
+
+  test("a console's own one is renewed alone", async () => {
+    const [ofRelay, ofConsole] = [await saved(zoo.good), await saved(zoo.wrongName)];
+    const listen = { host: "127.0.0.1", port: 0 };
+    const certified = await relay({
+      certificate: ofRelay,
+      console: { listen, hosts: [], certificate: ofConsole, tls: true, trustedProxies: [] },
+    });
+    const consolePort = Number(new URL(certified.ready.console?.url ?? "").port);
+    await overwrite(ofConsole, zoo.rogue);
+    expect((await certified.reload()).changed).toEqual(["console.certificate"]);
+    expect(await shownFingerprint(consolePort)).toEqual(zoo.rogue.fingerprint);
+    expect(await shownFingerprint(certified.ready.listen.port, ALPN)).toEqual(zoo.good.fingerprint);
   });
 
   test("a file that holds no CA is named", async () => {

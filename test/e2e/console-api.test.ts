@@ -64,6 +64,25 @@ describe("a forward", () => {
     expect(await problemOf(ann.getForward(id))).toMatchObject({ status: 404 });
   });
 
+  test("of a name that the device has already is a conflict, or takes that one's place", async () => {
+    const [port = 0, other = 0] = lab.pool;
+    const draft = { device: "den", name: "twice" };
+    const { value } = await ann.addForward({ ...draft, ports: `${port}:7` });
+    expect(await problemOf(ann.addForward({ ...draft, ports: `${other}:7` }))).toMatchObject({ status: 409 });
+    const replaced = await ann.addForward({ ...draft, ports: `${other}:7`, group: "pair" }, { replace: true });
+    expect(replaced.value).toMatchObject({ id: value.id, ports: `${other}:7/tcp`, group: "pair" });
+    const twice = (await ann.listForwards()).items.filter(({ name }) => name === "twice");
+    expect(twice.map(({ ports }) => ports)).toEqual([`${other}:7/tcp`]);
+    await ann.removeForward(value.id);
+    // What a device made itself is nobody's to replace.
+    const agent = await lab.agent("barn", { managed: true });
+    await agent.add(remote("relay/own", [mapping("tcp", port)], { name: "own" }));
+    const stolen = ann.addForward({ device: "barn", name: "own", ports: `${other}:7` }, { replace: true });
+    expect(await problemOf(stolen)).toMatchObject({ status: 409 });
+    await agent.running.removeForward("relay/own");
+    await ann.removeDevice((await ann.getDevice("barn")).id);
+  });
+
   test("is previewed: what it means, what is in its way, what to think of", async () => {
     const [, taken = 0] = lab.pool;
     const { value } = await ann.addForward({ device: "den", ports: `${taken}:7`, name: "taken" });
@@ -231,6 +250,21 @@ describe("devices", () => {
     await bob.removeDevice(device?.id ?? "");
     expect(await cellar()).toBeUndefined();
     expect(await failureOf(running.closed)).toMatchObject({ kind: "refused" });
+  });
+
+  test("join another account by an administrator's code alone", async () => {
+    const { account } = await bob.getMe();
+    expect((await ann.makeJoinCode({ name: "theirs", account: account.name })).code).not.toBe("");
+    expect(await problemOf(bob.makeJoinCode({ name: "theirs", account: "owner" }))).toMatchObject({ status: 404 });
+    expect(await problemOf(ann.makeJoinCode({ name: "theirs", account: "nobody" }))).toMatchObject({ status: 404 });
+    expect((await bob.makeJoinCode({ name: "ours", account: account.id })).code).not.toBe("");
+    const store = await lab.openStore();
+    const codes = (await store.joinCodes.list(Date.now())).map(({ deviceName, accountId }) => [deviceName, accountId]);
+    await store.close();
+    expect(codes.toSorted()).toEqual([
+      ["ours", account.id],
+      ["theirs", account.id],
+    ]);
   });
 
   test("are as many as the account may have", async () => {

@@ -165,7 +165,7 @@ describe("hatchway.toml", () => {
   });
 
   const GATEWAY = ["gateway", "upnp", "vpn", "mapping", "trigger", "hook", "gluetun"];
-  test.each(["relay", "check", "metrics", "agent", "expose", "forward", "socks", "map", ...GATEWAY])(
+  test.each(["relay", "check", "console", "acme", "metrics", "agent", "expose", "forward", "socks", "map", ...GATEWAY])(
     "the example has every key of %s",
     (table) => {
       const part = text.split(/^\[+/m).filter((chunk) => chunk.startsWith(`${table}]`));
@@ -179,6 +179,7 @@ describe("hatchway.toml", () => {
   const ADMISSION = firstCells("### Keys of visitors");
   test.each([
     ["relay", "### `[relay]`", []],
+    ["acme", "### `[acme]`", []],
     ["agent", "### `[agent]`", []],
     ["expose", "### `[[expose]]`", [...SERVICE, ...ADMISSION]],
     ["forward", "### `[[forward]]`", [...SERVICE, ...ADMISSION]],

@@ -9,12 +9,12 @@ import { serveAgentControl } from "../../src/servers/local/server.ts";
 import { commandLines, readDocument, recipes, wordsOf } from "../fixtures/documents.ts";
 import { dataDirectories, fakeWorld, outcome } from "../fixtures/fake-world.ts";
 
-/** The recipes: their commands are run, against parts that open nothing. */
+/** The recipes, and those of the README: their commands are run, against parts that open nothing. */
 const { joinedData, remove } = dataDirectories();
 afterAll(remove);
 
 /** In blocks, and within sentences. */
-const lines = recipes().flatMap((path) => {
+const lines = ["README.md", ...recipes()].flatMap((path) => {
   const text = readDocument(path);
   const inline = [...text.matchAll(/`hatchway ([a-z][^`]*)`/g)].map(([, line = ""]) => line);
   return [...commandLines(text), ...inline].map((line) => [line, path] as const);

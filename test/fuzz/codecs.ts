@@ -33,7 +33,9 @@ import {
 } from "../../src/wire/socks.ts";
 import { formatSshForward, parseSshForward } from "../../src/wire/ssh-forward.ts";
 import { renderTextError } from "../../src/wire/text-error.ts";
+import { acme } from "./acme-codecs.ts";
 import { api } from "./api-codecs.ts";
+import { backup } from "./backup-codecs.ts";
 import { check } from "./check-codecs.ts";
 import {
   type FuzzCodec,
@@ -367,7 +369,9 @@ export const codecs: readonly FuzzCodec[] = [
   ...vpn,
   ...ping,
   ...helper,
+  ...backup,
   ...check,
   ...presets,
+  ...acme,
   ...api,
 ];

@@ -69,6 +69,14 @@ describe("the package", () => {
     const files = (await succeed(join(app, "node_modules/hatchway"), "find", ".", "-type", "f")).split("\n");
     expect(files).toContain("./dist/hatchway.mjs");
     expect(files).toContain("./src/library/hatchway.d.ts");
+    for (const name of [
+      "dist/client.mjs",
+      "src/client.ts",
+      "src/library/client.d.ts",
+      "src/library/client-shapes.d.ts",
+    ]) {
+      expect(files).toContain(`./${name}`);
+    }
     expect(files.filter((name) => /\.test\.ts$|^\.\/(test|bench|data)\//.test(name))).toEqual([]);
   });
 
@@ -83,6 +91,8 @@ describe("the package", () => {
         kinds.push(error instanceof OpenPortError && error.kind);
       }
     }
+    const { createClient } = await import("hatchway/client");
+    kinds.push(typeof createClient({ baseUrl: "https://relay.example" }).listForwards);
     console.log(kinds.join(" "), Object.keys(globalThis).filter((name) => /hatchway/i.test(name)).length);
   `;
   test.each<[string, () => string]>([
@@ -92,7 +102,11 @@ describe("the package", () => {
     "works on %s, silently",
     async (_runtime, program) => {
       const path = write("app.mjs", PROGRAM);
-      expect(await run(app, program(), path)).toEqual({ exitCode: 0, stdout: "usage usage aborted 0\n", stderr: "" });
+      expect(await run(app, program(), path)).toEqual({
+        exitCode: 0,
+        stdout: "usage usage aborted function 0\n",
+        stderr: "",
+      });
     },
     STEP_MS,
   );

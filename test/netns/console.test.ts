@@ -2,71 +2,105 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
+import { ROOT } from "../fixtures/documents.ts";
 import type { Child } from "./child.ts";
-import { AGENT_PORT, command, type Home, newHome, PUBLIC_PORTS } from "./hatchway.ts";
+import { AGENT_PORT, command, newHome, PUBLIC_PORTS } from "./hatchway.ts";
 import { startService } from "./kit.ts";
-import { createLab, type Lab } from "./lab.ts";
+import { createLab, type Host, type Lab } from "./lab.ts";
 
 setDefaultTimeout(60_000);
 
-/** A new user in a real browser, in the visitor's place; a relay, an agent and services, each on a machine of its own. */
+/**
+ * A new user in a real browser: a relay, an agent and services, each on a machine of its own. The relay is either what
+ * `npm start` runs, and its console is opened where it runs, or `hatchway serve` with a console for everywhere, opened in
+ * the visitor's place.
+ */
+interface Way {
+  readonly name: string;
+  /** Where the browser is. */
+  readonly desk: (lab: Lab) => Host;
+  /** The device that runs beside the relay from the start; null = there is none. */
+  readonly ownDevice: string | null;
+  /** Starts it, and gives the one-time link that it prints. */
+  readonly start: (lab: Lab) => Promise<string>;
+}
+
 const CONSOLE_PORT = 7780;
 const PATIENCE_MS = 15_000;
+const START_DEADLINE_MS = 20_000;
 
-let lab: Lab;
-let relay: Child;
-let browser: Browser;
-let page: Page;
-let setupLink: string;
-let services: Child;
+const NPM_START: Way = {
+  name: "from npm start",
+  desk: ({ relay }) => relay,
+  ownDevice: "demo",
+  async start(lab) {
+    const { data } = newHome(lab, lab.relay);
+    const demo = lab.spawn(lab.relay, ["npm", "--prefix", ROOT, "start", "--", "--data", data]);
+    // As a person finds it: the address in the text that ends with a secret.
+    return demo.line("one-time link", (line) => /https?:\S+\/setup#\S+/.exec(line)?.[0], START_DEADLINE_MS);
+  },
+};
 
-beforeAll(async () => {
-  lab = createLab();
-  const home = newHome(lab, lab.relay);
-  const listen = ["--listen", `0.0.0.0:${AGENT_PORT}`, "--public", lab.relay.v4, "--ports", PUBLIC_PORTS];
-  const argv = command(home, "serve", ...listen, "--console", `0.0.0.0:${CONSOLE_PORT}`, "--json");
-  relay = lab.spawn(lab.relay, argv);
-  const ready = await relay.event<{ console: { setupLink: string } }>("ready", { deadlineMs: 20_000 });
-  setupLink = ready.console.setupLink;
-  services = await startService(lab, lab.agent, "port:tcp:8810-8815", "port:tcp:8820", "port:tcp:8840");
-  browser = await chromium.launch({ executablePath: browserAt(lab), args: ["--no-sandbox", "--disable-gpu"] });
-  // The relay's own certificate: a person has to accept it, too.
-  page = await browser.newPage({ ignoreHTTPSErrors: true });
-  page.setDefaultTimeout(PATIENCE_MS);
-}, 60_000);
-afterAll(async () => {
-  await browser.close();
-  await lab[Symbol.asyncDispose]();
-});
+const SERVE: Way = {
+  name: "from hatchway serve",
+  desk: ({ visitor }) => visitor,
+  ownDevice: null,
+  async start(lab) {
+    const listen = ["--listen", `0.0.0.0:${AGENT_PORT}`, "--public", lab.relay.v4, "--ports", PUBLIC_PORTS];
+    const argv = command(newHome(lab, lab.relay), "serve", ...listen, "--console", `0.0.0.0:${CONSOLE_PORT}`, "--json");
+    const child = lab.spawn(lab.relay, argv);
+    const ready = await child.event<{ console: { setupLink: string } }>("ready", { deadlineMs: START_DEADLINE_MS });
+    return ready.console.setupLink;
+  },
+};
 
-/** Chromium as a program on the visitor's machine. */
-function browserAt({ directory, visitor }: Lab): string {
+/** Chromium as a program on that machine. */
+function browserAt({ directory }: Lab, { namespace }: Host): string {
   const path = join(directory, "chromium");
-  writeFileSync(path, `#!/bin/sh\nexec ip netns exec ${visitor.namespace} /usr/bin/chromium "$@"\n`);
+  writeFileSync(path, `#!/bin/sh\nexec ip netns exec ${namespace} /usr/bin/chromium "$@"\n`);
   chmodSync(path, 0o755);
   return path;
 }
 
-/** What answers a visitor at the relay's port: the service's own port; "" = nothing. */
-async function portAt(port: number): Promise<string> {
-  const script = `exec 3<>/dev/tcp/${lab.relay.v4}/${port}; head -n 1 <&3`;
-  return (await lab.exec(lab.visitor, ["timeout", "3", "bash", "-c", script])).stdout.trim();
-}
+describe.each([NPM_START, SERVE])("a new user, $name,", ({ desk, ownDevice, start }) => {
+  let lab: Lab;
+  let browser: Browser;
+  let page: Page;
+  let setupLink: string;
+  let services: Child;
 
-const row = (name: string) => page.getByRole("row").filter({ hasText: name });
+  beforeAll(async () => {
+    lab = createLab();
+    setupLink = await start(lab);
+    services = await startService(lab, lab.agent, "port:tcp:8810-8815", "port:tcp:8820", "port:tcp:8840");
+    const executablePath = browserAt(lab, desk(lab));
+    browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
+    // The relay's own certificate: a person has to accept it, too.
+    page = await browser.newPage({ ignoreHTTPSErrors: true });
+    page.setDefaultTimeout(PATIENCE_MS);
+  }, 60_000);
+  afterAll(async () => {
+    await browser.close();
+    await lab[Symbol.asyncDispose]();
+  });
 
-async function openPorts(text: string, meaning: string): Promise<void> {
-  await page.getByLabel("Ports", { exact: true }).fill(text);
-  await page.getByText(meaning).first().waitFor();
-  await page.getByLabel("Device", { exact: true }).selectOption({ label: "den" });
-  await page.getByRole("button", { name: "Save" }).click();
-  await row(text.replaceAll(" ", "").split(",")[0] ?? text)
-    .getByText("Open", { exact: true })
-    .waitFor();
-}
+  /** What answers a visitor at the relay's port: the service's own port; "" = nothing. */
+  async function portAt(port: number): Promise<string> {
+    const script = `exec 3<>/dev/tcp/${lab.relay.v4}/${port}; head -n 1 <&3`;
+    return (await lab.exec(lab.visitor, ["timeout", "3", "bash", "-c", script])).stdout.trim();
+  }
 
-describe("a new user", () => {
-  let agent: Home;
+  const row = (name: string) => page.getByRole("row").filter({ hasText: name });
+
+  async function openPorts(text: string, meaning: string, device = "den"): Promise<void> {
+    await page.getByLabel("Ports", { exact: true }).fill(text);
+    await page.getByText(meaning).first().waitFor();
+    await page.getByLabel("Device", { exact: true }).selectOption({ label: device });
+    await page.getByRole("button", { name: "Save" }).click();
+    await row(text.replaceAll(" ", "").split(",")[0] ?? text)
+      .getByText("Open", { exact: true })
+      .waitFor();
+  }
 
   test("opens the one-time link, chooses a password, and is in; the link is good once", async () => {
     await page.goto(setupLink);
@@ -93,8 +127,7 @@ describe("a new user", () => {
     const shown = await page.getByText(/^hatchway agent/).innerText();
     const [program, ...args] = shown.split(" ");
     expect(program).toBe("hatchway");
-    agent = newHome(lab, lab.agent);
-    const child = lab.spawn(lab.agent, command(agent, ...args, "--json"));
+    const child = lab.spawn(lab.agent, command(newHome(lab, lab.agent), ...args, "--json"));
     await child.event("connected", { deadlineMs: 20_000 });
     await row("den").getByText("Connected").waitFor();
   });
@@ -106,6 +139,15 @@ describe("a new user", () => {
     for (const port of [8840, 8820, 8810, 8811, 8812, 8813, 8814, 8815]) expect(await portAt(port)).toBe(String(port));
     expect(await portAt(8816)).toBe("");
   });
+
+  if (ownDevice !== null) {
+    test("sees the page that is there to look at, and opens another port of the same machine", async () => {
+      await row("demo page").getByText("Open", { exact: true }).waitFor();
+      await startService(lab, lab.relay, "port:tcp:9850");
+      await openPorts("8850:9850", "TCP 8850", ownDevice);
+      expect(await portAt(8850)).toBe("9850");
+    });
+  }
 
   test("tests one: open", async () => {
     await row("8810")

@@ -33,6 +33,12 @@ const MARKS = {
   unknown: { icon: "question", word: "not known" },
 } as const satisfies Record<string, { readonly icon: IconName; readonly word: string }>;
 
+/** What a check found, in a word. */
+export function VerdictPill({ state }: { readonly state: CheckReport["state"] }) {
+  const { word, tone } = VERDICTS[state];
+  return <Pill tone={tone}>{word}</Pill>;
+}
+
 interface CheckPanelProps {
   readonly name: string;
   readonly check: CheckState;
@@ -76,12 +82,11 @@ function CheckResult({ check }: { readonly check: CheckState }) {
 }
 
 function Report({ report }: { readonly report: CheckReport }) {
-  const { word, tone } = VERDICTS[report.state];
   const { host, port, protocol } = report.target;
   return (
     <>
       <p className="verdict">
-        <Pill tone={tone}>{word}</Pill>
+        <VerdictPill state={report.state} />
         <span>
           <strong>
             {host ?? ""} {protocol.toUpperCase()} {port}

@@ -4,7 +4,10 @@ import type { ProtocolChoice } from "./words.ts";
 
 /** A forward as its form holds it: every field a text, as it is typed. */
 export interface ForwardFields {
+  /** An id; with `lan` the address or name of a host, as it is typed. */
   readonly device: string;
+  /** On a gateway: it leads to a host of its LAN. */
+  readonly lan: boolean;
   readonly ports: string;
   readonly to: string;
   readonly protocol: ProtocolChoice;
@@ -23,6 +26,7 @@ export interface ForwardFields {
 export function emptyFields(device: string): ForwardFields {
   return {
     device,
+    lan: false,
     ports: "",
     to: "",
     protocol: "tcp",
@@ -69,6 +73,7 @@ export function fieldsOf(forward: Forward): ForwardFields {
   const { limits } = forward;
   return {
     device: forward.device.id,
+    lan: forward.way === "kernel",
     ports: forward.ports,
     to: forward.to ?? "",
     protocol: protocolOf(forward),
@@ -84,21 +89,27 @@ export function fieldsOf(forward: Forward): ForwardFields {
   };
 }
 
-/** What is empty is left out: the relay has its own default. */
-export function draftOf(fields: ForwardFields): ForwardDraft {
+/** What is empty is left out: the server has its own default. So is what a kernel does not do: its fields are not shown. */
+export function draftOf(fields: ForwardFields, way: Forward["way"]): ForwardDraft {
   const allow = list(fields.allow);
   const deny = list(fields.deny);
   return {
-    device: fields.device,
+    device: fields.device.trim(),
     ports: fields.ports.trim(),
     protocol: fields.protocol,
-    ...(fields.to.trim() === "" ? {} : { to: fields.to.trim() }),
     ...(fields.name.trim() === "" ? {} : { name: fields.name.trim() }),
     ...(allow.length === 0 ? {} : { allow }),
     ...(deny.length === 0 ? {} : { deny }),
-    ...(fields.connections === "" ? {} : { connections: Number(fields.connections) }),
     ...(fields.connectionsPerSource === "" ? {} : { connectionsPerSource: Number(fields.connectionsPerSource) }),
     ...(fields.newPerSource.trim() === "" ? {} : { newPerSource: fields.newPerSource.trim() }),
+    ...(way === "kernel" ? {} : tunnelPart(fields)),
+  };
+}
+
+function tunnelPart(fields: ForwardFields): Partial<ForwardDraft> {
+  return {
+    ...(fields.to.trim() === "" ? {} : { to: fields.to.trim() }),
+    ...(fields.connections === "" ? {} : { connections: Number(fields.connections) }),
     ...(fields.bandwidth.trim() === "" ? {} : { bandwidth: fields.bandwidth.trim() }),
     ...(fields.proxyProtocol === "" ? {} : { proxyProtocol: fields.proxyProtocol }),
     ...(fields.healthCheck ? { healthCheck: true } : {}),

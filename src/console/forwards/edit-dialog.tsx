@@ -1,5 +1,5 @@
 import { useEffect, useState } from "react";
-import { type Device, type Forward, PROBLEM, sentenceOf, type Versioned } from "../api.ts";
+import { type Forward, PROBLEM, sentenceOf, type Versioned } from "../api.ts";
 import { useAction } from "../state/action.ts";
 import { useServices } from "../state/services.tsx";
 import { Loading, Notice } from "../ui/bits.tsx";
@@ -7,17 +7,18 @@ import { Button } from "../ui/button.tsx";
 import { Modal } from "../ui/dialog.tsx";
 import { type ForwardFields, fieldsOf, patchOf } from "./draft.ts";
 import { ForwardForm } from "./forward-form.tsx";
+import type { Targets } from "./target.ts";
 
 interface EditDialogProps {
   readonly forward: Forward;
-  readonly devices: readonly Device[];
+  readonly targets: Targets;
   readonly publicHost: string | null;
   readonly onClose: () => void;
   readonly onSaved: (forward: Forward) => void;
 }
 
 /** Changes a forward as it was when the dialog opened: what somebody else changed meanwhile is not overwritten. */
-export function EditDialog({ forward, devices, publicHost, onClose, onSaved }: EditDialogProps) {
+export function EditDialog({ forward, targets, publicHost, onClose, onSaved }: EditDialogProps) {
   const { api } = useServices();
   const [read, setRead] = useState<Versioned<Forward> | null>(null);
   const [fields, setFields] = useState<ForwardFields | null>(null);
@@ -68,7 +69,7 @@ export function EditDialog({ forward, devices, publicHost, onClose, onSaved }: E
         <ForwardForm
           fields={fields}
           onFields={setFields}
-          devices={devices}
+          targets={targets}
           publicHost={publicHost}
           editing={forward.id}
           busy={saving.busy}

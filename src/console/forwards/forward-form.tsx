@@ -1,5 +1,5 @@
 import { type FormEvent, useRef, useState } from "react";
-import type { ApiProblem, Device, Preset } from "../api.ts";
+import type { ApiProblem, Preset } from "../api.ts";
 import { Notice } from "../ui/bits.tsx";
 import { Button } from "../ui/button.tsx";
 import { SelectField, TextField } from "../ui/field.tsx";
@@ -10,13 +10,15 @@ import { PortField, readPorts } from "./port-field.tsx";
 import { type PresetPorts, presetText, presetTitle, requiredPorts } from "./preset.ts";
 import { PresetField } from "./preset-field.tsx";
 import { PresetNote } from "./preset-note.tsx";
+import { type Targets, targetOf, wayOf } from "./target.ts";
+import { TargetField } from "./target-field.tsx";
 import { usePreview } from "./use-preview.ts";
 import type { ProtocolChoice } from "./words.ts";
 
 interface ForwardFormProps {
   readonly fields: ForwardFields;
   readonly onFields: (fields: ForwardFields) => void;
-  readonly devices: readonly Device[];
+  readonly targets: Targets;
   readonly publicHost: string | null;
   /** The forward that is changed; null = a new one. Its device stays. */
   readonly editing: string | null;
@@ -33,15 +35,17 @@ const PROTOCOLS = [
 ] as const satisfies readonly { readonly value: ProtocolChoice; readonly label: string }[];
 
 export function ForwardForm(props: ForwardFormProps) {
-  const { fields, onFields, devices, publicHost, editing, busy, problem, onSave, onCancel } = props;
+  const { fields, onFields, targets, publicHost, editing, busy, problem, onSave, onCancel } = props;
   const portInput = useRef<HTMLInputElement>(null);
   const [asked, setAsked] = useState(false);
+  const [targetAsked, setTargetAsked] = useState(false);
   const [preset, setPreset] = useState<Preset | null>(null);
   const [chosen, setChosen] = useState<readonly PresetPorts[]>([]);
   const read = readPorts(fields.ports);
   const set = read?.ok === true ? read.value : null;
-  const device = devices.find(({ id }) => id === fields.device) ?? null;
-  const preview = usePreview(set === null || device === null ? null : draftOf(fields), editing);
+  const target = targetOf(fields, targets);
+  const way = wayOf(target, fields);
+  const preview = usePreview(set === null || target === null ? null : draftOf(fields, way), editing);
   const change = (part: Partial<ForwardFields>) => onFields({ ...fields, ...part });
   const errorOf = (path: string) => problem?.of(path) ?? null;
 
@@ -49,8 +53,9 @@ export function ForwardForm(props: ForwardFormProps) {
     event.preventDefault();
     if (busy) return;
     setAsked(set === null);
+    setTargetAsked(target === null);
     if (set === null) portInput.current?.focus();
-    else onSave();
+    else if (target !== null || editing !== null) onSave();
   };
   const choosePorts = (ports: readonly PresetPorts[], name: string) => {
     setChosen(ports);
@@ -84,15 +89,15 @@ export function ForwardForm(props: ForwardFormProps) {
         </div>
         <div className="form-row">
           {editing === null ? (
-            <SelectField
-              label="Device"
-              value={fields.device}
-              onValue={(id) => change({ device: id })}
-              options={devices.map(({ id, name, connected }) => ({
-                value: id,
-                label: connected ? name : `${name} (away)`,
-              }))}
-              error={errorOf("device")}
+            <TargetField
+              fields={fields}
+              targets={targets}
+              change={change}
+              error={
+                targetAsked && target === null
+                  ? "Write the machine's address, for example 192.168.1.20."
+                  : errorOf("device")
+              }
             />
           ) : null}
           <SelectField
@@ -121,10 +126,10 @@ export function ForwardForm(props: ForwardFormProps) {
             onForget={() => setPreset(null)}
           />
         )}
-        <MoreFields fields={fields} change={change} errorOf={errorOf} />
+        <MoreFields fields={fields} way={way} change={change} errorOf={errorOf} />
       </div>
       <div className="form-side">
-        <Meaning set={set} fields={fields} device={device} publicHost={publicHost} preview={preview} />
+        <Meaning set={set} fields={fields} target={target} publicHost={publicHost} preview={preview} />
         {problem === null || problem.errors.length > 0 ? null : <Notice kind="bad">{problem.message}</Notice>}
         <div className="buttons">
           <Button type="submit" look="primary" busy={busy}>

@@ -26,6 +26,9 @@ interface ForwardTableProps {
   readonly empty: ReactNode;
 }
 
+/** Where a device's own services are. */
+const LOOPBACK = "127.0.0.1";
+
 type Which = "all" | "open" | "trouble" | "off";
 const WHICH: readonly { readonly value: Which; readonly label: string }[] = [
   { value: "all", label: "All" },
@@ -137,7 +140,7 @@ export function ForwardTable(props: ForwardTableProps) {
           label={`${forward.name} is on`}
           checked={forward.enabled}
           disabled={!mayChange || !forward.editable}
-          {...(forward.editable ? {} : { title: `Made on ${forward.device.name}: change it there.` })}
+          {...(forward.editable ? {} : { title: changeItThere(forward) })}
           onChecked={(enabled) => onEnabled(forward, enabled)}
         />
       ),
@@ -157,26 +160,26 @@ export function ForwardTable(props: ForwardTableProps) {
             Test now
           </Button>
           {mayChange && forward.editable ? (
-            <>
-              <Button
-                look="quiet"
-                className="icon-only"
-                title="Edit"
-                aria-label={`Edit ${forward.name}`}
-                onClick={() => onEdit(forward)}
-              >
-                <Icon name="edit" />
-              </Button>
-              <Button
-                look="quiet"
-                className="icon-only"
-                title="Remove"
-                aria-label={`Remove ${forward.name}`}
-                onClick={() => onRemove(forward)}
-              >
-                <Icon name="remove" />
-              </Button>
-            </>
+            <Button
+              look="quiet"
+              className="icon-only"
+              title="Edit"
+              aria-label={`Edit ${forward.name}`}
+              onClick={() => onEdit(forward)}
+            >
+              <Icon name="edit" />
+            </Button>
+          ) : null}
+          {mayChange && forward.removable ? (
+            <Button
+              look="quiet"
+              className="icon-only"
+              title="Remove"
+              aria-label={`Remove ${forward.name}`}
+              onClick={() => onRemove(forward)}
+            >
+              <Icon name="remove" />
+            </Button>
           ) : null}
         </div>
       ),
@@ -240,17 +243,41 @@ function PortsCell({ forward }: { readonly forward: Forward }) {
   const protocols = [...new Set(forward.endpoints.map(({ protocol }) => protocol.toUpperCase()))].sort();
   return (
     <>
-      <span className="ports">{forward.ports.replaceAll(/,\s*/g, ", ")}</span>
+      <span className="ports">{portsOf(forward.ports, protocols.length === 1)}</span>
       {protocols.length === 0 ? null : <span className="sub quiet">{protocols.join(" and ")}</span>}
     </>
   );
 }
 
+/** Each port with its protocol only where they differ: else it stands below. */
+function portsOf(text: string, isOneProtocol: boolean): string {
+  const spaced = text.replaceAll(/,\s*/g, ", ");
+  return isOneProtocol ? spaced.replaceAll(/\/(tcp|udp)\b/g, "") : spaced;
+}
+
+function changeItThere({ device, way }: Forward): string {
+  return way === "relay"
+    ? `Made on ${device.name}: change it there.`
+    : "Made at the gateway, by a command or in hatchway.toml: change it there.";
+}
+
 function TargetCell({ forward }: { readonly forward: Forward }) {
+  const { device, to, editable, way, endpoints } = forward;
+  if (way === "kernel") {
+    const address = endpoints[0]?.internalHost ?? to;
+    return (
+      <>
+        <span className="address">{device.name}</span>
+        {address === null || address === device.name ? null : <span className="sub quiet">{address}</span>}
+      </>
+    );
+  }
   return (
     <>
-      <span>{forward.device.name}</span>
-      <span className="sub quiet">{forward.to ?? (forward.editable ? "itself" : "as the device says")}</span>
+      <span>{device.name}</span>
+      <span className="sub quiet">
+        {to === null || to === LOOPBACK ? (editable ? "itself" : "as the device says") : to}
+      </span>
     </>
   );
 }

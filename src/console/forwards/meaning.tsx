@@ -1,25 +1,26 @@
 import type { PortSet } from "../../wire/port-set.ts";
-import type { Device, ForwardPreview } from "../api.ts";
+import type { ForwardPreview } from "../api.ts";
 import { Notice } from "../ui/bits.tsx";
 import { Icon } from "../ui/icons.tsx";
 import type { ForwardFields } from "./draft.ts";
+import type { Target } from "./target.ts";
 import { meaningOf, portCount, sourcesWords } from "./words.ts";
 
 interface MeaningProps {
   readonly set: PortSet | null;
   readonly fields: ForwardFields;
-  readonly device: Device | null;
+  /** Null = not chosen yet. */
+  readonly target: Target | null;
   /** What visitors type; null = not known yet. */
   readonly publicHost: string | null;
   readonly preview: ForwardPreview | null;
 }
 
 /** What saving would do, in plain words, before it is done. */
-export function Meaning({ set, fields, device, publicHost, preview }: MeaningProps) {
+export function Meaning({ set, fields, target, publicHost, preview }: MeaningProps) {
   const meaning = set === null ? [] : meaningOf(set, fields.protocol);
   const words = (text: string) => text.split(/[\s,]+/).filter(Boolean);
   const sources = sourcesWords({ allow: words(fields.allow), deny: words(fields.deny) });
-  const target = fields.to.trim() === "" ? "the same machine" : fields.to.trim();
   return (
     <section className="meaning" aria-label="What this does" aria-live="polite">
       <h3>What this does</h3>
@@ -50,18 +51,11 @@ export function Meaning({ set, fields, device, publicHost, preview }: MeaningPro
             <dt>To</dt>
             <dd>{sources}</dd>
             <dt>Leads to</dt>
-            <dd>{device === null ? "the device that you choose" : `${device.name}, ${target}`}</dd>
+            <dd>{target === null ? "the device that you choose" : targetWords(target, fields)}</dd>
           </dl>
         </>
       )}
-      {device !== null && !device.connected ? (
-        <Notice kind="warn">{device.name} is away: its ports wait for it, and open when it comes back.</Notice>
-      ) : null}
-      {device?.managed === false ? (
-        <Notice kind="warn">
-          The agent on {device.name} takes no forwards from here. Start it once with <code>--managed</code> there.
-        </Notice>
-      ) : null}
+      {target === null ? null : <Trouble target={target} />}
       {preview?.problems.map((problem) => (
         <Notice key={`${problem.path} ${problem.message}`} kind="bad">
           {problem.message}
@@ -74,4 +68,49 @@ export function Meaning({ set, fields, device, publicHost, preview }: MeaningPro
       ))}
     </section>
   );
+}
+
+function targetWords(target: Target, { to }: ForwardFields): string {
+  switch (target.kind) {
+    case "device":
+      return `${target.device.name}, ${to.trim() === "" ? "the same machine" : to.trim()}`;
+    case "peer":
+      return `${target.peer.name} in the VPN, ${target.peer.v4}`;
+    case "lan":
+      return target.host;
+    default:
+      return target satisfies never;
+  }
+}
+
+/** What keeps the chosen one from being reached now. */
+function Trouble({ target }: { readonly target: Target }) {
+  switch (target.kind) {
+    case "device": {
+      const { name, connected, managed } = target.device;
+      return (
+        <>
+          {connected ? null : (
+            <Notice kind="warn">{name} is away: its ports wait for it, and open when it comes back.</Notice>
+          )}
+          {managed === false ? (
+            <Notice kind="warn">
+              The agent on {name} takes no forwards from here. Start it once with <code>--managed</code> there.
+            </Notice>
+          ) : null}
+        </>
+      );
+    }
+    case "peer":
+      return target.peer.state === "active" ? null : (
+        <Notice kind="warn">
+          {target.peer.name} {target.peer.state === "expired" ? "has expired" : "is turned off"}: let it connect again
+          in Devices.
+        </Notice>
+      );
+    case "lan":
+      return null;
+    default:
+      return target satisfies never;
+  }
 }

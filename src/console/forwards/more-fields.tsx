@@ -1,10 +1,13 @@
 import { Collapsible } from "@base-ui/react/collapsible";
+import type { Forward } from "../api.ts";
 import { CheckField, SelectField, TextField } from "../ui/field.tsx";
 import { Icon } from "../ui/icons.tsx";
 import type { ForwardFields } from "./draft.ts";
 
 interface MoreFieldsProps {
   readonly fields: ForwardFields;
+  /** A kernel does less than a relay: what it does not do is not offered. */
+  readonly way: Forward["way"];
   readonly change: (part: Partial<ForwardFields>) => void;
   readonly errorOf: (path: string) => string | null;
 }
@@ -22,27 +25,30 @@ const PATHS = [
 ] as const;
 
 /** What most forwards leave as it is. It opens by itself where the server found something wrong in it. */
-export function MoreFields({ fields, change, errorOf }: MoreFieldsProps) {
+export function MoreFields({ fields, way, change, errorOf }: MoreFieldsProps) {
+  const isTunnel = way === "relay";
   const wrong = PATHS.some((path) => errorOf(path) !== null);
   const digits = (text: string) => text.replace(/\D/g, "").slice(0, 9);
   return (
     <Collapsible.Root className="more" {...(wrong ? { open: true } : {})}>
       <Collapsible.Trigger className="more-trigger">
         <Icon name="down" />
-        More: another host, who may come, limits
+        {isTunnel ? "More: another host, who may come, limits" : "More: who may come, limits"}
       </Collapsible.Trigger>
       <Collapsible.Panel className="more-panel">
         <div className="form-row">
-          <TextField
-            label="Leads to host"
-            value={fields.to}
-            onValue={(to) => change({ to })}
-            error={errorOf("to")}
-            autoComplete="off"
-            spellCheck={false}
-            placeholder="the device itself"
-            hint="A name or address that the device reaches."
-          />
+          {isTunnel ? (
+            <TextField
+              label="Leads to host"
+              value={fields.to}
+              onValue={(to) => change({ to })}
+              error={errorOf("to")}
+              autoComplete="off"
+              spellCheck={false}
+              placeholder="the device itself"
+              hint="A name or address that the device reaches."
+            />
+          ) : null}
           <TextField
             label="Only from"
             value={fields.allow}
@@ -64,16 +70,18 @@ export function MoreFields({ fields, change, errorOf }: MoreFieldsProps) {
           />
         </div>
         <div className="form-row">
+          {isTunnel ? (
+            <TextField
+              label="Connections at once"
+              inputMode="numeric"
+              value={fields.connections}
+              onValue={(text) => change({ connections: digits(text) })}
+              error={errorOf("connections")}
+              placeholder="no limit"
+            />
+          ) : null}
           <TextField
-            label="Connections at once"
-            inputMode="numeric"
-            value={fields.connections}
-            onValue={(text) => change({ connections: digits(text) })}
-            error={errorOf("connections")}
-            placeholder="no limit"
-          />
-          <TextField
-            label="… of one visitor"
+            label={isTunnel ? "… of one visitor" : "Connections of one visitor"}
             inputMode="numeric"
             value={fields.connectionsPerSource}
             onValue={(text) => change({ connectionsPerSource: digits(text) })}
@@ -87,35 +95,43 @@ export function MoreFields({ fields, change, errorOf }: MoreFieldsProps) {
             error={errorOf("newPerSource")}
             placeholder="5/s or 300/m"
           />
-          <TextField
-            label="Bandwidth"
-            value={fields.bandwidth}
-            onValue={(bandwidth) => change({ bandwidth })}
-            error={errorOf("bandwidth")}
-            placeholder="10 MB/s"
-          />
+          {isTunnel ? (
+            <TextField
+              label="Bandwidth"
+              value={fields.bandwidth}
+              onValue={(bandwidth) => change({ bandwidth })}
+              error={errorOf("bandwidth")}
+              placeholder="10 MB/s"
+            />
+          ) : null}
         </div>
-        <div className="form-row">
-          <SelectField
-            label="PROXY protocol"
-            value={fields.proxyProtocol}
-            onValue={(proxyProtocol) => change({ proxyProtocol })}
-            error={errorOf("proxyProtocol")}
-            options={[
-              { value: "", label: "none" },
-              { value: "v1", label: "version 1" },
-              { value: "v2", label: "version 2" },
-            ]}
-            hint="Tells the service the visitor's address; it must expect it."
-          />
-          <CheckField
-            label="Look after the service"
-            hint="Closes the entry while the service does not answer."
-            checked={fields.healthCheck}
-            onChecked={(healthCheck) => change({ healthCheck })}
-          />
-        </div>
+        {isTunnel ? <ServiceFields fields={fields} change={change} errorOf={errorOf} /> : null}
       </Collapsible.Panel>
     </Collapsible.Root>
+  );
+}
+
+function ServiceFields({ fields, change, errorOf }: Omit<MoreFieldsProps, "way">) {
+  return (
+    <div className="form-row">
+      <SelectField
+        label="PROXY protocol"
+        value={fields.proxyProtocol}
+        onValue={(proxyProtocol) => change({ proxyProtocol })}
+        error={errorOf("proxyProtocol")}
+        options={[
+          { value: "", label: "none" },
+          { value: "v1", label: "version 1" },
+          { value: "v2", label: "version 2" },
+        ]}
+        hint="Tells the service the visitor's address; it must expect it."
+      />
+      <CheckField
+        label="Look after the service"
+        hint="Closes the entry while the service does not answer."
+        checked={fields.healthCheck}
+        onChecked={(healthCheck) => change({ healthCheck })}
+      />
+    </div>
   );
 }

@@ -42,7 +42,7 @@ function useOwnRemovals(): Removals {
       if (!pending.current.delete(forward.id)) return;
       try {
         await api.removeForward(forward.id);
-        live.dropForward(forward.id);
+        live.show({ event: "forward-gone", id: forward.id });
         show(forward.id);
       } catch (error) {
         show(forward.id);
@@ -58,7 +58,7 @@ function useOwnRemovals(): Removals {
     if (!forward.enabled) return;
     try {
       const { value } = await api.changeForward(forward.id, { enabled: true });
-      live.putForward(value);
+      live.show({ event: "forward", forward: value });
     } catch (error) {
       say({ title: `${forward.name} is there again, but off`, description: sentenceOf(error), bad: true });
     }
@@ -68,7 +68,10 @@ function useOwnRemovals(): Removals {
     pending.current.set(forward.id, forward);
     setHidden((now) => new Set([...now, forward.id]));
     try {
-      if (forward.enabled) live.putForward((await api.changeForward(forward.id, { enabled: false })).value);
+      if (forward.enabled) {
+        const { value } = await api.changeForward(forward.id, { enabled: false });
+        live.show({ event: "forward", forward: value });
+      }
     } catch (error) {
       show(forward.id);
       say({ title: `${forward.name} was not removed`, description: sentenceOf(error), bad: true });

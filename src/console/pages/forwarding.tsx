@@ -1,26 +1,30 @@
 import { useEffect, useState } from "react";
-import { type Device, type Forward, sentenceOf } from "../api.ts";
+import { type Forward, sentenceOf } from "../api.ts";
 import { count } from "../format.ts";
 import { draftOf, emptyFields, type ForwardFields } from "../forwards/draft.ts";
 import { EditDialog } from "../forwards/edit-dialog.tsx";
 import { ForwardForm } from "../forwards/forward-form.tsx";
 import { ForwardTable } from "../forwards/forward-table.tsx";
+import { isByApp } from "../forwards/origin.ts";
 import { useRemovals } from "../forwards/removals.tsx";
+import { settleTarget, type Targets, targetOf, wayOf } from "../forwards/target.ts";
 import { useChecks } from "../forwards/use-checks.ts";
 import { PATHS } from "../paths.ts";
 import { Link } from "../router.tsx";
 import { useAction } from "../state/action.ts";
 import { useResource } from "../state/resource.ts";
-import { useLive, useMayChange, useServices } from "../state/services.tsx";
+import { useHasRole, useIsAdmin, useLive, useMayChange, useServices } from "../state/services.tsx";
 import { Card, Empty, Failure, Loading, PageHead } from "../ui/bits.tsx";
+import { Confirm } from "../ui/dialog.tsx";
 import { useSay } from "../ui/toaster.tsx";
+import { Triggers } from "./forwarding/triggers.tsx";
 
 const FRESH_MS = 4_000;
 
 /** The tab of a router's page, as it should be: what is open, and one field that opens more. */
 export function ForwardingPage() {
   const { api, live } = useServices();
-  const { forwards, devices, complete, failure } = useLive();
+  const { forwards, devices, peers, complete, failure } = useLive();
   const mayChange = useMayChange();
   const say = useSay();
   const checks = useChecks();
@@ -28,6 +32,7 @@ export function ForwardingPage() {
   const overview = useResource(api.overview);
   const publicHost = overview.value?.publicHost ?? null;
   const [editing, setEditing] = useState<Forward | null>(null);
+  const [removing, setRemoving] = useState<Forward | null>(null);
   const [fresh, setFresh] = useState<string | null>(null);
 
   useEffect(() => {
@@ -36,8 +41,9 @@ export function ForwardingPage() {
     return () => window.clearTimeout(timer);
   }, [fresh]);
 
+  const put = (forward: Forward) => live.show({ event: "forward", forward });
   const saved = (forward: Forward) => {
-    live.putForward(forward);
+    put(forward);
     setFresh(forward.id);
     say({
       title: `Saved ${forward.name}`,
@@ -47,17 +53,23 @@ export function ForwardingPage() {
   };
 
   const enable = async (forward: Forward, enabled: boolean) => {
-    // Shown at once; what the relay makes of it follows.
-    live.putForward({ ...forward, enabled });
+    // Shown at once; what the server makes of it follows.
+    put({ ...forward, enabled });
     try {
-      live.putForward((await api.changeForward(forward.id, { enabled })).value);
+      put((await api.changeForward(forward.id, { enabled })).value);
     } catch (error) {
-      live.putForward(forward);
+      put(forward);
       say({ title: `${forward.name} stays ${enabled ? "off" : "on"}`, description: sentenceOf(error), bad: true });
     }
   };
 
-  const shown = forwards?.filter(({ id }) => !removals.hidden.has(id)) ?? [];
+  const isGateway = useHasRole("gateway");
+  const isAdmin = useIsAdmin();
+  const targets =
+    devices === null || (isGateway && peers === null) ? null : { devices, peers, lan: isGateway && isAdmin };
+  const all = forwards?.filter(({ id }) => !removals.hidden.has(id)) ?? [];
+  const shown = all.filter((forward) => !isByApp(forward));
+  const byApps = all.length - shown.length;
   const open = shown.filter(({ state }) => state === "open").length;
   return (
     <>
@@ -70,25 +82,31 @@ export function ForwardingPage() {
         }
       />
       {failure === null ? null : <Failure message={failure} onRetry={live.retryNow} />}
-      {mayChange ? <AddForward devices={devices} publicHost={publicHost} onSaved={saved} /> : null}
+      {mayChange && targets !== null ? <AddForward targets={targets} publicHost={publicHost} onSaved={saved} /> : null}
       {forwards === null ? (
         failure === null ? (
           <Loading what="the forwards" />
         ) : null
       ) : (
         <Card className="card-table">
+          {isGateway && byApps > 0 ? (
+            <p className="aside quiet">
+              {count(byApps, "more was", "more were")} opened by apps: <Link to={PATHS.appPorts}>App-opened ports</Link>
+              .
+            </p>
+          ) : null}
           <ForwardTable
             forwards={shown}
             complete={complete}
             checks={checks}
             fresh={fresh}
             onEdit={setEditing}
-            onRemove={(forward) => void removals.remove(forward)}
+            onRemove={(forward) => (forward.editable ? void removals.remove(forward) : setRemoving(forward))}
             onEnabled={(forward, enabled) => void enable(forward, enabled)}
             empty={
               <Empty icon="forwards" title="Nothing is open yet">
                 {mayChange ? (
-                  <p>Write a port above, choose the device, and save: visitors reach it at once.</p>
+                  <p>Write a port above, choose where it leads, and save: visitors reach it at once.</p>
                 ) : (
                   <p>What people of your account open is listed here.</p>
                 )}
@@ -97,10 +115,24 @@ export function ForwardingPage() {
           />
         </Card>
       )}
-      {editing === null ? null : (
+      {isGateway && isAdmin ? <Triggers /> : null}
+      <Confirm
+        title={`Remove ${removing?.name ?? "the forward"}?`}
+        description="It was not made here, so there is no undo: its ports close at once."
+        act="Remove forward"
+        open={removing !== null}
+        onClose={() => setRemoving(null)}
+        onAct={async () => {
+          if (removing === null) return;
+          await api.removeForward(removing.id);
+          live.show({ event: "forward-gone", id: removing.id });
+          say({ title: `Removed ${removing.name}` });
+        }}
+      />
+      {editing === null || targets === null ? null : (
         <EditDialog
           forward={editing}
-          devices={devices ?? []}
+          targets={targets}
           publicHost={publicHost}
           onClose={() => setEditing(null)}
           onSaved={saved}
@@ -111,51 +143,55 @@ export function ForwardingPage() {
 }
 
 interface AddForwardProps {
-  readonly devices: readonly Device[] | null;
+  readonly targets: Targets;
   readonly publicHost: string | null;
   readonly onSaved: (forward: Forward) => void;
 }
 
-function AddForward({ devices, publicHost, onSaved }: AddForwardProps) {
+function AddForward({ targets, publicHost, onSaved }: AddForwardProps) {
   const { api } = useServices();
   const [fields, setFields] = useState<ForwardFields>(() => emptyFields(""));
   /** A form that was saved begins anew: with it goes what it remembered of presets and faults. */
   const [turn, setTurn] = useState(0);
-  const chosen = devices?.some(({ id }) => id === fields.device) === true;
-  const usual = devices?.find(({ connected }) => connected) ?? devices?.[0];
-  const settled = chosen || usual === undefined ? fields : { ...fields, device: usual.id };
+  const settled = settleTarget(fields, targets);
   const saving = useAction(async () => {
-    const { value } = await api.addForward(draftOf(settled));
-    setFields(emptyFields(settled.device));
+    const { value } = await api.addForward(draftOf(settled, wayOf(targetOf(settled, targets), settled)));
+    setFields({ ...emptyFields(settled.device), lan: settled.lan });
     setTurn(turn + 1);
     onSaved(value);
   });
-  if (devices === null) return null;
-  if (devices.length === 0) {
-    return (
-      <Card title="Open ports">
-        <Empty icon="devices" title="First, a device">
-          <p>
-            Ports lead to a machine that runs the agent. <Link to={PATHS.devices}>Add a device</Link>: it takes one
-            command.
-          </p>
-        </Empty>
-      </Card>
-    );
-  }
+  if (settled.device === "" && !settled.lan) return <NoTarget />;
   return (
     <Card title="Open ports">
       <ForwardForm
         key={turn}
         fields={settled}
         onFields={setFields}
-        devices={devices}
+        targets={targets}
         publicHost={publicHost}
         editing={null}
         busy={saving.busy}
         problem={saving.problem}
         onSave={() => void saving.run()}
       />
+    </Card>
+  );
+}
+
+function NoTarget() {
+  const isRelay = useHasRole("relay");
+  return (
+    <Card title="Open ports">
+      <Empty icon="devices" title={isRelay ? "First, a device" : "First, a VPN peer"}>
+        {isRelay ? (
+          <p>
+            Ports lead to a machine that runs the agent. <Link to={PATHS.devices}>Add a device</Link>: it takes one
+            command.
+          </p>
+        ) : (
+          <p>Ports lead to a machine in the VPN: ask an administrator to add yours.</p>
+        )}
+      </Empty>
     </Card>
   );
 }

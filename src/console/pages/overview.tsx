@@ -1,13 +1,16 @@
-import type { Device, Forward } from "../api.ts";
+import type { Device, Forward, Overview, VpnPeer } from "../api.ts";
 import { count, formatAge, formatBytes } from "../format.ts";
+import { isByApp } from "../forwards/origin.ts";
 import { STATE_WORDS, sourcesWords } from "../forwards/words.ts";
 import { PATHS } from "../paths.ts";
 import { Link } from "../router.tsx";
 import { TRAFFIC_POINTS, type TrafficPoint } from "../state/live-data.ts";
 import { useNow, useResource } from "../state/resource.ts";
-import { useLive, useServices } from "../state/services.tsx";
+import { useHasRole, useLive, useServices } from "../state/services.tsx";
 import { Card, Empty, Failure, Loading, Notice, PageHead, Pill } from "../ui/bits.tsx";
 import { Sparkline } from "../ui/sparkline.tsx";
+import { isHeard } from "../vpn/peer-words.ts";
+import { GatewayCard } from "./overview/gateway-card.tsx";
 
 const EVERY_MS = 10_000;
 const MAX_LISTED = 12;
@@ -15,7 +18,7 @@ const MAX_LISTED = 12;
 /** What is open, to whom, whether it is well, and what passes now. */
 export function OverviewPage() {
   const { api, live } = useServices();
-  const { forwards, devices, traffic, failure } = useLive();
+  const { forwards, devices, peers, traffic, failure } = useLive();
   const nowMs = useNow();
   const overview = useResource(api.overview, EVERY_MS);
   const now = overview.value;
@@ -26,7 +29,7 @@ export function OverviewPage() {
         lead={
           now === null
             ? undefined
-            : `${now.publicHost}: version ${now.version}, up for ${formatAge(nowMs - now.startedMs)}.`
+            : `${now.publicHost ?? "No address for visitors yet"}: version ${now.version}, up for ${formatAge(nowMs - now.startedMs)}.`
         }
       />
       {overview.failure === null ? null : <Failure message={overview.failure} onRetry={() => void overview.reload()} />}
@@ -37,43 +40,62 @@ export function OverviewPage() {
         ) : null
       ) : (
         <>
-          <Figures forwards={forwards} devices={devices} traffic={traffic} />
+          <Figures forwards={forwards} devices={devices} peers={peers} traffic={traffic} nowMs={nowMs} />
           <Health forwards={forwards} devices={devices} />
           <OpenTo forwards={forwards} />
-          <Card title="This relay">
-            <dl className="facts">
-              <dt>Visitors come to</dt>
-              <dd>{now.publicHost}</dd>
-              <dt>Public ports</dt>
-              <dd className="ports">{now.ports}</dd>
-              <dt>Agents connect to</dt>
-              <dd className="ports">{now.listen}</dd>
-              <dt>Since its start</dt>
-              <dd>
-                {count(now.counters.visitorsTotal, "visitor")}, {formatBytes(now.counters.bytesIn)} in,{" "}
-                {formatBytes(now.counters.bytesOut)} out
-              </dd>
-              {now.memoryBytes === null ? null : (
-                <>
-                  <dt>Memory</dt>
-                  <dd>{formatBytes(now.memoryBytes)}</dd>
-                </>
-              )}
-            </dl>
-          </Card>
+          {now.gateway === null ? null : <GatewayCard gateway={now.gateway} />}
+          <ServerCard now={now} />
         </>
       )}
     </>
   );
 }
 
+function ServerCard({ now }: { readonly now: Overview }) {
+  const { visitorsTotal, bytesIn, bytesOut } = now.counters;
+  return (
+    <Card title={now.roles.includes("relay") ? "This relay" : "This server"}>
+      <dl className="facts">
+        {now.publicHost === null ? null : (
+          <>
+            <dt>Visitors come to</dt>
+            <dd>{now.publicHost}</dd>
+          </>
+        )}
+        <dt>Public ports</dt>
+        <dd className="ports">{now.ports}</dd>
+        {now.listen === null ? null : (
+          <>
+            <dt>Agents connect to</dt>
+            <dd className="ports">{now.listen}</dd>
+          </>
+        )}
+        <dt>Since its start</dt>
+        <dd>
+          {count(visitorsTotal, "visitor")}, {formatBytes(bytesIn)} in, {formatBytes(bytesOut)} out
+        </dd>
+        {now.memoryBytes === null ? null : (
+          <>
+            <dt>Memory</dt>
+            <dd>{formatBytes(now.memoryBytes)}</dd>
+          </>
+        )}
+      </dl>
+    </Card>
+  );
+}
+
 interface FiguresProps {
   readonly forwards: readonly Forward[];
   readonly devices: readonly Device[];
+  /** Null: no gateway. */
+  readonly peers: readonly VpnPeer[] | null;
   readonly traffic: readonly TrafficPoint[];
+  readonly nowMs: number;
 }
 
-function Figures({ forwards, devices, traffic }: FiguresProps) {
+function Figures({ forwards, devices, peers, traffic, nowMs }: FiguresProps) {
+  const isRelay = useHasRole("relay");
   const last = traffic.at(-1);
   const open = forwards.filter(({ state }) => state === "open").length;
   const connected = devices.filter((device) => device.connected).length;
@@ -86,12 +108,28 @@ function Figures({ forwards, devices, traffic }: FiguresProps) {
           {open} <small>of {forwards.length}</small>
         </span>
       </Link>
-      <Link to={PATHS.devices} className="figure">
-        <span className="figure-name">Devices connected</span>
-        <span className="figure-value">
-          {connected} <small>of {devices.length}</small>
-        </span>
-      </Link>
+      {isRelay ? (
+        <Link to={PATHS.devices} className="figure">
+          <span className="figure-name">Devices connected</span>
+          <span className="figure-value">
+            {connected} <small>of {devices.length}</small>
+          </span>
+        </Link>
+      ) : null}
+      {peers === null ? null : (
+        <>
+          <Link to={PATHS.devices} className="figure">
+            <span className="figure-name">Peers connected</span>
+            <span className="figure-value">
+              {peers.filter((peer) => isHeard(peer, nowMs)).length} <small>of {peers.length}</small>
+            </span>
+          </Link>
+          <Link to={PATHS.appPorts} className="figure">
+            <span className="figure-name">Opened by apps</span>
+            <span className="figure-value">{forwards.filter(isByApp).length}</span>
+          </Link>
+        </>
+      )}
       <Link to={PATHS.visits} className="figure">
         <span className="figure-name">Visitors now</span>
         <span className="figure-value">{visitors}</span>
@@ -124,7 +162,11 @@ function Health({ forwards, devices }: { readonly forwards: readonly Forward[]; 
   return (
     <Card title="Health">
       {ill.length === 0 && away.length === 0 ? (
-        <Notice kind="ok">Every forward that is on is open, and every device is connected.</Notice>
+        <Notice kind="ok">
+          {devices.length === 0
+            ? "Every forward that is on is open."
+            : "Every forward that is on is open, and every device is connected."}
+        </Notice>
       ) : null}
       {away.length === 0 ? null : (
         <Notice kind="warn">

@@ -10,7 +10,7 @@ import { Gate } from "./sign-in.tsx";
 
 interface RedeemProps {
   readonly api: Api;
-  readonly kind: "setup" | "invite";
+  readonly kind: "setup" | "invite" | "reset";
   readonly onSession: (session: Session) => void;
 }
 
@@ -27,13 +27,34 @@ const WORDS = {
     act: "Join",
     noToken: "This address has no invitation in it: open the whole link that you were given.",
   },
+  reset: {
+    title: "Set a new password",
+    lead: "It takes the place of the one before. One-time codes are off then, and every browser is signed out.",
+    act: "Set the password",
+    noToken: "This address has no one-time link in it: open the whole link that you were given.",
+  },
 } as const;
 
-/** The one-time link of the first start, or an invitation. Its token is after `#`: the browser sends that to nobody. */
+/** What is after `#`, which the browser sends to nobody: the token, and behind a slash whose password is reset. */
+function linkParts(): { readonly token: string; readonly of: string | null } {
+  const [token = "", of] = window.location.hash.slice(1).split("/").map(decoded);
+  return { token, of: of === undefined || of === "" ? null : of };
+}
+
+/** As it stands where it is none that a link of ours has. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** The one-time link of the first start, an invitation, or a new password for somebody who is there. */
 export function RedeemPage({ api, kind, onSession }: RedeemProps) {
   const words = WORDS[kind];
-  const [token] = useState(() => decodeURIComponent(window.location.hash.slice(1)));
-  const [name, setName] = useState("");
+  const [{ token, of }] = useState(linkParts);
+  const [name, setName] = useState(of ?? "");
   const [password, setPassword] = useState("");
   const redeeming = useAction(async () => {
     if (password.length < MIN_PASSWORD_CHARS) {
@@ -65,10 +86,11 @@ export function RedeemPage({ api, kind, onSession }: RedeemProps) {
           maxLength={64}
           value={name}
           onValue={setName}
+          readOnly={of !== null}
           error={problem?.of("name")}
         />
         <TextField
-          label="Password"
+          label={kind === "reset" ? "New password" : "Password"}
           type="password"
           name="password"
           autoComplete="new-password"

@@ -12,10 +12,10 @@ export interface LiveData {
   /** Null = not read yet. */
   readonly forwards: readonly Forward[] | null;
   readonly devices: readonly Device[] | null;
-  /** Of a gateway; null = not read yet, or it is none. */
+  /** Null also when the server is no gateway. */
   readonly peers: readonly VpnPeer[] | null;
   readonly triggers: readonly Trigger[] | null;
-  /** Every page of both lists has been read. */
+  /** Every page of every list has been read. */
   readonly complete: boolean;
   /** The last minute, oldest first. */
   readonly traffic: readonly TrafficPoint[];

@@ -1,4 +1,4 @@
-import { type Api, type Device, type Forward, type LiveEvent, sentenceOf } from "../api.ts";
+import { type Api, type LiveEvent, type ServerRole, sentenceOf } from "../api.ts";
 import { applyEvent, type LiveData, NOTHING_YET } from "./live-data.ts";
 
 /** connecting: for the first time. lost: it was there, and is tried again. */
@@ -16,9 +16,20 @@ const MAX_RETRY_MS = 30_000;
 const RETRY_SPREAD = 0.3;
 /** A burst of events is one change on the page. */
 const FLUSH_MS = 50;
-const EVENT_NAMES: readonly LiveEvent["event"][] = ["forward", "forward-gone", "device", "device-gone", "traffic"];
+const EVENT_NAMES: readonly LiveEvent["event"][] = [
+  "forward",
+  "forward-gone",
+  "device",
+  "device-gone",
+  "traffic",
+  "vpn-peer",
+  "vpn-peer-gone",
+  "trigger",
+  "trigger-gone",
+];
+type Lists = Pick<LiveData, "forwards" | "devices" | "peers" | "triggers">;
 
-/** The forwards and devices as they are now: read once, then kept by /v1/events, and read again after each gap. */
+/** The forwards, and what they lead to, as they are now: read once, then kept by /v1/events, and read again after each gap. */
 export class LiveStore {
   readonly #api: Api;
   readonly #listeners = new Set<() => void>();
@@ -35,6 +46,7 @@ export class LiveStore {
   #early: LiveEvent[] | null = null;
   #reading: AbortController | null = null;
   #started = false;
+  #roles: readonly ServerRole[] = [];
 
   constructor(api: Api) {
     this.#api = api;
@@ -47,9 +59,11 @@ export class LiveStore {
 
   readonly snapshot = (): LiveState => this.#state;
 
-  start(): void {
+  /** `roles`: what the server is. Lists that it does not have are not asked for. */
+  start(roles: readonly ServerRole[]): void {
     if (this.#started) return;
     this.#started = true;
+    this.#roles = roles;
     this.#connect();
   }
 
@@ -81,20 +95,10 @@ export class LiveStore {
   };
 
   /** What this page itself changed is shown at once. */
-  putForward(forward: Forward): void {
-    this.#take({ event: "forward", forward });
+  readonly show = (event: Exclude<LiveEvent, { readonly event: "traffic" }>): void => {
+    this.#take(event);
     this.#publish();
-  }
-
-  dropForward(id: string): void {
-    this.#take({ event: "forward-gone", id });
-    this.#publish();
-  }
-
-  dropDevice(id: string): void {
-    this.#take({ event: "device-gone", id });
-    this.#publish();
-  }
+  };
 
   #connect(): void {
     if (!this.#started) return;
@@ -142,25 +146,33 @@ export class LiveStore {
     this.#reading = reading;
     this.#early ??= [];
     const first = this.#data.forwards === null;
-    const showFirst = (part: { readonly forwards?: readonly Forward[]; readonly devices?: readonly Device[] }) => {
+    const showFirst = (part: Partial<Lists>) => {
       if (!first || reading.signal.aborted) return;
       this.#data = { ...this.#data, ...part };
       this.#publish();
     };
     try {
-      const [devices, forwards] = await Promise.all([
-        this.#api.devices((items) => showFirst({ devices: items }), reading.signal),
-        this.#api.forwards((items) => showFirst({ forwards: items }), reading.signal),
-      ]);
+      const lists = await this.#lists(showFirst, reading.signal);
       if (reading.signal.aborted) return;
       this.#failure = null;
-      this.#data = (this.#early ?? []).reduce(applyEvent, { ...this.#data, devices, forwards, complete: true });
+      this.#data = (this.#early ?? []).reduce(applyEvent, { ...this.#data, ...lists, complete: true });
     } catch (error) {
       if (reading.signal.aborted) return;
       this.#failure = sentenceOf(error);
     }
     this.#early = null;
     this.#publish();
+  }
+
+  async #lists(onPart: (part: Partial<Lists>) => void, signal: AbortSignal): Promise<Lists> {
+    const isGateway = this.#roles.includes("gateway");
+    const [devices, forwards, peers, triggers] = await Promise.all([
+      this.#roles.includes("relay") ? this.#api.devices((items) => onPart({ devices: items }), signal) : [],
+      this.#api.forwards((items) => onPart({ forwards: items }), signal),
+      isGateway ? this.#api.peers((items) => onPart({ peers: items }), signal) : null,
+      isGateway ? this.#api.triggers(signal) : null,
+    ]);
+    return { devices, forwards, peers, triggers };
   }
 
   #take(event: LiveEvent): void {

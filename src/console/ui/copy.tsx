@@ -8,10 +8,12 @@ interface CopyProps {
   readonly text: string;
   /** For screen readers: what is copied. */
   readonly label: string;
+  /** It has several. */
+  readonly lines?: true;
 }
 
 /** A line to take elsewhere. Over plain HTTP a browser has no clipboard for pages: then it is selected, to be copied by hand. */
-export function CopyLine({ text, label }: CopyProps) {
+export function CopyLine({ text, label, lines }: CopyProps) {
   const line = useRef<HTMLElement>(null);
   const [said, setSaid] = useState<string | null>(null);
   useEffect(() => {
@@ -29,7 +31,7 @@ export function CopyLine({ text, label }: CopyProps) {
     }
   };
   return (
-    <div className="copy-line">
+    <div className={lines === true ? "copy-line copy-lines" : "copy-line"}>
       <code ref={line}>{text}</code>
       <Button onClick={() => void copy()} aria-label={`Copy ${label}`}>
         <Icon name={said === "Copied" ? "check" : "copy"} />

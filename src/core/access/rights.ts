@@ -32,7 +32,11 @@ const DEMANDS = {
   "devices.change": { role: "user", scope: "all" },
   /** VPN peers, triggers, mappings. */
   "gateway.change": { role: "admin", scope: "all" },
+  /** The server itself: where its files are, and what is set. Nothing secret. */
+  "settings.read": { role: "admin", scope: "read" },
   "settings.change": { role: "admin", scope: "all" },
+  /** Everything that the server is, with its secrets, taken out or put in. */
+  "server.backup": { role: "admin", scope: "person" },
   "audit.read": { role: "admin", scope: "read" },
   "metrics.read": { role: "admin", scope: "read" },
   "people.read": { role: "admin", scope: "read" },

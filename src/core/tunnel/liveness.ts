@@ -39,13 +39,14 @@ export class Liveness {
     this.pingsSinceHeard++;
   }
 
-  /** A PONG that carries the time of its PING; one that answers no PING of ours is ignored. */
-  pong(sentMs: number, nowMs: number): void {
-    if (sentMs !== this.awaitedMs) return;
+  /** A PONG that carries the time of its PING: the round trip; null = it answers no PING of ours, and is ignored. */
+  pong(sentMs: number, nowMs: number): number | null {
+    if (sentMs !== this.awaitedMs) return null;
     this.awaitedMs = null;
     const sampleMs = Math.max(0, nowMs - sentMs);
     // RFC 6298 §2: alpha 1/8.
     this.smoothedMs = this.smoothedMs === null ? sampleMs : this.smoothedMs * 0.875 + sampleMs * 0.125;
+    return sampleMs;
   }
 
   get rttMs(): number | null {

@@ -62,16 +62,22 @@ export class RelayTunnel implements Sweepable {
   private readonly byDevice = new Map<string, Session>();
   private readonly pending = new Set<PendingCarrier>();
   private readonly group: CarrierGroup;
-  private readonly listener: TCPSocketListener<Carrier>;
+  private listener: TCPSocketListener<Carrier>;
 
   /** Throws what Bun.listen throws (EADDRINUSE …): the caller classifies it. */
   constructor(private readonly options: RelayTunnelOptions) {
     this.group = new CarrierGroup(options.sweeper.turnstile);
-    this.listener = Bun.listen<Carrier>({
+    this.listener = this.listen(options.port, options.certificate);
+    options.sweeper.add(this);
+  }
+
+  private listen(port: number, certificate: CertificatePair): TCPSocketListener<Carrier> {
+    const { options } = this;
+    return Bun.listen<Carrier>({
       hostname: options.hostname,
-      port: options.port,
+      port,
       tls: {
-        ...options.certificate,
+        ...certificate,
         ALPNProtocols: ALPN_WIRE,
         ...TLS_1_3_ONLY,
         ...(options.clientCa === null ? {} : { ca: options.clientCa, requestCert: true, rejectUnauthorized: true }),
@@ -85,7 +91,17 @@ export class RelayTunnel implements Sweepable {
         error: (socket, error) => socket.data?.fail(error.message),
       },
     });
-    options.sweeper.add(this);
+  }
+
+  /**
+   * What agents that connect from now on are shown; carriers live on. Throws what Bun.listen throws: then nobody
+   * listens, and it is to be called again.
+   */
+  renew(certificate: CertificatePair): void {
+    // Bun.listen keeps its certificate for life (decision 0026).
+    const { port } = this;
+    this.listener.stop();
+    this.listener = this.listen(port, certificate);
   }
 
   get port(): number {

@@ -8,6 +8,7 @@ import type { ByteEnd, FlowEnd } from "../io/ends.ts";
 import type { Carrier, CarrierSink } from "./carrier.ts";
 import { type FlowHost, TunnelFlow } from "./flow.ts";
 import { type LaneSizes, Lanes } from "./lanes.ts";
+import { Measuring } from "./measuring.ts";
 import { type StreamHost, TunnelStream } from "./stream.ts";
 
 /** Who hears of a session. */
@@ -57,6 +58,7 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
   private readonly flows = new Map<number, TunnelFlow>();
   /** Agents: carriers that the relay has pinged, until the session is ready. */
   private readonly pinged = new Set<Carrier>();
+  private readonly measuring = new Measuring();
   private nextId: number;
   private isReady = false;
   private closed = false;
@@ -110,6 +112,18 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
 
   get rttMs(): number {
     return this.measuredRttMs ?? 0;
+  }
+
+  /**
+   * A fresh round trip of the carrier that new streams take, in milliseconds; null = the session ended before its answer.
+   * Ask again after the answer only: a link that is measured all the time would never be found dead.
+   */
+  measureRtt(): Promise<number | null> {
+    if (!this.ready) return Promise.resolve(null);
+    const carrier = this.lanes.forNewStream;
+    const measured = this.measuring.next(carrier);
+    this.ping(carrier, this.nowMs());
+    return measured;
   }
 
   nowMs(): number {
@@ -281,9 +295,12 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
         carrier.send(FrameType.pong, 0, payload);
         this.heardPing(carrier);
         return;
-      case FrameType.pong:
-        carrier.liveness.pong(new DataView(payload.buffer, payload.byteOffset).getFloat64(0), this.nowMs());
+      case FrameType.pong: {
+        const sentMs = new DataView(payload.buffer, payload.byteOffset).getFloat64(0);
+        const ms = carrier.liveness.pong(sentMs, this.nowMs());
+        if (ms !== null) this.measuring.measured(carrier, ms);
         return;
+      }
       case FrameType.control: {
         const message = decodeControl(payload);
         if (!message.ok) {
@@ -376,6 +393,7 @@ export class Session implements CarrierSink, StreamHost, FlowHost {
     for (const flow of [...this.flows.values()]) flow.cut("carrierLost");
     this.streams.clear();
     this.flows.clear();
+    this.measuring.end();
     for (const carrier of this.lanes.all()) {
       if (orderly) carrier.end();
       else carrier.fail(why);

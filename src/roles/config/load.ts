@@ -4,7 +4,6 @@ import { partOf } from "../../core/forward.ts";
 import { messageOf } from "../../os/errors.ts";
 import { readPrivateText, readText } from "../../os/files.ts";
 import { ControlError } from "../../servers/local/control.ts";
-import { classifyAddress } from "../../wire/address.ts";
 import type { HostPort } from "../../wire/endpoint.ts";
 import { settleProtocol } from "../../wire/port-set.ts";
 import type { Result } from "../../wire/result.ts";
@@ -16,6 +15,7 @@ import type {
   ForwardSpec,
   RelaySettings,
 } from "../control.ts";
+import { acmeSettings, httpsProblems, isConsoleTls, plainProblems } from "./acme.ts";
 import { gatewayLists } from "./gateway.ts";
 import { mapToml, type TomlMap } from "./locate.ts";
 import { mapSpec } from "./map.ts";
@@ -61,6 +61,7 @@ export async function readConfig(text: string, path: string): Promise<Config> {
   if (!parsed.success) throw report(path, map, problemsOf(parsed.error.issues, raw, keysAt));
   const { forwards, problems } = await specsOf(parsed.data, path);
   problems.push(...gatewayLists(parsed.data, (file) => resolve(dirname(path), file)).problems);
+  problems.push(...httpsProblems(parsed.data));
   const ofMetrics = metricsProblem(parsed.data.metrics);
   if (ofMetrics !== null) problems.push(ofMetrics);
   if (problems.length > 0) throw report(path, map, problems);
@@ -219,17 +220,19 @@ export function consoleSettings(config: Config): ConsoleSettings | null {
 /** `[console]` with its defaults, at another place than it says. */
 export function consoleAt(config: Config, listen: HostPort): ConsoleSettings {
   const section = config.file.console ?? {};
+  const acme = acmeSettings(config.file, pathBeside(config));
+  // The place may be of the command line: the file alone was in order.
+  const [plain] = plainProblems(config.file, listen);
+  if (plain !== undefined) throw new ControlError("usage", renderProblem(subjectOf(plain.path), plain));
   return {
     listen,
     hosts: section.hosts ?? [],
     certificate: certificateFiles(config, "console", section),
-    tls: section.tls ?? !isLoopbackHost(listen.host),
+    tls: isConsoleTls(config.file, listen),
     trustedProxies: section["trusted-proxies"] ?? [],
+    ...(acme === null ? {} : { acme }),
+    ...(section.hsts === undefined ? {} : { hstsSec: section.hsts }),
   };
-}
-
-function isLoopbackHost(host: string): boolean {
-  return host === "localhost" || classifyAddress(host) === "loopback";
 }
 
 /** `[check]` with its defaults. */

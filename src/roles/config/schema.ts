@@ -1,5 +1,6 @@
 import { parseHost } from "../../wire/endpoint.ts";
 import { z } from "../../wire/zod.ts";
+import { acmeSection } from "./acme-schema.ts";
 import * as field from "./fields.ts";
 import { gatewaySection, MappingEntry, TriggerEntry, upnpSection, vpnSection } from "./gateway-schema.ts";
 import { GluetunEntry, HookEntry } from "./hooks.ts";
@@ -94,6 +95,11 @@ const consoleSection = z.strictObject({
   "trusted-proxies": field.cidrs
     .meta({ description: "Reverse proxies before the console, whose X-Forwarded-For is believed." })
     .exactOptional(),
+  hsts: field
+    .duration(
+      "Browsers are told to come by HTTPS only for this long, to every port of the name; default: they are not.",
+    )
+    .exactOptional(),
 });
 
 /** What every kind of forward can do with its visitors. */
@@ -161,6 +167,7 @@ export const ConfigFile = z.strictObject({
   agent: agent.exactOptional(),
   check: check.exactOptional(),
   console: consoleSection.exactOptional(),
+  acme: acmeSection.exactOptional(),
   metrics: metricsSection.exactOptional(),
   expose: z.array(ExposeEntry).max(1_000).exactOptional(),
   forward: z.array(ForwardEntry).max(1_000).exactOptional(),
@@ -195,6 +202,8 @@ export function keysAt(path: readonly PropertyKey[]): readonly string[] {
       return Object.keys(check.shape);
     case "console":
       return Object.keys(consoleSection.shape);
+    case "acme":
+      return Object.keys(acmeSection.shape);
     case "metrics":
       return Object.keys(metricsSection.shape);
     case "expose":

@@ -11,7 +11,8 @@ async function started() {
   const gateway = await lab.start();
   const ann = await lab.person("ann", "admin", "owner");
   for (const port of [8840, 8841]) {
-    await gateway.forwards.addForward(ann, { device: "192.168.1.9", ports: `${port}`, name: `web ${port}` });
+    const draft = { device: "192.168.1.9", ports: `${port}`, name: `web ${port}` };
+    await gateway.forwards.addForward(ann, draft, false);
   }
   const { relay } = new FakeBackend();
   const both = bothBackends({ relay, beside: gateway, wallMs: () => 0, signal: new AbortController().signal });
@@ -51,7 +52,7 @@ test("an id, and a draft's device, say whose it is", async () => {
   const { both, relay, ann } = lab;
   const [own] = (await relay.listForwards(ann, { limit: 1, cursor: null }, ALL)).items;
   expect((await both.getForward(ann, own?.id ?? "")).value).toMatchObject({ id: own?.id ?? "" });
-  const made = await both.addForward(ann, { device: "192.168.1.9", ports: "9000" });
+  const made = await both.addForward(ann, { device: "192.168.1.9", ports: "9000" }, false);
   expect(made.value.way).toBe("kernel");
   await both.removeForward(ann, made.value.id, made.version);
   const seen = await both.overview(ann);

@@ -46,7 +46,7 @@ export function bothBackends({ relay, beside, wallMs, signal }: BothOptions): Re
       ),
     getForward: (who, id) => ofForward(id).getForward(who, id),
     previewForward: async (who, draft, replaces) => (await ofDraft(who, draft)).previewForward(who, draft, replaces),
-    addForward: async (who, draft) => (await ofDraft(who, draft)).addForward(who, draft),
+    addForward: async (who, draft, replace) => (await ofDraft(who, draft)).addForward(who, draft, replace),
     changeForward: (who, id, patch, version) => ofForward(id).changeForward(who, id, patch, version),
     removeForward: (who, id, version) => ofForward(id).removeForward(who, id, version),
     checkForward: (who, id) => ofForward(id).checkForward(who, id),

@@ -20,6 +20,11 @@ const KEYS = {
   bandwidth: "bandwidth",
   proxyProtocol: "proxy-protocol",
   healthCheck: "health-check",
+  as: "as",
+  group: "group",
+  idle: "idle",
+  udpIdle: "udp-idle",
+  lifetime: "lifetime",
 } as const satisfies Record<keyof Omit<ForwardDraft, "device">, keyof ExposeEntry>;
 type Key = keyof typeof KEYS;
 const NAMES = new Map<string, string>(Object.entries(KEYS).map(([name, key]) => [key, name]));

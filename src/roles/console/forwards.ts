@@ -1,4 +1,6 @@
+import { seesAll } from "../../core/access/rights.ts";
 import type { HeldForward } from "../../core/held.ts";
+import { ApiFailure, type Principal } from "../../servers/api/backend.ts";
 import type { Forward } from "../../servers/api/schema.ts";
 import { formatMappings } from "../config/ports.ts";
 import type { RelayView } from "../relay/control.ts";
@@ -20,6 +22,22 @@ export function partsOfId(id: string): { readonly device: string; readonly specI
   return { device: id.slice(0, dot), specId: Buffer.from(id.slice(dot + 1), "base64url").toString() };
 }
 
+export function noForward(): ApiFailure {
+  return new ApiFailure("not-found", "There is no such forward.");
+}
+
+export function sees(who: Principal, account: string): boolean {
+  return seesAll(who) || who.accountId === account;
+}
+
+/** The forward of that id, if it is theirs: another account's is answered like none. */
+export function heldBy(relay: RelayView, who: Principal, id: string): HeldForward {
+  const parts = partsOfId(id);
+  const held = parts === null ? null : relay.forwards.get(parts.device, parts.specId);
+  if (held === null || !sees(who, held.owner.account)) throw noForward();
+  return held;
+}
+
 /** What `If-Match` names: another text whenever a person's settings of it are others. */
 export function versionOf({ spec }: HeldForward, to: string | null): string {
   return Bun.hash(JSON.stringify([spec, to])).toString(36);
@@ -36,6 +54,7 @@ export function forwardOf(relay: RelayView, held: HeldForward, accountName: stri
     name: spec.name,
     device: { id: owner.device, name: relay.forwards.deviceName(owner.device) },
     account: { id: owner.account, name: accountName },
+    group: spec.group,
     ports: formatMappings(spec.ports),
     to: assigned?.to ?? null,
     enabled: spec.enabled,

@@ -16,13 +16,23 @@ const KEYS = {
   deny: "deny",
   connectionsPerSource: "connections-per-source",
   newPerSource: "new-per-source",
+  lifetime: "lifetime",
 } as const satisfies Partial<Record<keyof ForwardDraft, keyof MappingEntry>>;
 type Key = keyof typeof KEYS;
 const NAMES = new Map<string, string>(Object.entries(KEYS).map(([name, key]) => [key, name]));
 /** What a relay does to a visitor's bytes; the kernel sees packets. */
-const NOT_THE_KERNELS = ["connections", "bandwidth", "proxyProtocol", "healthCheck"] as const;
+const NOT_THE_KERNELS = [
+  "as",
+  "group",
+  "idle",
+  "udpIdle",
+  "connections",
+  "bandwidth",
+  "proxyProtocol",
+  "healthCheck",
+] as const;
 
-type Wish = Partial<Record<keyof ForwardPatch, unknown>>;
+type Wish = Partial<Record<keyof ForwardPatch | keyof ForwardDraft, unknown>>;
 
 /**
  * What a person wants to be led to the client `to`, checked as the command line's and the config file's is. Throws

@@ -44,20 +44,24 @@ async function started() {
     await put({ ...specOf(draft, HOST, "config"), ...more });
   };
   const add = async (device: string, ports: string, more: Partial<ForwardDraft> = {}) =>
-    (await gateway.forwards.addForward(ann, { device, ports, ...more })).value;
+    (await gateway.forwards.addForward(ann, { device, ports, ...more }, false)).value;
   return Object.assign(lab, { ...gateway, ann, bob, phone, tablet, opened, add });
 }
 
 describe("a forward", () => {
   test("is opened, changed, disabled and removed, under the name of who did it", async () => {
     await using lab = await started();
-    const made = await lab.forwards.addForward(lab.ann, {
-      device: HOST,
-      ports: "8000:80, 8810-8811",
-      name: "web",
-      allow: ["198.51.100.0/24"],
-      connectionsPerSource: 4,
-    });
+    const made = await lab.forwards.addForward(
+      lab.ann,
+      {
+        device: HOST,
+        ports: "8000:80, 8810-8811",
+        name: "web",
+        allow: ["198.51.100.0/24"],
+        connectionsPerSource: 4,
+      },
+      false,
+    );
     expect(made.value).toMatchObject({
       name: "web",
       device: { id: HOST, name: HOST },
@@ -134,7 +138,7 @@ describe("a forward", () => {
     await lab.add(HOST, "8840", { name: "web" });
     const before = lab.kernel();
     const draft = { device: HOST, ports: "9000", ...more };
-    expect(await refusalOf(lab.forwards.addForward(lab.ann, draft))).toBe(expected);
+    expect(await refusalOf(lab.forwards.addForward(lab.ann, draft, false))).toBe(expected);
     const { problems } = await lab.forwards.previewForward(lab.ann, draft, null);
     expect(problems.map(({ path }) => path)).toEqual(expected.split(" ").slice(1));
     expect(lab.kernel()).toEqual(before);
@@ -199,7 +203,7 @@ describe("what others made", () => {
     const [shown] = (await lab.forwards.listForwards(lab.ann, PAGE, ALL)).items;
     expect(shown).toMatchObject({ name: "phone", editable: false, removable: true });
     expect(await refusalOf(lab.forwards.changeForward(lab.ann, shown?.id ?? "", {}, null))).toBe("forbidden");
-    expect(await refusalOf(lab.forwards.addForward(lab.ann, { device: "phone", ports: "9000" }))).toBe(
+    expect(await refusalOf(lab.forwards.addForward(lab.ann, { device: "phone", ports: "9000" }, false))).toBe(
       "forbidden ports",
     );
     await lab.forwards.removeForward(lab.ann, shown?.id ?? "", null);
@@ -237,7 +241,7 @@ describe("who is no administrator", () => {
   test("has to do with what leads to their account's peers alone", async () => {
     await using lab = await started();
     const { forwards, bob, ann } = lab;
-    const own = await forwards.addForward(bob, { device: "phone", ports: "8840" });
+    const own = await forwards.addForward(bob, { device: "phone", ports: "8840" }, false);
     const others = [await lab.add("tablet", "8850"), await lab.add(HOST, "8860")];
     expect((await forwards.listForwards(bob, PAGE, ALL)).items.map(({ id }) => id)).toEqual([own.value.id]);
     expect((await forwards.listForwards(ann, PAGE, ALL)).items).toHaveLength(3);
@@ -250,7 +254,7 @@ describe("who is no administrator", () => {
       expect(await refusalOf(forwards.checkForward(bob, id))).toBe("not-found");
     }
     for (const device of ["tablet", HOST]) {
-      expect(await refusalOf(forwards.addForward(bob, { device, ports: "9000" }))).toBe("not-found");
+      expect(await refusalOf(forwards.addForward(bob, { device, ports: "9000" }, false))).toBe("not-found");
       expect(await refusalOf(forwards.previewForward(bob, { device, ports: "9000" }, null))).toBe("nothing");
       expect(await refusalOf(forwards.getDevice(bob, device))).toBe("not-found");
     }
@@ -270,7 +274,7 @@ describe("who is no administrator", () => {
     await using lab = await started();
     const limits = { ports: "8840-8849", quotaForwards: 2 };
     await lab.store.users.change(lab.bob.userId, { limits }, 3_000, "test");
-    const add = (ports: string) => lab.forwards.addForward(lab.bob, { device: "phone", ports });
+    const add = (ports: string) => lab.forwards.addForward(lab.bob, { device: "phone", ports }, false);
     expect(await refusalOf(add("9000"))).toBe("forbidden ports");
     const { value } = await add("8840");
     await add("8841");

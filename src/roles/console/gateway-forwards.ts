@@ -87,6 +87,10 @@ export class ConsoleMappings implements RelayBackend {
       forwards: { open: forwards.filter(({ state }) => state === "open").length, all: forwards.length },
       counters: isAdmin ? counters : sumCounters(forwards.map((forward) => forward.counters)),
       memoryBytes: isAdmin ? memoryBytes : null,
+      pid: status.pid,
+      fingerprint: null,
+      draining: false,
+      consoleCertificate: null,
     };
   }
 
@@ -116,7 +120,7 @@ export class ConsoleMappings implements RelayBackend {
       const spec = await this.#spec(draftOf(draft, this.#client(who, draft.device)), before);
       const meant = { meaning: portWords(spec.ports), warnings: this.#options.warningsFor(spec.ports) };
       try {
-        if (before === null) this.#refuseKnown(spec);
+        if (before === null) this.#refuseKnown(spec, false);
         await this.#refuseBeyondQuota(who, spec);
       } catch (error) {
         return { ...meant, problems: problemsOf(error) };
@@ -128,10 +132,10 @@ export class ConsoleMappings implements RelayBackend {
     }
   }
 
-  async addForward(who: Principal, draft: ForwardDraft): Promise<Versioned<Forward>> {
+  async addForward(who: Principal, draft: ForwardDraft, replace: boolean): Promise<Versioned<Forward>> {
     const spec = await this.#spec(draftOf(draft, this.#client(who, draft.device)), null);
     await this.#refuseBeyondQuota(who, spec);
-    this.#refuseKnown(spec);
+    this.#refuseKnown(spec, replace);
     return this.#versioned(await putFixed(this.#gateway, spec, actorOf(who)).catch(rethrow));
   }
 
@@ -256,9 +260,11 @@ export class ConsoleMappings implements RelayBackend {
     return { ...made.value, id, origin };
   }
 
-  #refuseKnown({ id, name, to }: MappingSpec): void {
+  /** `replace`: one that people made may become this one. */
+  #refuseKnown({ id, name, to }: MappingSpec, replace: boolean): void {
     const { book } = this.#gateway;
-    if (book.get(book.ownerOf(to).device, id) === null) return;
+    const known = book.get(book.ownerOf(to).device, id);
+    if (known === null || (replace && known.spec.requester === null && known.spec.origin !== "config")) return;
     const message = `The device has a forward "${name}" already: choose another name.`;
     throw new ApiFailure("conflict", message, { errors: [{ path: "name", message }] });
   }

@@ -46,6 +46,7 @@ export function forwardShown(
     name: spec.name,
     device: { id: owner.device, name: deviceName(gateway, held) },
     account: named(names, peer === null ? FIRST_ACCOUNT_ID : accountOf(peer)),
+    group: null,
     ports: formatMappings(spec.ports),
     to: spec.to,
     enabled: spec.enabled,

@@ -12,12 +12,16 @@ import { serveApi } from "../../servers/api/server.ts";
 import type { Store } from "../../store/store.ts";
 import { compileCidrs, parseAddress } from "../../wire/address.ts";
 import { ANY_HOST, formatHostPort, type HostPort } from "../../wire/endpoint.ts";
-import { type ConsoleSettings, ControlError } from "../control.ts";
+import { err, ok } from "../../wire/result.ts";
+import type { OpenAcme } from "../acme/open.ts";
+import { type CertificateSource, tlsPair } from "../certificate/source.ts";
+import { type ConsoleSettings, ControlError, type RelayStatus } from "../control.ts";
 import { openAccess } from "./access.ts";
 
 /** What a relay or a gateway gives to its console. */
-export interface ConsoleOptions extends Omit<ApiBackend, "access"> {
+export interface ConsoleOptions {
   readonly store: Store;
+  readonly backends: Omit<ApiBackend, "access">;
   wallMs(): number;
   /** Writes down what was carried until now. */
   record(): Promise<void>;
@@ -27,8 +31,10 @@ export interface ConsoleOptions extends Omit<ApiBackend, "access"> {
   settings(): ConsoleSettings;
   /** What visitors type; null = it is not configured. */
   publicHost(): string | null;
-  /** PEM; needed unless the settings say plain HTTP. */
-  readonly certificate: { readonly cert: string; readonly key: string } | null;
+  /** What browsers are shown, when they come by HTTPS; while ACME has given none, if it is asked. Null = plain HTTP. */
+  readonly certificate: CertificateSource | null;
+  /** Where another certificate comes from; null = from nowhere. `homeUrl`: of the console. */
+  openAcme(homeUrl: () => string): Promise<OpenAcme | null>;
   /** Ends a device with all that it has; `actor` goes into the audit log. One that is gone is no failure. */
   endDevice(deviceId: string, actor: string): Promise<void>;
   /** The ports or quotas of an account are others now. */
@@ -49,6 +55,9 @@ export interface OpenConsole {
   readonly url: string;
   /** The one-time link of the first start; null = there is an administrator. It shows once: the next one ends it. */
   readonly setupLink: string | null;
+  certificate(): RelayStatus["consoleCertificate"];
+  /** Null = it is not asked. */
+  readonly acme: OpenAcme | null;
   close(): Promise<void>;
 }
 
@@ -76,12 +85,12 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
     },
   });
   const api = createApi(
-    { access, relay: options.relay, gateway: options.gateway },
+    { access, ...options.backends },
     {
       version: VERSION,
       tls,
-      // Plain HTTP may be forwarded at the same name.
-      hstsSec: null,
+      // Off unless it is asked for: plain HTTP may be forwarded at the same name.
+      hstsSec: tls ? (settings().hstsSec ?? null) : null,
       isOwnHost: (host) => isOwnHost(host, settings(), options.publicHost(), port),
       trustedProxies: () => compileCidrs(settings().trustedProxies),
       metrics: () => options.metrics(),
@@ -93,21 +102,48 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
       onUnexpected,
     },
   );
-  const pair = tls ? options.certificate : null;
-  if (tls && pair === null) throw new Error("a console over TLS has no certificate");
-  const server = serveApi(api, { bind: listen.host, port: listen.port, tls: pair });
-  if (!server.ok) throw new ControlError("failed", server.error.message);
-  port = server.value.port;
+  const acme = await options.openAcme(() => `${url()}/`);
+  const certificate = tls ? (acme?.certificate ?? options.certificate) : null;
+  if (tls && certificate === null) throw new Error("a console over TLS has no certificate");
+  const pair = certificate === null ? null : tlsPair(certificate.current);
+  const opened = serveApi(api, { bind: listen.host, port: listen.port, tls: pair });
+  if (!opened.ok) {
+    await acme?.close();
+    throw new ControlError("failed", opened.error.message);
+  }
+  const server = opened.value;
+  port = server.port;
+  certificate?.follow((next) => {
+    const renewed = signal.aborted ? ok(null) : server.renew(tlsPair(next));
+    return renewed.ok ? renewed : err(renewed.error.message);
+  });
   const close = async () => {
-    await server.value.close();
+    await Promise.all([server.close(), acme?.close()]);
     await options.record();
   };
-  return { port, url: url(), setupLink: await access.setupLink(url()), close };
+  const shown = ({ current }: CertificateSource) => ({
+    untilMs: current.notAfterMs,
+    problem: acme?.certificate.problem ?? null,
+  });
+  return {
+    port,
+    url: url(),
+    certificate: () => (certificate === null ? null : shown(certificate)),
+    setupLink: await access.setupLink(url()),
+    acme,
+    close,
+  };
+}
+
+/** By which it is called, besides the relay's public name. */
+function namesOf({ hosts, acme }: ConsoleSettings): readonly string[] {
+  return [...hosts, ...(acme?.hosts ?? [])];
 }
 
 /** On one address that, else by the public name, else by an address of this machine. */
-function publicUrl({ listen, tls, hosts }: ConsoleSettings, publicHost: string | null, port: number): string {
-  const [named] = hosts;
+function publicUrl(settings: ConsoleSettings, publicHost: string | null, port: number): string {
+  const { listen, tls } = settings;
+  const [named] = namesOf(settings);
   const isEverywhere = [ANY_HOST, "0.0.0.0", "::"].includes(listen.host);
   const own = ownAddresses().find(({ internal, family }) => !internal && family === 4)?.address;
   const host = named ?? (isEverywhere ? (publicHost ?? own ?? LOCALHOST) : listen.host);
@@ -122,11 +158,11 @@ function passkeyHost(host: string): string | null {
 /** By a name or an address of ours, at our port; a proxy before us has a port of its own. */
 function isOwnHost(
   { host, port }: HostPort,
-  { hosts, trustedProxies }: ConsoleSettings,
+  settings: ConsoleSettings,
   publicHost: string | null,
   ownPort: number,
 ): boolean {
-  if (port !== ownPort && trustedProxies.length === 0) return false;
-  const names = [LOCALHOST, ...hosts, ...(publicHost === null ? [] : [publicHost.toLowerCase()])];
+  if (port !== ownPort && settings.trustedProxies.length === 0) return false;
+  const names = [LOCALHOST, ...namesOf(settings), ...(publicHost === null ? [] : [publicHost.toLowerCase()])];
   return names.includes(host) || ownAddresses().some(({ address }) => address === host);
 }

@@ -35,7 +35,7 @@ import type { Refused } from "../relay/refused.ts";
 import { countersOf, NO_COUNTERS, sumCounters, visitId, visitInfo } from "../views.ts";
 import { actorOf } from "./access/context.ts";
 import { type Drafted, patched, specOfDraft } from "./drafts.ts";
-import { forwardOf, idOf, partsOfId, versionOf } from "./forwards.ts";
+import { forwardOf, heldBy, idOf, noForward, sees, versionOf } from "./forwards.ts";
 import { liveEvents } from "./live.ts";
 import { pageOf, shownPage } from "./pages.ts";
 import { auditPage, type TrafficAsk, trafficReport } from "./records.ts";
@@ -81,6 +81,10 @@ export class ConsoleRelay implements RelayBackend {
       forwards: { open: states.filter((state) => state === "open").length, all: states.length },
       counters: isAdmin ? status.counters : sumCounters(forwards.map((held) => this.#countersOf(held))),
       memoryBytes: isAdmin ? status.memoryBytes : null,
+      pid: status.pid,
+      fingerprint: status.fingerprint,
+      draining: status.draining,
+      consoleCertificate: isAdmin ? status.consoleCertificate : null,
     };
   }
 
@@ -130,11 +134,12 @@ export class ConsoleRelay implements RelayBackend {
     return { meaning: portWords(spec.ports), problems, warnings: this.#options.warningsFor(spec.ports) };
   }
 
-  async addForward(who: Principal, draft: ForwardDraft): Promise<Versioned<Forward>> {
+  async addForward(who: Principal, draft: ForwardDraft, replace: boolean): Promise<Versioned<Forward>> {
     const device = await this.#device(who, draft.device);
     const drafted = specOfDraft(draft);
     const present = this.#relay.forwards.get(device.id, drafted.spec.id);
-    if (present !== null) throw new ApiFailure("conflict", nameTaken(present.spec.name));
+    const isOurs = this.#relay.forwards.assignments.get(device.id, drafted.spec.id) !== null;
+    if (present !== null && !(replace && isOurs)) throw new ApiFailure("conflict", nameTaken(present.spec.name));
     return this.#versioned(await this.#assign(who, device, drafted));
   }
 
@@ -157,7 +162,7 @@ export class ConsoleRelay implements RelayBackend {
 
   async checkForward(who: Principal, id: string): Promise<CheckReport> {
     const [first] = this.#held(who, id).spec.ports;
-    if (first === undefined) throw new ApiFailure("not-found", NO_FORWARD);
+    if (first === undefined) throw noForward();
     const target = { kind: "port", host: null, port: first.first, protocol: first.protocol } as const;
     return checkAtRelay(this.#options.control, { target, payload: null, service: null }, this.#options.signal);
   }
@@ -179,7 +184,8 @@ export class ConsoleRelay implements RelayBackend {
 
   async makeJoinCode(who: Principal, draft: JoinCodeDraft) {
     const { name, ports, lifetimeSec } = draft;
-    const request = { name, account: who.accountId, lifetimeSec, ...(ports === undefined ? {} : { ports }) };
+    const account = draft.account === undefined ? who.accountId : await this.#account(who, draft.account);
+    const request = { name, account, lifetimeSec, ...(ports === undefined ? {} : { ports }) };
     const code = await createJoinCode(this.#relay, request, actorOf(who)).catch(rethrow);
     return {
       code,
@@ -252,14 +258,11 @@ export class ConsoleRelay implements RelayBackend {
   }
 
   #held(who: Principal, id: string): HeldForward {
-    const parts = partsOfId(id);
-    const held = parts === null ? null : this.#relay.forwards.get(parts.device, parts.specId);
-    if (held === null || !mayTouch(who, held.owner.account)) throw new ApiFailure("not-found", NO_FORWARD);
-    return held;
+    return heldBy(this.#relay, who, id);
   }
 
   #heldBy(who: Principal): HeldForward[] {
-    return [...this.#relay.forwards.list()].filter(({ owner }) => mayTouch(who, owner.account));
+    return [...this.#relay.forwards.list()].filter(({ owner }) => sees(who, owner.account));
   }
 
   async #forwards(who: Principal): Promise<Forward[]> {
@@ -294,6 +297,15 @@ export class ConsoleRelay implements RelayBackend {
     throw new ApiFailure("not-found", `There is no device "${nameOrId}".`);
   }
 
+  /** The id of an account that they may see. */
+  async #account(who: Principal, nameOrId: string): Promise<string> {
+    const account = await this.#relay.store.accounts.find(nameOrId).catch(rethrow);
+    if (account === null || !sees(who, account.id)) {
+      throw new ApiFailure("not-found", `There is no account "${nameOrId}".`);
+    }
+    return account.id;
+  }
+
   async #accountNames(): Promise<ReadonlyMap<string, string>> {
     const accounts = await this.#relay.store.accounts.list().catch(rethrow);
     return new Map(accounts.map(({ id, name }) => [id, name]));
@@ -320,14 +332,9 @@ export class ConsoleRelay implements RelayBackend {
 const MS_PER_SEC = 1_000;
 /** Of 14 digits, and so less any time until the year 4800. */
 const FAR_MS = 99_999_999_999_999;
-const NO_FORWARD = "There is no such forward.";
 
 function nameTaken(name: string): string {
   return `The device has a forward "${name}" already: choose another name.`;
-}
-
-function mayTouch(who: Principal, account: string): boolean {
-  return seesAll(who) || who.accountId === account;
 }
 
 function ownerOf(device: StoredDevice): { readonly account: string; readonly device: string } {

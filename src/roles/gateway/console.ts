@@ -1,15 +1,19 @@
 import { warningsFor } from "../../core/presets/dangers.ts";
+import type { RelayCertificate } from "../../os/certificate.ts";
 import { areaLogger } from "../../os/log.ts";
 import { loadSelfSigning } from "../../os/self-signed.ts";
+import { ApiFailure } from "../../servers/api/backend.ts";
 import type { StaticFiles } from "../../servers/api/files.ts";
 import { classifyAddress, parseAddress } from "../../wire/address.ts";
 import { ANY_HOST } from "../../wire/endpoint.ts";
+import { fixedCertificate } from "../certificate/source.ts";
 import { loadOwnCertificate, loadPair } from "../certificates.ts";
 import { loadConsoleFiles } from "../console/files.ts";
 import { gatewayBackends } from "../console/gateway-backends.ts";
 import { type OpenConsole, openConsole } from "../console/open.ts";
 import { recordNowAndThen } from "../console/record.ts";
-import type { ConsoleSettings } from "../control.ts";
+import { type ConsolePlace, ConsoleServer } from "../console/settings.ts";
+import { type ConsoleSettings, ControlError } from "../control.ts";
 import type { GatewayView } from "./control.ts";
 import type { Network } from "./network.ts";
 
@@ -18,25 +22,29 @@ export interface PreparedConsole {
   readonly settings: ConsoleSettings;
   readonly files: StaticFiles;
   /** PEM; null = one of our making, or none. */
-  readonly certificate: { readonly cert: string; readonly key: string } | null;
+  readonly certificate: RelayCertificate | null;
 }
 
 /** Loads all that a console needs. Rejects with ControlError `usage` when its certificate cannot be had. */
 export async function prepareConsole(settings: ConsoleSettings, wallMs: number): Promise<PreparedConsole> {
+  if (settings.acme !== undefined) {
+    const message =
+      "A gateway asks no CA for its console's certificate: take [acme] out, and name certificate and key.";
+    throw new ControlError("usage", message);
+  }
   const files = await loadConsoleFiles(warn);
   if (!settings.tls) return { settings, files, certificate: null };
   if (settings.certificate === null) {
     await loadSelfSigning();
     return { settings, files, certificate: null };
   }
-  const { certificatePem: cert, keyPem: key } = await loadPair(settings.certificate, wallMs);
-  return { settings, files, certificate: { cert, key } };
+  return { settings, files, certificate: await loadPair(settings.certificate, wallMs) };
 }
 
 export interface GatewayConsoleOptions {
   readonly prepared: PreparedConsole;
   readonly gateway: GatewayView;
-  readonly dataDir: string;
+  readonly place: ConsolePlace;
   /** What a scrape is answered. */
   metrics(): Promise<string>;
   network(): Network;
@@ -58,13 +66,33 @@ export async function openGatewayConsole(options: GatewayConsoleOptions): Promis
   const backends = backendsBeside(gateway, signal);
   const inside = () => insideAddress(network());
   const opened = await openConsole({
-    ...backends,
+    backends: {
+      relay: backends.relay,
+      gateway: backends.gateway,
+      checks: { pingForward: async () => notMeasured() },
+      settings: new ConsoleServer({
+        store: gateway.store,
+        place: options.place,
+        wallMs: gateway.wallMs,
+        startedMs: gateway.startedMs,
+        subject: "gateway",
+        relay: async () => null,
+        console: () => settings,
+        consoleUrl: gateway.consoleUrl,
+        reload: () => gateway.reload(),
+      }),
+    },
+    record: backends.record,
+    accountChanged: backends.accountChanged,
     store: gateway.store,
     wallMs: gateway.wallMs,
     files,
     settings: () => settings,
     publicHost: inside,
-    certificate: settings.tls ? (prepared.certificate ?? (await ownCertificate(options, inside()))) : null,
+    certificate: settings.tls
+      ? fixedCertificate(prepared.certificate ?? (await ownCertificate(options, inside())))
+      : null,
+    openAcme: async () => null,
     // Agents are a relay's.
     endDevice: () => Promise.resolve(),
     metrics: () => options.metrics(),
@@ -80,11 +108,10 @@ export async function openGatewayConsole(options: GatewayConsoleOptions): Promis
 }
 
 /** Its pages and certificates say names; the first that people would type. */
-async function ownCertificate({ prepared, dataDir, gateway }: GatewayConsoleOptions, inside: string | null) {
+async function ownCertificate({ prepared, place, gateway }: GatewayConsoleOptions, inside: string | null) {
   const { hosts, listen } = prepared.settings;
   const host = isEverywhere(listen.host) ? (inside ?? "localhost") : listen.host;
-  const { certificatePem: cert, keyPem: key } = await loadOwnCertificate(dataDir, [...hosts, host], gateway.wallMs());
-  return { cert, key };
+  return loadOwnCertificate(place.dataDir, [...hosts, host], gateway.wallMs());
 }
 
 /**
@@ -115,4 +142,11 @@ function warn(message: string): void {
 /** For the console of a relay in the same process. */
 export function backendsBeside(gateway: GatewayView, signal: AbortSignal) {
   return gatewayBackends({ gateway, warningsFor: (ranges) => warningsFor({ ranges }), signal, warn });
+}
+
+function notMeasured(): never {
+  throw new ApiFailure(
+    "conflict",
+    "A gateway's kernel leads packets by itself: measure with `hatchway ping` on the device.",
+  );
 }

@@ -53,6 +53,7 @@ export interface GatewayParts {
   readonly readSettings: () => Promise<GatewaySettings>;
   readonly ports: EntryPorts;
   readonly dataDir: string;
+  readonly configFile: string | null;
   /** Opens the console; null = there is none. */
   readonly console: ((options: Omit<GatewayConsoleOptions, "prepared">) => Promise<OpenGatewayConsole>) | null;
   nowMs(): number;
@@ -283,11 +284,11 @@ export class Gateway {
   }
 
   async #openConsole(metrics: ProcessMetrics): Promise<OpenGatewayConsole | null> {
-    const { console, dataDir } = this.#parts;
+    const { console, dataDir, configFile } = this.#parts;
     return (
       (await console?.({
         gateway: this.#view,
-        dataDir,
+        place: { dataDir, configFile },
         metrics: () => metrics.text(),
         network: () => this.#around.network,
         signal: this.#abort.signal,
@@ -343,6 +344,8 @@ export class Gateway {
       nowMs: this.#parts.nowMs,
       wallMs: this.#parts.wallMs,
       store: this.#parts.store,
+      // Agents are a relay's.
+      endDevice: () => Promise.resolve(),
       consoleUrl: () => this.#console?.url ?? "",
       facts: () => this.#statusFacts(),
       externalAddress: () => this.#around.externalAddress(),

@@ -3,7 +3,7 @@ import type { PortSpan } from "../../core/port-spans.ts";
 import type { NatLimits, NatSettings, TriggerRule } from "../../dataplanes/nat/state.ts";
 import type { MappingDraft } from "../../servers/local/control.ts";
 import type { Cidr } from "../../wire/address.ts";
-import type { ConsoleSettings } from "../console/settings.ts";
+import type { ConsoleSettings } from "../console/section.ts";
 import type { GluetunSettings } from "../gluetun.ts";
 import type { HookSettings } from "../hooks/settings.ts";
 import type { MetricsSettings } from "../metrics/settings.ts";

@@ -32,12 +32,15 @@ export interface Clock {
 /** A service that greets does it at once; what remains is the way from the service to here. */
 const LISTEN_MS = 500;
 
+/** What a probe takes once. */
+export type Way = Pick<PingRoute, "connect" | "openFlow">;
+
 /**
  * Asks once, on a connection or flow of its own, and calls `settled` once. The result cuts the probe short: it counts as
  * lost by `timeout`, and `settled` is called.
  */
 export function startProbe(
-  route: PingRoute,
+  route: Way,
   question: Question,
   clock: Clock,
   settled: (result: ProbeResult) => void,
@@ -49,7 +52,7 @@ export function startProbe(
 
 /** The same as a promise, with a deadline. */
 export function probeOnce(
-  route: PingRoute,
+  route: Way,
   question: Question,
   clock: Clock,
   { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },
@@ -67,7 +70,7 @@ export function probeOnce(
 }
 
 function probeConnection(
-  route: PingRoute,
+  route: Way,
   question: Exclude<Question, { kind: "datagram" }>,
   clock: Clock,
   settled: (result: ProbeResult) => void,
@@ -130,7 +133,7 @@ function probeConnection(
 }
 
 function probeDatagram(
-  route: PingRoute,
+  route: Way,
   payload: Uint8Array,
   clock: Clock,
   settled: (result: ProbeResult) => void,

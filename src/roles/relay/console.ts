@@ -1,15 +1,20 @@
 import { warningsFor } from "../../core/presets/dangers.ts";
 import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
+import { monotonicMs } from "../../os/clock.ts";
 import { areaLogger } from "../../os/log.ts";
-import { loadPair } from "../certificates.ts";
+import { after } from "../../os/timers.ts";
+import type { Settings } from "../../servers/api/schema.ts";
+import type { CertificateSource } from "../certificate/source.ts";
 import type { GatewayBeside } from "../console/beside.ts";
 import { bothBackends } from "../console/both.ts";
+import { ConsoleChecks } from "../console/checks.ts";
 import { loadConsoleFiles } from "../console/files.ts";
 import { type OpenConsole, openConsole } from "../console/open.ts";
 import { recordNowAndThen } from "../console/record.ts";
 import { ConsoleRelay } from "../console/relay.ts";
+import { type ConsolePlace, ConsoleServer } from "../console/settings.ts";
 import { TrafficRecorder } from "../console/traffic.ts";
-import type { ConsoleSettings } from "../control.ts";
+import type { ConsoleSettings, RelayControl, RelaySettings } from "../control.ts";
 import { type RelayView, relayControl, revoke } from "./control.ts";
 
 export interface RelayConsoleOptions {
@@ -20,8 +25,11 @@ export interface RelayConsoleOptions {
   settings(): ConsoleSettings;
   /** What visitors type; null = it is not configured. */
   publicHost(): string | null;
-  /** The relay's own, PEM, when the console has none. */
-  readonly certificate: { readonly certificatePem: string; readonly keyPem: string };
+  readonly place: ConsolePlace;
+  /** In force now. */
+  relaySettings(): RelaySettings;
+  /** What browsers are shown, when they come by HTTPS; while ACME has given none, if it is asked. */
+  readonly certificate: CertificateSource;
   /** What a scrape is answered. */
   metrics(): Promise<string>;
   /** A wrong password or code. */
@@ -33,12 +41,10 @@ export interface RelayConsoleOptions {
 
 /** Opens a relay's console. Rejects with ControlError when the port or the certificate cannot be had. */
 export async function openRelayConsole(options: RelayConsoleOptions): Promise<OpenConsole> {
-  const { relay, beside, settings, publicHost, sweeper, signal, onUnexpected } = options;
+  const { relay, beside, place, settings, publicHost, sweeper, signal, onUnexpected } = options;
   const { store, forwards, wallMs } = relay;
   const log = areaLogger("console");
   const warn = (message: string) => log.warn("{message}", { message });
-  const named = settings().certificate;
-  const pair = named === null ? options.certificate : await loadPair(named, wallMs());
   const recorder = new TrafficRecorder({
     traffic: store.traffic,
     forwards: () => forwards.list(),
@@ -47,24 +53,46 @@ export async function openRelayConsole(options: RelayConsoleOptions): Promise<Op
     wallMs,
     warn,
   });
+  const control = relayControl(relay);
   const own = new ConsoleRelay({
     relay,
-    control: relayControl(relay),
+    control,
     warningsFor: (ranges) => warningsFor({ ranges }),
     signal,
   });
   const opened = await openConsole({
     store,
     wallMs,
-    relay: beside === null ? own : bothBackends({ relay: own, beside, wallMs, signal }),
-    gateway: beside?.gateway ?? null,
+    backends: {
+      relay: beside === null ? own : bothBackends({ relay: own, beside, wallMs, signal }),
+      gateway: beside?.gateway ?? null,
+      checks: new ConsoleChecks({ relay, clock: { nowMs: monotonicMs, after }, signal }),
+      settings: new ConsoleServer({
+        store,
+        place,
+        wallMs,
+        startedMs: relay.startedMs,
+        subject: "relay",
+        relay: () => inForce(control, options.relaySettings()),
+        console: () => options.relaySettings().console,
+        consoleUrl: relay.consoleUrl,
+        reload: () => control.reload(),
+      }),
+    },
     record: async () => {
       await Promise.all([recorder.record(), beside?.record()]);
     },
     files: await loadConsoleFiles(warn),
     settings,
     publicHost,
-    certificate: { cert: pair.certificatePem, key: pair.keyPem },
+    certificate: options.certificate,
+    openAcme: async (homeUrl) => {
+      const { acme } = settings();
+      if (acme === undefined) return null;
+      const { openAcme } = await import("../acme/open.ts");
+      const { certificate: fallback } = options;
+      return openAcme({ settings: acme, fallback, homeUrl, dataDir: place.dataDir, sweeper, signal });
+    },
     endDevice: async (deviceId, actor) => {
       await revoke(relay, deviceId, actor);
     },
@@ -80,4 +108,12 @@ export async function openRelayConsole(options: RelayConsoleOptions): Promise<Op
   sweeper.add(recorder);
   if (beside !== null) recordNowAndThen(beside, signal);
   return opened;
+}
+
+async function inForce(
+  control: Pick<RelayControl, "status">,
+  { stun, certificate, clientCa }: RelaySettings,
+): Promise<Settings["relay"]> {
+  const { publicHost, listen, ports } = await control.status();
+  return { publicHost, listen, ports, stun, ownCertificate: certificate !== null, clientCa: clientCa !== null };
 }

@@ -18,6 +18,7 @@ import {
   type ReloadReport,
   type VisitInfo,
 } from "../control.ts";
+import { forwardCalled } from "../named.ts";
 import { peopleControl } from "../people.ts";
 import { countersOf, NO_COUNTERS, sumCounters, totalsOf, V, visitInfos } from "../views.ts";
 import type { RelayDials } from "./dials.ts";
@@ -29,7 +30,7 @@ export interface RelayView {
   readonly forwards: RelayForwards;
   readonly dials: RelayDials;
   /** SHA-256 of the certificate's SPKI. */
-  readonly fingerprint: Uint8Array;
+  fingerprint(): Uint8Array;
   readonly trust: "pinned" | "public-ca";
   readonly version: string;
   readonly startedMs: number;
@@ -39,6 +40,7 @@ export interface RelayView {
   publicHost(session: Session | undefined): string;
   /** Where people open the console; empty while that is not known. */
   consoleUrl(): string;
+  consoleCertificate(): RelayStatus["consoleCertificate"];
   /** The pool as a port set. */
   ports(): string;
   draining(): boolean;
@@ -58,7 +60,7 @@ export function relayControl(relay: RelayView): RelayControl {
     listDevices: () => listDevices(relay),
     revokeDevice: (nameOrId) => revoke(relay, nameOrId, OPERATOR),
     createJoinCode: (request) => createJoinCode(relay, request, OPERATOR),
-    ...peopleControl(relay),
+    ...peopleControl({ ...relay, endDevice: async (id) => void (await revoke(relay, id, OPERATOR)) }),
     reload: () => relay.reload(),
     visits: async () => visits(relay),
     audit: (request) => relay.store.audit.from(request),
@@ -81,10 +83,11 @@ export async function status(relay: RelayView): Promise<RelayStatus> {
     listen: formatHostPort(host, port),
     publicHost: relay.publicHost(undefined),
     ports: relay.ports(),
-    fingerprint: Buffer.from(relay.fingerprint).toString("hex"),
+    fingerprint: Buffer.from(relay.fingerprint()).toString("hex"),
     devicesConnected: devices.filter(({ id }) => relay.session(id) !== undefined).length,
     devicesEnrolled: devices.length,
     draining: relay.draining(),
+    consoleCertificate: relay.consoleCertificate(),
   };
 }
 
@@ -109,30 +112,16 @@ async function addForward(relay: RelayView, { device: nameOrId, spec, to }: Assi
 
 /** Of assigned forwards: the others are their devices'. */
 async function removeForward(relay: RelayView, idOrName: string, device: string | null): Promise<ForwardInfo> {
-  const matches = [...relay.forwards.list()].filter(
-    ({ owner, spec }) =>
-      (spec.id === idOrName || spec.name === idOrName) &&
-      (device === null || owner.device === device || relay.forwards.deviceName(owner.device) === device),
-  );
-  const assigned = matches.filter(({ owner, spec }) => relay.forwards.assignments.get(owner.device, spec.id) !== null);
-  const [forward] = assigned;
-  if (forward === undefined) {
-    throw new ControlError(
-      "usage",
-      matches.length === 0
-        ? `There is no forward "${idOrName}": "hatchway forward ls" lists them.`
-        : `"${idOrName}" was made on its device: remove it there.`,
-    );
-  }
-  if (assigned.length > 1) {
-    const devices = assigned.map(({ owner }) => relay.forwards.deviceName(owner.device)).join(", ");
-    throw new ControlError(
-      "usage",
-      `Several devices have a forward "${idOrName}" (${devices}): say which by --device.`,
-    );
-  }
-  const info = forwardInfo(relay, forward);
-  await relay.forwards.unassign(forward.owner.device, forward.spec.id, OPERATOR);
+  const named = [...relay.forwards.list()].map((held) => ({
+    held,
+    id: held.spec.id,
+    name: held.spec.name,
+    device: { id: held.owner.device, name: relay.forwards.deviceName(held.owner.device) },
+    isRelays: relay.forwards.assignments.get(held.owner.device, held.spec.id) !== null,
+  }));
+  const { held } = forwardCalled(idOrName, device, named);
+  const info = forwardInfo(relay, held);
+  await relay.forwards.unassign(held.owner.device, held.spec.id, OPERATOR);
   return info;
 }
 
@@ -225,7 +214,7 @@ export async function createJoinCode(relay: RelayView, request: JoinCodeRequest,
     relay: { host: relay.publicHost(undefined), port: relay.listen().port },
     secret: made.value.secret,
     ...(relay.trust === "pinned"
-      ? { trust: "pinned", fingerprint: relay.fingerprint }
+      ? { trust: "pinned", fingerprint: relay.fingerprint() }
       : // The operator's certificate is renewed, often with a new key: its CA and name are what lasts.
         { trust: "public-ca", fingerprint: null }),
   });

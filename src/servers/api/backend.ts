@@ -1,4 +1,5 @@
 import type { z } from "../../wire/zod.ts";
+import type { PingEvent } from "./checks-schema.ts";
 import type { Following } from "./event-stream.ts";
 import type * as schema from "./schema.ts";
 import type {
@@ -34,6 +35,7 @@ import type {
   VpnPeerReply,
   VpnServer,
 } from "./schema.ts";
+import type { PendingRestore, ReloadReport, RestoreInfo, Settings } from "./settings-schema.ts";
 
 /** Who asks: a person with a session, or a token of theirs. */
 export interface Principal {
@@ -171,7 +173,8 @@ export interface RelayBackend {
   ): Promise<Page<Forward>>;
   getForward(who: Principal, id: string): Promise<Versioned<Forward>>;
   previewForward(who: Principal, draft: ForwardDraft, replaces: string | null): Promise<ForwardPreview>;
-  addForward(who: Principal, draft: ForwardDraft): Promise<Versioned<Forward>>;
+  /** `replace`: one of the same name that was made here becomes this one; else that is a conflict. */
+  addForward(who: Principal, draft: ForwardDraft, replace: boolean): Promise<Versioned<Forward>>;
   /** `version`: what it must still be; null = whatever it is. */
   changeForward(who: Principal, id: string, patch: ForwardPatch, version: string | null): Promise<Versioned<Forward>>;
   removeForward(who: Principal, id: string, version: string | null): Promise<void>;
@@ -219,9 +222,34 @@ export interface GatewayBackend {
   removeTrigger(who: Principal, id: string): Promise<void>;
 }
 
+/** What is measured when somebody asks. */
+export interface ChecksBackend {
+  /**
+   * What begins to measure the way to a forward's service, `samples` times at most. One run of a credential at a time: the next
+   * ends the one before. Rejects when the forward cannot be measured.
+   */
+  pingForward(who: Principal, id: string, samples: number): Promise<(signal: AbortSignal) => AsyncIterable<PingEvent>>;
+}
+
+/** The server itself. For administrators. */
+export interface SettingsBackend {
+  settings(who: Principal): Promise<Settings>;
+  reload(who: Principal): Promise<ReloadReport>;
+  /** A sealed file of all that the server is; leaving it early is no failure. */
+  backup(who: Principal, passphrase: string): Promise<AsyncIterable<Uint8Array>>;
+  pendingRestore(who: Principal): Promise<PendingRestore>;
+  /** Takes a backup in, and changes nothing yet. */
+  checkRestore(who: Principal, source: AsyncIterable<Uint8Array>, passphrase: string): Promise<RestoreInfo>;
+  /** The next start takes what was checked. */
+  stageRestore(who: Principal): Promise<RestoreInfo>;
+  discardRestore(who: Principal): Promise<void>;
+}
+
 export interface ApiBackend {
   readonly access: AccessBackend;
   readonly relay: RelayBackend;
   /** Null: this server is no gateway. */
   readonly gateway: GatewayBackend | null;
+  readonly checks: ChecksBackend;
+  readonly settings: SettingsBackend;
 }

@@ -1,5 +1,5 @@
 import type { Versioned } from "./backend.ts";
-import { IDEMPOTENCY_HEADER, JSON_TYPE, LINES_TYPE, PAGE_KEY_HEADER, PROBLEM_TYPE } from "./protocol.ts";
+import { BYTES_TYPE, IDEMPOTENCY_HEADER, JSON_TYPE, LINES_TYPE, PAGE_KEY_HEADER, PROBLEM_TYPE } from "./protocol.ts";
 import type { Problem } from "./schema.ts";
 
 /** The part of `fetch` that is used. */
@@ -67,6 +67,22 @@ export class HttpCaller {
     await (await this.#send(method, path, body, extra)).text();
   }
 
+  /** A file. */
+  async bytes(method: Method, path: string, body: unknown): Promise<ReadableStream<Uint8Array>> {
+    const response = await this.#send(method, path, body, {}, { accept: BYTES_TYPE });
+    return response.body ?? new Blob([]).stream();
+  }
+
+  async upload<T>(
+    path: string,
+    file: Blob | Uint8Array<ArrayBuffer>,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<T> {
+    return await value<T>(
+      await this.#send("POST", path, undefined, {}, { ...headers, "content-type": BYTES_TYPE }, undefined, file),
+    );
+  }
+
   /** JSON lines, or the data of server-sent events. */
   async *stream<T>(path: string, type: string, { signal }: Reading): AsyncGenerator<T, void, void> {
     const ends = [signal, this.#options.signal].filter((end) => end !== undefined);
@@ -89,6 +105,7 @@ export class HttpCaller {
     extra: Extra,
     headers: Readonly<Record<string, string>> = {},
     signals: readonly AbortSignal[] = this.#options.signal === undefined ? [] : [this.#options.signal],
+    file?: Blob | Uint8Array<ArrayBuffer>,
   ): Promise<Response> {
     const { baseUrl, token } = this.#options;
     const response = await this.#fetch(`${baseUrl.replace(/\/$/, "")}${path}`, {
@@ -103,6 +120,7 @@ export class HttpCaller {
         ...headers,
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(file === undefined ? {} : { body: file }),
       credentials: "same-origin",
       // No answer of the API is one, and a token is for the server that it was meant for.
       redirect: "error",

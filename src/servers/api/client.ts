@@ -1,12 +1,14 @@
 import type { z } from "../../wire/zod.ts";
 import type { Page } from "./backend.ts";
 import { ApiProblem, type Fetch, HttpCaller, type Reading } from "./client-http.ts";
-import { EVENTS_TYPE, LINES_TYPE } from "./protocol.ts";
+import { EVENTS_TYPE, LINES_TYPE, PASSPHRASE_HEADER } from "./protocol.ts";
 import type * as shape from "./schema.ts";
 
 export type { Page, Versioned } from "./backend.ts";
 export { ApiProblem, type Fetch } from "./client-http.ts";
 export { PAGE_KEY_HEADER, PROBLEM_TYPES } from "./protocol.ts";
+// What the functions take and give, for whoever asks by them; the schemas themselves are the server's.
+export type * from "./schema.ts";
 
 type Of<T extends z.ZodType> = z.output<T>;
 /** What a draft takes: what has a default may be absent. */
@@ -97,8 +99,17 @@ export function createClient(options: ClientOptions) {
 
     listForwards: (ask: PageAsk & { readonly device?: string; readonly text?: string } = {}) =>
       http.json<Page<shape.Forward>>("GET", `/v1/forwards${query({ ...ask })}`),
-    addForward: (draft: In<typeof shape.ForwardDraft>, once: Once = {}) =>
-      http.versioned<shape.Forward>("POST", "/v1/forwards", draft, once),
+    /** `replace`: one of the same name that was made here becomes this one; else that is a conflict. */
+    addForward: (
+      draft: In<typeof shape.ForwardDraft>,
+      { replace, ...once }: Once & { readonly replace?: boolean } = {},
+    ) =>
+      http.versioned<shape.Forward>(
+        "POST",
+        `/v1/forwards${query({ replace: replace === true ? "true" : null })}`,
+        draft,
+        once,
+      ),
     previewForward: (draft: In<typeof shape.ForwardDraft>, replaces: string | null = null) =>
       http.json<shape.ForwardPreview>("POST", `/v1/forwards/preview${query({ replaces })}`, draft),
     getForward: (id: string) => http.versioned<shape.Forward>("GET", `/v1/forwards/${part(id)}`),
@@ -108,6 +119,14 @@ export function createClient(options: ClientOptions) {
     removeForward: (id: string, version: string | null = null) =>
       http.done("DELETE", `/v1/forwards/${part(id)}`, undefined, { version }),
     checkForward: (id: string) => http.json<shape.CheckReport>("POST", `/v1/forwards/${part(id)}/check`),
+
+    /** Ends by itself after `samples`, or with the signal. */
+    pingForward: (id: string, reading: Reading & { readonly samples?: number } = {}) =>
+      http.stream<shape.PingEvent>(
+        `/v1/forwards/${part(id)}/ping${query({ samples: reading.samples })}`,
+        EVENTS_TYPE,
+        reading,
+      ),
 
     listDevices: (ask: PageAsk = {}) => http.json<Page<shape.Device>>("GET", `/v1/devices${query({ ...ask })}`),
     getDevice: (id: string) => http.json<shape.Device>("GET", `/v1/devices/${part(id)}`),
@@ -140,6 +159,15 @@ export function createClient(options: ClientOptions) {
     /** All of it, newest first. */
     auditLines: (reading: Reading = {}): AsyncGenerator<shape.AuditEntry, void, void> =>
       http.stream<shape.AuditEntry>("/v1/audit", LINES_TYPE, reading),
+    getSettings: () => http.json<shape.Settings>("GET", "/v1/settings"),
+    /** `passphrase`: 12 characters at least; it is not kept anywhere. */
+    makeBackup: (draft: In<typeof shape.BackupDraft>) => http.bytes("POST", "/v1/backup", draft),
+    getRestore: () => http.json<shape.PendingRestore>("GET", "/v1/restore"),
+    checkRestore: (file: Blob | Uint8Array<ArrayBuffer>, passphrase: string) =>
+      http.upload<shape.RestoreInfo>("/v1/restore", file, { [PASSPHRASE_HEADER]: base64url(passphrase) }),
+    stageRestore: () => http.json<shape.RestoreInfo>("POST", "/v1/restore/stage"),
+    discardRestore: () => http.done("DELETE", "/v1/restore"),
+    reload: () => http.json<Of<typeof shape.ReloadReport>>("POST", "/v1/reload"),
     listPresets: (q = "") => http.json<Page<shape.Preset>>("GET", `/v1/presets${query({ q })}`),
     /** From now on, until the signal aborts, or the session ends: it is not begun anew. */
     events: (reading: Reading = {}): AsyncGenerator<shape.LiveEvent, void, void> =>
@@ -163,6 +191,11 @@ export function isProblem(error: unknown, type: string): error is ApiProblem {
 
 function part(text: string): string {
   return encodeURIComponent(text);
+}
+
+function base64url(text: string): string {
+  const binary = Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
+  return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }
 
 /** What is absent, null or "" is not sent. */

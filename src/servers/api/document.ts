@@ -1,8 +1,17 @@
 import { z } from "../../wire/zod.ts";
 import { Counters, Endpoint } from "../local/schema.ts";
 import type { Need } from "./need.ts";
-import { type Operation, successStatus, type Tag } from "./operation.ts";
-import { EVENTS_TYPE, IDEMPOTENCY_HEADER, JSON_TYPE, LINES_TYPE, PAGE_KEY_HEADER, PROBLEM_TYPE } from "./protocol.ts";
+import { mayRepeat, type Operation, successStatus, type Tag } from "./operation.ts";
+import {
+  BYTES_TYPE,
+  EVENTS_TYPE,
+  IDEMPOTENCY_HEADER,
+  JSON_TYPE,
+  LINES_TYPE,
+  PAGE_KEY_HEADER,
+  PASSPHRASE_HEADER,
+  PROBLEM_TYPE,
+} from "./protocol.ts";
 import * as schema from "./schema.ts";
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;
@@ -52,6 +61,8 @@ const TAGS: readonly { readonly name: Tag; readonly description: string }[] = [
   { name: "Devices", description: "The agents that have joined." },
   { name: "Gateway", description: "A gateway's VPN and port triggers. A server that is none answers 404." },
   { name: "Relay", description: "The relay as a whole, and what happens at it." },
+  { name: "Checks", description: "What is measured when somebody asks." },
+  { name: "Settings", description: "The server itself. For administrators." },
 ];
 
 const DESCRIPTION = `JSON in camelCase; times in milliseconds since the epoch (\`…Ms\`). Errors are RFC 9457 problems.
@@ -80,6 +91,14 @@ const IF_MATCH: OpenApiParameter = {
   description: "The `ETag` of what was read. When it has changed since: 412. Absent: whatever it is.",
   schema: { type: "string" },
 };
+const PASSPHRASE: OpenApiParameter = {
+  name: PASSPHRASE_HEADER,
+  in: "header",
+  required: true,
+  description: "What the file was sealed with: base64url of its UTF-8.",
+  schema: { type: "string", minLength: 1, maxLength: 8_192 },
+};
+const FILE = { schema: { type: "string", format: "binary" } } as const;
 const IDEMPOTENCY: OpenApiParameter = {
   name: IDEMPOTENCY_HEADER,
   in: "header",
@@ -156,7 +175,7 @@ function bare({ $schema: _dialect, $id: _id, ...rest }: JsonSchema): JsonSchema 
 }
 
 function operationObject(operation: Operation, schemas: Schemas): OpenApiOperation {
-  const { id, tag, summary, description, need, body } = operation;
+  const { id, tag, summary, description, need, body, upload } = operation;
   return {
     operationId: id,
     tags: [tag],
@@ -166,6 +185,7 @@ function operationObject(operation: Operation, schemas: Schemas): OpenApiOperati
     ...(body === undefined
       ? {}
       : { requestBody: { required: true, content: { [JSON_TYPE]: { schema: schemas.reference(body) } } } }),
+    ...(upload === undefined ? {} : { requestBody: { required: true, content: { [BYTES_TYPE]: FILE } } }),
     responses: {
       [successStatus(operation)]: success(operation, schemas),
       default: {
@@ -178,12 +198,14 @@ function operationObject(operation: Operation, schemas: Schemas): OpenApiOperati
   };
 }
 
-function parameters({ path, method, query, versioned, need }: Operation): OpenApiParameter[] {
+function parameters(operation: Operation): OpenApiParameter[] {
+  const { path, query, versioned, need, upload } = operation;
   return [
+    ...(upload === undefined ? [] : [PASSPHRASE]),
     ...(path.includes("{id}") ? [ID_PARAMETER] : []),
     ...(query === undefined ? [] : queryParameters(query)),
     ...(versioned === true ? [IF_MATCH] : []),
-    ...(method === "POST" && need !== null ? [IDEMPOTENCY] : []),
+    ...(mayRepeat(operation) && need !== null ? [IDEMPOTENCY] : []),
   ];
 }
 
@@ -199,7 +221,8 @@ function queryParameters(query: z.ZodType): OpenApiParameter[] {
 }
 
 function success(operation: Operation, schemas: Schemas): OpenApiContent & { readonly description: string } {
-  const { reply, streams = [] } = operation;
+  const { reply, streams = [], download } = operation;
+  if (download !== undefined) return { description: "The file.", content: { [download]: FILE } };
   if (reply === undefined) return { description: "Done." };
   // A route that has nothing but a stream describes what comes in it.
   const types = streams.includes(EVENTS_TYPE) ? streams : [JSON_TYPE, ...streams];

@@ -1,10 +1,15 @@
 import type { After } from "../../os/timers.ts";
+import type { z } from "../../wire/zod.ts";
 import { EVENTS_TYPE } from "./protocol.ts";
-import { LiveEvent } from "./schema.ts";
 
 /** Between comments, and between looks at whether the credential still holds. */
 export const HEARTBEAT_MS = 15_000;
 const COMMENT = ":\n\n";
+
+/** What a stream tells: `event` is its kind. */
+export interface StreamedEvent {
+  readonly event: string;
+}
 
 /** What happens from some moment on. */
 export interface Following<T> extends AsyncIterable<T> {
@@ -16,7 +21,9 @@ export interface EventStreamOptions {
   readonly after: After;
   /** Of whoever asks, and of the server. */
   readonly signal: AbortSignal;
-  events(signal: AbortSignal): Following<LiveEvent>;
+  /** Of what is told: what it does not name never leaves. */
+  readonly schema: z.ZodType;
+  events(signal: AbortSignal): Following<StreamedEvent>;
   /** Whether the credential is as good as it was. */
   stillGood(): Promise<boolean>;
   /** Once, whatever ended it. */
@@ -117,9 +124,8 @@ class EventSource {
       this.#opened.resolve();
       for await (const event of events) {
         if (signal.aborted) return;
-        // What the schema does not name never leaves.
-        const value = LiveEvent.parse(event);
-        this.#send(`event: ${value.event}\ndata: ${JSON.stringify(value)}\n\n`);
+        const value = this.#options.schema.parse(event);
+        this.#send(`event: ${event.event}\ndata: ${JSON.stringify(value)}\n\n`);
         // The next is asked for when there is room: a slow reader is told less often, and nothing piles up here.
         await this.#untilTaken();
       }

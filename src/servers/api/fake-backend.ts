@@ -1,11 +1,15 @@
 import type { ApiBackend } from "./backend.ts";
 import { FakeAccess } from "./fake-access.ts";
+import { FakeChecks } from "./fake-checks.ts";
 import { FakeGateway } from "./fake-gateway.ts";
 import { FakeRelay } from "./fake-relay.ts";
+import { FakeSettings } from "./fake-settings.ts";
 
 /** A backend in memory, for tests of what is in front of it. */
 export class FakeBackend implements ApiBackend {
   readonly access = new FakeAccess();
   readonly relay = new FakeRelay();
   readonly gateway: FakeGateway | null = new FakeGateway();
+  readonly checks = new FakeChecks(this.relay);
+  readonly settings = new FakeSettings();
 }

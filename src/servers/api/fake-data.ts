@@ -24,6 +24,7 @@ export function fakeForward(id: string, name: string, ports: string, device: Dev
     name,
     device: { id: device.id, name: device.name },
     account: device.account,
+    group: null,
     ports,
     to: "127.0.0.1",
     enabled: true,
@@ -133,4 +134,8 @@ export const FAKE_OVERVIEW: Overview = {
   forwards: { open: 2, all: 2 },
   counters: NO_COUNTERS,
   memoryBytes: 1_000_000,
+  pid: 4_711,
+  fingerprint: "ab".repeat(32),
+  draining: false,
+  consoleCertificate: null,
 };

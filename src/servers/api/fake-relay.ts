@@ -65,11 +65,14 @@ export class FakeRelay implements RelayBackend {
     this.#device(who, device);
     return { meaning: [`TCP ${ports}`], problems: [], warnings: [] };
   }
-  async addForward(who: Principal, draft: ForwardDraft) {
+  async addForward(who: Principal, draft: ForwardDraft, replace: boolean) {
     if (draft.ports === "7744") throw new ApiFailure("conflict", "Port 7744 is the relay's own: take another.");
     this.#count++;
     const device = this.#device(who, draft.device);
-    const forward = fakeForward(`f-new-${this.#count}`, draft.name ?? draft.ports, draft.ports, device);
+    const name = draft.name ?? draft.ports;
+    const present = [...this.forwards.values()].find((one) => one.device.id === device.id && one.name === name);
+    if (present !== undefined && !replace) throw new ApiFailure("conflict", `There is a forward "${name}" already.`);
+    const forward = fakeForward(present?.id ?? `f-new-${this.#count}`, name, draft.ports, device);
     this.#put(forward);
     this.emit({ event: "forward", forward });
     return this.#versioned(forward);
@@ -106,7 +109,8 @@ export class FakeRelay implements RelayBackend {
   async removeDevice(who: Principal, id: string) {
     this.devices.delete(this.#device(who, id).id);
   }
-  async makeJoinCode(_who: Principal, { name, lifetimeSec }: JoinCodeDraft) {
+  async makeJoinCode(who: Principal, { name, account, lifetimeSec }: JoinCodeDraft) {
+    if (account !== undefined && !sees(who, account)) throw missing("account");
     const code = `HW-${name}`;
     return { code, command: `hatchway join ${code}`, expiresMs: FAKE_NOW_MS + lifetimeSec * 1_000 };
   }

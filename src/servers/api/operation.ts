@@ -1,18 +1,23 @@
 import type { z } from "../../wire/zod.ts";
 import type { ApiBackend, BegunSession, Origin, PageRequest, Principal } from "./backend.ts";
 import type { HeldSession } from "./credentials.ts";
-import type { Following } from "./event-stream.ts";
+import type { Following, StreamedEvent } from "./event-stream.ts";
 import type { Need } from "./need.ts";
 import { Status } from "./problem.ts";
-import type { LiveEvent, PageQuery, Preset } from "./schema.ts";
+import type { PageQuery, Preset } from "./schema.ts";
 import { checked } from "./validate.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-export type Tag = "Session" | "Me" | "People" | "Forwards" | "Devices" | "Gateway" | "Relay";
+export type Tag = "Session" | "Me" | "People" | "Forwards" | "Devices" | "Gateway" | "Relay" | "Checks" | "Settings";
 
 export interface PresetSource {
   readonly all: readonly Preset[];
   search(text: string): readonly Preset[];
+}
+
+export interface Upload {
+  readonly bytes: AsyncIterable<Uint8Array>;
+  readonly passphrase: string;
 }
 
 /** What an operation has at hand, of the server and of the request, before its query and body were looked at. */
@@ -28,8 +33,10 @@ export interface Asked<Who> {
   /** What `If-Match` names; null = whatever it is. */
   readonly version: string | null;
   readonly accept: string;
+  /** Of an operation that takes a file: what comes of it, as it comes. */
+  upload(): Upload;
   /** As server-sent events, until whoever asks goes or their credential ends. */
-  stream(events: (signal: AbortSignal) => Following<LiveEvent>): Promise<Response>;
+  stream(events: (signal: AbortSignal) => Following<StreamedEvent>): Promise<Response>;
   /** As JSON lines. */
   lines(values: AsyncIterable<unknown>): Response;
 }
@@ -69,6 +76,10 @@ interface Shape<Q extends z.ZodType, B extends z.ZodType, R extends z.ZodType> {
   readonly status?: 200 | 201;
   /** `If-Match` is looked at. */
   readonly versioned?: true;
+  /** The answer is a file of bytes, of this type, and no JSON. */
+  readonly download?: string;
+  /** The body is a file of bytes, of this size at most, and no JSON. */
+  readonly upload?: { readonly maxBytes: number };
   /** Other forms of the answer, by `Accept`. */
   readonly streams?: readonly string[];
 }
@@ -126,8 +137,13 @@ function checkedInput<Q extends z.ZodType, B extends z.ZodType>(
   return { query: checked(shape.query, query, "query"), body: checked(shape.body, body, "body") };
 }
 
-export function successStatus({ status, reply }: Operation): number {
-  return status ?? (reply === undefined ? Status.noContent : Status.ok);
+/** Whether an Idempotency-Key is looked at: a file is too large to be kept for somebody who asks again. */
+export function mayRepeat({ method, download, upload }: Operation): boolean {
+  return method === "POST" && download === undefined && upload === undefined;
+}
+
+export function successStatus({ status, reply, download }: Operation): number {
+  return status ?? (reply === undefined && download === undefined ? Status.noContent : Status.ok);
 }
 
 export function pageRequest({ limit, cursor }: z.output<typeof PageQuery>): PageRequest {

@@ -14,6 +14,9 @@ export const PROBLEM_TYPES = {
 
 export const PAGE_KEY_HEADER = "X-Hatchway-Page-Key";
 export const IDEMPOTENCY_HEADER = "Idempotency-Key";
+/** Base64url of its UTF-8: a header takes no other letters. */
+export const PASSPHRASE_HEADER = "X-Hatchway-Passphrase";
+export const BYTES_TYPE = "application/octet-stream";
 export const JSON_TYPE = "application/json";
 export const PROBLEM_TYPE = "application/problem+json";
 export const LINES_TYPE = "application/x-ndjson";

@@ -4,16 +4,16 @@ import { type ApiBackend, ApiFailure, type Origin, type Principal } from "./back
 import { readJsonBody } from "./body.ts";
 import { type Asker, askerOf, endedCookie, type Shown, sessionCookie, shownCredential } from "./credentials.ts";
 import { versionOf, versionTag } from "./etag.ts";
-import { type EventStream, eventStream, type Following } from "./event-stream.ts";
+import { type EventStream, eventStream, type Following, type StreamedEvent } from "./event-stream.ts";
 import { IdempotentAnswers } from "./idempotency.ts";
 import { jsonLines } from "./lines.ts";
 import { whyNot } from "./need.ts";
-import { type Asked, type Operation, Reply, successStatus } from "./operation.ts";
+import { type Asked, mayRepeat, type Operation, Reply, successStatus } from "./operation.ts";
 import type { ApiLimits, ApiOptions, RequestInfo } from "./options.ts";
 import { Refusal, Status } from "./problem.ts";
 import { EVENTS_TYPE, IDEMPOTENCY_HEADER, JSON_TYPE } from "./protocol.ts";
-import type { LiveEvent } from "./schema.ts";
 import { isForeignRead, provenance } from "./site.ts";
+import { uploadOf } from "./upload.ts";
 import { parsedBody, parsedQuery } from "./validate.ts";
 
 /** A request that came to one of our names. */
@@ -69,7 +69,12 @@ export class OperationRunner {
       id,
       version: operation.versioned === true ? versionOf(headers.get("if-match")) : null,
       accept: headers.get("accept") ?? "",
-      stream: (events) => this.#stream(arrival, asker, shown, origin, events),
+      upload: () =>
+        uploadOf(request, operation.upload?.maxBytes ?? 0, {
+          ...limits,
+          keepOpen: () => info.allow?.(STREAM_IDLE_SEC),
+        }),
+      stream: (events) => this.#stream(operation, arrival, asker, shown, origin, events),
       lines: (values) => jsonLines(values, (error) => this.#options.onUnexpected(error)),
     };
     const query = parsedQuery(url.searchParams);
@@ -87,7 +92,7 @@ export class OperationRunner {
       }
     };
     const key = headers.get(IDEMPOTENCY_HEADER);
-    if (key === null || asker === null || operation.method !== "POST") return await make();
+    if (key === null || asker === null || !mayRepeat(operation)) return await make();
     const target = `${operation.method} ${url.pathname}${url.search}`;
     return await this.#answers.answer(asker.who.userId, key, { target, body: bytes }, make);
   }
@@ -151,13 +156,14 @@ export class OperationRunner {
   }
 
   async #stream(
+    { id, reply }: Operation,
     { request, info }: Arrival,
     asker: Asker | null,
     shown: Shown,
     origin: Origin,
-    events: (signal: AbortSignal) => Following<LiveEvent>,
+    events: (signal: AbortSignal) => Following<StreamedEvent>,
   ): Promise<Response> {
-    if (asker === null) throw new Error("an event stream for nobody");
+    if (asker === null || reply === undefined) throw new Error(`${id} is an event stream for nobody, or of nothing`);
     if (request.method === "HEAD") return new Response(null, { headers: { "content-type": EVENTS_TYPE } });
     const { after, signal } = this.#options;
     const { who } = asker;
@@ -171,6 +177,7 @@ export class OperationRunner {
     const stream = eventStream({
       after,
       signal: AbortSignal.any([signal, request.signal]),
+      schema: reply,
       events,
       onEnd: () => {
         leave();

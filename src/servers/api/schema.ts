@@ -1,6 +1,6 @@
 import { z } from "../../wire/zod.ts";
 import { CheckReport } from "../local/check-schema.ts";
-import { Counters, Endpoint, ForwardInfo, VisitInfo } from "../local/schema.ts";
+import { Counters, Endpoint, ForwardInfo, RelayStatus, VisitInfo } from "../local/schema.ts";
 import { GATEWAY_EVENTS, GatewayOverview } from "./schema-gateway.ts";
 import { id, name, portSet, secret, timeMs } from "./shapes.ts";
 
@@ -25,7 +25,9 @@ export const Problem = z.object({
     .exactOptional(),
 });
 export type Problem = z.infer<typeof Problem>;
+export * from "./checks-schema.ts";
 export { PROBLEM_TYPES } from "./protocol.ts";
+export * from "./settings-schema.ts";
 
 /** Lists come in pages: `?limit=` (1 to 500, default 100) and `?cursor=` of the page before. */
 export const page = <T extends z.ZodType>(item: T) =>
@@ -200,6 +202,16 @@ export const ForwardDraft = z.strictObject({
   bandwidth: z.string().max(32).exactOptional(),
   proxyProtocol: z.enum(["v1", "v2"]).exactOptional(),
   healthCheck: z.union([z.boolean(), z.string().max(32)]).exactOptional(),
+  /** The ports outside, one for one with `ports`; `any` = free ones of the pool. */
+  as: portSet.exactOptional(),
+  /** Devices of one account with the same group share the ports, and the visitors. */
+  group: name.exactOptional(),
+  /** When a silent TCP connection ends: `10m`, `never`; default never. */
+  idle: z.string().max(32).exactOptional(),
+  /** When a silent UDP flow ends; default 120s. */
+  udpIdle: z.string().max(32).exactOptional(),
+  /** How long the ports stay reserved while the device is away: `10m`, `permanent`; default permanent. */
+  lifetime: z.string().max(32).exactOptional(),
 });
 export type ForwardDraft = z.infer<typeof ForwardDraft>;
 /** What is absent stays as it is; null takes a setting away. */
@@ -229,6 +241,8 @@ export const Forward = z.object({
   name: z.string(),
   device: z.object({ id, name: z.string() }),
   account: z.object({ id, name: z.string() }),
+  /** Null = it shares its ports with nobody. */
+  group: z.string().nullable(),
   /** As it would be written: `8840,8820` or `8000:80/tcp`. */
   ports: z.string(),
   /** Null = the device made it itself, and the relay does not know where it leads. */
@@ -294,6 +308,8 @@ export const JoinCodeDraft = z.strictObject({
     .min(60)
     .max(7 * 86_400)
     .default(3_600),
+  /** Name or id of the account that is to own the device; absent = one's own. Others' are for administrators. */
+  account: id.exactOptional(),
 });
 export type JoinCodeDraft = z.infer<typeof JoinCodeDraft>;
 /** `code` and the commands that carry it are shown once. */
@@ -358,6 +374,13 @@ export const Overview = z.object({
   forwards: z.object({ open: z.int(), all: z.int() }),
   counters: Counters,
   memoryBytes: z.number().nullable(),
+  pid: z.int(),
+  /** SHA-256 of the key of the certificate that the relay shows to agents, hexadecimal: what join codes pin. Null = no relay. */
+  fingerprint: z.string().nullable(),
+  /** It is being stopped, and lets visitors finish. */
+  draining: z.boolean(),
+  /** When the certificate of the console ends, and why it could not be renewed. Null: no HTTPS, or for others than administrators. */
+  consoleCertificate: RelayStatus.shape.consoleCertificate.unwrap(),
 });
 export type Overview = z.infer<typeof Overview>;
 

@@ -1,8 +1,26 @@
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
-import type { Result } from "../../wire/result.ts";
+import { ok, type Result } from "../../wire/result.ts";
 import { type HttpListener, listenHttp } from "../http-listen.ts";
 import type { Api } from "./api.ts";
 import { API_LIMITS } from "./options.ts";
+import { OPERATIONS } from "./routes.ts";
+
+export interface TlsPair {
+  /** PEM: the certificate, and those behind it. */
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface ApiServer {
+  readonly port: number;
+  /**
+   * What new connections are shown from now on. Requests that are under way end as they began, idle connections are
+   * closed. An error: nobody listens, and it is to be called again.
+   */
+  renew(tls: TlsPair): Result<null, EntryError>;
+  /** Ends what is under way, too. */
+  close(): Promise<void>;
+}
 
 export interface ApiServerOptions {
   /** An address of this machine, or `*`. */
@@ -10,7 +28,7 @@ export interface ApiServerOptions {
   /** 0 = any free one. */
   readonly port: number;
   /** PEM; null = plain HTTP. */
-  readonly tls: { readonly cert: string; readonly key: string } | null;
+  readonly tls: TlsPair | null;
   /** The most that is read of a body, at least what the API takes. */
   readonly maxBodyBytes?: number;
   /** Without a byte from either side: between requests, and while one is being sent. */
@@ -23,29 +41,57 @@ export interface ApiServerOptions {
  */
 const BODY_MARGIN = 4;
 /**
+ * The largest file that an operation takes. Of a body that nobody reads Bun (1.4.5) holds some 5 MiB, and the sender waits:
+ * what a refused or slow request sends is bounded without its size being so.
+ */
+const UPLOAD_BYTES = Math.max(0, ...OPERATIONS.map(({ upload }) => upload?.maxBytes ?? 0));
+/**
  * Bun (1.4.5) gives the first head of a connection 10 to 12 s in all, whatever drips in, and later heads this. A body has
  * the API's own deadline, and this where the API does not read it.
  */
 const IDLE_SEC = 15;
 
 /** HTTP/1.1 on Bun.serve. */
-export function serveApi(api: Api, options: ApiServerOptions): Result<HttpListener, EntryError> {
-  const { bind, port, tls, maxBodyBytes = API_LIMITS.maxBodyBytes, idleSec = IDLE_SEC } = options;
-  return listenHttp(bind, port, (hostname) =>
-    Bun.serve({
-      hostname,
-      port,
-      ...(tls === null ? {} : { tls: { cert: tls.cert, key: tls.key } }),
-      maxRequestBodySize: maxBodyBytes * BODY_MARGIN,
-      idleTimeout: idleSec,
-      development: false,
-      // Bun (1.4.5) shares the port with whoever has it already, unless it is told not to or is in development.
-      reusePort: false,
-      fetch: (request, server) =>
-        api.fetch(request, {
-          address: server.requestIP(request)?.address ?? "",
-          allow: (sec) => server.timeout(request, sec ?? idleSec),
-        }),
-    }),
-  );
+export function serveApi(api: Api, options: ApiServerOptions): Result<ApiServer, EntryError> {
+  const { bind, maxBodyBytes = API_LIMITS.maxBodyBytes, idleSec = IDLE_SEC } = options;
+  const listen = (port: number, tls: TlsPair | null) =>
+    listenHttp(bind, port, (hostname) =>
+      Bun.serve({
+        hostname,
+        port,
+        ...(tls === null ? {} : { tls: { cert: tls.cert, key: tls.key } }),
+        maxRequestBodySize: Math.max(maxBodyBytes * BODY_MARGIN, UPLOAD_BYTES + maxBodyBytes),
+        idleTimeout: idleSec,
+        development: false,
+        // Bun (1.4.5) shares the port with whoever has it already, unless it is told not to or is in development.
+        reusePort: false,
+        fetch: (request, server) =>
+          api.fetch(request, {
+            address: server.requestIP(request)?.address ?? "",
+            allow: (sec) => server.timeout(request, sec ?? idleSec),
+          }),
+      }),
+    );
+  const first = listen(options.port, options.tls);
+  if (!first.ok) return first;
+  const { port } = first.value;
+  let current = first.value;
+  /** Those before it, while requests of theirs are under way. */
+  const retired = new Set<HttpListener>();
+  return ok({
+    port,
+    renew(tls) {
+      // Bun.serve keeps its certificate for life (decision 0026).
+      const before = current;
+      retired.add(before);
+      void before.retire().then(() => retired.delete(before));
+      const next = listen(port, tls);
+      if (!next.ok) return next;
+      current = next.value;
+      return ok(null);
+    },
+    async close() {
+      await Promise.all([current, ...retired].map((listener) => listener.close()));
+    },
+  });
 }

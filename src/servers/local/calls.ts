@@ -1,7 +1,19 @@
 import { z } from "../../wire/zod.ts";
 import { AuditEntry, AuditRequest } from "./audit-schema.ts";
 import { CheckReport, CheckRequest } from "./check-schema.ts";
-import { InviteRequest, LinkReply, PersonInfo, ResetRequest } from "./people-schema.ts";
+import {
+  InviteRequest,
+  LinkReply,
+  PersonChange,
+  PersonInfo,
+  PersonRequest,
+  ResetRequest,
+  TokenInfo,
+  TokenRemoval,
+  TokenReply,
+  TokenRequest,
+  TokensRequest,
+} from "./people-schema.ts";
 import { CONTROL_VERSION } from "./protocol.ts";
 import {
   AddReply,
@@ -45,6 +57,11 @@ const PEOPLE_CALLS = {
   listPeople: { input: nothing, output: z.array(PersonInfo).readonly() },
   invitePerson: { input: InviteRequest, output: LinkReply },
   resetPerson: { input: ResetRequest, output: LinkReply },
+  changePerson: { input: PersonChange, output: PersonInfo },
+  removePerson: { input: PersonRequest, output: PersonInfo },
+  listTokens: { input: TokensRequest, output: z.array(TokenInfo).readonly() },
+  makeToken: { input: TokenRequest, output: TokenReply },
+  removeToken: { input: TokenRemoval, output: TokenInfo },
 } satisfies Record<string, Call>;
 
 export const RELAY_CALLS = {

@@ -27,6 +27,11 @@ export function relayClient(path: string): RelayControl {
     listPeople: () => call("listPeople", RELAY_CALLS.listPeople, {}),
     invitePerson: async (request) => (await call("invitePerson", RELAY_CALLS.invitePerson, request)).link,
     resetPerson: async (request) => (await call("resetPerson", RELAY_CALLS.resetPerson, request)).link,
+    changePerson: (change) => call("changePerson", RELAY_CALLS.changePerson, change),
+    removePerson: (name) => call("removePerson", RELAY_CALLS.removePerson, { name }),
+    listTokens: (request) => call("listTokens", RELAY_CALLS.listTokens, request),
+    makeToken: (request) => call("makeToken", RELAY_CALLS.makeToken, request),
+    removeToken: (request) => call("removeToken", RELAY_CALLS.removeToken, request),
     reload: () => call("reload", RELAY_CALLS.reload, {}),
     visits: () => call("visits", RELAY_CALLS.visits, {}),
     audit: (request) => call("audit", RELAY_CALLS.audit, request),
@@ -72,6 +77,11 @@ export function gatewayClient(path: string): GatewayControl {
     listPeople: () => call("listPeople", GATEWAY_CALLS.listPeople, {}),
     invitePerson: async (request) => (await call("invitePerson", GATEWAY_CALLS.invitePerson, request)).link,
     resetPerson: async (request) => (await call("resetPerson", GATEWAY_CALLS.resetPerson, request)).link,
+    changePerson: (change) => call("changePerson", GATEWAY_CALLS.changePerson, change),
+    removePerson: (name) => call("removePerson", GATEWAY_CALLS.removePerson, { name }),
+    listTokens: (request) => call("listTokens", GATEWAY_CALLS.listTokens, request),
+    makeToken: (request) => call("makeToken", GATEWAY_CALLS.makeToken, request),
+    removeToken: (request) => call("removeToken", GATEWAY_CALLS.removeToken, request),
     reload: () => call("reload", GATEWAY_CALLS.reload, {}),
     events(request, signal) {
       const gone = "The gateway stopped: start it again with `hatchway gateway`.";

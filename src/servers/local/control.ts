@@ -1,6 +1,16 @@
 import type { AuditEntry, AuditRequest } from "./audit-schema.ts";
 import type { CheckReport, CheckRequest } from "./check-schema.ts";
-import type { InviteRequest, PersonInfo, ResetRequest } from "./people-schema.ts";
+import type {
+  InviteRequest,
+  PersonChange,
+  PersonInfo,
+  ResetRequest,
+  TokenInfo,
+  TokenRemoval,
+  TokenReply,
+  TokenRequest,
+  TokensRequest,
+} from "./people-schema.ts";
 import type { PingEvent, PingRequest } from "./ping-schema.ts";
 import type {
   AddReply,
@@ -49,6 +59,14 @@ export interface PeopleControl {
   invitePerson(request: InviteRequest): Promise<string>;
   /** Resolves with a link by which that person sets a new password, once; one-time codes and sessions go then. */
   resetPerson(request: ResetRequest): Promise<string>;
+  /** Disabling ends the person's sessions. `usage` when there is no such person, or nobody could change anything any more. */
+  changePerson(change: PersonChange): Promise<PersonInfo>;
+  /** With everything that their account alone has. Resolves with the person as they were. */
+  removePerson(name: string): Promise<PersonInfo>;
+  listTokens(request: TokensRequest): Promise<readonly TokenInfo[]>;
+  makeToken(request: TokenRequest): Promise<TokenReply>;
+  /** It ends at once. `usage` when there is no such token, or the name is not unique. */
+  removeToken(request: TokenRemoval): Promise<TokenInfo>;
 }
 
 /**

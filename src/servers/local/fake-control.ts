@@ -75,6 +75,7 @@ export class FakeRelay extends FakePeople implements RelayControl {
       devicesConnected: 1,
       devicesEnrolled: 1,
       draining: false,
+      consoleCertificate: null,
     };
   }
   async listForwards(): Promise<readonly ForwardInfo[]> {

@@ -52,7 +52,16 @@ describe("relay over its socket", () => {
     expect(await client.invitePerson({ role: "viewer", account: "owner", lifetimeSec: 60 })).toBe(
       "/invite#viewer-owner-60",
     );
-    expect(await client.resetPerson({ name: "ada", lifetimeSec: 60 })).toBe("/invite#ada-60");
+    expect(await client.resetPerson({ name: "ada", lifetimeSec: 60 })).toBe("/reset#60/ada");
+    expect(await client.changePerson({ name: "ada", role: "user", disabled: true })).toMatchObject({
+      role: "user",
+      disabled: true,
+    });
+    expect((await client.removePerson("ada")).name).toBe("ada");
+    const token = { person: "ada", name: "ci", scope: "read", lifetimeSec: 60 } as const;
+    expect((await client.makeToken(token)).secret).toBe("secret-of-ci");
+    expect(await client.listTokens({ person: "ada" })).toEqual(relay.tokens);
+    expect((await client.removeToken({ person: "ada", nameOrId: "ci" })).name).toBe("ci");
     expect((await client.revokeDevice("den")).revoked).toBe(true);
     expect(await client.reload()).toEqual(await relay.reload());
     expect(await client.visits()).toEqual([]);

@@ -141,6 +141,8 @@ export const RelayStatus = z.object({
   devicesConnected: z.number(),
   devicesEnrolled: z.number(),
   draining: z.boolean(),
+  /** Of the console's HTTPS; null = it has none. `problem`: why ACME brought none the last time. */
+  consoleCertificate: z.object({ untilMs: timeMs, problem: z.string().nullable() }).nullable().default(null),
 });
 export type RelayStatus = z.infer<typeof RelayStatus>;
 

@@ -26,13 +26,15 @@ export const FORWARD_ROUTES: readonly Operation[] = [
     path: "/v1/forwards",
     tag: "Forwards",
     summary: "Makes a forward",
-    description: "Its ports are held from now on; `state` says whether they are open yet.",
+    description:
+      "Its ports are held from now on; `state` says whether they are open yet. `replace=true`: one of the same name that was made here becomes this one; else that is a conflict.",
     need: needOf("forwards.change"),
+    query: z.object({ replace: z.stringbool().default(false) }),
     body: ForwardDraft,
     reply: Forward,
     status: 201,
-    async run({ backend, who, body }) {
-      const { value, version } = await backend.relay.addForward(who, body);
+    async run({ backend, who, query, body }) {
+      const { value, version } = await backend.relay.addForward(who, body, query.replace);
       return new Reply(value, { version, location: `/v1/forwards/${encodeURIComponent(value.id)}` });
     },
   }),

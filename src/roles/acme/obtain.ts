@@ -1,0 +1,158 @@
+import type { AcmeFailure } from "../../core/acme/plan.ts";
+import { authorizationStep, orderStep } from "../../core/acme/steps.ts";
+import { certificateRequest } from "../../os/certificate-request.ts";
+import { AcmeAuthorization, AcmeOrder } from "../../wire/acme/messages.ts";
+import { err, ok, type Result } from "../../wire/result.ts";
+import type { AccountKey } from "./account-key.ts";
+import { type AcmeClient, type AcmeReply, decoded } from "./client.ts";
+
+/** A server that says nothing of when to ask again is asked after this. */
+const POLL_MS = 2_000;
+const MAX_POLL_MS = 60_000;
+/** For everything that is waited for in one order. */
+const PATIENCE_MS = 10 * 60_000;
+
+export interface ObtainOptions {
+  readonly client: AcmeClient;
+  readonly key: AccountKey;
+  /** The account's URL. */
+  readonly account: string;
+  readonly hosts: readonly string[];
+  publish(token: string, keyAuthorization: string): () => void;
+  wallMs(): number;
+  /** Resolves early when all is to end: then the requests fail. */
+  pause(ms: number): Promise<void>;
+}
+
+export interface Obtained {
+  /** Leaf first. */
+  readonly chainPem: string;
+  readonly keyPem: string;
+}
+
+/** One order, from its making to the certificate (RFC 8555 section 7.4). */
+export async function obtainCertificate(options: ObtainOptions): Promise<Result<Obtained, AcmeFailure>> {
+  const { client, account, hosts } = options;
+  const made = await client.order(account, hosts);
+  if (!made.ok) return made;
+  const run = new OrderRun(options);
+  let { reply } = made.value;
+  let keyPem: string | null = null;
+  let authorized = false;
+  for (;;) {
+    const order = decoded(AcmeOrder, reply.text);
+    if (!order.ok) return order;
+    const step = orderStep(order.value);
+    switch (step.kind) {
+      case "authorize": {
+        if (authorized) {
+          const waited = await run.wait(reply);
+          if (!waited.ok) return waited;
+          break;
+        }
+        const proven = await run.authorize(order.value);
+        if (!proven.ok) return proven;
+        authorized = true;
+        break;
+      }
+      case "finalize": {
+        const request = await certificateRequest(hosts);
+        const csr = Buffer.from(request.csr).toString("base64url");
+        const finalized = await client.post(order.value.finalize, account, { csr });
+        if (!finalized.ok) return finalized;
+        keyPem = request.keyPem;
+        reply = finalized.value;
+        continue;
+      }
+      case "wait": {
+        const waited = await run.wait(reply);
+        if (!waited.ok) return waited;
+        break;
+      }
+      case "download": {
+        const chain = await client.post(step.url, account, null);
+        if (!chain.ok) return chain;
+        if (keyPem !== null) return ok({ chainPem: chain.value.text, keyPem });
+        return err(refused("The ACME server made a certificate before it was asked to: the order is made again."));
+      }
+      case "failed":
+        return err(refused(step.message));
+      default:
+        return step satisfies never;
+    }
+    const again = await client.post(made.value.url, account, null);
+    if (!again.ok) return again;
+    reply = again.value;
+  }
+}
+
+/** What is common to all waiting of one order. */
+class OrderRun {
+  readonly #options: ObtainOptions;
+  readonly #endMs: number;
+
+  constructor(options: ObtainOptions) {
+    this.#options = options;
+    this.#endMs = options.wallMs() + PATIENCE_MS;
+  }
+
+  async wait({ retryAtMs }: AcmeReply): Promise<Result<null, AcmeFailure>> {
+    const nowMs = this.#options.wallMs();
+    if (nowMs >= this.#endMs) {
+      return err(refused("The ACME server did not come to an end with the order in ten minutes: it is made again."));
+    }
+    const askedMs = retryAtMs === null ? POLL_MS : retryAtMs - nowMs;
+    await this.#options.pause(Math.min(MAX_POLL_MS, Math.max(POLL_MS, askedMs)));
+    return ok(null);
+  }
+
+  /** Proves every name, one after the other. */
+  async authorize({ authorizations }: AcmeOrder): Promise<Result<null, AcmeFailure>> {
+    for (const url of authorizations) {
+      const proven = await this.#prove(url);
+      if (!proven.ok) return proven;
+    }
+    return ok(null);
+  }
+
+  async #prove(url: string): Promise<Result<null, AcmeFailure>> {
+    const { client, account, key, publish } = this.#options;
+    let unpublish: () => void = () => undefined;
+    let responded = false;
+    try {
+      for (;;) {
+        const reply = await client.post(url, account, null);
+        if (!reply.ok) return reply;
+        const authorization = decoded(AcmeAuthorization, reply.value.text);
+        if (!authorization.ok) return authorization;
+        const step = authorizationStep(authorization.value, responded);
+        switch (step.kind) {
+          case "done":
+            return ok(null);
+          case "respond": {
+            unpublish = publish(step.token, key.authorizationOf(step.token));
+            const told = await client.post(step.url, account, {});
+            if (!told.ok) return told;
+            responded = true;
+            break;
+          }
+          case "wait": {
+            const waited = await this.wait(reply.value);
+            if (!waited.ok) return waited;
+            break;
+          }
+          case "failed":
+            return err(refused(step.message));
+          default:
+            return step satisfies never;
+        }
+      }
+    } finally {
+      unpublish();
+    }
+  }
+}
+
+function refused(message: string): AcmeFailure {
+  return { kind: "refused", message, notBeforeMs: null };
+}

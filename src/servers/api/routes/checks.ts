@@ -1,0 +1,26 @@
+import { z } from "../../../wire/zod.ts";
+import { needOf } from "../need.ts";
+import { type Operation, operation } from "../operation.ts";
+import { EVENTS_TYPE } from "../protocol.ts";
+import { PingEvent } from "../schema.ts";
+
+/** One a second, so a minute at most. */
+const MAX_SAMPLES = 60;
+
+export const CHECK_ROUTES: readonly Operation[] = [
+  operation({
+    id: "pingForward",
+    method: "GET",
+    path: "/v1/forwards/{id}/ping",
+    tag: "Checks",
+    summary: "Measures the way to a forward's service, once a second",
+    description:
+      "Server-sent events: `started`, a `sample` a second, `done`. The link to the device is measured, and a connection to the service through the tunnel, which is ended as soon as it is there. Only TCP can be measured that way. Of one session or token one run goes at a time: the next ends the one before.",
+    need: needOf("forwards.check"),
+    query: z.object({ samples: z.coerce.number().int().min(1).max(MAX_SAMPLES).default(30) }),
+    reply: PingEvent,
+    streams: [EVENTS_TYPE],
+    run: async ({ backend, who, id, query, stream }) =>
+      stream(await backend.checks.pingForward(who, id, query.samples)),
+  }),
+];
