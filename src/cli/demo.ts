@@ -3,11 +3,11 @@ import type { Command } from "commander";
 import type { AgentSettings, ForwardSpec, RelaySettings, RunningAgent, RunningRelay } from "../roles/control.ts";
 import { ControlError } from "../servers/local/error.ts";
 import { formatHostPort, type HostPort, parseHostPort, parsePort } from "../wire/endpoint.ts";
+import { parseConsole } from "./console.ts";
 import type { Context, Run } from "./context.ts";
 import { serveDemoPage } from "./demo-page.ts";
 import { runUntilStopped } from "./live.ts";
 import { parsedOption } from "./parse.ts";
-import { parseConsole } from "./serve.ts";
 
 const DEMO_DEVICE = "demo";
 const JOIN_LIFETIME_SEC = 300;

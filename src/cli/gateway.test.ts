@@ -39,8 +39,20 @@ async function outcome(
       gateway: async () => async (options) => {
         settings = await options.readSettings();
         const { wan, lan } = settings;
-        const ready = { wan, lan, externalAddress: "203.0.113.1", servers: [], warnings: ["Mind the gap."] };
-        return Object.assign(new FakeGateway(), { ready, metrics: async () => {}, closed: Promise.resolve() });
+        const ready = {
+          wan,
+          lan,
+          externalAddress: "203.0.113.1",
+          servers: [],
+          warnings: ["Mind the gap."],
+          console: null,
+        };
+        return Object.assign(new FakeGateway(), {
+          ready,
+          metrics: async () => {},
+          beside: () => Promise.reject(new Error("not here")),
+          closed: Promise.resolve(),
+        });
       },
     }),
   };

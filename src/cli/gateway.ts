@@ -1,10 +1,11 @@
 import type { Command } from "commander";
 import type { GatewaySettings } from "../roles/gateway/settings.ts";
 import { ControlError } from "../servers/local/error.ts";
+import { consoleText, linklessText, parseConsole } from "./console.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
 import { runUntilStopped } from "./live.ts";
-import { collect } from "./parse.ts";
+import { collect, parsedOption } from "./parse.ts";
 import { printableLines } from "./text.ts";
 
 interface GatewayOptions {
@@ -12,6 +13,7 @@ interface GatewayOptions {
   readonly lan?: readonly string[];
   readonly public?: string;
   readonly vpn?: true;
+  readonly console?: string;
 }
 
 export function defineGateway(program: Command, run: Run): void {
@@ -26,17 +28,23 @@ export function defineGateway(program: Command, run: Run): void {
     .option("--lan <IF>", "the interface where the clients are; repeat for more", collect)
     .option("--public <ADDRESS>", "the IPv4 address that visitors use (default: the WAN interface's own)")
     .option("--vpn", "a WireGuard VPN server as well (see `hatchway vpn`)")
+    .option(
+      "--console <HOST:PORT>",
+      "serve the web console and its API there: by HTTP on a loopback address, else by HTTPS (default: no console)",
+    )
     .addHelpText(
       "after",
       `
 With --json, one line on standard output when the kernel forwards and the servers listen:
-  {"event":"ready","v":1,"wan":[…],"lan":[…],"externalAddress":…,"servers":[…],"warnings":[…],"data":…,"pid":…}
+  {"event":"ready","v":1,"wan":[…],"lan":[…],"externalAddress":…,"servers":[…],"warnings":[…],
+   "console":{"url":…,"setupLink":…|null}|null,"data":…,"pid":…}
 It starts as root, and keeps root for one small helper. SIGHUP reads the config again. When it stops, the kernel goes on
 forwarding for a start that follows; \`hatchway gateway stop --clean\` leaves nothing behind.
 
 Examples:
   hatchway gateway --wan eth0 --lan br0
   hatchway gateway --wan eth0 --vpn
+  hatchway gateway --wan eth0 --lan br0 --console 192.168.1.1:7780
   hatchway gateway --config /etc/hatchway.toml
   hatchway gateway stop --clean`,
     )
@@ -63,7 +71,8 @@ async function serve(context: Context, given: GatewayOptions): Promise<void> {
   const { io, options } = context;
   const place = await findPlace(context, "gateway");
   const { gatewaySettings } = await import("../roles/config/gateway.ts");
-  const { pathBeside } = await import("../roles/config/load.ts");
+  const { consoleAt, consoleSettings, pathBeside } = await import("../roles/config/load.ts");
+  const listen = given.console === undefined ? null : parsedOption("--console", given.console, parseConsole);
   const first = await place.readConfig();
   const log = first.file.gateway?.log;
   if (log !== undefined && options.verbose !== true) await io.startLog(log);
@@ -72,9 +81,11 @@ async function serve(context: Context, given: GatewayOptions): Promise<void> {
   const gateway = await startGateway({
     dataDir: place.paths.directory,
     logFormat: options.logFormat ?? "human",
+    configFile: first.path,
     readSettings: async () => {
       const config = await place.readConfig();
-      return { ...gatewaySettings(config.file, pathBeside(config)), ...overlay };
+      const console = listen === null ? consoleSettings(config) : consoleAt(config, listen);
+      return { ...gatewaySettings(config.file, pathBeside(config)), console, ...overlay };
     },
   });
   const { ready } = gateway;
@@ -86,6 +97,8 @@ async function serve(context: Context, given: GatewayOptions): Promise<void> {
     for (const warning of ready.warnings) io.err(`hatchway: ${printableLines(warning)}\n`);
     const data = options.data === undefined ? "" : ` --data ${options.data}`;
     io.err(`Open a port: hatchway forward add PORTSET --to CLIENT${data}\n`);
+    const { console } = ready;
+    if (console !== null) io.err(options.logFormat === "json" ? linklessText(console) : consoleText(console));
   }
   await runUntilStopped(io, gateway);
 }

@@ -3,6 +3,7 @@ import type { RelaySettings, RunningGateway, RunningRelay } from "../roles/contr
 import { ControlError } from "../servers/local/error.ts";
 import { formatHostPort, type HostPort, parseHost, parseHostPort } from "../wire/endpoint.ts";
 import { parsePortSet, settleProtocol } from "../wire/port-set.ts";
+import { consoleText, linklessText, parseConsole } from "./console.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace, type Place } from "./data-dir.ts";
 import { runUntilStopped } from "./live.ts";
@@ -10,7 +11,6 @@ import { parsedOption } from "./parse.ts";
 import { printable } from "./text.ts";
 
 const AGENT_PORT = 7744;
-const CONSOLE_PORT = 7780;
 
 interface ServeOptions {
   readonly listen?: string;
@@ -74,7 +74,9 @@ async function serve(context: Context, given: ServeOptions): Promise<void> {
     dataDir,
     readSettings,
     configFile: first.path,
-    ...(gateway === null ? {} : { ports: gateway.ports, gatewayMetrics: gateway.running.metrics }),
+    ...(gateway === null
+      ? {}
+      : { ports: gateway.ports, gatewayMetrics: gateway.running.metrics, gatewayBeside: gateway.running.beside }),
   }).catch(async (error: unknown) => {
     await gateway?.running.stop();
     throw error;
@@ -96,18 +98,6 @@ async function serve(context: Context, given: ServeOptions): Promise<void> {
   await runUntilStopped(io, gateway === null ? relay : both(relay, gateway.running));
 }
 
-/** Where the console is, and how its first administrator gets in. */
-export function consoleText({ url, setupLink }: NonNullable<RunningRelay["ready"]["console"]>): string {
-  if (setupLink === null) return `The console is at ${url}\n`;
-  return `The console waits for its first administrator. Open this link, which works once, within a day:\n  ${setupLink}\n`;
-}
-
-/** For a log, which more people read than may be the administrator. */
-function linklessText({ url, setupLink }: NonNullable<RunningRelay["ready"]["console"]>): string {
-  if (setupLink === null) return `The console is at ${url}\n`;
-  return `The console at ${url} waits for its first administrator: \`hatchway user invite --role admin\` prints a link for them.\n`;
-}
-
 /** [gateway] in the configuration: this machine is a gateway as well. It comes first, because it gives up root. */
 async function startGatewayBeside(context: Context, place: Place) {
   const { gatewaySettings } = await import("../roles/config/gateway.ts");
@@ -122,8 +112,8 @@ async function startGatewayBeside(context: Context, place: Place) {
     logFormat: context.options.logFormat ?? "human",
     readSettings: async () => {
       const config = await place.readConfig();
-      // The relay's listener has what both tell.
-      return { ...gatewaySettings(config.file, pathBeside(config)), metrics: null };
+      // The relay has the console, and its listener what both tell.
+      return { ...gatewaySettings(config.file, pathBeside(config)), console: null, metrics: null };
     },
     relayPorts: ports,
   });
@@ -167,9 +157,4 @@ function flagsOf(given: ServeOptions): Overlay {
     ...(publicHost === undefined ? {} : { publicHost: parsedOption("--public", publicHost, parseHost) }),
     ...(ports === undefined ? {} : { ports: settleProtocol(parsedOption("--ports", ports, parsePortSet), "tcp+udp") }),
   };
-}
-
-/** `7780` is this machine's own. */
-export function parseConsole(text: string) {
-  return parseHostPort(text, { defaultPort: CONSOLE_PORT, defaultHost: "127.0.0.1", allowPortZero: true });
 }

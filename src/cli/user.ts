@@ -3,7 +3,7 @@ import { type AccessRole, ROLES } from "../core/access/rights.ts";
 import type { PersonChange, PersonInfo } from "../roles/control.ts";
 import type { Context, Run } from "./context.ts";
 import { parsedOption } from "./parse.ts";
-import { relayOf } from "./relay-of.ts";
+import { peopleOf } from "./relay-of.ts";
 import { formatAge, formatTable, printable } from "./text.ts";
 
 interface InviteOptions {
@@ -17,7 +17,7 @@ export function defineUser(program: Command, run: Run): void {
     .command("user")
     .summary("list, invite, change and remove the console's people")
     .description(
-      "The people who may sign in to the console of the relay that runs with --data, or of the one that --remote names.",
+      "The people who may sign in to the console of the relay or gateway that runs with --data, or of the relay that --remote names.",
     );
   group
     .command("ls")
@@ -96,9 +96,9 @@ const PERSON_JSON = '\nWith --json: {"v":1,"person":{…}}';
 
 async function list(context: Context): Promise<void> {
   const { nowMs } = await import("../os/clock.ts");
-  const people = await (await relayOf(context)).listPeople();
+  const people = await (await peopleOf(context)).listPeople();
   if (context.options.json) context.io.out(`${JSON.stringify({ v: 1, people })}\n`);
-  else if (people.length === 0) context.io.out("No people: open the one-time link that the relay printed.\n");
+  else if (people.length === 0) context.io.out("No people: open the one-time link that was printed at the start.\n");
   else context.io.out(`${peopleTable(people, nowMs())}\n`);
 }
 
@@ -127,20 +127,20 @@ function provenBy({ hasTotp, passkeys }: PersonInfo): string {
 async function invite(context: Context, { role, account, lifetime }: InviteOptions): Promise<void> {
   const lifetimeSec = await secondsOf(lifetime);
   const request = { role, lifetimeSec, ...(account === undefined ? {} : { account }) };
-  tell(context, await (await relayOf(context)).invitePerson(request));
+  tell(context, await (await peopleOf(context)).invitePerson(request));
 }
 
 async function reset(context: Context, name: string, lifetime: string): Promise<void> {
   const lifetimeSec = await secondsOf(lifetime);
-  tell(context, await (await relayOf(context)).resetPerson({ name, lifetimeSec }));
+  tell(context, await (await peopleOf(context)).resetPerson({ name, lifetimeSec }));
 }
 
 async function change(context: Context, wanted: PersonChange, sentence: string): Promise<void> {
-  tellPerson(context, await (await relayOf(context)).changePerson(wanted), sentence);
+  tellPerson(context, await (await peopleOf(context)).changePerson(wanted), sentence);
 }
 
 async function remove(context: Context, name: string): Promise<void> {
-  tellPerson(context, await (await relayOf(context)).removePerson(name), `Removed ${name}.`);
+  tellPerson(context, await (await peopleOf(context)).removePerson(name), `Removed ${name}.`);
 }
 
 function tellPerson({ io, options }: Context, person: PersonInfo, sentence: string): void {

@@ -384,7 +384,7 @@ export interface Settings {
     readonly stun: boolean;
     readonly ownCertificate: boolean;
     readonly clientCa: boolean;
-  };
+  } | null;
   readonly console: {
     readonly url: string;
     readonly listen: string;

@@ -1,5 +1,6 @@
 import { createPrivateKey, createPublicKey, randomBytes } from "node:crypto";
 import { isIP } from "node:net";
+import { loadReflection } from "./reflection.ts";
 
 const DAY_MS = 86_400_000;
 /** An agent whose clock runs behind still accepts a new certificate. */
@@ -10,11 +11,18 @@ const LIFETIME_MS = 3_650 * DAY_MS;
 const SERIAL_BYTES = 16;
 const SIGNATURE = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 
+/**
+ * What makes certificates. Its 70 ms are paid when one is made, not at every start; call it before when the files of the
+ * program may be out of reach by then.
+ */
+export async function loadSelfSigning() {
+  await loadReflection();
+  return await import("@peculiar/x509");
+}
+
 /** A self-signed server certificate, PEM, for an ECDSA P-256 key (PKCS #8, PEM). `names`: host names and IP literals. */
 export async function selfSignedCertificate(keyPem: string, names: readonly string[], nowMs: number): Promise<string> {
-  // Loaded here and not above: its 70 ms are paid when a certificate is made, not at every start.
-  await import("reflect-metadata");
-  const x509 = await import("@peculiar/x509");
+  const x509 = await loadSelfSigning();
   const privateKey = createPrivateKey(keyPem);
   const pkcs8 = privateKey.export({ type: "pkcs8", format: "der" });
   const spki = createPublicKey(privateKey).export({ type: "spki", format: "der" });

@@ -23,9 +23,18 @@ export async function loadRelayIdentity(
   if (settings.certificate !== null) {
     return { certificate: await loadPair(settings.certificate, nowMs), trust: "public-ca", clientCa };
   }
-  const own = await loadOrCreateRelayCertificate(dataDir, [publicHost], nowMs);
+  return { certificate: await loadOwnCertificate(dataDir, [publicHost], nowMs), trust: "pinned", clientCa };
+}
+
+/** One of our making, from the data directory. `names`: what people type. Throws ControlError `failed`. */
+export async function loadOwnCertificate(
+  dataDir: string,
+  names: readonly string[],
+  nowMs: number,
+): Promise<RelayCertificate> {
+  const own = await loadOrCreateRelayCertificate(dataDir, names, nowMs);
   if (!own.ok) throw new ControlError("failed", own.error.message);
-  return { certificate: own.value, trust: "pinned", clientCa };
+  return own.value;
 }
 
 /** The certificate an agent shows to a relay that asks for one. Throws ControlError `usage`. */

@@ -17,20 +17,17 @@ import type {
 import type { Cidr } from "../wire/address.ts";
 import type { backUp, restore } from "./backup/command.ts";
 import type { CheckMeans } from "./check/means.ts";
+import type { GatewayBeside } from "./console/beside.ts";
+import type { CertificateFiles, ConsoleSettings } from "./console/section.ts";
 import type { GatewaySettings } from "./gateway/settings.ts";
 import type { MetricSource } from "./metrics/page.ts";
 import type { MetricsSettings } from "./metrics/settings.ts";
 import type { RouterReport } from "./router/report.ts";
 
 export * from "../servers/local/control.ts";
+export type { AcmeSettings, CertificateFiles, ConsoleSettings } from "./console/section.ts";
 
 export type { ExitRule, RemoteForwardSpec, RouterReport, UpstreamForwardSpec };
-
-/** Paths of a certificate (leaf first, then intermediates) and its key, in PEM. */
-export interface CertificateFiles {
-  readonly certificate: string;
-  readonly key: string;
-}
 
 /** `[relay]` of hatchway.toml with the command's flags laid over it. */
 export interface RelaySettings {
@@ -53,38 +50,6 @@ export interface RelaySettings {
   readonly console: ConsoleSettings | null;
   /** Null = no listener for scrapes; the console's has the page in any case. */
   readonly metrics: MetricsSettings | null;
-}
-
-/** `[console]`: the web console and its API. */
-export interface ConsoleSettings {
-  /** Port 0 asks for any free one (tests). */
-  readonly listen: HostPort;
-  /** Names, in lower case, by which it may be called, besides the relay's public name and this machine's addresses. */
-  readonly hosts: readonly string[];
-  /** Null = the relay's. */
-  readonly certificate: CertificateFiles | null;
-  /** False: plain HTTP, for this machine alone or behind a reverse proxy. */
-  readonly tls: boolean;
-  /** Reverse proxies whose X-Forwarded-For is believed. */
-  readonly trustedProxies: readonly Cidr[];
-  /** Where its certificate comes from; absent = from `certificate`. */
-  readonly acme?: AcmeSettings;
-  /** For how long browsers come by HTTPS only, to every port of the name; absent = that is not said. */
-  readonly hstsSec?: number;
-}
-
-/** `[acme]`: a certificate for the console from a CA that speaks ACME (RFC 8555). */
-export interface AcmeSettings {
-  /** Names, in lower case, at least one. */
-  readonly hosts: readonly string[];
-  /** What the CA may write to; null = none. */
-  readonly email: string | null;
-  /** URL. */
-  readonly directory: string;
-  /** Path of the CA that vouches for the server itself; null = the system's CAs. */
-  readonly ca: string | null;
-  /** Where the names are proven by plain HTTP. Port 0 asks for any free one (tests). */
-  readonly listen: HostPort;
 }
 
 /** `[check]`: the relay looks at its askers' ports from outside. */
@@ -126,6 +91,8 @@ export interface StartRelayOptions {
   readonly ports?: EntryPorts;
   /** What that gateway tells scrapes of this process. */
   readonly gatewayMetrics?: MetricSource;
+  /** What that gateway gives to the console. */
+  readonly gatewayBeside?: () => Promise<GatewayBeside>;
 }
 
 export interface RelayReady {
@@ -133,10 +100,16 @@ export interface RelayReady {
   readonly publicHost: string;
   /** SHA-256 of the certificate, hexadecimal. */
   readonly fingerprint: string;
-  /** Null = there is none. `setupLink`: good once, while there is no administrator; null = there is one. */
-  readonly console: { readonly url: string; readonly setupLink: string | null } | null;
+  /** Null = there is none. */
+  readonly console: ConsoleReady | null;
   /** The port that answers scrapes; null = none of its own. */
   readonly metricsPort: number | null;
+}
+
+/** Where a console is. `setupLink`: good once, while there is no administrator; null = there is one. */
+export interface ConsoleReady {
+  readonly url: string;
+  readonly setupLink: string | null;
 }
 
 export interface Running {
@@ -203,17 +176,24 @@ export interface StartGatewayOptions {
   readonly readSettings: () => Promise<GatewaySettings>;
   /** Of the helper's log; this process has its own already. Absent = human. */
   readonly logFormat?: LogFormat;
+  /** Of the command, for the console to tell; absent = there is none. */
+  readonly configFile?: string | null;
   /** Of a relay that this process is as well: what each holds the other does not give away. Absent = there is none. */
   readonly relayPorts?: EntryPorts;
 }
 
-export type GatewayReady = Pick<GatewayStatus, "wan" | "lan" | "externalAddress" | "servers" | "warnings">;
+export interface GatewayReady extends Pick<GatewayStatus, "wan" | "lan" | "externalAddress" | "servers" | "warnings"> {
+  /** Null = there is none. */
+  readonly console: ConsoleReady | null;
+}
 
 /** `startGateway` resolves with it when the kernel forwards and the servers listen. */
 export interface RunningGateway extends Omit<GatewayControl, "stop">, Pick<Running, "closed"> {
   readonly ready: GatewayReady;
   /** For whoever answers scrapes of this process. */
   readonly metrics: MetricSource;
+  /** For the console of a relay in this process. */
+  readonly beside: () => Promise<GatewayBeside>;
   /** `clean`: see GatewayControl. The kernel's connections are not this process's, so there is nothing to drain. */
   stop(options?: { readonly clean?: boolean; readonly drainMs?: number }): Promise<void>;
 }

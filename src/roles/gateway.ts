@@ -5,12 +5,19 @@ import { interfaceNames } from "../os/interfaces.ts";
 import { areaLogger } from "../os/log.ts";
 import { type DataPaths, openDataDirectory } from "../os/paths.ts";
 import { becomeUser, giveDirectory, makeRootDirectory, mayUse } from "../os/privileges.ts";
+import { loadReflection } from "../os/reflection.ts";
 import { findUser, type SystemUser } from "../os/users.ts";
 import { serveGatewayControl } from "../servers/local/server.ts";
 import { StoreFailure } from "../store/failure.ts";
 import { openStore, type Store } from "../store/store.ts";
 import { takeRestore } from "./backup/start.ts";
-import { ControlError, type GatewayControl, type RunningGateway, type StartGateway } from "./control.ts";
+import {
+  type ConsoleSettings,
+  ControlError,
+  type GatewayControl,
+  type RunningGateway,
+  type StartGateway,
+} from "./control.ts";
 import { refuseUnsafeEnvironment } from "./environment.ts";
 import { HelperClient, helperKernel } from "./gateway/helper/client.ts";
 import { type SpawnedHelper, spawnHelper } from "./gateway/helper/spawn.ts";
@@ -20,6 +27,8 @@ import { startingGateway } from "./starting.ts";
 
 /** Who parses what comes from the network, when nobody is named. */
 const USERS = ["hatchway", "nobody"];
+/** Up to here a port takes CAP_NET_BIND_SERVICE; 0 is any free one, which is above. */
+const LAST_LOW_PORT = 1_023;
 
 /**
  * To become the user; to give it the data directory, and make the helper's there; to take all others from the helper; and
@@ -39,7 +48,13 @@ const CAPABILITIES: readonly Capability[] = [
  * Runs a gateway. Root starts it; what stays root is the helper that holds the kernel's part. This process becomes an
  * ordinary user before it opens a socket that the network reaches.
  */
-export const startGateway: StartGateway = async ({ dataDir, readSettings, relayPorts, logFormat = "human" }) => {
+export const startGateway: StartGateway = async ({
+  dataDir,
+  readSettings,
+  relayPorts,
+  logFormat = "human",
+  configFile = null,
+}) => {
   refuseUnsafeEnvironment();
   if (process.geteuid?.() !== 0) {
     const message = "Run the gateway as root: it changes the kernel's forwarding, and keeps root for that alone.";
@@ -49,33 +64,53 @@ export const startGateway: StartGateway = async ({ dataDir, readSettings, relayP
   refuseIncomplete(settings, settings.vpnWanted);
   refuseUnfit(settings, interfaceNames(), null);
   const user = userFor(settings.user);
-  refusePowerless(relayPorts !== undefined);
+  const consoleAt = settings.console;
+  // A relay may have public ports below 1024, and so may a console.
+  const lowPorts =
+    relayPorts !== undefined ||
+    (consoleAt !== null && consoleAt.listen.port > 0 && consoleAt.listen.port <= LAST_LOW_PORT);
+  refusePowerless(lowPorts);
   const paths = await openDataDirectory(dataDir);
   if (!paths.ok) throw new ControlError("usage", paths.error.message);
   // What is loaded when it is first needed may be out of the user's reach by then.
   await Promise.all([import("../servers/local/routes.ts"), import("./config/load.ts")]);
+  // A relay's console shows both.
+  if (relayPorts !== undefined) await loadRelayConsole();
+  const console = consoleAt === null ? null : await prepared(consoleAt);
   const given = giveDirectory(paths.value.directory, user);
   if (!given.ok) throw new ControlError("usage", given.error);
   const own = makeRootDirectory(paths.value.privileged);
   if (!own.ok) throw new ControlError("usage", own.error);
   const helper = spawnHelper(paths.value.privileged, logFormat);
   try {
-    // A relay may have public ports below 1024.
-    const became = becomeUser(user, { lowPorts: relayPorts !== undefined });
+    const became = becomeUser(user, { lowPorts });
     if (!became.ok) throw new ControlError("failed", became.error);
     refuseOutOfReach(paths.value.directory, user);
     const ports = relayPorts ?? newEntryPorts();
-    return await startOn(helper, paths.value, { settings, readSettings, ports });
+    return await startOn(helper, paths.value, { settings, readSettings, ports, console, configFile });
   } catch (error) {
     await helper.end();
     throw error;
   }
 };
 
+/** A console with all that it needs, and what opens it: many gateways have none, and it takes a moment to load. */
+async function prepared(settings: ConsoleSettings): Promise<NonNullable<GatewayParts["console"]>> {
+  await loadReflection();
+  const { openGatewayConsole, prepareConsole } = await import("./gateway/console.ts");
+  const ready = await prepareConsole(settings, wallMs());
+  return (options) => openGatewayConsole({ ...options, prepared: ready });
+}
+
+async function loadRelayConsole(): Promise<void> {
+  await loadReflection();
+  await Promise.all([import("./gateway/console.ts"), import("./relay/console.ts")]);
+}
+
 async function startOn(
   helper: SpawnedHelper,
   paths: DataPaths,
-  given: Pick<GatewayParts, "settings" | "readSettings" | "ports">,
+  given: Pick<GatewayParts, "settings" | "readSettings" | "ports" | "console" | "configFile">,
 ): Promise<RunningGateway> {
   const log = areaLogger("gateway");
   const client = new HelperClient(helper.socket);
@@ -98,6 +133,7 @@ async function startOn(
       helperEnded: client.ended,
       endHelper: () => helper.end(),
       ...given,
+      dataDir: paths.directory,
       nowMs: monotonicMs,
       wallMs,
     });

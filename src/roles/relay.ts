@@ -16,13 +16,14 @@ import { messageOf } from "../os/errors.ts";
 import { ownAddresses } from "../os/interfaces.ts";
 import { areaLogger } from "../os/log.ts";
 import { openDataDirectory } from "../os/paths.ts";
+import { loadReflection } from "../os/reflection.ts";
 import { VERSION } from "../os/version.ts";
 import type { CheckServer } from "../servers/check/server.ts";
 import type { HttpListener } from "../servers/http-listen.ts";
 import { type LocalServer, serveRelayControl } from "../servers/local/server.ts";
 import { StoreFailure } from "../store/failure.ts";
 import { openStore, type Store } from "../store/store.ts";
-import { formatPortSet, type PortSet } from "../wire/port-set.ts";
+import { formatPortSet } from "../wire/port-set.ts";
 import { err, ok, type Result } from "../wire/result.ts";
 import { ASSIGN_FEATURE, CHECK_FEATURE } from "../wire/tunnel/control.ts";
 import { takeRestore } from "./backup/start.ts";
@@ -39,6 +40,7 @@ import {
   type ReloadReport,
   type RunningRelay,
   type StartRelay,
+  type StartRelayOptions,
 } from "./control.ts";
 import { refuseUnsafeEnvironment } from "./environment.ts";
 import { LiveExitPolicy } from "./exits.ts";
@@ -53,6 +55,7 @@ import { RelayDials } from "./relay/dials.ts";
 import { RelayEntries } from "./relay/entries.ts";
 import { RelayForwards } from "./relay/forwards.ts";
 import { type RefusedCredentials, relayMetrics } from "./relay/metrics.ts";
+import { ownPort, poolOf } from "./relay/own-ports.ts";
 import { changeSettings, lookAtCertificates } from "./relay/reload.ts";
 import { RelaySessions } from "./relay/sessions.ts";
 import { RelayStun } from "./relay/stun.ts";
@@ -65,7 +68,8 @@ const DRAIN_MS = 30_000;
 
 /** Runs a relay: agents connect to it, visitors come in by its public ports. */
 export const startRelay: StartRelay = async (options) => {
-  const { dataDir, readSettings, ports = newEntryPorts(), gatewayMetrics = null, configFile = null } = options;
+  const { dataDir, readSettings, ports = newEntryPorts(), gatewayMetrics = null, gatewayBeside = null } = options;
+  const { configFile = null } = options;
   refuseUnsafeEnvironment();
   const paths = await openDataDirectory(dataDir);
   if (!paths.ok) throw new ControlError("usage", paths.error.message);
@@ -94,6 +98,7 @@ export const startRelay: StartRelay = async (options) => {
       readSettings,
       ports,
       gatewayMetrics,
+      gatewayBeside,
       dataDir: paths.value.directory,
       configFile,
     });
@@ -129,6 +134,7 @@ interface RelayParts {
   readonly ports: EntryPorts;
   /** Of a gateway that this process is as well. */
   readonly gatewayMetrics: MetricSource | null;
+  readonly gatewayBeside: StartRelayOptions["gatewayBeside"] | null;
   readonly dataDir: string;
   readonly configFile: string | null;
 }
@@ -394,22 +400,21 @@ class Relay {
 
   async #openConsole(settings: ConsoleSettings): Promise<OpenConsole> {
     // It takes a moment to load, and many relays have none.
-    const { openConsole } = await import("./console/open.ts");
-    const view = this.#view();
+    await loadReflection();
+    const { openRelayConsole } = await import("./relay/console.ts");
     const { certificate: files } = settings;
     const certificate =
       files === null
         ? this.#certificate
         : this.#certificateOf("console.certificate", files, await loadPair(files, wallMs()));
-    const opened = await openConsole({
-      relay: view,
-      control: relayControl(view),
-      place: { dataDir: this.#parts.dataDir, configFile: this.#parts.configFile, settings: () => this.#settings },
+    const opened = await openRelayConsole({
+      relay: this.#view(),
+      beside: (await this.#parts.gatewayBeside?.()) ?? null,
+      place: { dataDir: this.#parts.dataDir, configFile: this.#parts.configFile },
+      relaySettings: () => this.#settings,
       settings: () => this.#settings.console ?? settings,
       publicHost: () => this.#settings.publicHost,
       certificate,
-      dataDir: this.#parts.dataDir,
-      accountChanged: (accountId) => this.#forwards.accountChanged(accountId),
       metrics: () => this.#metrics.text(),
       onDenied: () => {
         this.#refused.people += 1;
@@ -490,12 +495,4 @@ class Relay {
   #cutShort(drainMs: number): Promise<void> {
     return drainMs <= 0 ? Promise.resolve() : pause(drainMs, this.#abort.signal);
   }
-}
-
-function ownPort(server: { readonly port: number } | null, purpose: string): RelayPolicy["reserved"] {
-  return server === null ? [] : [{ protocol: "tcp", port: server.port, purpose }];
-}
-
-function poolOf(settings: RelaySettings): PortSet {
-  return { ranges: settings.ports };
 }

@@ -43,6 +43,14 @@ export function startingGateway(ready: Promise<GatewayControl>): GatewayControl 
     vpnChange: async (nameOrId, change) => (await ready).vpnChange(nameOrId, change),
     vpnRotate: async (nameOrId, keys) => (await ready).vpnRotate(nameOrId, keys),
     vpnRemove: async (nameOrId) => (await ready).vpnRemove(nameOrId),
+    listPeople: async () => (await ready).listPeople(),
+    invitePerson: async (request) => (await ready).invitePerson(request),
+    resetPerson: async (request) => (await ready).resetPerson(request),
+    changePerson: async (change) => (await ready).changePerson(change),
+    removePerson: async (name) => (await ready).removePerson(name),
+    listTokens: async (request) => (await ready).listTokens(request),
+    makeToken: async (request) => (await ready).makeToken(request),
+    removeToken: async (request) => (await ready).removeToken(request),
     reload: async () => (await ready).reload(),
     async *events(request, signal) {
       yield* (await ready).events(request, signal);

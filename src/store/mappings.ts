@@ -16,7 +16,10 @@ export interface StoredMapping {
 
 /** One step in what a gateway forwards. */
 export type MappingChange =
-  | ({ readonly kind: "put" } & StoredMapping)
+  | ({
+      readonly kind: "put" /** Who wanted it, for the audit log; absent = whoever it says. */;
+      readonly actor?: string;
+    } & StoredMapping)
   /** Asked for again: only its end is another. */
   | { readonly kind: "renew"; readonly device: string; readonly id: string; readonly expiresMs: number | null }
   /** `kept`: its row stays, ended, so that a start that follows knows whose the ports were. */
@@ -26,6 +29,8 @@ export type MappingChange =
       readonly id: string;
       readonly how: "removed" | "expired";
       readonly kept: boolean;
+      /** For the audit log; absent = the gateway itself. */
+      readonly actor?: string;
     }
   | { readonly kind: "epoch"; readonly saved: SavedEpoch }
   | { readonly kind: "fact"; readonly name: string; readonly value: string };
@@ -109,7 +114,11 @@ async function putFact(trx: Db, name: string, value: string): Promise<void> {
     .execute();
 }
 
-async function put(trx: Db, { owner, spec, expiresMs }: StoredMapping, nowMs: number): Promise<void> {
+async function put(
+  trx: Db,
+  { owner, spec, expiresMs, actor = actorOf(spec) }: MappingChange & { kind: "put" },
+  nowMs: number,
+): Promise<void> {
   const changing = { spec: JSON.stringify(spec), expires_ms: expiresMs, updated_ms: nowMs };
   await trx
     .insertInto("mappings")
@@ -118,11 +127,11 @@ async function put(trx: Db, { owner, spec, expiresMs }: StoredMapping, nowMs: nu
     .execute();
   const detail = { mapping: spec.id, name: spec.name, ports: spec.ports, to: spec.to, origin: spec.origin, expiresMs };
   const subject = `client:${owner.device}`;
-  await appendAudit(trx, { actor: actorOf(spec), action: "mapping.opened", subject, detail }, nowMs);
+  await appendAudit(trx, { actor, action: "mapping.opened", subject, detail }, nowMs);
 }
 
 async function remove(trx: Db, change: MappingChange & { kind: "remove" }, nowMs: number): Promise<void> {
-  const { device, id, how, kept } = change;
+  const { device, id, how, kept, actor = "gateway" } = change;
   const gone = kept
     ? await trx
         .updateTable("mappings")
@@ -138,7 +147,7 @@ async function remove(trx: Db, change: MappingChange & { kind: "remove" }, nowMs
         .returning("spec_id")
         .execute();
   if (gone.length === 0) return;
-  const event = { actor: "gateway", action: `mapping.${how}`, subject: `client:${device}`, detail: { mapping: id } };
+  const event = { actor, action: `mapping.${how}`, subject: `client:${device}`, detail: { mapping: id } };
   await appendAudit(trx, event, nowMs);
 }
 

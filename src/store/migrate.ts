@@ -7,6 +7,7 @@ import * as assigned from "./migrations/0004-assigned.ts";
 import * as people from "./migrations/0005-people.ts";
 import * as traffic from "./migrations/0006-traffic.ts";
 import * as quotas from "./migrations/0007-quotas.ts";
+import * as peerAccounts from "./migrations/0008-peer-accounts.ts";
 
 export interface Migration {
   /** 1, 2, 3 … without gaps. */
@@ -22,6 +23,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 5, up: people.up },
   { version: 6, up: traffic.up },
   { version: 7, up: quotas.up },
+  { version: 8, up: peerAccounts.up },
 ];
 
 /**

@@ -155,6 +155,8 @@ export interface VpnPeersTable {
   id: string;
   name: string;
   name_key: string;
+  /** Null = the first account's. */
+  account_id: string | null;
   /** Keys in base64 here, as WireGuard writes them. */
   public_key: string;
   preshared_key: string | null;

@@ -10,9 +10,9 @@ export interface Triggers {
   /** By name. One that cannot be read is told to `onDamaged` and left out. */
   list(onDamaged: (message: string) => void): Promise<StoredTrigger[]>;
   /** One of the same name is replaced. */
-  put(rule: StoredTrigger, nowMs: number): Promise<void>;
+  put(rule: StoredTrigger, nowMs: number, actor?: string): Promise<void>;
   /** Whether there was one. */
-  remove(name: string, nowMs: number): Promise<boolean>;
+  remove(name: string, nowMs: number, actor?: string): Promise<boolean>;
 }
 
 export function triggersOn(db: Db): Triggers {
@@ -26,7 +26,7 @@ export function triggersOn(db: Db): Triggers {
         return [];
       });
     },
-    put: (rule, nowMs) =>
+    put: (rule, nowMs, actor = OPERATOR) =>
       db.transaction().execute(async (trx) => {
         const text = JSON.stringify(rule);
         await trx
@@ -34,18 +34,18 @@ export function triggersOn(db: Db): Triggers {
           .values({ name: rule.name, rule: text })
           .onConflict((conflict) => conflict.column("name").doUpdateSet({ rule: text }))
           .execute();
-        await appendAudit(trx, { ...told("trigger.added", rule.name), detail: { rule } }, nowMs);
+        await appendAudit(trx, { ...told("trigger.added", rule.name, actor), detail: { rule } }, nowMs);
       }),
-    remove: (name, nowMs) =>
+    remove: (name, nowMs, actor = OPERATOR) =>
       db.transaction().execute(async (trx) => {
         const gone = await trx.deleteFrom("triggers").where("name", "=", name).returning("name").execute();
         if (gone.length === 0) return false;
-        await appendAudit(trx, { ...told("trigger.removed", name), detail: {} }, nowMs);
+        await appendAudit(trx, { ...told("trigger.removed", name, actor), detail: {} }, nowMs);
         return true;
       }),
   };
 }
 
-function told(action: string, name: string) {
-  return { actor: OPERATOR, action, subject: `trigger:${name}` };
+function told(action: string, name: string, actor: string) {
+  return { actor, action, subject: `trigger:${name}` };
 }

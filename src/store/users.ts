@@ -67,7 +67,7 @@ export interface Users {
   removal(id: string): Promise<Result<readonly string[], UserRefusal>>;
   /**
    * With sessions, passkeys, tokens; and, when nobody else is in the account and it is not the first, with the account, its
-   * devices, forwards and join codes. The audit log keeps what they were called.
+   * devices, forwards and join codes; its VPN peers become the first account's. The audit log keeps what they were called.
    */
   remove(id: string, nowMs: number, actor: string): Promise<Result<RemovedUser, UserRefusal>>;
   /** Ends every session of the person but `keepSessionId`, and voids open links that would set a password. */
@@ -240,7 +240,13 @@ async function removeAccount(
   await trx.deleteFrom("leases").where("account_id", "=", account.id).execute();
   await trx.deleteFrom("devices").where("account_id", "=", account.id).execute();
   await trx.deleteFrom("join_codes").where("account_id", "=", account.id).execute();
-  await trx.deleteFrom("mappings").where("account_id", "=", account.id).execute();
+  // A gateway's peers stay, and their ports: administrators decide what becomes of them.
+  await trx.updateTable("vpn_peers").set({ account_id: null }).where("account_id", "=", account.id).execute();
+  await trx
+    .updateTable("mappings")
+    .set({ account_id: FIRST_ACCOUNT_ID })
+    .where("account_id", "=", account.id)
+    .execute();
   await trx.deleteFrom("accounts").where("id", "=", account.id).execute();
   // Who had which device must be told also when its row is gone.
   const detail = { name: account.name, devices };

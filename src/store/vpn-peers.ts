@@ -206,6 +206,7 @@ function toRow(peer: VpnPeer): Omit<Selectable<VpnPeersTable>, keyof typeof NEVE
   return {
     id: peer.id,
     name: peer.name,
+    account_id: peer.account,
     name_key: peer.name.toLowerCase(),
     public_key: peer.publicKey,
     preshared_key: peer.presharedKey,
@@ -225,6 +226,7 @@ function toPeer(row: Selectable<VpnPeersTable>): StoredVpnPeer {
   return {
     id: row.id,
     name: row.name,
+    account: row.account_id,
     publicKey: stored(parseKey(row.public_key)),
     presharedKey: row.preshared_key === null ? null : stored(parseKey(row.preshared_key)),
     v4: row.v4,

@@ -167,12 +167,13 @@ describe("what others wrote stays text", () => {
     }));
     const counts = { accounts: 1, people: 1, devices: 1, forwards: 1 };
     world.restore = { state: "staged", madeMs: 1, version: EVIL, counts, parts: [EVIL] };
+    const { relay } = world.settings;
     world.settings = {
       ...world.settings,
       version: EVIL,
       dataDirectory: EVIL,
       configFile: EVIL,
-      relay: { ...world.settings.relay, publicHost: EVIL, ports: EVIL },
+      relay: relay === null ? null : { ...relay, publicHost: EVIL, ports: EVIL },
       console: { ...world.settings.console, hosts: [EVIL] },
     };
     world.users = [world.userOf("u9", EVIL, "user")];

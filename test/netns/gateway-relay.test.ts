@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { chmodSync } from "node:fs";
 import { dirname } from "node:path";
+import { type ConsoleReady, firstAdmin } from "./api-kit.ts";
 import { command, forwards, type Home, joinCode, newHome, open, run, startAgent } from "./hatchway.ts";
 import { startService } from "./kit.ts";
 import { createLab, type Lab } from "./lab.ts";
@@ -9,15 +10,17 @@ import { createLab, type Lab } from "./lab.ts";
 let lab: Lab;
 let home: Home;
 let agent: Home;
+let consoleReady: ConsoleReady;
 
 beforeAll(async () => {
   lab = createLab({ natRules: false });
   home = newHome(lab, lab.nat, '[gateway]\nwan = "wan"\nlan = ["lan1", "lan2"]\n[relay]\nports = "80, 8000-8999"\n');
   chmodSync(lab.directory, 0o711);
   chmodSync(dirname(home.config), 0o755);
-  const listen = ["--listen", "0.0.0.0:7744", "--public", lab.nat.v4];
+  const listen = ["--listen", "0.0.0.0:7744", "--public", lab.nat.v4, "--console", "127.0.0.1:7780"];
   const serve = lab.spawn(lab.nat, command(home, "serve", ...listen, "--json"));
-  const ready = await serve.event<{ gateway: object }>("ready", { deadlineMs: 20_000 });
+  const ready = await serve.event<{ gateway: object; console: ConsoleReady }>("ready", { deadlineMs: 20_000 });
+  consoleReady = ready.console;
   expect(ready.gateway).toMatchObject({ wan: ["wan"], externalAddress: lab.nat.v4 });
   agent = newHome(lab, lab.agent);
   await Promise.all([
@@ -54,3 +57,24 @@ test("one list shows what both hold", async () => {
   const types = (await forwards(lab, home)).map(({ type }) => type);
   expect(types.toSorted()).toEqual(["mapping", "remote"]);
 });
+
+test("one console shows both, and has the gateway's VPN", async () => {
+  await ask("8003");
+  await using _ = await open(lab, agent, "expose", "8000");
+  const ann = await firstAdmin(lab, lab.nat, consoleReady);
+  const seen = await ann.getOverview();
+  expect(seen).toMatchObject({ roles: ["relay", "gateway"], gateway: { externalAddress: lab.nat.v4 } });
+  expect(seen.listen).toEndWith(":7744");
+  const first = await ann.listForwards({ limit: 1 });
+  const rest = await ann.listForwards({ cursor: first.next });
+  expect([...first.items, ...rest.items].map(({ way }) => way)).toEqual(expect.arrayContaining(["relay", "kernel"]));
+  expect((await ann.listDevices()).items.map(({ name }) => name)).toEqual(expect.arrayContaining(["attic"]));
+  expect(await ann.getVpn()).toEqual({ server: null });
+  const made = await ann.addForward({ device: lab.other.v4, ports: "9000:8000" });
+  expect(made.value.way).toBe("kernel");
+  expect(await reach(9000)).toContain(lab.visitor.v4);
+  await ann.removeForward(made.value.id, made.version);
+  expect(await reach(9000)).toBe("");
+  await ann.addTrigger({ name: "irc", out: "6667", in: "113" });
+  expect((await ann.listTriggers()).items).toMatchObject([{ id: "irc" }]);
+}, 30_000);

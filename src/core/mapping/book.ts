@@ -3,6 +3,7 @@ import { err, ok, type Result } from "../../wire/result.ts";
 import { setYoungest, trimOldest } from "../bounded-map.ts";
 import type { HeldForward, Owner } from "../held.ts";
 import { type EntryPorts, ForwardTable, type PutOutcome, type TableError } from "../table.ts";
+import type { OwnerUsage } from "../usage.ts";
 import { type DeleteDecision, decideDelete } from "./delete.ts";
 import type { DeskRefusal, ExternalDelete, InternalDelete, MapAsk, PinholeAsk } from "./desk.ts";
 import type { MappingRefusal } from "./refusal.ts";
@@ -183,6 +184,18 @@ export class MappingBook {
     if (put.value.kind === "changed") this.#uncount(put.value.before);
     if (put.value.kind !== "unchanged") this.#count(put.value.forward);
     return put;
+  }
+
+  /** What `put` would refuse, without doing it; null = nothing. */
+  refusal(spec: MappingSpec, nowMs: number): TableError | null {
+    return this.#tableOf(spec).refusal(this.#options.ownerOf(spec.to), spec, BIND, nowMs);
+  }
+
+  /** What the owner of that address holds, for quotas, without what would be replaced by `spec`. */
+  usage(spec: MappingSpec): OwnerUsage {
+    const owner = this.#options.ownerOf(spec.to);
+    const table = this.#tableOf(spec);
+    return table.usage(owner, table.get(owner.device, spec.id));
   }
 
   /** After a start, in the order they were made. Returns those that contradict earlier ones, or the configuration. */

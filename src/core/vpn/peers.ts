@@ -17,6 +17,8 @@ export interface VpnPeer {
   readonly id: string;
   /** Unique among the peers, whatever the case. */
   readonly name: string;
+  /** Whose it is; null = the first account's. */
+  readonly account: string | null;
   readonly publicKey: WgKey;
   readonly presharedKey: WgKey | null;
   /** In the tunnel; they stay its own as long as it exists. */
@@ -42,6 +44,8 @@ export interface NewVpnPeer extends VpnPeerKeys {
   readonly mode: VpnMode;
   readonly maxPorts: number | null;
   readonly expiresMs: number | null;
+  /** Absent = null. */
+  readonly account?: string | null;
 }
 
 export type VpnPeerChange = Partial<Pick<VpnPeer, "name" | "mode" | "maxPorts" | "expiresMs" | "disabled">>;
@@ -70,7 +74,8 @@ export function addPeer(
     const message = `Every address of ${settings.network4} is taken; remove a peer that is not needed.`;
     return err({ kind: "full", message });
   }
-  return check(peers, { ...request, ...addresses, createdMs: nowMs, disabled: false }, nowMs);
+  const account = request.account ?? null;
+  return check(peers, { ...request, account, ...addresses, createdMs: nowMs, disabled: false }, nowMs);
 }
 
 /** A peer with other rules; its keys and addresses stay. */

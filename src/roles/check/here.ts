@@ -109,7 +109,7 @@ function serviceText(found: Found | null): string {
 
 /** A check without anybody outside: on a gateway, or where no agent ever joined a relay. */
 export async function checkHere(
-  gateway: GatewayControl | null,
+  gateway: Pick<GatewayControl, "listForwards" | "status"> | null,
   request: CheckRequest,
   unseen: string,
   signal: AbortSignal,

@@ -156,8 +156,11 @@ function vpnSettings(file: ConfigFile): Pick<GatewaySettings, "vpn" | "vpnWanted
   };
 }
 
-/** `[gateway]` and what belongs to it, with the defaults. `beside` makes a path absolute, as the config file has it. */
-export function gatewaySettings(file: ConfigFile, beside: (path: string) => string): GatewaySettings {
+/**
+ * `[gateway]` and what belongs to it, with the defaults. `beside` makes a path absolute, as the config file has it. The
+ * console is told apart: it may be a relay's.
+ */
+export function gatewaySettings(file: ConfigFile, beside: (path: string) => string): Omit<GatewaySettings, "console"> {
   const gateway = file.gateway ?? {};
   const upnp = file.upnp ?? {};
   const rule = parsePermissionRule(DEFAULT_RULE);

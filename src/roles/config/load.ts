@@ -212,7 +212,7 @@ export function relaySettings(config: Config): RelaySettings {
 }
 
 /** `[console]` with its defaults; null = there is none. */
-function consoleSettings(config: Config): ConsoleSettings | null {
+export function consoleSettings(config: Config): ConsoleSettings | null {
   const listen = config.file.console?.listen;
   return listen === undefined ? null : consoleAt(config, listen);
 }

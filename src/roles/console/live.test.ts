@@ -4,7 +4,7 @@ import { NO_COUNTERS } from "../views.ts";
 import { liveEvents } from "./live.ts";
 
 const forward = (id: string, more: Partial<Forward> = {}): Forward =>
-  ({ id, name: id, state: "open", counters: NO_COUNTERS, ...more }) as Forward;
+  ({ id, name: id, state: "open", leaseEndsMs: null, counters: NO_COUNTERS, ...more }) as Forward;
 const device = (id: string, more: Partial<Device> = {}): Device =>
   ({ id, name: id, connected: true, rttMs: 1, ...more }) as Device;
 

@@ -1,18 +1,23 @@
 import { same } from "../../core/same.ts";
 import type { Following } from "../../servers/api/event-stream.ts";
-import type { Device, Forward, LiveEvent } from "../../servers/api/schema.ts";
+import type { Device, Forward, LiveEvent, Trigger, VpnPeer } from "../../servers/api/schema.ts";
 import { pause } from "../pause.ts";
 import { NO_COUNTERS } from "../views.ts";
 
 export interface LiveOptions {
   forwards(): Promise<readonly Forward[]>;
   devices(): Promise<readonly Device[]>;
+  /** A gateway's. */
+  peers?(): Promise<readonly VpnPeer[]>;
+  triggers?(): Promise<readonly Trigger[]>;
   nowMs(): number;
   readonly signal: AbortSignal;
   readonly everyMs?: number;
 }
 
 const EVERY_MS = 1_000;
+/** An end is reckoned anew at each look, by clocks that do not tick together; the kernel tells a trigger's in whole seconds. */
+const SAME_END_MS = 2_000;
 
 /**
  * What changes from now on, for one who looks: what is there is compared with what they were told last. Compared and not
@@ -31,11 +36,18 @@ export function liveEvents(options: LiveOptions): Following<LiveEvent> {
 interface Look {
   readonly forwards: ReadonlyMap<string, Forward>;
   readonly devices: ReadonlyMap<string, Device>;
+  readonly peers: ReadonlyMap<string, VpnPeer>;
+  readonly triggers: ReadonlyMap<string, Trigger>;
 }
 
 async function lookAt(options: LiveOptions): Promise<Look> {
-  const [forwards, devices] = await Promise.all([options.forwards(), options.devices()]);
-  return { forwards: byId(forwards), devices: byId(devices) };
+  const [forwards, devices, peers, triggers] = await Promise.all([
+    options.forwards(),
+    options.devices(),
+    options.peers?.() ?? [],
+    options.triggers?.() ?? [],
+  ]);
+  return { forwards: byId(forwards), devices: byId(devices), peers: byId(peers), triggers: byId(triggers) };
 }
 
 async function* changesSince(first: Promise<Look>, options: LiveOptions): AsyncGenerator<LiveEvent> {
@@ -46,8 +58,34 @@ async function* changesSince(first: Promise<Look>, options: LiveOptions): AsyncG
     yield* changes(told, now, nowMs());
     told = now;
     await pause(everyMs, signal);
-    if (!signal.aborted) now = await lookAt(options);
+    if (!signal.aborted) now = withSteadyEnds(told, await lookAt(options));
   }
+}
+
+/**
+ * An end that is about the same is the one that was told; steps that add up are told. A lease that runs ends at the same time
+ * all along.
+ */
+function withSteadyEnds(told: Look, now: Look): Look {
+  return {
+    ...now,
+    forwards: mapped(now.forwards, (one) => {
+      const before = told.forwards.get(one.id)?.leaseEndsMs ?? null;
+      return isSameEnd(before, one.leaseEndsMs) ? { ...one, leaseEndsMs: before } : one;
+    }),
+    triggers: mapped(now.triggers, (one) => {
+      const before = told.triggers.get(one.id)?.closesMs ?? null;
+      return isSameEnd(before, one.closesMs) ? { ...one, closesMs: before } : one;
+    }),
+  };
+}
+
+function isSameEnd(before: number | null, now: number | null): boolean {
+  return before !== null && now !== null && before !== now && Math.abs(before - now) < SAME_END_MS;
+}
+
+function mapped<T>(items: ReadonlyMap<string, T>, of: (item: T) => T): ReadonlyMap<string, T> {
+  return new Map([...items].map(([id, item]) => [id, of(item)]));
 }
 
 function changes(told: Look, now: Look, atMs: number): LiveEvent[] {
@@ -61,6 +99,14 @@ function changes(told: Look, now: Look, atMs: number): LiveEvent[] {
       .filter((device) => isNews(told.devices.get(device.id), device, steady))
       .map((device) => ({ event: "device" as const, device })),
     ...gone(told.devices, now.devices).map((id) => ({ event: "device-gone" as const, id })),
+    ...[...now.peers.values()]
+      .filter((peer) => isNews(told.peers.get(peer.id), peer, withoutBytes))
+      .map((peer) => ({ event: "vpn-peer" as const, peer })),
+    ...gone(told.peers, now.peers).map((id) => ({ event: "vpn-peer-gone" as const, id })),
+    ...[...now.triggers.values()]
+      .filter((trigger) => isNews(told.triggers.get(trigger.id), trigger, (one) => one))
+      .map((trigger) => ({ event: "trigger" as const, trigger })),
+    ...gone(told.triggers, now.triggers).map((id) => ({ event: "trigger-gone" as const, id })),
     {
       event: "traffic",
       atMs,
@@ -98,12 +144,21 @@ function gone(before: ReadonlyMap<string, unknown>, now: ReadonlyMap<string, unk
   return [...before.keys()].filter((id) => !now.has(id));
 }
 
-/** Counters have an event of their own; a lease that runs ends at the same time all along. */
+/** Counters have an event of their own. */
 function withoutCounts({ counters: _, ...rest }: Forward): Omit<Forward, "counters"> {
   return rest;
 }
 
 /** A round trip is another one each time. */
 function steady({ rttMs: _, ...rest }: Device): Omit<Device, "rttMs"> {
+  return rest;
+}
+
+/** What a peer carries says each time that it does. */
+function withoutBytes({
+  receivedBytes: _,
+  sentBytes: __,
+  ...rest
+}: VpnPeer): Omit<VpnPeer, "receivedBytes" | "sentBytes"> {
   return rest;
 }

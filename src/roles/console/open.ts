@@ -1,47 +1,48 @@
-import type { RemoteSpec } from "../../core/forward.ts";
-import { warningsFor } from "../../core/presets/dangers.ts";
 import { PRESETS } from "../../core/presets/presets.ts";
 import { searchPresets } from "../../core/presets/search.ts";
-import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { monotonicMs } from "../../os/clock.ts";
 import { ownAddresses } from "../../os/interfaces.ts";
 import { areaLogger } from "../../os/log.ts";
 import { after } from "../../os/timers.ts";
 import { VERSION } from "../../os/version.ts";
 import { createApi } from "../../servers/api/api.ts";
+import type { ApiBackend } from "../../servers/api/backend.ts";
+import type { StaticFiles } from "../../servers/api/files.ts";
 import { serveApi } from "../../servers/api/server.ts";
+import type { Store } from "../../store/store.ts";
 import { compileCidrs, parseAddress } from "../../wire/address.ts";
 import { ANY_HOST, formatHostPort, type HostPort } from "../../wire/endpoint.ts";
 import { err, ok } from "../../wire/result.ts";
 import type { OpenAcme } from "../acme/open.ts";
 import { type CertificateSource, tlsPair } from "../certificate/source.ts";
-import { type ConsoleSettings, ControlError, type RelayControl, type RelayStatus } from "../control.ts";
-import { type RelayView, revoke } from "../relay/control.ts";
+import { type ConsoleSettings, ControlError, type RelayStatus } from "../control.ts";
 import { openAccess } from "./access.ts";
-import { ConsoleChecks } from "./checks.ts";
-import { loadConsoleFiles } from "./files.ts";
-import { ConsoleRelay } from "./relay.ts";
-import { type ConsolePlace, ConsoleServer } from "./settings.ts";
-import { TrafficRecorder } from "./traffic.ts";
 
+/** What a relay or a gateway gives to its console. */
 export interface ConsoleOptions {
-  readonly relay: RelayView;
-  readonly control: RelayControl;
-  readonly place: ConsolePlace;
+  readonly store: Store;
+  readonly backends: Omit<ApiBackend, "access">;
+  wallMs(): number;
+  /** Writes down what was carried until now. */
+  record(): Promise<void>;
+  /** The pages; empty = the API alone. */
+  readonly files: StaticFiles;
   /** Asked at each request: a reload may have changed it. */
   settings(): ConsoleSettings;
   /** What visitors type; null = it is not configured. */
   publicHost(): string | null;
-  /** What browsers are shown, when they come by HTTPS; while ACME has given none, if it is asked. */
-  readonly certificate: CertificateSource;
-  readonly dataDir: string;
+  /** What browsers are shown, when they come by HTTPS; while ACME has given none, if it is asked. Null = plain HTTP. */
+  readonly certificate: CertificateSource | null;
+  /** Where another certificate comes from; null = from nowhere. `homeUrl`: of the console. */
+  openAcme(homeUrl: () => string): Promise<OpenAcme | null>;
+  /** Ends a device with all that it has; `actor` goes into the audit log. One that is gone is no failure. */
+  endDevice(deviceId: string, actor: string): Promise<void>;
   /** The ports or quotas of an account are others now. */
   accountChanged(accountId: string): Promise<void>;
   /** What a scrape is answered. */
   metrics(): Promise<string>;
   /** A wrong password or code. */
   onDenied(): void;
-  readonly sweeper: Pick<Sweeper, "add">;
   /** Ends it with everything that is under way. */
   readonly signal: AbortSignal;
   onUnexpected(error: unknown): void;
@@ -64,21 +65,19 @@ const LOCALHOST = "localhost";
 
 /** Opens `[console] listen`. Rejects with ControlError `failed` when the port cannot be had. */
 export async function openConsole(options: ConsoleOptions): Promise<OpenConsole> {
-  const { relay, control, settings, signal, onUnexpected } = options;
+  const { store, wallMs, settings, signal, onUnexpected } = options;
   const log = areaLogger("console");
   const { listen, tls } = settings();
   let port = listen.port;
   const url = () => publicUrl(settings(), options.publicHost(), port);
   const access = await openAccess({
-    store: relay.store,
-    wallMs: relay.wallMs,
+    store,
+    wallMs,
     nowMs: monotonicMs,
     publicUrl: url,
     passkeyHost: () => passkeyHost(new URL(url()).hostname),
     passkeyOrigins: () => [new URL(url()).origin],
-    endDevice: async (deviceId, actor) => {
-      await revoke(relay, deviceId, actor);
-    },
+    endDevice: (deviceId, actor) => options.endDevice(deviceId, actor),
     accountChanged: (accountId) => options.accountChanged(accountId),
     onDenied: (name, address, waitMs) => {
       options.onDenied();
@@ -86,13 +85,7 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
     },
   });
   const api = createApi(
-    {
-      access,
-      relay: new ConsoleRelay({ relay, control, warningsFor: dangersOf, signal }),
-      gateway: null,
-      checks: new ConsoleChecks({ relay, clock: { nowMs: monotonicMs, after }, signal }),
-      settings: new ConsoleServer({ relay, control, place: options.place }),
-    },
+    { access, ...options.backends },
     {
       version: VERSION,
       tls,
@@ -102,16 +95,17 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
       trustedProxies: () => compileCidrs(settings().trustedProxies),
       metrics: () => options.metrics(),
       presets: { all: PRESETS, search: searchPresets },
-      files: await loadConsoleFiles((message) => log.warn("{message}", { message })),
+      files: options.files,
       after,
       nowMs: monotonicMs,
       signal,
       onUnexpected,
     },
   );
-  const acme = await openConsoleAcme(options, url);
-  const certificate = acme?.certificate ?? options.certificate;
-  const pair = tls ? tlsPair(certificate.current) : null;
+  const acme = await options.openAcme(() => `${url()}/`);
+  const certificate = tls ? (acme?.certificate ?? options.certificate) : null;
+  if (tls && certificate === null) throw new Error("a console over TLS has no certificate");
+  const pair = certificate === null ? null : tlsPair(certificate.current);
   const opened = serveApi(api, { bind: listen.host, port: listen.port, tls: pair });
   if (!opened.ok) {
     await acme?.close();
@@ -119,44 +113,26 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
   }
   const server = opened.value;
   port = server.port;
-  if (tls) {
-    certificate.follow((next) => {
-      const renewed = signal.aborted ? ok(null) : server.renew(tlsPair(next));
-      return renewed.ok ? renewed : err(renewed.error.message);
-    });
-  }
-  const recorder = new TrafficRecorder({
-    traffic: relay.store.traffic,
-    forwards: () => relay.forwards.list(),
-    countersOf: (forward) => relay.forwards.entryOf(forward)?.entry?.visits.counters ?? null,
-    deviceName: (device) => relay.forwards.deviceName(device),
-    wallMs: relay.wallMs,
-    warn: (message) => log.warn("{message}", { message }),
+  certificate?.follow((next) => {
+    const renewed = signal.aborted ? ok(null) : server.renew(tlsPair(next));
+    return renewed.ok ? renewed : err(renewed.error.message);
   });
-  options.sweeper.add(recorder);
   const close = async () => {
     await Promise.all([server.close(), acme?.close()]);
-    await recorder.record();
+    await options.record();
   };
-  const shown = () => ({ untilMs: certificate.current.notAfterMs, problem: acme?.certificate.problem ?? null });
+  const shown = ({ current }: CertificateSource) => ({
+    untilMs: current.notAfterMs,
+    problem: acme?.certificate.problem ?? null,
+  });
   return {
     port,
     url: url(),
-    certificate: () => (tls ? shown() : null),
+    certificate: () => (certificate === null ? null : shown(certificate)),
     setupLink: await access.setupLink(url()),
     acme,
     close,
   };
-}
-
-async function openConsoleAcme(
-  { settings, certificate, dataDir, sweeper, signal }: ConsoleOptions,
-  url: () => string,
-): Promise<OpenAcme | null> {
-  const { acme } = settings();
-  if (acme === undefined) return null;
-  const { openAcme } = await import("../acme/open.ts");
-  return openAcme({ settings: acme, fallback: certificate, homeUrl: () => `${url()}/`, dataDir, sweeper, signal });
 }
 
 /** By which it is called, besides the relay's public name. */
@@ -164,11 +140,7 @@ function namesOf({ hosts, acme }: ConsoleSettings): readonly string[] {
   return [...hosts, ...(acme?.hosts ?? [])];
 }
 
-function dangersOf(ports: RemoteSpec["ports"]): readonly string[] {
-  return warningsFor({ ranges: ports });
-}
-
-/** On one address that, else by the relay's public name, else by an address of this machine. */
+/** On one address that, else by the public name, else by an address of this machine. */
 function publicUrl(settings: ConsoleSettings, publicHost: string | null, port: number): string {
   const { listen, tls } = settings;
   const [named] = namesOf(settings);

@@ -25,8 +25,6 @@ import type {
   Visit,
 } from "../../servers/api/schema.ts";
 import type { Device as StoredDevice } from "../../store/devices.ts";
-import { StoreFailure } from "../../store/failure.ts";
-import type { TrafficSpan } from "../../store/traffic.ts";
 import { portWords } from "../../wire/port-words.ts";
 import { checkAtRelay } from "../check/here.ts";
 import { formatMappings } from "../config/ports.ts";
@@ -37,9 +35,11 @@ import type { Refused } from "../relay/refused.ts";
 import { countersOf, NO_COUNTERS, sumCounters, visitId, visitInfo } from "../views.ts";
 import { actorOf } from "./access/context.ts";
 import { type Drafted, patched, specOfDraft } from "./drafts.ts";
-import { apiId, forwardOf, heldBy, idOf, noForward, partsOfId, sees, versionOf } from "./forwards.ts";
+import { forwardOf, heldBy, idOf, noForward, sees, versionOf } from "./forwards.ts";
 import { liveEvents } from "./live.ts";
 import { pageOf, shownPage } from "./pages.ts";
+import { auditPage, type TrafficAsk, trafficReport } from "./records.ts";
+import { storageFailure } from "./storage.ts";
 
 export interface ConsoleRelayOptions {
   readonly relay: RelayView;
@@ -219,45 +219,12 @@ export class ConsoleRelay implements RelayBackend {
       throw new ApiFailure("not-found", "That connection is over.");
   }
 
-  async traffic(
-    who: Principal,
-    { span, sinceMs, forward }: { span: TrafficSpan; sinceMs: number; forward: string | null },
-  ): Promise<TrafficReport> {
-    const parts = forward === null ? null : partsOfId(forward);
-    if (forward !== null && parts === null) return { span, slots: [], forwards: [] };
-    const query = {
-      span,
-      sinceMs,
-      accountId: seesAll(who) ? null : who.accountId,
-      forward: parts === null ? null : { deviceId: parts.device, specId: parts.specId },
-    };
-    const { traffic } = this.#relay.store;
-    const slots = await traffic.slots(query).catch(rethrow);
-    const each = await traffic.forwards(query, TRAFFIC_FORWARDS).catch(rethrow);
-    return {
-      span,
-      slots,
-      forwards: each.map(({ deviceId, specId, deviceName, name, bytesIn, bytesOut, visitors }) => ({
-        id: apiId(deviceId, specId),
-        name,
-        device: { id: deviceId, name: deviceName },
-        bytesIn,
-        bytesOut,
-        visitors,
-      })),
-    };
+  traffic(who: Principal, query: TrafficAsk): Promise<TrafficReport> {
+    return trafficReport(this.#relay.store, who, query);
   }
 
-  async listAudit(who: Principal, { limit, cursor }: PageRequest): Promise<Page<AuditEntry>> {
-    if (who.role !== "admin") throw new ApiFailure("forbidden", "The audit log is for administrators.");
-    const beforeId = cursor === null ? null : Number(cursor);
-    if (beforeId !== null && !Number.isSafeInteger(beforeId))
-      throw new ApiFailure("invalid", "The cursor is not one of this list: begin without one.");
-    const rows = await this.#relay.store.audit
-      .list({ limit: limit + 1, ...(beforeId === null ? {} : { beforeId }) })
-      .catch(rethrow);
-    const items = rows.slice(0, limit);
-    return { items, next: rows.length > limit ? String(items.at(-1)?.id ?? 0) : null };
+  listAudit(who: Principal, page: PageRequest): Promise<Page<AuditEntry>> {
+    return auditPage(this.#relay.store, who, page);
   }
 
   events(who: Principal, signal: AbortSignal): Following<LiveEvent> {
@@ -363,7 +330,6 @@ export class ConsoleRelay implements RelayBackend {
 }
 
 const MS_PER_SEC = 1_000;
-const TRAFFIC_FORWARDS = 100;
 /** Of 14 digits, and so less any time until the year 4800. */
 const FAR_MS = 99_999_999_999_999;
 
@@ -390,7 +356,6 @@ function failureOf({ why, message }: Refused): ApiFailure {
 
 /** What the store and the relay's own commands reject with, as the API tells it. */
 function rethrow(error: unknown): never {
-  if (error instanceof StoreFailure) throw new ApiFailure("storage", error.message, { cause: error });
   if (error instanceof ControlError && error.kind === "usage") throw new ApiFailure("conflict", error.message);
-  throw error;
+  throw storageFailure(error);
 }

@@ -4,25 +4,33 @@ import { errorCode } from "../../os/errors.ts";
 import { BUN_VERSION, LICENSE, VERSION } from "../../os/version.ts";
 import { ApiFailure, type Principal, type SettingsBackend } from "../../servers/api/backend.ts";
 import type { ReloadReport, Settings } from "../../servers/api/schema.ts";
+import type { Store } from "../../store/store.ts";
 import { formatHostPort } from "../../wire/endpoint.ts";
-import { ControlError, type RelayControl, type RelaySettings } from "../control.ts";
-import type { RelayView } from "../relay/control.ts";
+import { type ConsoleSettings, ControlError } from "../control.ts";
 import { actorOf } from "./access/context.ts";
 import { Backups } from "./backups.ts";
 
-/** Where the relay keeps what it knows, and reads what it is told. */
+/** Where a relay or a gateway keeps what it knows, and reads what it is told. */
 export interface ConsolePlace {
   readonly dataDir: string;
   /** Null = there is no config file. */
   readonly configFile: string | null;
-  /** In force now. */
-  settings(): RelaySettings;
 }
 
 export interface ConsoleServerOptions {
-  readonly relay: RelayView;
-  readonly control: RelayControl;
+  readonly store: Store;
   readonly place: ConsolePlace;
+  wallMs(): number;
+  /** Of this run. */
+  readonly startedMs: number;
+  /** In the audit log: `relay`, `gateway`. */
+  readonly subject: string;
+  /** In force now; null = there is no relay. */
+  relay(): Promise<Settings["relay"]>;
+  /** In force now; null = it is being closed. */
+  console(): ConsoleSettings | null;
+  consoleUrl(): string;
+  reload(): Promise<ReloadReport>;
 }
 
 /** The server itself, as administrators see and handle it. */
@@ -32,8 +40,8 @@ export class ConsoleServer implements SettingsBackend {
 
   constructor(options: ConsoleServerOptions) {
     this.#options = options;
-    const { relay, place } = options;
-    this.#backups = new Backups({ dataDir: place.dataDir, store: relay.store, wallMs: relay.wallMs });
+    const { store, place, wallMs } = options;
+    this.#backups = new Backups({ dataDir: place.dataDir, store, wallMs });
   }
 
   backup(who: Principal, passphrase: string) {
@@ -53,9 +61,8 @@ export class ConsoleServer implements SettingsBackend {
   }
 
   async settings(_who: Principal): Promise<Settings> {
-    const { relay, control, place } = this.#options;
-    const { publicHost, listen, ports, startedMs } = await control.status();
-    const { console: section, stun, certificate, clientCa } = place.settings();
+    const { place, startedMs, consoleUrl, relay } = this.#options;
+    const section = this.#options.console();
     if (section === null) throw new ApiFailure("unavailable", "The console is being closed.");
     const { host, port } = section.listen;
     return {
@@ -66,9 +73,9 @@ export class ConsoleServer implements SettingsBackend {
       dataDirectory: place.dataDir,
       dataBytes: await bytesIn(place.dataDir),
       configFile: place.configFile,
-      relay: { publicHost, listen, ports, stun, ownCertificate: certificate !== null, clientCa: clientCa !== null },
+      relay: await relay(),
       console: {
-        url: relay.consoleUrl(),
+        url: consoleUrl(),
         listen: formatHostPort(host, port),
         tls: section.tls,
         hosts: section.hosts,
@@ -78,17 +85,17 @@ export class ConsoleServer implements SettingsBackend {
   }
 
   async reload(who: Principal): Promise<ReloadReport> {
-    const { relay, control } = this.#options;
+    const { store, wallMs, subject, reload } = this.#options;
     try {
-      const report = await control.reload();
+      const report = await reload();
       const { changed, needRestart } = report;
       const event = {
         actor: actorOf(who),
         action: "settings.reloaded",
-        subject: "relay",
+        subject,
         detail: { changed, needRestart },
       };
-      await relay.store.audit.append(event, relay.wallMs());
+      await store.audit.append(event, wallMs());
       return report;
     } catch (error) {
       if (error instanceof ControlError && error.kind === "usage") throw new ApiFailure("conflict", error.message);

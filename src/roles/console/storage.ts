@@ -11,9 +11,14 @@ export function tellingOfStorage<T extends object>(backend: T): T {
         try {
           return await Reflect.apply(method, target, parameters);
         } catch (cause) {
-          throw cause instanceof StoreFailure ? new ApiFailure("storage", cause.message, { cause }) : cause;
+          throw storageFailure(cause);
         }
       };
     },
   });
+}
+
+/** What to throw in place of what was caught: a store that takes nothing is told as the API does. */
+export function storageFailure(cause: unknown): unknown {
+  return cause instanceof StoreFailure ? new ApiFailure("storage", cause.message, { cause }) : cause;
 }

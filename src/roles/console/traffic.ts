@@ -1,13 +1,14 @@
+import type { EntrySpec } from "../../core/forward.ts";
 import type { HeldForward } from "../../core/held.ts";
 import type { ForwardCounters } from "../../dataplanes/io/counters.ts";
 import { messageOf } from "../../os/errors.ts";
 import type { Carried, Traffic } from "../../store/traffic.ts";
 
-export interface TrafficRecorderOptions {
+export interface TrafficRecorderOptions<S extends EntrySpec> {
   readonly traffic: Traffic;
-  forwards(): Iterable<HeldForward>;
+  forwards(): Iterable<HeldForward<S>>;
   /** Of its entry, since that was opened; null = it is not open. The members of a group have one entry, and one object. */
-  countersOf(forward: HeldForward): Counted | null;
+  countersOf(forward: HeldForward<S>): Counted | null;
   deviceName(device: string): string;
   wallMs(): number;
   /** Something the operator should know, one sentence. */
@@ -15,7 +16,7 @@ export interface TrafficRecorderOptions {
 }
 
 /** They only grow; an entry that was opened again has others. */
-type Counted = Pick<ForwardCounters, "bytesIn" | "bytesOut" | "visitorsTotal">;
+export type Counted = Pick<ForwardCounters, "bytesIn" | "bytesOut" | "visitorsTotal">;
 
 const NOTHING: Counted = { bytesIn: 0, bytesOut: 0, visitorsTotal: 0 };
 /** A write for each forward that carried something, in one transaction: often enough that a crash loses a minute. */
@@ -23,15 +24,15 @@ const RECORD_EVERY_MS = 60_000;
 const CONDENSE_EVERY_MS = 6 * 3_600_000;
 
 /** Writes down what forwards carry, for plots. Driven by a sweeper; what cannot be stored is told, and costs no service. */
-export class TrafficRecorder {
-  readonly #options: TrafficRecorderOptions;
+export class TrafficRecorder<S extends EntrySpec = EntrySpec> {
+  readonly #options: TrafficRecorderOptions<S>;
   /** As counted when they were looked at last. */
   #seen = new Map<Counted, Counted>();
   #nextRecordMs = Number.NEGATIVE_INFINITY;
   #nextCondenseMs = Number.NEGATIVE_INFINITY;
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(options: TrafficRecorderOptions) {
+  constructor(options: TrafficRecorderOptions<S>) {
     this.#options = options;
   }
 

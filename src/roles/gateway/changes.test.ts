@@ -1,9 +1,12 @@
 import { expect, test } from "bun:test";
 import { gatewaySettings } from "../config/gateway.ts";
-import { readConfig } from "../config/load.ts";
+import { consoleSettings, readConfig } from "../config/load.ts";
 import { settingsChanges, settingsFor } from "./changes.ts";
 
-const settingsOf = async (text: string) => gatewaySettings((await readConfig(text, "t.toml")).file, (path) => path);
+const settingsOf = async (text: string) => {
+  const config = await readConfig(text, "t.toml");
+  return { ...gatewaySettings(config.file, (path) => path), console: consoleSettings(config) };
+};
 const BEFORE = `
 [gateway]
 wan = "eth0"
@@ -62,6 +65,7 @@ test.each<
       needRestart: ["vpn.interface", "vpn.network", "vpn.network6", "vpn.endpoint", "vpn.dns", "vpn.mtu"],
     },
   ],
+  ["a console", `${BEFORE}[console]\nlisten = "127.0.0.1:7780"\n`, { needRestart: ["console"] }],
   ["no VPN any more", BEFORE.replace("[vpn]", ""), { needRestart: ["vpn"] }],
   [
     "triggers",

@@ -12,7 +12,7 @@ export interface SettingsChanges {
 
 /** Each setting by its keys. A setting that is new has to say here what it is called. */
 const LIVE: {
-  readonly [K in Exclude<keyof GatewaySettings, "user" | "vpn" | "vpnWanted" | "metrics" | "mappings" | "triggers">]: (
+  readonly [K in Exclude<keyof GatewaySettings, AtStart | "mappings" | "triggers">]: (
     value: GatewaySettings[K],
   ) => Readonly<Record<string, unknown>>;
 } = {
@@ -43,15 +43,15 @@ const LIVE: {
   vpnClientsMayMeet: (mayMeet) => ({ "vpn.clients-meet": mayMeet }),
 };
 
-/** Who this process is was decided before it opened anything; the VPN's interface and the listener for scrapes are made at the start. */
+type AtStart = "user" | "vpn" | "vpnWanted" | "console" | "metrics";
+/** Who this process is was decided before it opened anything; the VPN's interface and what listens are made at the start. */
 const AT_START: {
-  readonly [K in "user" | "vpn" | "vpnWanted" | "metrics"]: (
-    value: GatewaySettings[K],
-  ) => Readonly<Record<string, unknown>>;
+  readonly [K in AtStart]: (value: GatewaySettings[K]) => Readonly<Record<string, unknown>>;
 } = {
   user: (user) => ({ "gateway.user": user }),
   metrics: (metrics) => ({ metrics }),
   vpnWanted: (wanted) => ({ vpn: wanted }),
+  console: (settings) => ({ console: settings }),
   vpn: (vpn) => ({
     "vpn.interface": vpn.interface,
     "vpn.listen-port": vpn.listenPort,
@@ -73,8 +73,8 @@ export function settingsChanges(before: GatewaySettings, next: GatewaySettings):
 
 /** What a running gateway makes of another configuration: what is settled at the start stays. */
 export function settingsFor(before: GatewaySettings, next: GatewaySettings): GatewaySettings {
-  const { user, vpn, vpnWanted, metrics } = before;
-  return { ...next, user, vpn, vpnWanted, metrics };
+  const { user, vpn, vpnWanted, console, metrics } = before;
+  return { ...next, user, vpn, vpnWanted, console, metrics };
 }
 
 type Keys<K extends keyof GatewaySettings> = {

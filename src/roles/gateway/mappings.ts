@@ -122,15 +122,18 @@ export class GatewayMappings {
     if (!applied.ok) throw new ControlError("failed", applied.error.message);
   }
 
-  /** Resolves when the kernel and the disk have it; rejects with ControlError `failed` when one of them has not. */
-  async carryOut(outcome: MappingOutcome): Promise<void> {
+  /**
+   * Resolves when the kernel and the disk have it; rejects with ControlError `failed` when one of them has not. `actor`: who
+   * wanted it, when that is a person with a name.
+   */
+  async carryOut(outcome: MappingOutcome, actor?: string): Promise<void> {
     const { book, nowMs } = this.#options;
     const { forward } = outcome;
     const undo = () => {
       book.undo(outcome, nowMs());
       void this.#sync(outcome);
     };
-    const stored = this.#journal.write(this.#changeOf(outcome), undo);
+    const stored = this.#journal.write(this.#changeOf(outcome, actor), undo);
     const opened = outcome.kind === "unchanged" ? null : this.#sync(outcome);
     const [failure, refusal] = await Promise.all([stored, opened]);
     if (failure !== null) throw new ControlError("failed", messageOf(failure));
@@ -150,12 +153,12 @@ export class GatewayMappings {
     else void this.#journal.note(this.#changeOf({ kind: "added", forward: present })).then((f) => this.#tell(f));
   }
 
-  #changeOf({ kind, forward }: MappingOutcome): MappingChange {
+  #changeOf({ kind, forward }: MappingOutcome, actor?: string): MappingChange {
     const { owner, spec } = forward;
     const leftMs = this.#options.book.remainingMs(forward, this.#options.nowMs());
     const expiresMs = leftMs === null ? null : Math.ceil(this.#options.wallMs() + leftMs);
     if (kind === "unchanged") return { kind: "renew", device: owner.device, id: spec.id, expiresMs };
-    return { kind: "put", owner, spec, expiresMs };
+    return { kind: "put", owner, spec, expiresMs, ...(actor === undefined ? {} : { actor }) };
   }
 
   /** Brings the kernel's entries of a mapping in line with the book. Null = done, else why not. */
@@ -200,12 +203,12 @@ export class GatewayMappings {
   }
 
   /** Withdraws mappings, in the book at once. Resolves when kernel and disk have it. */
-  async remove(held: readonly HeldMapping[], how: "given back" | "forgotten"): Promise<void> {
+  async remove(held: readonly HeldMapping[], how: "given back" | "forgotten", actor?: string): Promise<void> {
     const { book } = this.#options;
     const removed = held.filter((one) => book.remove(one));
     // What people remove is nobody's; what a client gives back it may want again.
     if (how === "forgotten") for (const one of removed) book.forget(one);
-    await this.#withdraw(removed, "removed");
+    await this.#withdraw(removed, "removed", actor);
   }
 
   /** Ends the leases that ran out. */
@@ -213,9 +216,9 @@ export class GatewayMappings {
     await this.#withdraw(this.#options.book.expire(this.#options.nowMs()), "expired");
   }
 
-  async #withdraw(gone: readonly HeldMapping[], reason: "removed" | "expired"): Promise<void> {
+  async #withdraw(gone: readonly HeldMapping[], reason: "removed" | "expired", actor?: string): Promise<void> {
     if (gone.length === 0) return;
-    for (const { owner, spec } of gone) this.#forget(owner, spec, reason);
+    for (const { owner, spec } of gone) this.#forget(owner, spec, reason, actor);
     const refusal = await this.#bring([gone]);
     if (refusal !== null) this.#options.warn(`a port could not be closed at once: ${refusal}`);
     for (const held of gone) this.#options.onNews({ event: "closed", held, reason });
@@ -223,11 +226,12 @@ export class GatewayMappings {
   }
 
   /** Stores what is true in any case; a disk that does not take it is told. */
-  #forget(owner: Owner, spec: MappingSpec, how: "removed" | "expired"): void {
+  #forget(owner: Owner, spec: MappingSpec, how: "removed" | "expired", actor?: string): void {
     // What the configuration makes is not in the store.
     if (spec.origin === "config") return;
     const kept = this.#options.book.isKept(spec);
-    const note = this.#journal.note({ kind: "remove", device: owner.device, id: spec.id, how, kept });
+    const by = actor === undefined ? {} : { actor };
+    const note = this.#journal.note({ kind: "remove", device: owner.device, id: spec.id, how, kept, ...by });
     void note.then((failure) => this.#tell(failure));
   }
 

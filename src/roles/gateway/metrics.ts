@@ -1,8 +1,9 @@
 import type { MetricPage } from "../../core/metrics/catalogue.ts";
 import { ForwardSeries, type Series, type SeriesReport } from "../../core/metrics/series.ts";
 import type { MetricSource } from "../metrics/page.ts";
-import { type GatewayView, openFlowsOf, type Traffic, trafficOf } from "./control.ts";
+import type { GatewayView } from "./control.ts";
 import { runsOf } from "./entries.ts";
+import { openFlowsOf, type Traffic, trafficOf } from "./forward-info.ts";
 
 /** A peer that has anything to send shakes hands every two minutes; after three its keys are not taken (WireGuard §6.1). */
 const PEER_UP_MS = 180_000;
@@ -49,7 +50,7 @@ function addMappings(page: MetricPage, view: GatewayView, traffic: Traffic, seri
   for (const one of report.series) addSeries(page, one);
 }
 
-const ORIGINS = ["cli", "config", "natpmp", "pcp", "igd"] as const;
+const ORIGINS = ["cli", "config", "api", "natpmp", "pcp", "igd"] as const;
 const NOTHING = { visitorsTotal: 0, bytesIn: 0, bytesOut: 0 };
 
 /** By what the kernel counts: a port that several pinholes share is told under the first. */

@@ -1,6 +1,5 @@
 import { MappingBook } from "../../core/mapping/book.ts";
 import { ServerEpoch } from "../../core/mapping/epoch.ts";
-import type { MappingSpec } from "../../core/mapping/spec.ts";
 import type { EntryPorts } from "../../core/table.ts";
 import { systemResolver } from "../../dataplanes/direct/resolver.ts";
 import type { NatSettings } from "../../dataplanes/nat/state.ts";
@@ -11,13 +10,12 @@ import { areaLogger } from "../../os/log.ts";
 import { VERSION } from "../../os/version.ts";
 import type { HttpListener } from "../../servers/http-listen.ts";
 import type { LocalServer } from "../../servers/local/server.ts";
+import { FIRST_ACCOUNT_ID } from "../../store/accounts.ts";
 import type { Store } from "../../store/store.ts";
 import {
   ControlError,
   type EventsRequest,
   type GatewayControl,
-  type GatewayStatus,
-  type MappingDraft,
   type ReloadReport,
   type RunningGateway,
 } from "../control.ts";
@@ -25,14 +23,17 @@ import { openMetrics } from "../metrics/open.ts";
 import { type MetricSource, ProcessMetrics } from "../metrics/page.ts";
 import { V } from "../views.ts";
 import { settingsChanges, settingsFor } from "./changes.ts";
-import { fixedSpec, gatewayControl } from "./control.ts";
+import type { GatewayConsoleOptions, OpenGatewayConsole } from "./console.ts";
+import { type GatewayView, gatewayControl } from "./control.ts";
 import { gatewayDesk } from "./desk.ts";
 import { GatewayFacts } from "./facts.ts";
+import { fixedSpecs } from "./fixed.ts";
 import type { GatewayKernel } from "./helper/kernel.ts";
 import { refuseIncomplete, refuseUnfit } from "./interfaces.ts";
 import { type FixedReport, GatewayMappings } from "./mappings.ts";
 import { gatewayMetrics } from "./metrics.ts";
 import { GatewayNews } from "./news.ts";
+import { GatewayPeers } from "./peers.ts";
 import { GatewayPolicy } from "./policy.ts";
 import { GatewayServers } from "./servers.ts";
 import type { GatewaySettings } from "./settings.ts";
@@ -51,12 +52,14 @@ export interface GatewayParts {
   readonly settings: GatewaySettings;
   readonly readSettings: () => Promise<GatewaySettings>;
   readonly ports: EntryPorts;
+  readonly dataDir: string;
+  readonly configFile: string | null;
+  /** Opens the console; null = there is none. */
+  readonly console: ((options: Omit<GatewayConsoleOptions, "prepared">) => Promise<OpenGatewayConsole>) | null;
   nowMs(): number;
   wallMs(): number;
 }
 
-/** The account of this machine's own operator: LAN hosts have none of their own. */
-const OWNER = "owner";
 const TICK_MS = 250;
 /** A process for each trigger at each look. */
 const TRIGGERS_MS = 2_000;
@@ -81,9 +84,11 @@ export class Gateway {
   readonly #policy: GatewayPolicy;
   readonly #news: GatewayNews;
   readonly #facts: GatewayFacts;
+  readonly #view: GatewayView;
   readonly #metrics: MetricSource;
   #metricsListener: HttpListener | null = null;
   #servers: GatewayServers | null = null;
+  #console: OpenGatewayConsole | null = null;
   #settings: GatewaySettings;
   #epoch: ServerEpoch;
   #ticking = false;
@@ -119,7 +124,8 @@ export class Gateway {
     this.#book = new MappingBook({
       ownerOf: (address) => {
         const peer = this.#vpn.peerAt(address);
-        return { account: OWNER, device: peer === null ? address : deviceOf(peer.id) };
+        // LAN hosts have no account of their own: they are the operator's.
+        return { account: peer?.account ?? FIRST_ACCOUNT_ID, device: peer === null ? address : deviceOf(peer.id) };
       },
       holderName: (device) => this.#vpn.peerOf(device)?.name ?? device,
       ports: parts.ports,
@@ -157,7 +163,8 @@ export class Gateway {
       peerRights: (address) => this.#vpn.rights(address),
       nowMs,
     });
-    this.#metrics = gatewayMetrics(this.#view());
+    this.#view = this.#makeView();
+    this.#metrics = gatewayMetrics(this.#view);
   }
 
   async start(): Promise<void> {
@@ -171,7 +178,7 @@ export class Gateway {
       this.#log.error("the metrics could not be read: {error}", { error: messageOf(error) });
     this.#metricsListener = await openMetrics(this.#settings.metrics, () => metrics.text(), failed);
     await this.#triggers.restore(this.#settings.triggers);
-    this.#epoch = await this.#mappings.restore(await this.#fixed(this.#settings.mappings, this.#warn));
+    this.#epoch = await this.#mappings.restore(await fixedSpecs(this.#view, this.#settings.mappings, this.#warn));
     this.#servers = new GatewayServers({
       desk: gatewayDesk({
         book: this.#book,
@@ -193,7 +200,9 @@ export class Gateway {
       log: this.#log,
     });
     this.#servers.apply(this.#settings.servers, this.#around.network.inside);
+    this.#console = await this.#openConsole(metrics);
     await this.#applySettings();
+    this.#console?.startRecording();
     const notForwarding = await kernel.forward(this.#settings.wan);
     if (notForwarding !== null) throw new ControlError("failed", notForwarding);
     await this.#around.lookForFirewalls("when it is time");
@@ -274,8 +283,23 @@ export class Gateway {
     if (!Bun.deepEquals(before, this.#insideOnly())) await this.#applySettings();
   }
 
-  #insideOnly() {
-    return this.#servers?.ports() ?? { tcp: [], udp: [] };
+  async #openConsole(metrics: ProcessMetrics): Promise<OpenGatewayConsole | null> {
+    const { console, dataDir, configFile } = this.#parts;
+    return (
+      (await console?.({
+        gateway: this.#view,
+        place: { dataDir, configFile },
+        metrics: () => metrics.text(),
+        network: () => this.#around.network,
+        signal: this.#abort.signal,
+        onUnexpected: (error) => this.#log.error("the console failed: {error}", { error: messageOf(error) }),
+      })) ?? null
+    );
+  }
+
+  #insideOnly(): NatSettings["insideOnly"] {
+    const { tcp, udp } = this.#servers?.ports() ?? { tcp: [], udp: [] };
+    return { tcp: [...tcp, ...(this.#console?.insidePorts() ?? [])], udp };
   }
 
   /** A peer came, went or may something else: its interface, its servers and the kernel's rules follow. */
@@ -308,29 +332,21 @@ export class Gateway {
     };
   }
 
-  /** The specs of the operator's drafts; what is wrong with one is told, and the others stand. */
-  async #fixed(drafts: readonly MappingDraft[], tell: (sentence: string) => void): Promise<MappingSpec[]> {
-    const view = this.#view();
-    const made = await Promise.all(drafts.map((draft) => fixedSpec(view, draft, "config")));
-    return made.flatMap((spec, at) => {
-      if (typeof spec !== "string") return [spec];
-      tell(`mapping "${drafts[at]?.name}": ${spec}`);
-      return [];
-    });
-  }
-
-  #view() {
-    return {
+  #makeView(): GatewayView {
+    const view = {
       book: this.#book,
       mappings: this.#mappings,
       triggers: this.#triggers,
       kernel: this.#parts.kernel,
       vpn: this.#vpn,
-      store: this.#parts.store,
       version: VERSION,
       startedMs: this.#startedMs,
       nowMs: this.#parts.nowMs,
       wallMs: this.#parts.wallMs,
+      store: this.#parts.store,
+      // Agents are a relay's.
+      endDevice: () => Promise.resolve(),
+      consoleUrl: () => this.#console?.url ?? "",
       facts: () => this.#statusFacts(),
       externalAddress: () => this.#around.externalAddress(),
       followPeers: () => this.#followPeers(),
@@ -345,20 +361,14 @@ export class Gateway {
         await this.#left.promise;
       },
     };
-  }
-
-  #vpnStatus(): GatewayStatus["vpn"] {
-    const server = this.#vpn.serverInfo();
-    if (server === null) return null;
-    const { interface: name, listenPort, endpointHost, message } = server;
-    return { interface: name, listenPort, endpointHost, peers: this.#vpn.size, up: message === null };
+    return { ...view, peers: new GatewayPeers(view) };
   }
 
   #statusFacts() {
     const { wan, lan } = this.#settings;
     const externalAddress = this.#around.externalAddress();
     const servers = this.#servers?.states() ?? [];
-    return { wan, lan, externalAddress, servers, vpn: this.#vpnStatus(), warnings: this.#warnings() };
+    return { wan, lan, externalAddress, servers, vpn: this.#vpn.summary(), warnings: this.#warnings() };
   }
 
   #warnings(): string[] {
@@ -404,7 +414,7 @@ export class Gateway {
     this.#around.lookAgain();
     await this.#keepForwarding();
     const refused: string[] = [];
-    const fixed = await this.#fixed(settings.mappings, (sentence) => refused.push(sentence));
+    const fixed = await fixedSpecs(this.#view, settings.mappings, (sentence) => refused.push(sentence));
     const report = await this.#mappings.setFixed(fixed, "config");
     this.#triggers.configure(settings.triggers);
     this.#servers?.apply(settings.servers, this.#around.network.inside);
@@ -421,14 +431,19 @@ export class Gateway {
 
   /** What local commands are offered. */
   control(): GatewayControl {
-    return gatewayControl(this.#view());
+    return gatewayControl(this.#view);
   }
 
   running(): RunningGateway {
     return {
       ...this.control(),
-      ready: this.#statusFacts(),
+      ready: {
+        ...this.#statusFacts(),
+        console: this.#console === null ? null : { url: this.#console.url, setupLink: this.#console.setupLink },
+      },
       metrics: this.#metrics,
+      // It takes a moment to load, and most gateways are alone.
+      beside: async () => (await import("./console.ts")).backendsBeside(this.#view, this.#abort.signal),
       closed: this.#ended.promise,
       stop: (options = {}) => this.stop({ clean: "clean" in options && options.clean === true }),
     };
@@ -457,8 +472,11 @@ export class Gateway {
   async #close(): Promise<void> {
     this.#abort.abort();
     await this.#mappings.idle();
-    await this.#metricsListener?.close();
-    await this.#parts.local.close({ answerWithinMs: ANSWER_MS });
+    await Promise.all([
+      this.#metricsListener?.close(),
+      this.#parts.local.close({ answerWithinMs: ANSWER_MS }),
+      this.#console?.close(),
+    ]);
     await this.#parts.store.close();
     await this.#parts.endHelper();
   }

@@ -3,6 +3,7 @@ import type { PortSpan } from "../../core/port-spans.ts";
 import type { NatLimits, NatSettings, TriggerRule } from "../../dataplanes/nat/state.ts";
 import type { MappingDraft } from "../../servers/local/control.ts";
 import type { Cidr } from "../../wire/address.ts";
+import type { ConsoleSettings } from "../console/section.ts";
 import type { GluetunSettings } from "../gluetun.ts";
 import type { HookSettings } from "../hooks/settings.ts";
 import type { MetricsSettings } from "../metrics/settings.ts";
@@ -56,6 +57,8 @@ export interface GatewaySettings {
   /** There is to be a VPN even if none was made: `--vpn`, or a [vpn] in the configuration. */
   readonly vpnWanted: boolean;
   readonly vpnClientsMayMeet: boolean;
+  /** Null = none, or the one of a relay in the same process. */
+  readonly console: ConsoleSettings | null;
   /** Null = hatchway if there is such a user, else nobody. */
   readonly user: string | null;
 }

@@ -43,20 +43,20 @@ export class GatewayTriggers {
     return this.#kept().map(({ rule }) => rule);
   }
 
-  async add(rule: TriggerRule): Promise<void> {
+  async add(rule: TriggerRule, actor?: string): Promise<void> {
     this.#refuseConfigured(rule.name);
     const { store, wallMs } = this.#options;
-    await this.#change(rule.name, rule, () => store.triggers.put(rule, wallMs()));
+    await this.#change(rule.name, rule, () => store.triggers.put(rule, wallMs(), actor));
   }
 
-  async remove(name: string): Promise<TriggerRule> {
+  async remove(name: string, actor?: string): Promise<TriggerRule> {
     this.#refuseConfigured(name);
     const rule = this.#added.get(name);
     if (rule === undefined) {
       throw new ControlError("usage", `There is no trigger "${name}": see \`hatchway trigger ls\`.`);
     }
     const { store, wallMs } = this.#options;
-    await this.#change(name, null, () => store.triggers.remove(name, wallMs()));
+    await this.#change(name, null, () => store.triggers.remove(name, wallMs(), actor));
     return rule;
   }
 

@@ -23,12 +23,14 @@ import { type Cidr, classifyAddress, isIpv6 } from "../../wire/address.ts";
 import type { Result } from "../../wire/result.ts";
 import {
   ControlError,
+  type GatewayStatus,
   type VpnInfo,
   type VpnPeerDraft,
   type VpnPeerInfo,
   type VpnPeerPatch,
   type VpnServerInfo,
 } from "../control.ts";
+import { GatewayRefused } from "./refused.ts";
 import type { VpnDraft } from "./settings.ts";
 import { formatMode, parseMode } from "./vpn-mode.ts";
 
@@ -76,15 +78,15 @@ export class GatewayVpn {
   }
 
   /** `vpn init`: from now on there is a VPN. */
-  async init(draft: Omit<VpnDraft, "interface">): Promise<VpnInfo> {
-    await this.#setUp({ ...draft, interface: this.#interface }, await this.#options.store.vpn.settings());
+  async init(draft: Omit<VpnDraft, "interface">, actor?: string): Promise<VpnInfo> {
+    await this.#setUp({ ...draft, interface: this.#interface }, await this.#options.store.vpn.settings(), actor);
     await this.#reload();
     await this.apply();
     if (this.#problem !== null) throw new ControlError("failed", this.#problem);
     return await this.info(() => 0);
   }
 
-  async #setUp(draft: VpnDraft, stored: VpnSettings | null): Promise<void> {
+  async #setUp(draft: VpnDraft, stored: VpnSettings | null, actor?: string): Promise<void> {
     const { interface: _, ...said } = draft;
     const endpointHost = said.endpointHost ?? stored?.endpointHost ?? this.#options.endpointHost();
     if (endpointHost === null) {
@@ -98,9 +100,9 @@ export class GatewayVpn {
       endpointHost,
     };
     const checked = checkVpnSettings(settings, this.#options.otherNetworks());
-    if (!checked.ok) throw new ControlError("usage", checked.error.message);
+    if (!checked.ok) throw new GatewayRefused("settings", checked.error.message);
     if (Bun.deepEquals(stored, settings)) return;
-    mustBe(await this.#options.store.vpn.setSettings(settings, this.#options.wallMs()));
+    mustBe(await this.#options.store.vpn.setSettings(settings, this.#options.wallMs(), actor));
   }
 
   async #reload(): Promise<void> {
@@ -132,7 +134,7 @@ export class GatewayVpn {
   async look(nowMs: number): Promise<void> {
     if (this.#settings === null || nowMs - this.#seenMs < SEEN_MS) return;
     this.#seenMs = nowMs;
-    const seen = (await this.#status()).flatMap(({ publicKey, endpoint, latestHandshakeMs }) =>
+    const seen = (await this.status()).flatMap(({ publicKey, endpoint, latestHandshakeMs }) =>
       endpoint === null || latestHandshakeMs === null ? [] : [{ publicKey, endpoint, handshakeMs: latestHandshakeMs }],
     );
     if (seen.length > 0) await this.#options.store.vpn.seen(seen);
@@ -159,6 +161,11 @@ export class GatewayVpn {
 
   peerOf(device: string): StoredVpnPeer | null {
     return this.#peers.find(({ id }) => deviceOf(id) === device) ?? null;
+  }
+
+  /** In the order of their creation. */
+  all(): readonly StoredVpnPeer[] {
+    return this.#peers;
   }
 
   byName(name: string): StoredVpnPeer | null {
@@ -211,7 +218,7 @@ export class GatewayVpn {
   }
 
   async info(forwardsOf: (peer: StoredVpnPeer) => number): Promise<VpnInfo> {
-    const status = new Map((await this.#status()).map((one) => [one.publicKey, one]));
+    const status = new Map((await this.status()).map((one) => [one.publicKey, one]));
     const nowMs = this.#options.wallMs();
     return {
       v: 1,
@@ -231,28 +238,37 @@ export class GatewayVpn {
     };
   }
 
-  async #status(): Promise<readonly VpnPeerStatus[]> {
+  /** For a gateway's status; null = there is no VPN. */
+  summary(): GatewayStatus["vpn"] {
+    const server = this.serverInfo();
+    if (server === null) return null;
+    const { interface: name, listenPort, endpointHost, message } = server;
+    return { interface: name, listenPort, endpointHost, peers: this.size, up: message === null };
+  }
+
+  /** Where the interface sees peers now; empty when it does not say. */
+  async status(): Promise<readonly VpnPeerStatus[]> {
     if (this.#settings === null) return [];
     const status = await this.#options.device.status();
     return status.ok ? status.value.peers : [];
   }
 
   /** The interface has it when this resolves. */
-  async add(draft: VpnPeerDraft): Promise<StoredVpnPeer> {
+  async add(draft: VpnPeerDraft, account: string | null, actor?: string): Promise<StoredVpnPeer> {
     this.#needServer();
-    const request = { ...draft, mode: parseMode(draft.mode) };
-    const peer = mustBe(await this.#options.store.vpn.add(request, this.#options.wallMs()));
+    const request = { ...draft, mode: parseMode(draft.mode), account };
+    const peer = mustBe(await this.#options.store.vpn.add(request, this.#options.wallMs(), actor));
     return await this.#changed(peer.id);
   }
 
-  async change(nameOrId: string, { mode, ...rest }: VpnPeerPatch): Promise<StoredVpnPeer> {
+  async change(nameOrId: string, { mode, ...rest }: VpnPeerPatch, actor?: string): Promise<StoredVpnPeer> {
     const change: VpnPeerChange = { ...rest, ...(mode === undefined ? {} : { mode: parseMode(mode) }) };
-    const peer = mustBe(await this.#options.store.vpn.change(nameOrId, change, this.#options.wallMs()));
+    const peer = mustBe(await this.#options.store.vpn.change(nameOrId, change, this.#options.wallMs(), actor));
     return await this.#changed(peer.id);
   }
 
-  async rotate(nameOrId: string, keys: VpnPeerKeys): Promise<StoredVpnPeer> {
-    const peer = mustBe(await this.#options.store.vpn.rotate(nameOrId, keys, this.#options.wallMs()));
+  async rotate(nameOrId: string, keys: VpnPeerKeys, actor?: string): Promise<StoredVpnPeer> {
+    const peer = mustBe(await this.#options.store.vpn.rotate(nameOrId, keys, this.#options.wallMs(), actor));
     return await this.#changed(peer.id);
   }
 
@@ -261,10 +277,15 @@ export class GatewayVpn {
   }
 
   /** Its addresses are free for the next peer: what leads to them goes first. */
-  async remove(peer: StoredVpnPeer): Promise<void> {
-    mustBe(await this.#options.store.vpn.remove(peer.id, this.#options.wallMs()));
+  async remove(peer: StoredVpnPeer, actor?: string): Promise<void> {
+    mustBe(await this.#options.store.vpn.remove(peer.id, this.#options.wallMs(), actor));
     await this.#reload();
     await this.apply();
+  }
+
+  /** Whose peers are may be another now. */
+  async ownersChanged(): Promise<void> {
+    await this.#reload();
   }
 
   async #changed(id: string): Promise<StoredVpnPeer> {
@@ -277,7 +298,7 @@ export class GatewayVpn {
 
   #needServer(): void {
     if (this.#settings !== null) return;
-    throw new ControlError("usage", "There is no VPN yet: make it with `hatchway vpn init`.");
+    throw new GatewayRefused("noServer", "There is no VPN yet: make it with `hatchway vpn init`.");
   }
 }
 
@@ -315,5 +336,5 @@ export function peerInfo(
 
 function mustBe<T>(result: Result<T, VpnPeerError>): T {
   if (result.ok) return result.value;
-  throw new ControlError("usage", result.error.message);
+  throw new GatewayRefused(result.error.kind, result.error.message);
 }

@@ -19,11 +19,11 @@ import {
   type VisitInfo,
 } from "../control.ts";
 import { forwardCalled } from "../named.ts";
+import { peopleControl } from "../people.ts";
 import { countersOf, NO_COUNTERS, sumCounters, totalsOf, V, visitInfos } from "../views.ts";
 import type { RelayDials } from "./dials.ts";
 import { forwardState } from "./forward-state.ts";
 import type { RelayForwards } from "./forwards.ts";
-import { peopleControl } from "./people.ts";
 
 export interface RelayView {
   readonly store: Store;

@@ -1,6 +1,7 @@
 import type { Owner } from "../../core/held.ts";
 import type { Grant } from "../../core/policy.ts";
 import type { Peer } from "../../dataplanes/tunnel/session.ts";
+import type { AccountLimits } from "../../store/accounts.ts";
 import type { Store } from "../../store/store.ts";
 import { type PortSet, parsePortSet } from "../../wire/port-set.ts";
 
@@ -26,15 +27,7 @@ export class Grants {
       this.forget(deviceId);
       return;
     }
-    const { ports, quotaForwards, quotaPorts } = account;
-    this.#byDevice.set(deviceId, {
-      account: {
-        ports: portsOf(ports),
-        ...(quotaForwards == null ? {} : { maxForwards: quotaForwards }),
-        ...(quotaPorts == null ? {} : { maxPorts: quotaPorts }),
-      },
-      device: { ports: portsOf(device.value.ports) },
-    });
+    this.#byDevice.set(deviceId, { account: grantOf(account), device: { ports: portsOf(device.value.ports) } });
   }
 
   of({ device }: Owner): DeviceGrants {
@@ -44,6 +37,15 @@ export class Grants {
   forget(deviceId: string): void {
     this.#byDevice.delete(deviceId);
   }
+}
+
+/** What an account may have. */
+export function grantOf({ ports, quotaForwards, quotaPorts }: AccountLimits): Grant {
+  return {
+    ports: portsOf(ports),
+    ...(quotaForwards == null ? {} : { maxForwards: quotaForwards }),
+    ...(quotaPorts == null ? {} : { maxPorts: quotaPorts }),
+  };
 }
 
 /** The store holds what `join-code create` checked; a row that no longer parses grants nothing. */

@@ -33,19 +33,22 @@ export const Settings = z.object({
   dataBytes: z.number(),
   /** Null = there is none: every setting is the default, or an option of the command. */
   configFile: z.string().nullable(),
-  relay: z.object({
-    publicHost: z.string(),
-    /** The agent port, `host:port`. */
-    listen: z.string(),
-    /** The pool of public ports. */
-    ports: z.string(),
-    /** It answers STUN. */
-    stun: z.boolean(),
-    /** Own: by an authority's certificate. Else agents pin its key. */
-    ownCertificate: z.boolean(),
-    /** Agents need a certificate of the operator's CA. */
-    clientCa: z.boolean(),
-  }),
+  /** Null = this server is no relay. */
+  relay: z
+    .object({
+      publicHost: z.string(),
+      /** The agent port, `host:port`. */
+      listen: z.string(),
+      /** The pool of public ports. */
+      ports: z.string(),
+      /** It answers STUN. */
+      stun: z.boolean(),
+      /** Own: by an authority's certificate. Else agents pin its key. */
+      ownCertificate: z.boolean(),
+      /** Agents need a certificate of the operator's CA. */
+      clientCa: z.boolean(),
+    })
+    .nullable(),
   console: z.object({
     url: z.string(),
     listen: z.string(),

@@ -53,14 +53,7 @@ const visits = z.array(VisitInfo).readonly();
 const audit = { input: AuditRequest, output: z.array(AuditEntry).readonly() };
 const nameOrId = z.string().min(1).max(255);
 
-export const RELAY_CALLS = {
-  status: { input: nothing, output: RelayStatus },
-  listForwards: { input: nothing, output: forwards },
-  addForward: { input: AssignRequest, output: AddReply },
-  removeForward: { input: z.strictObject({ nameOrId, device: nameOrId.nullable() }), output: ForwardInfo },
-  listDevices: { input: nothing, output: z.array(DeviceInfo).readonly() },
-  revokeDevice: { input: z.strictObject({ nameOrId }), output: DeviceInfo },
-  createJoinCode: { input: JoinCodeRequest, output: z.object({ code: z.string() }) },
+const PEOPLE_CALLS = {
   listPeople: { input: nothing, output: z.array(PersonInfo).readonly() },
   invitePerson: { input: InviteRequest, output: LinkReply },
   resetPerson: { input: ResetRequest, output: LinkReply },
@@ -69,6 +62,17 @@ export const RELAY_CALLS = {
   listTokens: { input: TokensRequest, output: z.array(TokenInfo).readonly() },
   makeToken: { input: TokenRequest, output: TokenReply },
   removeToken: { input: TokenRemoval, output: TokenInfo },
+} satisfies Record<string, Call>;
+
+export const RELAY_CALLS = {
+  status: { input: nothing, output: RelayStatus },
+  listForwards: { input: nothing, output: forwards },
+  addForward: { input: AssignRequest, output: AddReply },
+  removeForward: { input: z.strictObject({ nameOrId, device: nameOrId.nullable() }), output: ForwardInfo },
+  listDevices: { input: nothing, output: z.array(DeviceInfo).readonly() },
+  revokeDevice: { input: z.strictObject({ nameOrId }), output: DeviceInfo },
+  createJoinCode: { input: JoinCodeRequest, output: z.object({ code: z.string() }) },
+  ...PEOPLE_CALLS,
   reload: { input: nothing, output: ReloadReport },
   visits: { input: nothing, output: visits },
   audit,
@@ -98,6 +102,7 @@ export const GATEWAY_CALLS = {
   vpnChange: { input: z.strictObject({ nameOrId, change: VpnPeerPatch }), output: VpnPeerReply },
   vpnRotate: { input: z.strictObject({ nameOrId, keys: VpnKeys }), output: VpnPeerReply },
   vpnRemove: { input: z.strictObject({ nameOrId }), output: VpnPeerInfo },
+  ...PEOPLE_CALLS,
   reload: { input: nothing, output: ReloadReport },
   audit,
   stop: { input: z.strictObject({ clean: z.boolean() }), output: nothing },

@@ -74,6 +74,14 @@ export function gatewayClient(path: string): GatewayControl {
     vpnChange: (nameOrId, change) => call("vpnChange", GATEWAY_CALLS.vpnChange, { nameOrId, change }),
     vpnRotate: (nameOrId, keys) => call("vpnRotate", GATEWAY_CALLS.vpnRotate, { nameOrId, keys }),
     vpnRemove: (nameOrId) => call("vpnRemove", GATEWAY_CALLS.vpnRemove, { nameOrId }),
+    listPeople: () => call("listPeople", GATEWAY_CALLS.listPeople, {}),
+    invitePerson: async (request) => (await call("invitePerson", GATEWAY_CALLS.invitePerson, request)).link,
+    resetPerson: async (request) => (await call("resetPerson", GATEWAY_CALLS.resetPerson, request)).link,
+    changePerson: (change) => call("changePerson", GATEWAY_CALLS.changePerson, change),
+    removePerson: (name) => call("removePerson", GATEWAY_CALLS.removePerson, { name }),
+    listTokens: (request) => call("listTokens", GATEWAY_CALLS.listTokens, request),
+    makeToken: (request) => call("makeToken", GATEWAY_CALLS.makeToken, request),
+    removeToken: (request) => call("removeToken", GATEWAY_CALLS.removeToken, request),
     reload: () => call("reload", GATEWAY_CALLS.reload, {}),
     events(request, signal) {
       const gone = "The gateway stopped: start it again with `hatchway gateway`.";

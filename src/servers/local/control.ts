@@ -51,10 +51,28 @@ export { CONTROL_VERSION } from "./protocol.ts";
 export type * from "./schema.ts";
 export type * from "./vpn-schema.ts";
 
+/** The console's people, for whoever has the machine: a relay's, or a gateway's. */
+export interface PeopleControl {
+  /** Who may sign in to the console. */
+  listPeople(): Promise<readonly PersonInfo[]>;
+  /** Resolves with a link that makes one more person, once. */
+  invitePerson(request: InviteRequest): Promise<string>;
+  /** Resolves with a link by which that person sets a new password, once; one-time codes and sessions go then. */
+  resetPerson(request: ResetRequest): Promise<string>;
+  /** Disabling ends the person's sessions. `usage` when there is no such person, or nobody could change anything any more. */
+  changePerson(change: PersonChange): Promise<PersonInfo>;
+  /** With everything that their account alone has. Resolves with the person as they were. */
+  removePerson(name: string): Promise<PersonInfo>;
+  listTokens(request: TokensRequest): Promise<readonly TokenInfo[]>;
+  makeToken(request: TokenRequest): Promise<TokenReply>;
+  /** It ends at once. `usage` when there is no such token, or the name is not unique. */
+  removeToken(request: TokenRemoval): Promise<TokenInfo>;
+}
+
 /**
  * What a running relay offers to local commands. Every method rejects with a ControlError.
  */
-export interface RelayControl {
+export interface RelayControl extends PeopleControl {
   status(): Promise<RelayStatus>;
   /** Every forward whose entry is on this relay, of every device, also of devices that are away. */
   listForwards(): Promise<readonly ForwardInfo[]>;
@@ -73,20 +91,6 @@ export interface RelayControl {
   revokeDevice(nameOrId: string): Promise<DeviceInfo>;
   /** Resolves with the code once it is on disk: what this returns survives a kill -9. */
   createJoinCode(request: JoinCodeRequest): Promise<string>;
-  /** Who may sign in to the console. */
-  listPeople(): Promise<readonly PersonInfo[]>;
-  /** Resolves with a link that makes one more person, once. */
-  invitePerson(request: InviteRequest): Promise<string>;
-  /** Resolves with a link by which that person sets a new password, once; one-time codes and sessions go then. */
-  resetPerson(request: ResetRequest): Promise<string>;
-  /** Disabling ends the person's sessions. `usage` when there is no such person, or nobody could change anything any more. */
-  changePerson(change: PersonChange): Promise<PersonInfo>;
-  /** With everything that their account alone has. Resolves with the person as they were. */
-  removePerson(name: string): Promise<PersonInfo>;
-  listTokens(request: TokensRequest): Promise<readonly TokenInfo[]>;
-  makeToken(request: TokenRequest): Promise<TokenReply>;
-  /** It ends at once. `usage` when there is no such token, or the name is not unique. */
-  removeToken(request: TokenRemoval): Promise<TokenInfo>;
   /** Reads the config again and applies what changed; connections of unchanged forwards live on. */
   reload(): Promise<ReloadReport>;
   /** The live connections and flows, oldest first. */
@@ -98,7 +102,7 @@ export interface RelayControl {
 /**
  * What a running gateway offers to local commands. Every method rejects with a ControlError.
  */
-export interface GatewayControl {
+export interface GatewayControl extends PeopleControl {
   status(): Promise<GatewayStatus>;
   /** Every mapping and pinhole, whoever asked for it. */
   listForwards(): Promise<readonly ForwardInfo[]>;

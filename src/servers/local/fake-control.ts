@@ -15,24 +15,16 @@ import {
   type Endpoint,
   type ForwardInfo,
   type ForwardSpec,
-  type InviteRequest,
   type JoinCodeRequest,
-  type PersonChange,
-  type PersonInfo,
   type PingEvent,
   type PingRequest,
   type RelayControl,
   type RelayStatus,
   type ReloadReport,
-  type ResetRequest,
-  type TokenInfo,
-  type TokenRemoval,
-  type TokenReply,
-  type TokenRequest,
-  type TokensRequest,
   type VisitInfo,
 } from "./control.ts";
 import { fakeAudit } from "./fake-audit.ts";
+import { FakePeople } from "./fake-people.ts";
 import { FAKE_COUNTERS, FAKE_PROCESS, FAKE_RELOADED } from "./fake-process.ts";
 
 /** A remote forward of one port to 127.0.0.1, as `expose` asks for it. */
@@ -53,10 +45,9 @@ export function exposeSpec(name: string, port: number): ForwardSpec {
 }
 
 /** A relay for tests: one device `den`, nothing behind it. */
-export class FakeRelay implements RelayControl {
+export class FakeRelay extends FakePeople implements RelayControl {
   readonly codes: JoinCodeRequest[] = [];
   readonly assigned: AssignRequest[] = [];
-  readonly tokens: TokenInfo[] = [];
   private device: DeviceInfo = {
     id: "dev-1",
     name: "den",
@@ -113,40 +104,6 @@ export class FakeRelay implements RelayControl {
     this.codes.push(request);
     return `code-for-${request.name}`;
   }
-  async listPeople(): Promise<readonly PersonInfo[]> {
-    return [FAKE_PERSON];
-  }
-  async invitePerson({ role, account = "own", lifetimeSec }: InviteRequest): Promise<string> {
-    return `/invite#${role}-${account}-${lifetimeSec}`;
-  }
-  async resetPerson({ name, lifetimeSec }: ResetRequest): Promise<string> {
-    if (name !== "ada") throw new ControlError("usage", `There is no person "${name}".`);
-    return `/reset#${lifetimeSec}/${name}`;
-  }
-  async changePerson({ name, ...change }: PersonChange): Promise<PersonInfo> {
-    return { ...fakePerson(name), ...change };
-  }
-  async removePerson(name: string): Promise<PersonInfo> {
-    return fakePerson(name);
-  }
-  async listTokens({ person }: TokensRequest): Promise<readonly TokenInfo[]> {
-    fakePerson(person);
-    return this.tokens;
-  }
-  async makeToken({ person, name, scope, lifetimeSec }: TokenRequest): Promise<TokenReply> {
-    fakePerson(person);
-    const expiresMs = lifetimeSec === null ? null : lifetimeSec * 1_000;
-    const token = { id: `t-${name}`, name, scopes: [scope], createdMs: 0, expiresMs, lastUsedMs: null };
-    this.tokens.push(token);
-    return { token, secret: `secret-of-${name}` };
-  }
-  async removeToken({ person, nameOrId }: TokenRemoval): Promise<TokenInfo> {
-    fakePerson(person);
-    const found = this.tokens.find(({ id, name }) => id === nameOrId || name === nameOrId);
-    if (found === undefined) throw new ControlError("usage", `There is no token "${nameOrId}".`);
-    this.tokens.splice(this.tokens.indexOf(found), 1);
-    return found;
-  }
   async reload(): Promise<ReloadReport> {
     return FAKE_RELOADED;
   }
@@ -156,23 +113,6 @@ export class FakeRelay implements RelayControl {
   async visits(): Promise<readonly VisitInfo[]> {
     return [];
   }
-}
-
-const FAKE_PERSON: PersonInfo = {
-  id: "u-1",
-  name: "ada",
-  role: "admin",
-  account: "owner",
-  createdMs: 0,
-  lastSeenMs: null,
-  disabled: false,
-  hasTotp: true,
-  passkeys: 1,
-};
-
-function fakePerson(name: string | null): PersonInfo {
-  if (name === FAKE_PERSON.name) return FAKE_PERSON;
-  throw new ControlError("usage", name === null ? "Say whose by --user." : `There is no person "${name}".`);
 }
 
 /** An agent for tests: every forward opens at once on `relay.example`; ports below 1024 are refused. */

@@ -23,10 +23,11 @@ import {
   type VpnServerInfo,
 } from "./control.ts";
 import { fakeAudit } from "./fake-audit.ts";
+import { FakePeople } from "./fake-people.ts";
 import { FAKE_COUNTERS, FAKE_PROCESS, FAKE_RELOADED } from "./fake-process.ts";
 
 /** A gateway for tests: one mapping `web`, one trigger. */
-export class FakeGateway implements GatewayControl {
+export class FakeGateway extends FakePeople implements GatewayControl {
   readonly added: MappingDraft[] = [];
   readonly triggers: TriggerInfo[] = [];
   stopped: { readonly clean: boolean } | null = null;

@@ -42,12 +42,7 @@ export function InForceCard({ settings, onReloaded }: InForceCardProps) {
               <code key="file">{configFile}</code>
             ),
           ],
-          ["Public host", relay.publicHost],
-          ["Agents connect to", relay.listen],
-          ["Ports that may be opened", relay.ports],
-          ["STUN", relay.stun ? "answered" : "off"],
-          ["Certificate", relay.ownCertificate ? "the operator's own" : "made here; agents pin its key"],
-          ...(relay.clientCa ? ([["Agents need", "a certificate of the operator's CA"]] as const) : []),
+          ...(relay === null ? [] : relayFacts(relay)),
           ["This console", `${console.url}, on ${console.listen}${console.tls ? "" : ", without TLS"}`],
           ["Other names of it", console.hosts.length === 0 ? "none" : console.hosts.join(", ")],
           ["Trusted proxies", console.trustedProxies.length === 0 ? "none" : console.trustedProxies.join(", ")],
@@ -55,6 +50,17 @@ export function InForceCard({ settings, onReloaded }: InForceCardProps) {
       />
     </Card>
   );
+}
+
+function relayFacts(relay: NonNullable<Settings["relay"]>): readonly (readonly [string, string])[] {
+  return [
+    ["Public host", relay.publicHost],
+    ["Agents connect to", relay.listen],
+    ["Ports that may be opened", relay.ports],
+    ["STUN", relay.stun ? "answered" : "off"],
+    ["Certificate", relay.ownCertificate ? "the operator's own" : "made here; agents pin its key"],
+    ...(relay.clientCa ? ([["Agents need", "a certificate of the operator's CA"]] as const) : []),
+  ];
 }
 
 /** What a reload did, in words. */

@@ -20,7 +20,7 @@ export interface AccessOptions {
   readonly passwordCost?: PasswordCost;
   /** Ends a device's sessions, forwards and key, as an operator would; `actor` goes into the audit log. One that is gone is no failure. */
   endDevice(deviceId: string, actor: string): Promise<void>;
-  /** The ports or quotas of an account are others now. */
+  /** The ports or quotas of an account are others now, or who is in it; perhaps it is gone. */
   accountChanged(accountId: string): Promise<void>;
   /** A wrong password or code, for the log; `waitMs`: for how long the address is not listened to. */
   onDenied(name: string, address: string, waitMs: number): void;

@@ -42,6 +42,7 @@ export function peopleMethods({ store, wallMs, endDevice, accountChanged }: Acce
       for (const deviceId of devices.value) await endDevice(deviceId, actorOf(who));
       const removed = await store.users.remove(id, wallMs(), actorOf(who));
       if (!removed.ok) throw refusal(removed.error);
+      await accountChanged(removed.value.user.account.id);
     },
   };
 }

@@ -1,12 +1,12 @@
-import { nameKey } from "../../core/access/name.ts";
-import { OPERATOR } from "../../store/audit.ts";
-import type { Store } from "../../store/store.ts";
-import { MAX_TOKENS, type StoredToken } from "../../store/tokens.ts";
-import type { StoredUser } from "../../store/users.ts";
-import type { Result } from "../../wire/result.ts";
-import { linkOf, resetLinkOf } from "../console/access/link.ts";
-import { ControlError, type PersonInfo, type RelayControl, type TokenInfo } from "../control.ts";
-import { tokenCalled } from "../named.ts";
+import { nameKey } from "../core/access/name.ts";
+import { OPERATOR } from "../store/audit.ts";
+import type { Store } from "../store/store.ts";
+import { MAX_TOKENS, type StoredToken } from "../store/tokens.ts";
+import type { StoredUser } from "../store/users.ts";
+import type { Result } from "../wire/result.ts";
+import { linkOf, resetLinkOf } from "./console/access/link.ts";
+import { ControlError, type PeopleControl, type PersonInfo, type TokenInfo } from "./control.ts";
+import { tokenCalled } from "./named.ts";
 
 export interface PeopleView {
   readonly store: Store;
@@ -16,18 +16,6 @@ export interface PeopleView {
   /** Ends a device's sessions, forwards and key. */
   endDevice(deviceId: string): Promise<void>;
 }
-
-type PeopleControl = Pick<
-  RelayControl,
-  | "listPeople"
-  | "invitePerson"
-  | "resetPerson"
-  | "changePerson"
-  | "removePerson"
-  | "listTokens"
-  | "makeToken"
-  | "removeToken"
->;
 
 const PAGE = 500;
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { addPerson, enrolDevice, temporaryStore } from "../../../test/fixtures/store.ts";
-import type { Store } from "../../store/store.ts";
-import { ControlError } from "../control.ts";
+import { addPerson, enrolDevice, temporaryStore } from "../../test/fixtures/store.ts";
+import type { Store } from "../store/store.ts";
+import { ControlError } from "./control.ts";
 import { peopleControl } from "./people.ts";
 
 const NOW_MS = 1_000_000;

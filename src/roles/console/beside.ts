@@ -1,0 +1,11 @@
+import type { GatewayBackend, RelayBackend } from "../../servers/api/backend.ts";
+
+/** What a gateway gives to the console of a relay in the same process. */
+export interface GatewayBeside {
+  readonly relay: RelayBackend;
+  readonly gateway: GatewayBackend;
+  /** Writes down what was carried until now. Never rejects. */
+  record(): Promise<void>;
+  /** Whose VPN peers are may be another now. */
+  accountChanged(accountId: string): Promise<void>;
+}

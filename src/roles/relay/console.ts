@@ -1,0 +1,119 @@
+import { warningsFor } from "../../core/presets/dangers.ts";
+import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
+import { monotonicMs } from "../../os/clock.ts";
+import { areaLogger } from "../../os/log.ts";
+import { after } from "../../os/timers.ts";
+import type { Settings } from "../../servers/api/schema.ts";
+import type { CertificateSource } from "../certificate/source.ts";
+import type { GatewayBeside } from "../console/beside.ts";
+import { bothBackends } from "../console/both.ts";
+import { ConsoleChecks } from "../console/checks.ts";
+import { loadConsoleFiles } from "../console/files.ts";
+import { type OpenConsole, openConsole } from "../console/open.ts";
+import { recordNowAndThen } from "../console/record.ts";
+import { ConsoleRelay } from "../console/relay.ts";
+import { type ConsolePlace, ConsoleServer } from "../console/settings.ts";
+import { TrafficRecorder } from "../console/traffic.ts";
+import type { ConsoleSettings, RelayControl, RelaySettings } from "../control.ts";
+import { type RelayView, relayControl, revoke } from "./control.ts";
+
+export interface RelayConsoleOptions {
+  readonly relay: RelayView;
+  /** Of a gateway in the same process; null = there is none. */
+  readonly beside: GatewayBeside | null;
+  /** Asked at each request: a reload may have changed it. */
+  settings(): ConsoleSettings;
+  /** What visitors type; null = it is not configured. */
+  publicHost(): string | null;
+  readonly place: ConsolePlace;
+  /** In force now. */
+  relaySettings(): RelaySettings;
+  /** What browsers are shown, when they come by HTTPS; while ACME has given none, if it is asked. */
+  readonly certificate: CertificateSource;
+  /** What a scrape is answered. */
+  metrics(): Promise<string>;
+  /** A wrong password or code. */
+  onDenied(): void;
+  readonly sweeper: Pick<Sweeper, "add">;
+  readonly signal: AbortSignal;
+  onUnexpected(error: unknown): void;
+}
+
+/** Opens a relay's console. Rejects with ControlError when the port or the certificate cannot be had. */
+export async function openRelayConsole(options: RelayConsoleOptions): Promise<OpenConsole> {
+  const { relay, beside, place, settings, publicHost, sweeper, signal, onUnexpected } = options;
+  const { store, forwards, wallMs } = relay;
+  const log = areaLogger("console");
+  const warn = (message: string) => log.warn("{message}", { message });
+  const recorder = new TrafficRecorder({
+    traffic: store.traffic,
+    forwards: () => forwards.list(),
+    countersOf: (forward) => forwards.entryOf(forward)?.entry?.visits.counters ?? null,
+    deviceName: (device) => forwards.deviceName(device),
+    wallMs,
+    warn,
+  });
+  const control = relayControl(relay);
+  const own = new ConsoleRelay({
+    relay,
+    control,
+    warningsFor: (ranges) => warningsFor({ ranges }),
+    signal,
+  });
+  const opened = await openConsole({
+    store,
+    wallMs,
+    backends: {
+      relay: beside === null ? own : bothBackends({ relay: own, beside, wallMs, signal }),
+      gateway: beside?.gateway ?? null,
+      checks: new ConsoleChecks({ relay, clock: { nowMs: monotonicMs, after }, signal }),
+      settings: new ConsoleServer({
+        store,
+        place,
+        wallMs,
+        startedMs: relay.startedMs,
+        subject: "relay",
+        relay: () => inForce(control, options.relaySettings()),
+        console: () => options.relaySettings().console,
+        consoleUrl: relay.consoleUrl,
+        reload: () => control.reload(),
+      }),
+    },
+    record: async () => {
+      await Promise.all([recorder.record(), beside?.record()]);
+    },
+    files: await loadConsoleFiles(warn),
+    settings,
+    publicHost,
+    certificate: options.certificate,
+    openAcme: async (homeUrl) => {
+      const { acme } = settings();
+      if (acme === undefined) return null;
+      const { openAcme } = await import("../acme/open.ts");
+      const { certificate: fallback } = options;
+      return openAcme({ settings: acme, fallback, homeUrl, dataDir: place.dataDir, sweeper, signal });
+    },
+    endDevice: async (deviceId, actor) => {
+      await revoke(relay, deviceId, actor);
+    },
+    accountChanged: async (accountId) => {
+      await forwards.accountChanged(accountId);
+      await beside?.accountChanged(accountId);
+    },
+    metrics: () => options.metrics(),
+    onDenied: () => options.onDenied(),
+    signal,
+    onUnexpected,
+  });
+  sweeper.add(recorder);
+  if (beside !== null) recordNowAndThen(beside, signal);
+  return opened;
+}
+
+async function inForce(
+  control: Pick<RelayControl, "status">,
+  { stun, certificate, clientCa }: RelaySettings,
+): Promise<Settings["relay"]> {
+  const { publicHost, listen, ports } = await control.status();
+  return { publicHost, listen, ports, stun, ownCertificate: certificate !== null, clientCa: clientCa !== null };
+}
