@@ -110,6 +110,7 @@ describe("a device of the VPN", () => {
     await row("8820").getByText("Open", { exact: true }).waitFor();
     expect(await reached(8840, 8820)).toEqual([8820]);
     await row("8820").getByText("1 in all").waitFor();
+    await row("8820").getByText("0 now").waitFor();
   });
 });
 
