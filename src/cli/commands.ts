@@ -68,6 +68,8 @@ export const REMOTE_COMMANDS: ReadonlySet<string> = new Set([
   "user",
   "token",
   "audit",
+  "vpn",
+  "trigger",
 ]);
 /** Not for people: the program starts these itself. */
 const INNER: Readonly<Record<string, Load>> = {

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import type { TriggerDraft, TriggerInfo } from "../roles/control.ts";
 import type { Context, Run } from "./context.ts";
-import { findPlace } from "./data-dir.ts";
 import { addEntryOptions, type EntryOption, entryOf, failWith } from "./entry-options.ts";
+import { gatewayOf } from "./gateway-of.ts";
 import { formatAge, formatTable, printable } from "./text.ts";
 
 const TRIGGER_OPTIONS: readonly EntryOption[] = [
@@ -62,12 +62,6 @@ export function defineTrigger(program: Command, run: Run): void {
     .action(async (name: string, _given: unknown, command: Command) =>
       run(command, (context) => remove(context, name)),
     );
-}
-
-async function gatewayOf(context: Context) {
-  const { gatewayClient } = await import("../servers/local/client.ts");
-  const { paths } = await findPlace(context, "gateway");
-  return gatewayClient(paths.gatewaySocket);
 }
 
 async function addTrigger(context: Context, given: Readonly<Record<string, unknown>>): Promise<void> {

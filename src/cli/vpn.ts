@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { VpnInitRequest, VpnPeerPatch } from "../roles/control.ts";
 import { ControlError } from "../servers/local/error.ts";
 import type { Context, Run } from "./context.ts";
-import { findPlace } from "./data-dir.ts";
+import { gatewayOf } from "./gateway-of.ts";
 import { collect, parsedOption } from "./parse.ts";
 import { printable } from "./text.ts";
 import { refusePresentFile, showFile, type VpnFileOptions, type VpnKeyPair } from "./vpn-file.ts";
@@ -137,12 +137,6 @@ function addFileOptions(command: Command): Command {
     .option("--out <FILE>", "write the configuration to a new file (mode 0600) and not to the terminal")
     .option("--split", "send only what is for the VPN through it; then no forward reaches it (default: everything)")
     .option("--own-table", "for wg-quick on Linux: routes that a DHCP server cannot go around");
-}
-
-async function gatewayOf(context: Context) {
-  const { gatewayClient } = await import("../servers/local/client.ts");
-  const { paths } = await findPlace(context, "gateway");
-  return gatewayClient(paths.gatewaySocket);
 }
 
 async function init(context: Context, given: InitOptions): Promise<void> {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { chmodSync } from "node:fs";
-import { dirname } from "node:path";
+import { chmodSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { clientConfig } from "../../src/core/vpn/client-config.ts";
 import { generateWgKeyPair } from "../../src/os/wireguard-key.ts";
 import { ApiProblem, type Client } from "../../src/servers/api/client.ts";
@@ -11,7 +11,7 @@ import type { WgKey } from "../../src/wire/wireguard/key.ts";
 import { type ConsoleReady, firstAdmin, follow, newPerson } from "./api-kit.ts";
 import { type Child, parseJson } from "./child.ts";
 import { type GatewaySite, openPorts } from "./gateway-kit.ts";
-import { command, newHome, run } from "./hatchway.ts";
+import { command, HATCHWAY, newHome, run } from "./hatchway.ts";
 import { startService } from "./kit.ts";
 import { createLab, type Lab } from "./lab.ts";
 import { eventually } from "./ready.ts";
@@ -222,6 +222,39 @@ describe("live", () => {
     await ann.removeForward(found?.id ?? "", null);
     expect(await reach(8008)).toBe("");
   });
+});
+
+test("commands elsewhere ask it as those on its own machine do", async () => {
+  const { secret } = await ann.makeToken({ name: "elsewhere", scopes: ["all"], lifetimeSec: null });
+  const token = join(lab.directory, "token");
+  writeFileSync(token, secret, { mode: 0o600 });
+  const ca = join(site.home.data, "relay-cert.pem");
+  const there = (...args: readonly string[]) =>
+    lab.exec(lab.other, [HATCHWAY, ...args, "--remote", ready.url, "--token-file", token, "--ca", ca]);
+  const done = async (asked: ReturnType<typeof there>): Promise<string> => {
+    const { exitCode, stdout, stderr } = await asked;
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: expect.any(String) });
+    return stdout;
+  };
+  const made = await done(there("vpn", "add", "elsewhere", "--only", "8008/tcp", "--expires", "1d", "--json"));
+  expect(JSON.parse(made)).toMatchObject({ peer: { mode: "only 8008/tcp", forwards: 0 } });
+  expect(JSON.parse(made).config).toContain("PrivateKey = ");
+  await done(there("vpn", "set", "elsewhere", "--open-all", "--rotate"));
+  await done(there("forward", "add", "8008", "--device", "elsewhere", "--name", "from-elsewhere"));
+  await done(there("trigger", "add", "--name", "elsewhere", "--out", "6999", "--in", "7000-7001/udp"));
+  for (const line of [
+    ["vpn", "ls"],
+    ["trigger", "ls"],
+  ] as const) {
+    const [told, own] = [await done(there(...line, "--json")), await done(run(lab, site.home, ...line, "--json"))];
+    expect(JSON.parse(told)).toEqual(JSON.parse(own));
+  }
+  expect(await done(there("forward", "ls"))).toContain("from-elsewhere");
+  await done(there("trigger", "rm", "elsewhere"));
+  await done(there("vpn", "rm", "elsewhere"));
+  expect(await done(run(lab, site.home, "vpn", "ls"))).not.toContain("elsewhere");
+  const nobody = await there("vpn", "show", "elsewhere");
+  expect([nobody.exitCode, nobody.stderr]).toEqual([2, expect.stringContaining('no VPN peer "elsewhere"')]);
 });
 
 describe("another account", () => {

@@ -4,7 +4,7 @@ import { type Child, parseJson } from "./child.ts";
 import type { ExecResult, Host, Machines } from "./lab.ts";
 
 /** The product as a person runs it: bin/hatchway with --json, in the lab's namespaces. */
-const HATCHWAY = join(import.meta.dir, "../../bin/hatchway");
+export const HATCHWAY = join(import.meta.dir, "../../bin/hatchway");
 const START_DEADLINE_MS = 20_000;
 export const AGENT_PORT = 7744;
 export const PUBLIC_PORTS = "1024-65535";

@@ -159,7 +159,7 @@ function forwardInfo(forward: Forward): ForwardInfo {
     state,
     message,
     endpoints,
-    via: isKernels ? "here" : `agent:${device.name}`,
+    via: isKernels ? "kernel" : `agent:${device.name}`,
     leaseEndsMs,
     counters,
   };

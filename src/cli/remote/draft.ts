@@ -2,6 +2,7 @@ import { ANY_EXTERNAL } from "../../core/allocate.ts";
 import { DEFAULT_OPTIONS } from "../../core/forward.ts";
 import { titleOf } from "../../roles/config/naming.ts";
 import { formatMappings } from "../../roles/config/ports.ts";
+import { LOOPBACK } from "../../roles/config/specs.ts";
 import type { AssignRequest } from "../../roles/control.ts";
 import type { ForwardDraft } from "../../servers/api/client.ts";
 import type { PortMapping } from "../../wire/port-set.ts";
@@ -16,7 +17,8 @@ export function draftOf({ device, spec, to }: AssignRequest): ForwardDraft {
   return {
     device,
     ...portWordsOf(spec.ports),
-    to,
+    // The device's own machine is what is meant when nothing is said; a gateway leads nowhere else.
+    ...(to === LOOPBACK ? {} : { to }),
     // Without a name a forward is known by what it is; with one, by that.
     ...(name === titleOf(undefined, formatMappings(spec.ports)) ? {} : { name }),
     ...(enabled ? {} : { enabled }),

@@ -1,10 +1,12 @@
 import { pinnedCertificate } from "../../os/pinned-certificate.ts";
-import { createClient, type Fetch } from "../../servers/api/client.ts";
+import { type Client, createClient, type Fetch } from "../../servers/api/client.ts";
 import { ControlError } from "../../servers/local/error.ts";
 import type { AskedRelay } from "../asked-relay.ts";
 import type { Context } from "../context.ts";
+import type { AskedGateway } from "../gateway-of.ts";
 import { remoteRelay } from "./control.ts";
 import { tellingFailures } from "./failure.ts";
+import { remoteGateway } from "./gateway.ts";
 import { type Remote, readRemote } from "./options.ts";
 
 /** A check of the relay's is the longest of what is asked. */
@@ -13,12 +15,16 @@ const CONNECT_MS = 10_000;
 const HTTPS_PORT = 443;
 
 /** The relay of --remote, over its API. Nothing is sent before the first call; the token goes to a server that proved itself. */
-export async function openRemote(context: Context): Promise<AskedRelay> {
+export const openRemote = (context: Context): Promise<AskedRelay> => opened(context, remoteRelay);
+
+/** The same of a gateway. */
+export const openRemoteGateway = (context: Context): Promise<AskedGateway> => opened(context, remoteGateway);
+
+async function opened<T extends object>(context: Context, as: (client: Client) => T): Promise<T> {
   const remote = await readRemote(context);
   const { url, token } = remote;
   const fetch = await trustingFetch(remote, context.io.stop);
-  const client = createClient({ baseUrl: url, token, fetch, signal: context.io.stop });
-  return tellingFailures(remoteRelay(client), url);
+  return tellingFailures(as(createClient({ baseUrl: url, token, fetch, signal: context.io.stop })), url);
 }
 
 /** `fetch` to the server that `remote` means and to no other. */

@@ -16,7 +16,8 @@ import type { ExposeEntry, ForwardEntry, SocksEntry } from "./schema.ts";
 
 /** How long the ports of a device that is away stay reserved (tunnel.md, Liveness). */
 export const DEFAULT_LIFETIME_SEC = 600;
-const LOOPBACK = "127.0.0.1";
+/** Where a service is when nobody says. */
+export const LOOPBACK = "127.0.0.1";
 const HERE: Via = { kind: "here" };
 
 /** A remote forward from an `[[expose]]` entry, or from `expose`'s arguments under the same keys. */

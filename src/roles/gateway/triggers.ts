@@ -117,7 +117,8 @@ export class GatewayTriggers {
   }
 }
 
-function portsText(ports: TriggerRule["in"]): string {
+/** As a person writes it. */
+export function portsText(ports: TriggerRule["in"]): string {
   const ranges = (["tcp", "udp"] as const).flatMap((protocol) =>
     ports[protocol].map(({ first, last }): PortMapping => ({ protocol, first, last, internalFirst: first })),
   );
