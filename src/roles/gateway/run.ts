@@ -280,6 +280,7 @@ export class Gateway {
       store: this.#parts.store,
       // Agents are a relay's.
       endDevice: () => Promise.resolve(),
+      accountChanged: () => this.#vpn.ownersChanged(),
       consoleUrl: () => this.#console?.url ?? "",
       facts: () => this.#statusFacts(),
       externalAddress: () => this.#around.externalAddress(),

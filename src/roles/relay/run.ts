@@ -21,6 +21,7 @@ import { formatPortSet } from "../../wire/port-set.ts";
 import { openCertificate } from "../certificate/open.ts";
 import type { CertificateSource } from "../certificate/source.ts";
 import { loadPair, type RelayIdentity } from "../certificates.ts";
+import type { GatewayBeside } from "../console/beside.ts";
 import type { OpenConsole } from "../console/open.ts";
 import type { CertificateFiles, ConsoleSettings, RelaySettings, RunningRelay, StartRelayOptions } from "../control.ts";
 import { LiveExitPolicy } from "../exits.ts";
@@ -86,6 +87,8 @@ export class Relay {
   #metricsListener: HttpListener | null = null;
   #page: CheckServer | null = null;
   #console: OpenConsole | null = null;
+  /** Of a gateway in this process, once the console shows both. */
+  #beside: GatewayBeside | null = null;
   #settings: RelaySettings;
   #stun: RelayStun | null = null;
   #phase: RelayPhase = "starting";
@@ -284,6 +287,10 @@ export class Relay {
       ports: () => formatPortSet(poolOf(this.#settings)),
       draining: () => this.#phase === "draining",
       wallMs,
+      accountChanged: async (accountId) => {
+        await this.#forwards.accountChanged(accountId);
+        await this.#beside?.accountChanged(accountId);
+      },
       cut: (deviceId) => this.#agentPort.cut(deviceId),
       reload: () => this.#reload.run(),
     };
@@ -298,9 +305,10 @@ export class Relay {
       files === null
         ? this.#certificate
         : this.#certificateOf("console.certificate", files, await loadPair(files, wallMs()));
+    this.#beside = (await this.#parts.gatewayBeside?.()) ?? null;
     const opened = await openRelayConsole({
       relay: this.#view,
-      beside: (await this.#parts.gatewayBeside?.()) ?? null,
+      beside: this.#beside,
       place: { dataDir: this.#parts.dataDir, configFile: this.#parts.configFile },
       relaySettings: () => this.#settings,
       settings: () => this.#settings.console ?? settings,
