@@ -38,39 +38,48 @@ const LANES = [/^(check|doctor|expose|library|router-two|stun|trust)\./, /./];
 const laneOf = (file) => LANES.findIndex((lane) => lane.test(file));
 const netns = (files) => [BUN, "test", ...files.map((file) => `./test/netns/${file}`)];
 
+const bun = (...args) => [BUN, "test", "--only-failures", ...args];
+const without = (...folders) => folders.map((folder) => `--path-ignore-patterns=test/${folder}/**`);
+
+/** Steps next to one another with the same `together` run at the same time. */
 const STEPS = [
-  { name: "types", argv: ["node_modules/.bin/tsc", "--noEmit"], count: whole },
+  { name: "types", argv: ["node_modules/.bin/tsc", "--noEmit"], count: whole, together: "checks" },
   // What runs in a browser is checked by itself: it has the browser's names, and the rest has not.
-  { name: "console-types", argv: ["node_modules/.bin/tsc", "--noEmit", "-p", "src/console"], count: whole },
-  { name: "lint", argv: ["node_modules/.bin/biome", "check", "."], count: whole },
   {
-    name: "unit",
-    argv: [BUN, "test", "--only-failures", "./src", "./test", "./bench", "--path-ignore-patterns=test/netns/**"],
-    count: bunTest,
+    name: "console-types",
+    argv: ["node_modules/.bin/tsc", "--noEmit", "-p", "src/console"],
+    count: whole,
+    together: "checks",
   },
+  { name: "lint", argv: ["node_modules/.bin/biome", "check", "."], count: whole, together: "checks" },
+  // Either waits about half of its time.
+  { name: "unit", argv: bun("./src", "./bench"), count: bunTest, together: "unit" },
+  { name: "e2e", argv: bun("./test", ...without("netns", "console")), count: bunTest, together: "unit" },
+  // It times pages in a browser.
+  { name: "console", argv: bun("./test/console"), count: bunTest },
   { name: "fuzz", argv: [BUN, "test/fuzz/run.ts", "--seconds", "10", "--seed", "1"], count: whole },
   ...LANES.map((_, lane) => ({
     name: `netns-waiting-${lane + 1}`,
     argv: netns(NETNS.filter((file) => WAITING.test(file) && laneOf(file) === lane)),
     count: netnsTest,
-    isTogether: true,
+    together: "waiting",
   })),
   { name: "netns", argv: netns(NETNS.filter((file) => !WAITING.test(file))), count: netnsTest },
 ];
 
 /** Steps that run at the same time are told one after another. @returns {Promise<Count>} */
-function run({ name, argv, count, isTogether = false }) {
+function run({ name, argv, count, together }) {
   const [program, ...args] = argv;
   let told = `\n== ${name}: ${argv.join(" ")}\n`;
   const tell = (text) => {
     told += text;
-    if (!isTogether) flush();
+    if (together === undefined) flush();
   };
   const flush = () => {
     process.stdout.write(told);
     told = "";
   };
-  if (!isTogether) flush();
+  if (together === undefined) flush();
   const startedMs = Date.now();
   return new Promise((resolve) => {
     const child = spawn(program, args, {
@@ -120,16 +129,13 @@ const add = (result) => {
   total.skipped += result.skipped;
 };
 const wanted = STEPS.filter(({ name }) => names.length === 0 || names.includes(name));
-let together = [];
-for (const step of wanted) {
-  if (step.isTogether) {
-    together.push(run(step));
-    continue;
-  }
-  for (const result of await Promise.all(together)) add(result);
-  together = [];
-  add(await run(step));
+let running = [];
+for (const [at, step] of wanted.entries()) {
+  running.push(run(step));
+  const isLast = step.together === undefined || wanted[at + 1]?.together !== step.together;
+  if (!isLast) continue;
+  for (const result of await Promise.all(running)) add(result);
+  running = [];
 }
-for (const result of await Promise.all(together)) add(result);
 process.stdout.write(`\n${sentence(total)}\n`);
 process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { AgentStatus, Counters, ForwardInfo, GatewayStatus, RelayStatus, VisitInfo } from "../roles/control.ts";
 import { ControlError } from "../servers/local/error.ts";
+import { dropWords } from "../wire/drop-words.ts";
 import type { AskedRelay } from "./asked-relay.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
@@ -158,24 +159,13 @@ function gatewayLines(gateway: GatewayStatus): string[] {
     ),
     ...(dropped.length === 0
       ? []
-      : [`  dropped    ${dropped.map(([why, count]) => `${DROP_WORDS[why] ?? why} ${count}`).join(", ")}`]),
+      : [`  dropped    ${dropped.map(([why, count]) => `${dropWords(why)} ${count}`).join(", ")}`]),
     ...gateway.warnings.map((warning) => `  warning    ${printableLines(warning, WARNING_INDENT)}`),
   ];
 }
 
 /** Below the text of a line's own column. */
 const WARNING_INDENT = " ".repeat(13);
-
-/** Packets from outside that the kernel dropped, and why. */
-const DROP_WORDS: Readonly<Record<string, string>> = {
-  unforwarded: "not forwarded",
-  sourceNotAllowed: "source not allowed",
-  connectionLimit: "connection limit",
-  rateLimit: "rate limit",
-  insideOnly: "for clients only",
-  tunnelEndpoint: "a VPN peer's own address",
-  triggerClosed: "trigger closed",
-};
 
 function relayLines(relay: RelayStatus): string[] {
   return [

@@ -15,7 +15,7 @@ const PEM_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PR
 const URL_CREDENTIALS = /(\b[a-z][a-z0-9+.-]{1,20}:\/\/)[^\s/@]{1,256}@/gi;
 
 /** One-time links to the console: the first start's, invitations, new passwords. */
-const LINK_SECRET = /(\/(?:setup|invite)#)[\w-]+/g;
+const LINK_SECRET = /(\/(?:setup|invite|reset)#)[\w-]+/g;
 
 /** A copy that is safe to write: plain JSON values, no secrets, bounded in depth. */
 export function hideSecrets(value: unknown, depth = 0): unknown {

@@ -79,6 +79,11 @@ test.each<[string, unknown, unknown]>([
   ["a map", new Map([["a", new Uint8Array(2)]]), { a: "(2 bytes)" }],
   ["a set", new Set([1]), [1]],
   ["nothing", undefined, null],
+  [
+    "one-time links",
+    "open https://a.example/setup#first-1 or /invite#second_2 or /reset#third-3/ann",
+    "open https://a.example/setup#(hidden) or /invite#(hidden) or /reset#(hidden)/ann",
+  ],
   ["an absent secret", { password: null }, { password: null }],
   [
     "an error with a code",

@@ -11,6 +11,12 @@ export interface HttpListener {
   close(): Promise<void>;
 }
 
+/**
+ * For every Bun.serve. Bun (1.4.5) shares a port with whoever has it already, unless it is told not to or is in development,
+ * where its answers to errors show source.
+ */
+export const ALONE = { development: false, reusePort: false } as const;
+
 /** Listens at `bind` as it is written; `serve` is Bun.serve at one address. */
 export function listenHttp(
   bind: string,

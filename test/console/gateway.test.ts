@@ -49,6 +49,17 @@ describe("what the server is decides what is shown", () => {
   );
 
   test(
+    "live connections say where a gateway's are counted",
+    () =>
+      on("/live", async (page) => {
+        await page.getByText("are not listed one by one").waitFor();
+        await page.getByRole("main").getByRole("link", { name: "Port forwarding" }).click();
+        await page.getByRole("heading", { name: "Port forwarding", exact: true }).waitFor();
+      }),
+    TIMEOUT_MS,
+  );
+
+  test(
     "the overview says what keeps a gateway from working",
     () =>
       on("/", async (page) => {

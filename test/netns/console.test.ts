@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { chmodSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { ROOT } from "../fixtures/documents.ts";
 import type { Child } from "./child.ts";
+import { browserAt } from "./desk.ts";
 import { AGENT_PORT, command, newHome, PUBLIC_PORTS } from "./hatchway.ts";
 import { startService } from "./kit.ts";
 import { createLab, type Host, type Lab } from "./lab.ts";
@@ -53,14 +52,6 @@ const SERVE: Way = {
     return ready.console.setupLink;
   },
 };
-
-/** Chromium as a program on that machine. */
-function browserAt({ directory }: Lab, { namespace }: Host): string {
-  const path = join(directory, "chromium");
-  writeFileSync(path, `#!/bin/sh\nexec ip netns exec ${namespace} /usr/bin/chromium "$@"\n`);
-  chmodSync(path, 0o755);
-  return path;
-}
 
 describe.each([NPM_START, SERVE])("a new user, $name,", ({ desk, ownDevice, start }) => {
   let lab: Lab;

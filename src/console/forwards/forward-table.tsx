@@ -1,6 +1,6 @@
 import { type ReactNode, useMemo, useState } from "react";
 import type { Forward } from "../api.ts";
-import { count, formatAge, formatBytes } from "../format.ts";
+import { count, formatAge } from "../format.ts";
 import { useNow } from "../state/resource.ts";
 import { useMayChange, useServices } from "../state/services.tsx";
 import { Empty, Pill } from "../ui/bits.tsx";
@@ -10,6 +10,7 @@ import { Icon } from "../ui/icons.tsx";
 import { Switch } from "../ui/switch.tsx";
 import { filterRows } from "../ui/table-view.ts";
 import { CheckPanel } from "./check-panel.tsx";
+import { TRAFFIC_COLUMN } from "./traffic-column.tsx";
 import type { Checks } from "./use-checks.ts";
 import { STATE_WORDS, sourcesWords } from "./words.ts";
 
@@ -118,18 +119,7 @@ export function ForwardTable(props: ForwardTableProps) {
         </>
       ),
     },
-    {
-      id: "bytes",
-      title: "Traffic",
-      kind: "number",
-      sortBy: ({ counters }) => counters.bytesIn + counters.bytesOut,
-      cell: ({ counters }) => (
-        <>
-          <span>{formatBytes(counters.bytesIn)} in</span>
-          <span className="sub quiet">{formatBytes(counters.bytesOut)} out</span>
-        </>
-      ),
-    },
+    TRAFFIC_COLUMN,
     {
       id: "enabled",
       kind: "switch",

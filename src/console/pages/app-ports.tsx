@@ -1,7 +1,8 @@
 import { useMemo, useState } from "react";
 import { ApiProblem } from "../api.ts";
-import { count, formatBytes } from "../format.ts";
+import { count } from "../format.ts";
 import { APP_PROTOCOLS, type AppForward, isByApp } from "../forwards/origin.ts";
+import { TRAFFIC_COLUMN } from "../forwards/traffic-column.tsx";
 import { STATE_WORDS } from "../forwards/words.ts";
 import { useNow, useResource } from "../state/resource.ts";
 import { useLive, useMayChange, useServices } from "../state/services.tsx";
@@ -159,18 +160,7 @@ function AppPortsTable({ asked, onClose }: AppPortsTableProps) {
           <Countdown untilMs={leaseEndsMs} nowMs={nowMs} />
         ),
     },
-    {
-      id: "bytes",
-      title: "Traffic",
-      kind: "number",
-      sortBy: ({ counters }) => counters.bytesIn + counters.bytesOut,
-      cell: ({ counters }) => (
-        <>
-          <span>{formatBytes(counters.bytesIn)} in</span>
-          <span className="sub quiet">{formatBytes(counters.bytesOut)} out</span>
-        </>
-      ),
-    },
+    TRAFFIC_COLUMN,
     {
       id: "actions",
       title: "Actions",

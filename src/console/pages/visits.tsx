@@ -1,9 +1,11 @@
 import { useCallback, useMemo, useState } from "react";
 import { sentenceOf, type Visit } from "../api.ts";
 import { count, formatAge, formatBytes } from "../format.ts";
+import { PATHS } from "../paths.ts";
+import { Link } from "../router.tsx";
 import { useNow, useResource } from "../state/resource.ts";
-import { useMayChange, useServices } from "../state/services.tsx";
-import { Card, Empty, Failure, Loading, PageHead } from "../ui/bits.tsx";
+import { useHasRole, useMayChange, useServices } from "../state/services.tsx";
+import { Card, Empty, Failure, Loading, Notice, PageHead } from "../ui/bits.tsx";
 import { Button } from "../ui/button.tsx";
 import { type Column, DataTable, FilterBar } from "../ui/data-table.tsx";
 import { filterRows } from "../ui/table-view.ts";
@@ -16,6 +18,7 @@ const SECOND_MS = 1_000;
 export function VisitsPage() {
   const { api } = useServices();
   const mayChange = useMayChange();
+  const isGateway = useHasRole("gateway");
   const say = useSay();
   const nowMs = useNow(SECOND_MS);
   const [text, setText] = useState("");
@@ -125,6 +128,12 @@ export function VisitsPage() {
             : `${count(all.length, "visitor")}${visits.value.more ? ", and more," : ""} connected now.`
         }
       />
+      {isGateway ? (
+        <Notice kind="info">
+          Connections that the gateway's kernel forwards are not listed one by one: how many there are stands beside
+          each forward, on <Link to={PATHS.forwards}>Port forwarding</Link>.
+        </Notice>
+      ) : null}
       {visits.failure === null ? null : <Failure message={visits.failure} onRetry={() => void visits.reload()} />}
       {visits.value === null ? (
         visits.failure === null ? (
@@ -133,7 +142,7 @@ export function VisitsPage() {
       ) : (
         <Card className="card-table">
           {all.length === 0 ? (
-            <Empty icon="visits" title="Nobody is connected">
+            <Empty icon="visits" title={isGateway ? "Nobody is connected through a tunnel" : "Nobody is connected"}>
               <p>Visitors of open ports stand here while they are connected.</p>
             </Empty>
           ) : (

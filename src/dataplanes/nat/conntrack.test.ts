@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { CommandOutput, Run } from "../../os/command.ts";
 import { err, ok } from "../../wire/result.ts";
-import { createConntrack, deletesFor, type Flow, parseFlows } from "./conntrack.ts";
+import { createConntrack, deletesFor, type Flow, flowKey, parseFlows } from "./conntrack.ts";
 import type { NatEntry, NatForward, NatPinhole } from "./state.ts";
 
 const GATEWAY = "203.0.113.20";
@@ -24,6 +24,7 @@ const flow = (protocol: "tcp" | "udp", port: number, answeredBy = HOST, destinat
   destination,
   port,
   answeredBy,
+  isOver: false,
 });
 
 test("reads the list that conntrack 1.4.7 saves", () => {
@@ -120,6 +121,21 @@ describe("the program", () => {
     expect(await conntrack.forget([])).toEqual(ok({ flows: 0 }));
     expect(await conntrack.forget([pinhole])).toEqual(ok({ flows: 0 }));
     expect(asked).toEqual(["conntrack -L -f ipv6 -o save"]);
+  });
+
+  test.each([
+    ["SYN_RECV", 1],
+    ["ESTABLISHED", 1],
+    ["FIN_WAIT", 1],
+    ["CLOSE_WAIT", 1],
+    ["LAST_ACK", 0],
+    ["TIME_WAIT", 0],
+    ["CLOSE", 0],
+  ])("TCP in %s counts as %d that are open", async (state, count) => {
+    const line = `-A -t 9 -u SEEN_REPLY,ASSURED -s 203.0.113.10 -d ${GATEWAY} -g ${HOST} -q 203.0.113.10 -p tcp --sport 47961 --dport 7001 --reply-port-src 80 --reply-port-dst 47961 --state ${state}\n`;
+    const { conntrack } = talking(output(0, line), output(0, ""));
+    const opened = await conntrack.open();
+    expect(opened.ok && (opened.value.get(flowKey("tcp", 7001, HOST)) ?? 0)).toBe(count);
   });
 
   test("a flow that ended by itself meanwhile is no failure", async () => {

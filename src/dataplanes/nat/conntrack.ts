@@ -51,7 +51,12 @@ export interface Flow {
   readonly port: number;
   /** Who answers: another than `destination` when it was redirected. */
   readonly answeredBy: string;
+  /** TCP that both sides have ended, or one has reset. */
+  readonly isOver: boolean;
 }
+
+/** The kernel keeps what has ended: 120 s in TIME_WAIT, 30 s in LAST_ACK, 10 s in CLOSE (nf_conntrack_tcp_timeout_…). */
+const OVER: ReadonlySet<string> = new Set(["LAST_ACK", "TIME_WAIT", "CLOSE"]);
 
 /**
  * conntrack 1.4.7 reads the whole table for each -D: measured 10 ms with an empty table (262,144 buckets), 32 ms with
@@ -102,8 +107,8 @@ export function createConntrack({ run, ownAddresses }: ConntrackOptions): Conntr
       for (const family of ["ipv4", "ipv6"] as const) {
         const listed = await list(family);
         if (!listed.ok) return listed;
-        for (const { protocol, destination, port, answeredBy } of listed.value) {
-          if (family === "ipv4" && destination === answeredBy) continue;
+        for (const { protocol, destination, port, answeredBy, isOver } of listed.value) {
+          if (isOver || (family === "ipv4" && destination === answeredBy)) continue;
           const key = flowKey(protocol, port, answeredBy);
           counts.set(key, (counts.get(key) ?? 0) + 1);
         }
@@ -142,7 +147,7 @@ function joined<Question, Answer>(
 
 type Family = "ipv4" | "ipv6";
 
-/** `-A -t 29 -u SEEN_REPLY -s … -d … -g … -q … -p udp --sport … --dport …`; -r where nothing was redirected. */
+/** `-A -t 29 -u SEEN_REPLY -s … -d … -g … -q … -p tcp --sport … --dport … --state …`; -r where nothing was redirected. */
 export function parseFlows(text: string): Flow[] {
   return text.split("\n").flatMap((line) => {
     const words = line.split(" ");
@@ -150,7 +155,8 @@ export function parseFlows(text: string): Flow[] {
     const protocol = after("-p");
     if (words[0] !== "-A" || (protocol !== "tcp" && protocol !== "udp")) return [];
     const answeredBy = words.includes("-r") ? after("-r") : after("-g");
-    return [{ protocol, destination: after("-d"), port: Number(after("--dport")), answeredBy }];
+    const isOver = words.includes("--state") && OVER.has(after("--state"));
+    return [{ protocol, destination: after("-d"), port: Number(after("--dport")), answeredBy, isOver }];
   });
 }
 

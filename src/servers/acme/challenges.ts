@@ -1,7 +1,7 @@
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import { challengeToken } from "../../wire/acme/messages.ts";
 import { ok, type Result } from "../../wire/result.ts";
-import { type HttpListener, listenHttp } from "../http-listen.ts";
+import { ALONE, type HttpListener, listenHttp } from "../http-listen.ts";
 
 export interface ChallengeServerOptions {
   /** An address of this machine, or `*`. */
@@ -34,9 +34,7 @@ export function serveChallenges(options: ChallengeServerOptions): Result<Challen
       port,
       maxRequestBodySize: MAX_BODY_BYTES,
       idleTimeout: IDLE_SEC,
-      development: false,
-      // As in servers/api/server.ts.
-      reusePort: false,
+      ...ALONE,
       fetch: (request) => answer(request, answers, options),
     }),
   );

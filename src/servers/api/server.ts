@@ -1,6 +1,6 @@
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import { ok, type Result } from "../../wire/result.ts";
-import { type HttpListener, listenHttp } from "../http-listen.ts";
+import { ALONE, type HttpListener, listenHttp } from "../http-listen.ts";
 import type { Api } from "./api.ts";
 import { API_LIMITS } from "./options.ts";
 import { OPERATIONS } from "./routes.ts";
@@ -62,9 +62,7 @@ export function serveApi(api: Api, options: ApiServerOptions): Result<ApiServer,
         ...(tls === null ? {} : { tls: { cert: tls.cert, key: tls.key } }),
         maxRequestBodySize: Math.max(maxBodyBytes * BODY_MARGIN, UPLOAD_BYTES + maxBodyBytes),
         idleTimeout: idleSec,
-        development: false,
-        // Bun (1.4.5) shares the port with whoever has it already, unless it is told not to or is in development.
-        reusePort: false,
+        ...ALONE,
         fetch: (request, server) =>
           api.fetch(request, {
             address: server.requestIP(request)?.address ?? "",

@@ -7,7 +7,7 @@ import { type CidrSet, isIpv6, parseAddress } from "../../wire/address.ts";
 import { formatHostPort, parseHostPort, parsePort } from "../../wire/endpoint.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 import type { Result } from "../../wire/result.ts";
-import { type HttpListener, listenHttp } from "../http-listen.ts";
+import { ALONE, type HttpListener, listenHttp } from "../http-listen.ts";
 import { visitorOf } from "../visitor.ts";
 import { type CheckPage, PAGE_POLICY, renderPage } from "./html.ts";
 
@@ -88,6 +88,7 @@ export function serveCheckPage(options: CheckServerOptions): Result<CheckServer,
       port,
       maxRequestBodySize: MAX_BODY_BYTES,
       idleTimeout: IDLE_SEC,
+      ...ALONE,
       fetch: async (request, own) => {
         try {
           return await answer(request, own.requestIP(request)?.address ?? "", options);

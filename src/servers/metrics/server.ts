@@ -4,7 +4,7 @@ import { parseAddress } from "../../wire/address.ts";
 import { parseHostPort } from "../../wire/endpoint.ts";
 import { METRICS_TYPE } from "../../wire/prometheus.ts";
 import type { Result } from "../../wire/result.ts";
-import { type HttpListener, listenHttp } from "../http-listen.ts";
+import { ALONE, type HttpListener, listenHttp } from "../http-listen.ts";
 
 export interface MetricsServerOptions {
   /** An address of this machine, `localhost`, or `*`. */
@@ -39,9 +39,7 @@ export function serveMetrics(options: MetricsServerOptions): Result<HttpListener
       port,
       maxRequestBodySize: MAX_BODY_BYTES,
       idleTimeout: IDLE_SEC,
-      development: false,
-      // Bun (1.4.5) shares the port with whoever has it already, unless it is told not to or is in development.
-      reusePort: false,
+      ...ALONE,
       async fetch(request) {
         try {
           return refusalOf(request, required) ?? page(await options.text());

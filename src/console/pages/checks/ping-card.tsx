@@ -17,14 +17,16 @@ const LENGTHS = [
 type Length = (typeof LENGTHS)[number]["value"];
 
 /** How long the way to a service takes, beside the link that it goes through. */
-export function PingCard({ forwards }: { readonly forwards: readonly Forward[] }) {
+export function PingCard({ forwards: all }: { readonly forwards: readonly Forward[] }) {
   const { run, start, stop } = usePing();
   const [chosen, setChosen] = useState("");
   const [length, setLength] = useState<Length>("30");
-  const forward = forwards.find(({ id }) => id === chosen) ?? forwards[0];
+  // What the kernel leads to a client goes through no tunnel.
+  const forwards = all.filter(({ way }) => way === "relay");
+  const usual = forwards.find((one) => one.state === "open" && !isUdpAlone(one)) ?? forwards[0];
+  const forward = forwards.find(({ id }) => id === chosen) ?? usual;
   const measured = forwards.find(({ id }) => id === run?.id);
   if (forward === undefined) return null;
-  const isUdp = forward.endpoints.length > 0 && forward.endpoints.every(({ protocol }) => protocol === "udp");
   const isRunning = run?.state === "running";
   return (
     <Card title="Ping plot">
@@ -43,7 +45,7 @@ export function PingCard({ forwards }: { readonly forwards: readonly Forward[] }
           </Button>
         )}
       </div>
-      {isUdp ? (
+      {isUdpAlone(forward) ? (
         <Notice kind="info">
           This forward is UDP alone: a service need not answer a datagram, so it cannot be measured that way.
         </Notice>
@@ -51,6 +53,10 @@ export function PingCard({ forwards }: { readonly forwards: readonly Forward[] }
       {run === null ? null : <Result run={run} name={measured?.name ?? "a forward that is gone"} />}
     </Card>
   );
+}
+
+function isUdpAlone({ endpoints }: Forward): boolean {
+  return endpoints.length > 0 && endpoints.every(({ protocol }) => protocol === "udp");
 }
 
 function Result({ run, name }: { readonly run: PingRun; readonly name: string }) {

@@ -16,7 +16,6 @@ export interface Given {
   readonly reply: VpnPeerReply;
   /** Null: they were made elsewhere. */
   readonly keys: PeerKeys | null;
-  readonly atMs: number;
 }
 
 interface PeerFilePanelProps {
@@ -38,7 +37,7 @@ export function PeerFilePanel({ given, onClose }: PeerFilePanelProps) {
         {given.keys === null ? `${name} is added` : `The file of ${name}`}
       </h2>
       {given.keys === null ? <OwnKeys reply={given.reply} /> : <FileOfPeer reply={given.reply} keys={given.keys} />}
-      <Connected given={given} />
+      <Connected reply={given.reply} />
       <Button onClick={onClose}>Done</Button>
     </section>
   );
@@ -109,10 +108,12 @@ function OwnKeys({ reply: { peer, server } }: { readonly reply: VpnPeerReply }) 
   );
 }
 
-function Connected({ given: { reply, atMs } }: { readonly given: Given }) {
+/** Not by the time of the handshake: it is in whole seconds of the gateway's clock, which is not this browser's. */
+function Connected({ reply }: { readonly reply: VpnPeerReply }) {
   const { peers } = useLive();
-  const peer = peers?.find(({ id }) => id === reply.peer.id);
-  const isHeard = peer !== undefined && peer.latestHandshakeMs !== null && peer.latestHandshakeMs >= atMs;
+  const { publicKey, latestHandshakeMs } = reply.peer;
+  const peer = peers?.find((one) => one.publicKey === publicKey);
+  const isHeard = peer !== undefined && peer.latestHandshakeMs !== null && peer.latestHandshakeMs !== latestHandshakeMs;
   return (
     <p role="status" className="waiting">
       {isHeard ? (

@@ -19,7 +19,7 @@ export function VpnPart({ peers }: { readonly peers: readonly VpnPeer[] }) {
   const keyFault = useKeyFault();
   const [given, setGiven] = useState<Given | null>(null);
   const vpn = useResource(useCallback(async () => ({ server: await api.vpn() }), [api]));
-  const onGiven = (reply: VpnPeerReply, keys: PeerKeys | null) => setGiven({ reply, keys, atMs: Date.now() });
+  const onGiven = (reply: VpnPeerReply, keys: PeerKeys | null) => setGiven({ reply, keys });
   if (vpn.value === null) {
     return vpn.failure === null ? (
       <Loading what="the VPN" />

@@ -1,17 +1,7 @@
 import { Fragment } from "react";
+import { dropWords } from "../../../wire/drop-words.ts";
 import type { Overview } from "../../api.ts";
 import { Card, Notice, Pill } from "../../ui/bits.tsx";
-
-/** Packets from outside that the kernel dropped, by why; what is not here is shown as the server says it. */
-const DROP_WORDS: Readonly<Record<string, string>> = {
-  unforwarded: "not forwarded",
-  sourceNotAllowed: "source not allowed",
-  connectionLimit: "connection limit",
-  rateLimit: "rate limit",
-  insideOnly: "for clients only",
-  tunnelEndpoint: "a VPN peer's own address",
-  triggerClosed: "trigger closed",
-};
 
 /** How the gateway is: its address outside, who may ask it for ports, and what keeps forwards from working. */
 export function GatewayCard({ gateway }: { readonly gateway: NonNullable<Overview["gateway"]> }) {
@@ -48,7 +38,7 @@ export function GatewayCard({ gateway }: { readonly gateway: NonNullable<Overvie
         <dd>
           {dropped.length === 0
             ? "nothing"
-            : dropped.map(([why, packets]) => `${packets.toLocaleString("en")} ${DROP_WORDS[why] ?? why}`).join(" · ")}
+            : dropped.map(([why, packets]) => `${packets.toLocaleString("en")} ${dropWords(why)}`).join(" · ")}
         </dd>
       </dl>
     </Card>
