@@ -5,11 +5,12 @@ import { ControlError } from "./control.ts";
 import { peopleControl } from "./people.ts";
 
 const NOW_MS = 1_000_000;
-const view = (store: Store, ended: string[] = []) => ({
+const view = (store: Store, ended: string[] = [], changed: string[] = []) => ({
   store,
   consoleUrl: () => "https://relay.example",
   wallMs: () => NOW_MS,
   endDevice: async (id: string) => void ended.push(id),
+  accountChanged: async (id: string) => void changed.push(id),
 });
 const secretOf = (link: string): string => new URL(link).hash.slice(1);
 
@@ -67,9 +68,11 @@ test("a person goes with the devices that their account alone has, and their nam
   const bob = await addPerson(fixture.store, "bob", "user");
   const device = await enrolDevice(fixture.store, "den", 1, bob.account.name);
   const ended: string[] = [];
-  const control = peopleControl(view(fixture.store, ended));
+  const changed: string[] = [];
+  const control = peopleControl(view(fixture.store, ended, changed));
   expect(await control.removePerson("bob")).toMatchObject({ name: "bob", role: "user" });
   expect(ended).toEqual([device.id]);
+  expect(changed).toEqual([bob.account.id]);
   expect((await control.listPeople()).map(({ name }) => name)).toEqual(["ada"]);
 });
 

@@ -15,13 +15,15 @@ export interface PeopleView {
   wallMs(): number;
   /** Ends a device's sessions, forwards and key. */
   endDevice(deviceId: string): Promise<void>;
+  /** What the account has, or whose it is, may be another now. */
+  accountChanged(accountId: string): Promise<void>;
 }
 
 const PAGE = 500;
 
 /** People, for whoever has the machine: the local socket is open to its owner alone, and asks for no password. */
 export function peopleControl(view: PeopleView): PeopleControl {
-  const { store, consoleUrl, wallMs, endDevice } = view;
+  const { store, consoleUrl, wallMs, endDevice, accountChanged } = view;
   const personOf = async (name: string | null): Promise<StoredUser> => {
     if (name === null) throw new ControlError("usage", "Say whose: --user and the name of a person.");
     return (await store.users.findByName(nameKey(name))) ?? noPerson(name);
@@ -52,7 +54,8 @@ export function peopleControl(view: PeopleView): PeopleControl {
       const person = await personOf(name);
       // First what runs, then what is stored: if this is broken off, it can be asked for again.
       for (const deviceId of done(await store.users.removal(person.id))) await endDevice(deviceId);
-      done(await store.users.remove(person.id, wallMs(), OPERATOR));
+      const { user } = done(await store.users.remove(person.id, wallMs(), OPERATOR));
+      await accountChanged(user.account.id);
       return toInfo(person);
     },
     async listTokens({ person }) {

@@ -2,9 +2,7 @@ import { MappingBook } from "../../core/mapping/book.ts";
 import { ServerEpoch } from "../../core/mapping/epoch.ts";
 import type { EntryPorts } from "../../core/table.ts";
 import { systemResolver } from "../../dataplanes/direct/resolver.ts";
-import type { NatSettings } from "../../dataplanes/nat/state.ts";
 import { messageOf } from "../../os/errors.ts";
-import { interfaceNames } from "../../os/interfaces.ts";
 import { listeningPorts } from "../../os/listening.ts";
 import { areaLogger } from "../../os/log.ts";
 import { VERSION } from "../../os/version.ts";
@@ -12,32 +10,26 @@ import type { HttpListener } from "../../servers/http-listen.ts";
 import type { LocalServer } from "../../servers/local/server.ts";
 import { FIRST_ACCOUNT_ID } from "../../store/accounts.ts";
 import type { Store } from "../../store/store.ts";
-import {
-  ControlError,
-  type EventsRequest,
-  type GatewayControl,
-  type ReloadReport,
-  type RunningGateway,
-} from "../control.ts";
+import { ControlError, type EventsRequest, type GatewayControl, type RunningGateway } from "../control.ts";
 import { openMetrics } from "../metrics/open.ts";
 import { type MetricSource, ProcessMetrics } from "../metrics/page.ts";
-import { V } from "../views.ts";
-import { settingsChanges, settingsFor } from "./changes.ts";
+import { GatewayAlignment } from "./alignment.ts";
 import type { GatewayConsoleOptions, OpenGatewayConsole } from "./console.ts";
 import { type GatewayView, gatewayControl } from "./control.ts";
 import { gatewayDesk } from "./desk.ts";
 import { GatewayFacts } from "./facts.ts";
 import { fixedSpecs } from "./fixed.ts";
 import type { GatewayKernel } from "./helper/kernel.ts";
-import { refuseIncomplete, refuseUnfit } from "./interfaces.ts";
-import { type FixedReport, GatewayMappings } from "./mappings.ts";
+import { GatewayMappings } from "./mappings.ts";
 import { gatewayMetrics } from "./metrics.ts";
 import { GatewayNews } from "./news.ts";
 import { GatewayPeers } from "./peers.ts";
 import { GatewayPolicy } from "./policy.ts";
+import { GatewayReload } from "./reload.ts";
 import { GatewayServers } from "./servers.ts";
 import type { GatewaySettings } from "./settings.ts";
 import { Surroundings } from "./surroundings.ts";
+import { GatewayTick } from "./tick.ts";
 import { GatewayTriggers } from "./triggers.ts";
 import { deviceOf, GatewayVpn } from "./vpn.ts";
 
@@ -60,9 +52,6 @@ export interface GatewayParts {
   wallMs(): number;
 }
 
-const TICK_MS = 250;
-/** A process for each trigger at each look. */
-const TRIGGERS_MS = 2_000;
 /** The request that stops the gateway is answered before its socket goes. */
 const ANSWER_MS = 1_000;
 
@@ -84,15 +73,15 @@ export class Gateway {
   readonly #policy: GatewayPolicy;
   readonly #news: GatewayNews;
   readonly #facts: GatewayFacts;
+  readonly #alignment: GatewayAlignment;
   readonly #view: GatewayView;
+  readonly #reload: GatewayReload;
   readonly #metrics: MetricSource;
   #metricsListener: HttpListener | null = null;
   #servers: GatewayServers | null = null;
   #console: OpenGatewayConsole | null = null;
   #settings: GatewaySettings;
   #epoch: ServerEpoch;
-  #ticking = false;
-  #triggersReadMs = 0;
   #stopping: Promise<void> | null = null;
 
   constructor(parts: GatewayParts) {
@@ -109,7 +98,7 @@ export class Gateway {
       settings: () => this.#settings,
       vpn: () => this.#vpn.natSettings(),
       kernel,
-      ownPorts: () => this.#insideOnly(),
+      ownPorts: () => this.#alignment.insideOnly(),
       nowMs,
       log: this.#log,
     });
@@ -154,16 +143,41 @@ export class Gateway {
       },
     });
     this.#facts = new GatewayFacts({ store, wallMs });
-    this.#triggers = new GatewayTriggers({ store, wallMs, warn, apply: () => this.#applySettings() });
+    this.#triggers = new GatewayTriggers({ store, wallMs, warn, apply: () => this.#alignment.applyRules() });
     this.#policy = new GatewayPolicy({
       settings: () => this.#settings,
       network: () => this.#around.network,
-      ownPorts: () => this.#insideOnly(),
+      ownPorts: () => this.#alignment.insideOnly(),
       listening: () => listeningPorts(),
       peerRights: (address) => this.#vpn.rights(address),
       nowMs,
     });
+    this.#alignment = new GatewayAlignment({
+      kernel,
+      mappings: this.#mappings,
+      triggers: this.#triggers,
+      vpn: this.#vpn,
+      around: this.#around,
+      facts: this.#facts,
+      settings: () => this.#settings,
+      servers: () => this.#servers,
+      epoch: () => this.#epoch,
+      consolePorts: () => this.#console?.insidePorts() ?? [],
+      warn,
+    });
     this.#view = this.#makeView();
+    this.#reload = new GatewayReload({
+      view: this.#view,
+      around: this.#around,
+      news: this.#news,
+      alignment: this.#alignment,
+      readSettings: () => parts.readSettings(),
+      settings: () => this.#settings,
+      use: (settings) => {
+        this.#settings = settings;
+      },
+      log: this.#log,
+    });
     this.#metrics = gatewayMetrics(this.#view);
   }
 
@@ -199,9 +213,9 @@ export class Gateway {
       signal: this.#abort.signal,
       log: this.#log,
     });
-    this.#servers.apply(this.#settings.servers, this.#around.network.inside);
+    this.#alignment.applyServers();
     this.#console = await this.#openConsole(metrics);
-    await this.#applySettings();
+    await this.#alignment.applyRules();
     this.#console?.startRecording();
     const notForwarding = await kernel.forward(this.#settings.wan);
     if (notForwarding !== null) throw new ControlError("failed", notForwarding);
@@ -209,8 +223,7 @@ export class Gateway {
     for (const held of this.#book.list()) this.#news.tell({ event: "opened", held, reason: null });
     this.#log.info("the gateway is ready", { wan: this.#settings.wan, lan: this.#settings.lan });
     void this.#parts.helperEnded.then(() => this.#helperGone());
-    const timer = setInterval(() => void this.#tick(), TICK_MS);
-    this.#abort.signal.addEventListener("abort", () => clearInterval(timer), { once: true });
+    this.#startTicking();
   }
 
   #warn = (message: string): void => this.#log.warn("{message}", { message });
@@ -222,65 +235,21 @@ export class Gateway {
     void this.#stopping.then(() => this.#ended.reject(new ControlError("failed", message)), this.#ended.reject);
   }
 
-  async #tick(): Promise<void> {
-    if (this.#ticking) return;
-    this.#ticking = true;
-    try {
-      if ((this.#book.nextDeadlineMs() ?? Number.POSITIVE_INFINITY) <= this.#parts.nowMs())
-        await this.#mappings.expire();
-      if (this.#vpn.expired()) {
-        await this.#vpn.apply();
-        await this.#applySettings();
-      }
-      if (this.#around.isTime()) await this.#followNetwork();
-      await this.#lookAtTriggers();
-      await this.#vpn.look(this.#parts.nowMs());
-      await this.#around.lookForFirewalls("when it is time");
-    } catch (error) {
-      if (this.#stopping === null) this.#log.error("{error}", { error: messageOf(error) });
-    } finally {
-      this.#ticking = false;
-    }
-  }
-
-  /** A trigger that has closed lets nothing through any more; what is left of its connections goes when it is looked at. */
-  async #lookAtTriggers(): Promise<void> {
-    const nowMs = this.#parts.nowMs();
-    if (this.#triggers.rules().length === 0 || nowMs - this.#triggersReadMs < TRIGGERS_MS) return;
-    this.#triggersReadMs = nowMs;
-    await this.#parts.kernel.plane.openTriggers();
-  }
-
-  /** The network may be another one: servers and kernel follow. */
-  async #followNetwork(): Promise<void> {
-    const moved = this.#around.lookAgain();
-    if (moved === null) return await this.#openTheRest();
-    await this.#keepForwarding();
-    this.#servers?.apply(this.#settings.servers, this.#around.network.inside);
-    if (moved.external) {
-      // RFC 6886 §3.6, RFC 6887 §8.5: clients ask again, and hear their new external address.
-      this.#epoch.reset(this.#around.upSinceMs);
-      await this.#mappings.saveEpoch(this.#epoch);
-      this.#servers?.announce();
-    }
-    await this.#applySettings();
-  }
-
-  /** An interface that was made anew does not know yet that it is a gateway's. */
-  async #keepForwarding(): Promise<void> {
-    const failure = await this.#parts.kernel.forward(this.#settings.wan);
-    if (failure !== null) this.#warn(failure);
-  }
-
-  /**
-   * What could not be opened may be free by now: an IPv6 address is tentative for a second or two and cannot be bound to
-   * meanwhile (RFC 4862 §5.4), another program ends.
-   */
-  async #openTheRest(): Promise<void> {
-    if (this.#servers?.incomplete !== true) return;
-    const before = this.#insideOnly();
-    this.#servers.apply(this.#settings.servers, this.#around.network.inside);
-    if (!Bun.deepEquals(before, this.#insideOnly())) await this.#applySettings();
+  #startTicking(): void {
+    const tick = new GatewayTick({
+      book: this.#book,
+      mappings: this.#mappings,
+      triggers: this.#triggers,
+      plane: this.#parts.kernel.plane,
+      vpn: this.#vpn,
+      around: this.#around,
+      alignment: this.#alignment,
+      nowMs: this.#parts.nowMs,
+      onFailure: (error) => {
+        if (this.#stopping === null) this.#log.error("{error}", { error: messageOf(error) });
+      },
+    });
+    tick.start(this.#abort.signal);
   }
 
   async #openConsole(metrics: ProcessMetrics): Promise<OpenGatewayConsole | null> {
@@ -297,41 +266,6 @@ export class Gateway {
     );
   }
 
-  #insideOnly(): NatSettings["insideOnly"] {
-    const { tcp, udp } = this.#servers?.ports() ?? { tcp: [], udp: [] };
-    return { tcp: [...tcp, ...(this.#console?.insidePorts() ?? [])], udp };
-  }
-
-  /** A peer came, went or may something else: its interface, its servers and the kernel's rules follow. */
-  async #followPeers(): Promise<void> {
-    this.#around.lookAgain();
-    this.#servers?.apply(this.#settings.servers, this.#around.network.inside);
-    await this.#applySettings();
-  }
-
-  async #applySettings(): Promise<void> {
-    await this.#mappings.replace(this.#natSettings());
-    await this.#facts.keepHttpPort(this.#servers?.httpPort ?? null);
-  }
-
-  #natSettings(): NatSettings {
-    const { wan, lan, masquerade, snatPorts, dropUnforwarded, sources, limits } = this.#settings;
-    return {
-      wan,
-      lan,
-      vpn: this.#vpn.natSettings(),
-      externalAddresses: this.#around.externalAddresses(),
-      insideOnly: this.#insideOnly(),
-      masquerade,
-      snatPorts,
-      dropUnforwarded,
-      vpnClientsMayMeet: this.#settings.vpnClientsMayMeet,
-      sources,
-      limits,
-      triggers: this.#triggers.rules(),
-    };
-  }
-
   #makeView(): GatewayView {
     const view = {
       book: this.#book,
@@ -346,15 +280,16 @@ export class Gateway {
       store: this.#parts.store,
       // Agents are a relay's.
       endDevice: () => Promise.resolve(),
+      accountChanged: () => this.#vpn.ownersChanged(),
       consoleUrl: () => this.#console?.url ?? "",
       facts: () => this.#statusFacts(),
       externalAddress: () => this.#around.externalAddress(),
-      followPeers: () => this.#followPeers(),
+      followPeers: () => this.#alignment.followPeers(),
       resolver: this.#resolver,
       snatPorts: () => this.#settings.snatPorts,
       isInside: (address: string) => this.#around.isInside(address),
       reserved: () => this.#policy.reserved(),
-      reload: () => this.#reload(),
+      reload: () => this.#reload.run(),
       events: (request: EventsRequest, signal: AbortSignal) => this.#news.events(request, signal),
       stop: async (options: { readonly clean: boolean }) => {
         void this.stop(options);
@@ -374,59 +309,6 @@ export class Gateway {
   #warnings(): string[] {
     const vpn = this.#vpn.serverInfo()?.message ?? null;
     return [...this.#around.warnings(), ...(vpn === null ? [] : [vpn])];
-  }
-
-  /** A reload that fails changes nothing. */
-  async #reload(): Promise<ReloadReport> {
-    const read = await this.#parts.readSettings();
-    const before = this.#settings;
-    const { changed, needRestart, triggers } = settingsChanges(before, read);
-    const next = settingsFor(before, read);
-    refuseIncomplete(next, this.#vpn.interfaceName !== null);
-    // One that is gone for a while (PPPoE) was there once.
-    refuseUnfit(next, [...interfaceNames(), ...before.wan, ...before.lan], this.#vpn.interfaceName);
-    // What may fail goes first.
-    await this.#news.follow(next, this.#vpn.interfaceName ?? "");
-    let report: FixedReport;
-    try {
-      report = await this.#take(next);
-    } catch (error) {
-      await this.#takeBack(before);
-      throw error;
-    }
-    // Whoever has just done what a warning said wants to see it gone.
-    await this.#around.lookForFirewalls("now");
-    const named = (names: readonly string[]) => names.map((name) => `trigger "${name}"`);
-    return {
-      ...V,
-      added: [...report.added, ...named(triggers.added)],
-      changed: [...report.changed, ...named(triggers.changed), ...changed],
-      removed: [...report.removed, ...named(triggers.removed)],
-      unchanged: this.#book.size - report.added.length - report.changed.length,
-      refused: report.refused,
-      needRestart,
-    };
-  }
-
-  /** Rejects with ControlError when the kernel does not take it. */
-  async #take(settings: GatewaySettings): Promise<FixedReport> {
-    this.#settings = settings;
-    this.#around.lookAgain();
-    await this.#keepForwarding();
-    const refused: string[] = [];
-    const fixed = await fixedSpecs(this.#view, settings.mappings, (sentence) => refused.push(sentence));
-    const report = await this.#mappings.setFixed(fixed, "config");
-    this.#triggers.configure(settings.triggers);
-    this.#servers?.apply(settings.servers, this.#around.network.inside);
-    await this.#applySettings();
-    return { ...report, refused: [...refused, ...report.refused] };
-  }
-
-  /** The first failure is the one to tell; what cannot be taken back now goes to the kernel with the next change. */
-  async #takeBack(before: GatewaySettings): Promise<void> {
-    const failed = (error: unknown) => this.#log.error("{error}", { error: messageOf(error) });
-    await this.#news.follow(before, this.#vpn.interfaceName ?? "").catch(failed);
-    await this.#take(before).catch(failed);
   }
 
   /** What local commands are offered. */

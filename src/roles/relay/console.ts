@@ -96,10 +96,7 @@ export async function openRelayConsole(options: RelayConsoleOptions): Promise<Op
     endDevice: async (deviceId, actor) => {
       await revoke(relay, deviceId, actor);
     },
-    accountChanged: async (accountId) => {
-      await forwards.accountChanged(accountId);
-      await beside?.accountChanged(accountId);
-    },
+    accountChanged: (accountId) => relay.accountChanged(accountId),
     metrics: () => options.metrics(),
     onDenied: () => options.onDenied(),
     signal,

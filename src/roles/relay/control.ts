@@ -45,6 +45,8 @@ export interface RelayView {
   ports(): string;
   draining(): boolean;
   wallMs(): number;
+  /** What the account has, or whose it is, may be another now: also on a gateway in the same process. */
+  accountChanged(accountId: string): Promise<void>;
   /** Cuts a revoked device's session. */
   cut(deviceId: string): void;
   reload(): Promise<ReloadReport>;

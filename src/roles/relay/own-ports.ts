@@ -1,9 +1,40 @@
 import type { RelayPolicy } from "../../core/policy.ts";
 import type { PortSet } from "../../wire/port-set.ts";
 import type { RelaySettings } from "../control.ts";
+import type { RelayStun } from "./stun.ts";
+
+interface Listener {
+  readonly port: number;
+}
+
+/** The relay's own servers, as they are now; null = there is none. */
+export interface OwnServers {
+  /** Of the agent port. */
+  readonly agentPort: number;
+  readonly stun: Pick<RelayStun, "reserved"> | null;
+  readonly page: Listener | null;
+  readonly console: (Listener & { readonly acme: Listener | null }) | null;
+  readonly metrics: Listener | null;
+}
+
+/** What the relay hands out, and what it keeps for itself. */
+export function relayPolicy(settings: RelaySettings, own: OwnServers): RelayPolicy {
+  return {
+    pool: poolOf(settings),
+    reserved: [
+      { protocol: "tcp", port: own.agentPort, purpose: "the relay's agent port" },
+      ...(own.stun?.reserved ?? []),
+      ...ownPort(own.page, "the relay's check page"),
+      ...ownPort(own.console, "the relay's console"),
+      ...ownPort(own.console?.acme ?? null, "where [acme] proves the console's names"),
+      ...ownPort(own.metrics, "the relay's metrics"),
+    ],
+    denied: { ranges: [] },
+  };
+}
 
 /** The port of a server of the relay's own, which it hands out to nobody; none while there is no such server. */
-export function ownPort(server: { readonly port: number } | null, purpose: string): RelayPolicy["reserved"] {
+function ownPort(server: Listener | null, purpose: string): RelayPolicy["reserved"] {
   return server === null ? [] : [{ protocol: "tcp", port: server.port, purpose }];
 }
 

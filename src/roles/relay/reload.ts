@@ -1,7 +1,54 @@
 import type { CertificateSource } from "../certificate/source.ts";
-import type { RelaySettings } from "../control.ts";
+import type { RelaySettings, ReloadReport } from "../control.ts";
+import type { LiveExitPolicy } from "../exits.ts";
+import { V } from "../views.ts";
+import type { RelayForwards } from "./forwards.ts";
+import type { RelayStun } from "./stun.ts";
 
-export interface SettingsChange {
+export interface RelayReloadOptions {
+  readonly forwards: Pick<RelayForwards, "size">;
+  readonly exitPolicy: Pick<LiveExitPolicy, "changed">;
+  /** Null while it is not there. */
+  stun(): Pick<RelayStun, "refresh"> | null;
+  /** Those that are looked at, by their keys of the config. */
+  readonly certificates: ReadonlyMap<string, CertificateSource>;
+  readSettings(): Promise<RelaySettings>;
+  /** In force now. */
+  settings(): RelaySettings;
+  /** They are in force from now on, for whoever asks. */
+  use(settings: RelaySettings): void;
+}
+
+/** What a relay makes of settings that were read again. */
+export class RelayReload {
+  readonly #options: RelayReloadOptions;
+
+  constructor(options: RelayReloadOptions) {
+    this.#options = options;
+  }
+
+  /** Rejects with ControlError when they cannot be read, and nothing has changed. */
+  async run(): Promise<ReloadReport> {
+    const { forwards, exitPolicy, stun, certificates, readSettings, use } = this.#options;
+    const next = await readSettings();
+    const { renewed, refused } = await lookAtCertificates(certificates);
+    const { settings, changed, needRestart } = changeSettings(this.#options.settings(), next);
+    use(settings);
+    exitPolicy.changed();
+    stun()?.refresh();
+    return {
+      ...V,
+      added: [],
+      changed: [...changed, ...renewed],
+      removed: [],
+      unchanged: forwards.size,
+      refused,
+      needRestart,
+    };
+  }
+}
+
+interface SettingsChange {
   /** What holds from now on: keys that need a restart are as they were. */
   readonly settings: RelaySettings;
   /** Keys of the config. */
@@ -9,8 +56,8 @@ export interface SettingsChange {
   readonly needRestart: readonly string[];
 }
 
-/** What a reload makes of settings that were read again. */
-export function changeSettings(now: RelaySettings, next: RelaySettings): SettingsChange {
+/** What is settled at the start stays. */
+function changeSettings(now: RelaySettings, next: RelaySettings): SettingsChange {
   const changed: string[] = [];
   const needRestart: string[] = [];
   if (!Bun.deepEquals(next.listen, now.listen)) needRestart.push("relay.listen");
@@ -34,8 +81,8 @@ export function changeSettings(now: RelaySettings, next: RelaySettings): Setting
   };
 }
 
-/** Looks at certificates, by their keys of the config: those that were renewed, and sentences about those that were refused. */
-export async function lookAtCertificates(certificates: ReadonlyMap<string, CertificateSource>) {
+/** The keys of those that were renewed, and sentences about those that were refused. */
+async function lookAtCertificates(certificates: ReadonlyMap<string, CertificateSource>) {
   const renewed: string[] = [];
   const refused: string[] = [];
   for (const [key, source] of certificates) {
