@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { PROTOCOL_NAMES } from "../core/router/ladder.ts";
+import { routerName, spokenWords } from "../core/router/report-words.ts";
 import { verdictSentence } from "../core/router/verdict-titles.ts";
 import type { RouterReport } from "../roles/control.ts";
 import { ControlError, EXIT_CODES } from "../servers/local/error.ts";
@@ -79,19 +79,18 @@ function routerText(report: RouterReport, withStun: boolean): string {
   const { routers, identity, protocols, externalAddress, seen, stunServer, uptimeSec, mappings, ignored, verdict } =
     report;
   const [first] = routers;
-  const name = [identity?.manufacturer, identity?.model ?? identity?.name].filter((part) => part != null).join(" ");
   const outside = [
     ...(externalAddress === null ? [] : [`${externalAddress} (says the router)`]),
     ...[seen.v4, seen.v6].flatMap((address) => (address === null ? [] : [`${address} (sees ${stunServer ?? "STUN"})`])),
   ];
   const lines: (readonly [string, string])[] = [
-    ["router", first === undefined ? "none" : `${name === "" ? "unnamed" : printable(name)} at ${first.address}`],
+    ["router", first === undefined ? "none" : `${printable(routerName(identity) ?? "unnamed")} at ${first.address}`],
     ...(identity?.page == null ? [] : [["page", printable(identity.page)] as const]),
     ...routers.map(
       ({ ownAddress, interfaceName, family }) =>
         ["here", `${ownAddress} (${interfaceName}${family === 6 ? ", IPv6" : ""})`] as const,
     ),
-    ...(protocols.length === 0 ? [] : [["speaks", spokenText(protocols)] as const]),
+    ...(protocols.length === 0 ? [] : [["speaks", spokenWords(protocols)] as const]),
     ["outside", outside.length === 0 ? "not known" : outside.join(", ")],
     ...(uptimeSec === null ? [] : [["uptime", formatAge(uptimeSec * 1_000)] as const]),
     ...(ignoredText(ignored) === "" ? [] : [["ignored", ignoredText(ignored)] as const]),
@@ -107,16 +106,6 @@ function routerText(report: RouterReport, withStun: boolean): string {
   return mappings === null
     ? head
     : `${head}\n\n${mappings.length === 0 ? "It has no ports open." : mappingsTable(mappings)}`;
-}
-
-function spokenText(protocols: RouterReport["protocols"]): string {
-  const names = (found: RouterReport["protocols"]) => [
-    ...new Set(found.map(({ protocol }) => PROTOCOL_NAMES[protocol])),
-  ];
-  const yes = names(protocols.filter(({ failure }) => failure === null));
-  const no = names(protocols.filter(({ failure }) => failure !== null)).filter((name) => !yes.includes(name));
-  const said = yes.length === 0 ? "nothing that opens ports" : yes.join(", ");
-  return no.length === 0 || yes.length === 0 ? said : `${said}; not ${no.join(", ")}`;
 }
 
 function mappingsTable(mappings: NonNullable<RouterReport["mappings"]>): string {

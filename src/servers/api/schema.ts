@@ -27,6 +27,7 @@ export const Problem = z.object({
 export type Problem = z.infer<typeof Problem>;
 export * from "./checks-schema.ts";
 export { PROBLEM_TYPES } from "./protocol.ts";
+export * from "./router-schema.ts";
 export * from "./settings-schema.ts";
 
 /** Lists come in pages: `?limit=` (1 to 500, default 100) and `?cursor=` of the page before. */
