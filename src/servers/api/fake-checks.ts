@@ -12,7 +12,7 @@ export class FakeChecks implements ChecksBackend {
     return (signal: AbortSignal) => fakePing(samples, signal);
   }
 
-  async askRouter(): Promise<RouterReport> {
+  async askRouter(_who: Principal, _signal: AbortSignal): Promise<RouterReport> {
     return FAKE_ROUTER;
   }
 }

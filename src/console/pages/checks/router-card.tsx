@@ -10,14 +10,14 @@ import { Facts } from "../../ui/facts.tsx";
 const SECOND_MS = 1_000;
 
 const VERDICTS = {
-  "open-internet": { word: "Open internet", tone: "ok" },
-  "public-here": { word: "Public here", tone: "ok" },
-  "double-nat": { word: "Double NAT", tone: "bad" },
-  cgnat: { word: "CGNAT", tone: "bad" },
-  blocked: { word: "Blocked", tone: "warn" },
-  "ipv6-only": { word: "IPv6 only", tone: "warn" },
-  "no-network": { word: "No network", tone: "bad" },
-  vpn: { word: "VPN", tone: "warn" },
+  "open-internet": { word: "Ports can be opened", tone: "ok" },
+  "public-here": { word: "Ports can be opened", tone: "ok" },
+  "double-nat": { word: "Ports are not reached", tone: "bad" },
+  cgnat: { word: "Ports are not reached", tone: "bad" },
+  blocked: { word: "Only by hand", tone: "warn" },
+  "ipv6-only": { word: "By IPv6 alone", tone: "warn" },
+  "no-network": { word: "Ports are not reached", tone: "bad" },
+  vpn: { word: "By no router here", tone: "warn" },
 } as const satisfies Record<RouterReport["verdict"]["kind"], { readonly word: string; readonly tone: Tone }>;
 
 /** What is between the server and the internet, and whether ports opened on its router would be reached. */
