@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { routerName, spokenWords } from "../core/router/report-words.ts";
+import { natSentence, routerName, spokenWords } from "../core/router/report-words.ts";
 import { verdictSentence } from "../core/router/verdict-titles.ts";
 import type { RouterReport } from "../roles/control.ts";
 import { ControlError, EXIT_CODES } from "../servers/local/error.ts";
@@ -28,7 +28,8 @@ export function defineRouter(program: Command, run: Run): void {
       `
 With --json, one object: {"v":1,"routers":[{"family":4,"address":…,"interfaceName":…,"ownAddress":…}],
   "identity":{"manufacturer":…,"model":…,"name":…,"page":…}|null,"protocols":[{"protocol":…,"router":…,"failure":…|null}],
-  "externalAddress":…|null,"seen":{"v4":…|null,"v6":…|null},"stunServer":…|null,"uptimeSec":…|null,
+  "externalAddress":…|null,"seen":{"v4":…|null,"v6":…|null},"stunServer":…|null,
+  "nat":{"mapping":…,"filtering":…}|null,"uptimeSec":…|null,
   "mappings":[{"protocol":…,"externalPort":…,"internalAddress":…,"internalPort":…,"enabled":…,"description":…,"remainingSec":…,"ours":…}]|null,
   "ignored":[{"protocol":…,"reason":…,"count":…}],
   "verdict":{"kind":"open-internet"|"double-nat"|"cgnat"|"blocked"|"ipv6-only"|"no-network"|"public-here"|"vpn","cause":…,"sure":…,"evidence":[…],"advice":[…]}}
@@ -55,7 +56,7 @@ async function router(context: Context, given: Given): Promise<number> {
   if (address?.ok === false) throw new ControlError("usage", `--router: ${address.error.message}`);
   if (io.isTerminal && !options.json) io.err("Asking the router…\n");
   const inspect = await io.roles.inspectRouter();
-  const report = await inspect({ stunServer, router: address?.value ?? null, signal: io.stop });
+  const report = await inspect({ stunServer, router: address?.value ?? null, behaviour: true, signal: io.stop });
   io.out(options.json ? `${JSON.stringify(report)}\n` : `${routerText(report, given.stun !== false)}\n`);
   return canOpen(report) ? EXIT_CODES.ok : EXIT_CODES.failed;
 }
@@ -76,8 +77,19 @@ function canOpen({ verdict }: RouterReport): boolean {
 }
 
 function routerText(report: RouterReport, withStun: boolean): string {
-  const { routers, identity, protocols, externalAddress, seen, stunServer, uptimeSec, mappings, ignored, verdict } =
-    report;
+  const {
+    routers,
+    identity,
+    protocols,
+    externalAddress,
+    seen,
+    stunServer,
+    nat,
+    uptimeSec,
+    mappings,
+    ignored,
+    verdict,
+  } = report;
   const [first] = routers;
   const outside = [
     ...(externalAddress === null ? [] : [`${externalAddress} (says the router)`]),
@@ -92,6 +104,7 @@ function routerText(report: RouterReport, withStun: boolean): string {
     ),
     ...(protocols.length === 0 ? [] : [["speaks", spokenWords(protocols)] as const]),
     ["outside", outside.length === 0 ? "not known" : outside.join(", ")],
+    ...(nat === null ? [] : [["NAT", natSentence(nat)] as const]),
     ...(uptimeSec === null ? [] : [["uptime", formatAge(uptimeSec * 1_000)] as const]),
     ...(ignoredText(ignored) === "" ? [] : [["ignored", ignoredText(ignored)] as const]),
     ["verdict", verdictSentence(verdict)],

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { RouterIdentity, RouterProtocol } from "./model.ts";
-import { routerName, spokenWords } from "./report-words.ts";
+import { natSentence, routerName, spokenWords } from "./report-words.ts";
 
 const identity = (more: Partial<RouterIdentity>): RouterIdentity => ({
   manufacturer: null,
@@ -29,4 +29,13 @@ describe("what it speaks", () => {
     ["some", [yes("pcp"), no("nat-pmp"), no("igd2")], "PCP; not NAT-PMP, UPnP (IGD 2)"],
     ["by one family alone, it is spoken", [no("pcp"), yes("igd1"), yes("pcp")], "UPnP (IGD 1), PCP"],
   ])("%s", (_what, protocols, words) => expect(spokenWords(protocols)).toBe(words));
+});
+
+test("how the NAT behaves, in the RFC's words", () => {
+  expect(natSentence({ mapping: "endpoint-independent", filtering: "unknown" })).toBe(
+    "mapping endpoint-independent, filtering not known",
+  );
+  expect(natSentence({ mapping: "none", filtering: "address-dependent" })).toBe(
+    "mapping none, filtering address-dependent",
+  );
 });

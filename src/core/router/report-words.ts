@@ -1,3 +1,4 @@
+import type { NatVerdict } from "../stun/verdict.ts";
 import { PROTOCOL_NAMES } from "./ladder.ts";
 import type { RouterIdentity, RouterProtocol } from "./model.ts";
 
@@ -21,4 +22,16 @@ export function spokenWords(protocols: readonly Spoken[]): string {
   const no = names(protocols.filter(({ failure }) => failure !== null)).filter((name) => !yes.includes(name));
   if (yes.length === 0) return "nothing that opens ports";
   return no.length === 0 ? yes.join(", ") : `${yes.join(", ")}; not ${no.join(", ")}`;
+}
+
+/** In the words of RFC 4787 §4.1 and 5. */
+export interface NatWords {
+  readonly mapping: NatVerdict;
+  readonly filtering: NatVerdict;
+}
+
+/** `mapping endpoint-independent, filtering not known`. */
+export function natSentence({ mapping, filtering }: NatWords): string {
+  const word = (verdict: NatVerdict) => (verdict === "unknown" ? "not known" : verdict);
+  return `mapping ${word(mapping)}, filtering ${word(filtering)}`;
 }

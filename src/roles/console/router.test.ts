@@ -16,6 +16,7 @@ const FOUND: Inspected = {
   externalAddress: "100.64.0.2",
   seen: { v4: null, v6: null },
   stunServer: null,
+  nat: null,
   uptimeSec: 60,
   mappings: [],
   ignored: [],
