@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { PROTOCOL_NAMES } from "../core/router/ladder.ts";
+import { natSentence, routerName, spokenWords } from "../core/router/report-words.ts";
 import { verdictSentence } from "../core/router/verdict-titles.ts";
 import type { RouterReport } from "../roles/control.ts";
 import { ControlError, EXIT_CODES } from "../servers/local/error.ts";
@@ -28,7 +28,8 @@ export function defineRouter(program: Command, run: Run): void {
       `
 With --json, one object: {"v":1,"routers":[{"family":4,"address":…,"interfaceName":…,"ownAddress":…}],
   "identity":{"manufacturer":…,"model":…,"name":…,"page":…}|null,"protocols":[{"protocol":…,"router":…,"failure":…|null}],
-  "externalAddress":…|null,"seen":{"v4":…|null,"v6":…|null},"stunServer":…|null,"uptimeSec":…|null,
+  "externalAddress":…|null,"seen":{"v4":…|null,"v6":…|null},"stunServer":…|null,
+  "nat":{"mapping":…,"filtering":…}|null,"uptimeSec":…|null,
   "mappings":[{"protocol":…,"externalPort":…,"internalAddress":…,"internalPort":…,"enabled":…,"description":…,"remainingSec":…,"ours":…}]|null,
   "ignored":[{"protocol":…,"reason":…,"count":…}],
   "verdict":{"kind":"open-internet"|"double-nat"|"cgnat"|"blocked"|"ipv6-only"|"no-network"|"public-here"|"vpn","cause":…,"sure":…,"evidence":[…],"advice":[…]}}
@@ -55,7 +56,7 @@ async function router(context: Context, given: Given): Promise<number> {
   if (address?.ok === false) throw new ControlError("usage", `--router: ${address.error.message}`);
   if (io.isTerminal && !options.json) io.err("Asking the router…\n");
   const inspect = await io.roles.inspectRouter();
-  const report = await inspect({ stunServer, router: address?.value ?? null, signal: io.stop });
+  const report = await inspect({ stunServer, router: address?.value ?? null, behaviour: true, signal: io.stop });
   io.out(options.json ? `${JSON.stringify(report)}\n` : `${routerText(report, given.stun !== false)}\n`);
   return canOpen(report) ? EXIT_CODES.ok : EXIT_CODES.failed;
 }
@@ -76,23 +77,34 @@ function canOpen({ verdict }: RouterReport): boolean {
 }
 
 function routerText(report: RouterReport, withStun: boolean): string {
-  const { routers, identity, protocols, externalAddress, seen, stunServer, uptimeSec, mappings, ignored, verdict } =
-    report;
+  const {
+    routers,
+    identity,
+    protocols,
+    externalAddress,
+    seen,
+    stunServer,
+    nat,
+    uptimeSec,
+    mappings,
+    ignored,
+    verdict,
+  } = report;
   const [first] = routers;
-  const name = [identity?.manufacturer, identity?.model ?? identity?.name].filter((part) => part != null).join(" ");
   const outside = [
     ...(externalAddress === null ? [] : [`${externalAddress} (says the router)`]),
     ...[seen.v4, seen.v6].flatMap((address) => (address === null ? [] : [`${address} (sees ${stunServer ?? "STUN"})`])),
   ];
   const lines: (readonly [string, string])[] = [
-    ["router", first === undefined ? "none" : `${name === "" ? "unnamed" : printable(name)} at ${first.address}`],
+    ["router", first === undefined ? "none" : `${printable(routerName(identity) ?? "unnamed")} at ${first.address}`],
     ...(identity?.page == null ? [] : [["page", printable(identity.page)] as const]),
     ...routers.map(
       ({ ownAddress, interfaceName, family }) =>
         ["here", `${ownAddress} (${interfaceName}${family === 6 ? ", IPv6" : ""})`] as const,
     ),
-    ...(protocols.length === 0 ? [] : [["speaks", spokenText(protocols)] as const]),
+    ...(protocols.length === 0 ? [] : [["speaks", spokenWords(protocols)] as const]),
     ["outside", outside.length === 0 ? "not known" : outside.join(", ")],
+    ...(nat === null ? [] : [["NAT", natSentence(nat)] as const]),
     ...(uptimeSec === null ? [] : [["uptime", formatAge(uptimeSec * 1_000)] as const]),
     ...(ignoredText(ignored) === "" ? [] : [["ignored", ignoredText(ignored)] as const]),
     ["verdict", verdictSentence(verdict)],
@@ -107,16 +119,6 @@ function routerText(report: RouterReport, withStun: boolean): string {
   return mappings === null
     ? head
     : `${head}\n\n${mappings.length === 0 ? "It has no ports open." : mappingsTable(mappings)}`;
-}
-
-function spokenText(protocols: RouterReport["protocols"]): string {
-  const names = (found: RouterReport["protocols"]) => [
-    ...new Set(found.map(({ protocol }) => PROTOCOL_NAMES[protocol])),
-  ];
-  const yes = names(protocols.filter(({ failure }) => failure === null));
-  const no = names(protocols.filter(({ failure }) => failure !== null)).filter((name) => !yes.includes(name));
-  const said = yes.length === 0 ? "nothing that opens ports" : yes.join(", ");
-  return no.length === 0 || yes.length === 0 ? said : `${said}; not ${no.join(", ")}`;
 }
 
 function mappingsTable(mappings: NonNullable<RouterReport["mappings"]>): string {

@@ -23,6 +23,7 @@ export type {
   ReloadReport,
   RestoreInfo,
   Role,
+  RouterReport,
   Scope,
   Session,
   Settings,
@@ -322,6 +323,9 @@ export class Api {
   /** Resolves when the measurement begins. */
   ping = (id: string, samples: number, signal: AbortSignal): Promise<AsyncIterable<schema.PingEvent>> =>
     this.#stream(`/forwards/${at(id)}/ping`, { query: { samples }, signal });
+
+  /** The router of the server's own machine. */
+  askRouter = (signal: AbortSignal): Promise<schema.RouterReport> => this.#json("/router", { method: "POST", signal });
 
   devices = (onPage: (items: readonly schema.Device[]) => void, signal: AbortSignal) =>
     this.#all<schema.Device>("/devices", onPage, signal);

@@ -361,6 +361,29 @@ export interface RestoreInfo {
 
 export type Role = "admin" | "user" | "viewer";
 
+export interface RouterReport {
+  readonly atMs: number;
+  readonly routers: readonly {
+    readonly family: 4 | 6;
+    readonly address: string;
+    readonly interfaceName: string;
+    readonly ownAddress: string;
+  }[];
+  readonly name: string | null;
+  readonly page: string | null;
+  readonly protocols: readonly { readonly name: string; readonly router: string; readonly failure: string | null }[];
+  readonly speaks: string;
+  readonly externalAddress: string | null;
+  readonly uptimeSec: number | null;
+  readonly verdict: {
+    readonly kind: "open-internet" | "public-here" | "double-nat" | "cgnat" | "blocked" | "ipv6-only" | "no-network" | "vpn";
+    readonly sure: boolean;
+    readonly sentence: string;
+    readonly evidence: readonly string[];
+    readonly advice: readonly string[];
+  };
+}
+
 export type Scope = "read" | "forwards" | "all";
 
 export interface Session {

@@ -90,6 +90,8 @@ export interface Client {
     id: string,
     reading?: Reading & { readonly samples?: number },
   ): AsyncGenerator<shape.PingEvent, void, void>;
+  /** The router of the server's own machine, and whether ports opened on it are reached. For administrators. */
+  askRouter(): Promise<shape.RouterReport>;
 
   // ── Devices ──
   listDevices(ask?: PageAsk): Promise<Page<shape.Device>>;

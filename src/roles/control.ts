@@ -204,6 +204,8 @@ export type InspectRouter = (options: {
   readonly stunServer: HostPort | null;
   /** Null = the gateways of the default routes. */
   readonly router: string | null;
+  /** The STUN server is asked for `nat`, too: 9 s at most, where the rest takes some 3. Absent = it is not. */
+  readonly behaviour?: boolean;
   readonly signal: AbortSignal;
 }) => Promise<RouterReport>;
 export type StartRelay = (options: StartRelayOptions) => Promise<RunningRelay>;

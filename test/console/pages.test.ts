@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import jsQR from "jsqr";
 import { TestBrowser, type Visit } from "../fixtures/console-browser.ts";
 import type { ConsoleServer } from "../fixtures/console-server.ts";
-import { aDevice, World } from "../fixtures/console-world.ts";
+import { aDevice, aRouter, World } from "../fixtures/console-world.ts";
 
 const TIMEOUT_MS = 30_000;
 let browser: TestBrowser;
@@ -152,6 +152,87 @@ describe("checks", () => {
         await page.getByRole("button", { name: "Measure" }).click();
         await page.getByRole("region", { name: "Measurement of Camera" }).getByText("Lost: device away.").waitFor();
       }),
+    TIMEOUT_MS,
+  );
+
+  test(
+    "the server's router is asked, by keyboard: what it is, the verdict, and what to do",
+    () => {
+      const world = World.furnished();
+      return on(
+        "/checks",
+        async (page, server) => {
+          const card = page.getByRole("region", { name: "This server's router" });
+          const answer = Promise.withResolvers<void>();
+          await page.route("**/v1/router", async (route) => {
+            await answer.promise;
+            await route.continue();
+          });
+          await card.getByRole("button", { name: "Look" }).focus();
+          await page.keyboard.press("Enter");
+          await card.getByRole("status").getByText("Asking the router").waitFor();
+          await page.keyboard.press("Enter");
+          answer.resolve();
+          await card.getByRole("status").getByText("no port opened on this router is reached.").waitFor();
+          const found = card.getByRole("region", { name: "What the router says" });
+          for (const said of [
+            "Acme Home Box 7000 at 192.168.1.1",
+            "PCP; not UPnP",
+            "1 d 1 h",
+            "100.64.0.2: providers",
+          ]) {
+            await found.getByText(said).waitFor();
+          }
+          expect(await found.getByRole("listitem").last().textContent()).toStartWith("Or ask the provider");
+          expect(await found.getByText("Nobody outside was asked").count()).toBe(0);
+          // Where its page is, is the router's word: nothing to click.
+          expect(await card.getByRole("link").count()).toBe(0);
+          expect(server.asked.map(({ method, path }) => `${method} ${path}`)).toEqual(["POST /v1/router"]);
+
+          const { verdict } = aRouter();
+          world.router = aRouter({ verdict: { ...verdict, kind: "open-internet", sure: false } });
+          await page.keyboard.press("Enter");
+          await found.getByText("hatchway router --stun HOST").waitFor();
+
+          world.router = null;
+          await page.keyboard.press("Enter");
+          await card.getByRole("alert").getByText("was not through").waitFor();
+          expect(await found.count()).toBe(0);
+        },
+        world,
+      );
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "no router at all, and whoever is no administrator does not ask",
+    async () => {
+      const world = new World();
+      const { verdict } = aRouter();
+      const none = { routers: [], protocols: [], name: null, page: null, externalAddress: null, uptimeSec: null };
+      world.router = aRouter({ ...none, verdict: { ...verdict, kind: "no-network", evidence: [] } });
+      await on(
+        "/checks",
+        async (page) => {
+          await page.getByRole("button", { name: "Look" }).click();
+          const found = page.getByRole("region", { name: "What the router says" });
+          await found.getByText("none").waitFor();
+          expect(await found.getByText("Evidence").count()).toBe(0);
+        },
+        world,
+      );
+      const other = World.furnished();
+      other.me = { ...other.me, role: "user" };
+      await on(
+        "/checks",
+        async (page) => {
+          await page.getByRole("button", { name: "Measure" }).waitFor();
+          expect(await page.getByText("This server's router").count()).toBe(0);
+        },
+        other,
+      );
+    },
     TIMEOUT_MS,
   );
 

@@ -5,7 +5,7 @@ import { PATHS } from "../../src/console/paths.ts";
 import { TestBrowser, type Visit } from "../fixtures/console-browser.ts";
 import { anAppForward, aPeer, aTrigger, bothWorld, VPN_SERVER } from "../fixtures/console-gateway.ts";
 import { ConsoleServer } from "../fixtures/console-server.ts";
-import { aDevice, aForward, type World } from "../fixtures/console-world.ts";
+import { aDevice, aForward, aRouter, type World } from "../fixtures/console-world.ts";
 
 const TIMEOUT_MS = 60_000;
 const BUDGET_BYTES = 250_000;
@@ -48,6 +48,13 @@ describe("what is served", () => {
   });
 });
 
+/** What comes when somebody asks for it. */
+async function ask({ page }: Visit, path: string): Promise<void> {
+  if (path !== "/checks") return;
+  await page.getByRole("button", { name: "Look" }).click();
+  await page.getByRole("region", { name: "What the router says" }).waitFor();
+}
+
 describe("axe finds nothing serious", () => {
   /** In the dark only the colours are others. */
   const RULES = {
@@ -78,6 +85,7 @@ describe("axe finds nothing serious", () => {
             for (const path of PAGES) {
               await visit.signedIn(path);
               await read(visit);
+              await ask(visit, path);
               expect([path, ...(await faultsOf(visit, RULES[colorScheme]))]).toEqual([path]);
             }
             await visit.signedIn("/forwards");
@@ -167,6 +175,9 @@ describe("what others wrote stays text", () => {
     }));
     const counts = { accounts: 1, people: 1, devices: 1, forwards: 1 };
     world.restore = { state: "staged", madeMs: 1, version: EVIL, counts, parts: [EVIL] };
+    const routers = [{ family: 4, address: EVIL, interfaceName: EVIL, ownAddress: EVIL }] as const;
+    const verdict = { kind: "cgnat", sure: false, sentence: EVIL, evidence: [EVIL], advice: [EVIL] } as const;
+    world.router = aRouter({ routers, name: EVIL, page: PAYLOADS[2]!, speaks: EVIL, externalAddress: EVIL, verdict });
     const { relay } = world.settings;
     world.settings = {
       ...world.settings,
@@ -193,6 +204,7 @@ describe("what others wrote stays text", () => {
           for (const path of PAGES) {
             await visit.signedIn(path);
             await read(visit);
+            await ask(visit, path);
             expect([path, await page.evaluate("document.body.innerText.includes('onerror=')")]).toEqual([path, true]);
             expect(
               await page.locator("body img, body script, [onerror], [onload], a[href^='javascript:']").count(),

@@ -57,6 +57,8 @@ async function tryOut({ page }: Visit): Promise<void> {
   await page.getByText("To do:").first().waitFor();
   await page.getByRole("button", { name: "Measure" }).click();
   await page.getByText("was measured.").waitFor();
+  await page.getByRole("button", { name: "Look" }).click();
+  await page.getByRole("region", { name: "What the router says" }).waitFor();
 }
 
 const GATEWAY_PAGES = [

@@ -19,6 +19,8 @@ export interface HomeLab extends Machines, AsyncDisposable {
   readonly relay: Host;
   /** Without rules of ours or of anybody's: the test starts what forwards there. */
   readonly router: Host;
+  /** What is above the router, by its inside; without any network when there is nothing. */
+  readonly above: Host;
   readonly agent: Host;
   readonly other: Host;
   /** The router's address outside, as it sees it. */
@@ -64,6 +66,7 @@ export function createHomeLab({ above = "none" }: { readonly above?: Above } = {
     visitor: host(ns.visitor, HOME.visitor, "2a00:9::10"),
     relay: host(ns.relay, HOME.relay, "2a00:9::1"),
     router: host(ns.router, HOME.router, HOME.router6),
+    above: host(ns.above, above === "none" ? "" : ABOVE[above].via, ""),
     agent: host(ns.agent, HOME.agent, HOME.agent6),
     other: host(ns.other, HOME.other, "2a00:91::30"),
     wan: above === "none" ? HOME.line : ABOVE[above].router.replace(/\/.*/, ""),

@@ -13,6 +13,7 @@ const STUN = `${HOME.relay}:${AGENT_PORT}`;
 interface Report {
   readonly externalAddress: string | null;
   readonly seen: { readonly v4: string | null };
+  readonly nat: { readonly mapping: string; readonly filtering: string } | null;
   readonly identity: { readonly model: string | null } | null;
   readonly protocols: readonly {
     readonly protocol: string;
@@ -56,6 +57,8 @@ describe("what stands above the router", () => {
     expect(report.verdict).toMatchObject({ kind, sure });
     expect(report.externalAddress).toBe(external);
     expect(report.seen.v4).toBe(HOME.line);
+    // As netfilter does it by itself.
+    expect(report.nat).toEqual({ mapping: "endpoint-independent", filtering: "address-and-port-dependent" });
     expect(report.identity?.model).not.toBeNull();
     expect(report.mappings).toEqual([]);
     expect(ended.exitCode).toBe(kind === "open-internet" ? 0 : 1);

@@ -1,17 +1,20 @@
 import { PATHS } from "../paths.ts";
 import { Link } from "../router.tsx";
-import { useLive, useMayChange, useServices } from "../state/services.tsx";
+import { useIsAdmin, useLive, useMayChange, useServices } from "../state/services.tsx";
 import { Card, Empty, Failure, Loading, Notice, PageHead } from "../ui/bits.tsx";
 import { PingCard } from "./checks/ping-card.tsx";
 import { PortCard } from "./checks/port-card.tsx";
+import { RouterCard } from "./checks/router-card.tsx";
 
 /** What can be tried out, and where it fails. */
 export function ChecksPage() {
   const mayTry = useMayChange();
+  const isAdmin = useIsAdmin();
   return (
     <>
       <PageHead title="Checks" lead="Whether visitors get in, how long it takes, and what is in the way." />
       {mayTry ? <ForwardChecks /> : <Notice kind="info">A viewer can only look: checks make traffic.</Notice>}
+      {isAdmin ? <RouterCard /> : null}
     </>
   );
 }

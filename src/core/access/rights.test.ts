@@ -11,6 +11,7 @@ const TABLE: Record<Action, Record<AccessRole, string>> = {
   "gateway.change": { admin: "PA", user: "", viewer: "" },
   "settings.read": { admin: "PAFR", user: "", viewer: "" },
   "settings.change": { admin: "PA", user: "", viewer: "" },
+  "network.check": { admin: "PA", user: "", viewer: "" },
   "server.backup": { admin: "P", user: "", viewer: "" },
   "audit.read": { admin: "PAFR", user: "", viewer: "" },
   "metrics.read": { admin: "PAFR", user: "", viewer: "" },

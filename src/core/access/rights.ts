@@ -35,6 +35,8 @@ const DEMANDS = {
   /** The server itself: where its files are, and what is set. Nothing secret. */
   "settings.read": { role: "admin", scope: "read" },
   "settings.change": { role: "admin", scope: "all" },
+  /** Asks around in the network that the server is in: it makes traffic there. */
+  "network.check": { role: "admin", scope: "all" },
   /** Everything that the server is, with its secrets, taken out or put in. */
   "server.backup": { role: "admin", scope: "person" },
   "audit.read": { role: "admin", scope: "read" },

@@ -4,10 +4,12 @@ import type { Clock } from "../ping/probe.ts";
 import type { RelayView } from "../relay/control.ts";
 import { heldBy } from "./forwards.ts";
 import { pingRun } from "./ping.ts";
+import type { AskRouter } from "./router.ts";
 
 export interface ConsoleChecksOptions {
   readonly relay: RelayView;
   readonly clock: Clock;
+  readonly askRouter: AskRouter;
   /** Ends what is under way. */
   readonly signal: AbortSignal;
 }
@@ -34,6 +36,10 @@ export class ConsoleChecks implements ChecksBackend {
       );
     }
     return (signal: AbortSignal) => this.#run(who, owner.device, spec.id, { port: tcp.first, samples }, signal);
+  }
+
+  askRouter(_who: Principal, signal: AbortSignal) {
+    return this.#options.askRouter(signal);
   }
 
   async *#run(

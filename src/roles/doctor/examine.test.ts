@@ -22,6 +22,7 @@ const blocked: InspectRouter = async () => ({
   externalAddress: null,
   seen: { v4: null, v6: null },
   stunServer: null,
+  nat: null,
   uptimeSec: null,
   mappings: [],
   ignored: [],

@@ -2,6 +2,7 @@ import { warningsFor } from "../../core/presets/dangers.ts";
 import type { RelayCertificate } from "../../os/certificate.ts";
 import { areaLogger } from "../../os/log.ts";
 import { loadSelfSigning } from "../../os/self-signed.ts";
+import { after } from "../../os/timers.ts";
 import { ApiFailure } from "../../servers/api/backend.ts";
 import type { StaticFiles } from "../../servers/api/files.ts";
 import { classifyAddress, parseAddress } from "../../wire/address.ts";
@@ -12,8 +13,11 @@ import { loadConsoleFiles } from "../console/files.ts";
 import { gatewayBackends } from "../console/gateway-backends.ts";
 import { type OpenConsole, openConsole } from "../console/open.ts";
 import { recordNowAndThen } from "../console/record.ts";
+import { routerAsker } from "../console/router.ts";
 import { type ConsolePlace, ConsoleServer } from "../console/settings.ts";
 import { type ConsoleSettings, ControlError } from "../control.ts";
+// Now, while its files are in reach: the gateway gives up root before anybody asks.
+import { inspectRouter } from "../router/inspect.ts";
 import type { GatewayView } from "./control.ts";
 import type { Network } from "./network.ts";
 
@@ -65,11 +69,12 @@ export async function openGatewayConsole(options: GatewayConsoleOptions): Promis
   const { settings, files } = prepared;
   const backends = backendsBeside(gateway, signal);
   const inside = () => insideAddress(network());
+  const askRouter = routerAsker({ inspect: inspectRouter, after, wallMs: gateway.wallMs });
   const opened = await openConsole({
     backends: {
       relay: backends.relay,
       gateway: backends.gateway,
-      checks: { pingForward: async () => notMeasured() },
+      checks: { pingForward: async () => notMeasured(), askRouter: (_who, asking) => askRouter(asking) },
       settings: new ConsoleServer({
         store: gateway.store,
         place: options.place,

@@ -12,9 +12,11 @@ import { loadConsoleFiles } from "../console/files.ts";
 import { type OpenConsole, openConsole } from "../console/open.ts";
 import { recordNowAndThen } from "../console/record.ts";
 import { ConsoleRelay } from "../console/relay.ts";
+import { routerAsker } from "../console/router.ts";
 import { type ConsolePlace, ConsoleServer } from "../console/settings.ts";
 import { TrafficRecorder } from "../console/traffic.ts";
 import type { ConsoleSettings, RelayControl, RelaySettings } from "../control.ts";
+import { inspectRouter } from "../router/inspect.ts";
 import { type RelayView, relayControl, revoke } from "./control.ts";
 
 export interface RelayConsoleOptions {
@@ -66,7 +68,12 @@ export async function openRelayConsole(options: RelayConsoleOptions): Promise<Op
     backends: {
       relay: beside === null ? own : bothBackends({ relay: own, beside, wallMs, signal }),
       gateway: beside?.gateway ?? null,
-      checks: new ConsoleChecks({ relay, clock: { nowMs: monotonicMs, after }, signal }),
+      checks: new ConsoleChecks({
+        relay,
+        clock: { nowMs: monotonicMs, after },
+        askRouter: routerAsker({ inspect: inspectRouter, after, wallMs }),
+        signal,
+      }),
       settings: new ConsoleServer({
         store,
         place,

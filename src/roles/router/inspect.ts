@@ -6,7 +6,7 @@ import { ownAddresses } from "../../os/interfaces.ts";
 import { areaLogger } from "../../os/log.ts";
 import type { Probed } from "../../router/access.ts";
 import { readNetwork } from "../../router/network.ts";
-import { discoverMapped } from "../../router/stun.ts";
+import { discoverBehaviour, discoverMapped } from "../../router/stun.ts";
 import { systemAccess } from "../../router/system-access.ts";
 import { formatHostPort, type HostPort } from "../../wire/endpoint.ts";
 import { ok } from "../../wire/result.ts";
@@ -14,18 +14,19 @@ import type { InspectRouter } from "../control.ts";
 import { isOurs } from "../upstream/description.ts";
 import { gatewaysOf } from "../upstream/gateway.ts";
 import { RouterLog } from "../upstream/log.ts";
-import type { SpokenProtocol } from "./report.ts";
+import type { RouterReport, SpokenProtocol } from "./report.ts";
 
-/** Asks this machine's routers, and whoever sees it from outside, everything that they tell. In some 3 s. */
-export const inspectRouter: InspectRouter = async ({ stunServer, router, signal }) => {
+/** Asks this machine's routers, and whoever sees it from outside, everything that they tell. In some 3 s, `behaviour` in 9. */
+export const inspectRouter: InspectRouter = async ({ stunServer, router, behaviour = false, signal }) => {
   const network = await readNetwork(signal);
   const gateways = await gatewaysOf(network, router);
   const log = new RouterLog();
-  const [v4, v6, seen4, seen6] = await Promise.all([
+  const [v4, v6, seen4, seen6, nat] = await Promise.all([
     lookAt(gateways.v4, log, signal),
     lookAt(gateways.v6, log, signal),
     seenBy(stunServer, 4, signal),
     seenBy(stunServer, 6, signal),
+    behaviour ? natBefore(stunServer, signal) : null,
   ]);
   const own = ownAddresses().map(({ address }) => address);
   const seen = { v4: seen4, v6: seen6 };
@@ -39,6 +40,7 @@ export const inspectRouter: InspectRouter = async ({ stunServer, router, signal 
     externalAddress: routerAddress(facts),
     seen,
     stunServer: stunServer === null ? null : formatHostPort(stunServer.host, stunServer.port),
+    nat,
     uptimeSec: v4.uptimeSec ?? v6.uptimeSec,
     mappings:
       v4.mappings?.map((one) => ({ ...one, ours: isOurs(one.description) && own.includes(one.internalAddress) })) ??
@@ -65,6 +67,14 @@ async function seenBy(server: HostPort | null, family: 4 | 6, signal: AbortSigna
   // IPv6 is missing in many places; IPv4 is worth a word.
   if (family === 4) areaLogger("router").info("{message}", { message: found.error.message });
   return null;
+}
+
+async function natBefore(server: HostPort | null, signal: AbortSignal): Promise<RouterReport["nat"]> {
+  if (server === null) return null;
+  const found = await discoverBehaviour({ server, family: 4, signal });
+  if (!found.ok || found.value.mapped === null) return null;
+  const { mapping, filtering } = found.value;
+  return { mapping, filtering };
 }
 
 interface Look {

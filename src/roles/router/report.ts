@@ -5,6 +5,7 @@ import type {
   RouterIdentity,
   RouterProtocol,
 } from "../../core/router/model.ts";
+import type { NatWords } from "../../core/router/report-words.ts";
 import type { Verdict } from "../../core/router/verdict.ts";
 import type { IgnoredCount } from "../../servers/local/control.ts";
 
@@ -32,6 +33,8 @@ export interface RouterReport {
   readonly seen: { readonly v4: string | null; readonly v6: string | null };
   /** `host:port` of the STUN server that was asked; null = none. */
   readonly stunServer: string | null;
+  /** How what stands between here and the STUN server translates and filters IPv4; null = it was not asked, or did not answer. */
+  readonly nat: NatWords | null;
   /** Since the router started, as it says; null = it does not say. */
   readonly uptimeSec: number | null;
   /** Null = the router shows no list. `ours`: Hatchway asked for it, for this machine. */

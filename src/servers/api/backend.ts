@@ -1,6 +1,7 @@
 import type { z } from "../../wire/zod.ts";
 import type { PingEvent } from "./checks-schema.ts";
 import type { Following } from "./event-stream.ts";
+import type { RouterReport } from "./router-schema.ts";
 import type * as schema from "./schema.ts";
 import type {
   AuditEntry,
@@ -229,6 +230,8 @@ export interface ChecksBackend {
    * ends the one before. Rejects when the forward cannot be measured.
    */
   pingForward(who: Principal, id: string, samples: number): Promise<(signal: AbortSignal) => AsyncIterable<PingEvent>>;
+  /** Asks the router of the server's own machine, once at a time: `limited` while somebody else does. */
+  askRouter(who: Principal, signal: AbortSignal): Promise<RouterReport>;
 }
 
 /** The server itself. For administrators. */

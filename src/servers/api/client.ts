@@ -127,6 +127,7 @@ export function createClient(options: ClientOptions) {
         EVENTS_TYPE,
         reading,
       ),
+    askRouter: () => http.json<shape.RouterReport>("POST", "/v1/router"),
 
     listDevices: (ask: PageAsk = {}) => http.json<Page<shape.Device>>("GET", `/v1/devices${query({ ...ask })}`),
     getDevice: (id: string) => http.json<shape.Device>("GET", `/v1/devices/${part(id)}`),

@@ -73,6 +73,7 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
   removeForward: forward,
   checkForward: forward,
   pingForward: forward,
+  askRouter: {},
   listDevices: {},
   getDevice: device,
   removeDevice: device,

@@ -1,7 +1,7 @@
 import type { ChecksBackend, Principal } from "./backend.ts";
 import { FAKE_NOW_MS } from "./fake-data.ts";
 import type { FakeRelay } from "./fake-relay.ts";
-import type { PingEvent } from "./schema.ts";
+import type { PingEvent, RouterReport } from "./schema.ts";
 
 /** Every second sample is lost, and none is waited for. */
 export class FakeChecks implements ChecksBackend {
@@ -11,7 +11,32 @@ export class FakeChecks implements ChecksBackend {
     await this.relay.getForward(who, id);
     return (signal: AbortSignal) => fakePing(samples, signal);
   }
+
+  async askRouter(_who: Principal, _signal: AbortSignal): Promise<RouterReport> {
+    return FAKE_ROUTER;
+  }
 }
+
+const FAKE_ROUTER: RouterReport = {
+  atMs: FAKE_NOW_MS,
+  routers: [{ family: 4, address: "192.168.1.1", interfaceName: "eth0", ownAddress: "192.168.1.20" }],
+  name: "Acme R1",
+  page: "http://192.168.1.1/",
+  protocols: [
+    { name: "PCP", router: "192.168.1.1", failure: "The router does not answer." },
+    { name: "UPnP (IGD 2)", router: "192.168.1.1", failure: null },
+  ],
+  speaks: "UPnP (IGD 2); not PCP",
+  externalAddress: "100.64.0.2",
+  uptimeSec: 86_400,
+  verdict: {
+    kind: "cgnat",
+    sure: true,
+    sentence: "CGNAT: the provider shares its addresses, so no port opened on this router is reached.",
+    evidence: ["The router's address outside is 100.64.0.2, which providers share."],
+    advice: ["Use a relay.", "Or ask the provider for a public IPv4 address of your own."],
+  },
+};
 
 async function* fakePing(samples: number, signal: AbortSignal): AsyncGenerator<PingEvent, void, void> {
   yield { event: "started", port: 8_841, samples, everyMs: 1_000 };

@@ -32,6 +32,23 @@ beforeAll(async () => {
 });
 afterAll(() => slowLab.close());
 
+test("a question is given up when whoever asked it goes away, and that is nobody's fault", async () => {
+  const asked = Promise.withResolvers<AbortSignal>();
+  lab.backend.checks.askRouter = (_who, signal) => {
+    asked.resolve(signal);
+    return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  };
+  const page = new AbortController();
+  const request = { method: "POST", headers: lab.session("ada"), signal: page.signal };
+  const answer = lab.fetch("/v1/router", request).catch(({ name }: Error) => name);
+  const signal = await asked.promise;
+  const gone = new Promise((resolve) => signal.addEventListener("abort", resolve));
+  page.abort();
+  await gone;
+  expect(await answer).toBe("AbortError");
+  expect(lab.unexpected).toEqual([]);
+});
+
 describe("many at once", () => {
   async function held(count: number): Promise<{ statuses: number[]; release: () => void; answers: Promise<number>[] }> {
     const gate = Promise.withResolvers<void>();

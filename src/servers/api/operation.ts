@@ -33,6 +33,8 @@ export interface Asked<Who> {
   /** What `If-Match` names; null = whatever it is. */
   readonly version: string | null;
   readonly accept: string;
+  /** Whoever asks has gone, or the server ends. */
+  readonly signal: AbortSignal;
   /** Of an operation that takes a file: what comes of it, as it comes. */
   upload(): Upload;
   /** As server-sent events, until whoever asks goes or their credential ends. */

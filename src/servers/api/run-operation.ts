@@ -69,6 +69,7 @@ export class OperationRunner {
       id,
       version: operation.versioned === true ? versionOf(headers.get("if-match")) : null,
       accept: headers.get("accept") ?? "",
+      signal: AbortSignal.any([this.#options.signal, request.signal]),
       upload: () =>
         uploadOf(request, operation.upload?.maxBytes ?? 0, {
           ...limits,

@@ -10,6 +10,7 @@ import { id, name, portSet, timeMs } from "./shapes.ts";
  */
 export * from "./checks-schema.ts";
 export { PROBLEM_TYPES } from "./protocol.ts";
+export * from "./router-schema.ts";
 export * from "./schema-gateway.ts";
 export * from "./schema-people.ts";
 export * from "./settings-schema.ts";

@@ -2,7 +2,7 @@ import type { Settings } from "../../api.ts";
 import { formatAgo, formatBytes } from "../../format.ts";
 import { useNow } from "../../state/resource.ts";
 import { Card } from "../../ui/bits.tsx";
-import { Facts } from "./facts.tsx";
+import { Facts } from "../../ui/facts.tsx";
 
 /** What this server is, and how it becomes a newer one: by its operator's hand, for it asks nobody whether there is one. */
 export function AboutCard({ settings }: { readonly settings: Settings }) {

@@ -4,7 +4,7 @@ import { useAction } from "../../state/action.ts";
 import { useServices } from "../../state/services.tsx";
 import { Card, Notice } from "../../ui/bits.tsx";
 import { Button } from "../../ui/button.tsx";
-import { Facts } from "./facts.tsx";
+import { Facts } from "../../ui/facts.tsx";
 
 interface InForceCardProps {
   readonly settings: Settings;

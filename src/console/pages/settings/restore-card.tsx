@@ -7,8 +7,8 @@ import { useServices } from "../../state/services.tsx";
 import { Card, Failure, Loading, Notice } from "../../ui/bits.tsx";
 import { Button } from "../../ui/button.tsx";
 import { Confirm } from "../../ui/dialog.tsx";
+import { Facts } from "../../ui/facts.tsx";
 import { Field, TextField } from "../../ui/field.tsx";
-import { Facts } from "./facts.tsx";
 
 const TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 

@@ -2,7 +2,7 @@ import { z } from "../../../wire/zod.ts";
 import { needOf } from "../need.ts";
 import { type Operation, operation } from "../operation.ts";
 import { EVENTS_TYPE } from "../protocol.ts";
-import { PingEvent } from "../schema.ts";
+import { PingEvent, RouterReport } from "../schema.ts";
 
 /** One a second, so a minute at most. */
 const MAX_SAMPLES = 60;
@@ -22,5 +22,17 @@ export const CHECK_ROUTES: readonly Operation[] = [
     streams: [EVENTS_TYPE],
     run: async ({ backend, who, id, query, stream }) =>
       stream(await backend.checks.pingForward(who, id, query.samples)),
+  }),
+  operation({
+    id: "askRouter",
+    method: "POST",
+    path: "/v1/router",
+    tag: "Checks",
+    summary: "Asks the router of the server's own machine what it is, and whether ports opened on it are reached",
+    description:
+      "In PCP, NAT-PMP and UPnP. It takes some 3 seconds, and 20 at most. One asks at a time; others are answered 429 meanwhile.",
+    need: needOf("network.check"),
+    reply: RouterReport,
+    run: ({ backend, who, signal }) => backend.checks.askRouter(who, signal),
   }),
 ];
