@@ -1,4 +1,4 @@
-import type { Selectable } from "kysely";
+import { type Selectable, sql } from "kysely";
 import type { Protocol } from "../wire/port-set.ts";
 import { err, ok, type Result } from "../wire/result.ts";
 import { appendAudit } from "./audit.ts";
@@ -85,24 +85,29 @@ export async function grantPorts(
   return ok(undefined);
 }
 
-/** Another forward's lease on one of these ports, unless both are of one group. */
+/** Another forward's lease on one of these ports, unless both are of one group. O(log leases + found). */
 async function findConflict(db: Db, claim: LeaseClaim, range: LeasedRange): Promise<Lease | null> {
   const everywhere = EVERY_ADDRESS.includes(claim.bind);
-  const rows = await db
-    .selectFrom("leases")
-    .selectAll()
-    .where("protocol", "=", range.protocol)
-    .where("first_port", "<=", range.last)
-    .where("last_port", ">=", range.first)
-    .$if(!everywhere, (query) => query.where("bind", "in", [claim.bind, ...EVERY_ADDRESS]))
-    .orderBy("first_port")
-    .execute();
+  const binds = everywhere ? sql`` : sql`and bind in (${sql.join([claim.bind, ...EVERY_ADDRESS])})`;
+  // What reaches into the range begins in it, or at most its own reach before: few rows of each reach can.
+  const { rows } = await sql<Selectable<LeasesTable>>`
+    select leases.* from (values ${REACHES}) as each cross join leases
+    where protocol = ${range.protocol} and reach = each.column1
+      and first_port between ${range.first} - each.column1 + 1 and ${range.last}
+      and last_port >= ${range.first} ${binds}
+    order by first_port`.execute(db);
   const row = rows.find((other) => {
     const own = other.device_id === claim.deviceId && other.forward_id === claim.forwardId;
     const shared = claim.group !== null && other.group_name === claim.group && other.account_id === claim.accountId;
     return !own && !shared;
   });
   return row === undefined ? null : toLease(row);
+}
+
+const REACHES = sql.raw(Array.from({ length: 17 }, (_, at) => `(${2 ** at})`).join(", "));
+
+function reachOf({ first, last }: LeasedRange): number {
+  return 2 ** Math.ceil(Math.log2(last - first + 1));
 }
 
 async function drop(trx: Db, deviceId: string, forwardId: string): Promise<Lease[]> {
@@ -126,16 +131,22 @@ export async function releasePorts(
   await tellReleased(trx, await drop(trx, deviceId, forwardId), "released", nowMs, actor);
 }
 
-/** Writes only rows that differ. */
+/**
+ * Writes only rows that differ. One statement for all that end together, because visitors wait meanwhile: forwards of a
+ * device mostly do, and one for each of 20,000 would take a second.
+ */
 export async function setExpiry(trx: Db, deviceId: string, ends: ReadonlyMap<string, number | null>): Promise<void> {
-  for (const [forwardId, expiresMs] of ends)
+  const together = Map.groupBy(ends, ([, expiresMs]) => expiresMs);
+  for (const [expiresMs, those] of together) {
+    const forwardIds = JSON.stringify(those.map(([forwardId]) => forwardId));
     await trx
       .updateTable("leases")
       .set({ expires_ms: expiresMs })
       .where("device_id", "=", deviceId)
-      .where("forward_id", "=", forwardId)
+      .where("forward_id", "in", sql<string>`(select value from json_each(${forwardIds}))`)
       .where("expires_ms", "is distinct from", expiresMs)
       .execute();
+  }
 }
 
 export async function dropExpired(trx: Db, nowMs: number): Promise<void> {
@@ -192,6 +203,7 @@ function toRow(lease: Lease): Selectable<LeasesTable> {
     protocol: lease.protocol,
     first_port: lease.first,
     last_port: lease.last,
+    reach: reachOf(lease),
     bind: lease.bind,
     expires_ms: lease.expiresMs,
   };

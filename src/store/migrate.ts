@@ -8,6 +8,7 @@ import * as people from "./migrations/0005-people.ts";
 import * as traffic from "./migrations/0006-traffic.ts";
 import * as quotas from "./migrations/0007-quotas.ts";
 import * as peerAccounts from "./migrations/0008-peer-accounts.ts";
+import * as leaseReach from "./migrations/0009-lease-reach.ts";
 
 export interface Migration {
   /** 1, 2, 3 … without gaps. */
@@ -24,6 +25,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 6, up: traffic.up },
   { version: 7, up: quotas.up },
   { version: 8, up: peerAccounts.up },
+  { version: 9, up: leaseReach.up },
 ];
 
 /**

@@ -90,6 +90,8 @@ export interface LeasesTable {
   protocol: Protocol;
   first_port: number;
   last_port: number;
+  /** The least power of two that is not below its number of ports. */
+  reach: number;
   bind: string;
   expires_ms: number | null;
 }

@@ -3,6 +3,7 @@ import type { Following } from "../../servers/api/event-stream.ts";
 import type { Device, Forward, LiveEvent, Trigger, VpnPeer } from "../../servers/api/schema.ts";
 import { pause } from "../pause.ts";
 import { NO_COUNTERS } from "../views.ts";
+import { inTurns } from "./turns.ts";
 
 export interface LiveOptions {
   forwards(): Promise<readonly Forward[]>;
@@ -55,10 +56,10 @@ async function* changesSince(first: Promise<Look>, options: LiveOptions): AsyncG
   let told = await first;
   let now = told;
   while (!signal.aborted) {
-    yield* changes(told, now, nowMs());
+    yield* await changes(told, now, nowMs());
     told = now;
     await pause(everyMs, signal);
-    if (!signal.aborted) now = withSteadyEnds(told, await lookAt(options));
+    if (!signal.aborted) now = await withSteadyEnds(told, await lookAt(options));
   }
 }
 
@@ -66,14 +67,14 @@ async function* changesSince(first: Promise<Look>, options: LiveOptions): AsyncG
  * An end that is about the same is the one that was told; steps that add up are told. A lease that runs ends at the same time
  * all along.
  */
-function withSteadyEnds(told: Look, now: Look): Look {
+async function withSteadyEnds(told: Look, now: Look): Promise<Look> {
   return {
     ...now,
-    forwards: mapped(now.forwards, (one) => {
+    forwards: await mapped(now.forwards, (one) => {
       const before = told.forwards.get(one.id)?.leaseEndsMs ?? null;
       return isSameEnd(before, one.leaseEndsMs) ? { ...one, leaseEndsMs: before } : one;
     }),
-    triggers: mapped(now.triggers, (one) => {
+    triggers: await mapped(now.triggers, (one) => {
       const before = told.triggers.get(one.id)?.closesMs ?? null;
       return isSameEnd(before, one.closesMs) ? { ...one, closesMs: before } : one;
     }),
@@ -84,16 +85,17 @@ function isSameEnd(before: number | null, now: number | null): boolean {
   return before !== null && now !== null && before !== now && Math.abs(before - now) < SAME_END_MS;
 }
 
-function mapped<T>(items: ReadonlyMap<string, T>, of: (item: T) => T): ReadonlyMap<string, T> {
-  return new Map([...items].map(([id, item]) => [id, of(item)]));
+async function mapped<T>(items: ReadonlyMap<string, T>, of: (item: T) => T): Promise<ReadonlyMap<string, T>> {
+  return new Map(await inTurns(items, ([id, item]) => [id, of(item)] as const));
 }
 
-function changes(told: Look, now: Look, atMs: number): LiveEvent[] {
+async function changes(told: Look, now: Look, atMs: number): Promise<LiveEvent[]> {
   const forwards = [...now.forwards.values()];
+  const news = await inTurns(forwards, (forward) =>
+    isNews(told.forwards.get(forward.id), forward, withoutCounts) ? [{ event: "forward" as const, forward }] : [],
+  );
   return [
-    ...forwards
-      .filter((forward) => isNews(told.forwards.get(forward.id), forward, withoutCounts))
-      .map((forward) => ({ event: "forward" as const, forward })),
+    ...news.flat(),
     ...gone(told.forwards, now.forwards).map((id) => ({ event: "forward-gone" as const, id })),
     ...[...now.devices.values()]
       .filter((device) => isNews(told.devices.get(device.id), device, steady))

@@ -40,6 +40,7 @@ import { liveEvents } from "./live.ts";
 import { pageOf, shownPage } from "./pages.ts";
 import { auditPage, type TrafficAsk, trafficReport } from "./records.ts";
 import { storageFailure } from "./storage.ts";
+import { inTurns } from "./turns.ts";
 
 export interface ConsoleRelayOptions {
   readonly relay: RelayView;
@@ -267,7 +268,11 @@ export class ConsoleRelay implements RelayBackend {
 
   async #forwards(who: Principal): Promise<Forward[]> {
     const names = await this.#accountNames();
-    return this.#heldBy(who).map((held) => this.#told(held, names));
+    const told = await inTurns(this.#heldBy(who), (held) => {
+      const isThere = this.#relay.forwards.get(held.owner.device, held.spec.id) === held;
+      return isThere ? [this.#told(held, names)] : [];
+    });
+    return told.flat();
   }
 
   #told(held: HeldForward, accounts: ReadonlyMap<string, string>): Forward {
