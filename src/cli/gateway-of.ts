@@ -1,20 +1,6 @@
-import type { GatewayControl } from "../roles/control.ts";
+import type { AskedGateway } from "./asked-gateway.ts";
 import type { Context } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
-
-/** What commands ask of a gateway, wherever that is. */
-export type AskedGateway = Pick<
-  GatewayControl,
-  | "vpnInit"
-  | "vpnList"
-  | "vpnAdd"
-  | "vpnChange"
-  | "vpnRotate"
-  | "vpnRemove"
-  | "listTriggers"
-  | "addTrigger"
-  | "removeTrigger"
->;
 
 /** The gateway of --remote, else the one that runs with --data. Nothing is asked before the first call. */
 export async function gatewayOf(context: Context): Promise<AskedGateway> {

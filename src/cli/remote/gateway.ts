@@ -4,7 +4,7 @@ import { portsText } from "../../roles/gateway/triggers.ts";
 import { type Client, everything, type Trigger, type VpnPeer } from "../../servers/api/client.ts";
 import { ControlError } from "../../servers/local/error.ts";
 import { CONTROL_VERSION } from "../../servers/local/protocol.ts";
-import type { AskedGateway } from "../gateway-of.ts";
+import type { AskedGateway } from "../asked-gateway.ts";
 
 const V = { v: CONTROL_VERSION } as const;
 const PAGE = { limit: 500 };

@@ -1,9 +1,9 @@
 import { pinnedCertificate } from "../../os/pinned-certificate.ts";
 import { type Client, createClient, type Fetch } from "../../servers/api/client.ts";
 import { ControlError } from "../../servers/local/error.ts";
+import type { AskedGateway } from "../asked-gateway.ts";
 import type { AskedRelay } from "../asked-relay.ts";
 import type { Context } from "../context.ts";
-import type { AskedGateway } from "../gateway-of.ts";
 import { remoteRelay } from "./control.ts";
 import { tellingFailures } from "./failure.ts";
 import { remoteGateway } from "./gateway.ts";
