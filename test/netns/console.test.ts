@@ -64,7 +64,7 @@ describe.each([NPM_START, SERVE])("a new user, $name,", ({ desk, ownDevice, star
     lab = createLab();
     setupLink = await start(lab);
     services = await startService(lab, lab.agent, "port:tcp:8810-8815", "port:tcp:8820", "port:tcp:8840");
-    const executablePath = browserAt(lab, desk(lab));
+    const executablePath = await browserAt(lab, desk(lab));
     browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
     // The relay's own certificate: a person has to accept it, too.
     page = await browser.newPage({ ignoreHTTPSErrors: true });

@@ -30,7 +30,7 @@ beforeAll(async () => {
   const [vpn, services] = [`[vpn]\ninterface = "${freshInterfaceName()}"\n`, ["peer:tcp:8810-8812", "peer:tcp:8820"]];
   [site, browser] = await Promise.all([
     startGateway(lab, vpn, "--vpn", "--console", `0.0.0.0:${CONSOLE_PORT}`),
-    TestBrowser.launch(browserAt(lab, lab.other)),
+    browserAt(lab, lab.other).then((path) => TestBrowser.launch(path)),
     startService(lab, lab.agent, "--host", "0.0.0.0", "peer:tcp:8840", ...services),
     startService(lab, lab.other, "--host", "0.0.0.0", `peer:tcp:${APP_PORT}`, "peer:tcp:6201"),
     startService(lab, lab.relay, "peer:tcp:6112"),

@@ -1,7 +1,8 @@
-import { chmodSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { chromium, type Page } from "playwright-core";
 import { ROOT } from "../fixtures/documents.ts";
+import { browserAt } from "./desk.ts";
 import { AGENT_PORT, command, type Home, joinCode, newHome, run } from "./hatchway.ts";
 import { startService, startVisitor, visit } from "./kit.ts";
 import { createLab, type Host, type Lab } from "./lab.ts";
@@ -77,11 +78,9 @@ async function must(...args: readonly string[]): Promise<void> {
   if (exitCode !== 0) throw new Error(`hatchway ${args.join(" ")}: ${stderr}`);
 }
 
-async function openConsole({ directory, relay: { namespace } }: Lab, link: string): Promise<Page> {
-  const path = join(directory, "chromium");
-  writeFileSync(path, `#!/bin/sh\nexec ip netns exec ${namespace} /usr/bin/chromium "$@"\n`);
-  chmodSync(path, 0o755);
-  const browser = await chromium.launch({ executablePath: path, args: ["--no-sandbox", "--disable-gpu"] });
+async function openConsole(lab: Lab, link: string): Promise<Page> {
+  const executablePath = await browserAt(lab, lab.relay);
+  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
   const settings = { viewport: { width: 1_280, height: 1_040 }, locale: "en-GB", timezoneId: "UTC" };
   const opened = await browser.newPage({ ...settings, colorScheme: "light" });
   opened.setDefaultTimeout(PATIENCE_MS);
