@@ -29,13 +29,20 @@ function netnsTest(output, exitCode) {
 
 const NETNS = readdirSync(`${ROOT}test/netns`).filter((file) => file.endsWith(".test.ts"));
 /**
- * Scenarios of the router client and of `check`: most of their time they wait for what does not answer, so two lanes of
- * them take half the time. The others measure, load or time, and run alone.
+ * Scenarios of the router client, of `check`, and of what people read and see: most of their time they wait for what does
+ * not answer, for leases to end or for a browser, so three lanes of them take a third of the time. The others measure, load
+ * or time, and run alone.
  */
-const WAITING = /^(check|check-router|doctor|expose|library|map|router|router-[a-z]+|stun|trust)\.test\.ts$/;
-/** About as long as one another. */
-const LANES = [/^(check|doctor|expose|library|router-two|stun|trust)\./, /./];
-const laneOf = (file) => LANES.findIndex((lane) => lane.test(file));
+const LANES = [
+  /^(check|doctor|expose|library|router-two|stun|trust)\./,
+  /^(check-router|map|router|router-[a-z]+)\./,
+  /^(console|gateway-console|gateway-docs|gateway-network|gateway-pages|gateway-triggers|readme)\./,
+];
+/** Null = it runs alone. */
+const laneOf = (file) => {
+  const lane = LANES.findIndex((files) => files.test(file));
+  return lane < 0 ? null : lane;
+};
 const netns = (files) => [BUN, "test", ...files.map((file) => `./test/netns/${file}`)];
 
 const bun = (...args) => [BUN, "test", "--only-failures", ...args];
@@ -60,11 +67,11 @@ const STEPS = [
   { name: "fuzz", argv: [BUN, "test/fuzz/run.ts", "--seconds", "10", "--seed", "1"], count: whole },
   ...LANES.map((_, lane) => ({
     name: `netns-waiting-${lane + 1}`,
-    argv: netns(NETNS.filter((file) => WAITING.test(file) && laneOf(file) === lane)),
+    argv: netns(NETNS.filter((file) => laneOf(file) === lane)),
     count: netnsTest,
     together: "waiting",
   })),
-  { name: "netns", argv: netns(NETNS.filter((file) => !WAITING.test(file))), count: netnsTest },
+  { name: "netns", argv: netns(NETNS.filter((file) => laneOf(file) === null)), count: netnsTest },
 ];
 
 /** Steps that run at the same time are told one after another. @returns {Promise<Count>} */
