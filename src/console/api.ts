@@ -359,8 +359,12 @@ export class Api {
   events = (signal: AbortSignal): Promise<AsyncIterable<schema.LiveEvent>> => this.#stream("/events", { signal });
   visits = (cursor: string | null): Promise<Page<schema.Visit>> =>
     this.#json("/visits", { query: { limit: PAGE_LIMIT, cursor } });
-  traffic = (query: { readonly span: "hour" | "day"; readonly sinceMs: number; readonly forward: string | null }) =>
-    this.#json<schema.TrafficReport>("/traffic", { query });
+  traffic = (query: {
+    readonly span: "hour" | "day";
+    readonly sinceMs: number;
+    readonly forward: string | null;
+    readonly device: string | null;
+  }) => this.#json<schema.TrafficReport>("/traffic", { query });
   endVisit = (id: string): Promise<void> => this.#done(`/visits/${at(id)}`, { method: "DELETE" });
   audit = (cursor: string | null): Promise<Page<schema.AuditEntry>> =>
     this.#json("/audit", { query: { limit: 100, cursor } });

@@ -30,7 +30,7 @@ async function withStore(use: (store: Store) => Promise<void>): Promise<void> {
   }
 }
 
-const ALL = { sinceMs: DAY, accountId: null, forward: null } as const;
+const ALL = { sinceMs: DAY, accountId: null, deviceId: null, forward: null } as const;
 
 const shortly = (rows: readonly CarriedIn[]) =>
   rows.map(({ slotMs, bytesIn, bytesOut, visitors }) => [(slotMs - DAY) / HOUR_MS, bytesIn, bytesOut, visitors]);
@@ -71,6 +71,9 @@ describe("what forwards carried", () => {
       const query = { ...ALL, span: "hour", accountId: "anna" } as const;
       expect(await traffic.forwards(query, 9)).toMatchObject([{ name: "files", deviceId: "attic", bytesIn: 4 }]);
       expect(shortly(await traffic.slots(query))).toEqual([[0, 4, 8, 2]]);
+      const ofAttic = { ...ALL, span: "hour", deviceId: "attic" } as const;
+      expect(await traffic.forwards(ofAttic, 9)).toMatchObject([{ deviceId: "attic" }]);
+      expect(shortly(await traffic.slots(ofAttic))).toEqual([[0, 4, 8, 2]]);
     }));
 
   test("hours become days, and days end: the sums stay", () =>

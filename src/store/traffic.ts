@@ -31,6 +31,8 @@ export interface TrafficQuery {
   readonly sinceMs: number;
   /** Null = every account. */
   readonly accountId: string | null;
+  /** Null = every device. */
+  readonly deviceId: string | null;
   /** Null = every forward. */
   readonly forward: { readonly deviceId: string; readonly specId: string } | null;
 }
@@ -127,7 +129,7 @@ async function addTo(trx: Db, span: TrafficSpan, slotMs: number, one: Carried): 
     .execute();
 }
 
-function select(db: Db, { span, sinceMs, accountId, forward }: TrafficQuery) {
+function select(db: Db, { span, sinceMs, accountId, deviceId, forward }: TrafficQuery) {
   return (
     db
       .selectFrom("traffic")
@@ -135,6 +137,7 @@ function select(db: Db, { span, sinceMs, accountId, forward }: TrafficQuery) {
       .where("span", "in", span === "hour" ? ["hour"] : ["hour", "day"])
       .where("slot_ms", ">=", span === "hour" ? sinceMs : slotOf(sinceMs + DAY_MS - 1, DAY_MS))
       .$if(accountId !== null, (query) => query.where("account_id", "=", accountId ?? ""))
+      .$if(deviceId !== null, (query) => query.where("device_id", "=", deviceId ?? ""))
       .$if(forward !== null, (query) =>
         query.where("device_id", "=", forward?.deviceId ?? "").where("spec_id", "=", forward?.specId ?? ""),
       )

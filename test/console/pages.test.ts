@@ -95,6 +95,13 @@ describe("traffic", () => {
         expect(await page.locator(".plot-out").count()).toBe(365);
         await page.getByRole("button", { name: "Show all" }).click();
         await page.getByRole("region", { name: "All forwards" }).waitFor();
+        await page.getByLabel("Device").selectOption("attic");
+        const ofAttic = world.forwards.filter(({ device }) => device.name === "attic").length;
+        await page
+          .getByRole("region", { name: "All forwards of attic" })
+          .getByText(`${(17 * 45 * ofAttic).toLocaleString("en")} visitors`)
+          .waitFor();
+        expect(await page.getByRole("row").filter({ hasText: "Show alone" }).count()).toBe(ofAttic);
       }),
     TIMEOUT_MS,
   );

@@ -57,5 +57,8 @@ test("what a forward carried is kept when it and the relay's process are gone, f
   const nothing = { span: "hour", slots: [], forwards: [] } as const;
   expect(await bob.atNow().getTraffic({ forward: forward?.id ?? "" })).toEqual(nothing);
   expect(await ann.atNow().getTraffic({ forward: "nobody's" })).toEqual(nothing);
+  expect((await ann.atNow().getTraffic({ device: forward?.device.id ?? "" })).forwards).toHaveLength(1);
+  expect(await bob.atNow().getTraffic({ device: forward?.device.id ?? "" })).toEqual(nothing);
+  expect(await ann.atNow().getTraffic({ device: "nobody's" })).toEqual(nothing);
   expect(await ann.atNow().getTraffic({ sinceMs: Date.now() + 3_600_000 })).toEqual(nothing);
 });

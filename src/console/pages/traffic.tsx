@@ -2,10 +2,11 @@ import { useCallback, useMemo, useState } from "react";
 import type { TrafficReport } from "../api.ts";
 import { count, formatBytes } from "../format.ts";
 import { useNow, useResource } from "../state/resource.ts";
-import { useServices } from "../state/services.tsx";
+import { useLive, useServices } from "../state/services.tsx";
 import { Card, Empty, Failure, Loading, PageHead } from "../ui/bits.tsx";
 import { Button } from "../ui/button.tsx";
 import { type Column, DataTable } from "../ui/data-table.tsx";
+import { SelectField } from "../ui/field.tsx";
 import { Plot } from "./traffic/plot.tsx";
 import { everySlot, firstSlotMs, PERIODS, type Period, sumOf } from "./traffic/slots.ts";
 
@@ -13,18 +14,24 @@ type Carried = TrafficReport["forwards"][number];
 
 /** The relay writes it down once a minute. */
 const EVERY_MS = 60_000;
+const EVERY_DEVICE = "";
 
-/** What forwards carried: all together, or one alone. */
+/** What forwards carried: all together, a device's, or one alone. */
 export function TrafficPage() {
   const { api } = useServices();
   const [period, setPeriod] = useState<Period>("2 days");
   const [alone, setAlone] = useState<Carried | null>(null);
+  const [device, setDevice] = useState(EVERY_DEVICE);
+  const { devices } = useLive();
   const nowMs = useNow(EVERY_MS);
   const { span } = PERIODS[period];
   const sinceMs = firstSlotMs(period, nowMs);
   const id = alone?.id ?? null;
   const traffic = useResource(
-    useCallback(() => api.traffic({ span, sinceMs, forward: id }), [api, span, sinceMs, id]),
+    useCallback(
+      () => api.traffic({ span, sinceMs, forward: id, device: device === EVERY_DEVICE ? null : device }),
+      [api, span, sinceMs, id, device],
+    ),
     EVERY_MS,
   );
   const report = traffic.value?.span === span ? traffic.value : null;
@@ -45,6 +52,22 @@ export function TrafficPage() {
           </button>
         ))}
       </fieldset>
+      {devices === null || devices.length < 2 ? null : (
+        <SelectField
+          label="Device"
+          value={device}
+          onValue={(next) => {
+            setAlone(null);
+            setDevice(next);
+          }}
+          options={[
+            { value: EVERY_DEVICE, label: "All devices" },
+            ...devices
+              .map(({ id: value, name: label }) => ({ value, label }))
+              .toSorted((a, b) => a.label.localeCompare(b.label, "en", { numeric: true })),
+          ]}
+        />
+      )}
       {traffic.failure === null ? null : <Failure message={traffic.failure} onRetry={() => void traffic.reload()} />}
       {report === null ? (
         traffic.failure === null ? (
@@ -53,7 +76,7 @@ export function TrafficPage() {
       ) : (
         <>
           <Card
-            title={alone === null ? "All forwards" : `${alone.name} on ${alone.device.name}`}
+            title={titleOf(alone, devices?.find(({ id: known }) => known === device)?.name ?? null)}
             actions={alone === null ? null : <Button onClick={() => setAlone(null)}>Show all</Button>}
           >
             <p>{total}</p>
@@ -78,6 +101,11 @@ export function TrafficPage() {
       )}
     </>
   );
+}
+
+function titleOf(alone: Carried | null, device: string | null): string {
+  if (alone !== null) return `${alone.name} on ${alone.device.name}`;
+  return device === null ? "All forwards" : `All forwards of ${device}`;
 }
 
 function columnsOf(alone: string | null, show: (forward: Carried) => void): readonly Column<Carried>[] {

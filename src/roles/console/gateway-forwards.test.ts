@@ -229,7 +229,7 @@ test("what is carried is counted, and written down from the first look on", asyn
   lab.plane.usages.set(key, { ...usage, visitorsTotal: 4, bytesIn: 150 });
   lab.later();
   await lab.record();
-  const query = { span: "hour", sinceMs: 0, forward: null } as const;
+  const query = { span: "hour", sinceMs: 0, forward: null, device: null } as const;
   expect(await lab.forwards.traffic(lab.ann, query)).toMatchObject({
     slots: [{ visitors: 1, bytesIn: 50, bytesOut: 0 }],
     forwards: [{ id, name: "web" }],

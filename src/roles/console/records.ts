@@ -11,6 +11,8 @@ export interface TrafficAsk {
   readonly sinceMs: number;
   /** Null = all together. */
   readonly forward: string | null;
+  /** By id; null = of every device. */
+  readonly device: string | null;
 }
 
 const MAX_FORWARDS = 100;
@@ -19,7 +21,7 @@ const MAX_FORWARDS = 100;
 export async function trafficReport(
   { traffic }: Pick<Store, "traffic">,
   who: Principal,
-  { span, sinceMs, forward }: TrafficAsk,
+  { span, sinceMs, forward, device }: TrafficAsk,
 ): Promise<TrafficReport> {
   const parts = forward === null ? null : partsOfId(forward);
   if (forward !== null && parts === null) return { span, slots: [], forwards: [] };
@@ -27,6 +29,7 @@ export async function trafficReport(
     span,
     sinceMs,
     accountId: seesAll(who) ? null : who.accountId,
+    deviceId: device,
     forward: parts === null ? null : { deviceId: parts.device, specId: parts.specId },
   };
   const slots = await traffic.slots(query).catch(rethrow);

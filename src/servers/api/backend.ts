@@ -189,10 +189,15 @@ export interface RelayBackend {
   listVisits(who: Principal, page: PageRequest): Promise<Page<Visit>>;
   /** Cuts it. */
   endVisit(who: Principal, id: string): Promise<void>;
-  /** `forward`: null = all together. */
+  /** `forward`, `device`: by id; null = all together. */
   traffic(
     who: Principal,
-    query: { readonly span: "hour" | "day"; readonly sinceMs: number; readonly forward: string | null },
+    query: {
+      readonly span: "hour" | "day";
+      readonly sinceMs: number;
+      readonly forward: string | null;
+      readonly device: string | null;
+    },
   ): Promise<TrafficReport>;
   /** Newest first. Administrators alone. */
   listAudit(who: Principal, page: PageRequest): Promise<Page<AuditEntry>>;

@@ -20,6 +20,8 @@ export interface TrafficAsk {
   readonly sinceMs?: number;
   /** Of this one alone, by id. */
   readonly forward?: string;
+  /** Of this device's forwards, by its id. */
+  readonly device?: string;
 }
 
 export interface PageAsk {

@@ -41,11 +41,15 @@ export class FakeRelay implements RelayBackend {
   async overview() {
     return FAKE_OVERVIEW;
   }
-  async traffic(who: Principal, { span, forward }: { span: "hour" | "day"; sinceMs: number; forward: string | null }) {
+  async traffic(
+    who: Principal,
+    { span, forward, device }: { span: "hour" | "day"; sinceMs: number; forward: string | null; device: string | null },
+  ) {
     const carried = { bytesIn: 10, bytesOut: 20, visitors: 1 };
     const forwards = [...this.forwards.values()]
       .filter(({ id, account }) => sees(who, account.id) && (forward === null || id === forward))
-      .map(({ id, name, device }) => ({ id, name, device, ...carried }));
+      .filter((one) => device === null || one.device.id === device)
+      .map(({ id, name, device: of }) => ({ id, name, device: of, ...carried }));
     return { span, slots: forwards.length === 0 ? [] : [{ slotMs: FAKE_NOW_MS, ...carried }], forwards };
   }
   async listForwards(who: Principal, page: PageRequest, filter: { device: string | null; text: string | null }) {

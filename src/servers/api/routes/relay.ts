@@ -46,15 +46,17 @@ export const RELAY_ROUTES: readonly Operation[] = [
     tag: "Relay",
     summary: "Says what forwards carried",
     description:
-      "By the hour for the last two weeks, or by the day for 400 days, up to a minute ago. `sinceMs`: slots that began before it are left out. `forward`: of this one alone, by id, also when it is gone.",
+      "By the hour for the last two weeks, or by the day for 400 days, up to a minute ago. `sinceMs`: slots that began before it are left out. `forward`, `device`: of this one alone, by id, also when it is gone.",
     need: needOf("read"),
     query: z.object({
       span: z.enum(["hour", "day"]).default("hour"),
       sinceMs: z.coerce.number().int().min(0).default(0),
       forward: z.string().min(1).max(512).exactOptional(),
+      device: z.string().min(1).max(512).exactOptional(),
     }),
     reply: TrafficReport,
-    run: ({ backend, who, query }) => backend.relay.traffic(who, { ...query, forward: query.forward ?? null }),
+    run: ({ backend, who, query }) =>
+      backend.relay.traffic(who, { ...query, forward: query.forward ?? null, device: query.device ?? null }),
   }),
   operation({
     id: "listAudit",
