@@ -6,8 +6,9 @@ import { join } from "node:path";
 import { DEFAULT_OPTIONS, type RemoteSpec } from "../src/core/forward.ts";
 import type { RelaySettings, RunningRelay } from "../src/roles/control.ts";
 import { startRelay } from "../src/roles/relay.ts";
-import { type Client, createClient, type Fetch } from "../src/servers/api/client.ts";
+import { type Client, createClient } from "../src/servers/api/client.ts";
 import { openStore } from "../src/store/store.ts";
+import { pageFetch } from "../test/fixtures/page-fetch.ts";
 import { ROOT, run } from "./lab/commands.ts";
 
 const COUNT = Number(process.argv[2] ?? 20_000);
@@ -209,19 +210,5 @@ function maxTimerLag(): () => number {
   return () => {
     clearInterval(timer);
     return longest;
-  };
-}
-
-/** What a browser adds: where the page is from, and its cookie. */
-function pageFetch(url: string): Fetch {
-  let cookie = "";
-  return async (path, init) => {
-    const headers = new Headers(init.headers);
-    headers.set("origin", url);
-    if (cookie !== "") headers.set("cookie", cookie);
-    const response = await fetch(path, { ...init, headers });
-    const [set] = response.headers.getSetCookie();
-    if (set !== undefined) cookie = set.split(";")[0] ?? "";
-    return response;
   };
 }

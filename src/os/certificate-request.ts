@@ -1,4 +1,5 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
+import { loadReflection } from "./reflection.ts";
 
 const SIGNATURE = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 
@@ -12,7 +13,7 @@ export interface CertificateRequest {
 /** A request for a certificate with these DNS names (RFC 2986), and the new key that it is for. */
 export async function certificateRequest(names: readonly string[]): Promise<CertificateRequest> {
   // Loaded here and not above, as in self-signed.ts: it takes 70 ms.
-  await import("reflect-metadata");
+  await loadReflection();
   const x509 = await import("@peculiar/x509");
   const keyPem = generateKeyPairSync("ec", { namedCurve: "P-256" })
     .privateKey.export({ type: "pkcs8", format: "pem" })

@@ -69,6 +69,7 @@ async function shownCertificate(
     return err({ kind: "unreachable", message: messageOf(error) });
   } finally {
     signal.removeEventListener("abort", stop);
+    // What it failed with was told above.
     connecting.then((socket) => socket.terminate()).catch(() => undefined);
   }
 }

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { createClient } from "../../src/servers/api/client.ts";
+import { pageFetch, secretOf } from "../fixtures/page-fetch.ts";
 import { mapping, type RolesLab, remote, rolesLab } from "../fixtures/roles-lab.ts";
 import { ask, tcpService } from "../fixtures/services.ts";
 
@@ -15,19 +16,8 @@ const CONSOLE = {
 /** A person who comes by a link, as a program of theirs asks from then on. */
 async function joined(lab: RolesLab, link: string, name: string) {
   const baseUrl = consoleUrl(lab);
-  const cookies: string[] = [];
-  const client = createClient({
-    baseUrl,
-    fetch: async (url, init) => {
-      const response = await fetch(url, {
-        ...init,
-        headers: { ...init.headers, cookie: cookies.join(), origin: baseUrl },
-      });
-      cookies.push(...response.headers.getSetCookie().map((cookie) => cookie.split(";")[0] ?? ""));
-      return response;
-    },
-  });
-  await client.redeem({ token: link.slice(link.indexOf("#") + 1), name, password: PASSWORD });
+  const client = createClient({ baseUrl, fetch: pageFetch(baseUrl) });
+  await client.redeem({ token: secretOf(link), name, password: PASSWORD });
   const { secret } = await client.makeToken({ name: "test", scopes: ["read"], lifetimeSec: null });
   return { client, atNow: () => createClient({ baseUrl: consoleUrl(lab), token: secret }) };
 }

@@ -5,9 +5,10 @@ import { DEFAULT_OPTIONS } from "../../src/core/forward.ts";
 import { METRICS } from "../../src/core/metrics/catalogue.ts";
 import { VERSION } from "../../src/os/version.ts";
 import { startRelay } from "../../src/roles/relay.ts";
-import { type Client, createClient, type Fetch } from "../../src/servers/api/client.ts";
+import { type Client, createClient } from "../../src/servers/api/client.ts";
 import { parseCidr } from "../../src/wire/address.ts";
 import { temporaryDirectory } from "../fixtures/directory.ts";
+import { pageFetch, secretOf } from "../fixtures/page-fetch.ts";
 import { parseScrape, type Scrape, sampleOf } from "../fixtures/prometheus-text.ts";
 import { failureOf, mapping, type RolesLab, remote, rolesLab, until } from "../fixtures/roles-lab.ts";
 import { ask, askUdp, tcpService, udpService, visit } from "../fixtures/services.ts";
@@ -24,28 +25,15 @@ beforeAll(async () => {
   const console = { listen: LISTEN, hosts: [], certificate: null, tls: false, trustedProxies: [] };
   lab = await rolesLab({ console, metrics: { listen: LISTEN, tokenFile: null } });
   const { url, setupLink } = lab.relay.ready.console ?? { url: "", setupLink: "" };
-  [admin, viewer] = [createClient({ baseUrl: url, fetch: jar(url) }), createClient({ baseUrl: url, fetch: jar(url) })];
+  [admin, viewer] = [
+    createClient({ baseUrl: url, fetch: pageFetch(url) }),
+    createClient({ baseUrl: url, fetch: pageFetch(url) }),
+  ];
   await admin.redeem({ token: secretOf(setupLink ?? ""), name: "ann", password: PASSWORD });
   const { link } = await admin.makeInvite({ role: "viewer" });
   await viewer.redeem({ token: secretOf(link), name: "vic", password: PASSWORD });
 }, 30_000);
 afterAll(() => lab[Symbol.asyncDispose]());
-
-const secretOf = (link: string) => link.slice(link.indexOf("#") + 1);
-
-/** What a browser adds: where the page is from, and its cookie. */
-function jar(url: string): Fetch {
-  let cookie = "";
-  return async (path, init) => {
-    const headers = new Headers(init.headers);
-    headers.set("origin", url);
-    if (cookie !== "") headers.set("cookie", cookie);
-    const response = await fetch(path, { ...init, headers });
-    const [set] = response.headers.getSetCookie();
-    if (set !== undefined) cookie = set.split(";")[0] ?? "";
-    return response;
-  };
-}
 
 async function scrapeText(port = lab.relay.ready.metricsPort): Promise<string> {
   const answer = await fetch(`http://${HERE}:${port}/metrics`);

@@ -1,4 +1,5 @@
 import { type Client, createClient, type Fetch } from "../../src/servers/api/client.ts";
+import { secretOf } from "../fixtures/page-fetch.ts";
 import type { Child } from "./child.ts";
 import type { Host, Machines } from "./lab.ts";
 
@@ -52,7 +53,7 @@ export async function firstAdmin(lab: Machines, host: Host, { url, setupLink }: 
 /** Whoever opens such a link. */
 export async function newPerson(lab: Machines, host: Host, url: string, link: string, name: string): Promise<Client> {
   const client = createClient({ baseUrl: url, fetch: fetchOn(lab, host, url) });
-  await client.redeem({ token: link.slice(link.indexOf("#") + 1), name, password: PASSWORD });
+  await client.redeem({ token: secretOf(link), name, password: PASSWORD });
   return client;
 }
 

@@ -1,3 +1,4 @@
+import { bearerToken } from "../bearer.ts";
 import type { AccessBackend, BegunSession, Origin, Principal } from "./backend.ts";
 import { PAGE_KEY_HEADER } from "./protocol.ts";
 
@@ -33,7 +34,7 @@ export function cookieName(tls: boolean): string {
 export function shownCredential(headers: Headers, tls: boolean): Shown {
   const authorization = headers.get("authorization");
   if (authorization !== null) {
-    const secret = /^Bearer +(.*)$/i.exec(authorization)?.[1];
+    const secret = bearerToken(authorization);
     return isSecret(secret) ? { kind: "token", secret } : null;
   }
   const values = cookieValues(headers.get("cookie") ?? "", cookieName(tls));
@@ -42,8 +43,8 @@ export function shownCredential(headers: Headers, tls: boolean): Shown {
   return values.length === 1 && isSecret(cookie) && isSecret(key) ? { kind: "session", secret: cookie + key } : null;
 }
 
-function isSecret(text: string | undefined): text is string {
-  return text !== undefined && text.length <= MAX_SECRET_CHARS && VISIBLE.test(text);
+function isSecret(text: string | null | undefined): text is string {
+  return text != null && text.length <= MAX_SECRET_CHARS && VISIBLE.test(text);
 }
 
 function cookieValues(header: string, name: string): string[] {

@@ -4,6 +4,7 @@ import { parseAddress } from "../../wire/address.ts";
 import { parseHostPort } from "../../wire/endpoint.ts";
 import { METRICS_TYPE } from "../../wire/prometheus.ts";
 import type { Result } from "../../wire/result.ts";
+import { bearerToken } from "../bearer.ts";
 import { ALONE, type HttpListener, listenHttp } from "../http-listen.ts";
 
 export interface MetricsServerOptions {
@@ -60,7 +61,10 @@ function page(text: string): Response {
 
 /** Null: it is answered. */
 function refusalOf(request: Request, required: Buffer | null): Response | null {
-  if (required !== null && !timingSafeEqual(required, digest(bearerOf(request)))) {
+  if (
+    required !== null &&
+    !timingSafeEqual(required, digest(bearerToken(request.headers.get("authorization")) ?? ""))
+  ) {
     return refusal(Status.unauthorized, "Send the token: `Authorization: Bearer TOKEN`.", {
       "www-authenticate": 'Bearer realm="hatchway"',
     });
@@ -71,10 +75,6 @@ function refusalOf(request: Request, required: Buffer | null): Response | null {
   if (new URL(request.url).pathname !== PATH) return refusal(Status.notFound, `There is one page, ${PATH}.`);
   if (request.method === "GET" || request.method === "HEAD") return null;
   return refusal(Status.methodNotAllowed, "Ask this by GET.", { allow: "GET, HEAD" });
-}
-
-function bearerOf(request: Request): string {
-  return /^Bearer +(.*)$/i.exec(request.headers.get("authorization") ?? "")?.[1] ?? "";
 }
 
 /**
