@@ -81,14 +81,14 @@ test("one at a time; one that nobody reads makes room and leaves no file", async
 
 test("it is for administrators, as persons; a short passphrase is refused", async () => {
   bob = (await new ConsolePeople(lab).signedIn("bob")).client;
-  for (const refused of [
-    bob.makeBackup({ passphrase: PASSPHRASE }),
-    bob.getRestore(),
-    bob.checkRestore(new Uint8Array(10), PASSPHRASE),
-    bob.stageRestore(),
-    bob.discardRestore(),
+  for (const ask of [
+    () => bob.makeBackup({ passphrase: PASSPHRASE }),
+    () => bob.getRestore(),
+    () => bob.checkRestore(new Uint8Array(10), PASSPHRASE),
+    () => bob.stageRestore(),
+    () => bob.discardRestore(),
   ]) {
-    expect(await statusOf(refused)).toBe(403);
+    expect(await statusOf(ask())).toBe(403);
   }
   expect(await statusOf(ann.client.makeBackup({ passphrase: "too short" }))).toBe(400);
   expect(await statusOf(ann.client.checkRestore(new Uint8Array(10), PASSPHRASE))).toBe(400);

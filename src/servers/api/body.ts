@@ -23,6 +23,21 @@ export async function readJsonBody(request: Request, limits: BodyLimits): Promis
   return await readBytes(request, limits);
 }
 
+/**
+ * Takes what is left of a small body: a connection that is closed on bytes nobody read is reset, and the answer can be lost
+ * with it (RFC 9112 section 9.6). A large one is not waited for.
+ */
+export async function takeRest(request: Request, limits: BodyLimits): Promise<void> {
+  const length = Number(request.headers.get("content-length") ?? 0);
+  if (request.body === null || request.bodyUsed || !(length > 0 && length <= limits.maxBytes)) return;
+  try {
+    await readBytes(request, limits);
+  } catch (error) {
+    // It was refused already: that is the answer, and not that the rest of it came late or never.
+    if (!(error instanceof Refusal) && !request.signal.aborted) throw error;
+  }
+}
+
 async function readBytes(request: Request, { maxBytes, deadlineMs, after }: BodyLimits): Promise<Uint8Array> {
   const tooLarge = () => new Refusal(Status.tooLarge, `Send at most ${maxBytes / 1_024} KiB.`, CLOSE);
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw tooLarge();

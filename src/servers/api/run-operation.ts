@@ -1,7 +1,7 @@
 import type { HostPort } from "../../wire/endpoint.ts";
 import { AtOnce } from "./at-once.ts";
 import { type ApiBackend, ApiFailure, type Origin, type Principal } from "./backend.ts";
-import { readJsonBody } from "./body.ts";
+import { readJsonBody, takeRest } from "./body.ts";
 import { type Asker, askerOf, endedCookie, type Shown, sessionCookie, shownCredential } from "./credentials.ts";
 import { versionOf, versionTag } from "./etag.ts";
 import { type EventStream, eventStream, type Following, type StreamedEvent } from "./event-stream.ts";
@@ -56,9 +56,12 @@ export class OperationRunner {
     const { headers } = request;
     const origin = { address, userAgent: (headers.get("user-agent") ?? "").slice(0, MAX_AGENT_CHARS) };
     const shown = shownCredential(headers, this.#options.tls);
-    const asker = await this.#admitted(operation, arrival, shown, origin);
     const { maxBodyBytes: maxBytes, bodyDeadlineMs: deadlineMs } = this.#limits;
     const limits = { maxBytes, deadlineMs, after: this.#options.after };
+    const asker = await this.#admitted(operation, arrival, shown, origin).catch(async (error: unknown) => {
+      await takeRest(request, limits);
+      throw error;
+    });
     const bytes = operation.body === undefined ? NOTHING : await readJsonBody(request, limits);
     const asked: Asked<Principal | null> = {
       backend: this.#backend,
