@@ -8,6 +8,9 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const BUN = "node_modules/.bin/bun";
 const isRoot = process.getuid?.() === 0;
 
+/** How much is told again of one failure. */
+const FAILURE_LINES = 50;
+
 /** @typedef {{ passed: number, failed: number, skipped: number }} Count */
 
 /** One check that passes or fails as a whole. */
@@ -74,6 +77,25 @@ const STEPS = [
   { name: "netns", argv: netns(NETNS.filter((file) => laneOf(file) === null)), count: netnsTest },
 ];
 
+/**
+ * What to read of a failed step: each failed test with what was printed before it, since the test before it; of a step
+ * without tests, its end. A log that is kept by its last lines must still say what failed.
+ */
+function failures(output) {
+  const lines = output.split("\n");
+  const summary = lines.findIndex((line) => /^\d+ tests? failed:$/.test(line));
+  const tests = summary < 0 ? lines : lines.slice(0, summary);
+  const told = [];
+  for (const [at, line] of tests.entries()) {
+    if (!line.startsWith("(fail) ")) continue;
+    const before = tests.slice(Math.max(0, at - FAILURE_LINES), at);
+    const last = before.findLastIndex((other) => /^\((pass|fail|skip|todo)\) /.test(other));
+    const after = tests[at + 1]?.startsWith("  ^ ") ? [tests[at + 1]] : [];
+    told.push(...before.slice(last + 1), line, ...after);
+  }
+  return (told.length > 0 ? told : lines.slice(-FAILURE_LINES)).join("\n").trim();
+}
+
 /** Steps that run at the same time are told one after another. @returns {Promise<Count>} */
 function run({ name, argv, count, together }) {
   const [program, ...args] = argv;
@@ -103,14 +125,17 @@ function run({ name, argv, count, together }) {
       });
     }
     child.on("error", (error) => {
-      tell(`${program} does not start: ${error.message}\n`);
+      const sentence = `${program} does not start: ${error.message}`;
+      tell(`${sentence}\n`);
       flush();
+      failed.push({ name, told: sentence });
       resolve({ passed: 0, failed: 1, skipped: 0 });
     });
     child.on("close", (exitCode) => {
       const result = count(output, exitCode);
       tell(`== ${name}: ${sentence(result)} in ${((Date.now() - startedMs) / 1000).toFixed(1)} s\n`);
       flush();
+      if (result.failed > 0) failed.push({ name, told: failures(output) });
       resolve(result);
     });
   });
@@ -128,6 +153,8 @@ if (unknown !== undefined) {
   process.exit(2);
 }
 
+/** @type {{ name: string, told: string }[]} */
+const failed = [];
 /** @type {Count} */
 const total = { passed: 0, failed: 0, skipped: 0 };
 const add = (result) => {
@@ -144,5 +171,6 @@ for (const [at, step] of wanted.entries()) {
   for (const result of await Promise.all(running)) add(result);
   running = [];
 }
+for (const { name, told } of failed) process.stdout.write(`\n== failed in ${name}:\n${told}\n`);
 process.stdout.write(`\n${sentence(total)}\n`);
 process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;

@@ -70,50 +70,82 @@ describe("axe finds nothing serious", () => {
       .flatMap(({ id, nodes }) => nodes.map(({ html, any }) => `${id}: ${html} ${any[0]?.message ?? ""}`));
   }
 
-  for (const colorScheme of ["light", "dark"] as const) {
-    test(
-      `on each page, ${colorScheme}`,
-      async () => {
-        const server = await ConsoleServer.start(bothWorld());
-        await browser.visit(
-          server,
-          async (visit) => {
-            const { page } = visit;
-            await visit.open("/sign-in");
-            await page.getByLabel("Name").waitFor();
-            expect(["/sign-in", ...(await faultsOf(visit, RULES[colorScheme]))]).toEqual(["/sign-in"]);
-            for (const path of PAGES) {
-              await visit.signedIn(path);
-              await read(visit);
-              await ask(visit, path);
-              expect([path, ...(await faultsOf(visit, RULES[colorScheme]))]).toEqual([path]);
-            }
-            await visit.signedIn("/forwards");
-            await page.getByLabel("Ports", { exact: true }).fill("8820, 8815-8810, 1");
-            await page.getByRole("button", { name: /^More:/ }).click();
-            await page.getByRole("button", { name: "Test now: Web" }).click();
-            await page.getByRole("button", { name: "Test again" }).waitFor();
-            expect(["at work", ...(await faultsOf(visit, RULES[colorScheme]))]).toEqual(["at work"]);
-            await page.getByRole("button", { name: "Edit Web" }).click();
-            await page.getByRole("dialog").getByLabel("Ports", { exact: true }).waitFor();
-            expect(["editing", ...(await faultsOf(visit, RULES[colorScheme]))]).toEqual(["editing"]);
-            await visit.signedIn("/devices");
-            await page.getByLabel("Name of the peer").fill("tablet");
-            await page.getByLabel("What reaches it from outside").selectOption("only");
-            await page.getByLabel("Its ports").fill("8840");
-            await page.getByRole("button", { name: "Add peer" }).click();
-            await page.getByRole("region", { name: "File of tablet" }).waitFor();
-            expect(["a file", ...(await faultsOf(visit, RULES[colorScheme]))]).toEqual(["a file"]);
-            await page.getByRole("button", { name: "Edit phone" }).click();
-            await page.getByRole("dialog").getByLabel("Its ports").waitFor();
-            expect(["a peer", ...(await faultsOf(visit, RULES[colorScheme]))]).toEqual(["a peer"]);
-          },
-          { colorScheme, reducedMotion: "reduce" },
-        );
-        await server.stop();
+  type Look = (visit: Visit) => Promise<void>;
+  const page =
+    (path: string): Look =>
+    async (visit) => {
+      await visit.signedIn(path);
+      await read(visit);
+      await ask(visit, path);
+    };
+  /** Each thing that a person looks at: one page, or what opens on it. */
+  const LOOKS: readonly (readonly [name: string, look: Look])[] = [
+    [
+      "/sign-in",
+      async (visit) => {
+        await visit.open("/sign-in");
+        await visit.page.getByLabel("Name").waitFor();
       },
-      TIMEOUT_MS,
-    );
+    ],
+    ...PAGES.map((path) => [path, page(path)] as const),
+    [
+      "a forward at work",
+      async (visit) => {
+        await visit.signedIn("/forwards");
+        await visit.page.getByLabel("Ports", { exact: true }).fill("8820, 8815-8810, 1");
+        await visit.page.getByRole("button", { name: /^More:/ }).click();
+        await visit.page.getByRole("button", { name: "Test now: Web" }).click();
+        await visit.page.getByRole("button", { name: "Test again" }).waitFor();
+      },
+    ],
+    [
+      "a forward that is edited",
+      async (visit) => {
+        await visit.signedIn("/forwards");
+        await visit.page.getByRole("button", { name: "Edit Web" }).click();
+        await visit.page.getByRole("dialog").getByLabel("Ports", { exact: true }).waitFor();
+      },
+    ],
+    [
+      "a peer's file",
+      async (visit) => {
+        await visit.signedIn("/devices");
+        await visit.page.getByLabel("Name of the peer").fill("tablet");
+        await visit.page.getByLabel("What reaches it from outside").selectOption("only");
+        await visit.page.getByLabel("Its ports").fill("8840");
+        await visit.page.getByRole("button", { name: "Add peer" }).click();
+        await visit.page.getByRole("region", { name: "File of tablet" }).waitFor();
+      },
+    ],
+    [
+      "a peer that is edited",
+      async (visit) => {
+        await visit.signedIn("/devices");
+        await visit.page.getByRole("button", { name: "Edit phone" }).click();
+        await visit.page.getByRole("dialog").getByLabel("Its ports").waitFor();
+      },
+    ],
+  ];
+
+  for (const colorScheme of ["light", "dark"] as const) {
+    for (const [name, look] of LOOKS) {
+      test(
+        `${name}, ${colorScheme}`,
+        async () => {
+          const server = await ConsoleServer.start(bothWorld());
+          await browser.visit(
+            server,
+            async (visit) => {
+              await look(visit);
+              expect(await faultsOf(visit, RULES[colorScheme])).toEqual([]);
+            },
+            { colorScheme, reducedMotion: "reduce" },
+          );
+          await server.stop();
+        },
+        TIMEOUT_MS,
+      );
+    }
   }
 });
 
