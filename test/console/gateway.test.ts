@@ -55,6 +55,7 @@ describe("what the server is decides what is shown", () => {
         const known = row(page, "198.51.100.23:40122");
         await known.getByText("51 kB in").waitFor();
         await known.getByText("phone").waitFor();
+        await known.getByRole("cell", { name: "Switzerland" }).waitFor();
         const unknown = row(page, "[2001:db8:4:7::23]:51001");
         expect(await unknown.getByTitle("The kernel does not tell").allInnerTexts()).toEqual(["–", "–"]);
         await page.getByRole("button", { name: "Cut 198.51.100.23:40122" }).click();

@@ -12,6 +12,24 @@ import { useSay } from "../ui/toaster.tsx";
 const EVERY_MS = 2_000;
 const SECOND_MS = 1_000;
 
+const COUNTRY_NAMES = new Intl.DisplayNames("en", { type: "region" });
+
+function countryName({ country }: Visit): string {
+  return country === undefined || country === null ? "" : (COUNTRY_NAMES.of(country) ?? country);
+}
+
+const COUNTRY: Column<Visit> = {
+  id: "country",
+  title: "Country",
+  sortBy: countryName,
+  cell: (visit) => countryName(visit) || <span className="quiet">–</span>,
+};
+
+/** Only a server with a database of countries tells them. */
+function hasCountries(visits: readonly Visit[]): boolean {
+  return visits.some(({ country }) => country !== undefined);
+}
+
 /** The kernel of a gateway did not write it down when the connection began. */
 function NotTold() {
   return (
@@ -47,7 +65,8 @@ export function VisitsPage() {
     () =>
       filterRows(
         all,
-        (visit) => `${visit.visitor} ${visit.forwardName} ${visit.device ?? ""} ${visit.entry} ${visit.protocol}`,
+        (visit) =>
+          `${visit.visitor} ${countryName(visit)} ${visit.forwardName} ${visit.device ?? ""} ${visit.entry} ${visit.protocol}`,
         text,
       ),
     [all, text],
@@ -69,6 +88,7 @@ export function VisitsPage() {
       sortBy: ({ visitor }) => visitor,
       cell: ({ visitor }) => <span className="ports name">{visitor}</span>,
     },
+    ...(hasCountries(all) ? [COUNTRY] : []),
     {
       id: "forward",
       title: "Forward",
