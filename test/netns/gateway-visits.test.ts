@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { ApiProblem, type Client } from "../../src/servers/api/client.ts";
 import type { Visit } from "../../src/servers/api/schema.ts";
+import { inCountry, mmdb } from "../fixtures/mmdb.ts";
 import { type ConsoleReady, firstAdmin } from "./api-kit.ts";
 import { type GatewaySite, startGateway } from "./gateway-kit.ts";
 import { run } from "./hatchway.ts";
@@ -19,7 +22,11 @@ let ann: Client;
 
 beforeAll(async () => {
   lab = createLab({ natRules: false });
-  site = await startGateway(lab, "", "--console", `0.0.0.0:${PORT}`);
+  // Root reads it: the gateway becomes another user, who could not.
+  const countries = join(lab.directory, "countries.mmdb");
+  writeFileSync(countries, mmdb([inCountry(`${lab.visitor.v4}/32`, "CH")]), { mode: 0o600 });
+  const toml = `[console]\ncountry-database = ${JSON.stringify(countries)}\n`;
+  site = await startGateway(lab, toml, "--console", `0.0.0.0:${PORT}`);
   const ready = (await site.child.event<{ console: ConsoleReady }>("ready")).console;
   await Promise.all([
     startService(lab, lab.agent, "--host", "0.0.0.0", "echo:tcp:8000-8001", "echo:udp:8002"),
@@ -89,6 +96,7 @@ describe("a TCP visitor", () => {
       (await visits()).find(({ visitor: from }) => from === `${lab.visitor.v4}:40001`),
     );
     expect(mine).toMatchObject({ forwardName: "web", device: lab.agent.v4, entry: `${lab.nat.v4}:9000` });
+    expect(mine.country).toBe("CH");
     expect(mine.bytesIn).toBeGreaterThan("hello\n".length);
     expect(mine.bytesOut).toBeGreaterThan("hello\n".length);
     expect(Math.abs(Date.now() - (mine.openedMs ?? 0))).toBeLessThan(10_000);
@@ -133,7 +141,7 @@ describe("a TCP visitor", () => {
     await using visitor = talk(lab.visitor, `TCP6:[${lab.agent.v6}]:8003`);
     await answered(visitor, "six");
     const mine = await only("hole");
-    expect(mine).toMatchObject({ entry: `[${lab.agent.v6}]:8003`, bytesIn: expect.any(Number) });
+    expect(mine).toMatchObject({ entry: `[${lab.agent.v6}]:8003`, bytesIn: expect.any(Number), country: null });
     await ann.endVisit(mine.id);
     visitor.say("into nothing\n");
     await visitor.exited;

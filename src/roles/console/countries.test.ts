@@ -54,13 +54,13 @@ describe("where an address is", () => {
     expect([await lab.of("33.0.0.1"), await lab.of("2001:db8::1")]).toEqual(["CH", null]);
   });
 
-  test("of a value that is cut off is not known, which is told once", async () => {
+  test("of a value that cannot be read is not known, which is told once", async () => {
     const bytes = mmdb(SOME);
-    // The kind of the first value: a pointer that leads to itself for ever.
-    bytes[bytes.indexOf("country") - 2] = 0x20;
+    // Of a kind that there is none of.
+    bytes.set([0, 0xf0], bytes.indexOf("country") - 2);
     await using lab = await started(bytes);
     const asked = [await lab.of("198.51.100.7"), await lab.of("198.51.100.7")];
-    expect([asked, lab.warnings.length <= 1]).toEqual([[null, null], true]);
+    expect([asked, lab.warnings.length]).toEqual([[null, null], 1]);
   });
 });
 
