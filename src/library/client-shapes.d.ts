@@ -542,6 +542,7 @@ export interface Visit {
   readonly openedMs: number | null;
   readonly bytesIn: number | null;
   readonly bytesOut: number | null;
+  readonly country?: string | null;
 }
 
 export interface Vpn {

@@ -18,7 +18,7 @@ const RECENT_MS = 900;
 export interface KernelSight {
   readonly traffic: Recent<Traffic>;
   readonly triggers: Recent<readonly OpenTrigger[]>;
-  /** One by one: with 20,000 flows a reading costs the machine VISITS_COST. */
+  /** One by one: with 20,000 flows in the kernel a reading takes 0.3 s of the machine's CPU. */
   readonly visits: Recent<readonly NatVisit[]>;
   /** By public key. */
   readonly peers: Recent<ReadonlyMap<string, VpnPeerStatus>>;
