@@ -15,7 +15,7 @@ interface Reloadable extends Running {
  * second ends at once. Rejects when it cannot go on.
  */
 export async function runUntilStopped(io: Io, running: Reloadable): Promise<void> {
-  const systemd = await openSystemd(io);
+  const systemd = openSystemd(io);
   const unlisten = io.onHangup(() => void reload(io, running, systemd));
   const stop = () => void running.stop({ drainMs: DRAIN_MS }).catch((error) => sayFailure(io, error));
   const stopNow = () => void running.stop({ drainMs: 0 }).catch((error) => sayFailure(io, error));
@@ -56,20 +56,19 @@ interface Systemd {
   stopping(): void;
 }
 
-/** Told of a unit with Type=notify, so that `systemctl start` and `reload` wait for what they say. */
-async function openSystemd(io: Io): Promise<Systemd> {
+/** A unit with Type=notify is told, so that `systemctl start` and `reload` wait for what they say. */
+function openSystemd(io: Io): Systemd {
   const socket = io.env["NOTIFY_SOCKET"];
-  const nobody = () => {};
-  if (socket === undefined) return { ready: nobody, reloading: nobody, stopping: nobody };
-  const { monotonicUsec, NOTICE, notifySystemd } = await import("../os/notify-systemd.ts");
-  const tell = (line: string): void => {
-    const told = notifySystemd([line], socket);
+  const tell = async (choose: (part: typeof import("../os/notify-systemd.ts")) => string): Promise<void> => {
+    if (socket === undefined) return;
+    const part = await import("../os/notify-systemd.ts");
+    const told = part.notifySystemd([choose(part)], socket);
     if (!told.ok) io.err(`hatchway: ${told.error}\n`);
   };
   return {
-    ready: () => tell(NOTICE.ready),
-    reloading: () => tell(NOTICE.reloading(monotonicUsec())),
-    stopping: () => tell(NOTICE.stopping),
+    ready: () => void tell(({ NOTICE }) => NOTICE.ready),
+    reloading: () => void tell(({ NOTICE, monotonicUsec }) => NOTICE.reloading(monotonicUsec())),
+    stopping: () => void tell(({ NOTICE }) => NOTICE.stopping),
   };
 }
 
