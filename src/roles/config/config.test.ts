@@ -342,6 +342,7 @@ test("settings have defaults, and [relay] and [agent] replace them", async () =>
     certificate: null,
     clientCa: null,
     stun: false,
+    proxyProtocolFrom: [],
     check: { listen: null, hosts: [], private: false, trustedProxies: [] },
     console: null,
     metrics: null,
