@@ -38,7 +38,7 @@ const NETNS = readdirSync(`${ROOT}test/netns`).filter((file) => file.endsWith(".
  */
 const LANES = [
   /^(check|doctor|expose|library|router-two|stun|trust)\./,
-  /^(check-router|map|router|router-[a-z]+)\./,
+  /^(check-router|map|proxy-in|router|router-[a-z]+)\./,
   /^(console|gateway-console|gateway-docs|gateway-network|gateway-pages|gateway-triggers|readme)\./,
 ];
 /** Null = it runs alone. */
