@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { agentClient, gatewayClient, relayClient } from "../../src/servers/local/client.ts";
+import { ControlError } from "../../src/servers/local/control.ts";
 import { ROOT } from "../fixtures/documents.ts";
 import { commandsOf, goesOn, looksLike, type Machine, type RunnableBlock } from "../fixtures/runnable-blocks.ts";
 import type { Child } from "./child.ts";
@@ -194,7 +195,8 @@ export class DocsWorld implements AsyncDisposable {
       const agent = agentClient(join(data, "agent.sock"));
       for (const { id, origin } of await agent.listForwards()) if (origin !== "api") await agent.removeForward(id);
     }
-    for (const { id, device } of await atRelay.listForwards()) await atRelay.removeForward(id, device);
+    for (const { id, device } of await atRelay.listForwards())
+      await atRelay.removeForward(id, device).catch(goneAlready);
     const atGateway = gatewayClient(join(gateway.data, "gateway.sock"));
     for (const { id, origin } of await atGateway.listForwards())
       if (origin === "cli") await atGateway.removeForward(id);
@@ -204,6 +206,11 @@ export class DocsWorld implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#lab[Symbol.asyncDispose]();
   }
+}
+
+/** What its agent removed just before. */
+function goneAlready(error: unknown): void {
+  if (!(error instanceof ControlError && error.kind === "usage")) throw error;
 }
 
 async function untilSays(child: Child, command: string, says: (text: string) => boolean): Promise<void> {
