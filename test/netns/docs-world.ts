@@ -4,6 +4,7 @@ import { agentClient, gatewayClient, relayClient } from "../../src/servers/local
 import { ControlError } from "../../src/servers/local/control.ts";
 import { ROOT } from "../fixtures/documents.ts";
 import { commandsOf, goesOn, looksLike, type Machine, type RunnableBlock } from "../fixtures/runnable-blocks.ts";
+import { newPerson } from "./api-kit.ts";
 import type { Child } from "./child.ts";
 import { startService } from "./kit.ts";
 import { createLab, type Host, type Lab } from "./lab.ts";
@@ -12,7 +13,8 @@ import { eventually } from "./ready.ts";
 
 /**
  * The machines and names that the documents' examples have: a relay on the internet, the agent "attic" in a LAN behind a
- * gateway of ours, the agent "office" and a visitor elsewhere. Every machine has its own /var/lib/hatchway.
+ * gateway of ours, the agent "office" and a visitor elsewhere. Every machine has its own /var/lib/hatchway. The relay has a
+ * console with the people ada, who administrates, and bob; the attic's person has a token of ada's.
  */
 const NAMES = [
   ["203.0.113.1", "relay.example.com relay.example.net relay.example"],
@@ -27,6 +29,7 @@ const UDP = [1802, 19_132, 34_197];
 const START_MS = 30_000;
 const COMMAND_MS = 30_000;
 const DATA = "/var/lib/hatchway";
+const CONSOLE = "https://relay.example.com:7780";
 /** Neighbours may ask for a neighbour's ports, as the recipes for consoles do. */
 const GATEWAY_TOML = '[upnp]\nsecure = false\nrules = ["allow 1-65535 192.168.1.0/24 1-65535"]\n';
 
@@ -40,6 +43,7 @@ interface Place {
 export class DocsWorld implements AsyncDisposable {
   readonly #lab: Lab;
   readonly #places: Record<Machine, Place>;
+  #token = "";
 
   private constructor(lab: Lab) {
     this.#lab = lab;
@@ -102,14 +106,28 @@ export class DocsWorld implements AsyncDisposable {
     writeFileSync(join(relay.data, "hatchway.toml"), '[check]\nlisten = "0.0.0.0:8089"\nprivate = true\n');
     writeFileSync(join(gateway.data, "hatchway.toml"), GATEWAY_TOML);
     const services = [...TCP.map((port) => `peer:tcp:${port}`), ...UDP.map((port) => `echo:udp:${port}`)];
-    const console = "--console 127.0.0.1:7780";
-    await Promise.all([
+    const console = "--console 0.0.0.0:7780";
+    const [started] = await Promise.all([
+      this.#runs("relay", `hatchway serve --public relay.example.com --ports 1-65535 ${console}`, "/setup#"),
       this.#runs("gateway", "hatchway gateway --wan wan --lan lan1 --vpn", "The gateway is ready"),
-      this.#runs("relay", `hatchway serve --public relay.example.com --ports 1-65535 ${console}`, "The relay is ready"),
       startService(this.#lab, this.#lab.agent, ...services),
       startService(this.#lab, this.#lab.visitor, "peer:tcp:5432", "peer:tcp:993", "peer:tcp:587"),
     ]);
-    await Promise.all([this.#joins("attic", "--managed"), this.#joins("office")]);
+    await Promise.all([this.#joins("attic", "--managed"), this.#joins("office"), this.#people(started)]);
+  }
+
+  async #people(relay: Child): Promise<void> {
+    const { host, data } = this.#places.relay;
+    const setup = /https:\S+#\S+/.exec([...relay.stdout, ...relay.stderr].join("\n"))?.[0] ?? "";
+    await newPerson(this.#lab, host, CONSOLE, setup, "ada");
+    const control = relayClient(join(data, "relay.sock"));
+    const invitation = await control.invitePerson({ role: "user", lifetimeSec: 600 });
+    await newPerson(this.#lab, host, CONSOLE, invitation, "bob");
+    const { secret } = await control.makeToken({ person: "ada", name: "attic", scope: "all", lifetimeSec: null });
+    this.#token = secret;
+    const { directory } = this.#places.attic;
+    writeFileSync(join(directory, "laptop.token"), secret, { mode: 0o600 });
+    writeFileSync(join(directory, "ca.pem"), readFileSync(join(data, "relay-cert.pem")));
   }
 
   async #joins(machine: Machine, more = ""): Promise<void> {
@@ -138,7 +156,10 @@ export class DocsWorld implements AsyncDisposable {
   }
 
   #env(machine: Machine): Record<string, string> {
-    return { PATH: `${this.#places[machine].directory}/bin:${SBIN_PATH}`, HATCHWAY_DATA: DATA };
+    const { directory } = this.#places[machine];
+    // The API's page sets the last two in its first block.
+    const api = { CURL_CA_BUNDLE: "ca.pem", HATCHWAY: CONSOLE, TOKEN: this.#token };
+    return { PATH: `${directory}/bin:${SBIN_PATH}`, HATCHWAY_DATA: DATA, ...(machine === "attic" ? api : {}) };
   }
 
   async #runs(machine: Machine, command: string, says: string): Promise<Child> {
