@@ -53,6 +53,7 @@ const GROUPS: readonly { readonly title: string; readonly commands: Readonly<Rec
       check: async () => (await import("./check.ts")).defineCheck,
       doctor: async () => (await import("./doctor.ts")).defineDoctor,
       presets: async () => (await import("./presets.ts")).definePresets,
+      service: async () => (await import("./service.ts")).defineService,
       config: async () => (await import("./config.ts")).defineConfig,
       demo: async () => (await import("./demo.ts")).defineDemo,
       version: async () => (await import("./version.ts")).defineVersion,

@@ -49,24 +49,24 @@ export function launchdPlist(spec: ServiceSpec): Result<string, string> {
       '<?xml version="1.0" encoding="UTF-8"?>',
       '<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">',
       '<plist version="1.0">',
-      valueOf(entries, ""),
+      element(entries, ""),
       "</plist>",
       "",
     ].join("\n"),
   );
 }
 
-function valueOf(value: Plist, indent: string): string {
+function element(value: Plist, indent: string): string {
   if (typeof value === "string") return `${indent}<string>${escapeXml(value)}</string>`;
   if (typeof value === "number") return `${indent}<integer>${value}</integer>`;
   if (typeof value === "boolean") return `${indent}<${value}/>`;
   const inner = `${indent}  `;
   if (isList(value)) {
-    return [`${indent}<array>`, ...value.map((one) => valueOf(one, inner)), `${indent}</array>`].join("\n");
+    return [`${indent}<array>`, ...value.map((one) => element(one, inner)), `${indent}</array>`].join("\n");
   }
   const entries = Object.entries(value).flatMap(([key, one]) => [
     `${inner}<key>${escapeXml(key)}</key>`,
-    valueOf(one, inner),
+    element(one, inner),
   ]);
   return [`${indent}<dict>`, ...entries, `${indent}</dict>`].join("\n");
 }

@@ -46,9 +46,7 @@ export function windowsTask(spec: ServiceSpec): Result<string, string> {
       "  </Triggers>",
       "  <Principals>",
       '    <Principal id="Author">',
-      ...(isSystem
-        ? [`      ${element("UserId", LOCAL_SERVICE)}`]
-        : ["      <LogonType>InteractiveToken</LogonType>"]),
+      ...(isSystem ? [`      ${element("UserId", LOCAL_SERVICE)}`] : ["      <LogonType>InteractiveToken</LogonType>"]),
       "      <RunLevel>LeastPrivilege</RunLevel>",
       "    </Principal>",
       "  </Principals>",
