@@ -37,7 +37,7 @@ const NETNS = readdirSync(`${ROOT}test/netns`).filter((file) => file.endsWith(".
  * or time, and run alone.
  */
 const LANES = [
-  /^(check|doctor|expose|library|router-two|stun|trust)\./,
+  /^(check|doctor|expose|library|service|router-two|stun|trust)\./,
   /^(check-router|map|router|router-[a-z]+)\./,
   /^(console|gateway-console|gateway-docs|gateway-network|gateway-pages|gateway-triggers|readme)\./,
 ];

@@ -5,7 +5,8 @@ import { type ServiceSpec, serviceName, startsAsRoot } from "../../core/service/
 import type { CommandOutput } from "../../os/command.ts";
 import { errorCode } from "../../os/errors.ts";
 import { fileError, PRIVATE_DIRECTORY_MODE, replacePublicFile } from "../../os/files.ts";
-import { giveDirectory } from "../../os/privileges.ts";
+import { dataFiles } from "../../os/paths.ts";
+import { giveDirectory, giveFiles } from "../../os/privileges.ts";
 import { findUser } from "../../os/users.ts";
 import { ControlError } from "../../servers/local/control.ts";
 import { checkService } from "./checks.ts";
@@ -170,7 +171,13 @@ function makeDataDirectory(host: ServiceHost, spec: ServiceSpec, done: string[])
   if (spec.user === null || startsAsRoot(spec)) return;
   const user = findUser([spec.user], `${host.root}/etc/passwd`);
   const { uid } = statSync(path);
-  if (user === null || uid === user.uid) return;
+  if (user === null) return;
+  if (uid === user.uid) {
+    const files = giveFiles(dataFiles(path), user);
+    if (!files.ok) throw new ControlError("failed", files.error);
+    if (files.value > 0) done.push(`Gave what root had made in ${spec.dataDir} to user ${spec.user}.`);
+    return;
+  }
   if (uid !== ROOT_UID) {
     const message = `${spec.dataDir} belongs to another user (number ${uid}): name that one with --user, or another directory with --data.`;
     throw new ControlError("usage", message);
