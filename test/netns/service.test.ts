@@ -69,8 +69,10 @@ test("an agent that root joined becomes a service, and visitors reach a port bel
   json("service", "install", "relay", "--now");
   expect(hatchway("service", "install", "agent")).toMatchObject({ code: 2, err: expect.stringContaining("--join -") });
   const { code } = json("join-code", "create", "--name", "den");
-  const joining = `timeout -s INT 30 ${machine.hatchway} agent --json --join - | grep -m1 connected`;
-  expect(shell(`echo ${code} | { ${joining}; }`).out).toContain('"name":"den"');
+  machine.write("/srv/code", code);
+  const joined = shell(`${machine.hatchway} agent --json --join-file /srv/code > /srv/joined & agent=$!
+until grep -q connected /srv/joined; do sleep 0.05; done; kill -INT $agent; wait $agent; cat /srv/joined`);
+  expect(joined.out).toContain('"name":"den"');
   expect(json("service", "install", "agent", "--now")).toMatchObject({ changed: true, running: true });
   expect(rightsOf(statusOf("agent").pid)).toMatchObject({ capabilities: "0".repeat(16), seccomp: "2" });
   machine.write("/srv/site/page", "reached");
