@@ -12,9 +12,10 @@ export function fishScript({ commands, valued }: CompletionTable): string {
       ...options.map(
         (one) => `complete -c hatchway ${here} ${optionFlags(one)} -d ${quoted(shortText(one.description))}`,
       ),
-      ...all.flatMap(({ values }) => {
+      ...all.flatMap(({ values, isVariadic }, at) => {
         const offered = valueFlags(values);
-        return offered === "" ? [] : [`complete -c hatchway ${here} ${offered}`];
+        const there = isVariadic ? here : `-n ${quoted(`__hatchway_at ${quoted(path)} ${at}`)}`;
+        return offered === "" ? [] : [`complete -c hatchway ${there} ${offered}`];
       }),
     ];
   });
@@ -39,9 +40,10 @@ ${cases([...valued])}
     end
 end
 
-# Whether the words before the cursor are of this command.
+# Whether the words before the cursor are of this command, and so many arguments of it.
 function __hatchway_at
     set -l path
+    set -l at 0
     set -l skip 0
     for word in (commandline -opc)[2..-1]
         if test $skip = 1
@@ -52,10 +54,16 @@ function __hatchway_at
             case '-*'
                 contains -- $word (__hatchway_takes "$path"); and set skip 1
             case '*'
-                contains -- $word (__hatchway_commands "$path"); and set path (string join ' ' $path $word)
+                if contains -- $word (__hatchway_commands "$path")
+                    set path (string join ' ' $path $word)
+                else
+                    set at (math $at + 1)
+                end
         end
     end
-    test "$path" = "$argv[1]"
+    test "$path" = "$argv[1]"; or return 1
+    set -q argv[2]; or return 0
+    test $at = $argv[2]
 end
 
 complete -c hatchway -f

@@ -86,7 +86,7 @@ function commandLines(command: CommandInfo, isCommon: (option: OptionInfo) => bo
   const { prose, examples } = splitAfter(command.after);
   return [
     `.SH ${escaped(`hatchway ${command.path}`.toUpperCase())}`,
-    bold(command.usage),
+    command.usage.split(/\n\s*/).map(bold).join("\n.br\n"),
     ".PP",
     text(command.description),
     ...(command.commands.length === 0
