@@ -129,7 +129,8 @@ function stateLines(spec: ServiceSpec): string[] {
 }
 
 const FAMILIES = "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK";
-const JIT = "# Bun compiles to machine code as it runs: MemoryDenyWriteExecute=yes would stop it.";
+const JIT =
+  "# Not MemoryDenyWriteExecute: Bun compiles as it runs. Without, a loop took 37 times as long, and it calls no C (bun:ffi).";
 
 /** Of the program that is an ordinary user from its first instruction. */
 function ordinaryRights(spec: ServiceSpec): string[] {
