@@ -80,7 +80,7 @@ Examples:
       "after",
       `
 Exit code 4 when none is installed, or one of them does not run.
-With --json: {"v":1,"services":[{"role":…,"name":…,"file":…,"state":"absent"|"foreign"|"edited"|"whole","enabled":…,
+With --json: {"v":1,"services":[{"role":…,"scope":"system"|"user","name":…,"file":…,"state":"absent"|"foreign"|"edited"|"whole","enabled":…,
   "running":…,"active":…|null,"pid":…|null,"version":…|null,"program":[…]|null,"programVersion":…|null,
   "data":…|null,"user":…|null,"log":…}]}: foreign, edited: not of \`service install\`, or changed by hand since
 
@@ -168,7 +168,16 @@ async function status(context: Context, role: ServiceRole | undefined, given: Gi
   const { io, options } = context;
   const services = await openServices(context);
   const roles = role === undefined ? SERVICE_ROLES : [role];
-  const found = await Promise.all(roles.map((one) => services.status(requestOf(context, one, given))));
+  const found = await Promise.all(
+    roles.map(async (one) => {
+      const request = requestOf(context, one, given);
+      const own = await services.status(request);
+      // An agent of the system's, which an ordinary user may look at when they have none of their own.
+      return own.state === "absent" && request.scope === "user"
+        ? services.status({ ...request, scope: "system" })
+        : own;
+    }),
+  );
   const shown = role === undefined ? found.filter(({ state }) => state !== "absent") : found;
   if (options.json) io.out(`${JSON.stringify({ v: 1, services: shown })}\n`);
   else io.out(statusText(shown));
@@ -196,11 +205,12 @@ function serviceText(service: ServiceStatus): string {
 
 const COLUMN = " ".repeat(13);
 
-function installedText({ file, state, enabled }: ServiceStatus): string {
+function installedText({ file, state, enabled, scope }: ServiceStatus): string {
   const whose = { absent: "", foreign: "; not by `service install`", edited: "; changed by hand since", whole: "" }[
     state
   ];
-  return `${file}${whose}; ${enabled ? "starts with the system" : "does not start with the system"}`;
+  const start = scope === "system" ? "with the system" : "with your first session";
+  return `${file}${whose}; ${enabled ? `starts ${start}` : `does not start ${start}`}`;
 }
 
 function runningText({ running, active, pid, version }: ServiceStatus): string {

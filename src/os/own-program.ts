@@ -15,9 +15,9 @@ export function ownProgram(): OwnProgram {
     : { kind: "package", root: packageRoot() };
 }
 
-/** The folder that has this program's own files at their places within the package. An executable's is inside it. */
-export function ownFiles(): string {
-  return Bun.isStandaloneExecutable ? import.meta.dir : packageRoot();
+/** The folder of the console that scripts/console-files.ts built; within an executable, the one of its entry. */
+export function consoleFolder(): string {
+  return Bun.isStandaloneExecutable ? dirname(Bun.main) : join(packageRoot(), "dist/console");
 }
 
 /** What starts this program again, before its arguments. Bun's flags: see bin/hatchway; an executable has them built in. */

@@ -83,6 +83,38 @@ until grep -q connected /srv/joined; do sleep 0.05; done; kill -INT $agent; wait
   for (const role of ["agent", "relay"]) json("service", "uninstall", role);
 });
 
+test("an agent of an ordinary user is a service of theirs", () => {
+  shell("useradd --create-home --uid 4321 ann && install -d -o ann -m 700 /run/user/4321");
+  const runtime = "XDG_RUNTIME_DIR=/run/user/4321";
+  // What logind starts with a session: no session begins here.
+  background("ann", "--uid=ann", "--property=Delegate=yes", `--setenv=${runtime}`, "/lib/systemd/systemd", "--user");
+  const asAnn = (...args: readonly string[]) =>
+    machine.run("setpriv", "--reuid=ann", "--regid=ann", "--clear-groups", "env", "HOME=/home/ann", runtime, ...args);
+  shell("until test -S /run/user/4321/systemd/private; do sleep 0.05; done");
+  const refused = asAnn(machine.hatchway, "service", "install", "relay");
+  expect(refused).toMatchObject({ code: 2, err: expect.stringContaining("Run this as root") });
+
+  const { code, err } = asAnn(machine.hatchway, "service", "install", "agent", "--no-relay", "--now");
+  expect({ code, err }).toEqual({ code: 0, err: expect.stringContaining("loginctl enable-linger") });
+  const status = asAnn(machine.hatchway, "service", "status", "--json");
+  const [agent] = JSON.parse(status.out).services;
+  expect(agent).toMatchObject({
+    role: "agent",
+    scope: "user",
+    enabled: true,
+    running: true,
+    data: "/home/ann/.local/share/hatchway",
+  });
+  expect(rightsOf(agent.pid)).toEqual({
+    uid: "4321",
+    capabilities: "0".repeat(16),
+    noNewPrivileges: "1",
+    seccomp: "2",
+  });
+  expect(asAnn(machine.hatchway, "service", "uninstall", "agent").code).toBe(0);
+  machine.run("systemctl", "stop", "ann");
+});
+
 test("a unit that was changed by hand is not replaced or removed unasked", () => {
   json("service", "install", "relay");
   shell("echo '# mine' >> /etc/systemd/system/hatchway-relay.service");

@@ -52,6 +52,7 @@ export type InstalledState = "absent" | "foreign" | "edited" | "whole";
 
 export interface ServiceStatus {
   readonly role: ServiceRole;
+  readonly scope: ServiceScope;
   readonly name: string;
   readonly file: string;
   readonly state: InstalledState;

@@ -26,7 +26,7 @@ async function statusOf(
   host: ServiceHost,
   which: Pick<ServiceRequest, "role" | "manager" | "scope">,
 ): Promise<ServiceStatus> {
-  const { role, manager } = which;
+  const { role, scope, manager } = which;
   const found = readServiceFile(host, which);
   const mark = found === null || found.kind === "foreign" ? null : found.mark;
   // Nobody needs to be asked about what is not there.
@@ -35,6 +35,7 @@ async function statusOf(
   const own = facts !== null && process?.pid !== facts.pid ? null : process;
   return {
     role,
+    scope,
     name: serviceName(role),
     file: serviceFile(host, which),
     state: found?.kind ?? "absent",

@@ -93,8 +93,13 @@ export async function uninstallUnit(host: ServiceHost, which: Which, force: bool
   // A unit that failed is remembered, and this fails when there is nothing to forget.
   await ask(host, which, ["reset-failed", name]);
   const dropIns = `${file}.d`;
+  const data = found.kind === "foreign" ? null : found.mark.data;
   const next = existsSync(host.root + dropIns) ? [`Your changes in ${dropIns} are still there.`] : [];
-  return { role: which.role, file, removed: true, data: found.kind === "foreign" ? null : found.mark.data, next };
+  if (which.role === "gateway") {
+    const command = `hatchway gateway stop --clean${data === null ? "" : ` --data ${data}`}`;
+    next.push(`The kernel goes on forwarding what was open, until you run: ${command}`);
+  }
+  return { role: which.role, file, removed: true, data, next };
 }
 
 /** The file that is there, and whose it is; null = none. */
@@ -224,6 +229,9 @@ function nextSteps(
   const steps: string[] = [];
   if (needsRestart) steps.push(`Start it again to use the new unit: ${systemctlWords} restart ${name}`);
   else if (!running) steps.push(`Start it: ${systemctlWords} start ${name}`);
+  if (running && spec.role === "relay") {
+    steps.push(`Let an agent join with the code of: hatchway join-code create --name NAME --data ${spec.dataDir}`);
+  }
   steps.push(`Its log: ${journalctl(request, name).join(" ")}`);
   if (spec.scope === "user") steps.push("It ends with your last session, unless you run: loginctl enable-linger");
   return steps;
