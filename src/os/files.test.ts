@@ -2,7 +2,15 @@ import { describe, expect, test } from "bun:test";
 import { chmod, mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { temporaryDirectory } from "../../test/fixtures/directory.ts";
-import { createFile, type FileErrorKind, fileError, readPrivateText, readText, replaceFile, replacePublicFile } from "./files.ts";
+import {
+  createFile,
+  type FileErrorKind,
+  fileError,
+  readPrivateText,
+  readText,
+  replaceFile,
+  replacePublicFile,
+} from "./files.ts";
 
 const modeOf = async (path: string) => (await stat(path)).mode & 0o777;
 
