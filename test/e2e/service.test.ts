@@ -72,7 +72,7 @@ describe("what is refused before anything changes", () => {
       uid: 1000,
       home: "/home/ann",
       environment: {},
-      program: [program],
+      program: ["/opt/hatchway"],
       programFiles: [program],
       ...parts,
     };
@@ -127,6 +127,14 @@ describe("what is refused before anything changes", () => {
     expect(await refusal(services.install(RELAY, HOW))).toContain(
       `may not read ${directory}/opt, where this program is`,
     );
+  });
+
+  test.each<[string, Partial<ServiceHost>, Partial<ServiceRequest>]>([
+    ["a program", { program: ["/tmp/hatchway"] }, {}],
+    ["data", {}, { dataDir: "/var/tmp/data" }],
+  ])("%s in /tmp, of which the service has its own", async (_what, parts, request) => {
+    const { services } = machine(parts);
+    expect(await refusal(services.install({ ...RELAY, ...request }, HOW))).toContain("has a /tmp of its own");
   });
 
   test("a user that is not there", async () => {

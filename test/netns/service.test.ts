@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { type Booted, bootSystemd } from "../fixtures/systemd.ts";
 import { whyNotHere } from "./namespaces.ts";
 
@@ -13,9 +13,13 @@ let machine: Booted;
 beforeAll(async () => {
   expect(whyNotHere()).toBeNull();
   machine = await bootSystemd();
-  machine.write(CONFIG, RELAY);
 });
 afterAll(() => machine?.end());
+beforeEach(() => machine.write(CONFIG, RELAY));
+// What a test that failed left behind is not for the next one.
+afterEach(() => {
+  shell("systemctl stop 'hatchway-*' site taken ann; rm -f /etc/systemd/system/hatchway-*; systemctl daemon-reload");
+});
 
 const hatchway = (...args: readonly string[]) => machine.run(machine.hatchway, ...args);
 /** What a command that must succeed prints as JSON. */
@@ -80,7 +84,6 @@ until grep -q connected /srv/joined; do sleep 0.05; done; kill -INT $agent; wait
   json("forward", "add", "8000", "--as", "80", "--name", "web");
   const retrying = "--retry 100 --retry-delay 0 --retry-all-errors --max-time 20";
   expect(shell(`curl -s ${retrying} http://127.0.0.1:80/page`).out).toBe("reached");
-  for (const role of ["agent", "relay"]) json("service", "uninstall", role);
 });
 
 test("an agent of an ordinary user is a service of theirs", () => {
@@ -112,7 +115,6 @@ test("an agent of an ordinary user is a service of theirs", () => {
     seccomp: "2",
   });
   expect(asAnn(machine.hatchway, "service", "uninstall", "agent").code).toBe(0);
-  machine.run("systemctl", "stop", "ann");
 });
 
 test("a unit that was changed by hand is not replaced or removed unasked", () => {
@@ -127,15 +129,12 @@ test("a unit that was changed by hand is not replaced or removed unasked", () =>
 });
 
 test("a service that does not start says why", () => {
-  machine.write(CONFIG, RELAY);
   background("taken", "python3", "-m", "http.server", "7744");
   shell("until ss -ltn | grep -q :7744; do sleep 0.05; done");
   const failed = hatchway("service", "install", "relay", "--now", "--data", "/srv/relay");
   expect(failed.code).toBe(1);
   expect(failed.err).toContain("journalctl -u hatchway-relay");
   expect(failed.err).toContain("7744");
-  json("service", "uninstall", "relay");
-  machine.run("systemctl", "stop", "taken");
 });
 
 test("a gateway leads a port to a client within its unit", () => {

@@ -13,11 +13,19 @@ import { SERVICE_USER } from "./plan.ts";
 const READ = 0o4;
 const PASS = 0o1;
 
+/** What PrivateTmp= puts an empty folder in the place of. */
+const TEMPORARY = /^(\/var)?\/tmp(\/|$)/;
+
 /** All that can be known to be wrong before anything is changed. Rejects with ControlError `usage`. */
 export async function checkService(host: ServiceHost, spec: ServiceSpec): Promise<void> {
   await checkConfig(host, spec);
   if (spec.role === "agent" && !spec.withoutRelay) await checkJoined(host, spec);
   if (spec.scope === "user") return;
+  const hidden = [...spec.program, spec.dataDir, spec.configFile ?? ""].find((path) => TEMPORARY.test(path));
+  if (hidden !== undefined) {
+    const message = `A service has a /tmp of its own, and does not see ${hidden}: put it elsewhere, the program into /opt/hatchway for one.`;
+    throw new ControlError("usage", message);
+  }
   const name = spec.user ?? SERVICE_USER;
   const user = findUser([name], `${host.root}/etc/passwd`);
   for (const path of host.programFiles) {
