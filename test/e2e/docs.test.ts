@@ -40,6 +40,7 @@ const WITH_COMMANDS = [
   "docs/ping.md",
   "docs/router.md",
   "docs/security.md",
+  "docs/service.md",
   "docs/architecture.md",
   "docs/README.md",
   "docs/concepts.md",
@@ -150,6 +151,7 @@ describe("commands in the documents exist, with their options", () => {
       "check",
       "doctor",
       "presets",
+      "service install",
       ...GATEWAY,
     ];
     const known = new Set((await Promise.all(paths.map((path) => help(path.split(" "))))).flatMap(flagsIn));
