@@ -55,6 +55,7 @@ const GROUPS: readonly { readonly title: string; readonly commands: Readonly<Rec
       presets: async () => (await import("./presets.ts")).definePresets,
       config: async () => (await import("./config.ts")).defineConfig,
       demo: async () => (await import("./demo.ts")).defineDemo,
+      upgrade: async () => (await import("./upgrade.ts")).defineUpgrade,
       version: async () => (await import("./version.ts")).defineVersion,
     },
   },
