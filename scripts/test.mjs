@@ -32,12 +32,12 @@ function netnsTest(output, exitCode) {
 
 const NETNS = readdirSync(`${ROOT}test/netns`).filter((file) => file.endsWith(".test.ts"));
 /**
- * Scenarios of the router client, of `check`, and of what people read and see: most of their time they wait for what does
+ * Scenarios of the router client, of `check`, of the executable, and of what people read and see: most of their time they wait for what does
  * not answer, for leases to end or for a browser, so three lanes of them take a third of the time. The others measure, load
  * or time, and run alone.
  */
 const LANES = [
-  /^(check|doctor|expose|library|router-two|stun|trust)\./,
+  /^(check|doctor|executable|expose|library|router-two|stun|trust)\./,
   /^(check-router|map|router|router-[a-z]+)\./,
   /^(console|gateway-console|gateway-docs|gateway-network|gateway-pages|gateway-triggers|readme)\./,
 ];
