@@ -75,7 +75,7 @@ interface Checked {
 async function check(context: Context, given: UpgradeOptions): Promise<Checked> {
   const source = await sourceOf(context, given);
   const { comparedWithOwn, findRelease, ownTarget } = await import("../roles/upgrade/check.ts");
-  const release = await findRelease(source, context.io.stop);
+  const release = await findRelease(source, { fetch, signal: context.io.stop });
   if (!release.ok) throw new ControlError(release.error.kind, release.error.message);
   const { version, files } = release.value;
   const found = files.find(({ target }) => target === ownTarget());

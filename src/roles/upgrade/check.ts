@@ -13,6 +13,7 @@ export const SIGNATURE_NAMESPACE = "hatchway-release";
 /** Beside what it signs. */
 export const SIGNATURE_SUFFIX = ".sig";
 const FETCH_MS = 15_000;
+const MAX_REDIRECTS = 5;
 
 export interface UpgradeSource {
   /** A path, or an https URL: of a release.json. */
@@ -27,16 +28,19 @@ export interface UpgradeFailure {
   readonly message: string;
 }
 
+export interface Tools {
+  readonly signal: AbortSignal;
+  /** The runtime's own one, but in tests. */
+  readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
+}
+
 /** The release that the source has, when it is to be trusted. Nothing else is asked, and nothing is sent. */
-export async function findRelease(
-  source: UpgradeSource,
-  signal: AbortSignal,
-): Promise<Result<Release, UpgradeFailure>> {
+export async function findRelease(source: UpgradeSource, tools: Tools): Promise<Result<Release, UpgradeFailure>> {
   const { manifest, key } = source;
-  const text = await textOf(manifest, signal);
+  const text = await textOf(manifest, tools);
   if (!text.ok) return text;
   if (key !== null) {
-    const signature = await textOf(signatureOf(manifest), signal);
+    const signature = await textOf(signatureOf(manifest), tools);
     if (!signature.ok) return signature;
     const wrong = signatureProblem(text.value, signature.value, key);
     if (wrong !== null) return refused(`${manifest} ${wrong}: do not install what it names.`);
@@ -80,28 +84,40 @@ function isUrl(place: string): boolean {
   return /^[a-z][a-z0-9+.-]+:\/\//i.test(place);
 }
 
-async function textOf(place: string, signal: AbortSignal): Promise<Result<string, UpgradeFailure>> {
-  if (isUrl(place)) return fetched(place, signal);
+async function textOf(place: string, tools: Tools): Promise<Result<string, UpgradeFailure>> {
+  if (isUrl(place)) return fetched(place, tools);
   const read = await readText(place);
   if (!read.ok) return err({ kind: "usage", message: read.error.message });
   return read.value === null ? err({ kind: "usage", message: `There is no file ${place}.` }) : ok(read.value);
 }
 
-async function fetched(url: string, signal: AbortSignal): Promise<Result<string, UpgradeFailure>> {
-  // On the way somebody could say that there is nothing newer.
-  if (URL.parse(url)?.protocol !== "https:") {
-    return err({ kind: "usage", message: `${url} is no https URL: give one, or the path of a file.` });
-  }
+async function fetched(url: string, { fetch, signal }: Tools): Promise<Result<string, UpgradeFailure>> {
   const unreachable = (why: string) => err({ kind: "unreachable", message: `${url} was not read: ${why}.` } as const);
+  const ends = AbortSignal.any([signal, AbortSignal.timeout(FETCH_MS)]);
+  let at = url;
   try {
-    const response = await fetch(url, {
-      headers: { "user-agent": "hatchway" },
-      signal: AbortSignal.any([signal, AbortSignal.timeout(FETCH_MS)]),
-    });
-    if (!response.ok) return unreachable(`its server answered with status ${response.status}`);
-    if (!response.url.startsWith("https:")) return unreachable("its server sends to a place without https");
-    const text = await boundedText(response, MAX_RELEASE_BYTES);
-    return text === null ? refused(`${url} is too big to be a manifest.`) : ok(text);
+    for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
+      // On the way somebody could say that there is nothing newer.
+      if (URL.parse(at)?.protocol !== "https:") {
+        if (at !== url) return unreachable("its server sends to a place without https");
+        return err({ kind: "usage", message: `${url} is no https URL: give one, or the path of a file.` });
+      }
+      const response = await fetch(at, {
+        headers: { "user-agent": "hatchway" },
+        redirect: "manual",
+        signal: ends,
+      });
+      const location = response.headers.get("location");
+      if (response.status >= 300 && response.status < 400 && location !== null) {
+        await response.body?.cancel();
+        at = URL.parse(location, at)?.href ?? location;
+        continue;
+      }
+      if (!response.ok) return unreachable(`its server answered with status ${response.status}`);
+      const text = await boundedText(response, MAX_RELEASE_BYTES);
+      return text === null ? refused(`${url} is too big to be a manifest.`) : ok(text);
+    }
+    return unreachable("its server sends from place to place");
   } catch (error) {
     const isLate = error instanceof Error && error.name === "TimeoutError";
     return unreachable(isLate ? "no answer in time" : (errorCode(error) ?? "no connection"));
