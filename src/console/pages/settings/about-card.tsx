@@ -26,8 +26,8 @@ export function AboutCard({ settings }: { readonly settings: Settings }) {
         ]}
       />
       <p>
-        Hatchway asks nobody by itself whether there is a newer version. On this server, these say whether a place that you
-        trust has one, and how this installation is replaced:
+        Hatchway asks nobody by itself whether there is a newer version. On this server, these say whether a place that
+        you trust has one, and how this installation is replaced:
       </p>
       <pre className="commands">
         <code>{"hatchway upgrade --check\nhatchway upgrade"}</code>
