@@ -55,13 +55,18 @@ describe("without --check", () => {
     const { code, out, err } = await upgrade([], '[upgrade]\nmanifest = "/nowhere/release.json"\n');
     expect({ code, err }).toEqual({ code: 0, err: "" });
     expect(out).toStartWith(`This is Hatchway ${VERSION}, `);
-    expect(out).toContain("To replace it, make a backup (`hatchway backup`), then:\n  ");
+    expect(out).toMatch(/^To replace it \(.+\):\n {2}\S/m);
   });
 
   test("--json says the same", async () => {
     const { out } = await upgrade(["--json"]);
     expect(JSON.parse(out)).toMatchObject({ v: 1, version: VERSION, steps: expect.any(Array), check: null });
   });
+});
+
+test("a source without --check is a mistake", async () => {
+  const { code, err } = await upgrade(["--from", "release.json"]);
+  expect({ code, err }).toEqual({ code: 2, err: "hatchway: --from goes with --check: without it nobody is asked.\n" });
 });
 
 describe("with --check", () => {

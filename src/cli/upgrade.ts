@@ -50,6 +50,10 @@ type State = "newer" | "current" | "older";
 
 async function upgrade(context: Context, given: UpgradeOptions): Promise<number> {
   const { io, options } = context;
+  const [lonely] = (["from", "key"] as const).filter((name) => given[name] !== undefined);
+  if (lonely !== undefined && given.check !== true) {
+    throw new ControlError("usage", `--${lonely} goes with --check: without it nobody is asked.`);
+  }
   const { findInstallation, stepsOf } = await import("../roles/upgrade/installation.ts");
   const installation = findInstallation();
   const steps = stepsOf(installation);
@@ -112,11 +116,10 @@ function textOf(installation: Installation, steps: readonly string[], checked: C
   const lines = [`This is Hatchway ${VERSION}, ${HOW[installation.by]}${where}.`];
   if (checked !== null) lines.push(...verdict(checked));
   if (checked === null || checked.state === "newer") {
-    const intro = "To replace it, make a backup (`hatchway backup`), then:";
     lines.push(
-      intro,
+      "To replace it (on a relay or a gateway, make a backup before: `hatchway backup`):",
       ...steps.map((step) => `  ${step}`),
-      "and start it again. Its data stays, and devices come back by themselves.",
+      "Then start it again. Its data stays, and devices come back by themselves.",
     );
   }
   return `${lines.join("\n")}\n`;
