@@ -1,6 +1,7 @@
 // One executable: the program, its packages, the console's files and a Bun in one file.
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import type { BunPlugin } from "bun";
 import { ROOT, type Target } from "./targets.ts";
 
 export interface ExecutableOptions {
@@ -12,6 +13,22 @@ export interface ExecutableOptions {
   /** Its last part is within the executable, too. */
   readonly path: string;
 }
+
+/**
+ * ssh2 has native parts that it does without. Where somebody built them, the executable would be another one; and what is
+ * merely left outside (`external`), Bun looks for in the folder that the executable is started in.
+ */
+const withoutNativeCode: BunPlugin = {
+  name: "without native code",
+  setup(build) {
+    const namespace = "absent";
+    build.onResolve({ filter: /^cpu-features$|\.node$/ }, ({ path }) => ({ path, namespace }));
+    build.onLoad({ filter: /.*/, namespace }, ({ path }) => ({
+      contents: `throw new Error(${JSON.stringify(`${path} is not in this executable`)});`,
+      loader: "js",
+    }));
+  },
+};
 
 /** The same sources, packages and Bun give the same bytes. */
 export async function makeExecutable({ target, runtime, console, path }: ExecutableOptions): Promise<void> {
@@ -25,8 +42,7 @@ export async function makeExecutable({ target, runtime, console, path }: Executa
     sourcemap: "none",
     // Bun would write down the folder of the sources.
     define: { "import.meta.dir": '"/"' },
-    // Native code that ssh2 does without; where somebody built it, the executable would be another one.
-    external: ["cpu-features", "*.node"],
+    plugins: [withoutNativeCode],
     compile: {
       target: target.bun,
       executablePath: runtime,

@@ -1,5 +1,15 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { chmodSync, cpSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { ownTarget } from "../../src/roles/upgrade/check.ts";
@@ -52,7 +62,7 @@ test("two builds in two places are the same bytes", () => {
   expect(tool(["sh", "-c", 'cd "$0" && sha256sum --check --quiet SHA256SUMS', MADE[1]])).toBe("");
 });
 
-/** A root directory with the executable and the five files of Debian's libc6 that it names, and no other file. */
+/** A root directory with the executable and the five files of Debian's libc6 that it names, and no other program. */
 function makeRoot(): string {
   const root = mkdtempSync(join(lab.directory, "root-"));
   linkOrCopy(executable, join(root, "hatchway"));
@@ -61,6 +71,10 @@ function makeRoot(): string {
     cpSync(library, join(root, library), { dereference: true });
   }
   mkdirSync(join(root, "proc"));
+  // What ssh2 asks for, and does without: nothing is taken from the folder that the program is started in.
+  const foreign = join(root, "node_modules/cpu-features");
+  mkdirSync(foreign, { recursive: true });
+  writeFileSync(join(foreign, "index.js"), 'console.error("taken from outside");\n');
   return root;
 }
 
