@@ -18,7 +18,8 @@ RUN case "${TARGETARCH:-$(uname -m)}" in \
 FROM gcr.io/distroless/base-nossl-debian12:nonroot
 COPY --from=build /image/usr /usr
 COPY --from=build --chown=65532:65532 /image/data /data
-ENV HATCHWAY_DATA=/data
+# The second tells `hatchway upgrade` how it was installed.
+ENV HATCHWAY_DATA=/data HATCHWAY_IMAGE=1
 USER 65532:65532
 VOLUME /data
 # Agents, STUN, and the console. The public ports are yours to publish.

@@ -55,7 +55,7 @@ async function upgrade(context: Context, given: UpgradeOptions): Promise<number>
     throw new ControlError("usage", `--${lonely} goes with --check: without it nobody is asked.`);
   }
   const { findInstallation, stepsOf } = await import("../roles/upgrade/installation.ts");
-  const installation = findInstallation();
+  const installation = findInstallation(io.env);
   const steps = stepsOf(installation);
   const checked = given.check === true ? await check(context, given) : null;
   if (options.json) {

@@ -8,6 +8,7 @@ import { formOf, formOfFile } from "../../scripts/release/form.ts";
 import { makeSbom, type Sbom } from "../../scripts/release/sbom.ts";
 import { TARGETS } from "../../scripts/release/targets.ts";
 import { ownTarget } from "../../src/roles/upgrade/check.ts";
+import { IMAGE_VARIABLE } from "../../src/roles/upgrade/installation.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 const readJson = (path: string) => JSON.parse(readFileSync(join(ROOT, path), "utf8"));
@@ -125,6 +126,7 @@ describe("the container's files", () => {
     expect(last).toMatch(/^USER 65532:65532$/m);
     expect(last).toMatch(/^HEALTHCHECK .*CMD \[/m);
     expect(last).toMatch(/^ENTRYPOINT \[/m);
+    expect(last).toMatch(new RegExp(`^ENV .*\\b${IMAGE_VARIABLE}=1$`, "m"));
   });
 
   test("what it leaves out is not what the build reads", () => {

@@ -8,15 +8,16 @@ export type Installation =
   | { readonly by: "container" }
   | { readonly by: "npm" | "clone" | "folder"; readonly path: string };
 
-/** Docker's mark, and Podman's. */
-const CONTAINER_MARKS = ["/.dockerenv", "/run/.containerenv"];
+/** What the Dockerfile sets. An executable that somebody put into a container of their own is theirs to replace. */
+export const IMAGE_VARIABLE = "HATCHWAY_IMAGE";
 
 export function findInstallation(
+  env: Readonly<Record<string, string | undefined>>,
   program: OwnProgram = ownProgram(),
   exists: (path: string) => boolean = existsSync,
 ): Installation {
   if (program.kind === "executable") {
-    return CONTAINER_MARKS.some(exists) ? { by: "container" } : { by: "executable", path: program.path };
+    return env[IMAGE_VARIABLE] ? { by: "container" } : { by: "executable", path: program.path };
   }
   const { root } = program;
   if (root.split(sep).includes("node_modules")) return { by: "npm", path: root };
