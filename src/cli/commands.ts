@@ -58,6 +58,7 @@ const GROUPS: readonly { readonly title: string; readonly commands: Readonly<Rec
       demo: async () => (await import("./demo.ts")).defineDemo,
       completion: async () => (await import("./completion.ts")).defineCompletion,
       man: async () => (await import("./man.ts")).defineMan,
+      upgrade: async () => (await import("./upgrade.ts")).defineUpgrade,
       version: async () => (await import("./version.ts")).defineVersion,
     },
   },

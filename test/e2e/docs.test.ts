@@ -34,8 +34,10 @@ const EXAMPLE = "docs/examples/hatchway.toml";
 const WITH_COMMANDS = [
   "README.md",
   "docs/check.md",
+  "docs/docker.md",
   "docs/doctor.md",
   "docs/gateway.md",
+  "docs/install.md",
   "docs/operations.md",
   "docs/ping.md",
   "docs/router.md",

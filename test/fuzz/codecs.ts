@@ -65,6 +65,7 @@ import { ping } from "./ping-codecs.ts";
 import { portmapClient } from "./portmap-client-codecs.ts";
 import { portmap } from "./portmap-codecs.ts";
 import { presets } from "./preset-codecs.ts";
+import { release } from "./release-codecs.ts";
 import { routes } from "./routes-codecs.ts";
 import { stun } from "./stun-codecs.ts";
 import { tunnel } from "./tunnel-codecs.ts";
@@ -391,4 +392,5 @@ export const codecs: readonly FuzzCodec[] = [
   ...presets,
   ...acme,
   ...api,
+  ...release,
 ];

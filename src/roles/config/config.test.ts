@@ -472,6 +472,7 @@ test("the JSON Schema knows the tables and forbids other keys", () => {
     "trigger",
     "hook",
     "gluetun",
+    "upgrade",
   ]);
   expect(schema.additionalProperties).toBe(false);
 });

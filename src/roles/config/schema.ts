@@ -6,6 +6,7 @@ import { gatewaySection, MappingEntry, TriggerEntry, upnpSection, vpnSection } f
 import { GluetunEntry, HookEntry } from "./hooks.ts";
 import { MapEntry } from "./map.ts";
 import { metricsSection } from "./metrics.ts";
+import { upgradeSection } from "./upgrade.ts";
 
 const DEFAULT_AGENT_PORT = 7744;
 const DEFAULT_CHECK_PORT = 8089;
@@ -184,6 +185,7 @@ export const ConfigFile = z.strictObject({
   trigger: z.array(TriggerEntry).max(100).exactOptional(),
   hook: z.array(HookEntry).max(100).exactOptional(),
   gluetun: GluetunEntry.exactOptional(),
+  upgrade: upgradeSection.exactOptional(),
 });
 export type ConfigFile = z.infer<typeof ConfigFile>;
 
@@ -210,6 +212,8 @@ export function keysAt(path: readonly PropertyKey[]): readonly string[] {
       return Object.keys(acmeSection.shape);
     case "metrics":
       return Object.keys(metricsSection.shape);
+    case "upgrade":
+      return Object.keys(upgradeSection.shape);
     case "expose":
       return Object.keys(ExposeEntry.shape);
     case "forward":
