@@ -26,7 +26,7 @@ export function linkFailure(state: LinkState, relay: string): HatchwayError | nu
   }
 }
 
-const REFUSALS = { policy: "refused", conflict: "conflict", failed: "exhausted" } as const satisfies Record<
+const REFUSALS = { policy: "refused", conflict: "conflict", failed: "refused" } as const satisfies Record<
   Refusal,
   RelayFailureKind
 >;
@@ -56,7 +56,8 @@ export function listenError({ kind, message }: EntryError): HatchwayError {
 /** Why a connection did not come about, or ended otherwise than in order. `other`: who is at its other end. */
 export function connectionError(reason: ReasonName, other: string): HatchwayError {
   const [kind, message] = REASONS[reason];
-  return new HatchwayError(kind, message.replace("%", other));
+  const sentence = message.replace("%", other);
+  return new HatchwayError(kind, sentence.charAt(0).toUpperCase() + sentence.slice(1));
 }
 
 const ENDED = "The connection with % was ended";

@@ -155,8 +155,8 @@ export class OpenPortError extends HatchwayError {
  * somebody else may have answered in the relay's place. denied: the relay does not take this device or join code. away: the
  * device to go out at is not connected. not-found: the host's name does not resolve. reset: the other side cut the connection.
  * lost: the connection to the relay broke. ended: somebody, or a time limit, ended it. Beside them, of `RouterFailureKind`,
- * closed: nothing listens there; silent: no answer in time; refused: a rule says no; conflict: the port is somebody else's;
- * exhausted: a limit is reached.
+ * closed: nothing listens there; silent: no answer in time; refused: a rule says no, or it cannot be; conflict: the port is
+ * somebody else's; exhausted: a limit is reached.
  */
 export type RelayFailureKind =
   | "unreachable"
@@ -423,7 +423,7 @@ declare global {
 
 /**
  * A TCP connection through the tunnel: a Duplex of node:stream, on Node and on Bun. It half-closes as a socket with
- * `allowHalfOpen` does: end it when the other side has ended. Who listens for no `error` hears of a reset by `close` alone.
+ * `allowHalfOpen` does: end it when the other side has ended. An `error` that nobody listens for ends no program.
  */
 export interface TunnelSocket extends NodeJS.ReadWriteStream {
   /** Of an exposed port: the visitor. Of `connect`: the host that was asked for. */

@@ -56,7 +56,7 @@ export class Relay extends Kept<declared.RelayEvent> implements declared.Relay {
     const { signal } = options;
     this.#checkOpen(signal);
     const handlers = typeof onVisitor === "function" ? { socket: onVisitor } : onVisitor;
-    const exit = handlers === undefined ? null : appExit(handlers, (reason) => connectionError(reason, "The visitor"));
+    const exit = handlers === undefined ? null : appExit(handlers, (reason) => connectionError(reason, "the visitor"));
     const putting = this.#agent.put(spec, exit);
     if (putting === null) throw alreadyOpen(spec.remote.name);
     await this.#settled(putting, signal);

@@ -3,9 +3,6 @@ import type * as net from "node:net";
 import type * as tls from "node:tls";
 import type { ByteHandlers, ByteListener, ByteSocket, Sockets, TlsByteSocket, TlsDialOptions } from "./byte-socket.ts";
 
-/** What Node holds of one socket's bytes, each way, before `write` takes no more: less, and a fast link waits for each turn. */
-const BUFFER_BYTES = 256 * 1024;
-
 /** The sockets of node:net and node:tls behind the handlers that the data planes have (contract: test/contract/sockets.ts). */
 export function nodeSockets(): Sockets {
   // Not imported: Bun, which seldom comes here, would load them at its start.
@@ -41,7 +38,6 @@ function dialTls<Data>({ hostname, port, tls: options, socket: handlers }: TlsDi
     minVersion: "TLSv1.3",
     // What verification says comes with the handshake: the handler decides, as on Bun, and nothing is sent before.
     rejectUnauthorized: false,
-    highWaterMark: BUFFER_BYTES,
   });
   raw.setNoDelay(true);
   const socket = new NodeTlsSocket(raw, undefined as Data, handlers);
@@ -49,6 +45,12 @@ function dialTls<Data>({ hostname, port, tls: options, socket: handlers }: TlsDi
   raw.once("secureConnect", () => {
     handlers.handshake(socket, raw.authorized, raw.authorized ? null : verificationError(raw.authorizationError));
   });
+}
+
+/** An error of OpenSSL says in its message which line of OpenSSL found it; its reason is what there is to know. */
+function plain(error: Error): Error {
+  const { reason } = error as { readonly reason?: unknown };
+  return typeof reason === "string" ? new Error(reason, { cause: error }) : error;
 }
 
 /** Node gives the code alone; of a name that differs, the whole error. */
@@ -73,7 +75,7 @@ class NodeSocket<Data, Raw extends net.Socket, Self extends ByteSocket<Data>> im
     readonly handlers: ByteHandlers<Data, Self>,
   ) {
     raw.on("error", (error) => {
-      this.#error = error;
+      this.#error = plain(error);
     });
     raw.once("close", () => this.#closed());
   }

@@ -36,6 +36,19 @@ export class AppSocket extends Duplex {
     this.remotePort = remote.port;
     this.localAddress = local.address;
     this.localPort = local.port;
+    // A visitor that goes away must not end a program that listens for no errors. (`pipe` listens, and then throws.)
+    this.on("error", () => undefined);
+  }
+
+  /** As of any stream, but whoever has read it to its end may still write: the other direction is open. */
+  override async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, undefined> {
+    let isRead = false;
+    try {
+      yield* this.iterator({ destroyOnReturn: false });
+      isRead = true;
+    } finally {
+      if (!isRead) this.destroy();
+    }
   }
 
   override _read(): void {
@@ -115,8 +128,7 @@ export class AppEnd implements ByteEnd {
     if (this.#closed) return;
     this.error = this.#errorOf(reason);
     this.#close(reason);
-    // A visitor that goes away must not end a program that listens for no errors.
-    this.socket.destroy(this.socket.listenerCount("error") > 0 ? this.error : undefined);
+    this.socket.destroy(this.error);
   }
 
   // ——— what the app does ———
