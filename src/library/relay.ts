@@ -107,7 +107,10 @@ export class Relay extends Kept<declared.RelayEvent> implements declared.Relay {
 
   async #listening(spec: LocalForwardSpec, signal: AbortSignal | undefined): Promise<Listening> {
     this.#checkOpen(signal);
-    const { id, name } = spec.local;
+    const { id, name, ports } = spec.local;
+    if (typeof Bun === "undefined" && ports.some(({ protocol }) => protocol === "udp")) {
+      throw new HatchwayError("usage", "UDP ports of this machine need Bun: on Node, listen to TCP alone.");
+    }
     const putting = this.#agent.put(spec);
     if (putting === null) throw alreadyOpen(name);
     const held = await putting;

@@ -64,6 +64,14 @@ async function gone(socket: Socket): Promise<void> {
   if (!socket.closed) await new Promise((resolve) => socket.once("close", resolve));
 }
 
+async function udpService(name: string): Promise<{ readonly port: number; close(): void }> {
+  const socket = createSocket("udp4");
+  socket.on("message", (bytes, { port, address }) => socket.send(`${name}:${bytes}`, port, address));
+  socket.bind(0, HERE);
+  await once(socket, "listening");
+  return { port: socket.address().port, close: () => socket.close() };
+}
+
 async function next(events: AsyncGenerator<{ readonly type: string }, void>): Promise<{ readonly type: string } | null> {
   return (await events.next()).value ?? null;
 }
@@ -374,9 +382,19 @@ export const CASES = {
       const [answer] = (await once(visitor, "message")) as [Buffer];
       assert.equal(answer.length, bytes + 5);
     }
-    visitor.close();
     await _server.close();
     await ended.promise;
+    // Led to a service instead, of which the first datagrams wait until there is a socket.
+    const dns = await udpService("dns");
+    const { key: another } = await lib.enrol({ joinCode: await lab.joinCode("udp-to") });
+    await using _led = await lib.expose({ key: another, ports: `${port}:${dns.port}/udp` });
+    const answers: string[] = [];
+    visitor.on("message", (bytes) => answers.push(String(bytes)));
+    for (const said of ["a", "b", "c"]) visitor.send(said, port, HERE);
+    while (answers.length < 3) await once(visitor, "message");
+    assert.deepEqual(answers.sort(), ["dns:a", "dns:b", "dns:c"]);
+    visitor.close();
+    dns.close();
   },
 } satisfies Record<string, Case>;
 
