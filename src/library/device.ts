@@ -48,8 +48,8 @@ export async function deviceOf(dataDirectory: string): Promise<declared.Device> 
 export async function openRelay({ key, relay, ca, signal, ...rest }: declared.RelayOptions): Promise<Relay> {
   knowsAll(rest, ["key", "relay", "ca", "signal"]);
   checkSignal(signal);
-  const identity = typeof key === "string" ? decodeDeviceIdentity(key) : null;
-  if (identity?.ok !== true) throw usage(`key: ${identity?.error ?? "It must be the text that enrol gave"}.`);
+  const identity = decodeDeviceIdentity(typeof key === "string" ? key : "");
+  if (!identity.ok) throw usage(identity.error.message);
   const { seed, deviceName, ...enrolment } = identity.value;
   const agent = newAgent({
     identity: { enrolment, deviceName, secret: null },

@@ -146,7 +146,9 @@ describe("the package", () => {
     );
     expect(imported.length).toBeGreaterThan(3);
     expect(
-      imported.filter((name) => !/^(node:)?(crypto|dgram|fs|net|os|path|stream|dns\/promises|fs\/promises)$/.test(name ?? "")),
+      imported.filter(
+        (name) => !/^(node:)?(crypto|dgram|fs|net|os|path|stream|dns\/promises|fs\/promises)$/.test(name ?? ""),
+      ),
     ).toEqual([]);
   });
 });

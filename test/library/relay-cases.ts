@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { connect as dial, createServer, type Server, type Socket } from "node:net";
+import { createServer, connect as dial, type Server, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import type * as library from "../../src/index.ts";
 import { decodeDeviceIdentity, encodeDeviceIdentity } from "../../src/wire/device-identity.ts";
@@ -72,7 +72,9 @@ async function udpService(name: string): Promise<{ readonly port: number; close(
   return { port: socket.address().port, close: () => socket.close() };
 }
 
-async function next(events: AsyncGenerator<{ readonly type: string }, void>): Promise<{ readonly type: string } | null> {
+async function next(
+  events: AsyncGenerator<{ readonly type: string }, void>,
+): Promise<{ readonly type: string } | null> {
   return (await events.next()).value ?? null;
 }
 
@@ -331,7 +333,11 @@ export const CASES = {
     const refused = relay.connect({ host: "192.168.77.1", port: 1 });
     assert.equal(await kindOf(refused), "refused");
     assert.equal(await kindOf(relay.connect({ host: HERE, port: db.port, via: "agent:nobody" })), "away");
-    const alone = await lib.connect({ key: (await lib.enrol({ joinCode: await lab.joinCode("alone") })).key, host: HERE, port: db.port });
+    const alone = await lib.connect({
+      key: (await lib.enrol({ joinCode: await lab.joinCode("alone") })).key,
+      host: HERE,
+      port: db.port,
+    });
     alone.end("once");
     assert.equal(await text(alone), "db:once");
     db.close();

@@ -43,7 +43,10 @@ class Running {
 }
 
 test("there are four", () => {
-  const [all, begins] = [[enrolling, serving, sharing, leaving], ["enrol(", "expose(", "openRelay(", "openRelay("]];
+  const [all, begins] = [
+    [enrolling, serving, sharing, leaving],
+    ["enrol(", "expose(", "openRelay(", "openRelay("],
+  ];
   expect(all.every((code, at) => code.includes(begins[at] ?? ""))).toBe(true);
   expect(more).toEqual([]);
 });

@@ -17,14 +17,14 @@ const POOL = 32;
 async function openLab(): Promise<{ readonly lab: CaseLab; close(): Promise<void> }> {
   const roles: RolesLab = await rolesLab({}, POOL);
   const server = await roles.agent("server");
-  let taken = POOL;
+  const free = [...roles.pool];
   return {
     lab: {
       joinCode: (name) => roles.relay.createJoinCode({ name, lifetimeSec: 600 }),
       restart: () => roles.restartRelay(),
       revoke: async (name) => void (await roles.relay.revokeDevice(name)),
       // From above: free ones that the relay chooses come from below.
-      ports: async (count) => Array.from({ length: count }, () => roles.pool[(taken -= 1)] ?? 0),
+      ports: async (count) => free.splice(-count),
       async allow(port) {
         const rules = [{ host: HERE, ports: [mapping("tcp", port, port, port)] }];
         roles.relaySettings = { ...roles.relaySettings, allow: rules };

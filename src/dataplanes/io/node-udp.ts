@@ -1,9 +1,21 @@
 import type * as dgram from "node:dgram";
 import { isIpv6 } from "../../wire/address.ts";
-import type { FlowHandlers, FlowSocket } from "./flow-socket.ts";
+import type { ManySender } from "./udp-outbox.ts";
 
 /** Datagrams that wait until the socket is connected, which takes Node a turn of the event loop; more are dropped. */
 const MAX_WAITING = 128;
+
+export interface FlowHandlers {
+  /** The buffer may be reused after the call returns. */
+  data(datagram: Uint8Array): void;
+  /** An ICMP error, or that a datagram could not leave. */
+  error(error: unknown): void;
+}
+
+/** A UDP socket for one flow, connected to its service. */
+export interface FlowSocket extends ManySender {
+  close(): void;
+}
 
 /** A flow's socket on Node. */
 export class NodeConnectedUdp implements FlowSocket {
