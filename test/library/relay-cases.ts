@@ -257,6 +257,19 @@ export const CASES = {
     assert.equal(await ask(port), "hello");
   },
 
+  async "another program with the same key takes its place, and its port"(lib, lab) {
+    const { key } = await lib.enrol({ joinCode: await lab.joinCode("twice") });
+    const options = { key, ports: 8080, externalPort: "any" } as const;
+    await using first = await lib.expose(options, (socket) => socket.end("first"));
+    const port = first.endpoints[0]?.port ?? 0;
+    const lost = next(first.events());
+    await using second = await lib.expose(options, (socket) => socket.end("second"));
+    assert.equal(second.endpoints[0]?.port, port);
+    assert.equal(await ask(port), "second");
+    assert.equal((await lost)?.type, "lost");
+    assert.match(first.error?.message ?? "", /another program connected with this device's key/);
+  },
+
   async "a revoked device hears so, and everything of it is closed"(lib, lab) {
     const { key } = await lib.enrol({ joinCode: await lab.joinCode("revoked") });
     const [port = 0] = await lab.ports(1);
@@ -269,7 +282,6 @@ export const CASES = {
     await lab.revoke("revoked");
     assert.equal(await heard, "denied");
     assert.deepEqual([server.state, server.error?.kind, relay.state], ["closed", "denied", "closed"]);
-    assert.equal(await kindOf(lib.openRelay({ key })), "denied");
     assert.equal(await kindOf(relay.expose({ ports: port })), "denied");
   },
 

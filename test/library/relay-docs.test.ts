@@ -16,7 +16,7 @@ import { bundleLibrary, nodeProgram } from "./node.ts";
 /** The programs of docs/library.md for a relay, run as they stand there. */
 const HERE = "127.0.0.1";
 const STEP_MS = 30_000;
-const [enrolling = "", serving = "", sharing = "", leaving = "", ...more] = libraryExamples().relay;
+const [enrolling = "", serving = "", web = "", sharing = "", leaving = "", ...more] = libraryExamples().relay;
 
 /** A program that runs, and what it prints. */
 class Running {
@@ -42,7 +42,7 @@ class Running {
   }
 }
 
-test("there are four", () => {
+test("there are five", () => {
   const [all, begins] = [
     [enrolling, serving, sharing, leaving],
     ["enrol(", "expose(", "openRelay(", "openRelay("],
@@ -92,6 +92,20 @@ describe.each<[string, () => string[]]>([
       program.interrupt();
       expect(await program.line()).toBe("closed");
       expect([await program.exited, await program.errors]).toEqual([0, ""]);
+    },
+    STEP_MS,
+  );
+
+  test(
+    "an HTTP server without a port",
+    async () => {
+      const program = run("web.mts", web);
+      const url = await program.line();
+      expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/$/);
+      // The second comes by the connection of the first.
+      for (const _ of [1, 2]) expect(await (await fetch(url)).text()).toBe(`hello ${HERE}\n`);
+      program.interrupt();
+      expect([await program.line(), await program.exited, await program.errors]).toEqual(["", 0, ""]);
     },
     STEP_MS,
   );
