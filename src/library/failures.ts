@@ -77,6 +77,10 @@ const REASONS: Readonly<Record<ReasonName, readonly [RelayFailureKind, string]>>
   connectionLimit: ["exhausted", "% has as many connections as it may have: close some, or try again later."],
   rateLimit: ["exhausted", "Connections to % are opened faster than its limit: try again in a moment."],
   sourceNotAllowed: ["refused", "% takes no connections from here."],
+  proxyHeader: [
+    "refused",
+    "What came from % did not begin with the PROXY header that the relay asks of its load balancers.",
+  ],
   unhealthy: ["closed", "The service behind % failed its health check."],
   idle: ["ended", `${ENDED}: nothing moved for its idle time.`],
   killed: ["ended", `${ENDED} by a person or a program.`],

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { encodeBase32 } from "./base32.ts";
-import { decodeDeviceIdentity, type DeviceIdentity, encodeDeviceIdentity } from "./device-identity.ts";
+import { type DeviceIdentity, decodeDeviceIdentity, encodeDeviceIdentity } from "./device-identity.ts";
 
 const PINNED: DeviceIdentity = {
   relay: { host: "relay.example.net", port: 7744 },
@@ -9,7 +9,12 @@ const PINNED: DeviceIdentity = {
   deviceName: "web1",
   seed: Uint8Array.from({ length: 32 }, (_, at) => 255 - at),
 };
-const PUBLIC: DeviceIdentity = { ...PINNED, relay: { host: "2001:db8::7", port: 1 }, trust: "public-ca", fingerprint: null };
+const PUBLIC: DeviceIdentity = {
+  ...PINNED,
+  relay: { host: "2001:db8::7", port: 1 },
+  trust: "public-ca",
+  fingerprint: null,
+};
 
 describe("a device as a text", () => {
   test.each([

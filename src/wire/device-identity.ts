@@ -62,10 +62,12 @@ export function encodeDeviceIdentity({ relay, trust, fingerprint, deviceName, se
 /** The message is one sentence, and holds no part of the text. */
 export function decodeDeviceIdentity(text: string): Result<DeviceIdentity, { readonly message: string }> {
   const trimmed = text.trim();
-  if (!trimmed.startsWith(PREFIX)) return err({ message: `A key is the text that enrol gave: it begins with ${PREFIX}.` });
+  if (!trimmed.startsWith(PREFIX))
+    return err({ message: `A key is the text that enrol gave: it begins with ${PREFIX}.` });
   const decoded = trimmed.length > MAX_CHARS ? null : decodeBase32(trimmed.slice(PREFIX.length));
   const parsed = schema.safeParse(decoded?.exact === true ? parseJson(textOf(decoded.bytes)) : undefined);
-  if (!parsed.success) return err({ message: "The key is damaged or cut off: take it from where it was kept, or enrol again." });
+  if (!parsed.success)
+    return err({ message: "The key is damaged or cut off: take it from where it was kept, or enrol again." });
   const { host, port, trust, fingerprint, name, seed } = parsed.data;
   return ok({ relay: { host, port }, trust, fingerprint, deviceName: name, seed });
 }

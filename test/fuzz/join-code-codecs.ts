@@ -1,6 +1,6 @@
 import { encodeBase32 } from "../../src/wire/base32.ts";
 import { crc32 } from "../../src/wire/crc32.ts";
-import { decodeDeviceIdentity, type DeviceIdentity, encodeDeviceIdentity } from "../../src/wire/device-identity.ts";
+import { type DeviceIdentity, decodeDeviceIdentity, encodeDeviceIdentity } from "../../src/wire/device-identity.ts";
 import { decodeJoinCode, encodeJoinCode, type JoinCode } from "../../src/wire/join-code.ts";
 import { type FuzzCodec, hex, must, mustBeResult, mustEqual, text } from "./codec.ts";
 

@@ -16,7 +16,11 @@ export function nodeSockets(): Sockets {
     dialTls: (options) => dialTls(options, isIP(options.hostname) !== 0),
     listen: ({ hostname, port, allowHalfOpen, data, socket: handlers }) => {
       const server = createServer({ allowHalfOpen, noDelay: true, pauseOnConnect: false });
-      server.on("connection", (raw) => new NodeSocket(raw, data, handlers).opened());
+      server.on("connection", (raw) => {
+        // Reset before it was accepted: nobody is there.
+        if (raw.remoteAddress === undefined) raw.destroy();
+        else new NodeSocket(raw, data, handlers).opened();
+      });
       return new NodeListener(server, hostname, port);
     },
     tellsDialErrors: true,

@@ -90,6 +90,10 @@ export class TcpEnd implements ByteEnd, Reader {
   /** The handlers of a listener whose `data` is an Acceptor and whose `allowHalfOpen` is true. */
   static readonly ACCEPT_HANDLERS: ByteHandlers<Acceptor> = TcpEnd.#handlers((socket) => {
     const acceptor = socket.data as Acceptor;
+    if (hasGone(socket)) {
+      socket.terminate();
+      return;
+    }
     const end = new TcpEnd(socket as TcpSocket, null, acceptor);
     socket.data = end;
     acceptor.accepted(end, socket.remoteAddress, socket.remotePort);
@@ -304,4 +308,13 @@ export class TcpEnd implements ByteEnd, Reader {
       end.#dialer?.dialFailed(end, reason);
     });
   }
+}
+
+/**
+ * The peer reset before its connection was accepted, as health checks do: getpeername(2) says ENOTCONN, and Bun 1.4.5
+ * has no address where its types promise one.
+ */
+export function hasGone(socket: Pick<ByteSocket<unknown>, "remoteAddress">): boolean {
+  const address: string | undefined = socket.remoteAddress;
+  return address === undefined;
 }
