@@ -17,7 +17,9 @@ export interface CaseLab {
   /** What the relay and its agent "server" may connect to. */
   allow(port: number): Promise<void>;
   /** Devices that the relay sees. */
-  devices(): Promise<readonly { readonly name: string; readonly connected: boolean }[]>;
+  /** Of the agent "server". */
+  dataDirectory(): Promise<string>;
+  devices(): Promise<readonly { readonly id: string; readonly name: string; readonly connected: boolean }[]>;
 }
 
 type Library = typeof library;
@@ -313,6 +315,16 @@ export const CASES = {
     assert.equal(await kindOf(lib.enrol({ joinCode })), "denied");
     assert.equal(await kindOf(lib.enrol({ joinCode: "hatchway1-abc" })), "usage");
     assert.equal(await kindOf(lib.openRelay({ key: "hatchwaykey1-abc" })), "usage");
+  },
+
+  async "an app takes an agent's place by its data directory"(lib, lab) {
+    const directory = await lab.dataDirectory();
+    const device = await lib.deviceOf(directory);
+    const enrolled = (await lab.devices()).find(({ name }) => name === "server");
+    assert.deepEqual([device.name, device.id], ["server", enrolled?.id]);
+    const identity = decodeDeviceIdentity(device.key);
+    assert.ok(identity.ok && identity.value.fingerprint !== null);
+    assert.equal(await kindOf(lib.deviceOf(`${directory}/nothing`)), "usage");
   },
 
   async "without a function visitors are led to a service"(lib, lab) {

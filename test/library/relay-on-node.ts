@@ -16,6 +16,7 @@ const lab: CaseLab = {
   revoke: (name) => ask("revoke", name),
   ports: (count) => ask("ports", count),
   allow: (port) => ask("allow", port),
+  dataDirectory: () => ask("dataDirectory"),
   devices: () => ask("devices"),
 };
 

@@ -32,6 +32,7 @@ async function openLab(): Promise<{ readonly lab: CaseLab; close(): Promise<void
         await roles.relay.reload();
         await server.running.reload();
       },
+      dataDirectory: () => Promise.resolve(roles.directoryOf("server")),
       devices: async () => await roles.relay.listDevices(),
     },
     close: async () => await roles[Symbol.asyncDispose](),
