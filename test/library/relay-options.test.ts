@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import { openRelay } from "../../src/index.ts";
 import { HatchwayError } from "../../src/library/error.ts";
 import type { ConnectOptions, ExposeOptions, ListenOptions, SocksOptions } from "../../src/library/hatchway.d.ts";
 import { destinationOf, exposeSpecOf, listenSpecOf, socksSpecOf } from "../../src/library/relay-options.ts";
+import { encodeDeviceIdentity } from "../../src/wire/device-identity.ts";
 
 function usageOf(act: () => unknown): string {
   try {
@@ -72,6 +74,25 @@ test("listen and socks leave at the relay unless they say otherwise", () => {
     via: { kind: "agent", device: "web1" },
     to: { host: "db.example", port: 5432 },
   });
+});
+
+test("where certificates are not checked at all nothing begins", async () => {
+  const before = process.env["NODE_TLS_REJECT_UNAUTHORIZED"];
+  process.env["NODE_TLS_REJECT_UNAUTHORIZED"] = "0";
+  try {
+    const key = encodeDeviceIdentity({
+      relay: { host: "127.0.0.1", port: 1 },
+      trust: "public-ca",
+      fingerprint: null,
+      deviceName: "app",
+      seed: new Uint8Array(32),
+    });
+    const failure = await openRelay({ key }).catch((error: unknown) => error);
+    expect(failure).toMatchObject({ kind: "usage", message: expect.stringContaining("NODE_TLS_REJECT_UNAUTHORIZED") });
+  } finally {
+    if (before === undefined) delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"];
+    else process.env["NODE_TLS_REJECT_UNAUTHORIZED"] = before;
+  }
 });
 
 describe("refused in one sentence that names the option", () => {
