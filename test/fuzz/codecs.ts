@@ -59,7 +59,7 @@ import { helper } from "./helper-codecs.ts";
 import { igdClient } from "./igd-client-codecs.ts";
 import { igd } from "./igd-codecs.ts";
 import { igdServer } from "./igd-server.ts";
-import { joinCode } from "./join-code-codecs.ts";
+import { deviceIdentity, joinCode } from "./join-code-codecs.ts";
 import { mapping } from "./mapping-codecs.ts";
 import { ping } from "./ping-codecs.ts";
 import { portmapClient } from "./portmap-client-codecs.ts";
@@ -376,6 +376,7 @@ export const codecs: readonly FuzzCodec[] = [
   ...httpConnect,
   ...tunnel,
   ...joinCode,
+  ...deviceIdentity,
   ...mapping,
   ...portmap,
   ...portmapClient,
