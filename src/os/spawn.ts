@@ -27,6 +27,16 @@ export function spawn(argv: readonly string[], options: SpawnOptions): Child {
   return typeof Bun === "undefined" ? spawnOnNode(argv, options) : spawnOnBun(argv, options);
 }
 
+/**
+ * Starts a program that lives on when this process ends: it writes where this one does, and is in its group, its cgroup and
+ * its sandbox. Throws the system's error.
+ */
+export function spawnBeside(argv: readonly string[]): Pick<Child, "pid" | "exited"> {
+  const child = Bun.spawn([...argv], { stdin: "ignore", stdout: "inherit", stderr: "inherit", env: process.env });
+  child.unref();
+  return child;
+}
+
 function spawnOnBun(argv: readonly string[], { environment, cwd, input }: SpawnOptions): Child {
   return Bun.spawn([...argv], {
     env: { ...environment },

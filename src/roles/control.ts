@@ -87,6 +87,10 @@ export interface StartRelayOptions {
   readonly readSettings: () => Promise<RelaySettings>;
   /** Where they are read from, for people; absent = there is no file. */
   readonly configFile?: string | null;
+  /** Takes over from the relay that runs on this data directory, in place of refusing to start beside it. */
+  readonly takeOver?: boolean;
+  /** Absent: this relay is not upgraded in place by itself. */
+  readonly startSuccessor?: StartSuccessor;
   /** Shared with a gateway of this process; absent = the relay's own. */
   readonly ports?: EntryPorts;
   /** What that gateway tells scrapes of this process. */
@@ -94,6 +98,9 @@ export interface StartRelayOptions {
   /** What that gateway gives to the console. */
   readonly gatewayBeside?: () => Promise<GatewayBeside>;
 }
+
+/** Starts `program` with the arguments of this process, to take over from it. Throws the system's error. */
+export type StartSuccessor = (program: readonly string[]) => { readonly exited: Promise<number> };
 
 export interface RelayReady {
   readonly listen: HostPort;

@@ -24,6 +24,8 @@ export function startingRelay(ready: Promise<RelayControl>): RelayControl {
     reload: async () => (await ready).reload(),
     visits: async () => (await ready).visits(),
     audit: async (request) => (await ready).audit(request),
+    handOver: async () => (await ready).handOver(),
+    upgrade: async (request) => (await ready).upgrade(request),
   };
 }
 

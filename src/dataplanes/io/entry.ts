@@ -7,6 +7,7 @@ import type { ByteEnd, Exit, FlowEnd, Visit } from "./ends.ts";
 import type { EntryError } from "./entry-error.ts";
 import { join } from "./join.ts";
 import type { EntryPort, Listener, Listeners } from "./listeners.ts";
+import type { PortSharing } from "./port-sharing.ts";
 import { Shaper } from "./shaper.ts";
 import type { Sweeper } from "./sweeper.ts";
 import { type OnTcpVisitor, tcpListeners } from "./tcp-entry.ts";
@@ -22,6 +23,8 @@ export interface EntrySpec {
   readonly sweeper: Sweeper;
   /** The bandwidth that it shares with other entries (its account's), asked for each visitor; absent = it shares none. */
   readonly shared?: () => Shaper | null;
+  /** How its ports pass from one process to the next; absent = they do not. */
+  readonly sharing?: PortSharing;
 }
 
 export interface OpenPort extends EntryPort {
@@ -41,6 +44,10 @@ export interface Entry {
   rebind(ports: readonly PortMapping[]): Result<null, EntryError>;
   /** Stops accepting; open visits go on. */
   drain(): void;
+  /** Lets another process of this program listen at its ports too, or no more. False: this system cannot. */
+  setShared(shared: boolean): boolean;
+  /** Another process has its ports: stops accepting, and frees them. Connections go on; flows are the other's. */
+  retire(): void;
   /** Stops accepting and cuts every visit. Frees the ports before it returns. */
   close(): void;
 }
@@ -92,8 +99,9 @@ export class EntryHost {
         end.reset(admitted);
       }
     };
-    const tcp = tcpListeners(spec.bind, onVisitor, spec.sweeper);
-    const udp = udpListeners(spec.bind, this, spec.sweeper.outbox);
+    const sharing = spec.sharing ?? null;
+    const tcp = tcpListeners(spec.bind, onVisitor, spec.sweeper, sharing);
+    const udp = udpListeners(spec.bind, this, spec.sweeper.outbox, sharing);
     const rebind = (ports: readonly PortMapping[]) => rebindAll(tcp, udp, ports, visits);
     const opened = rebind(spec.ports);
     if (!opened.ok) return opened;
@@ -113,6 +121,11 @@ export class EntryHost {
       drain: () => {
         tcp.close();
         for (const port of udp.ports) port.drain();
+      },
+      setShared: (shared) => [...tcp.ports, ...udp.ports].every((port) => port.setShared(shared)),
+      retire: () => {
+        tcp.close();
+        udp.close();
       },
       close: () => {
         tcp.close();

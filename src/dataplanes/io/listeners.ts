@@ -10,6 +10,8 @@ export interface EntryPort {
 
 /** What listens on one port. */
 export interface Listener extends EntryPort {
+  /** Lets another process of this program listen there too, or no more. False: this system cannot. */
+  setShared(shared: boolean): boolean;
   close(): void;
 }
 

@@ -7,10 +7,11 @@ import type { FlowEnd, FlowSink, Visit } from "./ends.ts";
 import { type EntryError, entryError } from "./entry-error.ts";
 import { joinFlows, type Shaping } from "./join-flows.ts";
 import { type Listener, Listeners } from "./listeners.ts";
+import type { PortSharing } from "./port-sharing.ts";
 import { SILENT_SINK } from "./silent-sink.ts";
 import { type EnlargeBuffers, udpBuffers } from "./udp-buffers.ts";
 import { type Sender, type UdpOutbox, UdpQueue, UNCONNECTED } from "./udp-outbox.ts";
-import { bindUdp, type UdpSocket } from "./udp-socket.ts";
+import { bindBesideUdp, bindUdp, type UdpSocket } from "./udp-socket.ts";
 import type { Admission, Visits } from "./visits.ts";
 
 /** How many flows one UDP port may have open, whatever the forward's own limit: a flow may cost a socket. */
@@ -34,8 +35,13 @@ export interface UdpListener extends Listener {
  * The UDP ports of one forward at `bind` (an IP literal, or `*` for every address). Flows are keyed by the visitor's
  * address and port; datagrams keep their bounds; replies leave from the port the visitor wrote to.
  */
-export function udpListeners(bind: string, host: FlowHost, outbox: UdpOutbox): Listeners<UdpListener> {
-  const shared: Shared = { outbox, enlarge: udpBuffers() };
+export function udpListeners(
+  bind: string,
+  host: FlowHost,
+  outbox: UdpOutbox,
+  sharing: PortSharing | null,
+): Listeners<UdpListener> {
+  const shared: Shared = { outbox, enlarge: udpBuffers(), sharing };
   return new Listeners((port) => openPort(bind, port, host, shared));
 }
 
@@ -43,6 +49,7 @@ export function udpListeners(bind: string, host: FlowHost, outbox: UdpOutbox): L
 interface Shared {
   readonly outbox: UdpOutbox;
   readonly enlarge: EnlargeBuffers;
+  readonly sharing: PortSharing | null;
 }
 
 function openPort(bind: string, number: number, host: FlowHost, shared: Shared): Result<UdpPort, EntryError> {
@@ -62,6 +69,7 @@ class UdpPort implements UdpListener {
   #draining = false;
   #socket: UdpSocket | null = null;
   #queue: UdpQueue | null = null;
+  #sharing: PortSharing | null = null;
   readonly #flows = new Map<string, UdpFlow>();
   /** Datagrams come in runs: the flow of the last one saves most look-ups. */
   #last: UdpFlow | null = null;
@@ -72,14 +80,17 @@ class UdpPort implements UdpListener {
   ) {}
 
   /** Null when the socket is bound, else the operating system's error. */
-  listen(address: string, { outbox, enlarge }: Shared): unknown {
-    const socket = bindUdp(address, this.externalPort, {
+  listen(address: string, { outbox, enlarge, sharing }: Shared): unknown {
+    const beside = sharing?.isBeside("udp", this.externalPort) ?? false;
+    const socket = (beside ? bindBesideUdp : bindUdp)(address, this.externalPort, {
       data: (_socket, datagram, port, from) => this.#received(datagram, port, from),
       // An ICMP error of a visitor that went away (IP_RECVERR): its flow ends by its idle timeout.
       error: () => undefined,
     });
     if (!socket.ok) return socket.error;
     this.#socket = socket.value;
+    this.#sharing = sharing;
+    if (beside) sharing?.steerHere(socket.value);
     this.#queue = new UdpQueue(outbox, socket.value, UNCONNECTED);
     enlarge(socket.value);
     this.endpoint = { address, port: socket.value.port };
@@ -132,6 +143,10 @@ class UdpPort implements UdpListener {
   forget(flow: UdpFlow): void {
     this.#flows.delete(flowKey(flow.address, flow.port));
     if (this.#last === flow) this.#last = null;
+  }
+
+  setShared(shared: boolean): boolean {
+    return this.#socket === null || (this.#sharing?.setShared(this.#socket, shared) ?? false);
   }
 
   drain(): void {

@@ -16,8 +16,19 @@ export function bindUdp(
   return settled(() => Bun.udpSocket({ hostname: address, port, socket }));
 }
 
-/** The value of uSockets' flag (LIBUS_LISTEN_REUSE_ADDR) that Bun 1.4.5 takes without naming it in its types. */
+/** The values of uSockets' flags (LIBUS_LISTEN_…) that Bun 1.4.5 takes without naming them in its types. */
+const REUSE_PORT = 4;
 const REUSE_ADDRESS = 16;
+
+/** As bindUdp, beside a socket of another process that lets it in (port-sharing.ts). */
+export function bindBesideUdp(
+  address: string,
+  port: number,
+  socket: Bun.udp.SocketHandler<"buffer">,
+): Result<UdpSocket, unknown> {
+  const options = { hostname: address, port, socket, flags: REUSE_PORT };
+  return settled(() => Bun.udpSocket(options));
+}
 
 /** As bindUdp, beside other sockets that have the same port and SO_REUSEADDR, which all hear what comes to a group. */
 export function bindSharedUdp(

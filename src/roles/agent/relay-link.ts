@@ -145,6 +145,8 @@ export class RelayLink {
     switch (state.kind) {
       case "up": {
         this.#log.info("connected to the relay", { relay: state.session.peer.name, device: state.welcome.device });
+        // Of a session that it followed: what was not answered there is asked again here.
+        this.#requests?.sessionEnded();
         this.#requests = new Requests(state.session);
         this.#options.onUp(this.#requests, state.welcome.features ?? []);
         break;

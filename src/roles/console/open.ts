@@ -5,9 +5,10 @@ import { ownAddresses } from "../../os/interfaces.ts";
 import { areaLogger } from "../../os/log.ts";
 import { after } from "../../os/timers.ts";
 import { VERSION } from "../../os/version.ts";
-import { createApi } from "../../servers/api/api.ts";
+import { type Api, createApi } from "../../servers/api/api.ts";
 import type { ApiBackend } from "../../servers/api/backend.ts";
 import type { StaticFiles } from "../../servers/api/files.ts";
+import { problemResponse, Refusal, Status } from "../../servers/api/problem.ts";
 import { serveApi } from "../../servers/api/server.ts";
 import type { Store } from "../../store/store.ts";
 import { compileCidrs, parseAddress } from "../../wire/address.ts";
@@ -43,6 +44,8 @@ export interface ConsoleOptions {
   metrics(): Promise<string>;
   /** A wrong password or code. */
   onDenied(): void;
+  /** Nothing is to change the store for a moment; absent = that never is so. */
+  isWaiting?(): boolean;
   /** Ends it with everything that is under way. */
   readonly signal: AbortSignal;
   onUnexpected(error: unknown): void;
@@ -58,10 +61,14 @@ export interface OpenConsole {
   certificate(): RelayStatus["consoleCertificate"];
   /** Null = it is not asked. */
   readonly acme: OpenAcme | null;
+  /** Writes down what was carried until now. */
+  record(): Promise<void>;
   close(): Promise<void>;
 }
 
 const LOCALHOST = "localhost";
+/** Methods that change nothing (RFC 9110 section 9.2.1). */
+const READS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
 /** Opens `[console] listen`. Rejects with ControlError `failed` when the port cannot be had. */
 export async function openConsole(options: ConsoleOptions): Promise<OpenConsole> {
@@ -106,7 +113,10 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
   const certificate = tls ? (acme?.certificate ?? options.certificate) : null;
   if (tls && certificate === null) throw new Error("a console over TLS has no certificate");
   const pair = certificate === null ? null : tlsPair(certificate.current);
-  const opened = serveApi(api, { bind: listen.host, port: listen.port, tls: pair });
+  const opened = serveApi(
+    patient(api, () => options.isWaiting?.() ?? false),
+    { bind: listen.host, port: listen.port, tls: pair },
+  );
   if (!opened.ok) {
     await acme?.close();
     throw new ControlError("failed", opened.error.message);
@@ -131,7 +141,22 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
     certificate: () => (certificate === null ? null : shown(certificate)),
     setupLink: await access.setupLink(url()),
     acme,
+    record: () => options.record(),
     close,
+  };
+}
+
+/** While the relay waits, what would change something is to be asked again. */
+function patient(api: Api, isWaiting: () => boolean): Api {
+  return {
+    ...api,
+    fetch(request, from) {
+      if (!isWaiting() || READS.has(request.method)) return api.fetch(request, from);
+      const message = "The relay is being upgraded: ask again in a second.";
+      return Promise.resolve(
+        problemResponse(new Refusal(Status.unavailable, message, { headers: { "retry-after": "1" } })),
+      );
+    },
   };
 }
 

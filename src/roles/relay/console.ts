@@ -37,6 +37,8 @@ export interface RelayConsoleOptions {
   /** A wrong password or code. */
   onDenied(): void;
   readonly sweeper: Pick<Sweeper, "add">;
+  /** Another process may be about to have the store: nothing is to change it. */
+  isWaiting(): boolean;
   readonly signal: AbortSignal;
   onUnexpected(error: unknown): void;
 }
@@ -106,6 +108,7 @@ export async function openRelayConsole(options: RelayConsoleOptions): Promise<Op
     accountChanged: (accountId) => relay.accountChanged(accountId),
     metrics: () => options.metrics(),
     onDenied: () => options.onDenied(),
+    isWaiting: () => options.isWaiting(),
     signal,
     onUnexpected,
   });

@@ -16,6 +16,8 @@ import {
   type RelayControl,
   type RelayStatus,
   type ReloadReport,
+  type UpgradeReply,
+  type UpgradeRequest,
   type VisitInfo,
 } from "../control.ts";
 import { forwardCalled } from "../named.ts";
@@ -50,6 +52,9 @@ export interface RelayView {
   /** Cuts a revoked device's session. */
   cut(deviceId: string): void;
   reload(): Promise<ReloadReport>;
+  /** See RelayControl. */
+  handOver(): Promise<string>;
+  upgrade(request: UpgradeRequest): Promise<UpgradeReply>;
 }
 
 /** What local commands may ask a running relay. */
@@ -66,6 +71,8 @@ export function relayControl(relay: RelayView): RelayControl {
     reload: () => relay.reload(),
     visits: async () => visits(relay),
     audit: (request) => relay.store.audit.from(request),
+    handOver: () => relay.handOver(),
+    upgrade: (request) => relay.upgrade(request),
   };
 }
 

@@ -35,6 +35,8 @@ export function relayClient(path: string): RelayControl {
     reload: () => call("reload", RELAY_CALLS.reload, {}),
     visits: () => call("visits", RELAY_CALLS.visits, {}),
     audit: (request) => call("audit", RELAY_CALLS.audit, request),
+    handOver: async () => (await call("handOver", RELAY_CALLS.handOver, {})).socket,
+    upgrade: (request) => call("upgrade", RELAY_CALLS.upgrade, request),
   };
 }
 

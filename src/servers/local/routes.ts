@@ -45,6 +45,8 @@ export function relayRoutes(control: RelayControl): Routes {
     reload: () => control.reload(),
     visits: () => control.visits(),
     audit: (request) => control.audit(request),
+    handOver: async () => ({ socket: await control.handOver() }),
+    upgrade: (request) => control.upgrade(request),
   };
   return callRoutes(RELAY_CALLS, handlers);
 }

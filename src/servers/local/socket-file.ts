@@ -38,10 +38,14 @@ export function reserveSocket(path: string, role: LocalRole): SocketFile {
     );
   }
   rmSync(path, { force: true });
+  let released = false;
   return {
     path,
     bound: (bind) => privately(() => bind(path)),
     release: () => {
+      // Released once: after that the name may be another process's.
+      if (released) return;
+      released = true;
       rmSync(path, { force: true });
       lock.release();
     },
@@ -62,7 +66,8 @@ function openLock(path: string) {
   }
 }
 
-function privately<T>(make: () => T): T {
+/** Runs `make`; the files that it makes at once are their owner's alone. */
+export function privately<T>(make: () => T): T {
   const before = process.umask(PRIVATE_UMASK);
   try {
     return make();

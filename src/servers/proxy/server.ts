@@ -35,6 +35,8 @@ export function openProxy(spec: ProxySpec, exit: Exit): Result<Entry, EntryError
     change: value.change,
     rebind: value.rebind,
     drain: value.drain,
+    setShared: value.setShared,
+    retire: value.retire,
     close: () => {
       value.close();
       clients.close();
