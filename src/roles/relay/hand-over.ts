@@ -55,7 +55,7 @@ const SERVE_WITHIN_MS = 60_000;
  * A listener that gets no new connections is closed after this: a handshake that had begun ends within one round trip, or
  * after the first retransmission of its SYN-ACK (1 s, RFC 6298 section 2), and closing would reset it.
  */
-const RETIRE_MS = 3_000;
+const RETIRE_MS = 2_000;
 /** Devices that do not know how to follow are let go when nothing is open, or after this. */
 const STRAGGLERS_MS = 10_000;
 
