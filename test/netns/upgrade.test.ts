@@ -12,10 +12,12 @@ import { eventually } from "./ready.ts";
 
 /** One process of a relay takes over from another, under visitors that must not notice. */
 const STREAMS = 40;
+const FLOWS = 10;
 const VISITORS_PER_SEC = 50;
 const UPGRADES = 3;
 const PORT = 7001;
-const AGENT = `[[expose]]\nports = ${PORT}\nname = "echo"\n`;
+const UDP_PORT = 7002;
+const AGENT = `[[expose]]\nports = ${PORT}\nname = "echo"\n[[expose]]\nports = "${UDP_PORT}/udp"\nname = "flows"\nudp-idle = "2s"\n`;
 const RELAY = "[relay]\nstun = true\n";
 
 interface Outcome {
@@ -32,16 +34,17 @@ let site: Site;
 beforeAll(async () => {
   lab = createLab();
   site = await startSite(lab, { relay: RELAY, agent: AGENT });
-  await startService(lab, lab.agent, `echo:tcp:${PORT}`, `echo:udp:${PORT}`);
+  await startService(lab, lab.agent, `echo:tcp:${PORT}`, `sender:udp:${UDP_PORT}`);
 }, 30_000);
 afterAll(() => lab[Symbol.asyncDispose]());
 
 const upgrade = (home: Home): Promise<Upgraded> => query<Upgraded>(lab, home, "relay", "upgrade");
 
 const BUN = [process.execPath, "--no-env-file", "--config=/dev/null"];
-async function startVisitors(streams: number, perSec: number): Promise<Child> {
+async function startVisitors(streams: number, perSec: number, flows = 0): Promise<Child> {
   const program = join(import.meta.dir, "peers/upgrade-visitor.ts");
-  const child = lab.spawn(lab.visitor, [...BUN, program, lab.relay.v4, String(PORT), String(streams), String(perSec)]);
+  const args = [PORT, streams, perSec, UDP_PORT, flows].map(String);
+  const child = lab.spawn(lab.visitor, [...BUN, program, lab.relay.v4, ...args]);
   await child.event("flowing");
   return child;
 }
@@ -67,24 +70,21 @@ const gone = (pid: number) =>
   );
 
 describe("an upgrade in place", () => {
-  test(
-    `${UPGRADES} times under ${STREAMS} streams and ${VISITORS_PER_SEC} new visitors a second drops nothing`,
-    async () => {
-      const before = (await status(lab, site.relayHome)).pid;
-      await using visitors = await startVisitors(STREAMS, VISITORS_PER_SEC);
-      const pids = [before];
-      for (let count = 0; count < UPGRADES; count++) pids.push((await upgrade(site.relayHome)).pid);
-      expect(new Set(pids).size).toBe(UPGRADES + 1);
-      expect((await status(lab, site.relayHome)).pid).toBe(pids.at(-1)!);
-      const outcome = await end(visitors);
-      expect(outcome).toMatchObject({ streams: STREAMS, broken: 0, gaps: 0, failed: 0, why: [] });
-      expect(outcome.visitors).toBeGreaterThan(VISITORS_PER_SEC);
-      for (const pid of pids.slice(0, -1)) await gone(pid);
-      // The agent followed: it was never without its relay.
-      expect(site.agent.stdout.filter((line) => line.includes('"disconnected"'))).toEqual([]);
-    },
-    60_000,
-  );
+  test(`${UPGRADES} times under ${STREAMS} streams, ${FLOWS} flows and ${VISITORS_PER_SEC} new visitors a second drops nothing`, async () => {
+    const before = (await status(lab, site.relayHome)).pid;
+    await using visitors = await startVisitors(STREAMS, VISITORS_PER_SEC, FLOWS);
+    const pids = [before];
+    for (let count = 0; count < UPGRADES; count++) pids.push((await upgrade(site.relayHome)).pid);
+    expect(new Set(pids).size).toBe(UPGRADES + 1);
+    expect((await status(lab, site.relayHome)).pid).toBe(pids.at(-1)!);
+    const outcome = await end(visitors);
+    expect(outcome).toMatchObject({ streams: STREAMS, broken: 0, gaps: 0, failed: 0, why: [] });
+    expect(outcome).toMatchObject({ datagramsLost: 0, flowsMoved: 0 });
+    expect(outcome.visitors).toBeGreaterThan(VISITORS_PER_SEC);
+    for (const pid of pids.slice(0, -1)) await gone(pid);
+    // The agent followed: it was never without its relay.
+    expect(site.agent.stdout.filter((line) => line.includes('"disconnected"'))).toEqual([]);
+  }, 60_000);
 
   test("keeps what was stored, and the ports to itself", async () => {
     expect((await run(lab, site.relayHome, "join-code", "create", "--name", "cellar")).exitCode).toBe(0);
@@ -118,7 +118,13 @@ describe("an upgrade that fails", () => {
       onEnd: () => undefined,
     });
     link.send({ t: "hello", v: HANDOVER_VERSION, pid: process.pid, version: "9.9.9" });
-    expect(await yours.promise).toMatchObject({ agentPort: 7744, ports: [{ protocol: "tcp", first: PORT, last: PORT }] });
+    expect(await yours.promise).toMatchObject({
+      agentPort: 7744,
+      ports: [
+        { protocol: "tcp", first: PORT, last: PORT },
+        { protocol: "udp", first: UDP_PORT, last: UDP_PORT },
+      ],
+    });
     const lock = acquireLock(`${socket}.lock`);
     expect(lock).not.toBeNull();
     lock?.release();

@@ -46,8 +46,10 @@ export interface Entry {
   drain(): void;
   /** Lets another process of this program listen at its ports too, or no more. False: this system cannot. */
   setShared(shared: boolean): boolean;
-  /** Another process has its ports: stops accepting, and frees them. Connections go on; flows are the other's. */
+  /** Another process has its ports: stops accepting, and leaves them. Visits go on. */
   retire(): void;
+  /** Ends the flows, too: whoever has the ports next has them alone. */
+  endFlows(): void;
   /** Stops accepting and cuts every visit. Frees the ports before it returns. */
   close(): void;
 }
@@ -101,7 +103,7 @@ export class EntryHost {
     };
     const sharing = spec.sharing ?? null;
     const tcp = tcpListeners(spec.bind, onVisitor, spec.sweeper, sharing);
-    const udp = udpListeners(spec.bind, this, spec.sweeper.outbox, sharing);
+    const udp = udpListeners(spec.bind, this, spec.sweeper, sharing);
     const rebind = (ports: readonly PortMapping[]) => rebindAll(tcp, udp, ports, visits);
     const opened = rebind(spec.ports);
     if (!opened.ok) return opened;
@@ -125,8 +127,9 @@ export class EntryHost {
       setShared: (shared) => [...tcp.ports, ...udp.ports].every((port) => port.setShared(shared)),
       retire: () => {
         tcp.close();
-        udp.close();
+        for (const port of udp.ports) port.retire();
       },
+      endFlows: () => udp.close(),
       close: () => {
         tcp.close();
         visits.cutAll("shutdown");

@@ -3,6 +3,7 @@ import type { SystemSockets } from "./system-sockets.ts";
 
 /** Of Linux (asm-generic/socket.h). */
 const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
 const SO_REUSEPORT = 15;
 const SO_ATTACH_REUSEPORT_CBPF = 51;
 
@@ -46,9 +47,18 @@ export class PortSharing {
     return this.#beside.has(keyOf(protocol, port));
   }
 
-  /** Lets another process in at the socket's port, or nobody more. False: this system cannot. */
-  setShared(socket: object, shared: boolean): boolean {
-    return this.#system.setOption(socket, SOL_SOCKET, SO_REUSEPORT, Int32Array.of(shared ? 1 : 0));
+  /** Lets another process in at a listener's port, or nobody more. False: this system cannot. */
+  setShared(listener: object, shared: boolean): boolean {
+    return this.#set(listener, SO_REUSEPORT, shared);
+  }
+
+  /** The same of a UDP socket, and of the sockets of this process's own that flows get (connectBesideUdp). */
+  setSharedUdp(socket: object, shared: boolean): boolean {
+    return this.#set(socket, SO_REUSEPORT, shared) && this.#set(socket, SO_REUSEADDR, shared);
+  }
+
+  #set(socket: object, option: number, isOn: boolean): boolean {
+    return this.#system.setOption(socket, SOL_SOCKET, option, Int32Array.of(isOn ? 1 : 0));
   }
 
   /**

@@ -20,13 +20,13 @@ export function bindUdp(
 const REUSE_PORT = 4;
 const REUSE_ADDRESS = 16;
 
-/** As bindUdp, beside a socket of another process that lets it in (port-sharing.ts). */
+/** As bindUdp, beside a socket of another process that lets it in, and those of its flows (port-sharing.ts). */
 export function bindBesideUdp(
   address: string,
   port: number,
   socket: Bun.udp.SocketHandler<"buffer">,
 ): Result<UdpSocket, unknown> {
-  const options = { hostname: address, port, socket, flags: REUSE_PORT };
+  const options = { hostname: address, port, socket, flags: REUSE_PORT | REUSE_ADDRESS };
   return settled(() => Bun.udpSocket(options));
 }
 
@@ -38,6 +38,21 @@ export function bindSharedUdp(
 ): Result<UdpSocket, unknown> {
   const options = { hostname: address, port, socket, flags: REUSE_ADDRESS };
   return settled(() => Bun.udpSocket(options));
+}
+
+/**
+ * A socket at `address` and `port`, where another of this process is, for what one peer sends: the kernel gives it to the
+ * socket that is connected to that peer before any other (Linux, udp4_lib_lookup2).
+ */
+export function connectBesideUdp(
+  address: string,
+  port: number,
+  peer: { readonly address: string; readonly port: number },
+  socket: Bun.udp.ConnectedSocketHandler<"buffer">,
+): Result<ConnectedUdpSocket, unknown> {
+  const connect = { hostname: peer.address, port: peer.port };
+  const shared: object = { flags: REUSE_ADDRESS };
+  return settled(() => Bun.udpSocket({ hostname: address, port, connect, socket, ...shared }));
 }
 
 /** A UDP socket connected to an IP literal and a port; nothing is sent. The error is the operating system's. */

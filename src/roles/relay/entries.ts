@@ -124,6 +124,11 @@ export class SharedEntry {
     this.#entry?.retire();
   }
 
+  /** See Entry. */
+  endFlows(): void {
+    this.#entry?.endFlows();
+  }
+
   #route(visit: Visit): Route | ReasonName {
     if (this.members.size === 1) {
       for (const [device, member] of this.members) return this.#routeTo(device, member, visit, null);

@@ -276,6 +276,7 @@ export class HandOver implements Sweepable {
     // Whoever is the relay next binds these ports alone.
     this.#done();
     for (const { close } of this.#retiring.splice(0)) close();
+    for (const entry of this.#options.entries.all()) entry.endFlows();
   }
 
   async #takeBack(): Promise<void> {

@@ -37,6 +37,7 @@ export function openProxy(spec: ProxySpec, exit: Exit): Result<Entry, EntryError
     drain: value.drain,
     setShared: value.setShared,
     retire: value.retire,
+    endFlows: value.endFlows,
     close: () => {
       value.close();
       clients.close();

@@ -1,16 +1,21 @@
 /**
- * Visitors of an echo service while its relay is upgraded: `bun upgrade-visitor.ts HOST PORT STREAMS VISITORS_A_SECOND`.
+ * Visitors of an echo service while its relay is upgraded:
+ * `bun upgrade-visitor.ts HOST PORT STREAMS VISITORS_A_SECOND [UDP_PORT FLOWS]`.
  *
  * Each stream sends numbers, one after the other, and checks that exactly these come back in their order. New visitors
- * connect, send a line, and leave when it came back. `{"event":"flowing"}` when every stream has its first number back;
+ * connect, send a line, and leave when it came back. Each UDP flow sends numbers to a `sender` service, and looks from which
+ * port of the exit they came there: another one is another flow. `{"event":"flowing"}` when every stream has its first number back;
  * SIGTERM ends it, and `{"event":"done"}` tells what happened.
  */
 import { say } from "./bytes.ts";
 
-const [host = "", port = "", streamCount = "", rate = ""] = process.argv.slice(2);
+const [host = "", port = "", streamCount = "", rate = "", udpPort = "", flowCount = "0"] = process.argv.slice(2);
 const NUMBER_BYTES = 8;
 /** A stream sends its next number when the last one is back, and no sooner than this. */
 const PACE_MS = 20;
+/** Datagrams later: a second. */
+const ANSWERED_WITHIN = 50;
+const flowTimers: Timer[] = [];
 /** A visitor who waits longer has failed. */
 const PATIENCE_MS = 10_000;
 
@@ -23,6 +28,9 @@ let visitors = 0;
 let worstConnectMs = 0;
 let worstAnswerMs = 0;
 let worstEchoMs = 0;
+let datagrams = 0;
+let datagramsLost = 0;
+let flowsMoved = 0;
 let isEnding = false;
 
 interface Stream {
@@ -103,7 +111,37 @@ function visit(): void {
   }).catch((error: Error) => settle(`connect: ${error.message}`));
 }
 
+async function openFlow(): Promise<void> {
+  const answered = new Set<number>();
+  const firstAnswer = Promise.withResolvers<void>();
+  let exitPort: string | null = null;
+  let sent = 0;
+  const socket = await Bun.udpSocket({
+    connect: { hostname: host, port: Number(udpPort) },
+    socket: {
+      data(_, bytes) {
+        const [from = "", number = ""] = bytes.toString().split(" ");
+        if (exitPort !== null && exitPort !== from) flowsMoved++;
+        exitPort = from;
+        answered.add(Number(number));
+        firstAnswer.resolve();
+      },
+      error: () => undefined,
+    },
+  });
+  const timer = setInterval(() => {
+    datagrams++;
+    socket.send(`${sent++}`);
+    // One that was sent a while ago has had its time.
+    if (sent > ANSWERED_WITHIN && !answered.has(sent - ANSWERED_WITHIN)) datagramsLost++;
+  }, PACE_MS);
+  flowTimers.push(timer);
+  await firstAnswer.promise;
+}
+
+for (let opened = 0; opened < Number(flowCount); opened++) await openFlow();
 for (let opened = 0; opened < Number(streamCount); opened++) await openStream();
+if (Number(streamCount) === 0) say({ event: "flowing" });
 const visits = Number(rate) > 0 ? setInterval(visit, 1_000 / Number(rate)) : null;
 
 process.on("SIGTERM", () => {
@@ -118,6 +156,9 @@ process.on("SIGTERM", () => {
     numbers,
     visitors,
     failed: failures.length,
+    datagrams,
+    datagramsLost,
+    flowsMoved,
     worstConnectMs: rounded(worstConnectMs),
     worstAnswerMs: rounded(worstAnswerMs),
     worstEchoMs: rounded(worstEchoMs),
