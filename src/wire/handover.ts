@@ -73,13 +73,13 @@ export function encodeHandover(message: HandoverMessage): Uint8Array {
 }
 
 /** A line without its end. */
-export function decodeHandover(line: Uint8Array): Result<HandoverMessage, string> {
+export function decodeHandover(line: Uint8Array): Result<HandoverMessage, { readonly message: string }> {
   let json: unknown;
   try {
     json = JSON.parse(decoder.decode(line));
   } catch (error) {
-    return err(error instanceof Error ? error.message : "not JSON");
+    return err({ message: error instanceof Error ? error.message : "not JSON" });
   }
   const parsed = messageSchema.safeParse(json);
-  return parsed.success ? ok(parsed.data) : err(z.prettifyError(parsed.error));
+  return parsed.success ? ok(parsed.data) : err({ message: z.prettifyError(parsed.error) });
 }

@@ -50,6 +50,7 @@ import {
   text,
   textCodec,
 } from "./codec.ts";
+import { handover } from "./handover-codecs.ts";
 import { helper } from "./helper-codecs.ts";
 import { igdClient } from "./igd-client-codecs.ts";
 import { igd } from "./igd-codecs.ts";
@@ -368,6 +369,7 @@ export const codecs: readonly FuzzCodec[] = [
   ...stun,
   ...vpn,
   ...ping,
+  ...handover,
   ...helper,
   ...backup,
   ...check,
