@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { messageOf } from "../os/errors.ts";
 import type { RelaySettings, RunningGateway, RunningRelay, StartSuccessor } from "../roles/control.ts";
 import { ControlError } from "../servers/local/error.ts";
 import { formatHostPort, type HostPort, parseHost, parseHostPort } from "../wire/endpoint.ts";
@@ -53,6 +54,24 @@ Examples:
 }
 
 async function serve(context: Context, given: ServeOptions): Promise<void> {
+  const starting = start(context, given);
+  const { relay, gateway } =
+    given.takeOver === true ? await starting.catch((error) => decline(context, error)) : await starting;
+  await runUntilStopped(context.io, gateway === null ? relay : both(relay, gateway.running));
+}
+
+/** Whoever asked for the upgrade waits at the relay that goes on. */
+async function decline(context: Context, error: unknown): Promise<never> {
+  const { relayClient } = await import("../servers/local/client.ts");
+  const { paths } = await findPlace(context, "relay");
+  // It may have no relay to tell, and the failure is told here in any case.
+  await relayClient(paths.relaySocket)
+    .declineUpgrade(messageOf(error))
+    .catch(() => undefined);
+  throw error;
+}
+
+async function start(context: Context, given: ServeOptions) {
   const { io, options } = context;
   const overlay = flagsOf(given);
   const place = await findPlace(context, "relay");
@@ -84,6 +103,7 @@ async function serve(context: Context, given: ServeOptions): Promise<void> {
     readSettings,
     configFile: first.path,
     takeOver: given.takeOver === true,
+    handedOver: (pid) => tellMainPid(io, pid),
     ...(io.startAgain === undefined ? {} : { startSuccessor: successor(io.startAgain, given) }),
     ...(gateway === null
       ? {}
@@ -106,7 +126,16 @@ async function serve(context: Context, given: ServeOptions): Promise<void> {
     if (console !== null) io.err(options.logFormat === "json" ? linklessText(console) : consoleText(console));
   }
   for (const warning of gateway?.running.ready.warnings ?? []) io.err(`hatchway: ${printable(warning)}\n`);
-  await runUntilStopped(io, gateway === null ? relay : both(relay, gateway.running));
+  return { relay, gateway };
+}
+
+/** Of a unit with Type=notify: the new process is the one to supervise. */
+async function tellMainPid(io: Context["io"], pid: number): Promise<void> {
+  const socket = io.env["NOTIFY_SOCKET"];
+  if (socket === undefined) return;
+  const { NOTICE, notifySystemd } = await import("../os/notify-systemd.ts");
+  const told = notifySystemd([NOTICE.mainPid(pid)], socket);
+  if (!told.ok) io.err(`hatchway: ${told.error}\n`);
 }
 
 /** A process that took over itself has the flag among its arguments. */

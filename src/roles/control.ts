@@ -91,6 +91,8 @@ export interface StartRelayOptions {
   readonly takeOver?: boolean;
   /** Absent: this relay is not upgraded in place by itself. */
   readonly startSuccessor?: StartSuccessor;
+  /** The process `pid` is the relay from now on, and this one to end when its streams have. Never rejects. */
+  readonly handedOver?: (pid: number) => Promise<void>;
   /** Shared with a gateway of this process; absent = the relay's own. */
   readonly ports?: EntryPorts;
   /** What that gateway tells scrapes of this process. */

@@ -50,6 +50,7 @@ export const startRelay: StartRelay = async (options) => {
       reopenLocal: openLocal,
       upgradeSocket: paths.value.upgradeSocket,
       startSuccessor,
+      handedOver: options.handedOver ?? (() => Promise.resolve()),
       takeOver,
       identity,
       settings,

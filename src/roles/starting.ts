@@ -25,6 +25,7 @@ export function startingRelay(ready: Promise<RelayControl>): RelayControl {
     visits: async () => (await ready).visits(),
     audit: async (request) => (await ready).audit(request),
     handOver: async () => (await ready).handOver(),
+    declineUpgrade: async (message) => (await ready).declineUpgrade(message),
     upgrade: async (request) => (await ready).upgrade(request),
   };
 }

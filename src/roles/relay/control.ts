@@ -54,6 +54,7 @@ export interface RelayView {
   reload(): Promise<ReloadReport>;
   /** See RelayControl. */
   handOver(): Promise<string>;
+  declineUpgrade(message: string): void;
   upgrade(request: UpgradeRequest): Promise<UpgradeReply>;
 }
 
@@ -72,6 +73,7 @@ export function relayControl(relay: RelayView): RelayControl {
     visits: async () => visits(relay),
     audit: (request) => relay.store.audit.from(request),
     handOver: () => relay.handOver(),
+    declineUpgrade: async (message) => relay.declineUpgrade(message),
     upgrade: (request) => relay.upgrade(request),
   };
 }

@@ -23,6 +23,8 @@ export interface HandOverOptions {
   readonly forwards: Pick<RelayForwards, "get">;
   /** Null: this program does not know how it was started. */
   readonly startSuccessor: StartSuccessor | null;
+  /** Whoever supervises this process is to supervise that one. Never rejects. */
+  handedOver(pid: number): Promise<void>;
   /** The process before this one has left its ports. */
   settled(): Promise<void>;
   /** Why this relay cannot be handed over now, one sentence; null = it can. */
@@ -47,6 +49,8 @@ export interface HandOverOptions {
   readonly log: Logger;
 }
 
+/** A program that was started asks for the relay within this. */
+const START_WITHIN_MS = 30_000;
 /** The process that was offered the relay comes within this, or not at all. */
 const COME_WITHIN_MS = 10_000;
 /** Until it serves: a database of years takes a while to bring to a new version. */
@@ -77,6 +81,7 @@ export class HandOver implements Sweepable {
   #link: HandoverLink | null = null;
   /** Of the process that came. */
   #hello: HandoverOf<"hello"> | null = null;
+  #startDeadline: Timer | null = null;
   #outcome: PromiseWithResolvers<UpgradeReply> | null = null;
   #startedMs = 0;
   /** When the other became the relay; null = this one is. */
@@ -128,14 +133,27 @@ export class HandOver implements Sweepable {
     this.#startedMs = this.#options.sweeper.nowMs();
     try {
       const child = startSuccessor(program);
-      void child.exited.then((code) => this.#failed(`it ended with exit code ${code}; the log says why`));
+      // 0: it was started by a program that leaves it (os/spawn.ts), or it has taken over and ended since.
+      void child.exited.then((code) => {
+        if (code !== 0) this.#failed(`it ended with exit code ${code}; the log says why`);
+      });
+      this.#startDeadline = setTimeout(() => {
+        if (this.#link === null)
+          this.#failed(`it did not come within ${START_WITHIN_MS / 1_000} s; the log may say why`);
+      }, START_WITHIN_MS);
       return await outcome.promise;
     } catch (error) {
       if (error instanceof ControlError) throw error;
       throw new ControlError("failed", `The program could not be started: ${messageOf(error)}.`, { cause: error });
     } finally {
       this.#outcome = null;
+      if (this.#startDeadline !== null) clearTimeout(this.#startDeadline);
     }
+  }
+
+  /** See RelayControl.declineUpgrade. */
+  declined(message: string): void {
+    this.#failed(message.replace(/\.$/, ""));
   }
 
   #failed(why: string): void {
@@ -229,18 +247,18 @@ export class HandOver implements Sweepable {
 
   /** From here on there is no way back. */
   #give(link: HandoverLink): void {
-    const { sweeper, agentPort, give, log } = this.#options;
+    const { sweeper, agentPort, give, handedOver, log } = this.#options;
+    const { pid = 0, version = "" } = this.#hello ?? {};
     this.#givenMs = sweeper.nowMs();
     if (this.#deadline !== null) clearTimeout(this.#deadline);
     this.#deadline = null;
-    give()
+    Promise.all([give(), handedOver(pid)])
       .catch((error: unknown) => log.error("a listener could not be closed: {error}", { error: messageOf(error) }))
       .finally(() => link.send({ t: "freed" }));
     agentPort.dropPending();
     for (const session of agentPort.sessions()) if (follows(session)) session.send({ t: "handover" });
     this.#later(() => agentPort.stopListening());
     sweeper.add(this);
-    const { pid = 0, version = "" } = this.#hello ?? {};
     this.#outcome?.resolve({ ...V, pid, version, tookMs: Math.round(sweeper.nowMs() - this.#startedMs) });
   }
 

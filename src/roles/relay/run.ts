@@ -65,6 +65,7 @@ export interface RelayParts {
   /** Where a process that takes over comes. */
   readonly upgradeSocket: string;
   readonly startSuccessor: StartSuccessor | null;
+  readonly handedOver: (pid: number) => Promise<void>;
   /** What this process takes over; null = it is a start like any other. */
   readonly takeOver: TakeOver | null;
   readonly identity: RelayIdentity;
@@ -318,7 +319,7 @@ export class Relay {
   }
 
   #makeHandOver(): HandOver {
-    const { takeOver, startSuccessor, upgradeSocket } = this.#parts;
+    const { takeOver, startSuccessor, handedOver, upgradeSocket } = this.#parts;
     return new HandOver({
       path: upgradeSocket,
       agentPort: this.#agentPort,
@@ -326,6 +327,7 @@ export class Relay {
       entries: this.#entries,
       forwards: this.#forwards,
       startSuccessor,
+      handedOver,
       settled: () => this.#settled,
       refusal: () => this.#whyNotHandOver(),
       pause: () => this.#pause(),
@@ -457,6 +459,7 @@ export class Relay {
       },
       cut: (deviceId) => this.#cut(deviceId),
       handOver: () => this.#handOver.offer(),
+      declineUpgrade: (message) => this.#handOver.declined(message),
       upgrade: (request) => this.#handOver.upgrade(request),
       reload: () => this.#reload.run(),
     };

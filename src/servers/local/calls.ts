@@ -79,6 +79,7 @@ export const RELAY_CALLS = {
   visits: { input: nothing, output: visits },
   audit,
   handOver: { input: nothing, output: z.object({ socket: z.string() }) },
+  declineUpgrade: { input: z.strictObject({ message: z.string().max(2_000) }), output: nothing },
   upgrade: { input: UpgradeRequest, output: UpgradeReply },
 } satisfies Record<string, Call>;
 

@@ -104,6 +104,8 @@ export interface RelayControl extends PeopleControl {
    * seconds (wire/handover.ts); `failed` with the reason when it cannot be handed over now.
    */
   handOver(): Promise<string>;
+  /** The process that was started to take over cannot, and says why: one sentence for whoever asked for the upgrade. */
+  declineUpgrade(message: string): Promise<void>;
   /**
    * Starts `program` with this process's own arguments, which takes over. Resolves when it is the relay; `failed` when it has
    * ended before, and this one goes on as it was.

@@ -51,6 +51,7 @@ export class FakeRelay extends FakePeople implements RelayControl {
   readonly codes: JoinCodeRequest[] = [];
   readonly assigned: AssignRequest[] = [];
   readonly upgrades: UpgradeRequest[] = [];
+  readonly declined: string[] = [];
   private device: DeviceInfo = {
     id: "dev-1",
     name: "den",
@@ -118,6 +119,9 @@ export class FakeRelay extends FakePeople implements RelayControl {
   }
   async handOver(): Promise<string> {
     return "/run/hatchway/upgrade.sock";
+  }
+  async declineUpgrade(message: string): Promise<void> {
+    this.declined.push(message);
   }
   async upgrade(request: UpgradeRequest): Promise<UpgradeReply> {
     this.upgrades.push(request);

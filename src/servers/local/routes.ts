@@ -46,6 +46,10 @@ export function relayRoutes(control: RelayControl): Routes {
     visits: () => control.visits(),
     audit: (request) => control.audit(request),
     handOver: async () => ({ socket: await control.handOver() }),
+    declineUpgrade: async ({ message }) => {
+      await control.declineUpgrade(message);
+      return {};
+    },
     upgrade: (request) => control.upgrade(request),
   };
   return callRoutes(RELAY_CALLS, handlers);
