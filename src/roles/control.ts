@@ -50,6 +50,8 @@ export interface RelaySettings {
   readonly console: ConsoleSettings | null;
   /** Null = no listener for scrapes; the console's has the page in any case. */
   readonly metrics: MetricsSettings | null;
+  /** How long connections of before an upgrade in place may go on; absent = an hour. */
+  readonly upgradeDrainSec?: number;
 }
 
 /** `[check]`: the relay looks at its askers' ports from outside. */

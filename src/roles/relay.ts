@@ -46,12 +46,14 @@ export const startRelay: StartRelay = async (options) => {
     store = await openStore(paths.value.database);
     relay = new Relay({
       store,
-      local,
-      reopenLocal: openLocal,
-      upgradeSocket: paths.value.upgradeSocket,
-      startSuccessor,
-      handedOver: options.handedOver ?? (() => Promise.resolve()),
-      takeOver,
+      succession: {
+        local,
+        reopenLocal: openLocal,
+        upgradeSocket: paths.value.upgradeSocket,
+        startSuccessor,
+        handedOver: options.handedOver ?? (() => Promise.resolve()),
+        takeOver,
+      },
       identity,
       settings,
       readSettings,

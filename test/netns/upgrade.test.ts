@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { relayClient } from "../../src/servers/local/client.ts";
 import { joinPredecessor } from "../../src/servers/local/handover-link.ts";
 import { acquireLock } from "../../src/servers/local/lock.ts";
 import { HANDOVER_VERSION, type HandoverOf } from "../../src/wire/handover.ts";
 import type { Child } from "./child.ts";
-import { type Home, query, run, type Site, startRelay, startSite, status, writeConfig } from "./hatchway.ts";
+import { command, type Home, query, run, type Site, startRelay, startSite, status, writeConfig } from "./hatchway.ts";
 import { startService, startVisitor } from "./kit.ts";
 import { createLab, type Lab } from "./lab.ts";
 import { eventually } from "./ready.ts";
@@ -158,6 +159,29 @@ describe("kill -9 in the middle", () => {
     site.relay = await startRelay(lab, site.relayHome);
     await eventually("a visitor served", async () => ((await talks()) ? true : undefined), 20_000);
     expect(await end(visitors)).toMatchObject({ streams: 4, broken: 0, gaps: 0 });
+  }, 40_000);
+});
+
+describe("under systemd", () => {
+  test("the new process is the one to supervise, and no child of the old one", async () => {
+    const socket = join(lab.directory, "notify.sock");
+    const told = join(lab.directory, "told");
+    await using systemd = lab.spawn(lab.relay, ["socat", "-u", `UNIX-RECV:${socket}`, `OPEN:${told},creat,append`]);
+    await eventually("the socket of systemd", () => (existsSync(socket) ? true : undefined));
+    site.relay.signal("SIGTERM");
+    await site.relay.exited;
+    const serve = ["serve", "--listen", "0.0.0.0:7744", "--public", lab.relay.v4, "--json"];
+    const relay = lab.spawn(lab.relay, ["env", `NOTIFY_SOCKET=${socket}`, ...command(site.relayHome, ...serve)]);
+    await relay.event("ready");
+    const { pid: before } = await status(lab, site.relayHome);
+    const { pid } = await upgrade(site.relayHome);
+    await eventually("the main process told", () =>
+      readFileSync(told, "utf8").includes(`MAINPID=${pid}`) ? true : undefined,
+    );
+    expect(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ")[1]).not.toBe(String(before));
+    await gone(before);
+    expect(systemd.stderr).toEqual([]);
+    expect((await status(lab, site.relayHome)).pid).toBe(pid);
   }, 40_000);
 });
 

@@ -71,6 +71,10 @@ describe("a relay that hands over", () => {
     await bell.when(() => link.session !== null && link.session !== first);
     expect(states).toEqual(["connecting", "up", "up"]);
     expect(first?.ready).toBe(true);
+    // Whom it dials may still be there.
+    expect(link.dialSession).toBe(first);
+    before.clock.aheadMs += 3_000;
+    expect(link.dialSession).toBe(link.session);
     openStream(relaySession(before));
     openStream(relaySession(after));
     await bell.when(() => streams.length === 2);

@@ -9,6 +9,11 @@ import { pause } from "../pause.ts";
 
 /** How often the machine's own addresses are compared with the session's: a changed one is seen long before a heartbeat is missed. */
 const ADDRESS_CHECK_MS = 2_000;
+/**
+ * A device that is dialled through the relay may come to its new process later than this one: until then both are at the
+ * old process, which waits longer than this before it lets anybody go.
+ */
+const DIAL_BEFORE_MS = 3_000;
 /** After another program took the device's session over: long enough that two of them do not fight. */
 const TAKEOVER_PAUSE_MS = 30_000;
 
@@ -66,6 +71,8 @@ export class Link {
   state: LinkState = { kind: "connecting" };
   readonly #options: LinkOptions;
   readonly #backoff = new Backoff();
+  /** The session that was left last. */
+  #left: { readonly session: Session; readonly untilMs: number } | null = null;
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -73,6 +80,13 @@ export class Link {
 
   get session(): Session | null {
     return this.state.kind === "up" && this.state.session.ready ? this.state.session : null;
+  }
+
+  /** Where this agent opens streams of its own. */
+  get dialSession(): Session | null {
+    const left = this.#left;
+    if (left?.session.ready && this.#options.nowMs() < left.untilMs) return left.session;
+    return this.session;
   }
 
   /** Resolves on abort, or when the relay rejects the device. */
@@ -109,6 +123,7 @@ export class Link {
       // The session before goes on until the process there has nothing more to send by it.
       const next = why === undefined ? await this.#follow(connection, signal) : null;
       if (next === null) return ending(connection.told.bye, await connection.ended, this.#options.random());
+      this.#left = { session: connection.session, untilMs: this.#options.nowMs() + DIAL_BEFORE_MS };
       connection = next;
     }
   }

@@ -83,6 +83,11 @@ export class RelayLink {
     return this.#link.session;
   }
 
+  /** See Link. */
+  get dialSession(): Session | null {
+    return this.#link.dialSession;
+  }
+
   /** Null while there is no connection. */
   get requests(): Requests | null {
     return this.#requests;

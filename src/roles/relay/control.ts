@@ -16,8 +16,6 @@ import {
   type RelayControl,
   type RelayStatus,
   type ReloadReport,
-  type UpgradeReply,
-  type UpgradeRequest,
   type VisitInfo,
 } from "../control.ts";
 import { forwardCalled } from "../named.ts";
@@ -26,6 +24,7 @@ import { countersOf, NO_COUNTERS, sumCounters, totalsOf, V, visitInfos } from ".
 import type { RelayDials } from "./dials.ts";
 import { forwardState } from "./forward-state.ts";
 import type { RelayForwards } from "./forwards.ts";
+import type { HandOver } from "./hand-over.ts";
 
 export interface RelayView {
   readonly store: Store;
@@ -52,10 +51,8 @@ export interface RelayView {
   /** Cuts a revoked device's session. */
   cut(deviceId: string): void;
   reload(): Promise<ReloadReport>;
-  /** See RelayControl. */
-  handOver(): Promise<string>;
-  declineUpgrade(message: string): void;
-  upgrade(request: UpgradeRequest): Promise<UpgradeReply>;
+  /** For another process of this relay. */
+  handOver(): Pick<HandOver, "offer" | "declined" | "upgrade">;
 }
 
 /** What local commands may ask a running relay. */
@@ -72,9 +69,9 @@ export function relayControl(relay: RelayView): RelayControl {
     reload: () => relay.reload(),
     visits: async () => visits(relay),
     audit: (request) => relay.store.audit.from(request),
-    handOver: () => relay.handOver(),
-    declineUpgrade: async (message) => relay.declineUpgrade(message),
-    upgrade: (request) => relay.upgrade(request),
+    handOver: () => relay.handOver().offer(),
+    declineUpgrade: async (message) => relay.handOver().declined(message),
+    upgrade: (request) => relay.handOver().upgrade(request),
   };
 }
 

@@ -64,6 +64,7 @@ function changeSettings(now: RelaySettings, next: RelaySettings): SettingsChange
   for (const key of ["publicHost", "ports", "allow", "stun"] as const) {
     if (!Bun.deepEquals(next[key], now[key])) changed.push(`relay.${key === "publicHost" ? "public" : key}`);
   }
+  if (next.upgradeDrainSec !== now.upgradeDrainSec) changed.push("relay.upgrade-drain");
   if (!Bun.deepEquals(next.certificate, now.certificate)) needRestart.push("relay.certificate");
   if (next.clientCa !== now.clientCa) needRestart.push("relay.client-ca");
   const { listen: page, ...check } = now.check;

@@ -3,9 +3,7 @@ import type { EntryPorts } from "../../core/table.ts";
 import { Dials } from "../../dataplanes/direct/dial.ts";
 import { directExit } from "../../dataplanes/direct/exit.ts";
 import { systemResolver } from "../../dataplanes/direct/resolver.ts";
-import { PortSharing } from "../../dataplanes/io/port-sharing.ts";
 import { startSweeper } from "../../dataplanes/io/sweeper.ts";
-import { systemSockets } from "../../dataplanes/io/system-sockets.ts";
 import type { Session } from "../../dataplanes/tunnel/session.ts";
 import type { RelayCertificate } from "../../os/certificate.ts";
 import { monotonicMs, nowMs as wallMs } from "../../os/clock.ts";
@@ -16,7 +14,6 @@ import { loadReflection } from "../../os/reflection.ts";
 import { VERSION } from "../../os/version.ts";
 import type { CheckServer } from "../../servers/check/server.ts";
 import type { HttpListener } from "../../servers/http-listen.ts";
-import type { LocalServer } from "../../servers/local/server.ts";
 import type { Store } from "../../store/store.ts";
 import type { HostPort } from "../../wire/endpoint.ts";
 import { formatPortSet } from "../../wire/port-set.ts";
@@ -25,14 +22,7 @@ import type { CertificateSource } from "../certificate/source.ts";
 import { loadPair, type RelayIdentity } from "../certificates.ts";
 import type { GatewayBeside } from "../console/beside.ts";
 import type { OpenConsole } from "../console/open.ts";
-import type {
-  CertificateFiles,
-  ConsoleSettings,
-  RelaySettings,
-  RunningRelay,
-  StartRelayOptions,
-  StartSuccessor,
-} from "../control.ts";
+import type { CertificateFiles, ConsoleSettings, RelaySettings, RunningRelay, StartRelayOptions } from "../control.ts";
 import { LiveExitPolicy } from "../exits.ts";
 import { openMetrics } from "../metrics/open.ts";
 import { type MetricSource, ProcessMetrics } from "../metrics/page.ts";
@@ -45,29 +35,17 @@ import { type RelayView, relayControl } from "./control.ts";
 import { RelayDials } from "./dials.ts";
 import { RelayEntries } from "./entries.ts";
 import { RelayForwards } from "./forwards.ts";
-import { Gate } from "./gate.ts";
-import { HandOver } from "./hand-over.ts";
 import { type RefusedCredentials, relayMetrics } from "./metrics.ts";
 import { poolOf, relayPolicy } from "./own-ports.ts";
 import { publicHostOf } from "./public-host.ts";
 import { RelayReload } from "./reload.ts";
 import { RelaySessions } from "./sessions.ts";
-import { settle } from "./settle.ts";
 import { RelayStun } from "./stun.ts";
-import type { TakeOver } from "./take-over.ts";
+import { Succession, type SuccessionOptions, type SuccessionParts } from "./succession.ts";
 
 export interface RelayParts {
   readonly store: Store;
-  /** Open since before anything else: it holds the lock on the data directory. */
-  readonly local: LocalServer;
-  /** Opens it again, when it was given to a process that did not become the relay. */
-  readonly reopenLocal: () => LocalServer;
-  /** Where a process that takes over comes. */
-  readonly upgradeSocket: string;
-  readonly startSuccessor: StartSuccessor | null;
-  readonly handedOver: (pid: number) => Promise<void>;
-  /** What this process takes over; null = it is a start like any other. */
-  readonly takeOver: TakeOver | null;
+  readonly succession: SuccessionParts;
   readonly identity: RelayIdentity;
   readonly settings: RelaySettings;
   readonly readSettings: () => Promise<RelaySettings>;
@@ -80,12 +58,11 @@ export interface RelayParts {
 }
 
 const DRAIN_MS = 30_000;
+const GATEWAY_BESIDE =
+  "This process is a gateway as well, which one process alone can be: restart it; the kernel forwards meanwhile.";
 /** Streams of before an upgrade may go on for this long. */
-const UPGRADE_DRAIN_MS = 3_600_000;
-/** A process that was killed leaves the data directory when the kernel has cleared it away. */
-const LOCK_WITHIN_MS = 5_000;
-const LOCK_RETRY_MS = 50;
-
+const UPGRADE_DRAIN_SEC = 3_600;
+const MS_PER_SEC = 1_000;
 /** A relay that runs: it wires the agent port, the forwards, the store and its other servers together. */
 export class Relay {
   readonly #log = areaLogger("relay");
@@ -109,13 +86,8 @@ export class Relay {
   readonly #refused: RefusedCredentials = { devices: 0, people: 0 };
   readonly #view: RelayView;
   readonly #reload: RelayReload;
-  readonly #gate = new Gate();
-  readonly #sharing = new PortSharing(systemSockets());
-  readonly #handOver: HandOver;
-  #local: LocalServer;
+  readonly #succession: Succession;
   #record: (() => Promise<void>) | null = null;
-  /** The process before this one has left its ports. */
-  #settled: Promise<void> = Promise.resolve();
   readonly #metrics: ProcessMetrics;
   #metricsListener: HttpListener | null = null;
   #page: CheckServer | null = null;
@@ -130,7 +102,7 @@ export class Relay {
   constructor(parts: RelayParts) {
     this.#parts = parts;
     this.#settings = parts.settings;
-    this.#local = parts.local;
+    this.#succession = new Succession(parts.succession);
     // Whoever looks at `closed` hears of a failure; it is nobody's duty to look.
     this.#ended.promise.catch(() => undefined);
     const { store } = parts;
@@ -157,7 +129,7 @@ export class Relay {
       onEnrolled: ({ name, id }) => this.#log.info("a device enrolled", { device: name, id }),
     });
     const session = (device: string) => this.#agentPort.session(device);
-    this.#entries = new RelayEntries(this.#sweeper, session, this.#sharing);
+    this.#entries = new RelayEntries(this.#sweeper, session, this.#succession.sharing);
     this.#forwards = new RelayForwards({
       store,
       entries: this.#entries,
@@ -189,7 +161,7 @@ export class Relay {
       check: this.#check,
       session,
       draining: () => this.#phase === "draining",
-      gate: this.#gate,
+      gate: this.#succession.gate,
       seen: (from) => this.#seen(from),
       failed: (error) => this.#failed("a device's request failed", error),
     });
@@ -213,11 +185,10 @@ export class Relay {
       dials: this.#dialRequests,
       phase: () => this.#phase,
       sweeper: this.#sweeper,
-      sharing: this.#sharing,
-      gate: this.#gate,
+      sharing: this.#succession.sharing,
+      gate: this.#succession.gate,
       log: this.#log,
     });
-    this.#handOver = this.#makeHandOver();
     this.#view = this.#makeView();
     this.#reload = new RelayReload({
       forwards: this.#forwards,
@@ -243,7 +214,7 @@ export class Relay {
   }
 
   async start(): Promise<void> {
-    const { takeOver } = this.#parts;
+    const { takeOver } = this.#succession;
     if (takeOver === null) {
       // Before the public ports: when the agent port is not to be had, no visitor has come in.
       this.#agentPort.listen();
@@ -253,7 +224,7 @@ export class Relay {
       await this.#openMetrics();
       await this.#startConsole();
       this.#phase = "serving";
-    } else await this.#takeOver(takeOver);
+    } else await this.#succession.begin(takeOver, this.#amongOthers());
     this.#sweeper.add({
       sweep: (nowMs) => {
         if ((this.#forwards.nextDeadlineMs() ?? Number.POSITIVE_INFINITY) <= nowMs) void this.#forwards.expire();
@@ -279,116 +250,44 @@ export class Relay {
     if (section !== null) this.#console = await this.#openConsole(section);
   }
 
-  /** Until `serve` the other process can go on as it was; after that nothing may end this one that is not worth the service. */
-  async #takeOver(takeOver: TakeOver): Promise<void> {
-    await takeOver.lend(this.#sharing, this.#settings.listen.port);
-    // Devices that come already wait with what they want.
-    this.#phase = "waiting";
-    this.#gate.close();
-    this.#entries.watcher = takeOver;
-    this.#agentPort.listen();
-    await this.#forwards.restore((device) => !takeOver.expects(device));
-    if (this.#settings.console !== null) await Promise.all([loadReflection(), import("./console.ts")]);
-    takeOver.serve();
-    this.#phase = "serving";
-    this.#gate.open();
-    await takeOver.freed;
-    const servers = [
-      () => this.#openPage(),
-      () => this.#startStun(),
-      () => this.#openMetrics(),
-      () => this.#startConsole(),
-    ];
-    for (const open of servers) {
-      try {
-        await open();
-      } catch (error) {
-        this.#failed("a server could not be opened again, restart the relay when its cause is mended", error);
-      }
-    }
-    this.#settled = settle({
-      takeOver,
-      forwards: this.#forwards,
-      entries: this.#entries,
+  /** What another process of this relay has to do with. */
+  #amongOthers(): SuccessionOptions {
+    return {
       agentPort: this.#agentPort,
-      sharing: this.#sharing,
-      sweeper: this.#sweeper,
-      log: this.#log,
-    });
-    this.#settled.catch((error: unknown) => this.#failed("the take-over could not be ended", error));
-  }
-
-  #makeHandOver(): HandOver {
-    const { takeOver, startSuccessor, handedOver, upgradeSocket } = this.#parts;
-    return new HandOver({
-      path: upgradeSocket,
-      agentPort: this.#agentPort,
-      cut: (device) => this.#cut(device),
       entries: this.#entries,
       forwards: this.#forwards,
-      startSuccessor,
-      handedOver,
-      settled: () => this.#settled,
-      refusal: () => this.#whyNotHandOver(),
-      pause: () => this.#pause(),
-      resume: () => this.#resume(),
-      give: () => this.#give(),
+      port: () => this.#settings.listen.port,
+      phase: () => this.#phase,
+      become: (phase) => {
+        this.#phase = phase;
+      },
+      never: () => (this.#parts.gatewayBeside === null ? null : GATEWAY_BESIDE),
+      record: async () => this.#record?.(),
+      prepareServers: async () => {
+        if (this.#settings.console !== null) await Promise.all([loadReflection(), import("./console.ts")]);
+      },
+      openServers: [
+        () => this.#openPage(),
+        () => this.#startStun(),
+        () => this.#openMetrics(),
+        () => this.#startConsole(),
+      ],
+      closeServers: () => this.#closeServers(),
       otherVisits: () => this.#dialRequests.visits.size,
-      predecessorEnded: () => takeOver?.hasEnded ?? true,
-      drained: () => void this.stop(0),
+      drainLimitMs: () => (this.#settings.upgradeDrainSec ?? UPGRADE_DRAIN_SEC) * MS_PER_SEC,
       stop: (drainMs) => void this.stop(drainMs),
-      drainLimitMs: () => UPGRADE_DRAIN_MS,
+      failed: (what, error) => this.#failed(what, error),
       sweeper: this.#sweeper,
+      signal: this.#abort.signal,
       log: this.#log,
-    });
+    };
   }
 
-  #whyNotHandOver(): string | null {
-    if (this.#parts.gatewayBeside !== null) {
-      return "This process is a gateway as well, which one process alone can be: restart it; the kernel forwards meanwhile.";
-    }
-    return this.#phase === "serving" ? null : "The relay is starting or stopping: try again when it serves.";
-  }
-
-  async #pause(): Promise<void> {
-    this.#phase = "waiting";
-    this.#gate.close();
-    await this.#forwards.idle();
-    await this.#record?.();
-    this.#local.release();
-  }
-
-  async #resume(): Promise<void> {
-    const before = this.#local;
-    const untilMs = monotonicMs() + LOCK_WITHIN_MS;
-    for (;;) {
-      try {
-        this.#local = this.#parts.reopenLocal();
-        break;
-      } catch (error) {
-        if (monotonicMs() >= untilMs) throw error;
-        await pause(LOCK_RETRY_MS, this.#abort.signal);
-      }
-    }
-    this.#phase = "serving";
-    this.#gate.open();
-    // Who asked for the upgrade is answered there.
-    void before.close({ answerWithinMs: LOCK_WITHIN_MS }).catch((error) => this.#failed("a socket stayed open", error));
-  }
-
-  /** What has no visitors of forwards is closed at once: the other process opens it. */
-  async #give(): Promise<void> {
-    this.#phase = "draining";
+  async #closeServers(): Promise<void> {
     this.#stun?.close();
     const servers = [this.#page, this.#console, this.#metricsListener];
     [this.#page, this.#console, this.#metricsListener] = [null, null, null];
     await Promise.all(servers.map((server) => server?.close()));
-  }
-
-  /** Here, and at the processes before this one. */
-  #cut(deviceId: string): void {
-    this.#agentPort.cut(deviceId);
-    this.#parts.takeOver?.cut(deviceId);
   }
 
   #certificateOf(key: string, files: CertificateFiles | null, current: RelayCertificate): CertificateSource {
@@ -418,7 +317,7 @@ export class Relay {
   }
 
   async #seen({ peer, remoteAddress }: Session): Promise<void> {
-    this.#parts.takeOver?.arrived(peer.deviceId);
+    this.#succession.takeOver?.arrived(peer.deviceId);
     try {
       await this.#parts.store.devices.touch(peer.deviceId, remoteAddress, wallMs());
     } catch (error) {
@@ -457,10 +356,8 @@ export class Relay {
         await this.#forwards.accountChanged(accountId);
         await this.#beside?.accountChanged(accountId);
       },
-      cut: (deviceId) => this.#cut(deviceId),
-      handOver: () => this.#handOver.offer(),
-      declineUpgrade: (message) => this.#handOver.declined(message),
-      upgrade: (request) => this.#handOver.upgrade(request),
+      cut: (deviceId) => this.#succession.cut(deviceId, this.#agentPort),
+      handOver: () => this.#succession.handOver(this.#amongOthers()),
       reload: () => this.#reload.run(),
     };
   }
@@ -516,7 +413,7 @@ export class Relay {
   stop(drainMs: number): Promise<void> {
     if (this.#stopping !== null) this.#abort.abort();
     else {
-      this.#parts.takeOver?.stop(drainMs);
+      this.#succession.takeOver?.stop(drainMs);
       this.#stopping = this.#drainAndClose(drainMs);
       this.#stopping.then(this.#ended.resolve, this.#ended.reject);
     }
@@ -534,8 +431,7 @@ export class Relay {
     }
     await Promise.race([Promise.all(open.map((visits) => visits.drained())), this.#cutShort(drainMs)]);
     this.#abort.abort();
-    const listeners = [this.#page, this.#console, this.#metricsListener];
-    await Promise.all([this.#local.close(), ...listeners.map((listener) => listener?.close())]);
+    await Promise.all([this.#succession.local.close(), this.#closeServers()]);
     await this.#record?.();
     this.#entries.closeAll();
     this.#dialRequests.visits.cutAll("shutdown");

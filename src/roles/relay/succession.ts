@@ -1,0 +1,169 @@
+import { PortSharing } from "../../dataplanes/io/port-sharing.ts";
+import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
+import { systemSockets } from "../../dataplanes/io/system-sockets.ts";
+import { monotonicMs } from "../../os/clock.ts";
+import type { Logger } from "../../os/log.ts";
+import type { LocalServer } from "../../servers/local/server.ts";
+import type { StartSuccessor } from "../control.ts";
+import { pause } from "../pause.ts";
+import type { AgentPort, RelayPhase } from "./agent-port.ts";
+import type { RelayEntries } from "./entries.ts";
+import type { RelayForwards } from "./forwards.ts";
+import { Gate } from "./gate.ts";
+import { HandOver } from "./hand-over.ts";
+import { settle } from "./settle.ts";
+import type { TakeOver } from "./take-over.ts";
+
+/** How one process of a relay meets the others. */
+export interface SuccessionParts {
+  /** Open since before anything else: it holds the lock on the data directory. */
+  readonly local: LocalServer;
+  /** Opens it again, when it was given to a process that did not become the relay. */
+  readonly reopenLocal: () => LocalServer;
+  /** Where a process that takes over comes. */
+  readonly upgradeSocket: string;
+  readonly startSuccessor: StartSuccessor | null;
+  readonly handedOver: (pid: number) => Promise<void>;
+  /** What this process takes over; null = it is a start like any other. */
+  readonly takeOver: TakeOver | null;
+}
+
+export interface SuccessionOptions {
+  readonly agentPort: AgentPort;
+  readonly entries: RelayEntries;
+  readonly forwards: RelayForwards;
+  /** The agent port's, as configured. */
+  port(): number;
+  phase(): RelayPhase;
+  become(phase: RelayPhase): void;
+  /** Why this relay can never be handed over, one sentence; null = it can. */
+  never(): string | null;
+  /** Writes down what was carried until now. */
+  record(): Promise<void>;
+  /** Loads what the next ones need. */
+  prepareServers(): Promise<void>;
+  /** Each opens one server that has no visitors of forwards. */
+  readonly openServers: readonly (() => Promise<void> | void)[];
+  /** Frees their ports. */
+  closeServers(): Promise<void>;
+  /** Visits that are not a forward's. */
+  otherVisits(): number;
+  drainLimitMs(): number;
+  stop(drainMs: number): void;
+  /** For the log: an error that ends nothing. */
+  failed(what: string, error: unknown): void;
+  readonly sweeper: Sweeper;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+}
+
+/** A process that was killed leaves the data directory when the kernel has cleared it away. */
+const LOCK_WITHIN_MS = 5_000;
+const LOCK_RETRY_MS = 50;
+
+/** A relay's process among those before and after it: it may begin by taking over, and end by handing over. */
+export class Succession {
+  readonly gate = new Gate();
+  readonly sharing = new PortSharing(systemSockets());
+  readonly #parts: SuccessionParts;
+  #local: LocalServer;
+  #handOver: HandOver | null = null;
+  /** The process before this one has left its ports. */
+  #settled: Promise<void> = Promise.resolve();
+
+  constructor(parts: SuccessionParts) {
+    this.#parts = parts;
+    this.#local = parts.local;
+  }
+
+  get takeOver(): TakeOver | null {
+    return this.#parts.takeOver;
+  }
+
+  /** The local socket's server, as it is now. */
+  get local(): LocalServer {
+    return this.#local;
+  }
+
+  /** Until `serve` the other process can go on as it was; after that nothing may end this one that is not worth the service. */
+  async begin(takeOver: TakeOver, options: SuccessionOptions): Promise<void> {
+    const { agentPort, entries, forwards, port, become, prepareServers, openServers, failed } = options;
+    await takeOver.lend(this.sharing, port());
+    // Devices that come already wait with what they want.
+    become("waiting");
+    this.gate.close();
+    entries.watcher = takeOver;
+    agentPort.listen();
+    await forwards.restore((device) => !takeOver.expects(device));
+    await prepareServers();
+    takeOver.serve();
+    become("serving");
+    this.gate.open();
+    await takeOver.freed;
+    for (const open of openServers) {
+      try {
+        await open();
+      } catch (error) {
+        failed("a server could not be opened again, restart the relay when the cause is mended", error);
+      }
+    }
+    this.#settled = settle({ ...options, takeOver, sharing: this.sharing });
+    this.#settled.catch((error: unknown) => failed("the take-over could not be ended", error));
+  }
+
+  handOver(options: SuccessionOptions): HandOver {
+    const { phase, never, stop } = options;
+    const { upgradeSocket, startSuccessor, handedOver, takeOver } = this.#parts;
+    this.#handOver ??= new HandOver({
+      ...options,
+      path: upgradeSocket,
+      startSuccessor,
+      handedOver,
+      cut: (device) => this.cut(device, options.agentPort),
+      settled: () => this.#settled,
+      refusal: () =>
+        never() ?? (phase() === "serving" ? null : "The relay is starting or stopping: try again when it serves."),
+      pause: () => this.#pause(options),
+      resume: () => this.#resume(options),
+      give: () => {
+        options.become("draining");
+        return options.closeServers();
+      },
+      predecessorEnded: () => takeOver?.hasEnded ?? true,
+      drained: () => stop(0),
+    });
+    return this.#handOver;
+  }
+
+  /** A revoked device's sessions, here and at the processes before this one. */
+  cut(device: string, agentPort: Pick<AgentPort, "cut">): void {
+    agentPort.cut(device);
+    this.#parts.takeOver?.cut(device);
+  }
+
+  async #pause({ forwards, become, record }: SuccessionOptions): Promise<void> {
+    become("waiting");
+    this.gate.close();
+    await forwards.idle();
+    await record();
+    this.#local.release();
+  }
+
+  async #resume({ become, signal, failed }: SuccessionOptions): Promise<void> {
+    const before = this.#local;
+    const untilMs = monotonicMs() + LOCK_WITHIN_MS;
+    for (;;) {
+      try {
+        this.#local = this.#parts.reopenLocal();
+        break;
+      } catch (error) {
+        if (monotonicMs() >= untilMs) throw error;
+        await pause(LOCK_RETRY_MS, signal);
+      }
+    }
+    become("serving");
+    this.gate.open();
+    // Who asked for the upgrade is answered there.
+    before.close({ answerWithinMs: LOCK_WITHIN_MS }).catch((error) => failed("a socket stayed open", error));
+  }
+}
