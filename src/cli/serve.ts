@@ -103,7 +103,7 @@ async function start(context: Context, given: ServeOptions) {
     readSettings,
     configFile: first.path,
     takeOver: given.takeOver === true,
-    handedOver: (pid) => tellMainPid(io, pid),
+    handedOver: await mainPidTeller(io),
     ...(io.startAgain === undefined ? {} : { startSuccessor: successor(io.startAgain, given) }),
     ...(gateway === null
       ? {}
@@ -129,13 +129,19 @@ async function start(context: Context, given: ServeOptions) {
   return { relay, gateway };
 }
 
-/** Of a unit with Type=notify: the new process is the one to supervise. */
-async function tellMainPid(io: Context["io"], pid: number): Promise<void> {
+/**
+ * Of a unit with Type=notify: the new process is the one to supervise. What tells it is loaded now: by then another version is on
+ * the disk.
+ */
+async function mainPidTeller(io: Context["io"]): Promise<(pid: number) => Promise<void>> {
   const socket = io.env["NOTIFY_SOCKET"];
-  if (socket === undefined) return;
+  if (socket === undefined) return () => Promise.resolve();
   const { NOTICE, notifySystemd } = await import("../os/notify-systemd.ts");
-  const told = notifySystemd([NOTICE.mainPid(pid)], socket);
-  if (!told.ok) io.err(`hatchway: ${told.error}\n`);
+  return (pid) => {
+    const told = notifySystemd([NOTICE.mainPid(pid)], socket);
+    if (!told.ok) io.err(`hatchway: ${told.error}\n`);
+    return Promise.resolve();
+  };
 }
 
 /** A process that took over itself has the flag among its arguments. */

@@ -11,7 +11,6 @@ import { ControlError, type RelayControl, type StartRelay } from "./control.ts";
 import { refuseUnsafeEnvironment } from "./environment.ts";
 import { publicHostOf } from "./relay/public-host.ts";
 import { Relay } from "./relay/run.ts";
-import { TakeOver } from "./relay/take-over.ts";
 import { startingRelay } from "./starting.ts";
 
 /** Runs a relay: agents connect to it, visitors come in by its public ports. */
@@ -31,7 +30,7 @@ export const startRelay: StartRelay = async (options) => {
       path: paths.value.relaySocket,
       onUnexpected: (error) => log.error("a local request failed: {error}", { error: String(error) }),
     });
-  const takeOver = options.takeOver === true ? await TakeOver.begin(paths.value.relaySocket) : null;
+  const takeOver = options.takeOver === true ? await beginTakeOver(paths.value.relaySocket) : null;
   let local: LocalServer | null = null;
   let store: Store | null = null;
   let relay: Relay | null = null;
@@ -79,3 +78,9 @@ export const startRelay: StartRelay = async (options) => {
     throw failure;
   }
 };
+
+/** The schemas of the local socket take longer to make than all else of a start, and most starts need none. */
+async function beginTakeOver(relaySocket: string) {
+  const { TakeOver } = await import("./relay/take-over.ts");
+  return TakeOver.begin(relaySocket);
+}

@@ -16,6 +16,7 @@ const MESSAGES: readonly HandoverMessage[] = [
   },
   { t: "refused", message: "It is stopping." },
   { t: "serving" },
+  { t: "free" },
   { t: "freed" },
   { t: "opened", device: "d", id: "web" },
   { t: "closed", device: "d", id: "web" },

@@ -30,6 +30,8 @@ const yours = z.object({
 const refused = z.object({ t: z.literal("refused"), message: z.string().max(2_000) });
 /** The new process is the relay from now on. */
 const serving = z.object({ t: z.literal("serving") });
+/** It is ready to open a console, check page, metrics and STUN. */
+const free = z.object({ t: z.literal("free") });
 /** The old one's console, check page, metrics and STUN have freed their ports. */
 const freed = z.object({ t: z.literal("freed") });
 /** The new process serves the visitors of this forward. */
@@ -50,6 +52,7 @@ const messageSchema = z.discriminatedUnion("t", [
   yours,
   refused,
   serving,
+  free,
   freed,
   opened,
   closed,

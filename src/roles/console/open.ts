@@ -46,6 +46,8 @@ export interface ConsoleOptions {
   onDenied(): void;
   /** Nothing is to change the store for a moment; absent = that never is so. */
   isWaiting?(): boolean;
+  /** Resolves when its ports are free; absent = they are. */
+  beforeListening?(): Promise<void>;
   /** Ends it with everything that is under way. */
   readonly signal: AbortSignal;
   onUnexpected(error: unknown): void;
@@ -109,6 +111,7 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
       onUnexpected,
     },
   );
+  await options.beforeListening?.();
   const acme = await options.openAcme(() => `${url()}/`);
   const certificate = tls ? (acme?.certificate ?? options.certificate) : null;
   if (tls && certificate === null) throw new Error("a console over TLS has no certificate");

@@ -39,6 +39,8 @@ export interface RelayConsoleOptions {
   readonly sweeper: Pick<Sweeper, "add">;
   /** Another process may be about to have the store: nothing is to change it. */
   isWaiting(): boolean;
+  /** Resolves when its ports are free. */
+  beforeListening(): Promise<void>;
   readonly signal: AbortSignal;
   onUnexpected(error: unknown): void;
 }
@@ -109,6 +111,7 @@ export async function openRelayConsole(options: RelayConsoleOptions): Promise<Op
     metrics: () => options.metrics(),
     onDenied: () => options.onDenied(),
     isWaiting: () => options.isWaiting(),
+    beforeListening: () => options.beforeListening(),
     signal,
     onUnexpected,
   });

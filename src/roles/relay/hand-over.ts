@@ -33,8 +33,10 @@ export interface HandOverOptions {
   pause(): Promise<void>;
   /** It goes on as it was. Rejects when another process has taken the data directory. */
   resume(): Promise<void>;
-  /** The other process is the relay: closes what has no visitors of forwards. */
-  give(): Promise<void>;
+  /** The other process is the relay. */
+  give(): void;
+  /** Frees the ports of what has no visitors of forwards. */
+  closeServers(): Promise<void>;
   /** Visits that are not a forward's. */
   otherVisits(): number;
   /** The process before this one has ended, or there was none. */
@@ -81,6 +83,7 @@ export class HandOver implements Sweepable {
   #link: HandoverLink | null = null;
   /** Of the process that came. */
   #hello: HandoverOf<"hello"> | null = null;
+  #supervised: Promise<void> = Promise.resolve();
   #startDeadline: Timer | null = null;
   #outcome: PromiseWithResolvers<UpgradeReply> | null = null;
   #startedMs = 0;
@@ -178,7 +181,10 @@ export class HandOver implements Sweepable {
         if (this.#link === null) this.#greeted(link, message);
         return;
       case "serving":
-        if (this.#givenMs === null) this.#give(link);
+        if (this.#givenMs === null) this.#give();
+        return;
+      case "free":
+        this.#free(link);
         return;
       case "opened":
         this.#retire(message);
@@ -246,20 +252,28 @@ export class HandOver implements Sweepable {
   }
 
   /** From here on there is no way back. */
-  #give(link: HandoverLink): void {
-    const { sweeper, agentPort, give, handedOver, log } = this.#options;
+  #give(): void {
+    const { sweeper, agentPort, give, handedOver } = this.#options;
     const { pid = 0, version = "" } = this.#hello ?? {};
     this.#givenMs = sweeper.nowMs();
     if (this.#deadline !== null) clearTimeout(this.#deadline);
     this.#deadline = null;
-    Promise.all([give(), handedOver(pid)])
-      .catch((error: unknown) => log.error("a listener could not be closed: {error}", { error: messageOf(error) }))
-      .finally(() => link.send({ t: "freed" }));
+    give();
+    // Before the other process says that it is ready, which is after `freed`.
+    this.#supervised = handedOver(pid);
     agentPort.dropPending();
     for (const session of agentPort.sessions()) if (follows(session)) session.send({ t: "handover" });
     this.#later(() => agentPort.stopListening());
     sweeper.add(this);
     this.#outcome?.resolve({ ...V, pid, version, tookMs: Math.round(sweeper.nowMs() - this.#startedMs) });
+  }
+
+  #free(link: HandoverLink): void {
+    if (!this.isGiven) return;
+    const { closeServers, log } = this.#options;
+    Promise.all([closeServers(), this.#supervised])
+      .catch((error: unknown) => log.error("a listener could not be closed: {error}", { error: messageOf(error) }))
+      .finally(() => link.send({ t: "freed" }));
   }
 
   #later(close: () => void): void {

@@ -227,6 +227,8 @@ export class Relay {
     } else await this.#succession.begin(takeOver, this.#amongOthers());
     this.#sweeper.add({
       sweep: (nowMs) => {
+        // Another process may decide by now.
+        if (this.#phase !== "serving") return;
         if ((this.#forwards.nextDeadlineMs() ?? Number.POSITIVE_INFINITY) <= nowMs) void this.#forwards.expire();
       },
     });
@@ -245,9 +247,9 @@ export class Relay {
     this.#metricsListener = await openMetrics(this.#settings.metrics, () => this.#metrics.text(), failed);
   }
 
-  async #startConsole(): Promise<void> {
+  async #startConsole(free: () => Promise<void> = () => Promise.resolve()): Promise<void> {
     const { console: section } = this.#settings;
-    if (section !== null) this.#console = await this.#openConsole(section);
+    if (section !== null) this.#console = await this.#openConsole(section, free);
   }
 
   /** What another process of this relay has to do with. */
@@ -267,10 +269,12 @@ export class Relay {
         if (this.#settings.console !== null) await Promise.all([loadReflection(), import("./console.ts")]);
       },
       openServers: [
-        () => this.#openPage(),
-        () => this.#startStun(),
+        // It takes longest to make, and asks for the ports when all but listening is done.
+        (free) => this.#startConsole(free),
+        (free) => free(),
+        async () => this.#openPage(),
         () => this.#openMetrics(),
-        () => this.#startConsole(),
+        () => this.#startStun(),
       ],
       closeServers: () => this.#closeServers(),
       otherVisits: () => this.#dialRequests.visits.size,
@@ -362,7 +366,7 @@ export class Relay {
     };
   }
 
-  async #openConsole(settings: ConsoleSettings): Promise<OpenConsole> {
+  async #openConsole(settings: ConsoleSettings, free: () => Promise<void>): Promise<OpenConsole> {
     // It takes a moment to load, and many relays have none.
     await loadReflection();
     const { openRelayConsole } = await import("./console.ts");
@@ -385,7 +389,8 @@ export class Relay {
         this.#refused.people += 1;
       },
       sweeper: this.#sweeper,
-      isWaiting: () => this.#phase === "waiting",
+      isWaiting: () => this.#succession.holdsStill(this.#phase),
+      beforeListening: free,
       signal: this.#abort.signal,
       onUnexpected: (error) => this.#failed("the console failed", error),
     });

@@ -42,8 +42,8 @@ export interface SuccessionOptions {
   record(): Promise<void>;
   /** Loads what the next ones need. */
   prepareServers(): Promise<void>;
-  /** Each opens one server that has no visitors of forwards. */
-  readonly openServers: readonly (() => Promise<void> | void)[];
+  /** Each opens one server that has no visitors of forwards, in their order; `free` makes their ports free. */
+  readonly openServers: readonly ((free: () => Promise<void>) => Promise<void>)[];
   /** Frees their ports. */
   closeServers(): Promise<void>;
   /** Visits that are not a forward's. */
@@ -57,9 +57,10 @@ export interface SuccessionOptions {
   readonly log: Logger;
 }
 
-/** A process that was killed leaves the data directory when the kernel has cleared it away. */
-const LOCK_WITHIN_MS = 5_000;
+/** A process that gives up, or was killed, has the data directory for a moment longer: it may be in the middle of a migration. */
+const LOCK_WITHIN_MS = 120_000;
 const LOCK_RETRY_MS = 50;
+const ANSWER_WITHIN_MS = 5_000;
 
 /** A relay's process among those before and after it: it may begin by taking over, and end by handing over. */
 export class Succession {
@@ -74,6 +75,11 @@ export class Succession {
   constructor(parts: SuccessionParts) {
     this.#parts = parts;
     this.#local = parts.local;
+  }
+
+  /** Another process is the relay, or may be about to be it: nothing here is to change the store. */
+  holdsStill(phase: RelayPhase): boolean {
+    return phase === "waiting" || this.#handOver?.isGiven === true;
   }
 
   get takeOver(): TakeOver | null {
@@ -99,10 +105,9 @@ export class Succession {
     takeOver.serve();
     become("serving");
     this.gate.open();
-    await takeOver.freed;
     for (const open of openServers) {
       try {
-        await open();
+        await open(() => takeOver.free());
       } catch (error) {
         failed("a server could not be opened again, restart the relay when the cause is mended", error);
       }
@@ -125,10 +130,7 @@ export class Succession {
         never() ?? (phase() === "serving" ? null : "The relay is starting or stopping: try again when it serves."),
       pause: () => this.#pause(options),
       resume: () => this.#resume(options),
-      give: () => {
-        options.become("draining");
-        return options.closeServers();
-      },
+      give: () => options.become("draining"),
       predecessorEnded: () => takeOver?.hasEnded ?? true,
       drained: () => stop(0),
     });
@@ -164,6 +166,6 @@ export class Succession {
     become("serving");
     this.gate.open();
     // Who asked for the upgrade is answered there.
-    before.close({ answerWithinMs: LOCK_WITHIN_MS }).catch((error) => failed("a socket stayed open", error));
+    before.close({ answerWithinMs: ANSWER_WITHIN_MS }).catch((error) => failed("a socket stayed open", error));
   }
 }

@@ -20,6 +20,7 @@ export class TakeOver implements EntryWatcher {
   readonly #devices = new Set<string>();
   #agentPort = 0;
   #isServing = false;
+  #isFreeing = false;
 
   private constructor(link: HandoverLink) {
     this.#link = link;
@@ -80,8 +81,10 @@ export class TakeOver implements EntryWatcher {
     this.#link.send({ t: "serving" });
   }
 
-  /** Resolves when the ports of the other's console and of what else has no visitors of forwards are free. */
-  get freed(): Promise<void> {
+  /** Resolves when the ports of the other's console and of what else has no visitors of forwards are free. Asked once for all. */
+  free(): Promise<void> {
+    if (!this.#isFreeing) this.#link.send({ t: "free" });
+    this.#isFreeing = true;
     return this.#freed.promise;
   }
 
@@ -142,6 +145,7 @@ export class TakeOver implements EntryWatcher {
         return;
       case "hello":
       case "serving":
+      case "free":
       case "opened":
       case "closed":
       case "cut":
