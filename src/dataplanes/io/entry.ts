@@ -8,6 +8,7 @@ import type { EntryError } from "./entry-error.ts";
 import { join } from "./join.ts";
 import type { EntryPort, Listener, Listeners } from "./listeners.ts";
 import type { PortSharing } from "./port-sharing.ts";
+import type { GateHost, ProxyGate } from "./proxy-gate.ts";
 import { Shaper } from "./shaper.ts";
 import type { Sweeper } from "./sweeper.ts";
 import { type OnTcpVisitor, tcpListeners } from "./tcp-entry.ts";
@@ -25,6 +26,8 @@ export interface EntrySpec {
   readonly shared?: () => Shaper | null;
   /** How its ports pass from one process to the next; absent = they do not. */
   readonly sharing?: PortSharing;
+  /** Where load balancers say who the visitors are; absent = visitors are whom sockets show. */
+  readonly gate?: ProxyGate;
 }
 
 export interface OpenPort extends EntryPort {
@@ -93,18 +96,31 @@ export class EntryHost {
 
   open(spec: EntrySpec, receive: TcpReception): Result<Entry, EntryError> {
     const { visits } = this;
-    const onVisitor: OnTcpVisitor = (end, visit) => {
+    const come: OnTcpVisitor = (end, visit) => {
       const admitted = this.admit(visit.visitor);
       if (typeof admitted !== "string") receive(this.shape(end), visit, visits, admitted);
-      else {
-        visits.counters.countRefused(admitted);
-        end.reset(admitted);
-      }
+      else refuse(end, admitted);
+    };
+    const refuse = (end: ByteEnd, reason: ReasonName) => {
+      visits.counters.countRefused(reason);
+      end.reset(reason);
+    };
+    const { gate } = this;
+    const atGate: GateHost = { counters: visits.counters, receive: come };
+    const onVisitor: OnTcpVisitor = (end, visit) => {
+      if (gate?.active !== true) come(end, visit);
+      // One that waits for its header holds a descriptor already.
+      else if (spec.sweeper.descriptors.scarce) refuse(end, "resources");
+      else gate.receive(end, visit, atGate);
     };
     const sharing = spec.sharing ?? null;
     const tcp = tcpListeners(spec.bind, onVisitor, spec.sweeper, sharing);
     const udp = udpListeners(spec.bind, this, spec.sweeper, sharing);
-    const rebind = (ports: readonly PortMapping[]) => rebindAll(tcp, udp, ports, visits);
+    const rebind = (ports: readonly PortMapping[]) => {
+      const rebound = rebindAll(tcp, udp, ports, visits);
+      if (rebound.ok) gate?.keep(atGate, portsOf(ports, "tcp"));
+      return rebound;
+    };
     const opened = rebind(spec.ports);
     if (!opened.ok) return opened;
     spec.sweeper.add(visits);
@@ -132,11 +148,16 @@ export class EntryHost {
       endFlows: () => udp.close(),
       close: () => {
         tcp.close();
+        gate?.close(atGate);
         visits.cutAll("shutdown");
         udp.close();
         spec.sweeper.remove(visits);
       },
     });
+  }
+
+  get gate(): ProxyGate | null {
+    return this.spec.gate ?? null;
   }
 
   admit(visitor: Endpoint): Admission | ReasonName {

@@ -5,6 +5,7 @@ import { type ControlOf, decodeControl, encodeControl, TUNNEL_VERSION } from "..
 import { FrameType, type FrameTypeCode } from "../../wire/tunnel/frame.ts";
 import { BESIDE, type PortSharing } from "../io/port-sharing.ts";
 import type { Sweepable, Sweeper } from "../io/sweeper.ts";
+import { hasGone } from "../io/tcp-end.ts";
 import { Carrier, CarrierGroup, type CarrierSink } from "./carrier.ts";
 import { type Peer, Session, type SessionEvents } from "./session.ts";
 import { ALPN_WIRE, type CertificatePair, HANDSHAKE_MS, sessionBinding, TLS_1_3_ONLY } from "./tls.ts";
@@ -134,7 +135,7 @@ export class RelayTunnel implements Sweepable {
 
   private onOpen(socket: Socket<Carrier>): void {
     const address = socket.remoteAddress;
-    if (!this.options.admit(address)) {
+    if (hasGone(socket) || !this.options.admit(address)) {
       socket.terminate();
       return;
     }

@@ -37,6 +37,7 @@ const relay = z.strictObject({
   "upgrade-drain": field
     .duration("How long connections of before an upgrade in place may go on; default 1h.")
     .exactOptional(),
+  "proxy-protocol-from": field.balancers.exactOptional(),
   log: log.exactOptional(),
 });
 

@@ -7,6 +7,7 @@ import type { Visit } from "../../dataplanes/io/ends.ts";
 import { type Entry, openEntry } from "../../dataplanes/io/entry.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import type { PortSharing } from "../../dataplanes/io/port-sharing.ts";
+import type { ProxyGate } from "../../dataplanes/io/proxy-gate.ts";
 import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { type Route, tunnelExit } from "../../dataplanes/tunnel/exit.ts";
 import type { Session } from "../../dataplanes/tunnel/session.ts";
@@ -29,6 +30,9 @@ interface Member extends MemberState {
 
 const UNKNOWN: MemberState = { handle: null, healthy: true };
 
+/** What every entry of the relay is made of. */
+type EntryMeans = Pick<RelayEntries, "sweeper" | "rates" | "gate" | "sharing">;
+
 /** The listeners of one forward, or of a group's forwards: several devices behind one entry. */
 export class SharedEntry {
   readonly members = new Map<string, Member>();
@@ -42,11 +46,11 @@ export class SharedEntry {
     this.admission = new Admission(options);
   }
 
-  open(forward: HeldForward, sweeper: Sweeper, rates: AccountRates, sharing: PortSharing): Result<null, EntryError> {
+  open(forward: HeldForward, { sweeper, rates, gate, sharing }: EntryMeans): Result<null, EntryError> {
     const { bind, owner, spec } = forward;
     const shared = () => rates.of(owner.account);
     const opened = openEntry(
-      { bind, ports: spec.ports, options: spec.options, admission: this.admission, sweeper, shared, sharing },
+      { bind, ports: spec.ports, options: spec.options, admission: this.admission, sweeper, shared, gate, sharing },
       tunnelExit((visit) => this.#route(visit)),
     );
     if (!opened.ok) return opened;
@@ -179,6 +183,8 @@ export class RelayEntries {
   constructor(
     readonly sweeper: Sweeper,
     readonly sessions: (device: string) => Session | undefined,
+    /** Of all entries of the relay. */
+    readonly gate: ProxyGate,
     readonly sharing: PortSharing,
   ) {}
 
@@ -210,7 +216,7 @@ export class RelayEntries {
       return ok(null);
     }
     const shared = new SharedEntry(this.sessions, forward.spec.options);
-    const opened = shared.open(forward, this.sweeper, this.rates, this.sharing);
+    const opened = shared.open(forward, this);
     if (!opened.ok) return opened;
     shared.add(forward, state);
     this.#byKey.set(key, shared);

@@ -3,6 +3,7 @@ import type { EntryPorts } from "../../core/table.ts";
 import { Dials } from "../../dataplanes/direct/dial.ts";
 import { directExit } from "../../dataplanes/direct/exit.ts";
 import { systemResolver } from "../../dataplanes/direct/resolver.ts";
+import { ProxyGate } from "../../dataplanes/io/proxy-gate.ts";
 import { startSweeper } from "../../dataplanes/io/sweeper.ts";
 import type { Session } from "../../dataplanes/tunnel/session.ts";
 import type { RelayCertificate } from "../../os/certificate.ts";
@@ -37,6 +38,7 @@ import { RelayEntries } from "./entries.ts";
 import { RelayForwards } from "./forwards.ts";
 import { type RefusedCredentials, relayMetrics } from "./metrics.ts";
 import { poolOf, relayPolicy } from "./own-ports.ts";
+import { ProxyRefusals } from "./proxy-refusals.ts";
 import { publicHostOf } from "./public-host.ts";
 import { RelayReload } from "./reload.ts";
 import { RelaySessions } from "./sessions.ts";
@@ -77,6 +79,7 @@ export class Relay {
   readonly #certificates = new Map<string, CertificateSource>();
   readonly #exitPolicy: LiveExitPolicy;
   readonly #auth: RelayAuth;
+  readonly #gate: ProxyGate;
   readonly #entries: RelayEntries;
   readonly #forwards: RelayForwards;
   readonly #sessions: RelaySessions;
@@ -129,7 +132,17 @@ export class Relay {
       onEnrolled: ({ name, id }) => this.#log.info("a device enrolled", { device: name, id }),
     });
     const session = (device: string) => this.#agentPort.session(device);
-    this.#entries = new RelayEntries(this.#sweeper, session, this.#succession.sharing);
+    const refusals = new ProxyRefusals({
+      nowMs: monotonicMs,
+      warn: (message) => this.#log.warn("{message}", { message }),
+    });
+    this.#gate = new ProxyGate({
+      nowMs: () => this.#sweeper.nowMs(),
+      onRefused: (refusal, address) => refusals.add(refusal, address),
+    });
+    this.#gate.change(parts.settings.proxyProtocolFrom);
+    this.#sweeper.add(this.#gate);
+    this.#entries = new RelayEntries(this.#sweeper, session, this.#gate, this.#succession.sharing);
     this.#forwards = new RelayForwards({
       store,
       entries: this.#entries,
@@ -193,6 +206,7 @@ export class Relay {
     this.#reload = new RelayReload({
       forwards: this.#forwards,
       exitPolicy: this.#exitPolicy,
+      gate: this.#gate,
       stun: () => this.#stun,
       certificates: this.#certificates,
       readSettings: () => parts.readSettings(),
