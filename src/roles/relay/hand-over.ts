@@ -19,7 +19,7 @@ export interface HandOverOptions {
   readonly agentPort: Pick<AgentPort, "port" | "sessions" | "setShared" | "dropPending" | "stopListening">;
   /** Cuts the sessions of a device that was revoked. */
   cut(device: string): void;
-  readonly entries: RelayEntries;
+  readonly entries: Pick<RelayEntries, "all" | "get" | "close">;
   readonly forwards: Pick<RelayForwards, "get">;
   /** Null: this program does not know how it was started. */
   readonly startSuccessor: StartSuccessor | null;
@@ -369,7 +369,7 @@ function follows({ peer }: Session): boolean {
   return peer.features?.includes(HANDOVER_FEATURE) === true;
 }
 
-function runsOf(entries: RelayEntries): HandoverOf<"yours">["ports"] {
+function runsOf(entries: Pick<RelayEntries, "all">): HandoverOf<"yours">["ports"] {
   const open = [...entries.all()].flatMap(({ entry }) => entry?.ports ?? []);
   return PROTOCOLS.flatMap((protocol) => {
     const ports = open.filter((port) => port.protocol === protocol).map(({ endpoint: { port } }) => port);
