@@ -279,9 +279,6 @@ export class Relay {
       },
       never: () => (this.#parts.gatewayBeside === null ? null : GATEWAY_BESIDE),
       record: async () => this.#record?.(),
-      prepareServers: async () => {
-        if (this.#settings.console !== null) await Promise.all([loadReflection(), import("./console.ts")]);
-      },
       openServers: [
         // It takes longest to make, and asks for the ports when all but listening is done.
         (free) => this.#startConsole(free),

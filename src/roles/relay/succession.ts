@@ -40,9 +40,7 @@ export interface SuccessionOptions {
   never(): string | null;
   /** Writes down what was carried until now. */
   record(): Promise<void>;
-  /** Loads what the next ones need. */
-  prepareServers(): Promise<void>;
-  /** Each opens one server that has no visitors of forwards, in their order; `free` makes their ports free. */
+  /** Each opens one server that has no visitors of forwards, in their order. `free`, of the first, makes their ports free. */
   readonly openServers: readonly ((free: () => Promise<void>) => Promise<void>)[];
   /** Frees their ports. */
   closeServers(): Promise<void>;
@@ -91,9 +89,12 @@ export class Succession {
     return this.#local;
   }
 
-  /** Until `serve` the other process can go on as it was; after that nothing may end this one that is not worth the service. */
+  /**
+   * Until `serve` the other process can go on as it was; after that nothing may end this one that is not worth the service.
+   * What takes the processor for long is done before: visitors come from then on.
+   */
   async begin(takeOver: TakeOver, options: SuccessionOptions): Promise<void> {
-    const { agentPort, entries, forwards, port, become, prepareServers, openServers, failed } = options;
+    const { agentPort, entries, forwards, port, become, openServers, failed } = options;
     await takeOver.lend(this.sharing, port());
     // Devices that come already wait with what they want.
     become("waiting");
@@ -101,14 +102,21 @@ export class Succession {
     entries.watcher = takeOver;
     agentPort.listen();
     await forwards.restore((device) => !takeOver.expects(device));
-    await prepareServers();
-    takeOver.serve();
-    become("serving");
-    this.gate.open();
+    let isServing = false;
+    const free = async () => {
+      if (!isServing) {
+        takeOver.serve();
+        isServing = true;
+        become("serving");
+        this.gate.open();
+      }
+      await takeOver.free();
+    };
     for (const open of openServers) {
       try {
-        await open(() => takeOver.free());
+        await open(free);
       } catch (error) {
+        if (!isServing) throw error;
         failed("a server could not be opened again, restart the relay when the cause is mended", error);
       }
     }

@@ -13,9 +13,9 @@ const [host = "", port = "", streamCount = "", rate = "", udpPort = "", flowCoun
 const NUMBER_BYTES = 8;
 /** A stream sends its next number when the last one is back, and no sooner than this. */
 const PACE_MS = 20;
-/** Datagrams later: a second. */
+/** The last ones, of a second, may still be on their way. */
 const ANSWERED_WITHIN = 50;
-const flowTimers: Timer[] = [];
+const flowEnds: (() => void)[] = [];
 /** A visitor who waits longer has failed. */
 const PATIENCE_MS = 10_000;
 
@@ -132,10 +132,11 @@ async function openFlow(): Promise<void> {
   const timer = setInterval(() => {
     datagrams++;
     socket.send(`${sent++}`);
-    // One that was sent a while ago has had its time.
-    if (sent > ANSWERED_WITHIN && !answered.has(sent - ANSWERED_WITHIN)) datagramsLost++;
   }, PACE_MS);
-  flowTimers.push(timer);
+  flowEnds.push(() => {
+    clearInterval(timer);
+    for (let number = 0; number < sent - ANSWERED_WITHIN; number++) if (!answered.has(number)) datagramsLost++;
+  });
   await firstAnswer.promise;
 }
 
@@ -147,6 +148,7 @@ const visits = Number(rate) > 0 ? setInterval(visit, 1_000 / Number(rate)) : nul
 process.on("SIGTERM", () => {
   isEnding = true;
   if (visits !== null) clearInterval(visits);
+  for (const end of flowEnds) end();
   const rounded = (ms: number) => Math.round(ms * 10) / 10;
   say({
     event: "done",
