@@ -6,7 +6,7 @@ import { areaLogger } from "../../os/log.ts";
 import { after } from "../../os/timers.ts";
 import { VERSION } from "../../os/version.ts";
 import { type Api, createApi } from "../../servers/api/api.ts";
-import type { ApiBackend } from "../../servers/api/backend.ts";
+import type { ApiBackend, CountriesBackend } from "../../servers/api/backend.ts";
 import type { StaticFiles } from "../../servers/api/files.ts";
 import { problemResponse, Refusal, Status } from "../../servers/api/problem.ts";
 import { serveApi } from "../../servers/api/server.ts";
@@ -22,7 +22,9 @@ import { openAccess } from "./access.ts";
 /** What a relay or a gateway gives to its console. */
 export interface ConsoleOptions {
   readonly store: Store;
-  readonly backends: Omit<ApiBackend, "access">;
+  readonly backends: Omit<ApiBackend, "access" | "countries">;
+  /** Null = no database was given. */
+  readonly countries: CountriesBackend | null;
   wallMs(): number;
   /** Writes down what was carried until now. */
   record(): Promise<void>;
@@ -94,7 +96,7 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
     },
   });
   const api = createApi(
-    { access, ...options.backends },
+    { access, countries: options.countries, ...options.backends },
     {
       version: VERSION,
       tls,
