@@ -167,6 +167,55 @@ describe("a relay that hands over", () => {
     expect(handOver.isGiven).toBe(true);
   });
 
+  test("does not begin to hold still for a version that it does not understand", async () => {
+    const { handOver, did } = await handOverLab();
+    const ended = Promise.withResolvers<void>();
+    const link = await joinPredecessor(await handOver.offer(), {
+      onMessage: () => undefined,
+      onEnd: () => ended.resolve(),
+    });
+    link.send({ t: "hello", v: HANDOVER_VERSION + 1, pid: 42, version: "9.0.0" });
+    await ended.promise;
+    expect(did).toEqual([]);
+    // And the next may come.
+    expect(await handOver.offer()).toContain("upgrade.sock");
+  });
+
+  test("takes back no sooner than it has laid everything down", async () => {
+    const pausing = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    const resumed = Promise.withResolvers<void>();
+    const did: string[] = [];
+    const { come } = await handOverLab({
+      pause: () => {
+        begun.resolve();
+        return pausing.promise.then(() => void did.push("paused"));
+      },
+      resume: async () => {
+        did.push("resumed");
+        resumed.resolve();
+      },
+    });
+    const link = await come();
+    await begun.promise;
+    link.close();
+    pausing.resolve();
+    await resumed.promise;
+    expect(did).toEqual(["paused", "resumed"]);
+  });
+
+  test("listens to nobody who has not been greeted", async () => {
+    const { handOver, did } = await handOverLab();
+    const ended = Promise.withResolvers<void>();
+    const stranger = await joinPredecessor(await handOver.offer(), {
+      onMessage: () => undefined,
+      onEnd: () => ended.resolve(),
+    });
+    stranger.send({ t: "serving" });
+    await ended.promise;
+    expect([handOver.isGiven, did]).toEqual([false, []]);
+  });
+
   test("does what the other tells it", async () => {
     const stopped = Promise.withResolvers<void>();
     const { did, takeOver } = await handOverLab({ stop: () => stopped.resolve() });

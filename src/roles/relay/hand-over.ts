@@ -91,6 +91,9 @@ export class HandOver implements Sweepable {
   #givenMs: number | null = null;
   #retiring: Retiring[] = [];
   readonly #retired = new Set<SharedEntry>();
+  /** Null: it has not begun to hold still. */
+  #pausing: Promise<void> | null = null;
+  #isLent = false;
   #isDone = false;
   #isReleased = false;
 
@@ -172,7 +175,8 @@ export class HandOver implements Sweepable {
   }
 
   #onMessage(link: HandoverLink, message: HandoverMessage): void {
-    if (this.#link !== null && this.#link !== link) {
+    // Only who was greeted first has a say.
+    if (link !== this.#link && (this.#link !== null || message.t !== "hello")) {
       link.close();
       return;
     }
@@ -181,7 +185,7 @@ export class HandOver implements Sweepable {
         if (this.#link === null) this.#greeted(link, message);
         return;
       case "serving":
-        if (this.#givenMs === null) this.#give();
+        if (this.#givenMs === null && this.#isLent) this.#give();
         return;
       case "free":
         this.#free(link);
@@ -234,13 +238,15 @@ export class HandOver implements Sweepable {
   async #lend(link: HandoverLink): Promise<void> {
     const { agentPort, entries, log, pause } = this.#options;
     log.info("process {pid} of version {version} takes over", { pid: this.#hello?.pid, version: this.#hello?.version });
-    await pause();
+    this.#pausing = pause();
+    await this.#pausing;
     if (link.isClosed) return;
     const shared = agentPort.setShared(true) && [...entries.all()].every((entry) => entry.setShared(true));
     if (!shared) throw new ControlError("failed", "This system shares no ports between processes: restart the relay.");
     const devices = [...agentPort.sessions()].map(({ peer }) => peer.deviceId);
     const agentPortNumber = agentPort.port;
     if (agentPortNumber === null) throw new ControlError("failed", "This relay does not listen for agents.");
+    this.#isLent = true;
     link.send({
       t: "yours",
       v: HANDOVER_VERSION,
@@ -315,6 +321,16 @@ export class HandOver implements Sweepable {
     const { agentPort, entries, log, resume } = this.#options;
     if (this.#deadline !== null) clearTimeout(this.#deadline);
     this.#deadline = null;
+    const pausing = this.#pausing;
+    this.#pausing = null;
+    if (pausing === null) {
+      this.#link = null;
+      this.#hello = null;
+      return;
+    }
+    this.#isLent = false;
+    // What it was to have is given back when it has all been laid down.
+    await pausing.catch(() => undefined);
     agentPort.setShared(false);
     for (const entry of entries.all()) entry.setShared(false);
     try {

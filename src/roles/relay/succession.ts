@@ -66,6 +66,8 @@ export class Succession {
   readonly sharing = new PortSharing(systemSockets());
   readonly #parts: SuccessionParts;
   #local: LocalServer;
+  /** The data directory is another process's to take. */
+  #isReleased = false;
   #handOver: HandOver | null = null;
   /** The process before this one has left its ports. */
   #settled: Promise<void> = Promise.resolve();
@@ -156,24 +158,32 @@ export class Succession {
     this.gate.close();
     await forwards.idle();
     await record();
+    this.#isReleased = true;
     this.#local.release();
   }
 
   async #resume({ become, signal, failed }: SuccessionOptions): Promise<void> {
-    const before = this.#local;
-    const untilMs = monotonicMs() + LOCK_WITHIN_MS;
-    for (;;) {
-      try {
-        this.#local = this.#parts.reopenLocal();
-        break;
-      } catch (error) {
-        if (monotonicMs() >= untilMs) throw error;
-        await pause(LOCK_RETRY_MS, signal);
-      }
+    if (this.#isReleased) {
+      const before = this.#local;
+      this.#local = await this.#reopened(signal);
+      this.#isReleased = false;
+      // Who asked for the upgrade is answered there.
+      before.close({ answerWithinMs: ANSWER_WITHIN_MS }).catch((error) => failed("a socket stayed open", error));
     }
     become("serving");
     this.gate.open();
-    // Who asked for the upgrade is answered there.
-    before.close({ answerWithinMs: ANSWER_WITHIN_MS }).catch((error) => failed("a socket stayed open", error));
+  }
+
+  /** Rejects with what `reopenLocal` throws when another process keeps the data directory. */
+  async #reopened(signal: AbortSignal): Promise<LocalServer> {
+    const untilMs = monotonicMs() + LOCK_WITHIN_MS;
+    for (;;) {
+      try {
+        return this.#parts.reopenLocal();
+      } catch (error) {
+        if (monotonicMs() >= untilMs || signal.aborted) throw error;
+        await pause(LOCK_RETRY_MS, signal);
+      }
+    }
   }
 }
