@@ -24,6 +24,9 @@ export function startingRelay(ready: Promise<RelayControl>): RelayControl {
     reload: async () => (await ready).reload(),
     visits: async () => (await ready).visits(),
     audit: async (request) => (await ready).audit(request),
+    handOver: async () => (await ready).handOver(),
+    declineUpgrade: async (message) => (await ready).declineUpgrade(message),
+    upgrade: async (request) => (await ready).upgrade(request),
   };
 }
 

@@ -209,6 +209,7 @@ export function relaySettings(config: Config): RelaySettings {
     check: checkSettings(config.file.check ?? {}),
     console: consoleSettings(config),
     metrics: metricsSettings(config.file.metrics, pathBeside(config)),
+    ...(relay["upgrade-drain"] === undefined ? {} : { upgradeDrainSec: relay["upgrade-drain"] }),
   };
 }
 

@@ -24,6 +24,7 @@ import { byAge, countersOf, NO_COUNTERS, sumCounters, totalsOf, V, visitInfos } 
 import type { RelayDials } from "./dials.ts";
 import { forwardState } from "./forward-state.ts";
 import type { RelayForwards } from "./forwards.ts";
+import type { HandOver } from "./hand-over.ts";
 
 export interface RelayView {
   readonly store: Store;
@@ -50,6 +51,8 @@ export interface RelayView {
   /** Cuts a revoked device's session. */
   cut(deviceId: string): void;
   reload(): Promise<ReloadReport>;
+  /** For another process of this relay. */
+  handOver(): Pick<HandOver, "offer" | "declined" | "upgrade">;
 }
 
 /** What local commands may ask a running relay. */
@@ -66,6 +69,9 @@ export function relayControl(relay: RelayView): RelayControl {
     reload: () => relay.reload(),
     visits: async () => visits(relay),
     audit: (request) => relay.store.audit.from(request),
+    handOver: () => relay.handOver().offer(),
+    declineUpgrade: async (message) => relay.handOver().declined(message),
+    upgrade: (request) => relay.handOver().upgrade(request),
   };
 }
 

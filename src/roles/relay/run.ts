@@ -15,7 +15,6 @@ import { loadReflection } from "../../os/reflection.ts";
 import { VERSION } from "../../os/version.ts";
 import type { CheckServer } from "../../servers/check/server.ts";
 import type { HttpListener } from "../../servers/http-listen.ts";
-import type { LocalServer } from "../../servers/local/server.ts";
 import type { Store } from "../../store/store.ts";
 import type { HostPort } from "../../wire/endpoint.ts";
 import { formatPortSet } from "../../wire/port-set.ts";
@@ -45,11 +44,11 @@ import { publicHostOf } from "./public-host.ts";
 import { RelayReload } from "./reload.ts";
 import { RelaySessions } from "./sessions.ts";
 import { RelayStun } from "./stun.ts";
+import { Succession, type SuccessionOptions, type SuccessionParts } from "./succession.ts";
 
 export interface RelayParts {
   readonly store: Store;
-  /** Open since before anything else: it holds the lock on the data directory. */
-  readonly local: LocalServer;
+  readonly succession: SuccessionParts;
   readonly identity: RelayIdentity;
   readonly settings: RelaySettings;
   readonly readSettings: () => Promise<RelaySettings>;
@@ -62,7 +61,11 @@ export interface RelayParts {
 }
 
 const DRAIN_MS = 30_000;
-
+const GATEWAY_BESIDE =
+  "This process is a gateway as well, which one process alone can be: restart it; the kernel forwards meanwhile.";
+/** Streams of before an upgrade may go on for this long. */
+const UPGRADE_DRAIN_SEC = 3_600;
+const MS_PER_SEC = 1_000;
 /** A relay that runs: it wires the agent port, the forwards, the store and its other servers together. */
 export class Relay {
   readonly #log = areaLogger("relay");
@@ -88,6 +91,8 @@ export class Relay {
   readonly #refused: RefusedCredentials = { devices: 0, people: 0 };
   readonly #view: RelayView;
   readonly #reload: RelayReload;
+  readonly #succession: Succession;
+  #record: (() => Promise<void>) | null = null;
   readonly #metrics: ProcessMetrics;
   #metricsListener: HttpListener | null = null;
   #page: CheckServer | null = null;
@@ -102,6 +107,7 @@ export class Relay {
   constructor(parts: RelayParts) {
     this.#parts = parts;
     this.#settings = parts.settings;
+    this.#succession = new Succession(parts.succession);
     // Whoever looks at `closed` hears of a failure; it is nobody's duty to look.
     this.#ended.promise.catch(() => undefined);
     const { store } = parts;
@@ -138,7 +144,7 @@ export class Relay {
     });
     this.#gate.change(parts.settings.proxyProtocolFrom);
     this.#sweeper.add(this.#gate);
-    this.#entries = new RelayEntries(this.#sweeper, session, this.#gate);
+    this.#entries = new RelayEntries(this.#sweeper, session, this.#gate, this.#succession.sharing);
     this.#forwards = new RelayForwards({
       store,
       entries: this.#entries,
@@ -170,6 +176,7 @@ export class Relay {
       check: this.#check,
       session,
       draining: () => this.#phase === "draining",
+      gate: this.#succession.gate,
       seen: (from) => this.#seen(from),
       failed: (error) => this.#failed("a device's request failed", error),
     });
@@ -193,6 +200,8 @@ export class Relay {
       dials: this.#dialRequests,
       phase: () => this.#phase,
       sweeper: this.#sweeper,
+      sharing: this.#succession.sharing,
+      gate: this.#succession.gate,
       log: this.#log,
     });
     this.#view = this.#makeView();
@@ -221,25 +230,81 @@ export class Relay {
   }
 
   async start(): Promise<void> {
-    // Before the public ports: when the agent port is not to be had, no visitor has come in.
-    this.#agentPort.listen();
+    const { takeOver } = this.#succession;
+    if (takeOver === null) {
+      // Before the public ports: when the agent port is not to be had, no visitor has come in.
+      this.#agentPort.listen();
+      this.#openPage();
+      await this.#forwards.restore();
+      await this.#startStun();
+      await this.#openMetrics();
+      await this.#startConsole();
+      this.#phase = "serving";
+    } else await this.#succession.begin(takeOver, this.#amongOthers());
+    this.#sweeper.add({
+      sweep: (nowMs) => {
+        // Another process may decide by now.
+        if (this.#phase !== "serving") return;
+        if ((this.#forwards.nextDeadlineMs() ?? Number.POSITIVE_INFINITY) <= nowMs) void this.#forwards.expire();
+      },
+    });
+  }
+
+  #openPage(): void {
     this.#page = openCheckPage(
       this.#check,
       () => this.#settings,
       (error) => this.#failed("the check page failed", error),
     );
-    await this.#forwards.restore();
-    await this.#startStun();
-    const { console: section, metrics } = this.#settings;
+  }
+
+  async #openMetrics(): Promise<void> {
     const failed = (error: unknown) => this.#failed("the metrics could not be read", error);
-    this.#metricsListener = await openMetrics(metrics, () => this.#metrics.text(), failed);
-    if (section !== null) this.#console = await this.#openConsole(section);
-    this.#phase = "serving";
-    this.#sweeper.add({
-      sweep: (nowMs) => {
-        if ((this.#forwards.nextDeadlineMs() ?? Number.POSITIVE_INFINITY) <= nowMs) void this.#forwards.expire();
+    this.#metricsListener = await openMetrics(this.#settings.metrics, () => this.#metrics.text(), failed);
+  }
+
+  async #startConsole(free: () => Promise<void> = () => Promise.resolve()): Promise<void> {
+    const { console: section } = this.#settings;
+    if (section !== null) this.#console = await this.#openConsole(section, free);
+  }
+
+  /** What another process of this relay has to do with. */
+  #amongOthers(): SuccessionOptions {
+    return {
+      agentPort: this.#agentPort,
+      entries: this.#entries,
+      forwards: this.#forwards,
+      port: () => this.#settings.listen.port,
+      phase: () => this.#phase,
+      become: (phase) => {
+        this.#phase = phase;
       },
-    });
+      never: () => (this.#parts.gatewayBeside === null ? null : GATEWAY_BESIDE),
+      record: async () => this.#record?.(),
+      openServers: [
+        // It takes longest to make, and asks for the ports when all but listening is done.
+        (free) => this.#startConsole(free),
+        (free) => free(),
+        async () => this.#openPage(),
+        () => this.#openMetrics(),
+        () => this.#startStun(),
+      ],
+      closeServers: () => this.#closeServers(),
+      otherVisits: () => this.#dialRequests.visits.size,
+      drainLimitMs: () => (this.#settings.upgradeDrainSec ?? UPGRADE_DRAIN_SEC) * MS_PER_SEC,
+      stop: (drainMs) => void this.stop(drainMs),
+      failed: (what, error) => this.#failed(what, error),
+      sweeper: this.#sweeper,
+      signal: this.#abort.signal,
+      log: this.#log,
+    };
+  }
+
+  async #closeServers(): Promise<void> {
+    this.#stun?.close();
+    const servers = [this.#page, this.#console, this.#metricsListener];
+    [this.#page, this.#console, this.#metricsListener] = [null, null, null];
+    await Promise.all(servers.map((server) => server?.close()));
   }
 
   #certificateOf(key: string, files: CertificateFiles | null, current: RelayCertificate): CertificateSource {
@@ -269,6 +334,7 @@ export class Relay {
   }
 
   async #seen({ peer, remoteAddress }: Session): Promise<void> {
+    this.#succession.takeOver?.arrived(peer.deviceId);
     try {
       await this.#parts.store.devices.touch(peer.deviceId, remoteAddress, wallMs());
     } catch (error) {
@@ -307,12 +373,13 @@ export class Relay {
         await this.#forwards.accountChanged(accountId);
         await this.#beside?.accountChanged(accountId);
       },
-      cut: (deviceId) => this.#agentPort.cut(deviceId),
+      cut: (deviceId) => this.#succession.cut(deviceId, this.#agentPort),
+      handOver: () => this.#succession.handOver(this.#amongOthers()),
       reload: () => this.#reload.run(),
     };
   }
 
-  async #openConsole(settings: ConsoleSettings): Promise<OpenConsole> {
+  async #openConsole(settings: ConsoleSettings, free: () => Promise<void>): Promise<OpenConsole> {
     // It takes a moment to load, and many relays have none.
     await loadReflection();
     const { openRelayConsole } = await import("./console.ts");
@@ -338,9 +405,12 @@ export class Relay {
         this.#refused.people += 1;
       },
       sweeper: this.#sweeper,
+      isWaiting: () => this.#succession.holdsStill(this.#phase),
+      beforeListening: free,
       signal: this.#abort.signal,
       onUnexpected: (error) => this.#failed("the console failed", error),
     });
+    this.#record = opened.record;
     if (opened.acme !== null) this.#looked.set("acme", opened.acme.certificate);
     return opened;
   }
@@ -364,6 +434,7 @@ export class Relay {
   stop(drainMs: number): Promise<void> {
     if (this.#stopping !== null) this.#abort.abort();
     else {
+      this.#succession.takeOver?.stop(drainMs);
       this.#stopping = this.#drainAndClose(drainMs);
       this.#stopping.then(this.#ended.resolve, this.#ended.reject);
     }
@@ -381,8 +452,8 @@ export class Relay {
     }
     await Promise.race([Promise.all(open.map((visits) => visits.drained())), this.#cutShort(drainMs)]);
     this.#abort.abort();
-    const listeners = [this.#page, this.#console, this.#metricsListener];
-    await Promise.all([this.#parts.local.close(), ...listeners.map((listener) => listener?.close())]);
+    await Promise.all([this.#succession.local.close(), this.#closeServers()]);
+    await this.#record?.();
     this.#entries.closeAll();
     this.#dialRequests.visits.cutAll("shutdown");
     this.#agentPort.close();

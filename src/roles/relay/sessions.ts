@@ -2,6 +2,7 @@ import type { Peer, Session } from "../../dataplanes/tunnel/session.ts";
 import type { ControlMessage, ControlOf, ResultOutcome } from "../../wire/tunnel/control.ts";
 import type { RelayCheck } from "./check.ts";
 import type { RelayForwards } from "./forwards.ts";
+import type { Gate } from "./gate.ts";
 import { refused } from "./refused.ts";
 
 export interface RelaySessionsOptions {
@@ -10,6 +11,8 @@ export interface RelaySessionsOptions {
   /** The device's present session. */
   session(deviceId: string): Session | undefined;
   draining(): boolean;
+  /** What devices ask waits for it. */
+  readonly gate: Gate;
   /** Notes when and from where the device was seen; never rejects. */
   seen(session: Session): Promise<void>;
   /** A request failed by a fault of this program. */
@@ -70,6 +73,7 @@ export class RelaySessions {
       return;
     }
     conversation.begun
+      .then(() => this.#options.gate.passed())
       .then(() => this.#answer(session, message))
       .catch((error: unknown) => this.#broken(session, error))
       .finally(() => {
@@ -120,6 +124,7 @@ export class RelaySessions {
       case "denied":
       case "result":
       case "assigned":
+      case "handover":
       case "bye":
         session.close(`the device sent ${message.t}, which is not its to send`);
         return;
