@@ -52,7 +52,7 @@ export type TcpReception = (visitor: ByteEnd, visit: Visit, visits: Visits, admi
 export function openEntry(spec: EntrySpec, exit: Exit): Result<Entry, EntryError> {
   const host = new EntryHost(spec, exit);
   return host.open(spec, (visitor, visit, visits, admission) => {
-    join(visitor, host.shape(exit.connect(visit)), visit, visits, admission);
+    join(visitor, host.connect(visit), visit, visits, admission);
   });
 }
 
@@ -66,9 +66,41 @@ export function openReception(
   return host.open(spec, (visitor, visit, _visits, admission) => receive(visitor, visit, host, admission));
 }
 
+/**
+ * The same without ports of its own: whoever listens for several entries brings it its visitors, by `host`. `admit` there
+ * comes first, and `join` with what `connect` gives.
+ */
+export function openGate(spec: EntrySpec, exit: Exit): Gate {
+  const host = new EntryHost(spec, exit);
+  spec.sweeper.add(host.visits);
+  const close = () => {
+    host.isClosed = true;
+    host.visits.cutAll("shutdown");
+    spec.sweeper.remove(host.visits);
+  };
+  const entry: Entry = {
+    ports: [],
+    visits: host.visits,
+    change: (options, admission) => host.change(options, admission),
+    rebind: () => ok(null),
+    drain: () => {
+      host.isClosed = true;
+    },
+    close,
+  };
+  return { entry, host };
+}
+
+export interface Gate {
+  readonly entry: Entry;
+  readonly host: EntryHost;
+}
+
 /** What the listeners of one entry share. */
 export class EntryHost {
   readonly visits: Visits;
+  /** Nobody comes in any more. */
+  isClosed = false;
   #shaper: Shaper | null;
   #admission: Admission;
 
@@ -108,7 +140,7 @@ export class EntryHost {
         return [...tcp.ports.map(open("tcp")), ...udp.ports.map(open("udp"))];
       },
       visits,
-      change: (options, admission) => this.#change(options, admission),
+      change: (options, admission) => this.change(options, admission),
       rebind,
       drain: () => {
         tcp.close();
@@ -124,9 +156,14 @@ export class EntryHost {
   }
 
   admit(visitor: Endpoint): Admission | ReasonName {
+    if (this.isClosed) return "shutdown";
     if (this.spec.sweeper.descriptors.scarce) return "resources";
     const refused = this.#admission.admit(visitor.address, this.spec.sweeper.nowMs());
     return refused ?? this.#admission;
+  }
+
+  connect(visit: Visit): ByteEnd {
+    return this.shape(this.exit.connect(visit));
   }
 
   openFlow(visit: Visit): FlowEnd {
@@ -144,7 +181,7 @@ export class EntryHost {
     return (this.#shaper?.allows(datagramBytes) ?? true) && (this.spec.shared?.()?.allows(datagramBytes) ?? true);
   }
 
-  #change(options: ForwardOptions, admission: Admission | undefined): void {
+  change(options: ForwardOptions, admission: Admission | undefined): void {
     this.visits.limits = options;
     if (admission !== undefined) this.#admission = admission;
     const rate = options.limits.bandwidthBytesPerSec;

@@ -37,10 +37,12 @@ import { RelayDials } from "./dials.ts";
 import { RelayEntries } from "./entries.ts";
 import { RelayForwards } from "./forwards.ts";
 import { type RefusedCredentials, relayMetrics } from "./metrics.ts";
+import { RelayNames } from "./names.ts";
 import { poolOf, relayPolicy } from "./own-ports.ts";
 import { publicHostOf } from "./public-host.ts";
 import { RelayReload } from "./reload.ts";
 import { RelaySessions } from "./sessions.ts";
+import { SiteCertificates } from "./site-certificates.ts";
 import { RelayStun } from "./stun.ts";
 
 export interface RelayParts {
@@ -74,6 +76,8 @@ export class Relay {
   readonly #certificates = new Map<string, CertificateSource>();
   readonly #exitPolicy: LiveExitPolicy;
   readonly #auth: RelayAuth;
+  readonly #siteCertificates = new SiteCertificates();
+  readonly #names: RelayNames;
   readonly #entries: RelayEntries;
   readonly #forwards: RelayForwards;
   readonly #sessions: RelaySessions;
@@ -123,7 +127,13 @@ export class Relay {
       onEnrolled: ({ name, id }) => this.#log.info("a device enrolled", { device: name, id }),
     });
     const session = (device: string) => this.#agentPort.session(device);
-    this.#entries = new RelayEntries(this.#sweeper, session);
+    this.#names = new RelayNames({
+      sweeper: this.#sweeper,
+      certificates: this.#siteCertificates,
+      settings: () => this.#settings,
+      unexpected: (error) => this.#failed("a visitor could not be served by name", error),
+    });
+    this.#entries = new RelayEntries(this.#sweeper, session, this.#names.sites);
     this.#forwards = new RelayForwards({
       store,
       entries: this.#entries,
@@ -135,7 +145,9 @@ export class Relay {
           page: this.#page,
           console: this.#console,
           metrics: this.#metricsListener,
+          names: this.#names.server.ports,
         }),
+      names: () => this.#names.policy(),
       publicHost: (from) => this.#publicHost(from),
       nowMs: monotonicMs,
       wallMs,
@@ -212,6 +224,7 @@ export class Relay {
       () => this.#settings,
       (error) => this.#failed("the check page failed", error),
     );
+    await this.#openNames();
     await this.#forwards.restore();
     await this.#startStun();
     const { console: section, metrics } = this.#settings;
@@ -224,6 +237,18 @@ export class Relay {
         if ((this.#forwards.nextDeadlineMs() ?? Number.POSITIVE_INFINITY) <= nowMs) void this.#forwards.expire();
       },
     });
+  }
+
+  async #openNames(): Promise<void> {
+    const { names } = this.#settings;
+    if (names === undefined) return;
+    const { certificate: files } = names;
+    if (files !== null) {
+      this.#siteCertificates.use(
+        this.#certificateOf("names.certificate", files, await loadPair(files, wallMs())),
+      );
+    }
+    this.#names.open(names);
   }
 
   #certificateOf(key: string, files: CertificateFiles | null, current: RelayCertificate): CertificateSource {
@@ -355,6 +380,7 @@ export class Relay {
     this.#phase = "draining";
     this.#agentPort.stopListening();
     this.#dialRequests.drain();
+    this.#names.server.drain();
     const open = [this.#dialRequests.visits];
     for (const shared of this.#entries.all()) {
       shared.drain();
@@ -364,6 +390,7 @@ export class Relay {
     this.#abort.abort();
     const listeners = [this.#page, this.#console, this.#metricsListener];
     await Promise.all([this.#parts.local.close(), ...listeners.map((listener) => listener?.close())]);
+    this.#names.server.close();
     this.#entries.closeAll();
     this.#dialRequests.visits.cutAll("shutdown");
     this.#agentPort.close();

@@ -89,6 +89,11 @@ export class BodyReader {
     return this.#state === "done";
   }
 
+  /** Its end is the connection's. */
+  get isOpenEnded(): boolean {
+    return this.#state === "until-close";
+  }
+
   /** How many of the bytes belong to it. `onData` gets the content itself, in views of `bytes`. */
   feed(bytes: Uint8Array, onData: (content: Uint8Array) => void = ignore): Result<number, "malformed"> {
     let at = 0;

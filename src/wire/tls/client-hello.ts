@@ -197,7 +197,13 @@ function fail(kind: ClientHelloErrorKind): Result<never, ClientHelloError> {
 }
 
 /** RFC 8446 §6.2. */
-export const Alert = { handshakeFailure: 40, decodeError: 50, internalError: 80, unrecognizedName: 112 } as const;
+export const Alert = {
+  accessDenied: 49,
+  decodeError: 50,
+  internalError: 80,
+  unrecognizedName: 112,
+  noApplicationProtocol: 120,
+} as const;
 export type AlertName = keyof typeof Alert;
 
 /** A fatal alert in a record of its own, before any key is agreed on. */

@@ -17,6 +17,7 @@ export const EXPORTER_BYTES = 32;
 /** Features of a relay, as its welcome names them. */
 export const CHECK_FEATURE = "check";
 export const ASSIGN_FEATURE = "assign";
+export const NAMES_FEATURE = "names";
 
 const text = (most: number) => z.string().max(most);
 const portNumber = z.number().int().min(1).max(65_535);
@@ -93,6 +94,8 @@ export const endpointSchema = z.object({
   port: portNumber,
   lastPort: portNumber,
   internalPort: portNumber,
+  /** Of a site: what visitors type. */
+  url: text(300).exactOptional(),
 });
 export const refusalKind = z.enum(["policy", "conflict", "failed"]);
 const result = z.object({

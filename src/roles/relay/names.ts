@@ -1,0 +1,100 @@
+import type { RemoteSpec, SiteSpec } from "../../core/forward.ts";
+import type { ReservedName, SitePolicy } from "../../core/names/policy.ts";
+import type { EntryError } from "../../dataplanes/io/entry-error.ts";
+import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
+import { NamesServer } from "../../servers/names/server.ts";
+import type { Sites } from "../../servers/names/sites.ts";
+import { formatHostPort } from "../../wire/endpoint.ts";
+import type { Result } from "../../wire/result.ts";
+import { siteNameOf } from "../../wire/site-name.ts";
+import type { TunnelEndpoint } from "../../wire/tunnel/control.ts";
+import { ControlError, type NamesSettings, type RelaySettings } from "../control.ts";
+import type { SiteCertificates } from "./site-certificates.ts";
+
+const DEFAULT_PORTS = { http: 80, https: 443 } as const;
+
+export interface RelayNamesOptions {
+  readonly sweeper: Sweeper;
+  readonly certificates: SiteCertificates;
+  /** As they are now. */
+  settings(): RelaySettings;
+  unexpected(error: unknown): void;
+}
+
+/** The sites of a relay: its ports for them, and who may have which name. */
+export class RelayNames {
+  readonly server: NamesServer;
+  readonly #options: RelayNamesOptions;
+
+  constructor(options: RelayNamesOptions) {
+    const { sweeper, certificates } = options;
+    this.#options = options;
+    this.server = new NamesServer({
+      sweeper,
+      certificate: (name) => certificates.contextOf(name),
+      unexpected: (error) => options.unexpected(error),
+    });
+  }
+
+  get sites(): Sites {
+    return this.server.sites;
+  }
+
+  /** Opens the ports. Throws ControlError `failed`. */
+  open({ http, https }: NamesSettings): void {
+    if (http !== null) opened("http", this.server.openHttp(http));
+    if (https !== null) opened("https", this.server.openHttps(https));
+  }
+
+  /** Null = the relay hands out no names. */
+  policy(): SitePolicy | null {
+    const settings = this.#options.settings();
+    const { names } = settings;
+    if (names === undefined) return null;
+    return {
+      ports: this.server.ports,
+      domains: names.domains,
+      grants: names.grants,
+      reserved: ownNames(settings),
+      canEnd: (host) => this.#options.certificates.canHave(host),
+    };
+  }
+}
+
+function opened(key: "http" | "https", outcome: Result<null, EntryError>): void {
+  if (!outcome.ok) throw new ControlError("failed", `[names] ${key}: ${outcome.error.message}`);
+}
+
+/** What the relay and its own pages go by: whoever had one of these names could pose as them. */
+function ownNames({ publicHost, console, check }: RelaySettings): ReservedName[] {
+  const named = (hosts: readonly string[], purpose: string) =>
+    hosts.flatMap((host) => {
+      const name = siteNameOf(host);
+      return name === null ? [] : [{ host: name, purpose }];
+    });
+  return [
+    ...named(publicHost === null ? [] : [publicHost], "the relay's own name"),
+    ...named([...(console?.hosts ?? []), ...(console?.acme?.hosts ?? [])], "the relay's console"),
+    ...named(check.hosts, "the relay's check page"),
+  ];
+}
+
+/** Where visitors of a site come in. */
+export function siteEndpoints({ ports }: RemoteSpec, site: SiteSpec): TunnelEndpoint[] {
+  const [mapping] = ports;
+  if (mapping === undefined) return [];
+  const { first: port, internalFirst: internalPort } = mapping;
+  return site.hosts.map((host) => ({
+    protocol: "tcp",
+    host,
+    port,
+    lastPort: port,
+    internalPort,
+    url: urlOf(site, host, port),
+  }));
+}
+
+function urlOf({ tls }: SiteSpec, host: string, port: number): string {
+  const scheme = tls === "off" ? "http" : "https";
+  return `${scheme}://${port === DEFAULT_PORTS[scheme] ? host : formatHostPort(host, port)}`;
+}

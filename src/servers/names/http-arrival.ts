@@ -1,0 +1,160 @@
+import { judgeRequest, type RequestRefusal, siteOfRequest } from "../../core/names/request.ts";
+import type { ByteEnd, ByteSink, Visit } from "../../dataplanes/io/ends.ts";
+import { join } from "../../dataplanes/io/join.ts";
+import type { Admission } from "../../dataplanes/io/visits.ts";
+import { challengeToken } from "../../wire/acme/messages.ts";
+import { formatHostPort } from "../../wire/endpoint.ts";
+import { type Field, HeadReader, parseRequestHead, type RequestHead } from "../../wire/http1/head.ts";
+import type { ReasonName } from "../../wire/reason.ts";
+import { err } from "../../wire/result.ts";
+import type { Impatient } from "../proxy/clients.ts";
+import type { NamesContext } from "./context.ts";
+import { faultOf, Http1Front, type JudgeRequest } from "./http1-front.ts";
+import { pageBytes, refusalOf } from "./page.ts";
+import type { Site } from "./sites.ts";
+
+const HTTPS_PORT = 443;
+const UNKNOWN: RequestRefusal = { status: 404, sentence: "There is no site of this name here." };
+/** RFC 9110 §15.5.20: a browser that reuses a connection for another name tries again on one of its own. */
+const MISDIRECTED: RequestRefusal = { status: 421, sentence: "This connection is for another name." };
+
+/** Whom a visitor named in its TLS, and as what it was let in there. */
+export interface Named {
+  readonly name: string;
+  readonly site: Site;
+  readonly admission: Admission;
+}
+
+export interface Arrival {
+  readonly client: ByteEnd;
+  /** By the listener's port. */
+  readonly visit: Visit;
+  /** Null = it came by plain HTTP. */
+  readonly named: Named | null;
+  /** Gives up its place among those who have not asked yet. */
+  readonly leavePlace: () => void;
+}
+
+/** Reads the first request of a connection that speaks HTTP/1, and hands it to the site that it is for. */
+export function receiveHttp(context: NamesContext, arrival: Arrival): void {
+  const reading = new FirstRequest(context, arrival);
+  arrival.client.sink = reading;
+  context.clients.add(reading);
+}
+
+class FirstRequest implements ByteSink, Impatient {
+  readonly #head = new HeadReader();
+  #left = false;
+
+  constructor(
+    readonly context: NamesContext,
+    readonly arrival: Arrival,
+  ) {}
+
+  onOpen(): void {}
+
+  onData(bytes: Uint8Array): void {
+    if (this.#left) return;
+    const read = this.#head.feed(bytes);
+    if (read === null) return;
+    if (!read.ok) return this.#refuse(faultOf(read.error));
+    const head = parseRequestHead(read.value.head);
+    if (head.ok) this.#take(head.value, read.value.rest);
+    else this.#refuse(faultOf(head.error));
+  }
+
+  onDrain(): void {}
+
+  onEnd(): void {
+    this.#bidFarewell(null);
+  }
+
+  onClose(_reason: ReasonName | null): void {
+    this.#leave();
+  }
+
+  expired(): void {
+    if (this.#head.isEmpty) this.arrival.client.reset("idle");
+    else this.#refuse({ status: 408, sentence: "The request did not come to an end." });
+  }
+
+  closed(): void {
+    this.arrival.client.reset("shutdown");
+  }
+
+  #take(head: RequestHead, rest: Uint8Array): void {
+    const { context, arrival } = this;
+    const { named, visit } = arrival;
+    const proof = named === null ? this.#challenge(head) : null;
+    if (proof !== null) return this.#refuse({ status: 200, sentence: proof });
+    const name = siteOfRequest(head);
+    if (!name.ok) return this.#refuse(name.error);
+    if (named !== null && named.name !== name.value) return this.#refuse(MISDIRECTED);
+    const site = named?.site ?? context.sites.find(name.value);
+    if (site === null) return this.#refuse(UNKNOWN);
+    if (named === null && site.spec.tls !== "off") return this.#sendToHttps(head, name.value, site);
+    const admission = named?.admission ?? site.host.admit(visit.visitor);
+    if (typeof admission === "string") {
+      site.host.visits.counters.countRefused(admission);
+      return this.#refuse(refusalOf(admission));
+    }
+    const judge = judgeFor(context, { name: name.value, site, admission }, arrival);
+    const first = judge(head);
+    if (!first.ok) {
+      if (named === null) admission.leave(visit.visitor.address);
+      return this.#refuse(first.error);
+    }
+    this.#handOver();
+    const front = new Http1Front(site.host.shape(arrival.client), context.clients, judge);
+    const visitOfSite = { ...visit, externalPort: site.externalPort };
+    join(front, site.host.connect(visitOfSite), visitOfSite, site.host.visits, admission);
+    front.begin(first.value, rest);
+  }
+
+  #challenge({ method, target }: RequestHead): string | null {
+    const token = method === "GET" ? challengeToken(target) : null;
+    return token === null ? null : this.context.challenge(token);
+  }
+
+  #sendToHttps({ method, target }: RequestHead, name: string, { externalPort }: Site): void {
+    const path = target.startsWith("/") ? target : "/";
+    const location = `https://${externalPort === HTTPS_PORT ? name : formatHostPort(name, externalPort)}${path}`;
+    const sentence = method === "HEAD" ? "" : "This site is by HTTPS only.";
+    this.#refuse({ status: 308, sentence }, [{ name: "Location", value: location }]);
+  }
+
+  #refuse(refusal: RequestRefusal, more: readonly Field[] = []): void {
+    this.#bidFarewell(pageBytes(refusal, more));
+  }
+
+  #bidFarewell(words: Uint8Array | null): void {
+    const { client } = this.arrival;
+    this.#leave();
+    this.context.clients.bidFarewell(client, words);
+  }
+
+  /** It goes without having come to a site. */
+  #leave(): void {
+    const { named, visit } = this.arrival;
+    if (!this.#left) named?.admission.leave(visit.visitor.address);
+    this.#handOver();
+  }
+
+  #handOver(): void {
+    this.#left = true;
+    this.context.clients.remove(this);
+    this.arrival.leavePlace();
+  }
+}
+
+/** One connection is for one name: routed by it, let in by it, and nothing else comes by it. */
+function judgeFor({ sites }: NamesContext, { name, site }: Named, { visit, named }: Arrival): JudgeRequest {
+  const asker = { address: visit.visitor.address, scheme: named === null ? ("http" as const) : ("https" as const) };
+  return (head) => {
+    const wanted = siteOfRequest(head);
+    if (!wanted.ok) return wanted;
+    const present = sites.find(name);
+    if (wanted.value !== name || present?.host !== site.host) return err(MISDIRECTED);
+    return judgeRequest(head, name, asker, present.spec.logins.length > 0);
+  };
+}

@@ -1,0 +1,102 @@
+import type { SecureContext } from "node:tls";
+import { Pending } from "../../core/pending.ts";
+import type { ByteEnd, Visit } from "../../dataplanes/io/ends.ts";
+import type { EntryError } from "../../dataplanes/io/entry-error.ts";
+import type { Listener, Listeners } from "../../dataplanes/io/listeners.ts";
+import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
+import { tcpListeners } from "../../dataplanes/io/tcp-entry.ts";
+import type { HostPort } from "../../wire/endpoint.ts";
+import { ok, type Result } from "../../wire/result.ts";
+import { Clients } from "../proxy/clients.ts";
+import { type NamesContext, takePlace } from "./context.ts";
+import { type Arrival, receiveHttp } from "./http-arrival.ts";
+import { Sites } from "./sites.ts";
+import { receiveTls } from "./tls-arrival.ts";
+
+/** Visitors who have not said whom they want: of all, of one source, and from when on a lot is drawn (core/pending.ts). */
+const PENDING = { total: 4_096, perSource: 256, earlyFrom: 2_048 } as const;
+
+export interface NamesServerOptions {
+  readonly sweeper: Sweeper;
+  /** See NamesContext. */
+  certificate(name: string): SecureContext | null;
+  unexpected(error: unknown): void;
+}
+
+/** Listens for the visitors of several sites on one port of each kind, and tells them apart by name. */
+export class NamesServer {
+  readonly sites = new Sites();
+  readonly #options: NamesServerOptions;
+  readonly #clients: Clients;
+  readonly #context: NamesContext;
+  readonly #challenges = new Map<string, string>();
+  #http: Listeners<Listener> | null = null;
+  #https: Listeners<Listener> | null = null;
+
+  constructor(options: NamesServerOptions) {
+    const { sweeper } = options;
+    this.#options = options;
+    this.#clients = new Clients(sweeper);
+    this.#context = {
+      sites: this.sites,
+      clients: this.#clients,
+      pending: new Pending(PENDING),
+      sweeper,
+      challenge: (token) => this.#challenges.get(token) ?? null,
+      certificate: (name) => options.certificate(name),
+      unexpected: (error) => options.unexpected(error),
+    };
+  }
+
+  /** The ports that visitors come by; null = that kind is not open. */
+  get ports(): { readonly http: number | null; readonly https: number | null } {
+    return { http: portOf(this.#http), https: portOf(this.#https) };
+  }
+
+  openHttp(listen: HostPort): Result<null, EntryError> {
+    const opened = this.#listen(listen, (arrival) => receiveHttp(this.#context, { ...arrival, named: null }));
+    if (opened.ok) this.#http = opened.value;
+    return opened.ok ? ok(null) : opened;
+  }
+
+  openHttps(listen: HostPort): Result<null, EntryError> {
+    const opened = this.#listen(listen, (arrival) => receiveTls(this.#context, arrival));
+    if (opened.ok) this.#https = opened.value;
+    return opened.ok ? ok(null) : opened;
+  }
+
+  /** Answers for this token until the returned function is called (http-01, RFC 8555 section 8.3). */
+  publish(token: string, keyAuthorization: string): () => void {
+    this.#challenges.set(token, keyAuthorization);
+    return () => this.#challenges.delete(token);
+  }
+
+  /** Nobody new comes in. */
+  drain(): void {
+    this.#http?.close();
+    this.#https?.close();
+  }
+
+  close(): void {
+    this.drain();
+    this.#clients.close();
+  }
+
+  #listen(
+    { host, port }: HostPort,
+    receive: (arrival: Omit<Arrival, "named">) => void,
+  ): Result<Listeners<Listener>, EntryError> {
+    const onVisitor = (client: ByteEnd, visit: Visit) => {
+      const leavePlace = takePlace(this.#context, visit.visitor.address);
+      if (leavePlace === null) client.reset("connectionLimit");
+      else receive({ client, visit, leavePlace });
+    };
+    const listeners = tcpListeners(host, onVisitor, this.#options.sweeper);
+    const opened = listeners.open(new Set([port]));
+    return opened.ok ? ok(listeners) : opened;
+  }
+}
+
+function portOf(listeners: Listeners<Listener> | null): number | null {
+  return listeners?.ports[0]?.endpoint.port ?? null;
+}
