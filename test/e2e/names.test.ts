@@ -1,12 +1,14 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { connect as connectTls } from "node:tls";
 import { join } from "node:path";
 import { DEFAULT_OPTIONS, type SiteSpec } from "../../src/core/forward.ts";
 import type { ForwardSpec, NamesSettings } from "../../src/roles/control.ts";
 import { testAuthority } from "../fixtures/certificates.ts";
 import { temporaryDirectory } from "../fixtures/directory.ts";
-import { anyPort, failureOf, type LabAgent, remote, type RolesLab, rolesLab } from "../fixtures/roles-lab.ts";
+import { freePorts } from "../fixtures/free-ports.ts";
+import { anyPort, failureOf, type LabAgent, remote, type RolesLab, rolesLab, until } from "../fixtures/roles-lab.ts";
+import { startPebble } from "../fixtures/pebble.ts";
 import { ask, curl, talk } from "../fixtures/names-client.ts";
 
 const HERE = "127.0.0.1";
@@ -98,7 +100,7 @@ test("one connection is for one site, and each request is answered before the ne
   const pipelined = `GET /a HTTP/1.1\r\n${host}\r\n${chunked}GET /c HTTP/1.1\r\n${host}\r\n`;
   const other = "GET /d HTTP/1.1\r\nHost: two.example.org\r\n\r\n";
   const text = await talk(port, pipelined + other);
-  expect(text.match(/^HTTP\/1\.1 \d+/gm)).toEqual(["HTTP/1.1 200", "HTTP/1.1 200", "HTTP/1.1 200", "HTTP/1.1 421"]);
+  expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 200", "HTTP/1.1 200", "HTTP/1.1 200", "HTTP/1.1 421"]);
   expect(text.match(/for \/\w/g)).toEqual(["for /a", "for /b", "for /c"]);
   expect(seen).toEqual(["GET /a ", "POST /b abc", "GET /c "]);
 });
@@ -197,7 +199,7 @@ test("a WebSocket passes, and what only asks for one does not get past the relay
   const http = web1.endpoints[0]?.port ?? 0;
   const asks = "GET / HTTP/1.1\r\nHost: web.example.org\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
   const text = await talk(http, `${asks}GET /admin HTTP/1.1\r\nHost: other.example.org\r\n\r\n`);
-  expect(text.match(/^HTTP\/1\.1 \d+/gm)).toEqual(["HTTP/1.1 426", "HTTP/1.1 421"]);
+  expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 426", "HTTP/1.1 421"]);
 });
 
 test("a site has its own source list and limits", async () => {
@@ -213,3 +215,43 @@ test("a site has its own source list and limits", async () => {
   expect((await to("closed.example.org")).status).toBe(403);
   expect((await to("open.example.org")).body).toBe("in");
 });
+
+test("a certificate is ordered for each name, renewed, and no connection is lost by that", async () => {
+  const [http = 0] = await freePorts(1);
+  const pebble = running.use(await startPebble(http));
+  const directory = running.use(await temporaryDirectory());
+  const ca = join(directory.path, "pebble.pem");
+  await writeFile(ca, pebble.ca);
+  const acme = { email: null, directory: pebble.directory, ca };
+  const names: NamesSettings = { ...NAMES, http: { host: HERE, port: http }, acme };
+  const lab = running.use(await rolesLab({ names }));
+  const agent = await lab.agent("home");
+  const slow = Promise.withResolvers<void>();
+  const service = web(async (request) => {
+    if (new URL(request.url).pathname === "/slow") await slow.promise;
+    return new Response("served");
+  });
+  const added = await agent.add(site("end", ["end.example.org"], service, { tls: "end" }), true);
+  const port = added.endpoints[0]?.port ?? 0;
+  const root = join(directory.path, "root.pem");
+  await writeFile(root, await pebble.root());
+  const visit = (path = "/") => curl(port, "end.example.org", { caFile: root, args: ["--http1.1"], path });
+  let seen = await visit();
+  while (seen.exit !== 0) seen = await visit();
+  expect(seen.body).toBe("served");
+  const file = join(lab.relayDirectory, "names/end.example.org/acme.json");
+  const first = JSON.parse(await readFile(file, "utf8"));
+  // One that came back after its time is due again.
+  const before = visit("/slow");
+  await lab.relay.reload();
+  await lab.restartRelay(async () => {
+    slow.resolve();
+    await before;
+    await writeFile(file, JSON.stringify({ ...first, certificate: { ...first.certificate, renewAtMs: 1 } }), { mode: 0o600 });
+  });
+  const again = await visit();
+  expect([again.exit, again.body]).toEqual([0, "served"]);
+  await until(async () => JSON.parse(await readFile(file, "utf8")).certificate.chainPem !== first.certificate.chainPem);
+  expect((await visit()).body).toBe("served");
+  expect(JSON.parse(await readFile(file, "utf8")).account).toEqual(first.account);
+}, 40_000);

@@ -15,7 +15,7 @@ import type { Visits } from "../../dataplanes/io/visits.ts";
 import { ownAddresses } from "../../os/interfaces.ts";
 import type { Result } from "../../wire/result.ts";
 import { remoteSpecSchema } from "../../wire/spec-schema.ts";
-import type { ResultOutcome } from "../../wire/tunnel/control.ts";
+import { NAMES_FEATURE, type ResultOutcome } from "../../wire/tunnel/control.ts";
 import type { OpenRequest } from "../../wire/tunnel/open.ts";
 import type { Counters, ForwardSpec } from "../control.ts";
 import { type LocalForward, type LocalPlane, openLocal } from "../local-forward.ts";
@@ -46,6 +46,12 @@ const TOO_LARGE: ResultOutcome = {
   message: "A forward has at most 1,000 runs of ports, and 1,000 networks in each list; split it into several.",
 };
 
+const NO_NAMES: ResultOutcome = {
+  kind: "refused",
+  why: "failed",
+  message: "This relay is older than names: ask its operator to update it, or expose a port.",
+};
+
 /** Every forward of an agent: what is wanted, what is open, what the relay answered. */
 export class AgentForwards {
   readonly #options: AgentForwardsOptions;
@@ -55,6 +61,8 @@ export class AgentForwards {
   /** Upstream mappings whose router has not answered yet that they are gone. */
   readonly #closing = new Set<Promise<void>>();
   #requests: Requests | null = null;
+  /** Of the relay. */
+  #features: readonly string[] = [];
   #own: { readonly readMs: number; readonly addresses: ReadonlySet<string> } | null = null;
   #lastHandle = 0;
   #draining = false;
@@ -143,6 +151,8 @@ export class AgentForwards {
   /** What the relay need not be asked for. */
   #refusedHere(setting: RemoteSetting): ResultOutcome | null {
     if (!isSendable(setting.spec)) return TOO_LARGE;
+    // An older relay would read the port alone, and open that to everybody.
+    if (setting.spec.site !== undefined && this.#requests !== null && !this.#features.includes(NAMES_FEATURE)) return NO_NAMES;
     const relayAddress = this.#options.plane.session()?.remoteAddress;
     const port = relayAddress === undefined ? null : leadsBack(setting, relayAddress, this.#ownAddresses());
     if (port === null) return null;
@@ -251,8 +261,9 @@ export class AgentForwards {
   }
 
   /** The link is up: the relay is told what this agent still wants (and `reserved`, though it is not run), then each forward. */
-  async linkUp(requests: Requests, reserved: readonly string[]): Promise<void> {
+  async linkUp(requests: Requests, reserved: readonly string[], features: readonly string[] = []): Promise<void> {
     this.#requests = requests;
+    this.#features = features;
     const remotes = [...this.#held.values()].flatMap((held) => (held.kind === "remote" ? [held.forward] : []));
     const ids = new Set([...remotes.map(({ spec }) => spec.id), ...reserved]);
     // The relay takes them in this order; the answers need not be waited for one by one.

@@ -2,20 +2,30 @@ import type { RemoteSpec, SiteSpec } from "../../core/forward.ts";
 import type { ReservedName, SitePolicy } from "../../core/names/policy.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
+import type { RelayCertificate } from "../../os/certificate.ts";
+import type { Logger } from "../../os/log.ts";
 import { NamesServer } from "../../servers/names/server.ts";
 import type { Sites } from "../../servers/names/sites.ts";
 import { formatHostPort } from "../../wire/endpoint.ts";
 import type { Result } from "../../wire/result.ts";
 import { siteNameOf } from "../../wire/site-name.ts";
 import type { TunnelEndpoint } from "../../wire/tunnel/control.ts";
-import { ControlError, type NamesSettings, type RelaySettings } from "../control.ts";
-import type { SiteCertificates } from "./site-certificates.ts";
+import { type CertificateSource, fixedCertificate } from "../certificate/source.ts";
+import { type CertificateFiles, ControlError, type NamesSettings, type RelaySettings } from "../control.ts";
+import { SiteAcme } from "./site-acme.ts";
+import { SiteCertificates } from "./site-certificates.ts";
 
 const DEFAULT_PORTS = { http: 80, https: 443 } as const;
 
 export interface RelayNamesOptions {
   readonly sweeper: Sweeper;
-  readonly certificates: SiteCertificates;
+  readonly dataDir: string;
+  /** The operator's, which is looked at now and then. Throws ControlError. */
+  certificate(key: string, files: CertificateFiles): Promise<CertificateSource>;
+  /** Shown to nobody. */
+  readonly fallback: RelayCertificate;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
   /** As they are now. */
   settings(): RelaySettings;
   unexpected(error: unknown): void;
@@ -25,13 +35,14 @@ export interface RelayNamesOptions {
 export class RelayNames {
   readonly server: NamesServer;
   readonly #options: RelayNamesOptions;
+  readonly #certificates = new SiteCertificates();
+  #acme: SiteAcme | null = null;
 
   constructor(options: RelayNamesOptions) {
-    const { sweeper, certificates } = options;
     this.#options = options;
     this.server = new NamesServer({
-      sweeper,
-      certificate: (name) => certificates.contextOf(name),
+      sweeper: options.sweeper,
+      certificate: (name) => this.#certificates.contextOf(name),
       unexpected: (error) => options.unexpected(error),
     });
   }
@@ -40,10 +51,35 @@ export class RelayNames {
     return this.server.sites;
   }
 
-  /** Opens the ports. Throws ControlError `failed`. */
-  open({ http, https }: NamesSettings): void {
+  /** Opens the ports, and orders certificates from then on. Throws ControlError. */
+  async open({ http, https, certificate, acme }: NamesSettings): Promise<void> {
+    const { sweeper, dataDir, fallback, log, signal } = this.#options;
+    if (certificate !== null) this.#certificates.use(await this.#options.certificate("names.certificate", certificate));
+    if (acme !== null) {
+      this.#acme = await SiteAcme.open({
+        settings: acme,
+        dataDir,
+        fallback: fixedCertificate(fallback),
+        publish: (token, authorization) => this.server.publish(token, authorization),
+        wanted: () => this.sites.ended().filter((name) => !this.#certificates.isGiven(name)),
+        log,
+        signal,
+      });
+      this.#certificates.order(this.#acme);
+      sweeper.add(this.#acme);
+    }
     if (http !== null) opened("http", this.server.openHttp(http));
     if (https !== null) opened("https", this.server.openHttps(https));
+  }
+
+  /** Whoever is in stays. */
+  drain(): void {
+    this.server.drain();
+  }
+
+  async close(): Promise<void> {
+    this.server.close();
+    await this.#acme?.idle();
   }
 
   /** Null = the relay hands out no names. */
@@ -56,7 +92,7 @@ export class RelayNames {
       domains: names.domains,
       grants: names.grants,
       reserved: ownNames(settings),
-      canEnd: (host) => this.#options.certificates.canHave(host),
+      canEnd: (host) => this.#certificates.canHave(host),
     };
   }
 }

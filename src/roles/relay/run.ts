@@ -42,7 +42,6 @@ import { poolOf, relayPolicy } from "./own-ports.ts";
 import { publicHostOf } from "./public-host.ts";
 import { RelayReload } from "./reload.ts";
 import { RelaySessions } from "./sessions.ts";
-import { SiteCertificates } from "./site-certificates.ts";
 import { RelayStun } from "./stun.ts";
 
 export interface RelayParts {
@@ -76,7 +75,6 @@ export class Relay {
   readonly #certificates = new Map<string, CertificateSource>();
   readonly #exitPolicy: LiveExitPolicy;
   readonly #auth: RelayAuth;
-  readonly #siteCertificates = new SiteCertificates();
   readonly #names: RelayNames;
   readonly #entries: RelayEntries;
   readonly #forwards: RelayForwards;
@@ -129,7 +127,11 @@ export class Relay {
     const session = (device: string) => this.#agentPort.session(device);
     this.#names = new RelayNames({
       sweeper: this.#sweeper,
-      certificates: this.#siteCertificates,
+      dataDir: parts.dataDir,
+      certificate: async (key, files) => this.#certificateOf(key, files, await loadPair(files, wallMs())),
+      fallback: parts.identity.certificate,
+      log: this.#log,
+      signal: this.#abort.signal,
       settings: () => this.#settings,
       unexpected: (error) => this.#failed("a visitor could not be served by name", error),
     });
@@ -224,7 +226,7 @@ export class Relay {
       () => this.#settings,
       (error) => this.#failed("the check page failed", error),
     );
-    await this.#openNames();
+    if (this.#settings.names !== undefined) await this.#names.open(this.#settings.names);
     await this.#forwards.restore();
     await this.#startStun();
     const { console: section, metrics } = this.#settings;
@@ -237,18 +239,6 @@ export class Relay {
         if ((this.#forwards.nextDeadlineMs() ?? Number.POSITIVE_INFINITY) <= nowMs) void this.#forwards.expire();
       },
     });
-  }
-
-  async #openNames(): Promise<void> {
-    const { names } = this.#settings;
-    if (names === undefined) return;
-    const { certificate: files } = names;
-    if (files !== null) {
-      this.#siteCertificates.use(
-        this.#certificateOf("names.certificate", files, await loadPair(files, wallMs())),
-      );
-    }
-    this.#names.open(names);
   }
 
   #certificateOf(key: string, files: CertificateFiles | null, current: RelayCertificate): CertificateSource {
@@ -380,7 +370,7 @@ export class Relay {
     this.#phase = "draining";
     this.#agentPort.stopListening();
     this.#dialRequests.drain();
-    this.#names.server.drain();
+    this.#names.drain();
     const open = [this.#dialRequests.visits];
     for (const shared of this.#entries.all()) {
       shared.drain();
@@ -390,7 +380,7 @@ export class Relay {
     this.#abort.abort();
     const listeners = [this.#page, this.#console, this.#metricsListener];
     await Promise.all([this.#parts.local.close(), ...listeners.map((listener) => listener?.close())]);
-    this.#names.server.close();
+    await this.#names.close();
     this.#entries.closeAll();
     this.#dialRequests.visits.cutAll("shutdown");
     this.#agentPort.close();
