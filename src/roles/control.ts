@@ -1,7 +1,7 @@
 import type { Finding, Section } from "../core/doctor/model.ts";
-import type { DomainGrant } from "../core/names/policy.ts";
 import type { ExitRule } from "../core/exit-rule.ts";
 import type { HostPort, PortMapping, RemoteForwardSpec, UpstreamForwardSpec } from "../core/forward.ts";
+import type { DomainGrant } from "../core/names/policy.ts";
 import type { EntryPorts } from "../core/table.ts";
 import type { Way } from "../core/way.ts";
 import type { LogFormat } from "../os/log.ts";

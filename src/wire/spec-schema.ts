@@ -109,7 +109,10 @@ const siteSchema = z.object({
           .min(1)
           .max(MAX_SECRET_CHARS)
           .regex(/^[^:\p{Cc}]+$/u),
-        hash: z.string().max(MAX_HASH_CHARS).regex(/^\$argon2id\$[!-~]+$/),
+        hash: z
+          .string()
+          .max(MAX_HASH_CHARS)
+          .regex(/^\$argon2id\$[!-~]+$/),
       }),
     )
     .max(MAX_LOGINS)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { HeadReader, encodeRequestHead, parseRequestHead, type RequestHead } from "../../wire/http1/head.ts";
+import { encodeRequestHead, HeadReader, parseRequestHead, type RequestHead } from "../../wire/http1/head.ts";
 import { judgeRequest, siteOfRequest } from "./request.ts";
 
 const ASKER = { address: "203.0.113.9", scheme: "https" } as const;
@@ -70,7 +70,14 @@ describe("the service gets", () => {
   });
 
   test("nothing of the visitor's connection", () => {
-    const lines = ["GET /a HTTP/1.1", "Host: app.example.org", "Connection: close, X-Hop", "X-Hop: 1", "TE: gzip", "Keep-Alive: 5"];
+    const lines = [
+      "GET /a HTTP/1.1",
+      "Host: app.example.org",
+      "Connection: close, X-Hop",
+      "X-Hop: 1",
+      "TE: gzip",
+      "Keep-Alive: 5",
+    ];
     expect(judged(lines)).toBe(out("GET /a HTTP/1.1", "Host: app.example.org", ...FORWARDED, "Connection: close"));
   });
 
@@ -80,16 +87,21 @@ describe("the service gets", () => {
   });
 
   test("a wish for another protocol, but not for HTTP/2", () => {
-    const asks = (protocol: string) => ["GET / HTTP/1.1", "Host: a", "Connection: keep-alive, Upgrade", `Upgrade: ${protocol}`];
+    const asks = (protocol: string) => [
+      "GET / HTTP/1.1",
+      "Host: a",
+      "Connection: keep-alive, Upgrade",
+      `Upgrade: ${protocol}`,
+    ];
     expect(judged(asks("websocket"))).toBe(
       out("GET / HTTP/1.1", "Host: app.example.org", ...FORWARDED, "Upgrade: websocket", "Connection: Upgrade"),
     );
     expect(judged(asks("h2c"))).toBe(out("GET / HTTP/1.1", "Host: app.example.org", ...FORWARDED));
     expect(judged(asks("websocket, H2C"))).not.toContain("Upgrade");
     expect(judged(["GET / HTTP/1.1", "Host: a", "Upgrade: websocket"])).not.toContain("Upgrade");
-    expect(judged(["POST / HTTP/1.1", "Host: a", "Connection: upgrade", "Upgrade: websocket", "Content-Length: 4"])).not.toContain(
-      "Upgrade",
-    );
+    expect(
+      judged(["POST / HTTP/1.1", "Host: a", "Connection: upgrade", "Upgrade: websocket", "Content-Length: 4"]),
+    ).not.toContain("Upgrade");
   });
 
   test("no password of the relay's", () => {

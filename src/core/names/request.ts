@@ -50,7 +50,15 @@ export function siteOfRequest({ method, target, fields }: RequestHead): Result<s
 }
 
 /** Fields of one connection only (RFC 9110 §7.6.1), beside those that its Connection names. */
-const HOP_BY_HOP = ["connection", "keep-alive", "proxy-connection", "te", "upgrade", "http2-settings", "proxy-authorization"];
+const HOP_BY_HOP = [
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "upgrade",
+  "http2-settings",
+  "proxy-authorization",
+];
 /** What services believe of their proxy, so that it must never be the visitor's word; and httpoxy's `Proxy`. */
 const OURS = ["forwarded", "x-real-ip", "x-client-ip", "true-client-ip", "client-ip", "proxy"];
 const OUR_PREFIX = "x-forwarded-";

@@ -152,7 +152,8 @@ export class AgentForwards {
   #refusedHere(setting: RemoteSetting): ResultOutcome | null {
     if (!isSendable(setting.spec)) return TOO_LARGE;
     // An older relay would read the port alone, and open that to everybody.
-    if (setting.spec.site !== undefined && this.#requests !== null && !this.#features.includes(NAMES_FEATURE)) return NO_NAMES;
+    if (setting.spec.site !== undefined && this.#requests !== null && !this.#features.includes(NAMES_FEATURE))
+      return NO_NAMES;
     const relayAddress = this.#options.plane.session()?.remoteAddress;
     const port = relayAddress === undefined ? null : leadsBack(setting, relayAddress, this.#ownAddresses());
     if (port === null) return null;

@@ -18,11 +18,11 @@ import type {
 import { acmeSettings, httpsProblems, isConsoleTls, plainProblems } from "./acme.ts";
 import { gatewayLists } from "./gateway.ts";
 import { mapToml, type TomlMap } from "./locate.ts";
+import { loginsOf } from "./logins.ts";
 import { mapSpec } from "./map.ts";
 import { metricsProblem, metricsSettings } from "./metrics.ts";
-import { loginsOf } from "./logins.ts";
-import { type Problem, problemsOf, renderProblem } from "./problem.ts";
 import { namesProblems, namesSettings } from "./names.ts";
+import { type Problem, problemsOf, renderProblem } from "./problem.ts";
 import { ConfigFile, keysAt } from "./schema.ts";
 import { exposeSpec, forwardSpec, socksSpec } from "./specs.ts";
 

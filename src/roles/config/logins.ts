@@ -23,14 +23,17 @@ export async function loginsOf(
   if (!read.ok) return no(read.error.message);
   if (read.value === null) return no(`There is no file ${path}.`);
   const lines = read.value.split(/\r?\n/).filter((line) => line !== "" && !line.startsWith("#"));
-  if (lines.length === 0 || lines.length > MAX_LOGINS) return no(`${path} must have 1 to ${MAX_LOGINS} lines USER:PASSWORD.`);
+  if (lines.length === 0 || lines.length > MAX_LOGINS)
+    return no(`${path} must have 1 to ${MAX_LOGINS} lines USER:PASSWORD.`);
   const logins: SiteLogin[] = [];
   for (const line of lines) {
     const colon = line.indexOf(":");
     const [user, secret] = [line.slice(0, Math.max(0, colon)), line.slice(colon + 1)];
     // The message never holds a part of the line.
     if (!isPart(user) || !isPart(secret) || logins.some((login) => login.user === user)) {
-      return no(`Line ${lines.indexOf(line) + 1} of ${path} must be USER:PASSWORD, each of 1 to ${MAX_CHARS} characters, and each user once.`);
+      return no(
+        `Line ${lines.indexOf(line) + 1} of ${path} must be USER:PASSWORD, each of 1 to ${MAX_CHARS} characters, and each user once.`,
+      );
     }
     logins.push({ user, hash: secret.startsWith(HASHED) ? secret : await Bun.password.hash(secret, COST) });
   }

@@ -21,7 +21,9 @@ export const DomainsEntry = z.strictObject({
 
 export const namesSection = z.strictObject({
   http: field.hostPort("HOST:PORT where visitors come by HTTP, such as *:80; default none.", HTTP_PORT).exactOptional(),
-  https: field.hostPort("HOST:PORT where visitors come by TLS, such as *:443; default none.", HTTPS_PORT).exactOptional(),
+  https: field
+    .hostPort("HOST:PORT where visitors come by TLS, such as *:443; default none.", HTTPS_PORT)
+    .exactOptional(),
   domains: domains
     .meta({ description: "Which names agents may have: names, and *.example.org for all below; default none." })
     .exactOptional(),
@@ -32,6 +34,8 @@ export const namesSection = z.strictObject({
     .meta({ description: "A certificate chain, PEM, to end TLS of its names with; a wildcard, for instance." })
     .exactOptional(),
   key: z.string().min(1).meta({ description: "The key of certificate, PEM." }).exactOptional(),
-  acme: namesAcme.meta({ description: "The CA that gives certificates for the other names; needs http." }).exactOptional(),
+  acme: namesAcme
+    .meta({ description: "The CA that gives certificates for the other names; needs http." })
+    .exactOptional(),
 });
 export type NamesSection = z.infer<typeof namesSection>;

@@ -27,7 +27,10 @@ export function namesProblems({ names, acme, console: pages }: ConfigFile): Prob
   }
   const proof = acme === undefined || pages === undefined ? null : (acme.listen ?? { port: PROOF_PORT });
   if (proof !== null && names.http?.port === proof.port) {
-    add(["http"], `has the port of [acme] listen (${proof.port}): give the console's proofs another port, or its certificate by files`);
+    add(
+      ["http"],
+      `has the port of [acme] listen (${proof.port}): give the console's proofs another port, or its certificate by files`,
+    );
   }
   return problems;
 }
@@ -45,7 +48,8 @@ export function namesSettings(
       https: names.https ?? null,
       domains: names.domains ?? [],
       grants: names.grant ?? [],
-      certificate: certificate === undefined || key === undefined ? null : { certificate: beside(certificate), key: beside(key) },
+      certificate:
+        certificate === undefined || key === undefined ? null : { certificate: beside(certificate), key: beside(key) },
       acme:
         acme === undefined
           ? null

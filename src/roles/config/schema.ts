@@ -140,7 +140,8 @@ export const ExposeEntry = z.strictObject({
   ...admission,
   host: hosts
     .meta({
-      description: "Names of a site on the relay's ports for HTTP and TLS, instead of ports of its own: app.example.org.",
+      description:
+        "Names of a site on the relay's ports for HTTP and TLS, instead of ports of its own: app.example.org.",
     })
     .exactOptional(),
   tls: z

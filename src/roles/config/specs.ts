@@ -62,9 +62,13 @@ function siteForward(
     return err({ path: ["basic-auth-file"], message: "is for the device's own config and command line" });
   }
   if (loginFile !== undefined && tls === "pass") {
-    return err({ path: ["basic-auth-file"], message: 'cannot be asked for where TLS is passed through: set tls to "end"' });
+    return err({
+      path: ["basic-auth-file"],
+      message: 'cannot be asked for where TLS is passed through: set tls to "end"',
+    });
   }
-  if (http2 && tls !== "end") return err({ path: ["http2"], message: 'is for sites whose TLS the relay ends: set tls to "end"' });
+  if (http2 && tls !== "end")
+    return err({ path: ["http2"], message: 'is for sites whose TLS the relay ends: set tls to "end"' });
   const made = exposeSpec({ ...rest, as: "any" });
   if (!made.ok) return made;
   const { remote, to } = made.value;

@@ -1,6 +1,6 @@
 import { asksForAny, settlesAs } from "../../core/allocate.ts";
-import { externalOf, externalPorts } from "../../core/external-ports.ts";
 import type { ExternalPorts } from "../../core/external-ports.ts";
+import { externalOf, externalPorts } from "../../core/external-ports.ts";
 import type { RemoteSpec, SiteSpec } from "../../core/forward.ts";
 import { differingOption } from "../../core/group-options.ts";
 import type { HeldForward, Owner } from "../../core/held.ts";

@@ -1,6 +1,6 @@
 import type { SecureContext } from "node:tls";
-import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import type { Pending } from "../../core/pending.ts";
+import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { sourceKey } from "../../wire/address.ts";
 import type { Clients } from "../proxy/clients.ts";
 import type { Sites } from "./sites.ts";

@@ -57,7 +57,10 @@ class FirstRequest implements ByteSink, Impatient {
     if (this.#left) return;
     const read = this.#head.feed(bytes);
     if (read === null) return;
-    if (!read.ok) return this.#refuse(faultOf(read.error));
+    if (!read.ok) {
+      this.#refuse(faultOf(read.error));
+      return;
+    }
     const head = parseRequestHead(read.value.head);
     if (head.ok) this.#take(head.value, read.value.rest);
     else this.#refuse(faultOf(head.error));
@@ -86,23 +89,40 @@ class FirstRequest implements ByteSink, Impatient {
     const { context, arrival } = this;
     const { named, visit } = arrival;
     const proof = named === null ? this.#challenge(head) : null;
-    if (proof !== null) return this.#refuse({ status: 200, sentence: proof });
+    if (proof !== null) {
+      this.#refuse({ status: 200, sentence: proof });
+      return;
+    }
     const name = siteOfRequest(head);
-    if (!name.ok) return this.#refuse(name.error);
-    if (named !== null && named.name !== name.value) return this.#refuse(MISDIRECTED);
+    if (!name.ok) {
+      this.#refuse(name.error);
+      return;
+    }
+    if (named !== null && named.name !== name.value) {
+      this.#refuse(MISDIRECTED);
+      return;
+    }
     const site = named?.site ?? context.sites.find(name.value);
-    if (site === null) return this.#refuse(UNKNOWN);
-    if (named === null && site.spec.tls !== "off") return this.#sendToHttps(head, name.value, site);
+    if (site === null) {
+      this.#refuse(UNKNOWN);
+      return;
+    }
+    if (named === null && site.spec.tls !== "off") {
+      this.#sendToHttps(head, name.value, site);
+      return;
+    }
     const admission = named?.admission ?? site.host.admit(visit.visitor);
     if (typeof admission === "string") {
       site.host.visits.counters.countRefused(admission);
-      return this.#refuse(refusalOf(admission));
+      this.#refuse(refusalOf(admission));
+      return;
     }
     const judge = judgeFor(context, { name: name.value, site, admission }, arrival);
     const first = judge(head);
     if (!first.ok) {
       if (named === null) admission.leave(visit.visitor.address);
-      return this.#refuse(first.error);
+      this.#refuse(first.error);
+      return;
     }
     this.#handOver();
     const front = new Http1Front(site.host.shape(arrival.client), context.clients, judge);

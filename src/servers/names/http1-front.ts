@@ -112,8 +112,10 @@ export class Http1Front implements ByteEnd, ByteSink, Impatient {
     let left = bytes;
     while (left.length > 0 && !this.#closing && !this.#left) {
       if (this.#content !== null) left = this.#takeContent(this.#content, left);
-      else if (this.#asked !== null) return this.#hold(left);
-      else {
+      else if (this.#asked !== null) {
+        this.#hold(left);
+        return;
+      } else {
         const begins = this.#requests.isEmpty;
         const head = this.#requests.feed(left);
         if (head === null) {
@@ -121,7 +123,10 @@ export class Http1Front implements ByteEnd, ByteSink, Impatient {
           if (begins) this.clients.add(this);
           return;
         }
-        if (!head.ok) return this.#refuse(faultOf(head.error));
+        if (!head.ok) {
+          this.#refuse(faultOf(head.error));
+          return;
+        }
         if (!this.#takeHead(head.value.head)) return;
         left = head.value.rest;
       }

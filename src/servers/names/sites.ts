@@ -30,6 +30,8 @@ export class Sites {
 
   /** The names, not the wildcards, of all sites whose TLS the relay ends. */
   ended(): readonly string[] {
-    return [...this.#byName].filter(([host, { spec }]) => spec.tls === "end" && !host.startsWith("*")).map(([host]) => host);
+    return [...this.#byName]
+      .filter(([host, { spec }]) => spec.tls === "end" && !host.startsWith("*"))
+      .map(([host]) => host);
   }
 }

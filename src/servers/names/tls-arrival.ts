@@ -68,13 +68,20 @@ class Hello implements ByteSink, Impatient {
     const { visit } = this.arrival;
     // With encrypted names (ECH) the outer one counts, which is all that is seen here; nobody's is refused.
     const site = serverName === null ? null : sites.find(serverName);
-    if (serverName === null || site === null || site.spec.tls === "off") return this.#refuse("unrecognizedName");
+    if (serverName === null || site === null || site.spec.tls === "off") {
+      this.#refuse("unrecognizedName");
+      return;
+    }
     const context = site.spec.tls === "end" ? this.context.certificate(serverName) : null;
-    if (site.spec.tls === "end" && context === null) return this.#refuse("internalError");
+    if (site.spec.tls === "end" && context === null) {
+      this.#refuse("internalError");
+      return;
+    }
     const admission = site.host.admit(visit.visitor);
     if (typeof admission === "string") {
       site.host.visits.counters.countRefused(admission);
-      return this.#refuse("accessDenied");
+      this.#refuse("accessDenied");
+      return;
     }
     if (context === null) this.#pass(site, admission);
     else this.#end(site, serverName, admission, context, protocols);
@@ -124,7 +131,7 @@ class Hello implements ByteSink, Impatient {
 /** A handshake that is under way: its time is limited like that of a request. */
 class Handshake implements Impatient {
   #over = false;
-  #secured: TLSSocket | null = null;
+  #raw: EndDuplex | null = null;
 
   constructor(
     readonly context: NamesContext,
@@ -136,10 +143,12 @@ class Handshake implements Impatient {
     const { clients } = this.context;
     const raw = new EndDuplex(client);
     const secured = new TLSSocket(raw, { isServer: true, secureContext, ALPNProtocols });
-    this.#secured = secured;
+    this.#raw = raw;
     clients.add(this);
     secured.on("error", () => this.#failed());
     secured.on("close", () => this.#failed());
+    // Of a client that goes away in the middle nothing else is heard (Bun 1.4.5).
+    raw.on("end", () => this.#failed());
     secured.once("secure", () => this.#secure(secured));
     raw.onData(hello);
   }
@@ -158,7 +167,7 @@ class Handshake implements Impatient {
     this.arrival.leavePlace();
     this.named.admission.leave(this.arrival.visit.visitor.address);
     this.named.site.host.visits.counters.countRefused("protocolError");
-    this.#secured?.destroy();
+    this.#raw?.destroy();
   }
 
   expired(): void {
