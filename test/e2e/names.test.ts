@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { connect as connectH2, createServer } from "node:http2";
 import { connect as connectTls } from "node:tls";
 import { DEFAULT_OPTIONS, type SiteSpec } from "../../src/core/forward.ts";
 import type { ForwardSpec, NamesSettings } from "../../src/roles/control.ts";
@@ -237,6 +238,63 @@ test("a site has its own source list and limits", async () => {
   const to = (host: string) => ask(port, `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
   expect((await to("closed.example.org")).status).toBe(403);
   expect((await to("open.example.org")).body).toBe("in");
+});
+
+test("HTTP/2 comes to a service of HTTP/1.1", async () => {
+  const { agent, caFile } = await namesLab();
+  const service = web(async (request) => Response.json({ ...tellOf(request), body: await request.text() }));
+  const added = await agent.add(site("end", ["end.example.org"], service, { tls: "end" }));
+  const port = added.endpoints[0]?.port ?? 0;
+  const get = await curl(port, "end.example.org", { caFile, args: ["--http2"] });
+  expect([get.status, get.version]).toEqual([200, "2"]);
+  expect(JSON.parse(get.body).headers).toMatchObject({ "x-forwarded-proto": "https", host: `end.example.org:${port}` });
+  const large = "x".repeat(300_000);
+  const file = join(running.use(await temporaryDirectory()).path, "body");
+  await writeFile(file, large);
+  for (const args of [[], ["-H", "Transfer-Encoding: chunked"]]) {
+    const post = await curl(port, "end.example.org", { caFile, args: ["--http2", "--data-binary", `@${file}`, ...args] });
+    expect([post.status, JSON.parse(post.body).body.length]).toEqual([200, large.length]);
+  }
+  const other = await curl(port, "end.example.org", { caFile, args: ["--http2", "-H", "Host: pass.example.org"] });
+  expect(other.status).toBe(421);
+});
+
+test("a stream like gRPC's passes both ways at once, with its trailers", async () => {
+  const { agent, ca } = await namesLab();
+  const grpc = createServer();
+  const seen: string[] = [];
+  grpc.on("stream", (stream, headers) => {
+    seen.push(`${headers[":authority"]} ${headers["x-forwarded-for"]} ${headers["te"]}`);
+    stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
+    stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+    stream.on("data", (bytes: Uint8Array) => stream.write(`echo ${Buffer.from(bytes)}`));
+    stream.on("end", () => stream.end());
+  });
+  await new Promise<void>((resolve) => grpc.listen(0, HERE, resolve));
+  running.defer(() => void grpc.close());
+  const own = (grpc.address() as { port: number }).port;
+  const added = await agent.add(site("rpc", ["rpc.example.org"], own, { tls: "end", service: "h2c" }));
+  const client = connectH2(`https://${HERE}:${added.endpoints[0]?.port}`, { ca, servername: "rpc.example.org" });
+  running.defer(() => client.destroy());
+  const call = (authority: string) =>
+    client.request({ ":method": "POST", ":path": "/x", ":authority": authority, te: "trailers", "x-forwarded-for": "1.2.3.4" });
+  const stream = call("rpc.example.org");
+  const heard: string[] = [];
+  const trailers = Promise.withResolvers<unknown>();
+  stream.on("trailers", (fields) => trailers.resolve(fields["grpc-status"]));
+  stream.on("error", trailers.reject);
+  stream.on("data", (bytes) => {
+    heard.push(String(bytes));
+    if (heard.length < 3) stream.write(`${heard.length}`);
+    else stream.end();
+  });
+  stream.write("0");
+  expect(await trailers.promise).toBe("0");
+  expect(heard).toEqual(["echo 0", "echo 1", "echo 2"]);
+  expect(seen).toEqual([`rpc.example.org ${HERE} trailers`]);
+  // The same connection, another name that the certificate has as well.
+  const status = new Promise((resolve) => call("end.example.org").on("response", (fields) => resolve(fields[":status"])));
+  expect(await status).toBe(421);
 });
 
 test("a certificate is ordered for each name, renewed, and no connection is lost by that", async () => {

@@ -16,7 +16,7 @@ import type { Site } from "./sites.ts";
 const HTTPS_PORT = 443;
 const UNKNOWN: RequestRefusal = { status: 404, sentence: "There is no site of this name here." };
 /** RFC 9110 §15.5.20: a browser that reuses a connection for another name tries again on one of its own. */
-const MISDIRECTED: RequestRefusal = { status: 421, sentence: "This connection is for another name." };
+export const MISDIRECTED: RequestRefusal = { status: 421, sentence: "This connection is for another name." };
 
 /** Whom a visitor named in its TLS, and as what it was let in there. */
 export interface Named {

@@ -9,6 +9,7 @@ import type { HostPort } from "../../wire/endpoint.ts";
 import { ok, type Result } from "../../wire/result.ts";
 import { Clients } from "../proxy/clients.ts";
 import { type NamesContext, takePlace } from "./context.ts";
+import { H2Server } from "./h2-session.ts";
 import { type Arrival, receiveHttp } from "./http-arrival.ts";
 import { Sites } from "./sites.ts";
 import { receiveTls } from "./tls-arrival.ts";
@@ -60,7 +61,8 @@ export class NamesServer {
   }
 
   openHttps(listen: HostPort): Result<null, EntryError> {
-    const opened = this.#listen(listen, (arrival) => receiveTls(this.#context, arrival));
+    const h2 = new H2Server(this.#context);
+    const opened = this.#listen(listen, (arrival) => receiveTls(this.#context, h2, arrival));
     if (opened.ok) this.#https = opened.value;
     return opened.ok ? ok(null) : opened;
   }

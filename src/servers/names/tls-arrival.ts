@@ -14,14 +14,16 @@ import {
 } from "../../wire/tls/client-hello.ts";
 import type { Impatient } from "../proxy/clients.ts";
 import type { NamesContext } from "./context.ts";
+import type { H2Server } from "./h2-session.ts";
 import { type Arrival, receiveHttp } from "./http-arrival.ts";
 import type { Site } from "./sites.ts";
 
 const HTTP1 = "http/1.1";
+const HTTP2 = "h2";
 
 /** Reads whom a TLS client wants, and hands it to that site as it is, or ends its TLS here. */
-export function receiveTls(context: NamesContext, arrival: Omit<Arrival, "named">): void {
-  const reading = new Hello(context, arrival);
+export function receiveTls(context: NamesContext, h2: H2Server, arrival: Omit<Arrival, "named">): void {
+  const reading = new Hello(context, h2, arrival);
   arrival.client.sink = reading;
   context.clients.add(reading);
 }
@@ -32,6 +34,7 @@ class Hello implements ByteSink, Impatient {
 
   constructor(
     readonly context: NamesContext,
+    readonly h2: H2Server,
     readonly arrival: Omit<Arrival, "named">,
   ) {}
 
@@ -100,14 +103,14 @@ class Hello implements ByteSink, Impatient {
     const { client } = this.arrival;
     this.#left = true;
     this.context.clients.remove(this);
-    const chosen = protocols.includes(HTTP1) ? [HTTP1] : [];
+    const chosen = [HTTP2, HTTP1].filter((protocol) => protocols.includes(protocol)).slice(0, 1);
     // What the client offers and we do not speak ends the handshake (RFC 7301 §3.2); who offers nothing speaks HTTP/1.
     if (protocols.length > 0 && chosen.length === 0) {
       admission.leave(this.arrival.visit.visitor.address);
       this.#say("noApplicationProtocol");
       return;
     }
-    const handshake = new Handshake(this.context, this.arrival, { name, site, admission });
+    const handshake = new Handshake(this.context, this.h2, this.arrival, { name, site, admission });
     handshake.begin(context, chosen, this.#reader.bytes, client);
   }
 
@@ -135,6 +138,7 @@ class Handshake implements Impatient {
 
   constructor(
     readonly context: NamesContext,
+    readonly h2: H2Server,
     readonly arrival: Omit<Arrival, "named">,
     readonly named: { readonly name: string; readonly site: Site; readonly admission: Admission },
   ) {}
@@ -157,7 +161,9 @@ class Handshake implements Impatient {
     if (this.#over) return;
     this.#over = true;
     this.context.clients.remove(this);
-    receiveHttp(this.context, { ...this.arrival, client: new DuplexEnd(secured), named: this.named });
+    const arrival: Arrival = { ...this.arrival, named: this.named };
+    if (secured.alpnProtocol === HTTP2) this.h2.receive(secured, arrival, this.named);
+    else receiveHttp(this.context, { ...arrival, client: new DuplexEnd(secured) });
   }
 
   #failed(): void {
