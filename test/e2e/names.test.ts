@@ -1,16 +1,17 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { readFile, writeFile } from "node:fs/promises";
+import { connect as connectH2, createServer, type ServerHttp2Stream } from "node:http2";
 import { join } from "node:path";
-import { connect as connectH2, createServer } from "node:http2";
 import { connect as connectTls } from "node:tls";
 import { DEFAULT_OPTIONS, type SiteSpec } from "../../src/core/forward.ts";
+import { loginsOf } from "../../src/roles/config/logins.ts";
 import type { ForwardSpec, NamesSettings } from "../../src/roles/control.ts";
 import { testAuthority } from "../fixtures/certificates.ts";
 import { temporaryDirectory } from "../fixtures/directory.ts";
 import { freePorts } from "../fixtures/free-ports.ts";
 import { ask, curl, firstTrusted, talk } from "../fixtures/names-client.ts";
 import { startPebble } from "../fixtures/pebble.ts";
-import { anyPort, failureOf, type LabAgent, type RolesLab, remote, rolesLab } from "../fixtures/roles-lab.ts";
+import { anyPort, failureOf, type LabAgent, type RolesLab, remote, rolesLab, until } from "../fixtures/roles-lab.ts";
 
 const HERE = "127.0.0.1";
 /** It is renewed at two thirds of that. */
@@ -132,6 +133,7 @@ test("a name is somebody's, as a port is", async () => {
     expect(String(await failureOf(other.add(spec)))).toContain(words);
   }
   await agent.running.removeForward("one");
+  await until(async () => (await lab.relay.listForwards()).length === 0);
   expect((await other.add(site("y", ["one.example.org"], service))).state).toBe("open");
 });
 
@@ -252,7 +254,10 @@ test("HTTP/2 comes to a service of HTTP/1.1", async () => {
   const file = join(running.use(await temporaryDirectory()).path, "body");
   await writeFile(file, large);
   for (const args of [[], ["-H", "Transfer-Encoding: chunked"]]) {
-    const post = await curl(port, "end.example.org", { caFile, args: ["--http2", "--data-binary", `@${file}`, ...args] });
+    const post = await curl(port, "end.example.org", {
+      caFile,
+      args: ["--http2", "--data-binary", `@${file}`, ...args],
+    });
     expect([post.status, JSON.parse(post.body).body.length]).toEqual([200, large.length]);
   }
   const other = await curl(port, "end.example.org", { caFile, args: ["--http2", "-H", "Host: pass.example.org"] });
@@ -263,7 +268,7 @@ test("a stream like gRPC's passes both ways at once, with its trailers", async (
   const { agent, ca } = await namesLab();
   const grpc = createServer();
   const seen: string[] = [];
-  grpc.on("stream", (stream, headers) => {
+  grpc.on("stream", (stream: ServerHttp2Stream, headers) => {
     seen.push(`${headers[":authority"]} ${headers["x-forwarded-for"]} ${headers["te"]}`);
     stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
     stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
@@ -277,7 +282,13 @@ test("a stream like gRPC's passes both ways at once, with its trailers", async (
   const client = connectH2(`https://${HERE}:${added.endpoints[0]?.port}`, { ca, servername: "rpc.example.org" });
   running.defer(() => client.destroy());
   const call = (authority: string) =>
-    client.request({ ":method": "POST", ":path": "/x", ":authority": authority, te: "trailers", "x-forwarded-for": "1.2.3.4" });
+    client.request({
+      ":method": "POST",
+      ":path": "/x",
+      ":authority": authority,
+      te: "trailers",
+      "x-forwarded-for": "1.2.3.4",
+    });
   const stream = call("rpc.example.org");
   const heard: string[] = [];
   const trailers = Promise.withResolvers<unknown>();
@@ -293,8 +304,41 @@ test("a stream like gRPC's passes both ways at once, with its trailers", async (
   expect(heard).toEqual(["echo 0", "echo 1", "echo 2"]);
   expect(seen).toEqual([`rpc.example.org ${HERE} trailers`]);
   // The same connection, another name that the certificate has as well.
-  const status = new Promise((resolve) => call("end.example.org").on("response", (fields) => resolve(fields[":status"])));
+  const status = new Promise((resolve) =>
+    call("end.example.org").on("response", (fields) => resolve(fields[":status"])),
+  );
   expect(await status).toBe(421);
+});
+
+test("a site asks for a password, and the service never sees it", async () => {
+  const { agent, caFile } = await namesLab();
+  const directory = running.use(await temporaryDirectory());
+  const logins = await loginsOf({ "basic-auth-file": "logins" }, () => join(directory.path, "logins"));
+  expect(logins.ok).toBe(false);
+  await writeFile(join(directory.path, "logins"), "# who\nann:right:one\nbob:other\n", { mode: 0o600 });
+  const known = await loginsOf({ "basic-auth-file": "logins" }, () => join(directory.path, "logins"));
+  if (!known.ok || known.value === undefined) throw new Error("no logins");
+  expect(JSON.stringify(known.value)).not.toContain("right");
+  const port =
+    (await agent.add(site("ask", ["ask.example.org"], web(), { logins: known.value }))).endpoints[0]?.port ?? 0;
+  const secure = await agent.add(site("end", ["end.example.org"], web(), { tls: "end", logins: known.value }));
+  const to = (more: string) => ask(port, `GET / HTTP/1.1\r\nHost: ask.example.org\r\n${more}Connection: close\r\n\r\n`);
+  const basic = (text: string) => `Authorization: Basic ${Buffer.from(text).toString("base64")}\r\n`;
+  expect(await to("")).toMatchObject({ status: 401, head: expect.stringContaining("WWW-Authenticate: Basic") });
+  for (const text of ["ann:right:one", "bob:other"]) {
+    const told = await to(basic(text));
+    expect([told.status, JSON.parse(told.body).headers.authorization]).toEqual([200, undefined]);
+  }
+  expect((await to(basic("ann:right:one") + basic("bob:other"))).status).toBe(401);
+  expect((await to("Authorization: Bearer x\r\n")).status).toBe(401);
+  const own = secure.endpoints[0]?.port ?? 0;
+  for (const version of ["--http1.1", "--http2"]) {
+    const visit = (user: string) => curl(own, "end.example.org", { caFile, args: [version, "-u", user] });
+    expect([version, (await visit("ann:right:one")).status]).toEqual([version, 200]);
+    expect((await curl(own, "end.example.org", { caFile, args: [version] })).status).toBe(401);
+  }
+  // Whoever guesses waits for the answer.
+  expect((await to(basic("ann:wrong"))).status).toBe(401);
 });
 
 test("a certificate is ordered for each name, renewed, and no connection is lost by that", async () => {

@@ -44,7 +44,7 @@ class PairedEnd implements ByteEnd {
   reset(reason: ReasonName): void {
     const { peer } = this;
     this.#close(reason);
-    peer?.#close(reason);
+    if (peer !== null) peer.#close(reason);
   }
 
   #close(reason: ReasonName | null): void {

@@ -3,6 +3,7 @@ import type { Pending } from "../../core/pending.ts";
 import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { sourceKey } from "../../wire/address.ts";
 import type { Clients } from "../proxy/clients.ts";
+import type { LoginGuard } from "./logins.ts";
 import type { Sites } from "./sites.ts";
 
 /** What all visitors of a relay's names share. */
@@ -10,6 +11,7 @@ export interface NamesContext {
   readonly sites: Sites;
   /** Those who have not asked yet, or are being sent away. */
   readonly clients: Clients;
+  readonly logins: LoginGuard;
   readonly pending: Pending;
   readonly sweeper: Sweeper;
   /** For ACME (http-01): what proves a token; null = there is no such one. */

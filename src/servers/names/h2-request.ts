@@ -1,6 +1,12 @@
 import type { IncomingHttpHeaders } from "node:http2";
 import type { RequestRefusal } from "../../core/names/request.ts";
-import { encodeRequestHead, type Field, HeadReader, parseRequestHead, type RequestHead } from "../../wire/http1/head.ts";
+import {
+  encodeRequestHead,
+  type Field,
+  HeadReader,
+  parseRequestHead,
+  type RequestHead,
+} from "../../wire/http1/head.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 
 const MALFORMED: RequestRefusal = { status: 400, sentence: "This request is not in order." };

@@ -7,15 +7,14 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { TLSSocket } from "node:tls";
-import { judgeRequest, type JudgedRequest, type RequestRefusal, siteOfRequest } from "../../core/names/request.ts";
 import { join } from "../../dataplanes/io/join.ts";
-import { err, type Result } from "../../wire/result.ts";
 import type { Impatient } from "../proxy/clients.ts";
 import type { NamesContext } from "./context.ts";
 import { requestOfH2 } from "./h2-request.ts";
 import { H2StreamEnd, sayOn } from "./h2-stream-end.ts";
 import { H2cService } from "./h2c-service.ts";
-import { type Arrival, MISDIRECTED, type Named } from "./http-arrival.ts";
+import { type Arrival, judgeNamed, type Named } from "./http-arrival.ts";
+import type { Judgement } from "./http1-front.ts";
 
 /** As browsers expect it, and nginx has it. */
 const MOST_STREAMS = 100;
@@ -96,6 +95,20 @@ class Visitor implements Impatient {
   #receive(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
     this.#count(stream);
     const judged = this.#judge(stream, headers);
+    if (!(judged instanceof Promise)) {
+      this.#forward(stream, headers, judged);
+      return;
+    }
+    judged
+      .then((later) => this.#forward(stream, headers, later))
+      .catch((error: unknown) => {
+        stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+        this.context.unexpected(error);
+      });
+  }
+
+  #forward(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, judged: Judgement): void {
+    if (stream.destroyed) return;
     if (!judged.ok) {
       sayOn(stream, judged.error);
       return;
@@ -128,15 +141,10 @@ class Visitor implements Impatient {
   }
 
   /** One connection is for one name: a browser that has a certificate for several may not use it for another. */
-  #judge(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Result<JudgedRequest, RequestRefusal> {
-    const { name, site } = this.named;
+  #judge(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Judgement | Promise<Judgement> {
     const head = requestOfH2(headers, !stream.endAfterHeaders);
     if (!head.ok) return head;
-    const wanted = siteOfRequest(head.value);
-    if (!wanted.ok) return wanted;
-    const present = this.context.sites.find(name);
-    if (wanted.value !== name || present?.host !== site.host) return err(MISDIRECTED);
     const asker = { address: this.arrival.visit.visitor.address, scheme: "https" as const };
-    return judgeRequest(head.value, name, asker, present.spec.logins.length > 0);
+    return judgeNamed(this.context, head.value, this.named.name, this.named.site, asker);
   }
 }

@@ -5,7 +5,7 @@ import { SILENT_SINK } from "../../dataplanes/io/silent-sink.ts";
 import { BodyReader, responseFraming } from "../../wire/http1/body.ts";
 import { encodeRequestHead, HeadReader, parseResponseHead, type ResponseHead } from "../../wire/http1/head.ts";
 import type { ReasonName } from "../../wire/reason.ts";
-import { refusalOf } from "./page.ts";
+import { CHALLENGE, refusalOf } from "./page.ts";
 
 const PAUSE_ABOVE_BYTES = 256 * 1_024;
 const RESUME_AT_BYTES = 64 * 1_024;
@@ -148,11 +148,15 @@ export class H2StreamEnd implements ByteEnd {
 export function sayOn(
   stream: ServerHttp2Stream,
   { status, sentence }: { readonly status: number; readonly sentence: string },
-  more: OutgoingHttpHeaders = {},
 ): void {
   if (stream.destroyed || stream.headersSent) return;
   stream.on("error", () => undefined);
-  stream.respond({ ":status": status, "content-type": "text/plain; charset=utf-8", "cache-control": "no-store", ...more });
+  stream.respond({
+    ":status": status,
+    "content-type": "text/plain; charset=utf-8",
+    "cache-control": "no-store",
+    ...(status === 401 ? { "www-authenticate": CHALLENGE } : {}),
+  });
   stream.end(`${sentence}\n`);
   // What the visitor still sends is read and forgotten.
   stream.resume();
@@ -164,6 +168,7 @@ function fieldsOf({ fields }: ResponseHead): OutgoingHttpHeaders {
     const key = name.toLowerCase();
     if (!HOP_BY_HOP.includes(key)) headers[key] = [...(headers[key] ?? []), value];
   }
-  return Object.fromEntries(Object.entries(headers).map(([key, values]) => [key, key === "set-cookie" ? values : values.join(", ")]));
+  return Object.fromEntries(
+    Object.entries(headers).map(([key, values]) => [key, key === "set-cookie" ? values : values.join(", ")]),
+  );
 }
-

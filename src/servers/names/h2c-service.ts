@@ -1,4 +1,11 @@
-import { type ClientHttp2Session, connect, constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import {
+  type ClientHttp2Session,
+  connect,
+  constants,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
 import type { JudgedRequest } from "../../core/names/request.ts";
 import { EndDuplex } from "../../dataplanes/io/end-duplex.ts";
 import { endPair } from "../../dataplanes/io/end-pair.ts";
@@ -21,7 +28,7 @@ export class H2cService {
   }
 
   /** `te`: what the visitor says of trailers (RFC 9110 §10.1.4): gRPC wants it. */
-  forward(stream: ServerHttp2Stream, { head }: JudgedRequest, name: string, te: string | undefined): void {
+  forward(stream: ServerHttp2Stream, { head }: JudgedRequest, name: string, te: IncomingHttpHeaders[string]): void {
     const session = this.#open(name);
     const headers: OutgoingHttpHeaders = {
       ":method": head.method,
@@ -32,7 +39,8 @@ export class H2cService {
     };
     for (const { name: field, value } of head.fields) {
       const key = field.toLowerCase();
-      if (!HOP_BY_HOP.includes(key)) headers[key] = headers[key] === undefined ? value : `${String(headers[key])}, ${value}`;
+      if (!HOP_BY_HOP.includes(key))
+        headers[key] = headers[key] === undefined ? value : `${String(headers[key])}, ${value}`;
     }
     const asked = session.request(headers, { endStream: stream.endAfterHeaders });
     let trailers: IncomingHttpHeaders = {};

@@ -1,5 +1,5 @@
-import { judgeRequest, type RequestRefusal, siteOfRequest } from "../../core/names/request.ts";
-import type { ByteEnd, ByteSink, Visit } from "../../dataplanes/io/ends.ts";
+import { type Asker, judgeRequest, type RequestRefusal, siteOfRequest } from "../../core/names/request.ts";
+import { type ByteEnd, type ByteSink, HOLD_BYTES, type Visit } from "../../dataplanes/io/ends.ts";
 import { join } from "../../dataplanes/io/join.ts";
 import type { Admission } from "../../dataplanes/io/visits.ts";
 import { challengeToken } from "../../wire/acme/messages.ts";
@@ -9,7 +9,7 @@ import type { ReasonName } from "../../wire/reason.ts";
 import { err } from "../../wire/result.ts";
 import type { Impatient } from "../proxy/clients.ts";
 import type { NamesContext } from "./context.ts";
-import { faultOf, Http1Front, type JudgeRequest } from "./http1-front.ts";
+import { faultOf, Http1Front, type Judgement, type JudgeRequest } from "./http1-front.ts";
 import { pageBytes, refusalOf } from "./page.ts";
 import type { Site } from "./sites.ts";
 
@@ -45,6 +45,10 @@ export function receiveHttp(context: NamesContext, arrival: Arrival): void {
 class FirstRequest implements ByteSink, Impatient {
   readonly #head = new HeadReader();
   #left = false;
+  /** Let in at the first request; by TLS it was already. */
+  #admitted: Admission | null = null;
+  /** What comes while a password is being checked; reading is paused, so it is little. */
+  #waiting: Uint8Array[] | null = null;
 
   constructor(
     readonly context: NamesContext,
@@ -55,6 +59,11 @@ class FirstRequest implements ByteSink, Impatient {
 
   onData(bytes: Uint8Array): void {
     if (this.#left) return;
+    if (this.#waiting !== null) {
+      // A copy: of a Buffer, slice() would be none.
+      this.#waiting.push(new Uint8Array(bytes));
+      return;
+    }
     const read = this.#head.feed(bytes);
     if (read === null) return;
     if (!read.ok) {
@@ -118,13 +127,34 @@ class FirstRequest implements ByteSink, Impatient {
       return;
     }
     const judge = judgeFor(context, { name: name.value, site, admission }, arrival);
+    this.#admitted = admission;
     const first = judge(head);
+    if (!(first instanceof Promise)) {
+      this.#begin(judge, site, admission, first, rest);
+      return;
+    }
+    this.context.clients.remove(this);
+    this.#waiting = [rest];
+    arrival.client.backlog(HOLD_BYTES);
+    first
+      .then((judged) => {
+        if (!this.#left) this.#begin(judge, site, admission, judged, Buffer.concat(this.#waiting ?? []));
+      })
+      .catch((error: unknown) => {
+        arrival.client.reset("resources");
+        context.unexpected(error);
+      });
+  }
+
+  #begin(judge: JudgeRequest, site: Site, admission: Admission, first: Judgement, rest: Uint8Array): void {
+    const { context, arrival } = this;
+    const { visit } = arrival;
     if (!first.ok) {
-      if (named === null) admission.leave(visit.visitor.address);
       this.#refuse(first.error);
       return;
     }
     this.#handOver();
+    arrival.client.backlog(0);
     const front = new Http1Front(site.host.shape(arrival.client), context.clients, judge);
     const visitOfSite = { ...visit, externalPort: site.externalPort };
     join(front, site.host.connect(visitOfSite), visitOfSite, site.host.visits, admission);
@@ -156,7 +186,7 @@ class FirstRequest implements ByteSink, Impatient {
   /** It goes without having come to a site. */
   #leave(): void {
     const { named, visit } = this.arrival;
-    if (!this.#left) named?.admission.leave(visit.visitor.address);
+    if (!this.#left) (named?.admission ?? this.#admitted)?.leave(visit.visitor.address);
     this.#handOver();
   }
 
@@ -168,13 +198,27 @@ class FirstRequest implements ByteSink, Impatient {
 }
 
 /** One connection is for one name: routed by it, let in by it, and nothing else comes by it. */
-function judgeFor({ sites }: NamesContext, { name, site }: Named, { visit, named }: Arrival): JudgeRequest {
+function judgeFor(context: NamesContext, { name, site }: Named, { visit, named }: Arrival): JudgeRequest {
   const asker = { address: visit.visitor.address, scheme: named === null ? ("http" as const) : ("https" as const) };
-  return (head) => {
-    const wanted = siteOfRequest(head);
-    if (!wanted.ok) return wanted;
-    const present = sites.find(name);
-    if (wanted.value !== name || present?.host !== site.host) return err(MISDIRECTED);
-    return judgeRequest(head, name, asker, present.spec.logins.length > 0);
-  };
+  return (head) => judgeNamed(context, head, name, site, asker);
+}
+
+/** A request of a connection that is for `name`: the same for HTTP/1 and HTTP/2. */
+export function judgeNamed(
+  { sites, logins }: NamesContext,
+  head: RequestHead,
+  name: string,
+  site: Site,
+  asker: Asker,
+): Judgement | Promise<Judgement> {
+  const wanted = siteOfRequest(head);
+  if (!wanted.ok) return wanted;
+  const present = sites.find(name);
+  if (wanted.value !== name || present?.host !== site.host) return err(MISDIRECTED);
+  const { logins: known } = present.spec;
+  const judged = judgeRequest(head, name, asker, known.length > 0);
+  if (!judged.ok || known.length === 0) return judged;
+  const checked = logins.check(known, head.fields, asker.address);
+  if (!(checked instanceof Promise)) return checked === null ? judged : err(checked);
+  return checked.then((refusal) => (refusal === null ? judged : err(refusal)));
 }

@@ -23,8 +23,9 @@ const KEEP_ALIVE_MS = 75_000;
 const SWITCHING = 101;
 const FIRST_FINAL = 200;
 
-/** Judges a request of a connection. */
-export type JudgeRequest = (head: RequestHead) => Result<JudgedRequest, RequestRefusal>;
+export type Judgement = Result<JudgedRequest, RequestRefusal>;
+/** Judges a request of a connection; that takes a while where a password is to be checked. */
+export type JudgeRequest = (head: RequestHead) => Judgement | Promise<Judgement>;
 
 /** A request that is not answered yet. */
 interface Asked {
@@ -55,6 +56,8 @@ export class Http1Front implements ByteEnd, ByteSink, Impatient {
   #exitQueued = 0;
   /** Nothing more is read of the visitor. */
   #closing = false;
+  /** A request's password is being checked. */
+  #judging = false;
   #left = false;
 
   constructor(
@@ -85,7 +88,7 @@ export class Http1Front implements ByteEnd, ByteSink, Impatient {
   }
 
   onEnd(): void {
-    if (this.#asked !== null && this.#content === null && !this.#raw) this.#heldEnd = true;
+    if (this.#judging || (this.#asked !== null && this.#content === null && !this.#raw)) this.#heldEnd = true;
     else {
       if (!this.#raw) this.#closing = true;
       this.sink.onEnd();
@@ -112,7 +115,7 @@ export class Http1Front implements ByteEnd, ByteSink, Impatient {
     let left = bytes;
     while (left.length > 0 && !this.#closing && !this.#left) {
       if (this.#content !== null) left = this.#takeContent(this.#content, left);
-      else if (this.#asked !== null) {
+      else if (this.#asked !== null || this.#judging) {
         this.#hold(left);
         return;
       } else {
@@ -133,18 +136,33 @@ export class Http1Front implements ByteEnd, ByteSink, Impatient {
     }
   }
 
+  /** False: the visitor is being sent away. */
   #takeHead(text: string): boolean {
     const head = parseRequestHead(text);
-    if (!head.ok) this.#refuse(faultOf(head.error));
-    else {
-      const judged = this.judge(head.value);
-      if (!judged.ok) this.#refuse(judged.error);
-      else {
-        this.#forward(judged.value);
-        return true;
-      }
+    if (!head.ok) {
+      this.#refuse(faultOf(head.error));
+      return false;
     }
-    return false;
+    this.clients.remove(this);
+    const judged = this.judge(head.value);
+    if (!(judged instanceof Promise)) return this.#judged(judged);
+    this.#judging = true;
+    judged
+      .then((later) => {
+        this.#judging = false;
+        if (!this.#left && !this.#closing && this.#judged(later)) this.#release();
+      })
+      .catch((error: unknown) => {
+        this.reset("resources");
+        reportError(error);
+      });
+    return true;
+  }
+
+  #judged(judged: Judgement): boolean {
+    if (judged.ok) this.#forward(judged.value);
+    else this.#refuse(judged.error);
+    return judged.ok;
   }
 
   #forward({ head, framing, upgrades, closes }: JudgedRequest): void {

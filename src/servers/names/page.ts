@@ -20,6 +20,8 @@ const REASONS: Readonly<Record<number, string>> = {
   505: "HTTP Version Not Supported",
 };
 const RETRY_AFTER_SEC = 10;
+/** RFC 7617: every site is a realm of its own, because it has an origin of its own. */
+export const CHALLENGE = 'Basic realm="site", charset="UTF-8"';
 
 /** A whole answer of the relay's own, in plain text; the connection ends after it. */
 export function pageBytes({ status, sentence }: RequestRefusal, more: readonly Field[] = []): Uint8Array {
@@ -30,6 +32,7 @@ export function pageBytes({ status, sentence }: RequestRefusal, more: readonly F
     { name: "Cache-Control", value: "no-store" },
     { name: "X-Content-Type-Options", value: "nosniff" },
     ...(status === 503 || status === 429 ? [{ name: "Retry-After", value: String(RETRY_AFTER_SEC) }] : []),
+    ...(status === 401 ? [{ name: "WWW-Authenticate", value: CHALLENGE }] : []),
     ...more,
     { name: "Connection", value: "close" },
   ];

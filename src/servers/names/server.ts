@@ -11,6 +11,7 @@ import { Clients } from "../proxy/clients.ts";
 import { type NamesContext, takePlace } from "./context.ts";
 import { H2Server } from "./h2-session.ts";
 import { type Arrival, receiveHttp } from "./http-arrival.ts";
+import { LoginGuard } from "./logins.ts";
 import { Sites } from "./sites.ts";
 import { receiveTls } from "./tls-arrival.ts";
 
@@ -41,6 +42,7 @@ export class NamesServer {
     this.#context = {
       sites: this.sites,
       clients: this.#clients,
+      logins: new LoginGuard(this.#clients, () => sweeper.nowMs()),
       pending: new Pending(PENDING),
       sweeper,
       challenge: (token) => this.#challenges.get(token) ?? null,
