@@ -212,6 +212,7 @@ export function relaySettings(config: Config): RelaySettings {
     certificate: certificateFiles(config, "relay", relay),
     clientCa: besideConfig(config, relay["client-ca"]),
     stun: relay.stun ?? true,
+    proxyProtocolFrom: relay["proxy-protocol-from"] ?? [],
     check: checkSettings(config.file.check ?? {}),
     console: consoleSettings(config),
     metrics: metricsSettings(config.file.metrics, pathBeside(config)),

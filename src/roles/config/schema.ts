@@ -36,6 +36,7 @@ const relay = z.strictObject({
     .boolean()
     .meta({ description: "Answer STUN (RFC 8489) on UDP, at the number of listen and at the next one; default true." })
     .exactOptional(),
+  "proxy-protocol-from": field.balancers.exactOptional(),
   log: log.exactOptional(),
 });
 

@@ -4,8 +4,9 @@ import type { ForwardOptions } from "../../core/forward.ts";
 import type { HeldForward } from "../../core/held.ts";
 import type { ForwardCounters } from "../../dataplanes/io/counters.ts";
 import type { Visit } from "../../dataplanes/io/ends.ts";
-import { type Entry, openEntry, openGate } from "../../dataplanes/io/entry.ts";
+import { type Entry, openEntry, openNamed } from "../../dataplanes/io/entry.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
+import type { ProxyGate } from "../../dataplanes/io/proxy-gate.ts";
 import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { type Route, tunnelExit } from "../../dataplanes/tunnel/exit.ts";
 import type { Session } from "../../dataplanes/tunnel/session.ts";
@@ -46,15 +47,15 @@ export class SharedEntry {
     this.admission = new Admission(options);
   }
 
-  open(forward: HeldForward, sweeper: Sweeper, rates: AccountRates): Result<null, EntryError> {
+  open(forward: HeldForward, sweeper: Sweeper, rates: AccountRates, gate: ProxyGate): Result<null, EntryError> {
     const { bind, owner, spec } = forward;
     const shared = () => rates.of(owner.account);
-    const entrySpec = { bind, ports: spec.ports, options: spec.options, admission: this.admission, sweeper, shared };
+    const entrySpec = { bind, ports: spec.ports, options: spec.options, admission: this.admission, sweeper, shared, gate };
     const exit = tunnelExit((visit) => this.#route(visit));
     if (spec.site !== undefined) {
-      const gate = openGate(entrySpec, exit);
-      this.#entry = gate.entry;
-      this.#site = { spec: spec.site, host: gate.host, externalPort: spec.ports[0]?.first ?? 0 };
+      const named = openNamed(entrySpec, exit);
+      this.#entry = named.entry;
+      this.#site = { spec: spec.site, host: named.host, externalPort: spec.ports[0]?.first ?? 0 };
       this.#sites.add(this.#site);
       return ok(null);
     }
@@ -176,6 +177,8 @@ export class RelayEntries {
   constructor(
     readonly sweeper: Sweeper,
     readonly sessions: (device: string) => Session | undefined,
+    /** Of all entries of the relay. */
+    readonly gate: ProxyGate,
     readonly sites: Sites = new Sites(),
   ) {}
 
@@ -206,7 +209,7 @@ export class RelayEntries {
       return ok(null);
     }
     const shared = new SharedEntry(this.sessions, this.sites, forward.spec.options);
-    const opened = shared.open(forward, this.sweeper, this.rates);
+    const opened = shared.open(forward, this.sweeper, this.rates, this.gate);
     if (!opened.ok) return opened;
     shared.add(forward, state);
     this.#byKey.set(key, shared);

@@ -1,6 +1,7 @@
 import type { RemoteSpec, SiteSpec } from "../../core/forward.ts";
 import type { ReservedName, SitePolicy } from "../../core/names/policy.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
+import type { ProxyGate } from "../../dataplanes/io/proxy-gate.ts";
 import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import type { RelayCertificate } from "../../os/certificate.ts";
 import type { Logger } from "../../os/log.ts";
@@ -19,6 +20,7 @@ const DEFAULT_PORTS = { http: 80, https: 443 } as const;
 
 export interface RelayNamesOptions {
   readonly sweeper: Sweeper;
+  readonly gate: ProxyGate;
   readonly dataDir: string;
   /** The operator's, which is looked at now and then. Throws ControlError. */
   certificate(key: string, files: CertificateFiles): Promise<CertificateSource>;
@@ -42,6 +44,7 @@ export class RelayNames {
     this.#options = options;
     this.server = new NamesServer({
       sweeper: options.sweeper,
+      gate: options.gate,
       certificate: (name) => this.#certificates.contextOf(name),
       unexpected: (error) => options.unexpected(error),
     });

@@ -3,6 +3,7 @@ import type { EntryPorts } from "../../core/table.ts";
 import { Dials } from "../../dataplanes/direct/dial.ts";
 import { directExit } from "../../dataplanes/direct/exit.ts";
 import { systemResolver } from "../../dataplanes/direct/resolver.ts";
+import { ProxyGate } from "../../dataplanes/io/proxy-gate.ts";
 import { startSweeper } from "../../dataplanes/io/sweeper.ts";
 import type { Session } from "../../dataplanes/tunnel/session.ts";
 import type { RelayCertificate } from "../../os/certificate.ts";
@@ -39,6 +40,7 @@ import { RelayForwards } from "./forwards.ts";
 import { type RefusedCredentials, relayMetrics } from "./metrics.ts";
 import { RelayNames } from "./names.ts";
 import { poolOf, relayPolicy } from "./own-ports.ts";
+import { ProxyRefusals } from "./proxy-refusals.ts";
 import { publicHostOf } from "./public-host.ts";
 import { RelayReload } from "./reload.ts";
 import { RelaySessions } from "./sessions.ts";
@@ -75,6 +77,7 @@ export class Relay {
   readonly #certificates = new Map<string, CertificateSource>();
   readonly #exitPolicy: LiveExitPolicy;
   readonly #auth: RelayAuth;
+  readonly #gate: ProxyGate;
   readonly #names: RelayNames;
   readonly #entries: RelayEntries;
   readonly #forwards: RelayForwards;
@@ -125,8 +128,19 @@ export class Relay {
       onEnrolled: ({ name, id }) => this.#log.info("a device enrolled", { device: name, id }),
     });
     const session = (device: string) => this.#agentPort.session(device);
+    const refusals = new ProxyRefusals({
+      nowMs: monotonicMs,
+      warn: (message) => this.#log.warn("{message}", { message }),
+    });
+    this.#gate = new ProxyGate({
+      nowMs: () => this.#sweeper.nowMs(),
+      onRefused: (refusal, address) => refusals.add(refusal, address),
+    });
+    this.#gate.change(parts.settings.proxyProtocolFrom);
+    this.#sweeper.add(this.#gate);
     this.#names = new RelayNames({
       sweeper: this.#sweeper,
+      gate: this.#gate,
       dataDir: parts.dataDir,
       certificate: async (key, files) => this.#certificateOf(key, files, await loadPair(files, wallMs())),
       fallback: parts.identity.certificate,
@@ -135,7 +149,7 @@ export class Relay {
       settings: () => this.#settings,
       unexpected: (error) => this.#failed("a visitor could not be served by name", error),
     });
-    this.#entries = new RelayEntries(this.#sweeper, session, this.#names.sites);
+    this.#entries = new RelayEntries(this.#sweeper, session, this.#gate, this.#names.sites);
     this.#forwards = new RelayForwards({
       store,
       entries: this.#entries,
@@ -198,6 +212,7 @@ export class Relay {
     this.#reload = new RelayReload({
       forwards: this.#forwards,
       exitPolicy: this.#exitPolicy,
+      gate: this.#gate,
       stun: () => this.#stun,
       certificates: this.#certificates,
       readSettings: () => parts.readSettings(),

@@ -58,6 +58,7 @@ export function refusalOf(reason: ReasonName): RequestRefusal {
       return { status: 429, sentence: "Too many connections from your address. Try again in a little while." };
     case "sourceNotAllowed":
     case "policy":
+    case "proxyHeader":
     case "exitNotAllowed":
       return { status: 403, sentence: "You may not visit this site from your address." };
     case "serviceTimeout":

@@ -1,8 +1,10 @@
 import type { SecureContext } from "node:tls";
 import { Pending } from "../../core/pending.ts";
+import { ForwardCounters } from "../../dataplanes/io/counters.ts";
 import type { ByteEnd, Visit } from "../../dataplanes/io/ends.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import type { Listener, Listeners } from "../../dataplanes/io/listeners.ts";
+import type { GateHost, ProxyGate } from "../../dataplanes/io/proxy-gate.ts";
 import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { tcpListeners } from "../../dataplanes/io/tcp-entry.ts";
 import type { HostPort } from "../../wire/endpoint.ts";
@@ -20,6 +22,8 @@ const PENDING = { total: 4_096, perSource: 256, earlyFrom: 2_048 } as const;
 
 export interface NamesServerOptions {
   readonly sweeper: Sweeper;
+  /** Where load balancers say who the visitors are; absent = visitors are whom sockets show. */
+  readonly gate?: ProxyGate;
   /** See NamesContext. */
   certificate(name: string): SecureContext | null;
   unexpected(error: unknown): void;
@@ -31,6 +35,8 @@ export class NamesServer {
   readonly #options: NamesServerOptions;
   readonly #clients: Clients;
   readonly #context: NamesContext;
+  /** Those who came to no site. */
+  readonly #refused = new ForwardCounters();
   readonly #challenges = new Map<string, string>();
   #http: Listeners<Listener> | null = null;
   #https: Listeners<Listener> | null = null;
@@ -90,10 +96,17 @@ export class NamesServer {
     { host, port }: HostPort,
     receive: (arrival: Omit<Arrival, "named">) => void,
   ): Result<Listeners<Listener>, EntryError> {
-    const onVisitor = (client: ByteEnd, visit: Visit) => {
+    const come = (client: ByteEnd, visit: Visit) => {
       const leavePlace = takePlace(this.#context, visit.visitor.address);
       if (leavePlace === null) client.reset("connectionLimit");
       else receive({ client, visit, leavePlace });
+    };
+    const { gate, sweeper } = this.#options;
+    const atGate: GateHost = { counters: this.#refused, receive: come };
+    const onVisitor = (client: ByteEnd, visit: Visit) => {
+      if (sweeper.descriptors.scarce) client.reset("resources");
+      else if (gate?.active === true) gate.receive(client, visit, atGate);
+      else come(client, visit);
     };
     const listeners = tcpListeners(host, onVisitor, this.#options.sweeper);
     const opened = listeners.open(new Set([port]));
