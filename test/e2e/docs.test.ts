@@ -36,6 +36,7 @@ const WITH_COMMANDS = [
   "docs/check.md",
   "docs/doctor.md",
   "docs/gateway.md",
+  "docs/names.md",
   "docs/operations.md",
   "docs/ping.md",
   "docs/router.md",
@@ -161,7 +162,7 @@ describe("commands in the documents exist, with their options", () => {
 describe("hatchway.toml", () => {
   const text = read(EXAMPLE);
   test("the example is right", async () => {
-    expect((await readConfig(text, EXAMPLE)).forwards).toHaveLength(5);
+    expect((await readConfig(text, EXAMPLE)).forwards).toHaveLength(6);
   });
 
   const GATEWAY = ["gateway", "upnp", "vpn", "mapping", "trigger", "hook", "gluetun"];

@@ -50,7 +50,15 @@ export class SharedEntry {
   open(forward: HeldForward, sweeper: Sweeper, rates: AccountRates, gate: ProxyGate): Result<null, EntryError> {
     const { bind, owner, spec } = forward;
     const shared = () => rates.of(owner.account);
-    const entrySpec = { bind, ports: spec.ports, options: spec.options, admission: this.admission, sweeper, shared, gate };
+    const entrySpec = {
+      bind,
+      ports: spec.ports,
+      options: spec.options,
+      admission: this.admission,
+      sweeper,
+      shared,
+      gate,
+    };
     const exit = tunnelExit((visit) => this.#route(visit));
     if (spec.site !== undefined) {
       const named = openNamed(entrySpec, exit);
