@@ -540,9 +540,10 @@ export interface Visit {
   readonly protocol: "tcp" | "udp";
   readonly visitor: string;
   readonly entry: string;
-  readonly openedMs: number;
-  readonly bytesIn: number;
-  readonly bytesOut: number;
+  readonly openedMs: number | null;
+  readonly bytesIn: number | null;
+  readonly bytesOut: number | null;
+  readonly country?: string | null;
 }
 
 export interface Vpn {

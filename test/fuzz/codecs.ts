@@ -10,7 +10,12 @@ import {
 import { formatHostPort, parseHostPort } from "../../src/wire/endpoint.ts";
 import { encodeConnectRequest, newConnectParser } from "../../src/wire/http-connect.ts";
 import { formatPortSet, parsePortSet, settleProtocol } from "../../src/wire/port-set.ts";
-import { decodeProxyHeader, encodeProxyHeader, newProxyHeaderReader } from "../../src/wire/proxy-protocol.ts";
+import {
+  decodeProxyHeader,
+  encodeProxyHeader,
+  newProxyHeaderReader,
+  newProxySignatureWatch,
+} from "../../src/wire/proxy-protocol.ts";
 import {
   decodeSocks4Reply,
   decodeSocks4Request,
@@ -197,6 +202,18 @@ const proxyProtocol: readonly FuzzCodec[] = [
         if (step.value === null) continue;
         const rest = Buffer.concat([step.value.rest, ...chunks.slice(index + 1)]).toString("hex");
         return { accepted: true, outcome: { decoded: step.value.decoded, rest } };
+      }
+      return { accepted: false, outcome: null };
+    },
+  }),
+  streamCodec({
+    name: "proxy-protocol-signature",
+    seeds: proxySeeds,
+    feed(chunks) {
+      const watch = newProxySignatureWatch();
+      for (const chunk of chunks) {
+        const seen = watch.push(chunk);
+        if (seen !== null) return { accepted: seen, outcome: seen };
       }
       return { accepted: false, outcome: null };
     },

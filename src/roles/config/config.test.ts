@@ -361,6 +361,16 @@ test("the check service's settings, and what is not one", async () => {
   expect(await mistakes(`[check]\nlisten = "0.0.0.0"\nports = 80\n`)).toContain("ports");
 });
 
+test("a database of countries is beside the config file, for every console", async () => {
+  const toml = '[console]\nlisten = "127.0.0.1:7780"\ncountry-database = "GeoLite2-Country.mmdb"\n';
+  const config = await readConfig(toml, "/etc/hatchway/hatchway.toml");
+  expect(relaySettings(config).console?.countryDatabase).toBe("/etc/hatchway/GeoLite2-Country.mmdb");
+  expect(consoleAt(config, { host: "127.0.0.1", port: 1 }).countryDatabase).toBe("/etc/hatchway/GeoLite2-Country.mmdb");
+  expect(relaySettings(await readConfig('[console]\nlisten = "127.0.0.1:1"\n', "t.toml")).console).not.toHaveProperty(
+    "countryDatabase",
+  );
+});
+
 describe("[acme]", () => {
   const consoleOf = async (toml: string) =>
     relaySettings(await readConfig(toml, "/etc/hatchway/hatchway.toml")).console;

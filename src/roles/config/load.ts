@@ -230,6 +230,7 @@ export function consoleSettings(config: Config): ConsoleSettings | null {
 export function consoleAt(config: Config, listen: HostPort): ConsoleSettings {
   const section = config.file.console ?? {};
   const acme = acmeSettings(config.file, pathBeside(config));
+  const countries = besideConfig(config, section["country-database"]);
   // The place may be of the command line: the file alone was in order.
   const [plain] = plainProblems(config.file, listen);
   if (plain !== undefined) throw new ControlError("usage", renderProblem(subjectOf(plain.path), plain));
@@ -240,6 +241,7 @@ export function consoleAt(config: Config, listen: HostPort): ConsoleSettings {
     tls: isConsoleTls(config.file, listen),
     trustedProxies: section["trusted-proxies"] ?? [],
     ...(acme === null ? {} : { acme }),
+    ...(countries === null ? {} : { countryDatabase: countries }),
     ...(section.hsts === undefined ? {} : { hstsSec: section.hsts }),
   };
 }

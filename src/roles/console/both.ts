@@ -1,9 +1,9 @@
 import {
   ApiFailure,
+  type ForwardsBackend,
   type Page,
   type PageRequest,
   type Principal,
-  type RelayBackend,
 } from "../../servers/api/backend.ts";
 import type { Device, Forward, ForwardDraft, Overview, VpnPeer } from "../../servers/api/schema.ts";
 import { parseAddress } from "../../wire/address.ts";
@@ -13,7 +13,7 @@ import { partsOfId } from "./forwards.ts";
 import { liveEvents } from "./live.ts";
 
 export interface BothOptions {
-  readonly relay: RelayBackend;
+  readonly relay: ForwardsBackend;
   readonly beside: GatewayBeside;
   wallMs(): number;
   readonly signal: AbortSignal;
@@ -28,11 +28,11 @@ const ALL_PAGES = 500;
  * A relay's forwards and devices, and behind them a gateway's: lists go on from the one to the other, and an id says whose it
  * is. What is written down and audited is one store's.
  */
-export function bothBackends({ relay, beside, wallMs, signal }: BothOptions): RelayBackend {
-  const gateway = beside.relay;
-  const ofForward = (id: string): RelayBackend => (isGateways(partsOfId(id)?.device ?? "") ? gateway : relay);
-  const ofDevice = (id: string): RelayBackend => (isGateways(id) ? gateway : relay);
-  const ofDraft = async (who: Principal, { device }: ForwardDraft): Promise<RelayBackend> =>
+export function bothBackends({ relay, beside, wallMs, signal }: BothOptions): ForwardsBackend {
+  const gateway = beside.forwards;
+  const ofForward = (id: string): ForwardsBackend => (isGateways(partsOfId(id)?.device ?? "") ? gateway : relay);
+  const ofDevice = (id: string): ForwardsBackend => (isGateways(id) ? gateway : relay);
+  const ofDraft = async (who: Principal, { device }: ForwardDraft): Promise<ForwardsBackend> =>
     isGateways(device) || !(await has(relay, who, device)) ? gateway : relay;
   return {
     async overview(who) {
@@ -59,8 +59,13 @@ export function bothBackends({ relay, beside, wallMs, signal }: BothOptions): Re
     getDevice: (who, id) => ofDevice(id).getDevice(who, id),
     removeDevice: (who, id) => ofDevice(id).removeDevice(who, id),
     makeJoinCode: (who, draft) => relay.makeJoinCode(who, draft),
-    listVisits: (who, page) => relay.listVisits(who, page),
-    endVisit: (who, id) => relay.endVisit(who, id),
+    listVisits: (who, page) =>
+      joined(
+        page,
+        (one) => relay.listVisits(who, one),
+        (one) => gateway.listVisits(who, one),
+      ),
+    endVisit: (who, id) => ofForward(forwardOfVisit(id)).endVisit(who, id),
     traffic: (who, query) => relay.traffic(who, query),
     listAudit: (who, page) => relay.listAudit(who, page),
     events: (who, ended) =>
@@ -81,6 +86,11 @@ export function bothBackends({ relay, beside, wallMs, signal }: BothOptions): Re
   };
 }
 
+/** The forward's id in that of a visit. */
+function forwardOfVisit(id: string): string {
+  return id.slice(0, Math.max(0, id.lastIndexOf("/")));
+}
+
 const EVERY = { device: null, text: null };
 
 /** A gateway's devices are VPN peers, and hosts by their addresses; a relay's have ids that are neither. */
@@ -88,7 +98,7 @@ function isGateways(device: string): boolean {
   return device.startsWith("vpn-") || parseAddress(device).ok;
 }
 
-async function has(relay: RelayBackend, who: Principal, device: string): Promise<boolean> {
+async function has(relay: ForwardsBackend, who: Principal, device: string): Promise<boolean> {
   const devices = await all<Device>((page) => relay.listDevices(who, page));
   return devices.some(({ id, name }) => id === device || name === device);
 }

@@ -3,10 +3,10 @@ import type { HeldMapping } from "../../core/mapping/book.ts";
 import type { MappingSpec } from "../../core/mapping/spec.ts";
 import {
   ApiFailure,
+  type ForwardsBackend,
   type Page,
   type PageRequest,
   type Principal,
-  type RelayBackend,
   type Versioned,
 } from "../../servers/api/backend.ts";
 import type {
@@ -42,6 +42,7 @@ import { failureOf, rethrow } from "./gateway-failures.ts";
 import { quotaOf } from "./gateway-quota.ts";
 import { deviceShown, forwardShown, poolText, versionOf } from "./gateway-shown.ts";
 import { accountNames, type KernelSight, seesPeer } from "./gateway-sight.ts";
+import { GatewayVisits } from "./gateway-visits.ts";
 import { liveEvents } from "./live.ts";
 import { pageOf } from "./pages.ts";
 import { auditPage, type TrafficAsk, trafficReport } from "./records.ts";
@@ -61,13 +62,15 @@ export interface ConsoleMappingsOptions {
  * A gateway's mappings and pinholes, and its clients, as the API has a relay's forwards and devices: an administrator sees
  * and changes everything, others what leads to their account's VPN peers.
  */
-export class ConsoleMappings implements RelayBackend {
+export class ConsoleMappings implements ForwardsBackend {
   readonly #options: ConsoleMappingsOptions;
   readonly #gateway: GatewayView;
+  readonly #visits: GatewayVisits;
 
   constructor(options: ConsoleMappingsOptions) {
     this.#options = options;
     this.#gateway = options.gateway;
+    this.#visits = new GatewayVisits(options);
   }
 
   async overview(who: Principal): Promise<Overview> {
@@ -192,13 +195,12 @@ export class ConsoleMappings implements RelayBackend {
     throw new ApiFailure("invalid", "A gateway has no agents that join it: add a VPN peer instead.");
   }
 
-  /** The kernel keeps the connections, and tells how many there are and not whose. */
-  async listVisits(): Promise<Page<Visit>> {
-    return { items: [], next: null };
+  listVisits(who: Principal, page: PageRequest): Promise<Page<Visit>> {
+    return this.#visits.list(who, page);
   }
 
-  async endVisit(): Promise<never> {
-    throw new ApiFailure("not-found", "That connection is over.");
+  endVisit(who: Principal, id: string): Promise<void> {
+    return this.#visits.end(who, id);
   }
 
   traffic(who: Principal, query: TrafficAsk): Promise<TrafficReport> {

@@ -12,8 +12,8 @@ export interface RelayReloadOptions {
   readonly gate: Pick<ProxyGate, "change">;
   /** Null while it is not there. */
   stun(): Pick<RelayStun, "refresh"> | null;
-  /** Those that are looked at, by their keys of the config. */
-  readonly certificates: ReadonlyMap<string, CertificateSource>;
+  /** Certificates and other files that may be others now, by their keys of the config. */
+  readonly looked: ReadonlyMap<string, Pick<CertificateSource, "look">>;
   readSettings(): Promise<RelaySettings>;
   /** In force now. */
   settings(): RelaySettings;
@@ -31,9 +31,9 @@ export class RelayReload {
 
   /** Rejects with ControlError when they cannot be read, and nothing has changed. */
   async run(): Promise<ReloadReport> {
-    const { forwards, exitPolicy, gate, stun, certificates, readSettings, use } = this.#options;
+    const { forwards, exitPolicy, gate, stun, looked, readSettings, use } = this.#options;
     const next = await readSettings();
-    const { renewed, refused } = await lookAtCertificates(certificates);
+    const { renewed, refused } = await lookAtFiles(looked);
     const { settings, changed, needRestart } = changeSettings(this.#options.settings(), next);
     use(settings);
     exitPolicy.changed();
@@ -118,10 +118,10 @@ function changeNames(
 }
 
 /** The keys of those that were renewed, and sentences about those that were refused. */
-async function lookAtCertificates(certificates: ReadonlyMap<string, CertificateSource>) {
+async function lookAtFiles(files: RelayReloadOptions["looked"]) {
   const renewed: string[] = [];
   const refused: string[] = [];
-  for (const [key, source] of certificates) {
+  for (const [key, source] of files) {
     const looked = await source.look();
     if (looked.kind === "renewed") renewed.push(key);
     if (looked.kind === "refused") refused.push(looked.message);

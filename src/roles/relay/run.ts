@@ -24,6 +24,7 @@ import type { CertificateSource } from "../certificate/source.ts";
 import { loadPair, type RelayIdentity } from "../certificates.ts";
 import type { GatewayBeside } from "../console/beside.ts";
 import type { OpenConsole } from "../console/open.ts";
+import { COUNTRY_KEY, openCountries } from "../console/open-countries.ts";
 import type { CertificateFiles, ConsoleSettings, RelaySettings, RunningRelay, StartRelayOptions } from "../control.ts";
 import { LiveExitPolicy } from "../exits.ts";
 import { openMetrics } from "../metrics/open.ts";
@@ -74,7 +75,8 @@ export class Relay {
   readonly #startedMs = wallMs();
   readonly #certificate: CertificateSource;
   /** Those that a reload looks at, by the config's key. */
-  readonly #certificates = new Map<string, CertificateSource>();
+  /** What a reload looks at, by their keys of the config. */
+  readonly #looked = new Map<string, Pick<CertificateSource, "look">>();
   readonly #exitPolicy: LiveExitPolicy;
   readonly #auth: RelayAuth;
   readonly #gate: ProxyGate;
@@ -214,7 +216,7 @@ export class Relay {
       exitPolicy: this.#exitPolicy,
       gate: this.#gate,
       stun: () => this.#stun,
-      certificates: this.#certificates,
+      looked: this.#looked,
       readSettings: () => parts.readSettings(),
       settings: () => this.#settings,
       use: (settings) => {
@@ -258,7 +260,7 @@ export class Relay {
 
   #certificateOf(key: string, files: CertificateFiles | null, current: RelayCertificate): CertificateSource {
     const source = openCertificate(key, files, current, { sweeper: this.#sweeper, wallMs, log: this.#log });
-    this.#certificates.set(key, source);
+    this.#looked.set(key, source);
     return source;
   }
 
@@ -336,6 +338,8 @@ export class Relay {
         ? this.#certificate
         : this.#certificateOf("console.certificate", files, await loadPair(files, wallMs()));
     this.#beside = (await this.#parts.gatewayBeside?.()) ?? null;
+    const countries = await openCountries(settings);
+    if (countries !== null) this.#looked.set(COUNTRY_KEY, countries);
     const opened = await openRelayConsole({
       relay: this.#view,
       beside: this.#beside,
@@ -344,6 +348,7 @@ export class Relay {
       settings: () => this.#settings.console ?? settings,
       publicHost: () => this.#settings.publicHost,
       certificate,
+      countries,
       metrics: () => this.#metrics.text(),
       onDenied: () => {
         this.#refused.people += 1;
@@ -352,7 +357,7 @@ export class Relay {
       signal: this.#abort.signal,
       onUnexpected: (error) => this.#failed("the console failed", error),
     });
-    if (opened.acme !== null) this.#certificates.set("acme", opened.acme.certificate);
+    if (opened.acme !== null) this.#looked.set("acme", opened.acme.certificate);
     return opened;
   }
 

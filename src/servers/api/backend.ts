@@ -164,8 +164,11 @@ export interface AccessBackend {
   removeInvite(who: Principal, id: string): Promise<void>;
 }
 
-/** What the relay has, as one person may see and change it: an administrator everything, others their account's. */
-export interface RelayBackend {
+/**
+ * What a relay or a gateway forwards, to which devices, and who comes, as one person may see and change it: an administrator
+ * everything, others their account's.
+ */
+export interface ForwardsBackend {
   overview(who: Principal): Promise<Overview>;
   listForwards(
     who: Principal,
@@ -253,11 +256,19 @@ export interface SettingsBackend {
   discardRestore(who: Principal): Promise<void>;
 }
 
+/** Where addresses are. */
+export interface CountriesBackend {
+  /** ISO 3166-1 alpha-2, in the order of the addresses; null = it is not known. */
+  countriesOf(addresses: readonly string[]): Promise<readonly (string | null)[]>;
+}
+
 export interface ApiBackend {
   readonly access: AccessBackend;
-  readonly relay: RelayBackend;
+  readonly forwards: ForwardsBackend;
   /** Null: this server is no gateway. */
   readonly gateway: GatewayBackend | null;
   readonly checks: ChecksBackend;
   readonly settings: SettingsBackend;
+  /** Null: no database was given. */
+  readonly countries: CountriesBackend | null;
 }

@@ -1,9 +1,20 @@
 import { z } from "../../../wire/zod.ts";
-import type { Page, PageRequest } from "../backend.ts";
+import type { CountriesBackend, Page, PageRequest } from "../backend.ts";
 import { needOf } from "../need.ts";
 import { type Operation, onePage, operation, pageRequest } from "../operation.ts";
 import { EVENTS_TYPE, LINES_TYPE } from "../protocol.ts";
 import { AuditEntry, LiveEvent, Overview, PageQuery, Preset, page, TrafficReport, Visit } from "../schema.ts";
+
+async function withCountries(countries: CountriesBackend | null, visits: Page<Visit>): Promise<Page<Visit>> {
+  if (countries === null) return visits;
+  const codes = await countries.countriesOf(visits.items.map(({ visitor }) => addressOf(visitor)));
+  return { ...visits, items: visits.items.map((visit, at) => ({ ...visit, country: codes[at] ?? null })) };
+}
+
+/** Of `address:port`, and of `[address]:port`. */
+function addressOf(endpoint: string): string {
+  return endpoint.slice(0, endpoint.lastIndexOf(":")).replace(/^\[|\]$/g, "");
+}
 
 /** Of a list that is told whole, as lines. */
 const LINES_PAGE = 500;
@@ -17,7 +28,7 @@ export const RELAY_ROUTES: readonly Operation[] = [
     summary: "Says how the relay is",
     need: needOf("read"),
     reply: Overview,
-    run: ({ backend, who }) => backend.relay.overview(who),
+    run: ({ backend, who }) => backend.forwards.overview(who),
   }),
   operation({
     id: "listVisits",
@@ -28,7 +39,8 @@ export const RELAY_ROUTES: readonly Operation[] = [
     need: needOf("read"),
     query: PageQuery,
     reply: page(Visit),
-    run: ({ backend, who, query }) => backend.relay.listVisits(who, pageRequest(query)),
+    run: async ({ backend, who, query }) =>
+      withCountries(backend.countries, await backend.forwards.listVisits(who, pageRequest(query))),
   }),
   operation({
     id: "endVisit",
@@ -37,7 +49,7 @@ export const RELAY_ROUTES: readonly Operation[] = [
     tag: "Relay",
     summary: "Cuts a visit",
     need: needOf("visits.end"),
-    run: ({ backend, who, id }) => backend.relay.endVisit(who, id),
+    run: ({ backend, who, id }) => backend.forwards.endVisit(who, id),
   }),
   operation({
     id: "getTraffic",
@@ -56,7 +68,7 @@ export const RELAY_ROUTES: readonly Operation[] = [
     }),
     reply: TrafficReport,
     run: ({ backend, who, query }) =>
-      backend.relay.traffic(who, { ...query, forward: query.forward ?? null, device: query.device ?? null }),
+      backend.forwards.traffic(who, { ...query, forward: query.forward ?? null, device: query.device ?? null }),
   }),
   operation({
     id: "listAudit",
@@ -70,8 +82,8 @@ export const RELAY_ROUTES: readonly Operation[] = [
     reply: page(AuditEntry),
     streams: [LINES_TYPE],
     async run({ backend, who, query, accept, lines }) {
-      if (!accept.includes(LINES_TYPE)) return await backend.relay.listAudit(who, pageRequest(query));
-      const ask = (request: PageRequest) => backend.relay.listAudit(who, request);
+      if (!accept.includes(LINES_TYPE)) return await backend.forwards.listAudit(who, pageRequest(query));
+      const ask = (request: PageRequest) => backend.forwards.listAudit(who, request);
       return lines(parsedItems(await ask({ limit: LINES_PAGE, cursor: query.cursor ?? null }), ask));
     },
   }),
@@ -99,7 +111,7 @@ export const RELAY_ROUTES: readonly Operation[] = [
     need: needOf("read"),
     reply: LiveEvent,
     streams: [EVENTS_TYPE],
-    run: async ({ backend, who, stream }) => stream((signal) => backend.relay.events(who, signal)),
+    run: async ({ backend, who, stream }) => stream((signal) => backend.forwards.events(who, signal)),
   }),
 ];
 
