@@ -264,6 +264,44 @@ test("HTTP/2 comes to a service of HTTP/1.1", async () => {
   expect(other.status).toBe(421);
 });
 
+test("a service whose answer HTTP/2 cannot say ends its own request and no other", async () => {
+  const { agent, caFile } = await namesLab();
+  const answers = [
+    "Bad\u00ff: \u00ff",
+    "Upgrade: x\r\nHTTP2-Settings: y",
+    ":status: 200",
+    "Content-Length: 1\r\nContent-Length: 2",
+  ];
+  let turn = 0;
+  const odd = Bun.listen({
+    hostname: HERE,
+    port: 0,
+    socket: {
+      data(socket) {
+        const field = answers[turn++ % answers.length];
+        socket.write(Buffer.from(`HTTP/1.1 200 OK\r\n${field}\r\nConnection: close\r\n\r\nx`, "latin1"));
+        socket.end();
+      },
+    },
+  });
+  running.defer(() => odd.stop(true));
+  const added = await agent.add(site("end", ["end.example.org"], odd.port, { tls: "end" }));
+  const port = added.endpoints[0]?.port ?? 0;
+  const statuses: number[] = [];
+  for (const _ of answers) statuses.push((await curl(port, "end.example.org", { caFile, args: ["--http2"] })).status);
+  expect(statuses.every((status) => status === 200 || status === 502)).toBe(true);
+  expect(statuses.at(-1)).toBe(502);
+  await agent.add(
+    site(
+      "web",
+      ["web.example.org"],
+      web(() => new Response("fine")),
+      { tls: "end" },
+    ),
+  );
+  expect((await curl(port, "web.example.org", { caFile, args: ["--http2"] })).body).toBe("fine");
+});
+
 test("a stream like gRPC's passes both ways at once, with its trailers", async () => {
   const { agent, ca } = await namesLab();
   const grpc = createServer();

@@ -133,7 +133,7 @@ test("a name that is not handed out is refused in one sentence", async () => {
   const no = await run(lab, site.agentHome, "expose", "8080", "--host", "relay.example.net");
   expect([no.exitCode, no.stderr]).toEqual([3, expect.stringContaining("none that this relay hands out")]);
   const port = await run(lab, site.agentHome, "expose", "8080", "--as", "443");
-  expect(port.stderr).toContain("--ports");
+  expect(port.stderr).toContain("shared by sites: expose one by --host");
 }, 30_000);
 
 test("a large file arrives whole, whichever way it comes", async () => {

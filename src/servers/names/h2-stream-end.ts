@@ -67,7 +67,7 @@ export class H2StreamEnd implements ByteEnd {
 
   write(bytes: Uint8Array): number {
     let left = bytes;
-    while (left.length > 0 && !this.#closed) {
+    while (left.length > 0 && !this.#closed && !this.#stream.destroyed) {
       if (this.#answer === null) {
         const head = this.#heads.feed(left);
         if (head === null) return 0;
@@ -96,13 +96,14 @@ export class H2StreamEnd implements ByteEnd {
     const { status } = head;
     if (status === SWITCHING) return false;
     if (status < FIRST_FINAL) {
-      this.#stream.additionalHeaders({ ...fieldsOf(head), ":status": status });
-      return true;
+      return taken(() => this.#stream.additionalHeaders({ ...fieldsOf(head), ":status": status }));
     }
     const framing = responseFraming(head, this.#request.head.method);
     if (!framing.ok) return false;
-    this.#answer = new BodyReader(framing.value);
-    this.#stream.respond({ ...fieldsOf(head), ":status": status }, { endStream: this.#answer.isDone });
+    const answer = new BodyReader(framing.value);
+    const headers = { ...fieldsOf(head), ":status": status };
+    if (!taken(() => this.#stream.respond(headers, { endStream: answer.isDone }))) return false;
+    this.#answer = answer;
     return true;
   }
 
@@ -144,6 +145,19 @@ export class H2StreamEnd implements ByteEnd {
   }
 }
 
+/**
+ * Node throws for a field that HTTP/2 does not have, whoever sent it, and for a stream that has just ended: neither may
+ * end more than this stream. False = it was not taken.
+ */
+export function taken(step: () => void): boolean {
+  try {
+    step();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** An answer of the relay's own. */
 export function sayOn(
   stream: ServerHttp2Stream,
@@ -151,12 +165,14 @@ export function sayOn(
 ): void {
   if (stream.destroyed || stream.headersSent) return;
   stream.on("error", () => undefined);
-  stream.respond({
+  const asks = status === 401 ? { "www-authenticate": CHALLENGE } : {};
+  const headers = {
     ":status": status,
     "content-type": "text/plain; charset=utf-8",
     "cache-control": "no-store",
-    ...(status === 401 ? { "www-authenticate": CHALLENGE } : {}),
-  });
+    ...asks,
+  };
+  if (!taken(() => stream.respond(headers))) return;
   stream.end(`${sentence}\n`);
   // What the visitor still sends is read and forgotten.
   stream.resume();

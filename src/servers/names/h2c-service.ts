@@ -1,5 +1,6 @@
 import {
   type ClientHttp2Session,
+  type ClientHttp2Stream,
   connect,
   constants,
   type IncomingHttpHeaders,
@@ -11,7 +12,7 @@ import { EndDuplex } from "../../dataplanes/io/end-duplex.ts";
 import { endPair } from "../../dataplanes/io/end-pair.ts";
 import type { Visit } from "../../dataplanes/io/ends.ts";
 import { join } from "../../dataplanes/io/join.ts";
-import { sayOn } from "./h2-stream-end.ts";
+import { sayOn, taken } from "./h2-stream-end.ts";
 import type { Site } from "./sites.ts";
 
 const HOP_BY_HOP = ["host", "connection", "transfer-encoding"];
@@ -42,27 +43,12 @@ export class H2cService {
       if (!HOP_BY_HOP.includes(key))
         headers[key] = headers[key] === undefined ? value : `${String(headers[key])}, ${value}`;
     }
-    const asked = session.request(headers, { endStream: stream.endAfterHeaders });
-    let trailers: IncomingHttpHeaders = {};
-    asked.on("headers", (interim) => {
-      if (!stream.destroyed && !stream.headersSent) stream.additionalHeaders(plain(interim));
+    let request: ClientHttp2Stream | null = null;
+    taken(() => {
+      request = session.request(headers, { endStream: stream.endAfterHeaders });
     });
-    asked.on("response", (answer) => {
-      if (stream.destroyed) return;
-      stream.respond(plain(answer), { waitForTrailers: true });
-      asked.pipe(stream);
-    });
-    asked.on("trailers", (fields) => {
-      trailers = fields;
-    });
-    stream.on("wantTrailers", () => stream.sendTrailers(plain(trailers)));
-    asked.on("error", () => failed(stream));
-    stream.on("error", () => asked.close(constants.NGHTTP2_CANCEL));
-    stream.on("aborted", () => asked.close(constants.NGHTTP2_CANCEL));
-    asked.on("close", () => {
-      if (asked.rstCode !== constants.NGHTTP2_NO_ERROR) failed(stream, asked.rstCode);
-    });
-    if (!stream.endAfterHeaders) stream.pipe(asked);
+    if (request === null) failed(stream);
+    else connectStreams(stream, request);
   }
 
   close(): void {
@@ -82,6 +68,30 @@ export class H2cService {
     this.#session = session;
     return session;
   }
+}
+
+/** Both ways at once, until each has ended. */
+function connectStreams(stream: ServerHttp2Stream, asked: ClientHttp2Stream): void {
+  let trailers: IncomingHttpHeaders = {};
+  asked.on("headers", (interim) => {
+    if (!stream.destroyed && !stream.headersSent) taken(() => stream.additionalHeaders(plain(interim)));
+  });
+  asked.on("response", (answer) => {
+    if (stream.destroyed) return;
+    if (taken(() => stream.respond(plain(answer), { waitForTrailers: true }))) asked.pipe(stream);
+    else asked.close(constants.NGHTTP2_CANCEL);
+  });
+  asked.on("trailers", (fields) => {
+    trailers = fields;
+  });
+  stream.on("wantTrailers", () => void taken(() => stream.sendTrailers(plain(trailers))));
+  asked.on("error", () => failed(stream));
+  stream.on("error", () => asked.close(constants.NGHTTP2_CANCEL));
+  stream.on("aborted", () => asked.close(constants.NGHTTP2_CANCEL));
+  asked.on("close", () => {
+    if (asked.rstCode !== constants.NGHTTP2_NO_ERROR) failed(stream, asked.rstCode);
+  });
+  if (!stream.endAfterHeaders) stream.pipe(asked);
 }
 
 function failed(stream: ServerHttp2Stream, code: number = constants.NGHTTP2_INTERNAL_ERROR): void {
