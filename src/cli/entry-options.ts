@@ -152,7 +152,7 @@ export async function exposeSpecOf(
   const { loginsOf } = await import("../roles/config/logins.ts");
   return remoteSpecOf(ports, given, async (entry) => {
     const logins = await loginsOf(entry, (path) => resolve(path));
-    return logins.ok ? exposeSpec(entry, logins.value) : logins;
+    return logins.ok ? exposeSpec(entry, undefined, logins.value) : logins;
   });
 }
 

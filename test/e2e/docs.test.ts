@@ -34,13 +34,16 @@ const EXAMPLE = "docs/examples/hatchway.toml";
 const WITH_COMMANDS = [
   "README.md",
   "docs/check.md",
+  "docs/docker.md",
   "docs/doctor.md",
   "docs/gateway.md",
+  "docs/install.md",
   "docs/names.md",
   "docs/operations.md",
   "docs/ping.md",
   "docs/router.md",
   "docs/security.md",
+  "docs/service.md",
   "docs/architecture.md",
   "docs/README.md",
   "docs/concepts.md",
@@ -151,6 +154,7 @@ describe("commands in the documents exist, with their options", () => {
       "check",
       "doctor",
       "presets",
+      "service install",
       ...GATEWAY,
     ];
     const known = new Set((await Promise.all(paths.map((path) => help(path.split(" "))))).flatMap(flagsIn));

@@ -59,13 +59,14 @@ import { helper } from "./helper-codecs.ts";
 import { igdClient } from "./igd-client-codecs.ts";
 import { igd } from "./igd-codecs.ts";
 import { igdServer } from "./igd-server.ts";
-import { joinCode } from "./join-code-codecs.ts";
+import { deviceIdentity, joinCode } from "./join-code-codecs.ts";
 import { mapping } from "./mapping-codecs.ts";
 import { names } from "./names-codecs.ts";
 import { ping } from "./ping-codecs.ts";
 import { portmapClient } from "./portmap-client-codecs.ts";
 import { portmap } from "./portmap-codecs.ts";
 import { presets } from "./preset-codecs.ts";
+import { release } from "./release-codecs.ts";
 import { routes } from "./routes-codecs.ts";
 import { stun } from "./stun-codecs.ts";
 import { tunnel } from "./tunnel-codecs.ts";
@@ -377,6 +378,7 @@ export const codecs: readonly FuzzCodec[] = [
   ...httpConnect,
   ...tunnel,
   ...joinCode,
+  ...deviceIdentity,
   ...mapping,
   ...portmap,
   ...portmapClient,
@@ -393,4 +395,5 @@ export const codecs: readonly FuzzCodec[] = [
   ...presets,
   ...acme,
   ...api,
+  ...release,
 ];

@@ -145,7 +145,7 @@ async function specsOf(
   };
   for (const [index, entry] of (file.expose ?? []).entries()) {
     const logins = await loginsOf(entry, (name) => resolve(dirname(path), name));
-    if (logins.ok) add("expose", index, entry.name, exposeSpec(entry, logins.value));
+    if (logins.ok) add("expose", index, entry.name, exposeSpec(entry, undefined, logins.value));
     else problems.push({ ...logins.error, path: ["expose", index, "basic-auth-file"] });
   }
   for (const [index, entry] of (file.forward ?? []).entries()) add("forward", index, entry.name, forwardSpec(entry));

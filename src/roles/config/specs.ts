@@ -1,17 +1,17 @@
 import {
   DEFAULT_OPTIONS,
   type ForwardOptions,
+  type LocalForwardSpec,
   type LocalSpec,
   type RemoteForwardSpec,
   type SiteLogin,
   type SiteSpec,
   type Via,
 } from "../../core/forward.ts";
-import type { ForwardSpec } from "../../servers/local/control.ts";
 import { parseHost } from "../../wire/endpoint.ts";
 import type { PortMapping } from "../../wire/port-set.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
-import { stableId, titleOf } from "./naming.ts";
+import { type IdOf, stableId, titleOf } from "./naming.ts";
 import { exposePorts, formatMappings, pairPorts } from "./ports.ts";
 import type { Problem } from "./problem.ts";
 import type { ExposeEntry, ForwardEntry, SocksEntry } from "./schema.ts";
@@ -22,9 +22,16 @@ export const DEFAULT_LIFETIME_SEC = 600;
 export const LOOPBACK = "127.0.0.1";
 const HERE: Via = { kind: "here" };
 
-/** A remote forward from an `[[expose]]` entry, or from `expose`'s arguments under the same keys. */
-export function exposeSpec(entry: ExposeEntry, logins?: readonly SiteLogin[]): Result<RemoteForwardSpec, Problem> {
-  if (entry.host !== undefined) return siteForward(entry, entry.host, logins);
+/**
+ * A remote forward from an `[[expose]]` entry, or from `expose`'s arguments or the library's options under the same keys.
+ * `idOf`: how the library names it, which runs on Node too.
+ */
+export function exposeSpec(
+  entry: ExposeEntry,
+  idOf: IdOf = stableId,
+  logins?: readonly SiteLogin[],
+): Result<RemoteForwardSpec, Problem> {
+  if (entry.host !== undefined) return siteForward(entry, entry.host, idOf, logins);
   const alone = SITE_KEYS.find((key) => entry[key] !== undefined);
   if (alone !== undefined) return err({ path: [alone], message: "is for a site: name it with `host`" });
   const to = parseHost(entry.to ?? LOOPBACK);
@@ -37,7 +44,7 @@ export function exposeSpec(entry: ExposeEntry, logins?: readonly SiteLogin[]): R
   if (problem !== null) return err(problem);
   const title = titleOf(entry.name, formatMappings(ports.value));
   const remote = {
-    id: stableId("expose", entry.name, { ports: ports.value, to: to.value }),
+    id: idOf("expose", entry.name, { ports: ports.value, to: to.value }),
     name: title,
     group: entry.group ?? null,
     ports: ports.value,
@@ -54,6 +61,7 @@ const SITE_KEYS = ["tls", "http2", "basic-auth-file"] as const;
 function siteForward(
   entry: ExposeEntry,
   hosts: readonly string[],
+  idOf: IdOf,
   logins: readonly SiteLogin[] | undefined,
 ): Result<RemoteForwardSpec, Problem> {
   const { host: _, tls = "end", http2 = false, as, "basic-auth-file": loginFile, ...rest } = entry;
@@ -69,7 +77,7 @@ function siteForward(
   }
   if (http2 && tls !== "end")
     return err({ path: ["http2"], message: 'is for sites whose TLS the relay ends: set tls to "end"' });
-  const made = exposeSpec({ ...rest, as: "any" });
+  const made = exposeSpec({ ...rest, as: "any" }, idOf);
   if (!made.ok) return made;
   const { remote, to } = made.value;
   const [port] = remote.ports;
@@ -77,7 +85,7 @@ function siteForward(
     return err({ path: ["ports"], message: "must be one TCP port: the service that the site is" });
   }
   const site: SiteSpec = { hosts, tls, service: http2 ? "h2c" : "http1", logins: logins ?? [] };
-  const id = stableId("expose", entry.name, { hosts, ports: remote.ports, to });
+  const id = idOf("expose", entry.name, { hosts, ports: remote.ports, to });
   return ok({ kind: "remote", remote: { ...remote, id, name: titleOf(entry.name, hosts.join(", ")), site }, to });
 }
 
@@ -91,7 +99,7 @@ export function assignedSpec(entry: ExposeEntry): Result<RemoteForwardSpec, Prob
 }
 
 /** A local or direct forward from a `[[forward]]` entry, or from `direct`'s and `connect -L`'s arguments. */
-export function forwardSpec(entry: ForwardEntry): Result<ForwardSpec, Problem> {
+export function forwardSpec(entry: ForwardEntry, idOf: IdOf = stableId): Result<LocalForwardSpec, Problem> {
   const ports = pairPorts(entry.listen, entry.to, entry.protocol ?? "tcp");
   if (!ports.ok) return err({ path: ["to"], message: ports.error });
   const problem = serviceProblem(entry, ports.value);
@@ -105,12 +113,17 @@ export function forwardSpec(entry: ForwardEntry): Result<ForwardSpec, Problem> {
       to: entry.to.host,
       via,
       credentials: null,
+      idOf,
     }),
   );
 }
 
 /** A dynamic forward from a `[[socks]]` entry or `connect -D`. `password`: what stands in the password file. */
-export function socksSpec(entry: SocksEntry, password: string | null): Result<ForwardSpec, Problem> {
+export function socksSpec(
+  entry: SocksEntry,
+  password: string | null,
+  idOf: IdOf = stableId,
+): Result<LocalForwardSpec, Problem> {
   const run = entry.listen.ports.ranges[0];
   if (entry.listen.ports.ranges.length !== 1 || run === undefined || run.first !== run.last || run.protocol === "udp") {
     return err({ path: ["listen"], message: "must be one TCP port, such as 127.0.0.1:1080" });
@@ -123,7 +136,7 @@ export function socksSpec(entry: SocksEntry, password: string | null): Result<Fo
   const ports: readonly PortMapping[] = [
     { protocol: "tcp", first: run.first, last: run.last, internalFirst: run.first },
   ];
-  return ok(localSpec({ type: "dynamic", entry, ports, to: null, via: entry.via ?? HERE, credentials }));
+  return ok(localSpec({ type: "dynamic", entry, ports, to: null, via: entry.via ?? HERE, credentials, idOf }));
 }
 
 function localSpec(parts: {
@@ -133,11 +146,12 @@ function localSpec(parts: {
   readonly to: string | null;
   readonly via: Via;
   readonly credentials: LocalSpec["credentials"];
-}): ForwardSpec {
-  const { type, entry, ports, to, via, credentials } = parts;
+  readonly idOf: IdOf;
+}): LocalForwardSpec {
+  const { type, entry, ports, to, via, credentials, idOf } = parts;
   const { bind } = entry.listen;
   const local: LocalSpec = {
-    id: stableId(type, entry.name, { bind, ports, to, via }),
+    id: idOf(type, entry.name, { bind, ports, to, via }),
     name: titleOf(entry.name, formatMappings(ports)),
     type,
     bind,
