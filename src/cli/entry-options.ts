@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import type { Problem } from "../roles/config/problem.ts";
 import type { ExposeEntry } from "../roles/config/schema.ts";
@@ -49,6 +50,22 @@ const EXPOSE: readonly EntryOption[] = [
   },
   ...SERVICE,
   ...ADMISSION,
+  {
+    flags: "--host <NAME>",
+    text: "a site of this name on the relay's ports for HTTP and TLS, instead of ports of its own; repeat for more",
+    kind: "list",
+  },
+  {
+    flags: "--tls <MODE>",
+    text: "with --host: end (the relay has the certificate, the default), pass (the service has it) or off (plain HTTP)",
+    kind: "text",
+  },
+  { flags: "--http2", text: "with --host: the service speaks HTTP/2 without TLS, such as gRPC", kind: "flag" },
+  {
+    flags: "--basic-auth-file <FILE>",
+    text: "with --host: who may come in, a line USER:PASSWORD for each",
+    kind: "text",
+  },
   { flags: "--group <NAME>", text: "share the entry, and its visitors, with devices of the same group", kind: "text" },
   {
     flags: "--lifetime <DURATION>",
@@ -132,13 +149,17 @@ export async function exposeSpecOf(
   given: Readonly<Record<string, unknown>>,
 ): Promise<RemoteForwardSpec> {
   const { exposeSpec } = await import("../roles/config/specs.ts");
-  return remoteSpecOf(ports, given, exposeSpec);
+  const { loginsOf } = await import("../roles/config/logins.ts");
+  return remoteSpecOf(ports, given, async (entry) => {
+    const logins = await loginsOf(entry, (path) => resolve(path));
+    return logins.ok ? exposeSpec(entry, undefined, logins.value) : logins;
+  });
 }
 
 async function remoteSpecOf(
   ports: string,
   given: Readonly<Record<string, unknown>>,
-  make: (entry: ExposeEntry) => Result<RemoteForwardSpec, Problem>,
+  make: (entry: ExposeEntry) => Promise<Result<RemoteForwardSpec, Problem>> | Result<RemoteForwardSpec, Problem>,
 ): Promise<RemoteForwardSpec> {
   const { ExposeEntry, keysAt } = await import("../roles/config/schema.ts");
   const { problemsOf, renderProblem } = await import("../roles/config/problem.ts");
@@ -151,7 +172,7 @@ async function remoteSpecOf(
       names,
       renderProblem,
     );
-  return unwrap(make(parsed.data), names, renderProblem);
+  return unwrap(await make(parsed.data), names, renderProblem);
 }
 
 /** The same for a device of a relay, from `forward add --device`. */

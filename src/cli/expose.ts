@@ -35,6 +35,7 @@ export function defineExpose(program: Command, run: Run): void {
 A router knows no sources and no limits: with such options the relay is the only way.
 With --json, one line on standard output when the ports are open:
   {"event":"exposed","v":1,"id":…,"name":…,"type":"remote"|"upstream","via":…,"endpoints":[{"protocol":"tcp","host":…,"port":…,"lastPort":…,"internalHost":…,"internalPort":…}]}
+  An endpoint of a site (--host) has "url":… as well.
 and with --via auto lines before it that say which way is taken, and why:
   {"event":"way","v":1,"via":"router"|"vpn"|"relay","state":"trying"|"left"|"taken","message":…}
 
@@ -44,6 +45,8 @@ Examples:
   hatchway expose 3000 --as any
   hatchway expose 25565 --via auto
   hatchway expose 51413/tcp+udp --via vpn --router 10.2.0.1
+  hatchway expose 8080 --host app.example.org
+  hatchway expose 8443 --host mail.example.org --tls pass
   hatchway expose 8000:80 --to 192.168.1.20 --allow 198.51.100.0/24
   hatchway expose 1000-1999/udp --bandwidth "50 Mbit/s"`,
     )

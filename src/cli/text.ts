@@ -64,7 +64,8 @@ export function endpointTexts(endpoints: readonly Endpoint[]): EndpointText[] {
     else run.protocols.push(protocol);
   }
   return [...runs.values()].map(({ endpoint, protocols }) => {
-    const { host, port, lastPort } = endpoint;
+    const { host, port, lastPort, url } = endpoint;
+    if (url !== undefined) return { entry: url, exit: formatInternal(endpoint) };
     const entry = `${formatHostPort(host, port)}${rangeEnd(port, lastPort)}/${protocols.toSorted().join("+")}`;
     return { entry, exit: formatInternal(endpoint) };
   });

@@ -8,17 +8,20 @@ import type { Refusal } from "./refusal.ts";
 /** Somebody else holds an entry port that was asked for. */
 export interface Conflict extends Refusal {
   readonly kind: "conflict";
-  readonly protocol: Protocol;
-  /** The lowest port that is taken. */
-  readonly port: number;
+  /** The lowest port, or the name, that is taken. */
+  readonly taken: TakenPort | string;
   readonly holder: HeldForward<EntrySpec>;
   /** Milliseconds until the holder's lease ends; null while its device is connected, or when it is permanent. */
   readonly remainingMs: number | null;
 }
 
-export interface ConflictFacts {
+export interface TakenPort {
   readonly protocol: Protocol;
   readonly port: number;
+}
+
+export interface ConflictFacts {
+  readonly taken: TakenPort | string;
   readonly asked: HeldForward<EntrySpec>;
   readonly holder: HeldForward<EntrySpec>;
   /** As sentences call it: `device "attic"`. */
@@ -29,10 +32,11 @@ export interface ConflictFacts {
 }
 
 export function conflictWith(facts: ConflictFacts): Conflict {
-  const { protocol, port, holder } = facts;
+  const { taken, holder } = facts;
   const remainingMs = facts.leaseEndMs === null ? null : Math.max(0, facts.leaseEndMs - facts.nowMs);
-  const message = `Port ${port}/${protocol} is ${held(facts, remainingMs)}; ${advice(facts, remainingMs)}.`;
-  return { kind: "conflict", message, protocol, port, holder, remainingMs };
+  const what = typeof taken === "string" ? `The name ${taken}` : `Port ${taken.port}/${taken.protocol}`;
+  const message = `${what} is ${held(facts, remainingMs)}; ${advice(facts, remainingMs)}.`;
+  return { kind: "conflict", message, taken, holder, remainingMs };
 }
 
 function held(facts: ConflictFacts, remainingMs: number | null): string {
@@ -45,15 +49,16 @@ function held(facts: ConflictFacts, remainingMs: number | null): string {
 }
 
 function advice(facts: ConflictFacts, remainingMs: number | null): string {
-  const { asked, holder } = facts;
+  const { asked, holder, taken } = facts;
+  const [another, things] = typeof taken === "string" ? ["another name", "names"] : ["another port", "external ports"];
   if (asked.owner.account !== holder.owner.account) {
-    return remainingMs === null ? "choose another port" : "choose another port, or try again then";
+    return remainingMs === null ? `choose ${another}` : `choose ${another}, or try again then`;
   }
   if (asked.spec.group !== null && asked.spec.group === holder.spec.group) {
-    return `give both forwards of group "${asked.spec.group}" the same external ports`;
+    return `give both forwards of group "${asked.spec.group}" the same ${things}`;
   }
   if (sameExternal(asked.external, holder.external)) {
-    return "choose another port, remove that forward, or give both the same group to share it";
+    return `choose ${another}, remove that forward, or give both the same group to share it`;
   }
-  return "choose another port, or remove that forward";
+  return `choose ${another}, or remove that forward`;
 }

@@ -1,14 +1,17 @@
 import { MAX_PORT } from "../wire/endpoint.ts";
 import type { PortMapping } from "../wire/port-set.ts";
 import { err, ok, type Result } from "../wire/result.ts";
+import type { EntrySpec } from "./forward.ts";
 import { countPorts, formatSpan, MIN_PORT, type PortSpans, PROTOCOLS, spansOf } from "./port-spans.ts";
 import type { Refusal } from "./refusal.ts";
 
-/** The external side of a forward: what it holds on the relay. */
+/** The external side of a forward: what it holds on the relay, ports or names of sites. */
 export interface ExternalPorts {
   readonly tcp: PortSpans;
   readonly udp: PortSpans;
-  /** Ports of both protocols together. */
+  /** In order; of a forward by ports none. */
+  readonly hosts: readonly string[];
+  /** Ports of both protocols together, and names. */
   readonly count: number;
 }
 
@@ -29,18 +32,34 @@ export function externalPorts(ports: readonly PortMapping[]): Result<ExternalPor
   return ok(external);
 }
 
+/** What a forward asks for, checked. The port of a site is not its own. */
+export function externalOf({ ports, site }: Pick<EntrySpec, "ports" | "site">): Result<ExternalPorts, Refusal> {
+  const external = externalPorts(ports);
+  if (!external.ok || site === undefined) return external;
+  const hosts = [...new Set(site.hosts)].sort();
+  if (hosts.length !== site.hosts.length) return invalid("The forward lists a name twice; list each one once.");
+  if (ports.length !== 1 || external.value.count !== 1 || ports[0]?.protocol !== "tcp") {
+    return invalid("A site leads to one TCP port; give one.");
+  }
+  return ok({ tcp: [], udp: [], hosts, count: hosts.length });
+}
+
 /** The external side of mappings that are known to be in order. */
 export function externalSide(ports: readonly PortMapping[]): ExternalPorts {
   const tcp = spansOf(ports, "tcp");
   const udp = spansOf(ports, "udp");
-  return { tcp, udp, count: countPorts(tcp) + countPorts(udp) };
+  return { tcp, udp, hosts: [], count: countPorts(tcp) + countPorts(udp) };
 }
 
 export function sameExternal(a: ExternalPorts, b: ExternalPorts): boolean {
-  return PROTOCOLS.every(
-    (protocol) =>
-      a[protocol].length === b[protocol].length &&
-      a[protocol].every((span, n) => span.first === b[protocol][n]?.first && span.last === b[protocol][n]?.last),
+  const hosts = a.hosts.length === b.hosts.length && a.hosts.every((host, at) => host === b.hosts[at]);
+  return (
+    hosts &&
+    PROTOCOLS.every(
+      (protocol) =>
+        a[protocol].length === b[protocol].length &&
+        a[protocol].every((span, n) => span.first === b[protocol][n]?.first && span.last === b[protocol][n]?.last),
+    )
   );
 }
 

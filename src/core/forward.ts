@@ -60,6 +60,25 @@ export const DEFAULT_OPTIONS: ForwardOptions = {
   healthCheck: null,
 };
 
+/** Whoever may see a site: its password is known by its hash alone. */
+export interface SiteLogin {
+  readonly user: string;
+  /** PHC string of argon2id. */
+  readonly hash: string;
+}
+
+/** A forward that is reached by name at the relay's ports for HTTP and TLS, and has no port of its own there. */
+export interface SiteSpec {
+  /** In canonical form (wire/site-name.ts): `app.example.org`, or `*.example.org` for what has one label more. */
+  readonly hosts: readonly string[];
+  /** `off`: plain HTTP. `end`: the relay ends TLS, with a certificate of its own. `pass`: the service has TLS, and the relay reads none of it. */
+  readonly tls: "off" | "end" | "pass";
+  /** What the service speaks when the relay ends TLS: HTTP/1.1, or HTTP/2 without TLS (gRPC). */
+  readonly service: "http1" | "h2c";
+  /** Asked of visitors by HTTP's basic authentication; empty = everybody. Not with `pass`. */
+  readonly logins: readonly SiteLogin[];
+}
+
 /** How a forward came to be: shown in lists, and what may change it. */
 export type Origin = "cli" | "config" | "api" | MappingOrigin;
 /** Asked for by a client of the gateway, through a mapping protocol. */
@@ -77,6 +96,8 @@ export interface EntrySpec {
   readonly ports: readonly PortMapping[];
   /** Seconds; null = permanent. */
   readonly lifetimeSec: number | null;
+  /** By name instead of by ports: `ports` is the one that it is reached by, which it shares with others. */
+  readonly site?: SiteSpec;
 }
 
 /**

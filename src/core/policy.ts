@@ -38,7 +38,7 @@ export interface Policy {
   readonly device: Grant;
 }
 
-export type PolicyRule = "suspended" | "pool" | "reserved" | "denied" | "forwardQuota" | "portQuota";
+export type PolicyRule = "suspended" | "pool" | "reserved" | "denied" | "forwardQuota" | "portQuota" | "name";
 
 export interface PolicyRefusal extends Refusal {
   readonly kind: "policy";

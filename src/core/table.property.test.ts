@@ -79,9 +79,9 @@ test("no port is ever held twice, and none is lost while its device is connected
             const outcome = table.put(owner, { ...spec, id: action.id }, "*", nowMs);
             if (!outcome.ok) expect(table.get(action.device, action.id)).toBe(before);
             if (!outcome.ok && outcome.error.kind === "conflict") {
-              expect<unknown[]>([...table.at(outcome.error.protocol, outcome.error.port)]).toContain(
-                outcome.error.holder,
-              );
+              const { taken, holder } = outcome.error;
+              if (typeof taken === "string") throw new Error("no forward here has a name");
+              expect<unknown[]>([...table.at(taken.protocol, taken.port)]).toContain(holder);
             }
             break;
           }

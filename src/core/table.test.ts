@@ -63,7 +63,10 @@ describe("put", () => {
     const table = new ForwardTable();
     put(table, bob, remoteSpec("mail", mappings("25")));
     put(table, nas, remoteSpec("web", mappings("80")));
-    expect(put(table, nas, remoteSpec("web", mappings("20-30")))).toMatchObject({ kind: "conflict", port: 25 });
+    expect(put(table, nas, remoteSpec("web", mappings("20-30")))).toMatchObject({
+      kind: "conflict",
+      taken: { port: 25 },
+    });
     expect(ids(table.at("tcp", 80))).toEqual(["web"]);
     expect(ids(table.at("tcp", 25))).toEqual(["mail"]);
   });

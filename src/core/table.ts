@@ -1,11 +1,12 @@
 import type { Protocol } from "../wire/port-set.ts";
 import { err, ok, type Result } from "../wire/result.ts";
-import { type Conflict, conflictWith } from "./conflict.ts";
+import { type Conflict, conflictWith, type TakenPort } from "./conflict.ts";
 import { Deadlines } from "./deadlines.ts";
-import { externalPorts } from "./external-ports.ts";
+import { externalOf } from "./external-ports.ts";
 import type { EntrySpec, RemoteSpec } from "./forward.ts";
 import { type HeldForward, mayShare, type Owner, type StoredForward } from "./held.ts";
 import { leaseEndMs } from "./lease.ts";
+import { NameIndex } from "./name-index.ts";
 import { PortIndex } from "./port-index.ts";
 import { PROTOCOLS } from "./port-spans.ts";
 import type { Refusal } from "./refusal.ts";
@@ -37,7 +38,7 @@ export interface ForwardTableOptions {
  * The forwards of one kind: who holds which entry port, and for how long after its device went away.
  *
  * An entry port belongs to one forward, or to forwards of one account that share a group and hold exactly the same
- * external ports (load balancing). A disabled forward keeps its ports. Ports count for the whole machine, whatever the
+ * external ports (load balancing). So it is with the name of a site. A disabled forward keeps its ports. Ports count for the whole machine, whatever the
  * bind address. While its device is connected a forward has no deadline; when the device goes, its lease starts to run.
  * `expire` is the only thing that ends a lease: until it returned a forward, nobody else gets the port, so listeners
  * and the store always hear of the end first, and no jump of the clock grants a port twice. Time is a monotonic clock
@@ -47,6 +48,7 @@ export class ForwardTable<S extends EntrySpec = RemoteSpec> {
   readonly #devices = new Map<string, Map<string, HeldForward<S>>>();
   readonly #connected = new Set<string>();
   readonly #index: EntryPorts | null;
+  readonly #names = new NameIndex<HeldForward<S>>();
   readonly #leases = new Deadlines<HeldForward<S>>();
   readonly #usage = new UsageCounts();
   readonly #holderName: (device: string) => string;
@@ -85,7 +87,7 @@ export class ForwardTable<S extends EntrySpec = RemoteSpec> {
   }
 
   #fit(owner: Owner, spec: S, bind: string, nowMs: number): Result<HeldForward<S>, TableError> {
-    const external = externalPorts(spec.ports);
+    const external = externalOf(spec);
     if (!external.ok) return err({ kind: "invalid", message: external.error.message });
     const forward: HeldForward<S> = { owner, spec, bind, external: external.value };
     const conflict = this.#conflict(forward, this.get(owner.device, spec.id), nowMs);
@@ -187,6 +189,11 @@ export class ForwardTable<S extends EntrySpec = RemoteSpec> {
     return own === first ? (holders as readonly HeldForward<S>[]) : [];
   }
 
+  /** The forwards that hold the name of a site: none, one, or the members of a group. */
+  named(host: string): readonly HeldForward<S>[] {
+    return this.#names.at(host);
+  }
+
   ofDevice(device: string): HeldForward<S>[] {
     return [...(this.#devices.get(device)?.values() ?? [])];
   }
@@ -207,29 +214,42 @@ export class ForwardTable<S extends EntrySpec = RemoteSpec> {
   }
 
   #conflict(forward: HeldForward<S>, before: HeldForward<S> | null, nowMs: number): Conflict | null {
-    if (this.#index === null) return null;
     const own: HeldForward<EntrySpec> | null = before;
+    for (const host of forward.external.hosts) {
+      const holder = this.#names.at(host).find((other) => other !== own);
+      if (holder === undefined || mayShare(forward, holder)) continue;
+      return this.#conflictOn(host, forward, holder, nowMs);
+    }
+    if (this.#index === null) return null;
     for (const protocol of PROTOCOLS) {
       for (const span of forward.external[protocol]) {
         for (const slot of this.#index.overlapping(protocol, span)) {
           // Members of a slot all agree, so the first other one speaks for them.
           const holder = slot.holders.find((other) => other !== own);
           if (holder === undefined || mayShare(forward, holder)) continue;
-          const held = this.get(holder.owner.device, holder.spec.id);
-          return conflictWith({
-            protocol,
-            port: Math.max(slot.first, span.first),
-            asked: forward,
-            holder,
-            holderName: this.#holderName(holder.owner.device),
-            holderConnected: this.#connected.has(holder.owner.device),
-            leaseEndMs: held === null ? null : this.#leases.get(held),
-            nowMs,
-          });
+          return this.#conflictOn({ protocol, port: Math.max(slot.first, span.first) }, forward, holder, nowMs);
         }
       }
     }
     return null;
+  }
+
+  #conflictOn(
+    taken: TakenPort | string,
+    asked: HeldForward<S>,
+    holder: HeldForward<EntrySpec>,
+    nowMs: number,
+  ): Conflict {
+    const held = this.get(holder.owner.device, holder.spec.id);
+    return conflictWith({
+      taken,
+      asked,
+      holder,
+      holderName: this.#holderName(holder.owner.device),
+      holderConnected: this.#connected.has(holder.owner.device),
+      leaseEndMs: held === null ? null : this.#leases.get(held),
+      nowMs,
+    });
   }
 
   #hold(forward: HeldForward<S>): void {
@@ -241,6 +261,7 @@ export class ForwardTable<S extends EntrySpec = RemoteSpec> {
     }
     forwards.set(forward.spec.id, forward);
     for (const protocol of PROTOCOLS) this.#index?.add(protocol, forward.external[protocol], forward);
+    this.#names.add(forward.external.hosts, forward);
     this.#usage.add(forward);
     this.#size++;
   }
@@ -251,6 +272,7 @@ export class ForwardTable<S extends EntrySpec = RemoteSpec> {
     forwards?.delete(forward.spec.id);
     if (forwards?.size === 0) this.#devices.delete(device);
     for (const protocol of PROTOCOLS) this.#index?.delete(protocol, forward.external[protocol], forward);
+    this.#names.delete(forward.external.hosts, forward);
     this.#leases.clear(forward);
     this.#usage.subtract(forward);
     this.#size--;

@@ -66,6 +66,7 @@ export interface Endpoint {
   readonly lastPort: number;
   readonly internalHost: string | null;
   readonly internalPort: number | null;
+  readonly url?: string;
 }
 
 export interface Forward {

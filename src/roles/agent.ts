@@ -231,7 +231,7 @@ class Agent {
   async #linkUp(requests: Requests, features: readonly string[]): Promise<void> {
     this.#assigned.began();
     await Promise.all([
-      this.#forwards.linkUp(requests, this.#reserved()),
+      this.#forwards.linkUp(requests, this.#reserved(), features),
       ...(this.#asksForAssigned(features) ? [requests.ask({ t: "assignments", managed: this.#isManaged() })] : []),
     ]);
   }

@@ -1,6 +1,7 @@
 import type { Finding, Section } from "../core/doctor/model.ts";
 import type { ExitRule } from "../core/exit-rule.ts";
 import type { HostPort, PortMapping, RemoteForwardSpec, UpstreamForwardSpec } from "../core/forward.ts";
+import type { DomainGrant } from "../core/names/policy.ts";
 import type { EntryPorts } from "../core/table.ts";
 import type { Way } from "../core/way.ts";
 import type { LogFormat } from "../os/log.ts";
@@ -18,7 +19,7 @@ import type { Cidr } from "../wire/address.ts";
 import type { backUp, restore } from "./backup/command.ts";
 import type { CheckMeans } from "./check/means.ts";
 import type { GatewayBeside } from "./console/beside.ts";
-import type { CertificateFiles, ConsoleSettings } from "./console/section.ts";
+import type { AcmeSettings, CertificateFiles, ConsoleSettings } from "./console/section.ts";
 import type { GatewaySettings } from "./gateway/settings.ts";
 import type { MetricSource } from "./metrics/page.ts";
 import type { MetricsSettings } from "./metrics/settings.ts";
@@ -54,6 +55,23 @@ export interface RelaySettings {
   readonly metrics: MetricsSettings | null;
   /** How long connections of before an upgrade in place may go on; absent = an hour. */
   readonly upgradeDrainSec?: number;
+  /** Absent = the relay hands out no names. */
+  readonly names?: NamesSettings;
+}
+
+/** `[names]`: sites on the relay's ports for HTTP and TLS, told apart by name. */
+export interface NamesSettings {
+  /** Null = no such port. Port 0 asks for any free one (tests). */
+  readonly http: HostPort | null;
+  readonly https: HostPort | null;
+  /** Which names any account may have: names, and `*.example.org` for all below. */
+  readonly domains: readonly string[];
+  /** Domains of one account alone. */
+  readonly grants: readonly DomainGrant[];
+  /** Of some of the names, to end TLS with; null = none. */
+  readonly certificate: CertificateFiles | null;
+  /** Where certificates of the other names are ordered; null = nowhere. */
+  readonly acme: Omit<AcmeSettings, "hosts" | "listen"> | null;
 }
 
 /** `[check]`: the relay looks at its askers' ports from outside. */

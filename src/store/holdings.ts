@@ -2,6 +2,7 @@ import type { Origin, RemoteSpec } from "../core/forward.ts";
 import { putForward, removeForward } from "./forwards.ts";
 import { dropExpired, grantPorts, type LeaseClaim, type LeaseConflict, releasePorts, setExpiry } from "./leases.ts";
 import type { Db } from "./schema.ts";
+import { namesHeld, tellNames } from "./site-audit.ts";
 
 /** One step in what devices hold: a forward and its ports, written or forgotten together. */
 export type HoldingChange =
@@ -45,11 +46,15 @@ async function applyOne(trx: Db, change: HoldingChange, nowMs: number): Promise<
     case "hold": {
       const granted = await grantPorts(trx, change.claim, nowMs, change.actor);
       if (!granted.ok) return granted.error;
-      const { spec, target, origin } = change;
+      const { spec, target, origin, actor } = change;
+      const holder = { deviceId: change.claim.deviceId, forwardId: spec.id, ...(actor === undefined ? {} : { actor }) };
+      const before = await namesHeld(trx, holder);
       await putForward(trx, { deviceId: change.claim.deviceId, spec, target, origin }, nowMs);
+      await tellNames(trx, holder, before, spec.site, nowMs);
       return null;
     }
     case "release":
+      await tellNames(trx, change, await namesHeld(trx, change), undefined, nowMs);
       await removeForward(trx, change.deviceId, change.forwardId);
       await releasePorts(trx, change.deviceId, change.forwardId, nowMs, change.actor);
       return null;

@@ -1,4 +1,5 @@
 import { type Cidr, parseAddress, parseCidr } from "./address.ts";
+import { parseSitePattern } from "./site-name.ts";
 import { z } from "./zod.ts";
 
 /**
@@ -85,6 +86,39 @@ const forwardOptions = z.object({
   healthCheck: z.object({ intervalSec: positive, timeoutSec: positive, failures: count }).nullable(),
 });
 
+const MAX_SITE_NAMES = 100;
+const MAX_LOGINS = 100;
+const MAX_HASH_CHARS = 255;
+
+const sitePattern = z.string().transform((value, context): string => {
+  const parsed = parseSitePattern(value);
+  if (parsed.ok && parsed.value === value) return value;
+  context.addIssue({ code: "custom", message: "not the name of a site" });
+  return z.NEVER;
+});
+
+const siteSchema = z.object({
+  hosts: z.array(sitePattern).min(1).max(MAX_SITE_NAMES).readonly(),
+  tls: z.enum(["off", "end", "pass"]),
+  service: z.enum(["http1", "h2c"]),
+  logins: z
+    .array(
+      z.object({
+        user: z
+          .string()
+          .min(1)
+          .max(MAX_SECRET_CHARS)
+          .regex(/^[^:\p{Cc}]+$/u),
+        hash: z
+          .string()
+          .max(MAX_HASH_CHARS)
+          .regex(/^\$argon2id\$[!-~]+$/),
+      }),
+    )
+    .max(MAX_LOGINS)
+    .readonly(),
+});
+
 export const remoteSpecSchema = z.object({
   id,
   name,
@@ -93,6 +127,7 @@ export const remoteSpecSchema = z.object({
   options: forwardOptions,
   enabled: z.boolean(),
   lifetimeSec: count.nullable(),
+  site: siteSchema.exactOptional(),
 });
 
 export const localSpecSchema = z.object({

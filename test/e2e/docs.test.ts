@@ -38,6 +38,7 @@ const WITH_COMMANDS = [
   "docs/doctor.md",
   "docs/gateway.md",
   "docs/install.md",
+  "docs/names.md",
   "docs/operations.md",
   "docs/ping.md",
   "docs/router.md",
@@ -167,7 +168,7 @@ describe("commands in the documents exist, with their options", () => {
 describe("hatchway.toml", () => {
   const text = read(EXAMPLE);
   test("the example is right", async () => {
-    expect((await readConfig(text, EXAMPLE)).forwards).toHaveLength(5);
+    expect((await readConfig(text, EXAMPLE)).forwards).toHaveLength(6);
   });
 
   const GATEWAY = ["gateway", "upnp", "vpn", "mapping", "trigger", "hook", "gluetun"];

@@ -62,6 +62,7 @@ import { igd } from "./igd-codecs.ts";
 import { igdServer } from "./igd-server.ts";
 import { deviceIdentity, joinCode } from "./join-code-codecs.ts";
 import { mapping } from "./mapping-codecs.ts";
+import { names } from "./names-codecs.ts";
 import { ping } from "./ping-codecs.ts";
 import { portmapClient } from "./portmap-client-codecs.ts";
 import { portmap } from "./portmap-codecs.ts";
@@ -371,6 +372,7 @@ const httpConnect: readonly FuzzCodec[] = [
 /** Every parser of bytes or text from outside. Add a codec here and `npm test` mutates it. */
 export const codecs: readonly FuzzCodec[] = [
   ...addresses,
+  ...names,
   ...texts,
   ...proxyProtocol,
   ...socks,

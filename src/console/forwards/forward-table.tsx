@@ -230,6 +230,15 @@ export function ForwardTable(props: ForwardTableProps) {
 }
 
 function PortsCell({ forward }: { readonly forward: Forward }) {
+  // A site has no port of its own.
+  const urls = forward.endpoints.flatMap(({ url }) => (url === undefined ? [] : [url]));
+  if (urls.length > 0) {
+    return urls.map((url) => (
+      <a key={url} className="address sub" href={url} target="_blank" rel="noreferrer">
+        {url.replace(/^https?:\/\//, "")}
+      </a>
+    ));
+  }
   const protocols = [...new Set(forward.endpoints.map(({ protocol }) => protocol.toUpperCase()))].sort();
   return (
     <>

@@ -66,7 +66,7 @@ export type TcpReception = (visitor: ByteEnd, visit: Visit, visits: Visits, admi
 export function openEntry(spec: EntrySpec, exit: Exit): Result<Entry, EntryError> {
   const host = new EntryHost(spec, exit);
   return host.open(spec, (visitor, visit, visits, admission) => {
-    join(visitor, host.shape(exit.connect(visit)), visit, visits, admission);
+    join(visitor, host.connect(visit), visit, visits, admission);
   });
 }
 
@@ -80,9 +80,46 @@ export function openReception(
   return host.open(spec, (visitor, visit, _visits, admission) => receive(visitor, visit, host, admission));
 }
 
+/**
+ * The same without ports of its own: whoever listens for several entries brings it its visitors, by `host`. `admit` there
+ * comes first, and `join` with what `connect` gives.
+ */
+export function openNamed(spec: EntrySpec, exit: Exit): NamedEntry {
+  const host = new EntryHost(spec, exit);
+  spec.sweeper.add(host.visits);
+  const close = () => {
+    host.isClosed = true;
+    host.visits.cutAll("shutdown");
+    spec.sweeper.remove(host.visits);
+  };
+  const entry: Entry = {
+    ports: [],
+    bound: async () => null,
+    visits: host.visits,
+    change: (options, admission) => host.change(options, admission),
+    rebind: () => ok(null),
+    drain: () => {
+      host.isClosed = true;
+    },
+    // Its listeners are others': as long as they let visitors in, they come in here.
+    setShared: () => true,
+    retire: () => undefined,
+    endFlows: () => undefined,
+    close,
+  };
+  return { entry, host };
+}
+
+export interface NamedEntry {
+  readonly entry: Entry;
+  readonly host: EntryHost;
+}
+
 /** What the listeners of one entry share. */
 export class EntryHost {
   readonly visits: Visits;
+  /** Nobody comes in any more. */
+  isClosed = false;
   #shaper: Shaper | null;
   #admission: Admission;
 
@@ -140,7 +177,7 @@ export class EntryHost {
         const outcomes = await Promise.all([...tcp.ports, ...udp.ports].map(({ binding }) => binding));
         return outcomes.find((error) => error != null) ?? null;
       },
-      change: (options, admission) => this.#change(options, admission),
+      change: (options, admission) => this.change(options, admission),
       rebind,
       drain: () => {
         tcp.close();
@@ -167,9 +204,14 @@ export class EntryHost {
   }
 
   admit(visitor: Endpoint): Admission | ReasonName {
+    if (this.isClosed) return "shutdown";
     if (this.spec.sweeper.descriptors.scarce) return "resources";
     const refused = this.#admission.admit(visitor.address, this.spec.sweeper.nowMs());
     return refused ?? this.#admission;
+  }
+
+  connect(visit: Visit): ByteEnd {
+    return this.shape(this.exit.connect(visit));
   }
 
   openFlow(visit: Visit): FlowEnd {
@@ -187,7 +229,7 @@ export class EntryHost {
     return (this.#shaper?.allows(datagramBytes) ?? true) && (this.spec.shared?.()?.allows(datagramBytes) ?? true);
   }
 
-  #change(options: ForwardOptions, admission: Admission | undefined): void {
+  change(options: ForwardOptions, admission: Admission | undefined): void {
     this.visits.limits = options;
     if (admission !== undefined) this.#admission = admission;
     const rate = options.limits.bandwidthBytesPerSec;

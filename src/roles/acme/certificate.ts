@@ -12,10 +12,12 @@ import { AcmeClient } from "./client.ts";
 import { type Obtained, obtainCertificate } from "./obtain.ts";
 
 export interface AcmeCertificateOptions {
-  readonly settings: AcmeSettings;
+  readonly settings: Omit<AcmeSettings, "listen">;
   /** PEM of the CA that vouches for the server itself; null = the system's. */
   readonly ca: string | null;
   readonly dataDir: string;
+  /** Shared by several certificates; absent = it has one of its own. */
+  readonly account?: { readonly directory: string; readonly keyPem: string };
   /** Shown until there is one. */
   readonly fallback: CertificateSource;
   /** Answers the CA's question; the result ends that. */
@@ -35,7 +37,7 @@ export class AcmeCertificate implements CertificateSource, Sweepable {
   readonly #wish: AcmeWish;
   #record: AcmeRecord;
   /** It is no longer the fallback's. */
-  #isOwn: boolean;
+  #own: boolean;
   #ordering: Promise<void> | null = null;
 
   private constructor(options: AcmeCertificateOptions, record: AcmeRecord, present: RelayCertificate | null) {
@@ -43,10 +45,10 @@ export class AcmeCertificate implements CertificateSource, Sweepable {
     this.#options = options;
     this.#record = record;
     this.#wish = { directory: settings.directory, hosts: settings.hosts };
-    this.#isOwn = present !== null;
+    this.#own = present !== null;
     this.#holder = new CertificateHolder(present ?? fallback.current, (message) => log.warn("{message}", { message }));
     fallback.follow((certificate) => {
-      if (!this.#isOwn) this.#holder.replace(certificate);
+      if (!this.#own) this.#holder.replace(certificate);
       return ok(null);
     });
   }
@@ -64,6 +66,15 @@ export class AcmeCertificate implements CertificateSource, Sweepable {
 
   get current(): RelayCertificate {
     return this.#holder.current;
+  }
+
+  /** It is not the fallback's. */
+  get isOwn(): boolean {
+    return this.#own;
+  }
+
+  get isOrdering(): boolean {
+    return this.#ordering !== null;
   }
 
   /** Why the last order came to nothing; null = it did not. */
@@ -102,7 +113,7 @@ export class AcmeCertificate implements CertificateSource, Sweepable {
 
   #state() {
     const { certificate } = this.#record;
-    const isOurs = certificate !== null && this.#isOwn && this.#isWished(certificate.wish);
+    const isOurs = certificate !== null && this.#own && this.#isWished(certificate.wish);
     return { certificate: isOurs ? certificate : null, failed: this.#failed() };
   }
 
@@ -136,7 +147,9 @@ export class AcmeCertificate implements CertificateSource, Sweepable {
     const { settings, ca, publish, wallMs, pause, signal } = this.#options;
     const { directory, hosts } = this.#wish;
     const known = this.#record.account;
-    const account = known?.directory === directory ? known : { directory, keyPem: AccountKey.generate().pem };
+    const shared = this.#options.account;
+    const present = shared?.directory === directory ? shared : known;
+    const account = present?.directory === directory ? present : { directory, keyPem: AccountKey.generate().pem };
     // Also when it is known: what cannot be kept is not to be ordered, for a restart would order it again.
     const saved = await this.#save({ ...this.#record, account });
     if (!saved.ok) return saved;
@@ -161,7 +174,7 @@ export class AcmeCertificate implements CertificateSource, Sweepable {
       certificate: { wish: this.#wish, chainPem, keyPem, renewAtMs: renewMs },
       failed: null,
     });
-    this.#isOwn = true;
+    this.#own = true;
     log.info("a certificate came", { hosts: this.#wish.hosts, until: isoTime(certificate.notAfterMs) });
     this.#holder.replace(certificate);
   }

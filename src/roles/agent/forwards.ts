@@ -15,7 +15,7 @@ import type { Visits } from "../../dataplanes/io/visits.ts";
 import { ownAddresses } from "../../os/interfaces.ts";
 import type { Result } from "../../wire/result.ts";
 import { remoteSpecSchema } from "../../wire/spec-schema.ts";
-import type { ResultOutcome } from "../../wire/tunnel/control.ts";
+import { NAMES_FEATURE, type ResultOutcome } from "../../wire/tunnel/control.ts";
 import type { OpenRequest } from "../../wire/tunnel/open.ts";
 import type { Counters, ForwardSpec } from "../control.ts";
 import { type LocalForward, type LocalPlane, openLocal } from "../local-forward.ts";
@@ -46,6 +46,12 @@ const TOO_LARGE: ResultOutcome = {
   message: "A forward has at most 1,000 runs of ports, and 1,000 networks in each list; split it into several.",
 };
 
+const NO_NAMES: ResultOutcome = {
+  kind: "refused",
+  why: "failed",
+  message: "This relay is older than names: ask its operator to update it, or expose a port.",
+};
+
 /** Every forward of an agent: what is wanted, what is open, what the relay answered. */
 export class AgentForwards {
   readonly #options: AgentForwardsOptions;
@@ -55,6 +61,8 @@ export class AgentForwards {
   /** Upstream mappings whose router has not answered yet that they are gone. */
   readonly #closing = new Set<Promise<void>>();
   #requests: Requests | null = null;
+  /** Of the relay. */
+  #features: readonly string[] = [];
   #own: { readonly readMs: number; readonly addresses: ReadonlySet<string> } | null = null;
   #lastHandle = 0;
   #draining = false;
@@ -147,6 +155,9 @@ export class AgentForwards {
   /** What the relay need not be asked for. */
   #refusedHere(setting: RemoteSetting, dialsOut: boolean): ResultOutcome | null {
     if (!isSendable(setting.spec)) return TOO_LARGE;
+    // An older relay would read the port alone, and open that to everybody.
+    if (setting.spec.site !== undefined && this.#requests !== null && !this.#features.includes(NAMES_FEATURE))
+      return NO_NAMES;
     if (!dialsOut) return null;
     const relayAddress = this.#options.plane.session()?.remoteAddress;
     const port = relayAddress === undefined ? null : leadsBack(setting, relayAddress, this.#ownAddresses());
@@ -264,8 +275,13 @@ export class AgentForwards {
    * The link is up: the relay is told what this agent still wants (and `reserved`, though it is not run), then each forward.
    * `reserved` null: what it wants is not known yet, and whatever the relay keeps for the device stays kept.
    */
-  async linkUp(requests: Requests, reserved: readonly string[] | null): Promise<void> {
+  async linkUp(
+    requests: Requests,
+    reserved: readonly string[] | null,
+    features: readonly string[] = [],
+  ): Promise<void> {
     this.#requests = requests;
+    this.#features = features;
     const remotes = [...this.#held.values()].flatMap((held) => (held.kind === "remote" ? [held.forward] : []));
     const ids = new Set([...remotes.map(({ spec }) => spec.id), ...(reserved ?? [])]);
     const sync = reserved === null ? [] : [requests.ask({ t: "sync", ids: [...ids] })];

@@ -462,6 +462,7 @@ test("the JSON Schema knows the tables and forbids other keys", () => {
     "console",
     "acme",
     "metrics",
+    "names",
     "expose",
     "forward",
     "socks",

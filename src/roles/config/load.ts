@@ -18,8 +18,10 @@ import type {
 import { acmeSettings, httpsProblems, isConsoleTls, plainProblems } from "./acme.ts";
 import { gatewayLists } from "./gateway.ts";
 import { mapToml, type TomlMap } from "./locate.ts";
+import { loginsOf } from "./logins.ts";
 import { mapSpec } from "./map.ts";
 import { metricsProblem, metricsSettings } from "./metrics.ts";
+import { namesProblems, namesSettings } from "./names.ts";
 import { type Problem, problemsOf, renderProblem } from "./problem.ts";
 import { ConfigFile, keysAt } from "./schema.ts";
 import { exposeSpec, forwardSpec, socksSpec } from "./specs.ts";
@@ -62,6 +64,7 @@ export async function readConfig(text: string, path: string): Promise<Config> {
   const { forwards, problems } = await specsOf(parsed.data, path);
   problems.push(...gatewayLists(parsed.data, (file) => resolve(dirname(path), file)).problems);
   problems.push(...httpsProblems(parsed.data));
+  problems.push(...namesProblems(parsed.data));
   const ofMetrics = metricsProblem(parsed.data.metrics);
   if (ofMetrics !== null) problems.push(ofMetrics);
   if (problems.length > 0) throw report(path, map, problems);
@@ -140,7 +143,11 @@ async function specsOf(
     ids.add(id);
     forwards.push(made.value);
   };
-  for (const [index, entry] of (file.expose ?? []).entries()) add("expose", index, entry.name, exposeSpec(entry));
+  for (const [index, entry] of (file.expose ?? []).entries()) {
+    const logins = await loginsOf(entry, (name) => resolve(dirname(path), name));
+    if (logins.ok) add("expose", index, entry.name, exposeSpec(entry, undefined, logins.value));
+    else problems.push({ ...logins.error, path: ["expose", index, "basic-auth-file"] });
+  }
   for (const [index, entry] of (file.forward ?? []).entries()) add("forward", index, entry.name, forwardSpec(entry));
   for (const [index, entry] of (file.map ?? []).entries()) add("map", index, entry.name, mapSpec(entry));
   for (const [index, entry] of (file.socks ?? []).entries()) {
@@ -210,6 +217,7 @@ export function relaySettings(config: Config): RelaySettings {
     console: consoleSettings(config),
     metrics: metricsSettings(config.file.metrics, pathBeside(config)),
     ...(relay["upgrade-drain"] === undefined ? {} : { upgradeDrainSec: relay["upgrade-drain"] }),
+    ...namesSettings(config.file.names, pathBeside(config)),
   };
 }
 

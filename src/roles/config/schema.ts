@@ -1,4 +1,5 @@
 import { parseHost } from "../../wire/endpoint.ts";
+import { parseSitePattern } from "../../wire/site-name.ts";
 import { z } from "../../wire/zod.ts";
 import { acmeSection } from "./acme-schema.ts";
 import * as field from "./fields.ts";
@@ -6,6 +7,7 @@ import { gatewaySection, MappingEntry, TriggerEntry, upnpSection, vpnSection } f
 import { GluetunEntry, HookEntry } from "./hooks.ts";
 import { MapEntry } from "./map.ts";
 import { metricsSection } from "./metrics.ts";
+import { DomainsEntry, namesAcme, namesSection } from "./names-schema.ts";
 import { upgradeSection } from "./upgrade.ts";
 
 const DEFAULT_AGENT_PORT = 7744;
@@ -110,6 +112,9 @@ const consoleSection = z.strictObject({
     .exactOptional(),
 });
 
+const pattern = z.string().transform(field.parsed(parseSitePattern));
+const hosts = z.union([pattern.transform((host) => [host]), z.array(pattern).min(1).max(100)]);
+
 /** What every kind of forward can do with its visitors. */
 const admission = {
   name: name.exactOptional(),
@@ -141,6 +146,26 @@ export const ExposeEntry = z.strictObject({
   as: field.asPorts.exactOptional(),
   ...service,
   ...admission,
+  host: hosts
+    .meta({
+      description:
+        "Names of a site on the relay's ports for HTTP and TLS, instead of ports of its own: app.example.org.",
+    })
+    .exactOptional(),
+  tls: z
+    .enum(["end", "pass", "off"])
+    .meta({
+      description:
+        "With host: the relay ends TLS (end, the default), passes it through to the service (pass), or it is plain HTTP (off).",
+    })
+    .exactOptional(),
+  http2: z
+    .boolean()
+    .meta({ description: "With host: the service speaks HTTP/2 without TLS, such as gRPC; default false." })
+    .exactOptional(),
+  "basic-auth-file": file(
+    "With host: who may come in, a line USER:PASSWORD for each; readable by its owner only; relative to this file.",
+  ).exactOptional(),
   group: name.meta({ description: "Devices with the same group share one entry, and its visitors." }).exactOptional(),
   lifetime: field
     .durationOr("permanent", "How long the ports stay reserved while this agent is away; default 10m.")
@@ -177,6 +202,7 @@ export const ConfigFile = z.strictObject({
   console: consoleSection.exactOptional(),
   acme: acmeSection.exactOptional(),
   metrics: metricsSection.exactOptional(),
+  names: namesSection.exactOptional(),
   expose: z.array(ExposeEntry).max(1_000).exactOptional(),
   forward: z.array(ForwardEntry).max(1_000).exactOptional(),
   socks: z.array(SocksEntry).max(1_000).exactOptional(),
@@ -197,6 +223,10 @@ export function configJsonSchema(): unknown {
   return { title: "hatchway.toml", ...z.toJSONSchema(ConfigFile, { io: "input" }) };
 }
 
+function namesKeysAt(path: readonly PropertyKey[]): readonly string[] {
+  return Object.keys(path[1] === "acme" ? namesAcme.shape : DomainsEntry.shape);
+}
+
 const HEALTH_CHECK_KEYS = ["interval", "timeout", "failures"];
 
 /** The keys that the table at `path` may have. */
@@ -215,6 +245,8 @@ export function keysAt(path: readonly PropertyKey[]): readonly string[] {
       return Object.keys(acmeSection.shape);
     case "metrics":
       return Object.keys(metricsSection.shape);
+    case "names":
+      return path[1] === undefined ? Object.keys(namesSection.shape) : namesKeysAt(path);
     case "upgrade":
       return Object.keys(upgradeSection.shape);
     case "expose":

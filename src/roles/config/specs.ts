@@ -4,6 +4,8 @@ import {
   type LocalForwardSpec,
   type LocalSpec,
   type RemoteForwardSpec,
+  type SiteLogin,
+  type SiteSpec,
   type Via,
 } from "../../core/forward.ts";
 import { parseHost } from "../../wire/endpoint.ts";
@@ -24,7 +26,14 @@ const HERE: Via = { kind: "here" };
  * A remote forward from an `[[expose]]` entry, or from `expose`'s arguments or the library's options under the same keys.
  * `idOf`: how the library names it, which runs on Node too.
  */
-export function exposeSpec(entry: ExposeEntry, idOf: IdOf = stableId): Result<RemoteForwardSpec, Problem> {
+export function exposeSpec(
+  entry: ExposeEntry,
+  idOf: IdOf = stableId,
+  logins?: readonly SiteLogin[],
+): Result<RemoteForwardSpec, Problem> {
+  if (entry.host !== undefined) return siteForward(entry, entry.host, idOf, logins);
+  const alone = SITE_KEYS.find((key) => entry[key] !== undefined);
+  if (alone !== undefined) return err({ path: [alone], message: "is for a site: name it with `host`" });
   const to = parseHost(entry.to ?? LOOPBACK);
   if (!to.ok) {
     return err({ path: ["to"], message: to.error.message, place: { text: entry.to ?? "", error: to.error } });
@@ -46,12 +55,46 @@ export function exposeSpec(entry: ExposeEntry, idOf: IdOf = stableId): Result<Re
   return ok({ kind: "remote", remote, to: to.value });
 }
 
+const SITE_KEYS = ["tls", "http2", "basic-auth-file"] as const;
+
+/** A forward that is reached by name. `logins`: what the file of them says. */
+function siteForward(
+  entry: ExposeEntry,
+  hosts: readonly string[],
+  idOf: IdOf,
+  logins: readonly SiteLogin[] | undefined,
+): Result<RemoteForwardSpec, Problem> {
+  const { host: _, tls = "end", http2 = false, as, "basic-auth-file": loginFile, ...rest } = entry;
+  if (as !== undefined) return err({ path: ["as"], message: "is for ports: a site is reached by its name" });
+  if (loginFile !== undefined && logins === undefined) {
+    return err({ path: ["basic-auth-file"], message: "is for the device's own config and command line" });
+  }
+  if (loginFile !== undefined && tls === "pass") {
+    return err({
+      path: ["basic-auth-file"],
+      message: 'cannot be asked for where TLS is passed through: set tls to "end"',
+    });
+  }
+  if (http2 && tls !== "end")
+    return err({ path: ["http2"], message: 'is for sites whose TLS the relay ends: set tls to "end"' });
+  const made = exposeSpec({ ...rest, as: "any" }, idOf);
+  if (!made.ok) return made;
+  const { remote, to } = made.value;
+  const [port] = remote.ports;
+  if (remote.ports.length !== 1 || port === undefined || port.protocol !== "tcp" || port.last !== port.first) {
+    return err({ path: ["ports"], message: "must be one TCP port: the service that the site is" });
+  }
+  const site: SiteSpec = { hosts, tls, service: http2 ? "h2c" : "http1", logins: logins ?? [] };
+  const id = idOf("expose", entry.name, { hosts, ports: remote.ports, to });
+  return ok({ kind: "remote", remote: { ...remote, id, name: titleOf(entry.name, hosts.join(", ")), site }, to });
+}
+
 /** The same for a forward that people at a relay give a device: its ports are kept for good unless told otherwise. */
 export function assignedSpec(entry: ExposeEntry): Result<RemoteForwardSpec, Problem> {
   const made = exposeSpec(entry);
   if (!made.ok) return made;
   const { remote, to } = made.value;
-  const id = stableId("relay", entry.name, { ports: remote.ports, to });
+  const id = stableId("relay", entry.name, { ports: remote.ports, to, hosts: remote.site?.hosts });
   return ok({ kind: "remote", remote: { ...remote, id, lifetimeSec: entry.lifetime ?? null }, to });
 }
 

@@ -288,6 +288,7 @@ function messageOf(failure: JournalFailure<never>): string {
 /** A gateway has no groups, and its leases are the mappings' own: the table's words are a relay's. */
 export function takenText(error: TableError): string {
   if (error.kind !== "conflict") return error.message;
-  const { protocol, port, holder } = error;
-  return `Port ${port}/${protocol} is taken by the forward "${holder.spec.name}": choose another outside port, or remove that one.`;
+  const { taken, holder } = error;
+  const what = typeof taken === "string" ? taken : `Port ${taken.port}/${taken.protocol}`;
+  return `${what} is taken by the forward "${holder.spec.name}": choose another outside port, or remove that one.`;
 }

@@ -10,7 +10,7 @@ import { verifyDeviceSignature } from "../../os/device-key.ts";
 import type { Logger } from "../../os/log.ts";
 import { VERSION } from "../../os/version.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
-import { ASSIGN_FEATURE, CHECK_FEATURE } from "../../wire/tunnel/control.ts";
+import { ASSIGN_FEATURE, CHECK_FEATURE, NAMES_FEATURE } from "../../wire/tunnel/control.ts";
 import { type CertificateSource, tlsPair } from "../certificate/source.ts";
 import { ControlError, type RelaySettings } from "../control.ts";
 import type { RelayAuth } from "./auth.ts";
@@ -113,7 +113,7 @@ export class AgentPort {
         port,
         certificate: tlsPair(certificate.current),
         clientCa,
-        features: [ASSIGN_FEATURE, CHECK_FEATURE],
+        features: [ASSIGN_FEATURE, CHECK_FEATURE, NAMES_FEATURE],
         version: VERSION,
         wallMs,
         publicHost: (localAddress) => settings().publicHost ?? localAddress,

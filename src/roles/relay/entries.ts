@@ -4,13 +4,14 @@ import type { ForwardOptions } from "../../core/forward.ts";
 import type { HeldForward } from "../../core/held.ts";
 import type { ForwardCounters } from "../../dataplanes/io/counters.ts";
 import type { Visit } from "../../dataplanes/io/ends.ts";
-import { type Entry, openEntry } from "../../dataplanes/io/entry.ts";
+import { type Entry, openEntry, openNamed } from "../../dataplanes/io/entry.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import type { PortSharing } from "../../dataplanes/io/port-sharing.ts";
 import type { ProxyGate } from "../../dataplanes/io/proxy-gate.ts";
 import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { type Route, tunnelExit } from "../../dataplanes/tunnel/exit.ts";
 import type { Session } from "../../dataplanes/tunnel/session.ts";
+import { type Site, Sites } from "../../servers/names/sites.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import { ok, type Result } from "../../wire/result.ts";
 import type { Counters } from "../control.ts";
@@ -39,20 +40,39 @@ export class SharedEntry {
   readonly admission: Admission;
   readonly #balancer = new Balancer();
   readonly #sessions: (device: string) => Session | undefined;
+  readonly #sites: Sites;
   #entry: Entry | null = null;
+  /** Of a forward that is reached by name. */
+  #site: Site | null = null;
 
-  constructor(sessions: (device: string) => Session | undefined, options: ForwardOptions) {
+  constructor(sessions: (device: string) => Session | undefined, sites: Sites, options: ForwardOptions) {
     this.#sessions = sessions;
+    this.#sites = sites;
     this.admission = new Admission(options);
   }
 
   open(forward: HeldForward, { sweeper, rates, gate, sharing }: EntryMeans): Result<null, EntryError> {
     const { bind, owner, spec } = forward;
     const shared = () => rates.of(owner.account);
-    const opened = openEntry(
-      { bind, ports: spec.ports, options: spec.options, admission: this.admission, sweeper, shared, gate, sharing },
-      tunnelExit((visit) => this.#route(visit)),
-    );
+    const entrySpec = {
+      bind,
+      ports: spec.ports,
+      options: spec.options,
+      admission: this.admission,
+      sweeper,
+      shared,
+      gate,
+      sharing,
+    };
+    const exit = tunnelExit((visit) => this.#route(visit));
+    if (spec.site !== undefined) {
+      const named = openNamed(entrySpec, exit);
+      this.#entry = named.entry;
+      this.#site = { spec: spec.site, host: named.host, externalPort: spec.ports[0]?.first ?? 0 };
+      this.#sites.add(this.#site);
+      return ok(null);
+    }
+    const opened = openEntry(entrySpec, exit);
     if (!opened.ok) return opened;
     this.#entry = opened.value;
     return ok(null);
@@ -102,14 +122,25 @@ export class SharedEntry {
   /** A member writes the ports down in another way, or is the only one and holds others now. */
   rebind(forward: HeldForward): Result<null, EntryError> {
     const rebound = this.#entry?.rebind(forward.spec.ports) ?? ok(null);
+    this.#rename(forward);
     if (!rebound.ok) return rebound;
     this.add(forward);
     this.change(forward.spec.options);
     return rebound;
   }
 
+  /** Another name, or another way to treat its visitors: those who are there stay. */
+  #rename({ spec }: HeldForward): void {
+    if (this.#site === null || spec.site === undefined) return;
+    this.#sites.remove(this.#site);
+    this.#site = { ...this.#site, spec: spec.site, externalPort: spec.ports[0]?.first ?? 0 };
+    this.#sites.add(this.#site);
+  }
+
   /** Frees the ports and cuts what is open. */
   close(): void {
+    if (this.#site !== null) this.#sites.remove(this.#site);
+    this.#site = null;
     this.#entry?.close();
     this.#entry = null;
   }
@@ -186,6 +217,7 @@ export class RelayEntries {
     /** Of all entries of the relay. */
     readonly gate: ProxyGate,
     readonly sharing: PortSharing,
+    readonly sites: Sites = new Sites(),
   ) {}
 
   get(forward: HeldForward): SharedEntry | undefined {
@@ -215,7 +247,7 @@ export class RelayEntries {
       this.watcher?.opened(forward);
       return ok(null);
     }
-    const shared = new SharedEntry(this.sessions, forward.spec.options);
+    const shared = new SharedEntry(this.sessions, this.sites, forward.spec.options);
     const opened = shared.open(forward, this);
     if (!opened.ok) return opened;
     shared.add(forward, state);
@@ -231,7 +263,8 @@ export class RelayEntries {
   replace(before: HeldForward, next: HeldForward): Result<null, EntryError> {
     const [from, to] = [keyOf(before), keyOf(next)];
     const shared = this.#byKey.get(from);
-    const stays = to === from || (shared?.members.size === 1 && !this.#byKey.has(to));
+    const isSame = (before.spec.site === undefined) === (next.spec.site === undefined);
+    const stays = isSame && (to === from || (shared?.members.size === 1 && !this.#byKey.has(to)));
     if (shared === undefined || !stays) {
       // A group's member leaves it, or joins another: the table lets nobody hold a port of both.
       const opened = this.open(next, shared?.members.get(before.owner.device));
@@ -265,8 +298,8 @@ export class RelayEntries {
   }
 }
 
-/** A group's members hold the same external ports, however each writes them down. */
+/** A group's members hold the same external ports, or names, however each writes them down. */
 function keyOf({ owner, spec, external }: HeldForward): string {
-  if (spec.group === null) return JSON.stringify([owner.device, spec.id]);
-  return JSON.stringify([owner.account, spec.group, external.tcp, external.udp]);
+  if (spec.group === null) return JSON.stringify([owner.device, spec.id, spec.site === undefined ? "ports" : "names"]);
+  return JSON.stringify([owner.account, spec.group, external.tcp, external.udp, external.hosts]);
 }

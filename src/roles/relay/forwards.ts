@@ -1,5 +1,6 @@
 import type { RemoteSpec } from "../../core/forward.ts";
 import type { HeldForward, Owner } from "../../core/held.ts";
+import type { SitePolicy } from "../../core/names/policy.ts";
 import type { RelayPolicy } from "../../core/policy.ts";
 import { same } from "../../core/same.ts";
 import { type EntryPorts, ForwardTable, type PutOutcome } from "../../core/table.ts";
@@ -15,6 +16,7 @@ import { Journal, type JournalFailure } from "../journal.ts";
 import { Assignments } from "./assignments.ts";
 import type { RelayEntries, SharedEntry } from "./entries.ts";
 import { Grants } from "./grants.ts";
+import { siteEndpoints } from "./names.ts";
 import { Placement } from "./placement.ts";
 import { type Refused, refused } from "./refused.ts";
 
@@ -25,6 +27,8 @@ export interface RelayForwardsOptions {
   readonly ports: EntryPorts;
   /** Asked for each decision: a reload may have changed it. */
   readonly policy: () => RelayPolicy;
+  /** Absent, or null = the relay hands out no names. */
+  readonly names?: () => SitePolicy | null;
   /** What visitors type to reach the forwards of this session's device. */
   publicHost(session: Session | undefined): string;
   /** Monotonic: leases are counted by it. */
@@ -72,6 +76,7 @@ export class RelayForwards {
     });
     this.#placement = new Placement({
       ...options,
+      names: options.names ?? (() => null),
       table: this.#table,
       grants: this.#grants,
       deviceName: (device) => this.deviceName(device),
@@ -162,6 +167,7 @@ export class RelayForwards {
   }
 
   endpointsOf({ spec }: HeldForward, session: Session | undefined): TunnelEndpoint[] {
+    if (spec.site !== undefined) return siteEndpoints(spec, spec.site);
     const host = this.#options.publicHost(session);
     return spec.ports.map(({ protocol, first, last, internalFirst }) => ({
       protocol,
@@ -300,7 +306,9 @@ export class RelayForwards {
     if (outcome.kind === "unchanged" && assigned === null) return this.#journal.settled();
     const { owner, spec, bind } = outcome.forward;
     const holder = { deviceId: owner.device, forwardId: spec.id, accountId: owner.account, group: spec.group };
-    const ranges = spec.ports.map(({ protocol, first, last }) => ({ protocol, first, last }));
+    // The port of a site is nobody's own.
+    const own = spec.site === undefined ? spec.ports : [];
+    const ranges = own.map(({ protocol, first, last }) => ({ protocol, first, last }));
     const claim = { ...holder, bind, expiresMs: null, ranges };
     const change: HoldingChange =
       assigned === null

@@ -9,10 +9,12 @@ import { type PortSet, parsePortSet } from "../../wire/port-set.ts";
 export interface DeviceGrants {
   readonly account: Grant;
   readonly device: Grant;
+  /** The account's name. */
+  readonly accountName: string;
 }
 
 const NO_PORTS: PortSet = { ranges: [] };
-const NOTHING: DeviceGrants = { account: { ports: NO_PORTS }, device: { ports: NO_PORTS } };
+const NOTHING: DeviceGrants = { account: { ports: NO_PORTS }, device: { ports: NO_PORTS }, accountName: "" };
 
 /** The grants of the devices that are connected, read once a session. Of others nothing is known, and nothing granted. */
 export class Grants {
@@ -27,7 +29,11 @@ export class Grants {
       this.forget(deviceId);
       return;
     }
-    this.#byDevice.set(deviceId, { account: grantOf(account), device: { ports: portsOf(device.value.ports) } });
+    this.#byDevice.set(deviceId, {
+      account: grantOf(account),
+      device: { ports: portsOf(device.value.ports) },
+      accountName: account.name,
+    });
   }
 
   of({ device }: Owner): DeviceGrants {

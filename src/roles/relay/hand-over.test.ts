@@ -53,6 +53,7 @@ async function handOverLab(options: Partial<HandOverOptions> = {}) {
     },
     entries: { all: () => [], get: () => undefined, close: () => undefined },
     forwards: { get: () => null },
+    names: { ports: [], setShared: () => true, drain: () => undefined },
     startSuccessor: null,
     handedOver: async (pid) => void did.push(`supervise ${pid}`),
     settled: () => Promise.resolve(),

@@ -6,12 +6,14 @@ import type { Logger } from "../../os/log.ts";
 import { VERSION } from "../../os/version.ts";
 import { awaitSuccessor, type HandoverLink } from "../../servers/local/handover-link.ts";
 import { HANDOVER_VERSION, type HandoverMessage, type HandoverOf } from "../../wire/handover.ts";
+import type { Protocol } from "../../wire/port-set.ts";
 import { HANDOVER_FEATURE } from "../../wire/tunnel/control.ts";
 import { ControlError, type StartSuccessor, type UpgradeReply, type UpgradeRequest } from "../control.ts";
 import { V } from "../views.ts";
 import type { AgentPort } from "./agent-port.ts";
 import type { RelayEntries, SharedEntry } from "./entries.ts";
 import type { RelayForwards } from "./forwards.ts";
+import type { RelayNames } from "./names.ts";
 
 export interface HandOverOptions {
   /** Of the socket where the other process comes. */
@@ -21,6 +23,8 @@ export interface HandOverOptions {
   cut(device: string): void;
   readonly entries: Pick<RelayEntries, "all" | "get" | "close">;
   readonly forwards: Pick<RelayForwards, "get">;
+  /** Its ports are all sites': they change hands when every device has. */
+  readonly names: Pick<RelayNames, "ports" | "setShared" | "drain">;
   /** Null: this program does not know how it was started. */
   readonly startSuccessor: StartSuccessor | null;
   /** Whoever supervises this process is to supervise that one. Never rejects. */
@@ -236,12 +240,13 @@ export class HandOver implements Sweepable {
   }
 
   async #lend(link: HandoverLink): Promise<void> {
-    const { agentPort, entries, log, pause } = this.#options;
+    const { agentPort, entries, names, log, pause } = this.#options;
     log.info("process {pid} of version {version} takes over", { pid: this.#hello?.pid, version: this.#hello?.version });
     this.#pausing = pause();
     await this.#pausing;
     if (link.isClosed) return;
-    const shared = agentPort.setShared(true) && [...entries.all()].every((entry) => entry.setShared(true));
+    const holders = [agentPort, names, ...entries.all()];
+    const shared = holders.every((holder) => holder.setShared(true));
     if (!shared) throw new ControlError("failed", "This system shares no ports between processes: restart the relay.");
     const devices = [...agentPort.sessions()].map(({ peer }) => peer.deviceId);
     const agentPortNumber = agentPort.port;
@@ -252,7 +257,10 @@ export class HandOver implements Sweepable {
       v: HANDOVER_VERSION,
       version: VERSION,
       agentPort: agentPortNumber,
-      ports: runsOf(entries),
+      ports: runsOf(
+        [...entries.all()].flatMap(({ entry }) => entry?.ports ?? []),
+        names.ports,
+      ),
       devices,
     });
   }
@@ -303,6 +311,7 @@ export class HandOver implements Sweepable {
     if (!this.isGiven) return;
     this.#isDone = true;
     for (const entry of this.#options.entries.all()) this.#retireEntry(entry);
+    this.#later(() => this.#options.names.drain());
   }
 
   #onEnd(link: HandoverLink): void {
@@ -318,7 +327,7 @@ export class HandOver implements Sweepable {
   }
 
   async #takeBack(): Promise<void> {
-    const { agentPort, entries, log, resume } = this.#options;
+    const { agentPort, entries, names, log, resume } = this.#options;
     if (this.#deadline !== null) clearTimeout(this.#deadline);
     this.#deadline = null;
     const pausing = this.#pausing;
@@ -331,8 +340,7 @@ export class HandOver implements Sweepable {
     this.#isLent = false;
     // What it was to have is given back when it has all been laid down.
     await pausing.catch(() => undefined);
-    agentPort.setShared(false);
-    for (const entry of entries.all()) entry.setShared(false);
+    for (const holder of [agentPort, names, ...entries.all()]) holder.setShared(false);
     try {
       await resume();
       log.warn("the process that was to take over has ended; this one goes on as it was");
@@ -385,10 +393,13 @@ function follows({ peer }: Session): boolean {
   return peer.features?.includes(HANDOVER_FEATURE) === true;
 }
 
-function runsOf(entries: Pick<RelayEntries, "all">): HandoverOf<"yours">["ports"] {
-  const open = [...entries.all()].flatMap(({ entry }) => entry?.ports ?? []);
+function runsOf(
+  open: readonly { readonly protocol: Protocol; readonly endpoint: { readonly port: number } }[],
+  tcp: readonly number[],
+): HandoverOf<"yours">["ports"] {
   return PROTOCOLS.flatMap((protocol) => {
     const ports = open.filter((port) => port.protocol === protocol).map(({ endpoint: { port } }) => port);
+    if (protocol === "tcp") ports.push(...tcp);
     return mergeSpans(ports.map((port) => ({ first: port, last: port }))).map((run) => ({ protocol, ...run }));
   });
 }

@@ -15,6 +15,8 @@ export interface OwnServers {
   readonly page: Listener | null;
   readonly console: (Listener & { readonly acme: Listener | null }) | null;
   readonly metrics: Listener | null;
+  /** Of the sites. */
+  readonly names?: { readonly http: number | null; readonly https: number | null };
 }
 
 /** What the relay hands out, and what it keeps for itself. */
@@ -28,6 +30,8 @@ export function relayPolicy(settings: RelaySettings, own: OwnServers): RelayPoli
       ...ownPort(own.console, "the relay's console"),
       ...ownPort(own.console?.acme ?? null, "where [acme] proves the console's names"),
       ...ownPort(own.metrics, "the relay's metrics"),
+      ...ownPort(listenerAt(own.names?.http), "shared by sites: expose one by --host"),
+      ...ownPort(listenerAt(own.names?.https), "shared by sites: expose one by --host"),
     ],
     denied: { ranges: [] },
   };
@@ -36,6 +40,10 @@ export function relayPolicy(settings: RelaySettings, own: OwnServers): RelayPoli
 /** The port of a server of the relay's own, which it hands out to nobody; none while there is no such server. */
 function ownPort(server: Listener | null, purpose: string): RelayPolicy["reserved"] {
   return server === null ? [] : [{ protocol: "tcp", port: server.port, purpose }];
+}
+
+function listenerAt(port: number | null | undefined): Listener | null {
+  return port == null ? null : { port };
 }
 
 /** What it hands out at all. */

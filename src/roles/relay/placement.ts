@@ -1,8 +1,10 @@
 import { asksForAny, settlesAs } from "../../core/allocate.ts";
-import { externalPorts, externalSide } from "../../core/external-ports.ts";
-import type { RemoteSpec } from "../../core/forward.ts";
+import type { ExternalPorts } from "../../core/external-ports.ts";
+import { externalOf, externalPorts } from "../../core/external-ports.ts";
+import type { RemoteSpec, SiteSpec } from "../../core/forward.ts";
 import { differingOption } from "../../core/group-options.ts";
 import type { HeldForward, Owner } from "../../core/held.ts";
+import { type SitePolicy, siteHostPort, siteRefusal } from "../../core/names/policy.ts";
 import { checkPolicy, type PolicyRefusal, type RelayPolicy } from "../../core/policy.ts";
 import { spansOf } from "../../core/port-spans.ts";
 import { same } from "../../core/same.ts";
@@ -21,6 +23,8 @@ export interface PlacementOptions {
   readonly grants: Grants;
   /** Asked for each decision: a reload may have changed it. */
   readonly policy: () => RelayPolicy;
+  /** Null = the relay hands out no names. */
+  readonly names: () => SitePolicy | null;
   deviceName(device: string): string;
   /** The address that entries listen on. */
   readonly bind: string;
@@ -39,24 +43,36 @@ export class Placement {
 
   /** Gives the forward its ports and opens its listeners, or changes nothing. */
   place(owner: Owner, asked: RemoteSpec): Result<PutOutcome, Refused> {
+    if (asked.site !== undefined) return this.#putExact(owner, this.#atItsPort(asked));
     return asksForAny(asked.ports) ? this.#putAny(owner, asked) : this.#putExact(owner, asked);
   }
 
   /** What `place` would refuse by the rules and the table, without doing it; null = nothing. */
-  refusal(owner: Owner, spec: RemoteSpec): Refused | null {
-    const external = externalPorts(spec.ports);
+  refusal(owner: Owner, asked: RemoteSpec): Refused | null {
+    const spec = this.#atItsPort(asked);
+    const external = externalOf(spec);
     if (!external.ok) return refused("failed", external.error.message);
     const { table, bind, nowMs } = this.#options;
-    const against = this.#policyRefusal(owner, spec);
+    const against = this.#policyRefusal(owner, spec, external.value);
     if (against !== null) return refused("policy", against.message);
     const taken = table.refusal(owner, spec, bind, nowMs());
     return taken === null ? null : refused(taken.kind === "conflict" ? "conflict" : "failed", taken.message);
   }
 
+  /** The port of a site is the relay's for all of them; without one the policy says so. */
+  #atItsPort(spec: RemoteSpec): RemoteSpec {
+    const { names } = this.#options;
+    const [mapping] = spec.ports;
+    const policy = names();
+    if (spec.site === undefined || mapping === undefined) return spec;
+    const port = (policy === null ? null : siteHostPort(spec.site, policy)) ?? UNKNOWN_PORT;
+    return { ...spec, ports: [{ ...mapping, first: port, last: port + mapping.last - mapping.first }] };
+  }
+
   #putExact(owner: Owner, spec: RemoteSpec): Result<PutOutcome, Refused> {
-    const external = externalPorts(spec.ports);
+    const external = externalOf(spec);
     if (!external.ok) return err(refused("failed", external.error.message));
-    const refusal = this.#policyRefusal(owner, spec);
+    const refusal = this.#policyRefusal(owner, spec, external.value);
     if (refusal !== null) return err(refused("policy", refusal.message));
     const disagreement = this.#disagreement(owner, spec);
     if (disagreement !== null) {
@@ -76,12 +92,16 @@ export class Placement {
    * device came last. Who disagrees is refused, and serves no more until it agrees again: so a change can be carried out
    * device by device, while the others serve.
    */
-  #disagreement(owner: Owner, { group, enabled, ports, options }: RemoteSpec): string | null {
+  #disagreement(owner: Owner, { group, enabled, ports, options, site }: RemoteSpec): string | null {
+    const { table } = this.#options;
     const [first] = ports;
     if (group === null || !enabled || first === undefined) return null;
-    for (const { owner: other, spec } of this.#options.table.at(first.protocol, first.first)) {
+    const holders = site === undefined ? table.at(first.protocol, first.first) : table.named(site.hosts[0] ?? "");
+    for (const { owner: other, spec } of holders) {
       if (other.account !== owner.account || other.device === owner.device || spec.group !== group) continue;
-      const differing = this.#serves(other.device, spec.id) ? differingOption(options, spec.options) : null;
+      const differing = this.#serves(other.device, spec.id)
+        ? (differingOption(options, spec.options) ?? differingSite(site, spec.site))
+        : null;
       if (differing === null) continue;
       return `Device "${this.#options.deviceName(other.device)}" has another "${differing}" for the group "${group}": give the same to all of its devices, and this one joins them.`;
     }
@@ -99,11 +119,17 @@ export class Placement {
   }
 
   /** `spec.ports` are in order (`externalPorts`). */
-  #policyRefusal(owner: Owner, { id, ports }: Pick<RemoteSpec, "id" | "ports">): PolicyRefusal | null {
-    const { account, device } = this.#options.grants.of(owner);
+  #policyRefusal(
+    owner: Owner,
+    { id, site }: Pick<RemoteSpec, "id" | "site">,
+    external: ExternalPorts,
+  ): PolicyRefusal | null {
+    const { account, device, accountName } = this.#options.grants.of(owner);
     const usage = this.#options.table.usage(owner, this.#options.table.get(owner.device, id));
-    const checked = checkPolicy(externalSide(ports), { relay: this.#options.policy(), account, device }, usage);
-    return checked.ok ? null : checked.error;
+    const checked = checkPolicy(external, { relay: this.#options.policy(), account, device }, usage);
+    if (!checked.ok) return checked.error;
+    const message = site === undefined ? null : siteRefusal(site, accountName, this.#options.names());
+    return message === null ? null : { kind: "policy", rule: "name", message };
   }
 
   /** A device that comes back gets the ports it had; a new request the lowest free ones it may have. */
@@ -119,7 +145,10 @@ export class Placement {
     return openAnyPorts(asked.ports, {
       candidates: spansOf(pool.ranges, asked.ports[0]?.protocol ?? "tcp"),
       isFree: (ports) => this.#isFree(ports),
-      refusal: (ports) => (externalPorts(ports).ok ? this.#policyRefusal(owner, { id: asked.id, ports }) : null),
+      refusal: (ports) => {
+        const external = externalPorts(ports);
+        return external.ok ? this.#policyRefusal(owner, { id: asked.id }, external.value) : null;
+      },
       open: (ports) => this.#putExact(owner, { ...asked, ports }),
     });
   }
@@ -173,5 +202,16 @@ export class Placement {
 }
 
 function sameEntry(a: HeldForward, b: HeldForward): boolean {
-  return a.bind === b.bind && a.spec.group === b.spec.group && same(a.spec.ports, b.spec.ports);
+  const hasSamePorts = same(a.spec.ports, b.spec.ports) && same(a.spec.site, b.spec.site);
+  return a.bind === b.bind && a.spec.group === b.spec.group && hasSamePorts;
 }
+
+/** Members of a group that treat the same visitor of a site differently. */
+function differingSite(a: SiteSpec | undefined, b: SiteSpec | undefined): string | null {
+  if (a?.tls !== b?.tls) return "tls";
+  if (a?.service !== b?.service) return "http2";
+  return same(a?.logins, b?.logins) ? null : "basic-auth-file";
+}
+
+/** Stands for a port that the relay does not have: the policy refuses what has it. */
+const UNKNOWN_PORT = 1;

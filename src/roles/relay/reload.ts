@@ -1,6 +1,6 @@
 import type { ProxyGate } from "../../dataplanes/io/proxy-gate.ts";
 import type { CertificateSource } from "../certificate/source.ts";
-import type { RelaySettings, ReloadReport } from "../control.ts";
+import type { NamesSettings, RelaySettings, ReloadReport } from "../control.ts";
 import type { LiveExitPolicy } from "../exits.ts";
 import { V } from "../views.ts";
 import type { RelayForwards } from "./forwards.ts";
@@ -85,11 +85,37 @@ function changeSettings(now: RelaySettings, next: RelaySettings): SettingsChange
     if (!Bun.deepEquals(next[table], now[table])) needRestart.push(table);
   }
   const { listen, console, metrics } = now;
+  const names = changeNames(now.names, next.names, changed, needRestart);
   return {
-    settings: { ...next, listen, check: { ...next.check, listen: page }, console, metrics },
+    settings: {
+      ...next,
+      listen,
+      check: { ...next.check, listen: page },
+      console,
+      metrics,
+      ...(names === undefined ? {} : { names }),
+    },
     changed,
     needRestart,
   };
+}
+
+/** Who may have which name changes at once; ports and certificates stay as they are. */
+function changeNames(
+  now: NamesSettings | undefined,
+  next: NamesSettings | undefined,
+  changed: string[],
+  needRestart: string[],
+): NamesSettings | undefined {
+  if (now === undefined || next === undefined) {
+    if (now !== next) needRestart.push("names");
+    return now;
+  }
+  const { domains, grants } = next;
+  if (!Bun.deepEquals([domains, grants], [now.domains, now.grants])) changed.push("names");
+  const settings = { ...now, domains, grants };
+  if (!Bun.deepEquals(next, settings)) needRestart.push("names");
+  return settings;
 }
 
 /** The keys of those that were renewed, and sentences about those that were refused. */

@@ -38,6 +38,7 @@ import { RelayDials } from "./dials.ts";
 import { RelayEntries } from "./entries.ts";
 import { RelayForwards } from "./forwards.ts";
 import { type RefusedCredentials, relayMetrics } from "./metrics.ts";
+import { RelayNames } from "./names.ts";
 import { poolOf, relayPolicy } from "./own-ports.ts";
 import { ProxyRefusals } from "./proxy-refusals.ts";
 import { publicHostOf } from "./public-host.ts";
@@ -82,6 +83,7 @@ export class Relay {
   readonly #exitPolicy: LiveExitPolicy;
   readonly #auth: RelayAuth;
   readonly #gate: ProxyGate;
+  readonly #names: RelayNames;
   readonly #entries: RelayEntries;
   readonly #forwards: RelayForwards;
   readonly #sessions: RelaySessions;
@@ -144,7 +146,19 @@ export class Relay {
     });
     this.#gate.change(parts.settings.proxyProtocolFrom);
     this.#sweeper.add(this.#gate);
-    this.#entries = new RelayEntries(this.#sweeper, session, this.#gate, this.#succession.sharing);
+    this.#names = new RelayNames({
+      sweeper: this.#sweeper,
+      gate: this.#gate,
+      sharing: this.#succession.sharing,
+      dataDir: parts.dataDir,
+      certificate: async (key, files) => this.#certificateOf(key, files, await loadPair(files, wallMs())),
+      fallback: parts.identity.certificate,
+      log: this.#log,
+      signal: this.#abort.signal,
+      settings: () => this.#settings,
+      unexpected: (error) => this.#failed("a visitor could not be served by name", error),
+    });
+    this.#entries = new RelayEntries(this.#sweeper, session, this.#gate, this.#succession.sharing, this.#names.sites);
     this.#forwards = new RelayForwards({
       store,
       entries: this.#entries,
@@ -156,7 +170,9 @@ export class Relay {
           page: this.#page,
           console: this.#console,
           metrics: this.#metricsListener,
+          names: this.#names.server.ports,
         }),
+      names: () => this.#names.policy(),
       publicHost: (from) => this.#publicHost(from),
       nowMs: monotonicMs,
       wallMs,
@@ -235,6 +251,8 @@ export class Relay {
       // Before the public ports: when the agent port is not to be had, no visitor has come in.
       this.#agentPort.listen();
       this.#openPage();
+      await this.#names.prepare();
+      this.#names.listen();
       await this.#forwards.restore();
       await this.#startStun();
       await this.#openMetrics();
@@ -274,6 +292,7 @@ export class Relay {
       agentPort: this.#agentPort,
       entries: this.#entries,
       forwards: this.#forwards,
+      names: this.#names,
       port: () => this.#settings.listen.port,
       phase: () => this.#phase,
       become: (phase) => {
@@ -445,6 +464,7 @@ export class Relay {
     this.#phase = "draining";
     this.#agentPort.stopListening();
     this.#dialRequests.drain();
+    this.#names.drain();
     const open = [this.#dialRequests.visits];
     for (const shared of this.#entries.all()) {
       shared.drain();
@@ -454,6 +474,7 @@ export class Relay {
     this.#abort.abort();
     await Promise.all([this.#succession.local.close(), this.#closeServers()]);
     await this.#record?.();
+    await this.#names.close();
     this.#entries.closeAll();
     this.#dialRequests.visits.cutAll("shutdown");
     this.#agentPort.close();

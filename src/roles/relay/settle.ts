@@ -1,9 +1,11 @@
 import type { PortSharing } from "../../dataplanes/io/port-sharing.ts";
 import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
+import { messageOf } from "../../os/errors.ts";
 import type { Logger } from "../../os/log.ts";
 import type { AgentPort } from "./agent-port.ts";
 import type { RelayEntries } from "./entries.ts";
 import type { RelayForwards } from "./forwards.ts";
+import type { RelayNames } from "./names.ts";
 import type { TakeOver } from "./take-over.ts";
 
 export interface SettleOptions {
@@ -11,6 +13,7 @@ export interface SettleOptions {
   readonly forwards: Pick<RelayForwards, "openRest" | "allOpen">;
   readonly entries: Pick<RelayEntries, "all">;
   readonly agentPort: Pick<AgentPort, "setShared">;
+  readonly names: Pick<RelayNames, "listen" | "setShared">;
   readonly sharing: Pick<PortSharing, "forget">;
   readonly sweeper: Pick<Sweeper, "add" | "remove" | "nowMs">;
   readonly log: Logger;
@@ -24,13 +27,18 @@ const DEVICES_WITHIN_MS = 15_000;
  * process listens nowhere any more, the ports are bound alone again.
  */
 export async function settle(options: SettleOptions): Promise<void> {
-  const { takeOver, forwards, entries, agentPort, sharing, log } = options;
+  const { takeOver, forwards, entries, agentPort, names, sharing, log } = options;
   await devicesCame(options);
   forwards.openRest();
+  // Its ports are many devices' together: until all are here, visitors are better off there.
+  try {
+    names.listen();
+  } catch (error) {
+    log.error("sites are not served: {error}", { error: messageOf(error) });
+  }
   await takeOver.done();
   sharing.forget();
-  agentPort.setShared(false);
-  for (const entry of entries.all()) entry.setShared(false);
+  for (const holder of [agentPort, names, ...entries.all()]) holder.setShared(false);
   log.info("the process before has left every port; its streams go on there until they end");
 }
 

@@ -11,6 +11,7 @@ import type { RelayEntries } from "./entries.ts";
 import type { RelayForwards } from "./forwards.ts";
 import { Gate } from "./gate.ts";
 import { HandOver } from "./hand-over.ts";
+import type { RelayNames } from "./names.ts";
 import { settle } from "./settle.ts";
 import type { TakeOver } from "./take-over.ts";
 
@@ -32,6 +33,7 @@ export interface SuccessionOptions {
   readonly agentPort: AgentPort;
   readonly entries: RelayEntries;
   readonly forwards: RelayForwards;
+  readonly names: RelayNames;
   /** The agent port's, as configured. */
   port(): number;
   phase(): RelayPhase;
@@ -96,12 +98,13 @@ export class Succession {
    * What takes the processor for long is done before: visitors come from then on.
    */
   async begin(takeOver: TakeOver, options: SuccessionOptions): Promise<void> {
-    const { agentPort, entries, forwards, port, become, openServers, failed } = options;
+    const { agentPort, entries, forwards, names, port, become, openServers, failed } = options;
     await takeOver.lend(this.sharing, port());
     // Devices that come already wait with what they want.
     become("waiting");
     this.gate.close();
     entries.watcher = takeOver;
+    await names.prepare();
     agentPort.listen();
     await forwards.restore((device) => !takeOver.expects(device));
     let isServing = false;

@@ -33,6 +33,8 @@ export const Endpoint = z.object({
   /** Null for a dynamic forward: the destination is chosen per connection. */
   internalHost: z.string().nullable(),
   internalPort: port.nullable(),
+  /** Of a site, which is reached by name: what a visitor types. */
+  url: z.string().exactOptional(),
 });
 export type Endpoint = z.infer<typeof Endpoint>;
 

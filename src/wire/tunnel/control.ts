@@ -19,6 +19,7 @@ export const CHECK_FEATURE = "check";
 export const ASSIGN_FEATURE = "assign";
 /** Of a device, as its hello names it: it follows its relay to another process of it. */
 export const HANDOVER_FEATURE = "handover";
+export const NAMES_FEATURE = "names";
 
 const text = (most: number) => z.string().max(most);
 const portNumber = z.number().int().min(1).max(65_535);
@@ -97,6 +98,8 @@ export const endpointSchema = z.object({
   port: portNumber,
   lastPort: portNumber,
   internalPort: portNumber,
+  /** Of a site: what visitors type. */
+  url: text(300).exactOptional(),
 });
 export const refusalKind = z.enum(["policy", "conflict", "failed"]);
 const result = z.object({

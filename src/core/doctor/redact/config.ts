@@ -10,6 +10,12 @@ const KEYS: Readonly<Record<string, Treatment>> = {
   relay: "host",
   to: "host",
   hosts: "host",
+  host: "host",
+  http: "host",
+  https: "host",
+  domains: "host",
+  account: "name",
+  "basic-auth-file": "file",
   endpoint: "host",
   router: "host",
   dns: "host",
@@ -40,14 +46,14 @@ const KEYS: Readonly<Record<string, Treatment>> = {
     "ports as protocol proxy-protocol protocol-only family same-port lifetime enabled log stun private connections",
     "connections-per-source new-per-source bandwidth idle udp-idle interval timeout failures on out in first-wins",
     "wan lan masquerade snat-ports firewall interface listen-port mtu clients-meet igd nat-pmp pcp secure strict-nonce",
-    "port-zero max-mappings http-port health-check",
+    "port-zero max-mappings http-port health-check tls http2",
   ),
 };
 
 /** Tables of the file: their keys are shown. */
 const TABLES = new Set([
   ...["relay", "agent", "check", "expose", "forward", "socks", "map", "gateway", "upnp", "vpn", "mapping", "trigger"],
-  ...["hook", "gluetun", "health-check"],
+  ...["hook", "gluetun", "health-check", "names", "grant"],
 ]);
 const MAX_ITEMS = 1_000;
 

@@ -1,0 +1,136 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { SecureContext } from "node:tls";
+import type { Sweepable } from "../../dataplanes/io/sweeper.ts";
+import { nowMs } from "../../os/clock.ts";
+import { messageOf } from "../../os/errors.ts";
+import type { Logger } from "../../os/log.ts";
+import { readAcme, writeAcme } from "../../store/acme-state.ts";
+import { ok } from "../../wire/result.ts";
+import { AccountKey } from "../acme/account-key.ts";
+import { AcmeCertificate } from "../acme/certificate.ts";
+import type { CertificateSource } from "../certificate/source.ts";
+import { readPem } from "../certificates.ts";
+import { ControlError, type NamesSettings } from "../control.ts";
+import { pause } from "../pause.ts";
+import { contextFor } from "./site-certificates.ts";
+
+/** Orders that are under way at once: the others wait a second for their turn. */
+const MOST_ORDERS = 4;
+/** Certificates at once; beyond that a name gets none until another one is gone. */
+const MOST_NAMES = 5_000;
+
+export interface SiteAcmeOptions {
+  readonly settings: NonNullable<NamesSettings["acme"]>;
+  /** Of the relay: here is a directory for each name. */
+  readonly dataDir: string;
+  /** What an order that is not through has; it is shown to nobody. */
+  readonly fallback: CertificateSource;
+  publish(token: string, keyAuthorization: string): () => void;
+  /** The names that want a certificate now. */
+  wanted(): readonly string[];
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+interface Account {
+  readonly directory: string;
+  readonly keyPem: string;
+}
+
+interface Held {
+  /** Null while its file is read. */
+  source: AcmeCertificate | null;
+  context: SecureContext | null;
+}
+
+/** A certificate for each name of a site, ordered when the site is opened and renewed by itself, with one account for all. */
+export class SiteAcme implements Sweepable {
+  readonly #options: SiteAcmeOptions;
+  readonly #directory: string;
+  readonly #ca: string | null;
+  readonly #account: Account;
+  readonly #byName = new Map<string, Held>();
+
+  private constructor(options: SiteAcmeOptions, directory: string, ca: string | null, account: Account) {
+    this.#options = options;
+    this.#directory = directory;
+    this.#ca = ca;
+    this.#account = account;
+  }
+
+  /** Throws ControlError when what is on the disk cannot be used. */
+  static async open(options: SiteAcmeOptions): Promise<SiteAcme> {
+    const { settings, dataDir } = options;
+    const directory = join(dataDir, "names");
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const ca = settings.ca === null ? null : await readPem(settings.ca);
+    const record = await readAcme(directory);
+    if (!record.ok) throw new ControlError("failed", record.error.message);
+    const known = record.value.account;
+    if (known?.directory === settings.directory) return new SiteAcme(options, directory, ca, known);
+    const account = { directory: settings.directory, keyPem: AccountKey.generate().pem };
+    const written = await writeAcme(directory, { ...record.value, account });
+    if (!written.ok) throw new ControlError("failed", written.error.message);
+    return new SiteAcme(options, directory, ca, account);
+  }
+
+  /** Null = there is none, perhaps not yet. */
+  contextOf(name: string): SecureContext | null {
+    return this.#byName.get(name)?.context ?? null;
+  }
+
+  sweep(): void {
+    const wanted = new Set(this.#options.wanted());
+    for (const name of this.#byName.keys()) if (!wanted.has(name)) this.#byName.delete(name);
+    let ordering = [...this.#byName.values()].filter(({ source }) => source?.isOrdering === true).length;
+    for (const name of wanted) {
+      const held = this.#byName.get(name);
+      if (held === undefined) this.#begin(name);
+      else if (ordering < MOST_ORDERS && held.source !== null) {
+        held.source.sweep();
+        if (held.source.isOrdering) ordering++;
+      }
+    }
+  }
+
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    await Promise.all([...this.#byName.values()].map(({ source }) => source?.idle()));
+  }
+
+  #begin(name: string): void {
+    if (this.#byName.size >= MOST_NAMES || this.#options.signal.aborted) return;
+    const held: Held = { source: null, context: null };
+    this.#byName.set(name, held);
+    this.#open(name, held).catch((error: unknown) => {
+      this.#options.log.warn("the certificate of a site cannot be kept: {error}", { name, error: messageOf(error) });
+    });
+  }
+
+  async #open(name: string, held: Held): Promise<void> {
+    const { settings, fallback, publish, log, signal } = this.#options;
+    // A name that was checked has no character that means something in a path.
+    const dataDir = join(this.#directory, name);
+    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    const source = await AcmeCertificate.open({
+      settings: { ...settings, hosts: [name] },
+      ca: this.#ca,
+      account: this.#account,
+      dataDir,
+      fallback,
+      publish,
+      wallMs: nowMs,
+      random: Math.random,
+      pause: (ms) => pause(ms, signal),
+      log,
+      signal,
+    });
+    if (source.isOwn) held.context = contextFor(source.current);
+    source.follow((next) => {
+      if (source.isOwn) held.context = contextFor(next);
+      return ok(null);
+    });
+    held.source = source;
+  }
+}

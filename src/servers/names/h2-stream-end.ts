@@ -1,0 +1,190 @@
+import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import type { JudgedRequest } from "../../core/names/request.ts";
+import type { ByteEnd, ByteSink } from "../../dataplanes/io/ends.ts";
+import { SILENT_SINK } from "../../dataplanes/io/silent-sink.ts";
+import { BodyReader, responseFraming } from "../../wire/http1/body.ts";
+import { encodeRequestHead, HeadReader, parseResponseHead, type ResponseHead } from "../../wire/http1/head.ts";
+import type { ReasonName } from "../../wire/reason.ts";
+import { CHALLENGE, refusalOf } from "./page.ts";
+
+const PAUSE_ABOVE_BYTES = 256 * 1_024;
+const RESUME_AT_BYTES = 64 * 1_024;
+const FIRST_FINAL = 200;
+const SWITCHING = 101;
+const LAST_CHUNK = new TextEncoder().encode("0\r\n\r\n");
+/** Of HTTP/1's connections: HTTP/2 has none of them (RFC 9113 §8.2.2). */
+const HOP_BY_HOP = ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
+
+/** A stream of a visitor who speaks HTTP/2, as a connection of HTTP/1.1 with one request: the visitor of a join. */
+export class H2StreamEnd implements ByteEnd {
+  sink: ByteSink = SILENT_SINK;
+  readonly #stream: ServerHttp2Stream;
+  readonly #request: JudgedRequest;
+  readonly #heads = new HeadReader();
+  #answer: BodyReader | null = null;
+  /** Of a request that says how long it is. */
+  #left: number | null;
+  #paused = false;
+  #closed = false;
+
+  constructor(stream: ServerHttp2Stream, request: JudgedRequest) {
+    this.#stream = stream;
+    this.#request = request;
+    this.#left = request.framing.kind === "length" ? request.framing.bytes : null;
+  }
+
+  /** After the join. */
+  begin(): void {
+    const stream = this.#stream;
+    // One request a connection: what would be a second one cannot be.
+    const fields = [...this.#request.head.fields, { name: "Connection", value: "close" }];
+    this.sink.onData(encodeRequestHead({ ...this.#request.head, fields }));
+    stream.on("data", (bytes: Uint8Array) => this.#content(bytes));
+    stream.on("end", () => this.#ended());
+    stream.on("drain", () => this.sink.onDrain(stream.writableLength));
+    stream.on("error", () => undefined);
+    stream.on("close", () => this.#finish(stream.rstCode === constants.NGHTTP2_NO_ERROR ? null : "reset"));
+  }
+
+  #content(bytes: Uint8Array): void {
+    if (this.#closed) return;
+    if (this.#left === null) {
+      const size = new TextEncoder().encode(`${bytes.length.toString(16)}\r\n`);
+      if (bytes.length > 0) this.sink.onData(Buffer.concat([size, bytes, Buffer.from("\r\n")]));
+      return;
+    }
+    this.#left -= bytes.length;
+    // More than it said would be another request to the service (RFC 9113 §8.1.1).
+    if (this.#left < 0) this.#fail("protocolError");
+    else this.sink.onData(bytes);
+  }
+
+  #ended(): void {
+    if (this.#closed) return;
+    if (this.#left === null) this.sink.onData(LAST_CHUNK);
+    else if (this.#left > 0) this.#fail("protocolError");
+  }
+
+  write(bytes: Uint8Array): number {
+    let left = bytes;
+    while (left.length > 0 && !this.#closed && !this.#stream.destroyed) {
+      if (this.#answer === null) {
+        const head = this.#heads.feed(left);
+        if (head === null) return 0;
+        const parsed = head.ok ? parseResponseHead(head.value.head) : head;
+        if (!head.ok || !parsed.ok || !this.#begins(parsed.value)) {
+          this.#fail("protocolError");
+          return 0;
+        }
+        left = head.value.rest;
+        continue;
+      }
+      if (this.#answer.isDone) return 0;
+      const taken = this.#answer.feed(left, (content) => void this.#stream.write(Buffer.from(content)));
+      if (!taken.ok) {
+        this.#fail("protocolError");
+        return 0;
+      }
+      left = left.subarray(taken.value);
+      if (this.#answer.isDone) this.#stream.end();
+    }
+    return this.#stream.writableNeedDrain ? this.#stream.writableLength : 0;
+  }
+
+  /** False: it is no answer to this request. */
+  #begins(head: ResponseHead): boolean {
+    const { status } = head;
+    if (status === SWITCHING) return false;
+    if (status < FIRST_FINAL) {
+      return taken(() => this.#stream.additionalHeaders({ ...fieldsOf(head), ":status": status }));
+    }
+    const framing = responseFraming(head, this.#request.head.method);
+    if (!framing.ok) return false;
+    const answer = new BodyReader(framing.value);
+    const headers = { ...fieldsOf(head), ":status": status };
+    if (!taken(() => this.#stream.respond(headers, { endStream: answer.isDone }))) return false;
+    this.#answer = answer;
+    return true;
+  }
+
+  backlog(queuedBytes: number): void {
+    if (queuedBytes > PAUSE_ABOVE_BYTES && !this.#paused) {
+      this.#paused = true;
+      this.#stream.pause();
+    } else if (queuedBytes <= RESUME_AT_BYTES && this.#paused) {
+      this.#paused = false;
+      this.#stream.resume();
+    }
+  }
+
+  /** The service sends no more. */
+  end(): void {
+    if (this.#answer === null) this.reset("reset");
+    else if (this.#answer.isOpenEnded) this.#stream.end();
+    else if (!this.#answer.isDone) this.reset("reset");
+  }
+
+  reset(reason: ReasonName): void {
+    if (this.#closed) return;
+    if (this.#answer === null) sayOn(this.#stream, refusalOf(reason));
+    else if (!this.#answer.isDone) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    this.#finish(reason);
+  }
+
+  #fail(reason: ReasonName): void {
+    this.reset(reason);
+  }
+
+  #finish(reason: ReasonName | null): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const { sink } = this;
+    this.sink = SILENT_SINK;
+    if (reason === null) sink.onEnd();
+    sink.onClose(reason);
+  }
+}
+
+/**
+ * Node throws for a field that HTTP/2 does not have, whoever sent it, and for a stream that has just ended: neither may
+ * end more than this stream. False = it was not taken.
+ */
+export function taken(step: () => void): boolean {
+  try {
+    step();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** An answer of the relay's own. */
+export function sayOn(
+  stream: ServerHttp2Stream,
+  { status, sentence }: { readonly status: number; readonly sentence: string },
+): void {
+  if (stream.destroyed || stream.headersSent) return;
+  stream.on("error", () => undefined);
+  const asks = status === 401 ? { "www-authenticate": CHALLENGE } : {};
+  const headers = {
+    ":status": status,
+    "content-type": "text/plain; charset=utf-8",
+    "cache-control": "no-store",
+    ...asks,
+  };
+  if (!taken(() => stream.respond(headers))) return;
+  stream.end(`${sentence}\n`);
+  // What the visitor still sends is read and forgotten.
+  stream.resume();
+}
+
+function fieldsOf({ fields }: ResponseHead): OutgoingHttpHeaders {
+  const headers: Record<string, string[]> = {};
+  for (const { name, value } of fields) {
+    const key = name.toLowerCase();
+    if (!HOP_BY_HOP.includes(key)) headers[key] = [...(headers[key] ?? []), value];
+  }
+  return Object.fromEntries(
+    Object.entries(headers).map(([key, values]) => [key, key === "set-cookie" ? values : values.join(", ")]),
+  );
+}

@@ -1,0 +1,106 @@
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  constants,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
+import type { JudgedRequest } from "../../core/names/request.ts";
+import { EndDuplex } from "../../dataplanes/io/end-duplex.ts";
+import { endPair } from "../../dataplanes/io/end-pair.ts";
+import type { Visit } from "../../dataplanes/io/ends.ts";
+import { join } from "../../dataplanes/io/join.ts";
+import { sayOn, taken } from "./h2-stream-end.ts";
+import type { Site } from "./sites.ts";
+
+const HOP_BY_HOP = ["host", "connection", "transfer-encoding"];
+
+/** A service that speaks HTTP/2 without TLS, over one connection for each visitor's: the streams go side by side in it. */
+export class H2cService {
+  readonly #site: Site;
+  readonly #visit: Visit;
+  #session: ClientHttp2Session | null = null;
+
+  constructor(site: Site, visit: Visit) {
+    this.#site = site;
+    this.#visit = visit;
+  }
+
+  /** `te`: what the visitor says of trailers (RFC 9110 §10.1.4): gRPC wants it. */
+  forward(stream: ServerHttp2Stream, { head }: JudgedRequest, name: string, te: IncomingHttpHeaders[string]): void {
+    const session = this.#open(name);
+    const headers: OutgoingHttpHeaders = {
+      ":method": head.method,
+      ":path": head.target,
+      ":scheme": "http",
+      ":authority": name,
+      ...(te === "trailers" ? { te } : {}),
+    };
+    for (const { name: field, value } of head.fields) {
+      const key = field.toLowerCase();
+      if (!HOP_BY_HOP.includes(key))
+        headers[key] = headers[key] === undefined ? value : `${String(headers[key])}, ${value}`;
+    }
+    let request: ClientHttp2Stream | null = null;
+    taken(() => {
+      request = session.request(headers, { endStream: stream.endAfterHeaders });
+    });
+    if (request === null) failed(stream);
+    else connectStreams(stream, request);
+  }
+
+  close(): void {
+    this.#session?.destroy();
+    this.#session = null;
+  }
+
+  #open(name: string): ClientHttp2Session {
+    if (this.#session !== null && !this.#session.closed && !this.#session.destroyed) return this.#session;
+    const { a, b } = endPair();
+    const { host } = this.#site;
+    const duplex = new EndDuplex(b);
+    join(a, host.connect(this.#visit), this.#visit, host.visits);
+    const session = connect(`http://${name}`, { createConnection: () => duplex });
+    session.on("error", () => undefined);
+    session.on("close", () => duplex.destroy());
+    this.#session = session;
+    return session;
+  }
+}
+
+/** Both ways at once, until each has ended. */
+function connectStreams(stream: ServerHttp2Stream, asked: ClientHttp2Stream): void {
+  let trailers: IncomingHttpHeaders = {};
+  asked.on("headers", (interim) => {
+    if (!stream.destroyed && !stream.headersSent) taken(() => stream.additionalHeaders(plain(interim)));
+  });
+  asked.on("response", (answer) => {
+    if (stream.destroyed) return;
+    if (taken(() => stream.respond(plain(answer), { waitForTrailers: true }))) asked.pipe(stream);
+    else asked.close(constants.NGHTTP2_CANCEL);
+  });
+  asked.on("trailers", (fields) => {
+    trailers = fields;
+  });
+  stream.on("wantTrailers", () => void taken(() => stream.sendTrailers(plain(trailers))));
+  asked.on("error", () => failed(stream));
+  stream.on("error", () => asked.close(constants.NGHTTP2_CANCEL));
+  stream.on("aborted", () => asked.close(constants.NGHTTP2_CANCEL));
+  asked.on("close", () => {
+    if (asked.rstCode !== constants.NGHTTP2_NO_ERROR) failed(stream, asked.rstCode);
+  });
+  if (!stream.endAfterHeaders) stream.pipe(asked);
+}
+
+function failed(stream: ServerHttp2Stream, code: number = constants.NGHTTP2_INTERNAL_ERROR): void {
+  if (stream.destroyed) return;
+  if (stream.headersSent) stream.close(code);
+  else sayOn(stream, { status: 502, sentence: "The site does not answer." });
+}
+
+/** Without what is Node's own. */
+function plain(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => name === ":status" || !name.startsWith(":")));
+}

@@ -1,0 +1,351 @@
+import type { JudgedRequest, RequestRefusal } from "../../core/names/request.ts";
+import { type ByteEnd, type ByteSink, HOLD_BYTES } from "../../dataplanes/io/ends.ts";
+import { SILENT_SINK } from "../../dataplanes/io/silent-sink.ts";
+import { BodyReader, responseFraming } from "../../wire/http1/body.ts";
+import {
+  encodeRequestHead,
+  encodeResponseHead,
+  type HeadFault,
+  HeadReader,
+  membersOf,
+  parseRequestHead,
+  parseResponseHead,
+  type RequestHead,
+  type ResponseHead,
+} from "../../wire/http1/head.ts";
+import type { ReasonName } from "../../wire/reason.ts";
+import type { Result } from "../../wire/result.ts";
+import type { Clients, Impatient } from "../proxy/clients.ts";
+import { pageBytes, refusalOf } from "./page.ts";
+
+/** Between two requests of one connection. */
+const KEEP_ALIVE_MS = 75_000;
+const SWITCHING = 101;
+const FIRST_FINAL = 200;
+
+export type Judgement = Result<JudgedRequest, RequestRefusal>;
+/** Judges a request of a connection; that takes a while where a password is to be checked. */
+export type JudgeRequest = (head: RequestHead) => Judgement | Promise<Judgement>;
+
+/** A request that is not answered yet. */
+interface Asked {
+  readonly method: string;
+  readonly minor: 0 | 1;
+  readonly upgrades: boolean;
+  readonly closes: boolean;
+}
+
+/**
+ * A visitor who speaks HTTP/1, as the visitor of a join: each request is judged and written anew, and answered before the
+ * next one is read, so that it is known where each begins and ends. After `101 Switching Protocols` both sides' bytes pass.
+ */
+export class Http1Front implements ByteEnd, ByteSink, Impatient {
+  sink: ByteSink = SILENT_SINK;
+  readonly #requests = new HeadReader();
+  readonly #responses = new HeadReader();
+  #asked: Asked | null = null;
+  /** What is left of the request, and of its answer. */
+  #content: BodyReader | null = null;
+  #answer: BodyReader | null = null;
+  #answerBegan = false;
+  /** Both sides speak another protocol now. */
+  #raw = false;
+  /** Came before it was its turn; reading is paused, so it is little. */
+  #held: Uint8Array[] = [];
+  #heldEnd = false;
+  #exitQueued = 0;
+  /** Nothing more is read of the visitor. */
+  #closing = false;
+  /** A request's password is being checked. */
+  #judging = false;
+  #left = false;
+
+  constructor(
+    readonly client: ByteEnd,
+    readonly clients: Clients,
+    readonly judge: JudgeRequest,
+  ) {
+    client.sink = this;
+  }
+
+  /** The first request, which is judged already, and what came behind its head. After the join. */
+  begin(first: JudgedRequest, rest: Uint8Array): void {
+    this.#forward(first);
+    if (rest.length > 0) this.onData(rest);
+  }
+
+  // From the visitor.
+
+  onOpen(): void {}
+
+  onData(bytes: Uint8Array): void {
+    if (this.#raw) this.sink.onData(bytes);
+    else if (!this.#closing) this.#take(bytes);
+  }
+
+  onDrain(queuedBytes: number): void {
+    this.sink.onDrain(queuedBytes);
+  }
+
+  onEnd(): void {
+    if (this.#judging || (this.#asked !== null && this.#content === null && !this.#raw)) this.#heldEnd = true;
+    else {
+      if (!this.#raw) this.#closing = true;
+      this.sink.onEnd();
+    }
+  }
+
+  onClose(reason: ReasonName | null): void {
+    if (this.#left) return;
+    this.#left = true;
+    this.clients.remove(this);
+    this.sink.onClose(reason);
+  }
+
+  expired(): void {
+    if (this.#requests.isEmpty) this.#finish();
+    else this.#refuse({ status: 408, sentence: "The request did not come to an end." });
+  }
+
+  closed(): void {
+    this.client.reset("shutdown");
+  }
+
+  #take(bytes: Uint8Array): void {
+    let left = bytes;
+    while (left.length > 0 && !this.#closing && !this.#left) {
+      if (this.#content !== null) left = this.#takeContent(this.#content, left);
+      else if (this.#asked !== null || this.#judging) {
+        this.#hold(left);
+        return;
+      } else {
+        const begins = this.#requests.isEmpty;
+        const head = this.#requests.feed(left);
+        if (head === null) {
+          // From its first byte on, however slowly the rest comes.
+          if (begins) this.clients.add(this);
+          return;
+        }
+        if (!head.ok) {
+          this.#refuse(faultOf(head.error));
+          return;
+        }
+        if (!this.#takeHead(head.value.head)) return;
+        left = head.value.rest;
+      }
+    }
+  }
+
+  /** False: the visitor is being sent away. */
+  #takeHead(text: string): boolean {
+    const head = parseRequestHead(text);
+    if (!head.ok) {
+      this.#refuse(faultOf(head.error));
+      return false;
+    }
+    this.clients.remove(this);
+    const judged = this.judge(head.value);
+    if (!(judged instanceof Promise)) return this.#judged(judged);
+    this.#judging = true;
+    judged
+      .then((later) => {
+        this.#judging = false;
+        if (!this.#left && !this.#closing && this.#judged(later)) this.#release();
+      })
+      .catch((error: unknown) => {
+        this.reset("resources");
+        reportError(error);
+      });
+    return true;
+  }
+
+  #judged(judged: Judgement): boolean {
+    if (judged.ok) this.#forward(judged.value);
+    else this.#refuse(judged.error);
+    return judged.ok;
+  }
+
+  #forward({ head, framing, upgrades, closes }: JudgedRequest): void {
+    this.clients.remove(this);
+    this.#asked = { method: head.method, minor: head.minor, upgrades, closes };
+    this.#answerBegan = false;
+    const content = new BodyReader(framing);
+    this.#content = content.isDone ? null : content;
+    this.sink.onData(encodeRequestHead(head));
+  }
+
+  #takeContent(content: BodyReader, bytes: Uint8Array): Uint8Array {
+    const taken = content.feed(bytes);
+    if (!taken.ok) {
+      // The service has a part of it: nothing but the end of its connection says that the rest does not come.
+      this.reset("protocolError");
+      return new Uint8Array(0);
+    }
+    if (content.isDone) this.#content = null;
+    this.sink.onData(bytes.subarray(0, taken.value));
+    return bytes.subarray(taken.value);
+  }
+
+  #hold(bytes: Uint8Array): void {
+    // A copy: of a Buffer, slice() would be none.
+    this.#held.push(new Uint8Array(bytes));
+    this.client.backlog(HOLD_BYTES);
+  }
+
+  #release(): void {
+    const held = this.#held;
+    this.#held = [];
+    this.client.backlog(this.#exitQueued);
+    for (const bytes of held) this.onData(bytes);
+    if (this.#heldEnd && !this.#left) {
+      this.#heldEnd = false;
+      this.onEnd();
+    }
+  }
+
+  // From the service.
+
+  write(bytes: Uint8Array): number {
+    let left = bytes;
+    let queued = 0;
+    while (left.length > 0 && !this.#left) {
+      if (this.#raw) return this.client.write(left);
+      if (this.#answer !== null) {
+        const taken = this.#answer.feed(left);
+        if (!taken.ok) {
+          this.reset("protocolError");
+          return 0;
+        }
+        queued = this.client.write(left.subarray(0, taken.value));
+        left = left.subarray(taken.value);
+        if (this.#answer.isDone) this.#answered();
+        continue;
+      }
+      if (this.#asked === null) {
+        // Whoever answers what nobody asked has lost count: the next answer would be for another request.
+        this.reset("protocolError");
+        return 0;
+      }
+      const head = this.#responses.feed(left);
+      if (head === null) return queued;
+      const parsed = head.ok ? parseResponseHead(head.value.head) : head;
+      if (!head.ok || !parsed.ok) {
+        this.reset("protocolError");
+        return 0;
+      }
+      left = head.value.rest;
+      queued = this.#takeResponse(parsed.value, this.#asked);
+    }
+    return queued;
+  }
+
+  #takeResponse(head: ResponseHead, asked: Asked): number {
+    const { status } = head;
+    if (status === SWITCHING) {
+      if (!asked.upgrades) {
+        this.reset("protocolError");
+        return 0;
+      }
+      this.#raw = true;
+      this.#asked = null;
+      const queued = this.client.write(encodeResponseHead(head));
+      this.#release();
+      return queued;
+    }
+    // To HTTP/1.0 there are no interim answers (RFC 9110 §15.2).
+    if (status < FIRST_FINAL) return asked.minor === 0 ? 0 : this.client.write(encodeResponseHead(head));
+    const framing = responseFraming(head, asked.method);
+    if (!framing.ok) {
+      this.reset("protocolError");
+      return 0;
+    }
+    this.#answerBegan = true;
+    this.#answer = new BodyReader(framing.value);
+    const options = membersOf(head.fields, "connection");
+    const stays = head.minor === 1 ? !options.includes("close") : options.includes("keep-alive");
+    if (!stays) this.#asked = { ...asked, closes: true };
+    const queued = this.client.write(encodeResponseHead(head));
+    if (this.#answer.isDone) this.#answered();
+    return queued;
+  }
+
+  /** The answer is whole. */
+  #answered(): void {
+    const closes = this.#asked?.closes ?? true;
+    this.#asked = null;
+    this.#answer = null;
+    // An answer before the end of the request: what is left of that cannot be told from the next one.
+    if (closes || this.#content !== null) {
+      this.#finish();
+      return;
+    }
+    this.clients.add(this, KEEP_ALIVE_MS);
+    this.#release();
+  }
+
+  #finish(): void {
+    this.clients.remove(this);
+    this.#closing = true;
+    this.#held = [];
+    this.client.backlog(0);
+    this.client.end();
+    this.sink.onEnd();
+  }
+
+  backlog(queuedBytes: number): void {
+    this.#exitQueued = queuedBytes;
+    if (!this.#left) this.client.backlog(this.#held.length > 0 ? HOLD_BYTES : queuedBytes);
+  }
+
+  /** The service sends no more. */
+  end(): void {
+    if (this.#left) return;
+    if (this.#asked !== null && !this.#answerBegan) this.reset("reset");
+    else if (this.#answer !== null && !this.#answer.isOpenEnded) this.reset("reset");
+    else {
+      this.#closing = !this.#raw;
+      this.client.end();
+    }
+  }
+
+  /** Before the first byte of an answer the visitor is told in words. */
+  reset(reason: ReasonName): void {
+    if (this.#left) return;
+    if (this.#raw || this.#asked === null || this.#answerBegan) {
+      this.client.reset(reason);
+      // Of an end that was closed before nothing is heard.
+      this.onClose(reason);
+      return;
+    }
+    this.#say(refusalOf(reason), reason);
+  }
+
+  keepAlive(): void {
+    if (!this.#left) this.client.keepAlive?.();
+  }
+
+  /** No request is under way: the visitor is told why the next one is none. */
+  #refuse(refusal: RequestRefusal): void {
+    this.#say(refusal, null);
+  }
+
+  #say(refusal: RequestRefusal, reason: ReasonName | null): void {
+    if (this.#left) return;
+    this.#closing = true;
+    this.clients.bidFarewell(this.client, pageBytes(refusal));
+    this.onClose(reason ?? "protocolError");
+  }
+}
+
+export function faultOf(fault: HeadFault): RequestRefusal {
+  switch (fault) {
+    case "malformed":
+      return { status: 400, sentence: "This request is not in order." };
+    case "too-long":
+      return { status: 431, sentence: "The head of this request is too long." };
+    case "version":
+      return { status: 505, sentence: "This is HTTP/1.1 and HTTP/1.0." };
+    default:
+      return fault satisfies never;
+  }
+}

@@ -1,0 +1,128 @@
+import type { SecureContext } from "node:tls";
+import { Pending } from "../../core/pending.ts";
+import { ForwardCounters } from "../../dataplanes/io/counters.ts";
+import type { ByteEnd, Visit } from "../../dataplanes/io/ends.ts";
+import type { EntryError } from "../../dataplanes/io/entry-error.ts";
+import type { Listener, Listeners } from "../../dataplanes/io/listeners.ts";
+import type { PortSharing } from "../../dataplanes/io/port-sharing.ts";
+import type { GateHost, ProxyGate } from "../../dataplanes/io/proxy-gate.ts";
+import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
+import { tcpListeners } from "../../dataplanes/io/tcp-entry.ts";
+import type { HostPort } from "../../wire/endpoint.ts";
+import { ok, type Result } from "../../wire/result.ts";
+import { Clients } from "../proxy/clients.ts";
+import { type NamesContext, takePlace } from "./context.ts";
+import { H2Server } from "./h2-session.ts";
+import { type Arrival, receiveHttp } from "./http-arrival.ts";
+import { LoginGuard } from "./logins.ts";
+import { Sites } from "./sites.ts";
+import { receiveTls } from "./tls-arrival.ts";
+
+/** Visitors who have not said whom they want: of all, of one source, and from when on a lot is drawn (core/pending.ts). */
+const PENDING = { total: 4_096, perSource: 256, earlyFrom: 2_048 } as const;
+
+export interface NamesServerOptions {
+  readonly sweeper: Sweeper;
+  /** Where load balancers say who the visitors are; absent = visitors are whom sockets show. */
+  readonly gate?: ProxyGate;
+  /** With other processes of this program; absent = it shares its ports with none. */
+  readonly sharing?: PortSharing;
+  /** See NamesContext. */
+  certificate(name: string): SecureContext | null;
+  unexpected(error: unknown): void;
+}
+
+/** Listens for the visitors of several sites on one port of each kind, and tells them apart by name. */
+export class NamesServer {
+  readonly sites = new Sites();
+  readonly #options: NamesServerOptions;
+  readonly #clients: Clients;
+  readonly #context: NamesContext;
+  /** Those who came to no site. */
+  readonly #refused = new ForwardCounters();
+  readonly #challenges = new Map<string, string>();
+  #http: Listeners<Listener> | null = null;
+  #https: Listeners<Listener> | null = null;
+
+  constructor(options: NamesServerOptions) {
+    const { sweeper } = options;
+    this.#options = options;
+    this.#clients = new Clients(sweeper);
+    this.#context = {
+      sites: this.sites,
+      clients: this.#clients,
+      logins: new LoginGuard(this.#clients, () => sweeper.nowMs()),
+      pending: new Pending(PENDING),
+      sweeper,
+      challenge: (token) => this.#challenges.get(token) ?? null,
+      certificate: (name) => options.certificate(name),
+      unexpected: (error) => options.unexpected(error),
+    };
+  }
+
+  /** The ports that visitors come by; null = that kind is not open. */
+  get ports(): { readonly http: number | null; readonly https: number | null } {
+    return { http: portOf(this.#http), https: portOf(this.#https) };
+  }
+
+  openHttp(listen: HostPort): Result<null, EntryError> {
+    const opened = this.#listen(listen, (arrival) => receiveHttp(this.#context, { ...arrival, named: null }));
+    if (opened.ok) this.#http = opened.value;
+    return opened.ok ? ok(null) : opened;
+  }
+
+  openHttps(listen: HostPort): Result<null, EntryError> {
+    const h2 = new H2Server(this.#context);
+    const opened = this.#listen(listen, (arrival) => receiveTls(this.#context, h2, arrival));
+    if (opened.ok) this.#https = opened.value;
+    return opened.ok ? ok(null) : opened;
+  }
+
+  /** Answers for this token until the returned function is called (http-01, RFC 8555 section 8.3). */
+  publish(token: string, keyAuthorization: string): () => void {
+    this.#challenges.set(token, keyAuthorization);
+    return () => this.#challenges.delete(token);
+  }
+
+  /** Lets another process of this program listen at its ports too, or no more. False: this system cannot. */
+  setShared(shared: boolean): boolean {
+    const listeners = [this.#http, this.#https].flatMap((kind) => kind?.ports ?? []);
+    return listeners.every((listener) => listener.setShared(shared));
+  }
+
+  /** Nobody new comes in. */
+  drain(): void {
+    this.#http?.close();
+    this.#https?.close();
+  }
+
+  close(): void {
+    this.drain();
+    this.#clients.close();
+  }
+
+  #listen(
+    { host, port }: HostPort,
+    receive: (arrival: Omit<Arrival, "named">) => void,
+  ): Result<Listeners<Listener>, EntryError> {
+    const come = (client: ByteEnd, visit: Visit) => {
+      const leavePlace = takePlace(this.#context, visit.visitor.address);
+      if (leavePlace === null) client.reset("connectionLimit");
+      else receive({ client, visit, leavePlace });
+    };
+    const { gate, sweeper } = this.#options;
+    const atGate: GateHost = { counters: this.#refused, receive: come };
+    const onVisitor = (client: ByteEnd, visit: Visit) => {
+      if (sweeper.descriptors.scarce) client.reset("resources");
+      else if (gate?.active === true) gate.receive(client, visit, atGate);
+      else come(client, visit);
+    };
+    const listeners = tcpListeners(host, onVisitor, sweeper, this.#options.sharing ?? null);
+    const opened = listeners.open(new Set([port]));
+    return opened.ok ? ok(listeners) : opened;
+  }
+}
+
+function portOf(listeners: Listeners<Listener> | null): number | null {
+  return listeners?.ports[0]?.endpoint.port ?? null;
+}

@@ -1,0 +1,200 @@
+import { type SecureContext, TLSSocket } from "node:tls";
+import { DuplexEnd } from "../../dataplanes/io/duplex-end.ts";
+import { EndDuplex } from "../../dataplanes/io/end-duplex.ts";
+import type { ByteEnd, ByteSink, Visit } from "../../dataplanes/io/ends.ts";
+import { join } from "../../dataplanes/io/join.ts";
+import type { Admission } from "../../dataplanes/io/visits.ts";
+import type { ReasonName } from "../../wire/reason.ts";
+import {
+  type AlertName,
+  type ClientHello,
+  type ClientHelloErrorKind,
+  ClientHelloReader,
+  encodeAlert,
+} from "../../wire/tls/client-hello.ts";
+import type { Impatient } from "../proxy/clients.ts";
+import type { NamesContext } from "./context.ts";
+import type { H2Server } from "./h2-session.ts";
+import { type Arrival, receiveHttp } from "./http-arrival.ts";
+import type { Site } from "./sites.ts";
+
+const HTTP1 = "http/1.1";
+const HTTP2 = "h2";
+
+/** Reads whom a TLS client wants, and hands it to that site as it is, or ends its TLS here. */
+export function receiveTls(context: NamesContext, h2: H2Server, arrival: Omit<Arrival, "named">): void {
+  const reading = new Hello(context, h2, arrival);
+  arrival.client.sink = reading;
+  context.clients.add(reading);
+}
+
+class Hello implements ByteSink, Impatient {
+  readonly #reader = new ClientHelloReader();
+  #left = false;
+
+  constructor(
+    readonly context: NamesContext,
+    readonly h2: H2Server,
+    readonly arrival: Omit<Arrival, "named">,
+  ) {}
+
+  onOpen(): void {}
+
+  onData(bytes: Uint8Array): void {
+    if (this.#left) return;
+    const hello = this.#reader.feed(bytes);
+    if (hello === null) return;
+    if (hello.ok) this.#take(hello.value);
+    else this.#refuse(alertOf(hello.error.kind));
+  }
+
+  onDrain(): void {}
+
+  onEnd(): void {
+    this.#refuse(null);
+  }
+
+  onClose(_reason: ReasonName | null): void {
+    this.#leave();
+  }
+
+  expired(): void {
+    this.arrival.client.reset("idle");
+  }
+
+  closed(): void {
+    this.arrival.client.reset("shutdown");
+  }
+
+  #take({ serverName, protocols }: ClientHello): void {
+    const { sites } = this.context;
+    const { visit } = this.arrival;
+    // With encrypted names (ECH) the outer one counts, which is all that is seen here; nobody's is refused.
+    const site = serverName === null ? null : sites.find(serverName);
+    if (serverName === null || site === null || site.spec.tls === "off") {
+      this.#refuse("unrecognizedName");
+      return;
+    }
+    const context = site.spec.tls === "end" ? this.context.certificate(serverName) : null;
+    if (site.spec.tls === "end" && context === null) {
+      this.#refuse("internalError");
+      return;
+    }
+    const admission = site.host.admit(visit.visitor);
+    if (typeof admission === "string") {
+      site.host.visits.counters.countRefused(admission);
+      this.#refuse("accessDenied");
+      return;
+    }
+    if (context === null) this.#pass(site, admission);
+    else this.#end(site, serverName, admission, context, protocols);
+  }
+
+  #pass(site: Site, admission: Admission): void {
+    const { client } = this.arrival;
+    const visit: Visit = { ...this.arrival.visit, externalPort: site.externalPort };
+    this.#leave();
+    const shaped = site.host.shape(client);
+    join(shaped, site.host.connect(visit), visit, site.host.visits, admission);
+    shaped.sink.onData(this.#reader.bytes);
+  }
+
+  #end(site: Site, name: string, admission: Admission, context: SecureContext, protocols: readonly string[]): void {
+    const { client } = this.arrival;
+    this.#left = true;
+    this.context.clients.remove(this);
+    const chosen = [HTTP2, HTTP1].filter((protocol) => protocols.includes(protocol)).slice(0, 1);
+    // What the client offers and we do not speak ends the handshake (RFC 7301 §3.2); who offers nothing speaks HTTP/1.
+    if (protocols.length > 0 && chosen.length === 0) {
+      admission.leave(this.arrival.visit.visitor.address);
+      this.#say("noApplicationProtocol");
+      return;
+    }
+    const handshake = new Handshake(this.context, this.h2, this.arrival, { name, site, admission });
+    handshake.begin(context, chosen, this.#reader.bytes, client);
+  }
+
+  #refuse(alert: AlertName | null): void {
+    this.#leave();
+    this.#say(alert);
+  }
+
+  #say(alert: AlertName | null): void {
+    this.arrival.leavePlace();
+    this.context.clients.bidFarewell(this.arrival.client, alert === null ? null : encodeAlert(alert));
+  }
+
+  #leave(): void {
+    this.#left = true;
+    this.context.clients.remove(this);
+    this.arrival.leavePlace();
+  }
+}
+
+/** A handshake that is under way: its time is limited like that of a request. */
+class Handshake implements Impatient {
+  #over = false;
+  #raw: EndDuplex | null = null;
+
+  constructor(
+    readonly context: NamesContext,
+    readonly h2: H2Server,
+    readonly arrival: Omit<Arrival, "named">,
+    readonly named: { readonly name: string; readonly site: Site; readonly admission: Admission },
+  ) {}
+
+  begin(secureContext: SecureContext, ALPNProtocols: string[], hello: Uint8Array, client: ByteEnd): void {
+    const { clients } = this.context;
+    const raw = new EndDuplex(client);
+    const secured = new TLSSocket(raw, { isServer: true, secureContext, ALPNProtocols });
+    this.#raw = raw;
+    clients.add(this);
+    secured.on("error", () => this.#failed());
+    secured.on("close", () => this.#failed());
+    // Of a client that goes away in the middle nothing else is heard (Bun 1.4.5).
+    raw.on("end", () => this.#failed());
+    secured.once("secure", () => this.#secure(secured));
+    raw.onData(hello);
+  }
+
+  #secure(secured: TLSSocket): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.context.clients.remove(this);
+    const arrival: Arrival = { ...this.arrival, named: this.named };
+    if (secured.alpnProtocol === HTTP2) this.h2.receive(secured, arrival, this.named);
+    else receiveHttp(this.context, { ...arrival, client: new DuplexEnd(secured) });
+  }
+
+  #failed(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.context.clients.remove(this);
+    this.arrival.leavePlace();
+    this.named.admission.leave(this.arrival.visit.visitor.address);
+    this.named.site.host.visits.counters.countRefused("protocolError");
+    this.#raw?.destroy();
+  }
+
+  expired(): void {
+    this.#failed();
+  }
+
+  closed(): void {
+    this.#failed();
+  }
+}
+
+function alertOf(kind: ClientHelloErrorKind): AlertName | null {
+  switch (kind) {
+    case "not-tls":
+      return null;
+    case "malformed":
+    case "too-long":
+      return "decodeError";
+    case "bad-name":
+      return "unrecognizedName";
+    default:
+      return kind satisfies never;
+  }
+}
