@@ -50,6 +50,17 @@ export interface RelaySettings {
   readonly console: ConsoleSettings | null;
   /** Null = no listener for scrapes; the console's has the page in any case. */
   readonly metrics: MetricsSettings | null;
+  /** Absent = SSH clients are not served. */
+  readonly ssh?: SshSettings;
+}
+
+/** `[ssh]`: OpenSSH and others connect without an agent. */
+export interface SshSettings {
+  readonly listen: HostPort;
+  /** Path of the public keys of the CAs whose certificates are believed; null = none. */
+  readonly trustedUserCa: string | null;
+  /** Path of the directory where clients may have socket files; null = they may not. */
+  readonly sockets: string | null;
 }
 
 /** `[check]`: the relay looks at its askers' ports from outside. */
@@ -104,6 +115,15 @@ export interface RelayReady {
   readonly console: ConsoleReady | null;
   /** The port that answers scrapes; null = none of its own. */
   readonly metricsPort: number | null;
+  /** Absent = SSH clients are not served. */
+  readonly ssh?: SshReady;
+}
+
+export interface SshReady {
+  readonly listen: HostPort;
+  /** As known_hosts has it: `ssh-ed25519 AAAA…`. */
+  readonly hostKey: string;
+  readonly fingerprint: string;
 }
 
 /** Where a console is. `setupLink`: good once, while there is no administrator; null = there is one. */

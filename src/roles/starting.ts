@@ -22,6 +22,10 @@ export function startingRelay(ready: Promise<RelayControl>): RelayControl {
     makeToken: async (request) => (await ready).makeToken(request),
     removeToken: async (request) => (await ready).removeToken(request),
     reload: async () => (await ready).reload(),
+    listSshKeys: async () => (await ready).listSshKeys(),
+    addSshKey: async (request) => (await ready).addSshKey(request),
+    removeSshKey: async (fingerprintOrComment) => (await ready).removeSshKey(fingerprintOrComment),
+    sshHost: async () => (await ready).sshHost(),
     visits: async () => (await ready).visits(),
     audit: async (request) => (await ready).audit(request),
   };

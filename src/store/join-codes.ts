@@ -4,7 +4,7 @@ import { deviceIdOf } from "../os/device-key.ts";
 import { err, ok, type Result } from "../wire/result.ts";
 import { FIRST_ACCOUNT_ID, findAccount } from "./accounts.ts";
 import { appendAudit, OPERATOR } from "./audit.ts";
-import { type Device, forgetForwards, keyText, toDevice } from "./devices.ts";
+import { type Device, devicesToBe, forgetForwards, keyText, toDevice } from "./devices.ts";
 import type { Db, JoinCodesTable } from "./schema.ts";
 
 export interface NewJoinCode {
@@ -226,26 +226,6 @@ async function enrol(
   };
   await appendAudit(trx, event, nowMs);
   return toDevice(row);
-}
-
-/** Those that are there, and those that open codes for other names may bring. */
-async function devicesToBe(db: Db, accountId: string, deviceName: string, nowMs: number): Promise<number> {
-  const there = await db
-    .selectFrom("devices")
-    .select("id")
-    .where("account_id", "=", accountId)
-    .where("revoked_ms", "is", null)
-    .execute();
-  const awaited = await db
-    .selectFrom("join_codes")
-    .select("id")
-    .where("account_id", "=", accountId)
-    .where("device_name", "!=", deviceName)
-    .where("used_ms", "is", null)
-    .where("revoked_ms", "is", null)
-    .where("expires_ms", ">", nowMs)
-    .execute();
-  return there.length + awaited.length;
 }
 
 async function nameIsTaken(db: Db, accountId: string, name: string): Promise<boolean> {

@@ -23,6 +23,7 @@ import { metricsProblem, metricsSettings } from "./metrics.ts";
 import { type Problem, problemsOf, renderProblem } from "./problem.ts";
 import { ConfigFile, keysAt } from "./schema.ts";
 import { exposeSpec, forwardSpec, socksSpec } from "./specs.ts";
+import { sshSettings } from "./ssh.ts";
 
 /** Bytes of text above which a file is not a configuration. */
 const MAX_CONFIG_CHARS = 1_000_000;
@@ -208,6 +209,7 @@ export function relaySettings(config: Config): RelaySettings {
     check: checkSettings(config.file.check ?? {}),
     console: consoleSettings(config),
     metrics: metricsSettings(config.file.metrics, pathBeside(config)),
+    ...sshSettings(config.file.ssh, pathBeside(config)),
   };
 }
 

@@ -6,6 +6,7 @@ import { gatewaySection, MappingEntry, TriggerEntry, upnpSection, vpnSection } f
 import { GluetunEntry, HookEntry } from "./hooks.ts";
 import { MapEntry } from "./map.ts";
 import { metricsSection } from "./metrics.ts";
+import { sshSection } from "./ssh.ts";
 
 const DEFAULT_AGENT_PORT = 7744;
 const DEFAULT_CHECK_PORT = 8089;
@@ -169,6 +170,7 @@ export const ConfigFile = z.strictObject({
   console: consoleSection.exactOptional(),
   acme: acmeSection.exactOptional(),
   metrics: metricsSection.exactOptional(),
+  ssh: sshSection.exactOptional(),
   expose: z.array(ExposeEntry).max(1_000).exactOptional(),
   forward: z.array(ForwardEntry).max(1_000).exactOptional(),
   socks: z.array(SocksEntry).max(1_000).exactOptional(),
@@ -206,6 +208,8 @@ export function keysAt(path: readonly PropertyKey[]): readonly string[] {
       return Object.keys(acmeSection.shape);
     case "metrics":
       return Object.keys(metricsSection.shape);
+    case "ssh":
+      return Object.keys(sshSection.shape);
     case "expose":
       return Object.keys(ExposeEntry.shape);
     case "forward":

@@ -1,5 +1,4 @@
 import type { HeldForward } from "../../core/held.ts";
-import type { Session } from "../../dataplanes/tunnel/session.ts";
 import { residentBytes } from "../../os/memory.ts";
 import { OPERATOR } from "../../store/audit.ts";
 import type { Store } from "../../store/store.ts";
@@ -16,14 +15,17 @@ import {
   type RelayControl,
   type RelayStatus,
   type ReloadReport,
+  type SshReady,
   type VisitInfo,
 } from "../control.ts";
 import { forwardCalled } from "../named.ts";
 import { peopleControl } from "../people.ts";
 import { countersOf, NO_COUNTERS, sumCounters, totalsOf, V, visitInfos } from "../views.ts";
+import type { DeviceLink } from "./device-link.ts";
 import type { RelayDials } from "./dials.ts";
 import { forwardState } from "./forward-state.ts";
 import type { RelayForwards } from "./forwards.ts";
+import { sshKeysControl } from "./ssh/keys.ts";
 
 export interface RelayView {
   readonly store: Store;
@@ -34,10 +36,11 @@ export interface RelayView {
   readonly trust: "pinned" | "public-ca";
   readonly version: string;
   readonly startedMs: number;
-  session(deviceId: string): Session | undefined;
+  /** The device's present link. */
+  session(deviceId: string): DeviceLink | undefined;
   /** `host`, as the agent port is bound, and its port. */
   listen(): { readonly host: string; readonly port: number };
-  publicHost(session: Session | undefined): string;
+  publicHost(link: Pick<DeviceLink, "localAddress"> | undefined): string;
   /** Where people open the console; empty while that is not known. */
   consoleUrl(): string;
   consoleCertificate(): RelayStatus["consoleCertificate"];
@@ -49,6 +52,10 @@ export interface RelayView {
   accountChanged(accountId: string): Promise<void>;
   /** Cuts a revoked device's session. */
   cut(deviceId: string): void;
+  /** Cuts the SSH connections that proved this key. */
+  cutSshKey(deviceId: string, fingerprint: string): void;
+  /** Its SSH server; undefined = it has none. */
+  ssh(): SshReady | undefined;
   reload(): Promise<ReloadReport>;
 }
 
@@ -62,6 +69,7 @@ export function relayControl(relay: RelayView): RelayControl {
     listDevices: () => listDevices(relay),
     revokeDevice: (nameOrId) => revoke(relay, nameOrId, OPERATOR),
     createJoinCode: (request) => createJoinCode(relay, request, OPERATOR),
+    ...sshKeysControl(relay),
     ...peopleControl({ ...relay, endDevice: async (id) => void (await revoke(relay, id, OPERATOR)) }),
     reload: () => relay.reload(),
     visits: async () => visits(relay),

@@ -3,21 +3,21 @@ import { Balancer } from "../../core/balance.ts";
 import type { ForwardOptions } from "../../core/forward.ts";
 import type { HeldForward } from "../../core/held.ts";
 import type { ForwardCounters } from "../../dataplanes/io/counters.ts";
-import type { Visit } from "../../dataplanes/io/ends.ts";
+import type { Exit, Visit } from "../../dataplanes/io/ends.ts";
 import { type Entry, openEntry } from "../../dataplanes/io/entry.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { type Route, tunnelExit } from "../../dataplanes/tunnel/exit.ts";
-import type { Session } from "../../dataplanes/tunnel/session.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import { ok, type Result } from "../../wire/result.ts";
 import type { Counters } from "../control.ts";
 import { RetiredCounters } from "../retired-counters.ts";
 import { sumCounters, totalOf, totalsOf } from "../views.ts";
 import { AccountRates } from "./account-rates.ts";
+import type { LinkOf } from "./device-link.ts";
 
 interface MemberState {
-  /** What the device calls the forward on its present session; null while it is away. */
+  /** What the device calls the forward on its present link; null while it is away. */
   handle: number | null;
   healthy: boolean;
 }
@@ -33,11 +33,13 @@ export class SharedEntry {
   readonly members = new Map<string, Member>();
   readonly admission: Admission;
   readonly #balancer = new Balancer();
-  readonly #sessions: (device: string) => Session | undefined;
+  /** To whoever serves it now. */
+  readonly exit: Exit = tunnelExit((visit) => this.#route(visit));
+  readonly #linkOf: LinkOf;
   #entry: Entry | null = null;
 
-  constructor(sessions: (device: string) => Session | undefined, options: ForwardOptions) {
-    this.#sessions = sessions;
+  constructor(linkOf: LinkOf, options: ForwardOptions) {
+    this.#linkOf = linkOf;
     this.admission = new Admission(options);
   }
 
@@ -46,7 +48,7 @@ export class SharedEntry {
     const shared = () => rates.of(owner.account);
     const opened = openEntry(
       { bind, ports: spec.ports, options: spec.options, admission: this.admission, sweeper, shared },
-      tunnelExit((visit) => this.#route(visit)),
+      this.exit,
     );
     if (!opened.ok) return opened;
     this.#entry = opened.value;
@@ -128,11 +130,11 @@ export class SharedEntry {
   }
 
   #routeTo(device: string, member: Member, visit: Visit, onGone: (() => void) | null): Route | ReasonName {
-    const session = this.#sessions(device);
-    if (session === undefined || member.handle === null) return "deviceAway";
+    const link = this.#linkOf(device);
+    if (link === undefined || member.handle === null) return "deviceAway";
     if (!member.healthy) return "unhealthy";
     const { visitor, entry, externalPort } = visit;
-    return { session, request: { kind: "forward", handle: member.handle, externalPort, visitor, entry }, onGone };
+    return { link, request: { kind: "forward", handle: member.handle, externalPort, visitor, entry }, onGone };
   }
 
   #whyNone(): ReasonName {
@@ -153,7 +155,7 @@ export class RelayEntries {
 
   constructor(
     readonly sweeper: Sweeper,
-    readonly sessions: (device: string) => Session | undefined,
+    readonly linkOf: LinkOf,
   ) {}
 
   get(forward: HeldForward): SharedEntry | undefined {
@@ -182,7 +184,7 @@ export class RelayEntries {
       present.change(forward.spec.options);
       return ok(null);
     }
-    const shared = new SharedEntry(this.sessions, forward.spec.options);
+    const shared = new SharedEntry(this.linkOf, forward.spec.options);
     const opened = shared.open(forward, this.sweeper, this.rates);
     if (!opened.ok) return opened;
     shared.add(forward, state);

@@ -15,6 +15,7 @@ export interface OwnServers {
   readonly page: Listener | null;
   readonly console: (Listener & { readonly acme: Listener | null }) | null;
   readonly metrics: Listener | null;
+  readonly ssh: Listener | null;
 }
 
 /** What the relay hands out, and what it keeps for itself. */
@@ -28,6 +29,7 @@ export function relayPolicy(settings: RelaySettings, own: OwnServers): RelayPoli
       ...ownPort(own.console, "the relay's console"),
       ...ownPort(own.console?.acme ?? null, "where [acme] proves the console's names"),
       ...ownPort(own.metrics, "the relay's metrics"),
+      ...ownPort(own.ssh, "the relay's SSH server"),
     ],
     denied: { ranges: [] },
   };

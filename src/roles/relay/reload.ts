@@ -70,12 +70,20 @@ function changeSettings(now: RelaySettings, next: RelaySettings): SettingsChange
   const { listen: nextPage, ...nextCheck } = next.check;
   if (!Bun.deepEquals(nextPage, page)) needRestart.push("check.listen");
   if (!Bun.deepEquals(nextCheck, check)) changed.push("check");
-  for (const table of ["console", "metrics"] as const) {
+  for (const table of ["console", "metrics", "ssh"] as const) {
     if (!Bun.deepEquals(next[table], now[table])) needRestart.push(table);
   }
-  const { listen, console, metrics } = now;
+  const { listen, console, metrics, ssh } = now;
+  const { ssh: _, ...rest } = next;
   return {
-    settings: { ...next, listen, check: { ...next.check, listen: page }, console, metrics },
+    settings: {
+      ...rest,
+      listen,
+      check: { ...next.check, listen: page },
+      console,
+      metrics,
+      ...(ssh === undefined ? {} : { ssh }),
+    },
     changed,
     needRestart,
   };

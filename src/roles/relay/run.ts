@@ -4,7 +4,6 @@ import { Dials } from "../../dataplanes/direct/dial.ts";
 import { directExit } from "../../dataplanes/direct/exit.ts";
 import { systemResolver } from "../../dataplanes/direct/resolver.ts";
 import { startSweeper } from "../../dataplanes/io/sweeper.ts";
-import type { Session } from "../../dataplanes/tunnel/session.ts";
 import type { RelayCertificate } from "../../os/certificate.ts";
 import { monotonicMs, nowMs as wallMs } from "../../os/clock.ts";
 import { messageOf } from "../../os/errors.ts";
@@ -23,7 +22,15 @@ import type { CertificateSource } from "../certificate/source.ts";
 import { loadPair, type RelayIdentity } from "../certificates.ts";
 import type { GatewayBeside } from "../console/beside.ts";
 import type { OpenConsole } from "../console/open.ts";
-import type { CertificateFiles, ConsoleSettings, RelaySettings, RunningRelay, StartRelayOptions } from "../control.ts";
+import type {
+  CertificateFiles,
+  ConsoleSettings,
+  RelaySettings,
+  RunningRelay,
+  SshReady,
+  SshSettings,
+  StartRelayOptions,
+} from "../control.ts";
 import { LiveExitPolicy } from "../exits.ts";
 import { openMetrics } from "../metrics/open.ts";
 import { type MetricSource, ProcessMetrics } from "../metrics/page.ts";
@@ -33,6 +40,7 @@ import { RelayAuth } from "./auth.ts";
 import { RelayCheck } from "./check.ts";
 import { openCheckPage } from "./check-page.ts";
 import { type RelayView, relayControl } from "./control.ts";
+import type { DeviceLink } from "./device-link.ts";
 import { RelayDials } from "./dials.ts";
 import { RelayEntries } from "./entries.ts";
 import { RelayForwards } from "./forwards.ts";
@@ -41,6 +49,7 @@ import { poolOf, relayPolicy } from "./own-ports.ts";
 import { publicHostOf } from "./public-host.ts";
 import { RelayReload } from "./reload.ts";
 import { RelaySessions } from "./sessions.ts";
+import type { RelaySsh } from "./ssh/open.ts";
 import { RelayStun } from "./stun.ts";
 
 export interface RelayParts {
@@ -91,6 +100,7 @@ export class Relay {
   #beside: GatewayBeside | null = null;
   #settings: RelaySettings;
   #stun: RelayStun | null = null;
+  #ssh: RelaySsh | null = null;
   #phase: RelayPhase = "starting";
   #stopping: Promise<void> | null = null;
 
@@ -122,8 +132,8 @@ export class Relay {
       },
       onEnrolled: ({ name, id }) => this.#log.info("a device enrolled", { device: name, id }),
     });
-    const session = (device: string) => this.#agentPort.session(device);
-    this.#entries = new RelayEntries(this.#sweeper, session);
+    const linkOf = (device: string) => this.#linkOf(device);
+    this.#entries = new RelayEntries(this.#sweeper, linkOf);
     this.#forwards = new RelayForwards({
       store,
       entries: this.#entries,
@@ -135,6 +145,7 @@ export class Relay {
           page: this.#page,
           console: this.#console,
           metrics: this.#metricsListener,
+          ssh: this.#ssh,
         }),
       publicHost: (from) => this.#publicHost(from),
       nowMs: monotonicMs,
@@ -144,7 +155,7 @@ export class Relay {
     this.#check = new RelayCheck({
       forwards: this.#forwards,
       allowsPrivate: () => this.#settings.check.private,
-      session,
+      linkOf,
       ownAddresses: () => new Set(ownAddresses().map(({ address }) => address)),
       scarce: () => this.#sweeper.descriptors.scarce,
       nowMs: monotonicMs,
@@ -153,9 +164,12 @@ export class Relay {
     this.#sessions = new RelaySessions({
       forwards: this.#forwards,
       check: this.#check,
-      session,
+      linkOf,
       draining: () => this.#phase === "draining",
-      seen: (from) => this.#seen(from),
+      seen: (from) => {
+        this.#ssh?.agentUp(from.peer.deviceId);
+        return this.#seen(from);
+      },
       failed: (error) => this.#failed("a device's request failed", error),
     });
     this.#dialRequests = new RelayDials({
@@ -167,7 +181,7 @@ export class Relay {
         proxyProtocol: () => DEFAULT_OPTIONS.proxyProtocol,
       }),
       sweeper: this.#sweeper,
-      sessionByName: (account, name) => this.#sessions.byName(account, name),
+      linkByName: (account, name) => this.#sessions.byName(account, name),
     });
     this.#agentPort = new AgentPort({
       settings: () => this.#settings,
@@ -218,11 +232,40 @@ export class Relay {
     const failed = (error: unknown) => this.#failed("the metrics could not be read", error);
     this.#metricsListener = await openMetrics(metrics, () => this.#metrics.text(), failed);
     if (section !== null) this.#console = await this.#openConsole(section);
+    if (this.#settings.ssh !== undefined) this.#ssh = await this.#openSsh(this.#settings.ssh);
     this.#phase = "serving";
     this.#sweeper.add({
       sweep: (nowMs) => {
         if ((this.#forwards.nextDeadlineMs() ?? Number.POSITIVE_INFINITY) <= nowMs) void this.#forwards.expire();
       },
+    });
+  }
+
+  /** The device's agent, or its SSH clients. */
+  #linkOf(deviceId: string): DeviceLink | undefined {
+    return this.#agentPort.session(deviceId) ?? this.#ssh?.link(deviceId);
+  }
+
+  async #openSsh(settings: SshSettings): Promise<RelaySsh> {
+    // Most relays have none.
+    const { openSsh } = await import("./ssh/open.ts");
+    return openSsh({
+      store: this.#parts.store,
+      dataDir: this.#parts.dataDir,
+      settings,
+      forwards: this.#forwards,
+      dials: this.#dialRequests,
+      sweeper: this.#sweeper,
+      log: this.#log,
+      hasAgentCalled: (account, name) => this.#sessions.byName(account, name) !== undefined,
+      hasAgent: (deviceId) => this.#agentPort.session(deviceId) !== undefined,
+      serving: () => this.#phase === "serving",
+      draining: () => this.#phase === "draining",
+      publicHost: (localAddress) => this.#publicHost({ localAddress }),
+      onDenied: () => {
+        this.#refused.devices += 1;
+      },
+      onUnexpected: (error) => this.#failed("the SSH server failed", error),
     });
   }
 
@@ -252,7 +295,7 @@ export class Relay {
     this.#sweeper.add(stun);
   }
 
-  async #seen({ peer, remoteAddress }: Session): Promise<void> {
+  async #seen({ peer, remoteAddress }: DeviceLink): Promise<void> {
     try {
       await this.#parts.store.devices.touch(peer.deviceId, remoteAddress, wallMs());
     } catch (error) {
@@ -264,8 +307,8 @@ export class Relay {
     this.#log.error("{what}: {error}", { what, error: messageOf(error) });
   }
 
-  #publicHost(session: Session | undefined): string {
-    return this.#settings.publicHost ?? session?.localAddress ?? publicHostOf(this.#settings);
+  #publicHost(link: Pick<DeviceLink, "localAddress"> | undefined): string {
+    return this.#settings.publicHost ?? link?.localAddress ?? publicHostOf(this.#settings);
   }
 
   /** What local commands, and the console, ask and change. */
@@ -279,9 +322,9 @@ export class Relay {
       trust: identity.trust,
       version: VERSION,
       startedMs: this.#startedMs,
-      session: (deviceId) => this.#agentPort.session(deviceId),
+      session: (deviceId) => this.#linkOf(deviceId),
       listen: () => this.#listenAt(),
-      publicHost: (session) => this.#publicHost(session),
+      publicHost: (link) => this.#publicHost(link),
       consoleUrl: () => this.#console?.url ?? "",
       consoleCertificate: () => this.#console?.certificate() ?? null,
       ports: () => formatPortSet(poolOf(this.#settings)),
@@ -291,7 +334,12 @@ export class Relay {
         await this.#forwards.accountChanged(accountId);
         await this.#beside?.accountChanged(accountId);
       },
-      cut: (deviceId) => this.#agentPort.cut(deviceId),
+      cut: (deviceId) => {
+        this.#agentPort.cut(deviceId);
+        this.#ssh?.cut(deviceId);
+      },
+      cutSshKey: (deviceId, fingerprint) => this.#ssh?.cutKey(deviceId, fingerprint),
+      ssh: () => this.#sshReady().ssh,
       reload: () => this.#reload.run(),
     };
   }
@@ -335,10 +383,18 @@ export class Relay {
         fingerprint: Buffer.from(this.#certificate.current.fingerprint).toString("hex"),
         console: this.#console === null ? null : { url: this.#console.url, setupLink: this.#console.setupLink },
         metricsPort: this.#metricsListener?.port ?? null,
+        ...this.#sshReady(),
       },
       closed: this.#ended.promise,
       stop: (options) => this.stop(options?.drainMs ?? DRAIN_MS),
     };
+  }
+
+  #sshReady(): { readonly ssh?: SshReady } {
+    const { ssh: settings } = this.#settings;
+    if (this.#ssh === null || settings === undefined) return {};
+    const { port, hostKey, fingerprint } = this.#ssh;
+    return { ssh: { listen: { host: settings.listen.host, port }, hostKey, fingerprint } };
   }
 
   /** The second call cuts the drain of the first short. */
@@ -354,6 +410,7 @@ export class Relay {
   async #drainAndClose(drainMs: number): Promise<void> {
     this.#phase = "draining";
     this.#agentPort.stopListening();
+    this.#ssh?.stopListening();
     this.#dialRequests.drain();
     const open = [this.#dialRequests.visits];
     for (const shared of this.#entries.all()) {
@@ -367,6 +424,7 @@ export class Relay {
     this.#entries.closeAll();
     this.#dialRequests.visits.cutAll("shutdown");
     this.#agentPort.close();
+    this.#ssh?.close();
     this.#dials.close();
     await this.#forwards.idle();
     await this.#parts.store.close();

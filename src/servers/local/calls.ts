@@ -31,6 +31,7 @@ import {
   TriggerInfo,
   VisitInfo,
 } from "./schema.ts";
+import { SshHostInfo, SshKeyInfo, SshKeyRemoval, SshKeyRemoved, SshKeyRequest } from "./ssh-schema.ts";
 import {
   VpnInfo,
   VpnInitRequest,
@@ -64,6 +65,13 @@ const PEOPLE_CALLS = {
   removeToken: { input: TokenRemoval, output: TokenInfo },
 } satisfies Record<string, Call>;
 
+const SSH_KEY_CALLS = {
+  listSshKeys: { input: nothing, output: z.array(SshKeyInfo).readonly() },
+  addSshKey: { input: SshKeyRequest, output: SshKeyInfo },
+  removeSshKey: { input: SshKeyRemoval, output: SshKeyRemoved },
+  sshHost: { input: nothing, output: SshHostInfo },
+} satisfies Record<string, Call>;
+
 export const RELAY_CALLS = {
   status: { input: nothing, output: RelayStatus },
   listForwards: { input: nothing, output: forwards },
@@ -73,6 +81,7 @@ export const RELAY_CALLS = {
   revokeDevice: { input: z.strictObject({ nameOrId }), output: DeviceInfo },
   createJoinCode: { input: JoinCodeRequest, output: z.object({ code: z.string() }) },
   ...PEOPLE_CALLS,
+  ...SSH_KEY_CALLS,
   reload: { input: nothing, output: ReloadReport },
   visits: { input: nothing, output: visits },
   audit,

@@ -59,6 +59,7 @@ export class SshChannel implements ByteEnd {
   private waiting = false;
   private localEnd = false;
   private localEndSent = false;
+  private closing = false;
   private closeSent = false;
   private remoteEnd = false;
   private sinkBacklog = 0;
@@ -163,11 +164,18 @@ export class SshChannel implements ByteEnd {
     this.sendEndIfDone();
   }
 
+  /** Ends both directions, after what is queued: the client has nothing to say any more that matters. */
+  close(): void {
+    this.closing = true;
+    this.end();
+  }
+
   private sendEndIfDone(): void {
     if (!this.localEnd || this.localEndSent || this.pendingBytes > 0 || this.remote === null) return;
     if (this.state !== "open") return;
     this.localEndSent = true;
     this.host.peer.channelEOF(this.remote.id);
+    if (this.closing) this.remoteEnd = true;
     this.closeIfDone();
   }
 
@@ -294,4 +302,3 @@ export class SshChannel implements ByteEnd {
     this.sink.onClose(reason);
   }
 }
-

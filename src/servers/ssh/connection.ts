@@ -73,6 +73,8 @@ export class SshConnection<P> implements Reader, ChannelsHost {
   #handler: SshHandler | null = null;
   #why: string | null = null;
   #lingerUntilMs = Number.POSITIVE_INFINITY;
+  /** Its user ended it: most clients leave by themselves before. */
+  #quitAtMs = Number.POSITIVE_INFINITY;
   #pingedAtMs: number | null = null;
   #bytesSinceKeys = 0;
   #noMoreSessions = false;
@@ -261,6 +263,10 @@ export class SshConnection<P> implements Reader, ChannelsHost {
       return;
     }
     if (!this.isAuthenticated) return;
+    if (nowMs >= this.#quitAtMs) {
+      this.close("its user ended it");
+      return;
+    }
     for (const session of this.#sessions.values()) session.tick();
     switch (this.#liveness.tick(nowMs)) {
       case "ping":
@@ -378,7 +384,9 @@ export class SshConnection<P> implements Reader, ChannelsHost {
       channel,
       answers: this.peer,
       view,
-      quit: () => this.close("its user ended it"),
+      quit: () => {
+        this.#quitAtMs = this.nowMs() + LINGER_MS;
+      },
       ended: () => this.#sessions.delete(channel.id),
     });
     this.#sessions.set(channel.id, session);

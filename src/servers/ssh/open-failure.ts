@@ -8,7 +8,7 @@ export function openFailureOf(reason: ReasonName): { readonly code: number; read
   switch (reason) {
     case "exitNotAllowed":
     case "policy":
-      return { code: OpenFailure.prohibited, text: "the relay's operator does not allow this destination" };
+      return { code: OpenFailure.prohibited, text: "this destination is not allowed" };
     case "deviceAway":
       return { code: OpenFailure.connectFailed, text: "no such device is connected" };
     case "hostNotFound":

@@ -67,7 +67,9 @@ export class SshServer<P> implements Sweepable {
     this.#options = options;
     const hostKey = parseKey(options.hostKey);
     if (hostKey instanceof Error || hostKey.getPrivatePEM() === null) {
-      throw new Error("The SSH host key is none that ssh-keygen makes: put it back, or remove it and a new one is made.");
+      throw new Error(
+        "The SSH host key is none that ssh-keygen makes: put it back, or remove it and a new one is made.",
+      );
     }
     const blob = hostKey.getPublicSSH();
     this.hostKey = formatKey({ type: hostKey.type, blob });

@@ -69,7 +69,7 @@ declare module "ssh2/lib/protocol/Protocol.js" {
     readonly messageHandlers: MessageHandlers;
   }
 
-  export default class Protocol {
+  class Protocol {
     constructor(options: ProtocolOptions);
     /** Undefined while no key exchange is under way: during one, packets wait in a list. */
     readonly _kexinit: unknown;
@@ -114,6 +114,9 @@ declare module "ssh2/lib/protocol/Protocol.js" {
     ): void;
     exitStatus(remoteId: number, status: number): void;
   }
+
+  // biome-ignore lint/style/noDefaultExport: what the package exports is not ours to choose.
+  export { Protocol as default };
 }
 
 declare module "ssh2/lib/protocol/kex.js" {

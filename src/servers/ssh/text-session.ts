@@ -19,13 +19,16 @@ export interface TextSessionOptions {
   readonly channel: SshChannel;
   readonly answers: SessionAnswers;
   readonly view: TextView;
-  /** `q`, Ctrl-C or Ctrl-D: whoever holds the connection ends it. */
+  /** `q`, Ctrl-C or Ctrl-D: the connection is to end. The channel has ended, so that the client reads the last words. */
   quit(): void;
   /** The channel is gone. */
   ended(): void;
 }
 
-const HELP = ["? shows this help, Enter the list, q or Ctrl-C ends the connection.", "Forwards are asked for when you connect: ssh -R 8080:localhost:80."];
+const HELP = [
+  "? shows this help, Enter the list, q or Ctrl-C ends the connection.",
+  "Forwards are asked for when you connect: ssh -R 8080:localhost:80.",
+];
 const CTRL_C = 0x03;
 const CTRL_D = 0x04;
 const ENTER = 0x0d;
@@ -142,7 +145,7 @@ export class TextSession implements ByteSink {
   #end(): void {
     const { channel, answers } = this.#options;
     if (channel.isOpen && channel.remoteId !== null) answers.exitStatus(channel.remoteId, 0);
-    channel.end();
+    channel.close();
   }
 
   onEnd(): void {

@@ -22,6 +22,7 @@ export interface UserCertificate {
   /** The first second in which it is not good any more. */
   readonly validBeforeSec: bigint;
   readonly criticalOptions: ReadonlyMap<string, Uint8Array>;
+  readonly extensions: ReadonlyMap<string, Uint8Array>;
   readonly ca: SshKey;
   readonly signature: SshSignature;
   /** What the CA signed. */
@@ -83,7 +84,7 @@ export function decodeUserCertificate(blob: Uint8Array): Result<UserCertificate,
   const ca = decodeKey(caBlob);
   if (!ca.ok) return ca;
   const validity = { validAfterSec, validBeforeSec };
-  const told = { serial, keyId, principals, ...validity, criticalOptions };
+  const told = { serial, keyId, principals, ...validity, criticalOptions, extensions };
   return ok({ type, parts: parts.value, ...told, ca: ca.value, signature, signed });
 }
 

@@ -42,6 +42,7 @@ const UNCOMPRESSED = 4;
 export const LEAST_RSA_BITS = 2_048;
 /** OpenSSH's own limit (SSHBUF_MAX_BIGNUM): longer ones only cost time. */
 const MOST_RSA_BITS = 16_384;
+const SSH_PORT = 22;
 const MAX_TEXT_CHARS = 32_768;
 const MAX_COMMENT_CHARS = 128;
 
@@ -87,7 +88,12 @@ function decodePoint(curve: Curve, fields: Fields): Result<KeyParts, KeyError> {
   if (named !== curve || point === null || point.length !== 1 + 2 * coordinateBytes || point[0] !== UNCOMPRESSED) {
     return err({ kind: "malformed" });
   }
-  return ok({ kind: "ecdsa", curve, x: point.subarray(1, 1 + coordinateBytes), y: point.subarray(1 + coordinateBytes) });
+  return ok({
+    kind: "ecdsa",
+    curve,
+    x: point.subarray(1, 1 + coordinateBytes),
+    y: point.subarray(1 + coordinateBytes),
+  });
 }
 
 function isCurve(name: string): name is Curve {
@@ -169,6 +175,11 @@ function keyLine(base64: string, comment: string, type: string | null): Result<K
 /** `ssh-ed25519 AAAA…`, as known_hosts and authorized_keys have it. */
 export function formatKey({ type, blob }: Pick<SshKey, "type" | "blob">): string {
   return `${type} ${blob.toBase64()}`;
+}
+
+/** A line of known_hosts (sshd(8) "SSH_KNOWN_HOSTS FILE FORMAT"); `hostKey` as `formatKey` has it. */
+export function formatKnownHosts(host: string, port: number, hostKey: string): string {
+  return `${port === SSH_PORT ? host : `[${host}]:${port}`} ${hostKey}`;
 }
 
 /** `SHA256:…`, as ssh-keygen -l and ssh show it. */
