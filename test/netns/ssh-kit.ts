@@ -28,7 +28,12 @@ export async function newDevice(lab: Machines, relay: Home, name: string, ...mor
 /** Arguments of OpenSSH's client for a key. */
 export function sshArgs(lab: Machines, key: string, ...options: readonly string[]): string[] {
   const known = join(lab.directory, "known_hosts");
-  const settings = ["StrictHostKeyChecking=accept-new", `UserKnownHostsFile=${known}`, "BatchMode=yes", "LogLevel=INFO"];
+  const settings = [
+    "StrictHostKeyChecking=accept-new",
+    `UserKnownHostsFile=${known}`,
+    "BatchMode=yes",
+    "LogLevel=INFO",
+  ];
   return [
     "ssh",
     "-F",

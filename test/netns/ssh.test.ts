@@ -98,7 +98,16 @@ describe("ssh -L, -D, -J", () => {
     expect(toAgent.stdout).toBe("22");
     const byName = [...sshArgs(lab, laptop), "-W", "attic.device:22", `x@${lab.relay.v4}`];
     expect((await lab.exec(lab.other, byName)).stdout).toBe("22");
-    await using _ = await stay(lab, lab.other, lab.relay, laptop, "-R", "18080:localhost:8080", "-L", "9005:localhost:18080");
+    await using _ = await stay(
+      lab,
+      lab.other,
+      lab.relay,
+      laptop,
+      "-R",
+      "18080:localhost:8080",
+      "-L",
+      "9005:localhost:18080",
+    );
     expect((await webHere(9005)).stdout).toBe("hello by ssh");
   }, 20_000);
 });
@@ -149,8 +158,18 @@ describe("who comes in", () => {
     expect(shown.stdout).toContain(`${lab.relay.v4}:18080/tcp`);
     expect(shown.stdout).toContain("Goodbye.");
     const command = await lab.exec(lab.other, [...sshArgs(lab, laptop), `x@${lab.relay.v4}`, "id"]);
-    expect(command).toMatchObject({ exitCode: 255, stdout: "", stderr: expect.stringContaining("exec request failed") });
-    const copied = await lab.exec(lab.other, ["sftp", ...sshArgs(lab, laptop).slice(1).map((one) => (one === "-p" ? "-P" : one)), `x@${lab.relay.v4}`]);
+    expect(command).toMatchObject({
+      exitCode: 255,
+      stdout: "",
+      stderr: expect.stringContaining("exec request failed"),
+    });
+    const copied = await lab.exec(lab.other, [
+      "sftp",
+      ...sshArgs(lab, laptop)
+        .slice(1)
+        .map((one) => (one === "-p" ? "-P" : one)),
+      `x@${lab.relay.v4}`,
+    ]);
     expect(copied.exitCode).not.toBe(0);
   }, 20_000);
 
@@ -192,8 +211,14 @@ function pinnedArgs(options: readonly string[]): string[] {
 }
 
 async function keyCalled(device: string): Promise<{ fingerprint: string }> {
-  const { keys } = await query<{ keys: { device: string; fingerprint: string }[] }>(lab, site.relayHome, "ssh-key", "ls");
+  const { keys } = await query<{ keys: { device: string; fingerprint: string }[] }>(
+    lab,
+    site.relayHome,
+    "ssh-key",
+    "ls",
+  );
   const found = keys.find((key) => key.device === device);
-  if (found === undefined) throw new Error(`no key of ${device}: ${JSON.stringify(await run(lab, site.relayHome, "ssh-key", "ls"))}`);
+  if (found === undefined)
+    throw new Error(`no key of ${device}: ${JSON.stringify(await run(lab, site.relayHome, "ssh-key", "ls"))}`);
   return found;
 }

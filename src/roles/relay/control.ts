@@ -15,7 +15,6 @@ import {
   type RelayControl,
   type RelayStatus,
   type ReloadReport,
-  type SshReady,
   type VisitInfo,
 } from "../control.ts";
 import { forwardCalled } from "../named.ts";
@@ -25,9 +24,9 @@ import type { DeviceLink } from "./device-link.ts";
 import type { RelayDials } from "./dials.ts";
 import { forwardState } from "./forward-state.ts";
 import type { RelayForwards } from "./forwards.ts";
-import { sshKeysControl } from "./ssh/keys.ts";
+import { type SshKeysView, sshKeysControl } from "./ssh/keys.ts";
 
-export interface RelayView {
+export interface RelayView extends SshKeysView {
   readonly store: Store;
   readonly forwards: RelayForwards;
   readonly dials: RelayDials;
@@ -52,10 +51,6 @@ export interface RelayView {
   accountChanged(accountId: string): Promise<void>;
   /** Cuts a revoked device's session. */
   cut(deviceId: string): void;
-  /** Cuts the SSH connections that proved this key. */
-  cutSshKey(deviceId: string, fingerprint: string): void;
-  /** Its SSH server; undefined = it has none. */
-  ssh(): SshReady | undefined;
   reload(): Promise<ReloadReport>;
 }
 

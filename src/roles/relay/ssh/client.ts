@@ -8,19 +8,35 @@ import { parseHost } from "../../../wire/endpoint.ts";
 import type { ReasonName } from "../../../wire/reason.ts";
 import { err, ok, type Result } from "../../../wire/result.ts";
 import type { OpenRequest } from "../../../wire/tunnel/open.ts";
+import type { RelayDials } from "../dials.ts";
 import type { SharedEntry } from "../entries.ts";
+import type { RelayForwards } from "../forwards.ts";
 import type { SshPrincipal } from "./authority.ts";
-import type { SshDevice, SshHub } from "./hub.ts";
+import type { ConnectedClient, ConnectedDevice, ServedForward } from "./model.ts";
+import type { SshSockets } from "./sockets.ts";
 import { clientView } from "./view.ts";
 
-/** A forward that this connection serves. */
-export interface ServedForward {
-  readonly id: string;
-  readonly handle: number;
-  /** The public port. */
-  readonly port: number;
-  /** As the client asked for it: visitors are told to it by these words. */
-  readonly bindHost: string;
+export interface SshHubOptions {
+  readonly forwards: RelayForwards;
+  readonly dials: RelayDials;
+  readonly sockets: SshSockets;
+  /** The agent of that account by that name is connected, and dials for others. */
+  hasAgentCalled(account: string, name: string): boolean;
+  /** The device's agent is connected. */
+  hasAgent(deviceId: string): boolean;
+  draining(): boolean;
+  /** What visitors type, to a device that reached the relay at this address. */
+  publicHost(localAddress: string): string;
+  connected(device: ConnectedDevice, connection: SshConnection<SshPrincipal>): void;
+  disconnected(device: ConnectedDevice, why: string): void;
+  failed(error: unknown): void;
+}
+
+/** What a client needs of the hub. */
+export interface ClientHost {
+  readonly options: SshHubOptions;
+  nextHandle(): number;
+  left(client: ConnectedClient, why: string): void;
 }
 
 /** What `ssh -R` may name before the port: every address of the relay. `localhost` is what OpenSSH says without any. */
@@ -32,35 +48,30 @@ const LIFETIME_SEC = 600;
 const MOST_FORWARDS = 256;
 
 /** What one SSH connection of a device asks of the relay. */
-export class SshClient implements SshHandler {
+export class SshClient implements SshHandler, ConnectedClient {
   readonly forwards = new Map<number, ServedForward>();
+  readonly claimed = new Set<string>();
   readonly view: TextView;
-  /** Ids that are being asked for. */
-  readonly #claimed = new Set<string>();
   #isClosed = false;
 
   constructor(
-    readonly hub: SshHub,
-    readonly device: SshDevice,
+    readonly hub: ClientHost,
+    readonly device: ConnectedDevice,
     readonly connection: SshConnection<SshPrincipal>,
-    /** See SshPrincipal. */
     readonly keyFingerprint: string | null,
   ) {
-    this.view = clientView(this);
+    this.view = clientView({
+      client: this,
+      publicHost: () => hub.options.publicHost(connection.localAddress),
+      sockets: () => hub.options.sockets.namesOf(this),
+      countersOf: (served) => this.#entryOf(served)?.entry?.visits.counters,
+    });
   }
 
-  get hasForwards(): boolean {
-    return this.forwards.size > 0;
-  }
-
-  entryOf({ id }: ServedForward): SharedEntry | undefined {
+  #entryOf({ id }: ServedForward): SharedEntry | undefined {
     const { forwards } = this.hub.options;
     const held = forwards.get(this.device.peer.deviceId, id);
     return held === null ? undefined : forwards.entryOf(held);
-  }
-
-  close(why: string): void {
-    this.connection.close(why);
   }
 
   // ——— -R ———
@@ -73,10 +84,10 @@ export class SshClient implements SshHandler {
     if (refusal !== null) return err(refusal);
     const spec = this.#spec(bind.port);
     const handle = this.hub.nextHandle();
-    this.#claimed.add(spec.id);
+    this.claimed.add(spec.id);
     device.serving.set(handle, this);
-    const outcome = await forwards.put(device, handle, spec);
-    this.#claimed.delete(spec.id);
+    const outcome = await forwards.put({ peer: device.peer, localAddress: this.connection.localAddress }, handle, spec);
+    this.claimed.delete(spec.id);
     const port = outcome.kind === "open" ? outcome.endpoints[0]?.port : undefined;
     if (port === undefined || this.#isClosed) {
       device.serving.delete(handle);
@@ -101,7 +112,7 @@ export class SshClient implements SshHandler {
     if (!EVERY_ADDRESS.includes(bind.host)) {
       return `Public ports are open on every address of the relay: leave "${bind.host}" out, as in -R 8080:localhost:80.`;
     }
-    if (this.forwards.size + this.#claimed.size >= MOST_FORWARDS) {
+    if (this.forwards.size + this.claimed.size >= MOST_FORWARDS) {
       return `A connection has ${MOST_FORWARDS} forwards at most.`;
     }
     return null;
@@ -120,7 +131,7 @@ export class SshClient implements SshHandler {
   #freeId(): string {
     const taken = new Set(
       [...this.device.clients].flatMap((client) => [
-        ...client.#claimed,
+        ...client.claimed,
         ...[...client.forwards.values()].map(({ id }) => id),
       ]),
     );
@@ -207,6 +218,6 @@ export class SshClient implements SshHandler {
     }
     this.forwards.clear();
     sockets.closeAll(this);
-    this.hub.left(this.device, this, why);
+    this.hub.left(this, why);
   }
 }

@@ -4,30 +4,12 @@ import type { SshConnection, SshHandler } from "../../../servers/ssh/connection.
 import type { ReasonName } from "../../../wire/reason.ts";
 import type { OpenRequest } from "../../../wire/tunnel/open.ts";
 import type { DeviceLink } from "../device-link.ts";
-import type { RelayDials } from "../dials.ts";
-import type { RelayForwards } from "../forwards.ts";
 import type { SshPrincipal } from "./authority.ts";
-import { SshClient } from "./client.ts";
-import type { SshSockets } from "./sockets.ts";
-
-export interface SshHubOptions {
-  readonly forwards: RelayForwards;
-  readonly dials: RelayDials;
-  readonly sockets: SshSockets;
-  /** The agent of that account by that name is connected, and dials for others. */
-  hasAgentCalled(account: string, name: string): boolean;
-  /** The device's agent is connected. */
-  hasAgent(deviceId: string): boolean;
-  draining(): boolean;
-  /** What visitors type, to a device that reached the relay at this address. */
-  publicHost(localAddress: string): string;
-  connected(device: SshDevice, connection: SshConnection<SshPrincipal>): void;
-  disconnected(device: SshDevice, why: string): void;
-  failed(error: unknown): void;
-}
+import { type ClientHost, SshClient, type SshHubOptions } from "./client.ts";
+import type { ConnectedClient, ConnectedDevice } from "./model.ts";
 
 /** Every device that is connected by SSH. */
-export class SshHub {
+export class SshHub implements ClientHost {
   readonly options: SshHubOptions;
   readonly #devices = new Map<string, SshDevice>();
   #lastHandle = 0;
@@ -59,8 +41,9 @@ export class SshHub {
     return device;
   }
 
-  left(device: SshDevice, client: SshClient, why: string): void {
+  left(client: ConnectedClient, why: string): void {
     const { forwards, hasAgent, draining, disconnected } = this.options;
+    const { device } = client;
     device.clients.delete(client);
     disconnected(device, why);
     if (device.clients.size > 0) return;
@@ -79,37 +62,36 @@ export class SshHub {
   /** The device's agent connected: it opens the device's forwards from now on. */
   agentUp(deviceId: string): void {
     for (const client of [...(this.#devices.get(deviceId)?.clients ?? [])]) {
-      if (client.hasForwards) client.close("its device's agent connected, and has its forwards now");
+      if (client.forwards.size > 0) client.connection.close("its device's agent connected, and has its forwards now");
     }
   }
 
   /** The device was revoked. */
   cut(deviceId: string): void {
-    for (const client of [...(this.#devices.get(deviceId)?.clients ?? [])]) client.close("its device was revoked");
+    for (const client of [...(this.#devices.get(deviceId)?.clients ?? [])])
+      client.connection.close("its device was revoked");
   }
 
   /** The key was removed. */
   cutKey(deviceId: string, fingerprint: string): void {
     for (const client of [...(this.#devices.get(deviceId)?.clients ?? [])]) {
-      if (client.keyFingerprint === fingerprint) client.close("its key was removed");
+      if (client.keyFingerprint === fingerprint) client.connection.close("its key was removed");
     }
   }
 }
 
 /** One device that is connected by SSH, once or more often. */
-export class SshDevice implements DeviceLink {
-  readonly clients = new Set<SshClient>();
-  /** By the handle that a forward has. */
-  readonly serving = new Map<number, SshClient>();
+export class SshDevice implements DeviceLink, ConnectedDevice {
+  readonly clients = new Set<ConnectedClient>();
+  readonly serving = new Map<number, ConnectedClient>();
 
   constructor(
     readonly peer: Peer,
-    /** Its grants are known: nothing is opened before. */
     readonly begun: Promise<void>,
   ) {}
 
   /** The newest connection: an older one may be dead and not known to be. */
-  get #newest(): SshClient | undefined {
+  get #newest(): ConnectedClient | undefined {
     return [...this.clients].at(-1);
   }
 

@@ -1,11 +1,26 @@
 import { OPERATOR } from "../../../store/audit.ts";
 import type { KeyOfDevice } from "../../../store/ssh-keys.ts";
+import type { Store } from "../../../store/store.ts";
 import { formatKnownHosts, keyProblem, parseKeyText } from "../../../wire/ssh/public-key.ts";
 import { ControlError, type SshKeyInfo, type SshKeysControl, type SshReady } from "../../control.ts";
-import type { RelayView } from "../control.ts";
+import type { DeviceLink } from "../device-link.ts";
+import type { RelayForwards } from "../forwards.ts";
+
+export interface SshKeysView {
+  readonly store: Pick<Store, "sshKeys" | "accounts">;
+  readonly forwards: Pick<RelayForwards, "removeDevice">;
+  /** Its SSH server; undefined = it has none. */
+  ssh(): SshReady | undefined;
+  publicHost(link: Pick<DeviceLink, "localAddress"> | undefined): string;
+  /** Cuts a revoked device's connections. */
+  cut(deviceId: string): void;
+  /** Cuts those that proved this key. */
+  cutSshKey(deviceId: string, fingerprint: string): void;
+  wallMs(): number;
+}
 
 /** What a running relay offers for the keys of SSH clients. */
-export function sshKeysControl(relay: RelayView): SshKeysControl {
+export function sshKeysControl(relay: SshKeysView): SshKeysControl {
   const { store } = relay;
   return {
     async listSshKeys() {
@@ -51,12 +66,12 @@ export function sshKeysControl(relay: RelayView): SshKeysControl {
   };
 }
 
-function hostOf(relay: RelayView, { listen, hostKey }: SshReady) {
+function hostOf(relay: SshKeysView, { listen, hostKey }: SshReady) {
   const host = relay.publicHost(undefined);
   return { host, port: listen.port, knownHosts: formatKnownHosts(host, listen.port, hostKey) };
 }
 
-async function accountNames({ store }: RelayView): Promise<ReadonlyMap<string, string>> {
+async function accountNames({ store }: SshKeysView): Promise<ReadonlyMap<string, string>> {
   return new Map((await store.accounts.list()).map(({ id, name }) => [id, name]));
 }
 

@@ -9,11 +9,11 @@ import { type Acceptor, TcpEnd } from "../../../dataplanes/io/tcp-end.ts";
 import type { Visits } from "../../../dataplanes/io/visits.ts";
 import { errorCode, messageOf } from "../../../os/errors.ts";
 import { err, ok, type Result } from "../../../wire/result.ts";
-import type { SshClient } from "./client.ts";
+import type { ConnectedClient } from "./model.ts";
 
 /** A socket that a client exposes. */
 interface OpenSocket {
-  readonly client: SshClient;
+  readonly client: ConnectedClient;
   /** As the client wrote it: its visitors are told to it by these words. */
   readonly path: string;
   readonly name: string;
@@ -49,7 +49,7 @@ export class SshSockets {
     this.#options = options;
   }
 
-  async open(client: SshClient, path: string): Promise<Result<null, string>> {
+  async open(client: ConnectedClient, path: string): Promise<Result<null, string>> {
     const name = this.#nameIn(client, path);
     if (name === null) {
       return err("A socket of the relay has a name of letters, digits, dots and dashes: -R /web:localhost:80.");
@@ -69,7 +69,7 @@ export class SshSockets {
     return ok(null);
   }
 
-  close(client: SshClient, path: string): boolean {
+  close(client: ConnectedClient, path: string): boolean {
     const name = this.#nameIn(client, path);
     const key = name === null ? "" : keyOf(client, name);
     const open = this.#open.get(key);
@@ -78,7 +78,7 @@ export class SshSockets {
     return true;
   }
 
-  closeAll(client: SshClient): void {
+  closeAll(client: ConnectedClient): void {
     for (const [key, open] of this.#open) if (open.client === client) this.#close(key, open);
   }
 
@@ -88,12 +88,12 @@ export class SshSockets {
     listener?.stop();
   }
 
-  namesOf(client: SshClient): string[] {
+  namesOf(client: ConnectedClient): string[] {
     return [...this.#open.values()].filter((open) => open.client === client).map(({ name }) => name);
   }
 
   /** `-L PORT:/NAME`: only what a device of the same account exposes. */
-  dial(client: SshClient, path: string, channel: ByteEnd): void {
+  dial(client: ConnectedClient, path: string, channel: ByteEnd): void {
     const name = this.#nameIn(client, path);
     const { visitor, entry } = client.connection.ends;
     this.#serve(name === null ? "" : keyOf(client, name), channel, { visitor, entry, externalPort: 0 });
@@ -106,19 +106,19 @@ export class SshSockets {
   }
 
   /** `/web`, `web`, or the file's own path. */
-  #nameIn(client: SshClient, path: string): string | null {
+  #nameIn(client: ConnectedClient, path: string): string | null {
     const directory = this.#directoryOf(client);
     const inside = directory !== null && path.startsWith(`${directory}/`) ? path.slice(directory.length + 1) : null;
     const name = inside ?? (path.startsWith("/") ? path.slice(1) : path);
     return NAME.test(name) ? name : null;
   }
 
-  #directoryOf({ device }: SshClient): string | null {
+  #directoryOf({ device }: ConnectedClient): string | null {
     const directory = this.#options.directory();
     return directory === null ? null : joinPath(directory, device.peer.account);
   }
 
-  #listen(client: SshClient, name: string, key: string): Result<UnixSocketListener<Acceptor> | null, string> {
+  #listen(client: ConnectedClient, name: string, key: string): Result<UnixSocketListener<Acceptor> | null, string> {
     const directory = this.#directoryOf(client);
     if (directory === null) return ok(null);
     const file = joinPath(directory, name);
@@ -153,6 +153,6 @@ function removeStale(file: string): void {
   }
 }
 
-function keyOf({ device }: SshClient, name: string): string {
+function keyOf({ device }: ConnectedClient, name: string): string {
   return JSON.stringify([device.peer.account, name]);
 }
