@@ -13,6 +13,7 @@ import type { ReasonName } from "../../wire/reason.ts";
 import { type SshAuthority, UserAuth } from "./auth.ts";
 import { MAX_PACKET_BYTES, type SshChannel } from "./channel.ts";
 import { Channels, type ChannelsHost } from "./channels.ts";
+import type { Gathered } from "./gathered.ts";
 import { OpenFailure } from "./open-failure.ts";
 import { Outbox, type OutboxGroup } from "./outbox.ts";
 import { type ForwardRequests, GlobalRequests } from "./requests.ts";
@@ -36,6 +37,7 @@ export interface ConnectionShared<P> {
   readonly ident: string;
   readonly group: OutboxGroup;
   readonly turnstile: Turnstile;
+  readonly gathered: Gathered;
   readonly budget: WindowBudget;
   readonly authority: SshAuthority<P>;
   nowMs(): number;
@@ -52,6 +54,11 @@ const Disconnect = { protocolError: 2, byApplication: 11 } as const;
 const WINDOW_BUDGET_BYTES = 64 * 1024 * 1024;
 /** RFC 4344 §3.2: long before any counter of AES comes round. Clients mostly ask for new keys earlier themselves. */
 const REKEY_AFTER_BYTES = 2 ** 36;
+/**
+ * Windows grow as if the round trip took this at least: a client on a busy machine answers late, and OpenSSH's own windows of
+ * 2 MiB do not feel that (measured beside ten other programs: 0.5 of sshd's rate without, 1.0 with).
+ */
+const LEAST_RTT_MS = 20;
 const MAX_SESSIONS = 10;
 /** After the last words the client may take this long to read them. */
 const LINGER_MS = 2_000;
@@ -201,7 +208,7 @@ export class SshConnection<P> implements Reader, ChannelsHost {
   // ——— of its channels ———
 
   get rttMs(): number {
-    return this.measuredRttMs ?? 0;
+    return Math.max(this.measuredRttMs ?? 0, LEAST_RTT_MS);
   }
 
   get ready(): boolean {
@@ -221,7 +228,9 @@ export class SshConnection<P> implements Reader, ChannelsHost {
     const kept = this.isAuthenticated ? bytes : Buffer.from(bytes);
     try {
       this.peer.parse(kept, 0, kept.length);
+      this.#shared.gathered.flush();
     } catch (error) {
+      this.#shared.gathered.drop();
       this.#fail(messageOf(error));
       return;
     }
@@ -301,8 +310,11 @@ export class SshConnection<P> implements Reader, ChannelsHost {
 
   /** Each message that comes before its time ends the connection: none of them is answered to who is not known. */
   #handlers(): MessageHandlers {
+    const { gathered } = this.#shared;
     const served = <A extends unknown[]>(handle: (...args: A) => void) => {
       return (_: Protocol, ...args: A): void => {
+        // What follows data is heard after it.
+        gathered.flush();
         if (this.isClosed) return;
         if (this.isAuthenticated) handle(...args);
         else this.violated("it asks before it has proved who it is");
@@ -337,7 +349,12 @@ export class SshConnection<P> implements Reader, ChannelsHost {
       CHANNEL_OPEN_CONFIRMATION: served((info) => this.#channels.confirmed(info)),
       CHANNEL_OPEN_FAILURE: onChannel((channel, code: number) => channel.receiveFailure(code)),
       CHANNEL_WINDOW_ADJUST: onChannel((channel, bytes: number) => channel.receiveWindow(bytes)),
-      CHANNEL_DATA: onChannel((channel, data: Buffer) => channel.receiveData(data)),
+      CHANNEL_DATA: (_, recipient, data) => {
+        if (this.isClosed) return;
+        const channel = this.isAuthenticated ? this.#channels.get(recipient) : undefined;
+        if (channel === undefined) this.violated("it sends data to a channel that is not there");
+        else gathered.add(channel, data);
+      },
       // Only servers have a second stream (RFC 4254 §5.2 knows stderr alone).
       CHANNEL_EXTENDED_DATA: onChannel((channel, data: Buffer) => channel.receiveUnwanted(data.length)),
       CHANNEL_EOF: onChannel((channel) => channel.receiveEnd()),

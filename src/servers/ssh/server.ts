@@ -10,6 +10,7 @@ import { formatKey } from "../../wire/ssh/public-key.ts";
 import { offerOf } from "./algorithms.ts";
 import type { SshAuthority } from "./auth.ts";
 import { type ConnectionShared, SshConnection, type SshHandler } from "./connection.ts";
+import { Gathered } from "./gathered.ts";
 import { OutboxGroup } from "./outbox.ts";
 
 export interface SshServerOptions<P> {
@@ -80,6 +81,7 @@ export class SshServer<P> implements Sweepable {
       ident: `Hatchway_${options.version}`,
       group: new OutboxGroup(),
       turnstile: options.sweeper.turnstile,
+      gathered: new Gathered(),
       budget: new WindowBudget(WINDOW_BUDGET_BYTES),
       authority: { find: options.find, denied: (address) => this.#denied(address) },
       nowMs: options.nowMs,
