@@ -61,6 +61,7 @@ import { portmapClient } from "./portmap-client-codecs.ts";
 import { portmap } from "./portmap-codecs.ts";
 import { presets } from "./preset-codecs.ts";
 import { routes } from "./routes-codecs.ts";
+import { ssh } from "./ssh-codecs.ts";
 import { stun } from "./stun-codecs.ts";
 import { tunnel } from "./tunnel-codecs.ts";
 import { vpn } from "./vpn-codecs.ts";
@@ -358,6 +359,7 @@ export const codecs: readonly FuzzCodec[] = [
   ...httpConnect,
   ...tunnel,
   ...joinCode,
+  ...ssh,
   ...mapping,
   ...portmap,
   ...portmapClient,
