@@ -131,14 +131,7 @@ async function createCode(
     const message = `The account ${account.name} may have ${devices}, and has or awaits as many: remove one first, or ask an administrator for more.`;
     return err({ kind: "quota", message });
   }
-  await trx
-    .updateTable("join_codes")
-    .set({ revoked_ms: nowMs })
-    .where("account_id", "=", account.id)
-    .where("device_name", "=", deviceName)
-    .where("used_ms", "is", null)
-    .where("revoked_ms", "is", null)
-    .execute();
+  await endJoinCodes(trx, account.id, deviceName, nowMs);
 
   const secret = new Uint8Array(randomBytes(SECRET_BYTES));
   const row = {
@@ -157,6 +150,18 @@ async function createCode(
   const detail = { deviceName, account: account.name, ports, expiresMs: row.expires_ms };
   await appendAudit(trx, { actor, action: "join-code.created", subject: `join-code:${row.id}`, detail }, nowMs);
   return ok({ id: row.id, secret, expiresMs: row.expires_ms });
+}
+
+/** Those that are open for this name. */
+export async function endJoinCodes(trx: Db, accountId: string, deviceName: string, nowMs: number): Promise<void> {
+  await trx
+    .updateTable("join_codes")
+    .set({ revoked_ms: nowMs })
+    .where("account_id", "=", accountId)
+    .where("device_name", "=", deviceName)
+    .where("used_ms", "is", null)
+    .where("revoked_ms", "is", null)
+    .execute();
 }
 
 async function redeemCode(

@@ -6,6 +6,7 @@ import type { KeyLine } from "../wire/ssh/public-key.ts";
 import { FIRST_ACCOUNT_ID, findAccount } from "./accounts.ts";
 import { appendAudit, OPERATOR } from "./audit.ts";
 import { type Device, devicesToBe, forgetForwards, toDevice } from "./devices.ts";
+import { endJoinCodes } from "./join-codes.ts";
 import type { Db, SshKeysTable } from "./schema.ts";
 
 /** A public key by which an SSH client is a device. */
@@ -148,13 +149,15 @@ async function addKey(trx: Db, request: NewSshKey, nowMs: number): Promise<Resul
   return ok({ key: toKey(row), device: toDevice(device) });
 }
 
-function makeDevice(
+/** An open join code for the name ends, as one for it would: who redeemed it would find the name taken. */
+async function makeDevice(
   trx: Db,
   granted: { readonly account_id: string; readonly name: string; readonly ports: string | null },
   nowMs: number,
 ) {
   const id = randomBytes(ID_BYTES).toString("hex");
-  return trx
+  await endJoinCodes(trx, granted.account_id, granted.name, nowMs);
+  return await trx
     .insertInto("devices")
     .values({
       ...granted,

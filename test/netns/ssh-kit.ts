@@ -55,7 +55,7 @@ export async function stay(
   ...args: readonly string[]
 ): Promise<Child> {
   const ready = ["PermitLocalCommand=yes", "LocalCommand=echo ssh-is-up"];
-  const child = lab.spawn(host, [...sshArgs(lab, key, ...ready), "-N", ...args, `x@${relay.v4}`]);
+  const child = lab.spawn(host, [...sshArgs(lab, key, ...ready), "-N", ...args, relay.v4]);
   await child.line("local command", (line) => (line.includes("ssh-is-up") ? true : undefined));
   return child;
 }
