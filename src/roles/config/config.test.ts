@@ -450,6 +450,7 @@ test("the JSON Schema knows the tables and forbids other keys", () => {
     "console",
     "acme",
     "metrics",
+    "ssh",
     "expose",
     "forward",
     "socks",

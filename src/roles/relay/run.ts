@@ -209,13 +209,20 @@ export class Relay {
     const metrics = relayMetrics({
       relay: this.#view,
       refused: this.#refused,
-      tunnel: () => this.#agentPort.counts,
+      tunnel: () => this.#counts(),
     });
     const { gatewayMetrics } = parts;
     this.#metrics = new ProcessMetrics(this.#startedMs, [
       metrics,
       ...(gatewayMetrics === null ? [] : [gatewayMetrics]),
     ]);
+  }
+
+  /** Of the agent port and of SSH, now. */
+  #counts(): { readonly sessions: number; readonly pending: number } {
+    const { sessions, pending } = this.#agentPort.counts;
+    const ssh = this.#ssh?.counts ?? { sessions: 0, pending: 0 };
+    return { sessions: sessions + ssh.sessions, pending: pending + ssh.pending };
   }
 
   async start(): Promise<void> {
