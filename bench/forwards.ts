@@ -38,6 +38,7 @@ const settings: RelaySettings = {
   certificate: null,
   clientCa: null,
   stun: false,
+  proxyProtocolFrom: [],
   check: { listen: null, hosts: [], private: false, trustedProxies: [] },
   console: { listen: { host: LOCALHOST, port: 0 }, hosts: [], certificate: null, tls: false, trustedProxies: [] },
   metrics: { listen: { host: LOCALHOST, port: 0 }, tokenFile: null },

@@ -32,20 +32,24 @@ function netnsTest(output, exitCode) {
 
 const NETNS = readdirSync(`${ROOT}test/netns`).filter((file) => file.endsWith(".test.ts"));
 /**
- * Scenarios of the router client, of `check`, and of what people read and see: most of their time they wait for what does
- * not answer, for leases to end or for a browser, so three lanes of them take a third of the time. The others measure, load
- * or time, and run alone.
+ * Scenarios that wait most of their time: for what does not answer, for leases and handshakes to end, for a browser, for
+ * programs to start. Four lanes of them take a quarter of the time. The others measure, load or time, and run alone.
  */
 const LANES = [
-  /^(check|doctor|expose|library|router-two|stun|trust)\./,
-  /^(check-router|map|router|router-[a-z]+)\./,
-  /^(console|gateway-console|gateway-docs|gateway-network|gateway-pages|gateway-triggers|readme)\./,
-];
+  "check doctor expose recovery trust",
+  "check-router map router router-forged router-igd router-portmap",
+  `console gateway-console gateway-docs gateway-network gateway-pages gateway-triggers
+   library library-docs readme router-console router-two stun`,
+  `gateway gateway-apps gateway-crash gateway-hooks gateway-igd gateway-metrics gateway-relay
+   gateway-rights gateway-scan gateway-start gateway-vpn home-lab igd-server nat-conntrack
+   nat-firewalls nat-plane nat-plane-reconcile nat-plane-triggers portmap-server proxy-in vpn-interface`,
+].map((names) => names.split(/\s+/));
 /** Null = it runs alone. */
 const laneOf = (file) => {
-  const lane = LANES.findIndex((files) => files.test(file));
+  const lane = LANES.findIndex((names) => names.includes(file.replace(".test.ts", "")));
   return lane < 0 ? null : lane;
 };
+const SCALE = "test/console/scale.test.ts";
 const netns = (files) => [BUN, "test", ...files.map((file) => `./test/netns/${file}`)];
 
 const bun = (...args) => [BUN, "test", "--only-failures", ...args];
@@ -62,11 +66,17 @@ const STEPS = [
     together: "checks",
   },
   { name: "lint", argv: ["node_modules/.bin/biome", "check", "."], count: whole, together: "checks" },
-  // Either waits about half of its time.
+  // Each waits about half of its time.
   { name: "unit", argv: bun("./src", "./bench"), count: bunTest, together: "unit" },
   { name: "e2e", argv: bun("./test", ...without("netns", "console")), count: bunTest, together: "unit" },
+  {
+    name: "console",
+    argv: bun("./test/console", `--path-ignore-patterns=${SCALE}`),
+    count: bunTest,
+    together: "unit",
+  },
   // It times pages in a browser.
-  { name: "console", argv: bun("./test/console"), count: bunTest },
+  { name: "scale", argv: bun(`./${SCALE}`), count: bunTest },
   { name: "fuzz", argv: [BUN, "test/fuzz/run.ts", "--seconds", "10", "--seed", "1"], count: whole },
   ...LANES.map((_, lane) => ({
     name: `netns-waiting-${lane + 1}`,

@@ -94,6 +94,35 @@ describe("gateway", () => {
   });
 });
 
+test("status --visits lists what its kernel leads, with a dash for what that does not tell", async () => {
+  const known = {
+    id: "a/b/1-40001",
+    forwardId: "a/b",
+    forwardName: "web",
+    device: "phone",
+    protocol: "tcp",
+    visitor: "198.51.100.7:40001",
+    entry: "203.0.113.1:80",
+    openedMs: Date.now(),
+    bytesIn: 170,
+    bytesOut: 112,
+  } as const;
+  const unknown = {
+    ...known,
+    id: "a/b/2-40002",
+    visitor: "198.51.100.8:40002",
+    openedMs: null,
+    bytesIn: null,
+    bytesOut: null,
+  };
+  gateway.open.push(known, unknown);
+  const { out } = await at("status --visits");
+  expect(out).toMatch(/198\.51\.100\.7:40001 +tcp +203\.0\.113\.1:80 +web +\ds +170 B +112 B/);
+  expect(out).toMatch(/198\.51\.100\.8:40002 +tcp +203\.0\.113\.1:80 +web +– +– +–/);
+  expect(JSON.parse((await at("status --visits --json")).out).visits).toEqual([known, unknown]);
+  gateway.open.length = 0;
+});
+
 describe("forward, with a gateway that runs", () => {
   test("add, ls and rm", async () => {
     expect(await at("forward add 8000:80 --to 192.168.1.20 --name web --allow 198.51.100.0/24")).toMatchObject({

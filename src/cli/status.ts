@@ -31,7 +31,7 @@ export function defineStatus(program: Command, run: Run): void {
       "after",
       `
 With --json: {"v":1,"relay":{…}|null,"agent":{…}|null,"gateway":{…}|null,"forwards":[…],"visits":[…]} (visits with
---visits; a gateway's are the kernel's, and not among them). Exit code 4 when none of them runs.
+--visits; a gateway's have null for a start or bytes that its kernel does not tell). Exit code 4 when none of them runs.
 
 Examples:
   hatchway status
@@ -74,8 +74,7 @@ async function rolesHere(context: Context, withVisits: boolean): Promise<Roles> 
   const relay = (await isRunning("relay", relaySocket)) ? await askAll(relayClient(relaySocket), withVisits) : null;
   const agent = (await isRunning("agent", agentSocket)) ? await askAll(agentClient(agentSocket), withVisits) : null;
   const control = (await isRunning("gateway", gatewaySocket)) ? gatewayClient(gatewaySocket) : null;
-  const gateway =
-    control === null ? null : { status: await control.status(), forwards: await control.listForwards(), visits: [] };
+  const gateway = control === null ? null : await askAll(control, withVisits);
   if (relay !== null || agent !== null || gateway !== null) return { relay, agent, gateway };
   throw new ControlError(
     "unreachable",
@@ -200,15 +199,18 @@ function trafficText(counters: Counters): string {
   return `${visitorsOpen} visitors now, ${visitorsTotal} in all, in ${formatBytes(bytesIn)}, out ${formatBytes(bytesOut)}`;
 }
 
+/** The kernel of a gateway did not write it down. */
+const NOT_TOLD = "–";
+
 function visitsTable(visits: readonly VisitInfo[], nowMs: number): string {
   const rows = visits.map((visit) => [
     visit.visitor,
     visit.protocol,
     visit.entry,
     visit.forwardName,
-    formatAge(nowMs - visit.openedMs),
-    formatBytes(visit.bytesIn),
-    formatBytes(visit.bytesOut),
+    visit.openedMs === null ? NOT_TOLD : formatAge(nowMs - visit.openedMs),
+    visit.bytesIn === null ? NOT_TOLD : formatBytes(visit.bytesIn),
+    visit.bytesOut === null ? NOT_TOLD : formatBytes(visit.bytesOut),
   ]);
   return formatTable(["VISITOR", "PROTOCOL", "ENTRY", "FORWARD", "AGE", "IN", "OUT"], rows);
 }

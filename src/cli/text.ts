@@ -91,6 +91,7 @@ const REFUSED_WORDS: Readonly<Partial<Record<ReasonName, string>>> = {
   sourceNotAllowed: "source not allowed",
   unhealthy: "service fails its check",
   resources: "out of descriptors or memory",
+  proxyHeader: "PROXY protocol header",
 };
 
 /** Visits that were open, and what ended them before their time. */

@@ -40,7 +40,7 @@ export interface Counters {
   readonly visitorsOpen: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
-  readonly refused: Partial<Record<"reset" | "serviceRefused" | "serviceTimeout" | "serviceUnreachable" | "hostNotFound" | "exitNotAllowed" | "policy" | "deviceAway" | "noForward" | "connectionLimit" | "rateLimit" | "sourceNotAllowed" | "unhealthy" | "idle" | "killed" | "shutdown" | "carrierLost" | "protocolError" | "resources", number>>;
+  readonly refused: Partial<Record<"reset" | "serviceRefused" | "serviceTimeout" | "serviceUnreachable" | "hostNotFound" | "exitNotAllowed" | "policy" | "deviceAway" | "noForward" | "connectionLimit" | "rateLimit" | "sourceNotAllowed" | "unhealthy" | "idle" | "killed" | "shutdown" | "carrierLost" | "protocolError" | "resources" | "proxyHeader", number>>;
   readonly datagramsDropped: number;
   readonly answerMs: { readonly p50: number; readonly p90: number } | null;
 }
@@ -539,9 +539,10 @@ export interface Visit {
   readonly protocol: "tcp" | "udp";
   readonly visitor: string;
   readonly entry: string;
-  readonly openedMs: number;
-  readonly bytesIn: number;
-  readonly bytesOut: number;
+  readonly openedMs: number | null;
+  readonly bytesIn: number | null;
+  readonly bytesOut: number | null;
+  readonly country?: string | null;
 }
 
 export interface Vpn {

@@ -48,7 +48,7 @@ const SBIN = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /**
  * Runs one of the system's own programs to its end, and gives all that it printed. It gets PATH with the sbin folders,
- * the language C, so that what it prints can be read by a program, and nothing else of this process's environment.
+ * the language C and the time UTC, so that what it prints can be read by a program, and nothing else of this process's environment.
  * For programs of other people's, which may print without an end or leave something running, see run-program.ts.
  */
 export async function runCommand(
@@ -132,7 +132,7 @@ async function readLines(stream: ReadableStream<Uint8Array>, onLine: (line: stri
 
 function start(argv: readonly string[], input: string): Result<Child, StartError> {
   const path = [process.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin", ...SBIN].join(":");
-  return startChild(argv, { environment: { PATH: path, LC_ALL: "C" }, input });
+  return startChild(argv, { environment: { PATH: path, LC_ALL: "C", TZ: "UTC" }, input });
 }
 
 function timedOut(argv: readonly string[], timeoutMs: number): CommandError {

@@ -56,6 +56,7 @@ export function startingGateway(ready: Promise<GatewayControl>): GatewayControl 
     makeToken: async (request) => (await ready).makeToken(request),
     removeToken: async (request) => (await ready).removeToken(request),
     reload: async () => (await ready).reload(),
+    visits: async () => (await ready).visits(),
     async *events(request, signal) {
       yield* (await ready).events(request, signal);
     },

@@ -1,6 +1,6 @@
 import type { ForwardCounters } from "../dataplanes/io/counters.ts";
 import type { OpenVisit, Visits } from "../dataplanes/io/visits.ts";
-import { formatEndpoint } from "../wire/endpoint.ts";
+import { type Endpoint, formatEndpoint } from "../wire/endpoint.ts";
 import { CONTROL_VERSION, type Counters, type VisitInfo } from "./control.ts";
 
 export const NO_COUNTERS: Counters = {
@@ -72,24 +72,46 @@ export function visitInfos(visits: Visits, forward: VisitedForward): VisitInfo[]
   return [...visits.list()].map(([id, visit]) => visitInfo(id, visit, forward));
 }
 
-export function visitInfo(id: number, visit: OpenVisit, forward: VisitedForward): VisitInfo {
+export function visitInfo(
+  id: number,
+  { protocol, visit, sinceMs, bytesIn, bytesOut }: OpenVisit,
+  forward: VisitedForward,
+) {
+  const { visitor, entry } = visit;
+  return visitInfoOf(id, forward, { protocol, visitor, entry, openedMs: sinceMs, bytesIn, bytesOut });
+}
+
+/** `id`: unique among those of the forward. */
+export function visitInfoOf(
+  id: number | string,
+  forward: VisitedForward,
+  { visitor, entry, ...visit }: Visited,
+): VisitInfo {
   return {
     id: visitId(forward.id, id),
     forwardId: forward.id,
     forwardName: forward.name,
     device: forward.device,
-    protocol: visit.protocol,
-    visitor: formatEndpoint(visit.visit.visitor),
-    entry: formatEndpoint(visit.visit.entry),
-    openedMs: visit.sinceMs,
-    bytesIn: visit.bytesIn,
-    bytesOut: visit.bytesOut,
+    visitor: formatEndpoint(visitor),
+    entry: formatEndpoint(entry),
+    ...visit,
   };
 }
 
+/** Who came where, since when, and what passed. */
+interface Visited extends Pick<VisitInfo, "protocol" | "openedMs" | "bytesIn" | "bytesOut"> {
+  readonly visitor: Endpoint;
+  readonly entry: Endpoint;
+}
+
 /** Unique in the process. */
-export function visitId(forwardId: string, id: number): string {
+export function visitId(forwardId: string, id: number | string): string {
   return `${forwardId}/${id}`;
+}
+
+/** For sorting, the oldest first: what is not known to have begun began before that was written down. */
+export function byAge(a: VisitInfo, b: VisitInfo): number {
+  return (a.openedMs ?? 0) - (b.openedMs ?? 0);
 }
 
 export const V = { v: CONTROL_VERSION } as const;

@@ -210,6 +210,7 @@ const STATUS_OF: Readonly<Record<ReasonName, ConnectStatus>> = {
   carrierLost: 502,
   protocolError: 502,
   resources: 503,
+  proxyHeader: 403,
 };
 
 export function connectStatusFor(reason: ReasonName): ConnectStatus {

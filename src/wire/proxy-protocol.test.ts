@@ -2,9 +2,11 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { addressFromBytes } from "./address.ts";
 import {
+  beginsProxyHeader,
   decodeProxyHeader,
   encodeProxyHeader,
   newProxyHeaderReader,
+  newProxySignatureWatch,
   type ProxyError,
   type ProxyHeader,
   type ProxyVersion,
@@ -218,4 +220,33 @@ test("any bytes give a value or an error", () => {
     }),
     { numRuns: 1000 },
   );
+});
+
+describe("signatures", () => {
+  const v2 = Buffer.from(SIGNATURE, "hex");
+  const table: [string, Uint8Array, boolean | null][] = [
+    ["nothing", new Uint8Array(), null],
+    ["v1", bytesOf("PROXY TCP4"), true],
+    ["v1 and no more", bytesOf("PROXY "), true],
+    ["v1 without its space", bytesOf("PROXY"), null],
+    ["nearly v1", bytesOf("PROXYTCP4"), false],
+    ["small letters", bytesOf("proxy TCP4"), false],
+    ["v2", v2, true],
+    ["v2 cut short", v2.subarray(0, 11), null],
+    ["nearly v2", Buffer.concat([v2.subarray(0, 11), Uint8Array.of(0)]), false],
+    ["v1, then v2", Buffer.concat([bytesOf("P"), v2]), false],
+    ["not at the start", bytesOf(" PROXY TCP4"), false],
+  ];
+  for (const [name, bytes, seen] of table) {
+    test(`${name}: in one piece, and one byte at a time`, () => {
+      expect(newProxySignatureWatch().push(bytes)).toBe(seen);
+      const watch = newProxySignatureWatch();
+      let last: boolean | null = null;
+      for (const byte of bytes) {
+        if (last === null) last = watch.push(Uint8Array.of(byte));
+      }
+      expect(last).toBe(seen);
+      expect(beginsProxyHeader(bytes)).toBe(seen === true);
+    });
+  }
 });

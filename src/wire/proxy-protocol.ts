@@ -222,6 +222,38 @@ function readV2Endpoint(address: Uint8Array, port: number): Endpoint {
   return { address: addressFromBytes(address) ?? "::", port };
 }
 
+/** Version 1 has its keyword (§2.1), version 2 twelve bytes that no other protocol begins with (§2.2). */
+const SIGNATURES: readonly Uint8Array[] = [V1_PREFIX, V2_SIGNATURE];
+
+/** Looks for a header's signature in the first bytes of a connection, however they are cut. */
+export interface ProxySignatureWatch {
+  /** Null = what came so far begins a signature. After true or false it is spent. */
+  push(chunk: Uint8Array): boolean | null;
+}
+
+export function newProxySignatureWatch(): ProxySignatureWatch {
+  let candidates = SIGNATURES;
+  let seen = 0;
+  return {
+    push(chunk) {
+      for (const byte of chunk) {
+        candidates = candidates.filter((signature) => signature[seen] === byte);
+        seen += 1;
+        if (candidates.length === 0) return false;
+        if (candidates.some(({ length }) => length === seen)) return true;
+      }
+      return null;
+    },
+  };
+}
+
+/** Of a whole datagram. */
+export function beginsProxyHeader(bytes: Uint8Array): boolean {
+  return SIGNATURES.some(
+    (signature) => bytes.length >= signature.length && beginsWith(bytes, signature, signature.length),
+  );
+}
+
 /** Reads a header that arrives in pieces. After a value or an error it is spent. */
 export interface ProxyHeaderReader {
   /** Null = more bytes are needed. `rest` = the bytes after the header. */

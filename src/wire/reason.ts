@@ -41,6 +41,8 @@ export const Reason = {
   protocolError: 18,
   /** This process is out of descriptors, ports or memory budget. */
   resources: 19,
+  /** A PROXY protocol header was wrong or missing, or came from a source that is not listed for it. */
+  proxyHeader: 20,
 } as const;
 
 export type ReasonName = keyof typeof Reason;

@@ -145,6 +145,7 @@ const SOCKS5_REPLIES: Readonly<Record<ReasonName, Socks5ReplyCode>> = {
   carrierLost: Socks5Reply.networkUnreachable,
   protocolError: Socks5Reply.generalFailure,
   resources: Socks5Reply.generalFailure,
+  proxyHeader: Socks5Reply.notAllowed,
 };
 
 export function socks5ReplyFor(reason: ReasonName): Socks5ReplyCode {

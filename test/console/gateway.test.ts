@@ -49,12 +49,18 @@ describe("what the server is decides what is shown", () => {
   );
 
   test(
-    "live connections say where a gateway's are counted",
+    "live connections are listed one by one, with a dash for what the kernel does not tell, and cut",
     () =>
-      on("/live", async (page) => {
-        await page.getByText("are not listed one by one").waitFor();
-        await page.getByRole("main").getByRole("link", { name: "Port forwarding" }).click();
-        await page.getByRole("heading", { name: "Port forwarding", exact: true }).waitFor();
+      on("/live", async (page, server) => {
+        const known = row(page, "198.51.100.23:40122");
+        await known.getByText("51 kB in").waitFor();
+        await known.getByText("phone").waitFor();
+        await known.getByRole("cell", { name: "Switzerland" }).waitFor();
+        const unknown = row(page, "[2001:db8:4:7::23]:51001");
+        expect(await unknown.getByTitle("The kernel does not tell").allInnerTexts()).toEqual(["–", "–"]);
+        await page.getByRole("button", { name: "Cut 198.51.100.23:40122" }).click();
+        await known.waitFor({ state: "detached" });
+        expect(server.world.visits.map(({ id }) => id)).toEqual(["k1"]);
       }),
     TIMEOUT_MS,
   );

@@ -68,6 +68,8 @@ describe("live connections", () => {
     "one is cut, the others stay",
     () =>
       on("/live", async (page, server) => {
+        await row(page, "203.0.113.11:41122").waitFor();
+        expect(await page.getByRole("columnheader", { name: "Country" }).count()).toBe(0);
         await page.getByRole("button", { name: "Cut 203.0.113.11:41122" }).click();
         await row(page, "203.0.113.11:41122").waitFor({ state: "detached" });
         expect(server.world.visits.map(({ id }) => id)).toEqual(["v0", "v2", "v3"]);

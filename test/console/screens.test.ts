@@ -65,6 +65,7 @@ const GATEWAY_PAGES = [
   ["overview", "/"],
   ["forwards", "/forwards"],
   ["devices", "/devices"],
+  ["live", "/live"],
   ["app-ports", "/app-ports"],
 ] as const;
 

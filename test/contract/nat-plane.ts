@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type {
+  HeldNatPlane,
   NatChange,
   NatEntry,
   NatForward,
   NatPinhole,
-  NatPlane,
   NatSettings,
 } from "../../src/dataplanes/nat/state.ts";
 import { DROP_REASONS } from "../../src/dataplanes/nat/state.ts";
@@ -62,11 +62,11 @@ export function natPinhole(entry: Partial<NatPinhole> & Pick<NatPinhole, "first"
   };
 }
 
-/** What every `NatPlane` does, the kernel's and the fake one. */
-export function natPlaneContract(name: string, make: () => NatPlane | Promise<NatPlane>): void {
-  describe(`${name} is a NatPlane`, () => {
-    const made: { plane: NatPlane | null } = { plane: null };
-    const plane = (): NatPlane => made.plane!;
+/** What every `HeldNatPlane` does, the kernel's and the fake one. */
+export function natPlaneContract(name: string, make: () => HeldNatPlane | Promise<HeldNatPlane>): void {
+  describe(`${name} is a HeldNatPlane`, () => {
+    const made: { plane: HeldNatPlane | null } = { plane: null };
+    const plane = (): HeldNatPlane => made.plane!;
     const ids = async (): Promise<string[]> => [...(await plane().usage()).keys()].sort();
     const web = natForward({ id: "web", first: 80, internalFirst: 8080 });
     const game = natForward({ id: "game", first: 27_000, last: 27_010, protocol: "udp" });
@@ -93,6 +93,19 @@ export function natPlaneContract(name: string, make: () => NatPlane | Promise<Na
     test("the same again changes nothing", async () => {
       expect(await plane().replace(natSettings(), [web, v6])).toEqual({ ok: true, value: null });
       expect(await ids()).toEqual(["v6", "web"]);
+    });
+
+    test("it tells what it is to hold", () => {
+      expect([...plane().entries.values()].toSorted((a, b) => a.id.localeCompare(b.id))).toEqual([v6, web]);
+    });
+
+    test.each([
+      ["IPv4", { visitor: { address: "198.51.100.7", port: 40_001 }, entry: { address: "203.0.113.20", port: 80 } }],
+      ["IPv6", { visitor: { address: "2001:db8::7", port: 40_001 }, entry: { address: "fd00:77::2", port: 443 } }],
+    ])("a connection that was ended is shut by %s, more than once too", async (_family, ended) => {
+      expect(await plane().shut(ended)).toEqual({ ok: true, value: null });
+      expect(await plane().shut(ended)).toEqual({ ok: true, value: null });
+      expect(await plane().replace(natSettings(), [web, v6])).toEqual({ ok: true, value: null });
     });
 
     test("nothing was used or dropped", async () => {

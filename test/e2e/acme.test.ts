@@ -48,6 +48,7 @@ async function relayAt(server: Server, httpPort: number): Promise<RunningRelay> 
         certificate: null,
         clientCa: null,
         stun: false,
+        proxyProtocolFrom: [],
         check: { listen: null, hosts: [], private: false, trustedProxies: [] },
         metrics: null,
         console: pages,

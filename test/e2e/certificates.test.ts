@@ -57,6 +57,7 @@ async function relay(settings: Partial<RelaySettings>): Promise<RunningRelay> {
     certificate: null,
     clientCa: null,
     stun: false,
+    proxyProtocolFrom: [],
     check: { listen: null, hosts: [], private: false, trustedProxies: [] },
     console: null,
     metrics: null,

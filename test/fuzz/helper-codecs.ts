@@ -38,6 +38,13 @@ const INPUTS: Readonly<Record<HelperCall, unknown>> = {
     pinholeMark: 1,
   },
   openFlows: {},
+  visits: {},
+  endVisit: {
+    protocol: "tcp",
+    visitor: { address: "198.51.100.7", port: 40_001 },
+    entry: { address: "2001:db8::1", port: 80 },
+    id: 2_955_267_097,
+  },
   vpnApply: { state: VPN_STATE },
   vpnStatus: {},
   vpnClose: { clean: true },

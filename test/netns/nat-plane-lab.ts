@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { createNatPlane, type NatPlaneOptions } from "../../src/dataplanes/nat/plane.ts";
-import type { DropReason, NatEntry, NatPlane, NatSettings } from "../../src/dataplanes/nat/state.ts";
+import type { DropReason, HeldNatPlane, NatEntry, NatPlane, NatSettings } from "../../src/dataplanes/nat/state.ts";
 import { natSettings } from "../contract/nat-plane.ts";
 import type { Child } from "./child.ts";
 import { createLab, type Host, type Lab } from "./lab.ts";
@@ -30,13 +30,13 @@ export interface NatLab extends AsyncDisposable {
   udpAttempt(from: Host, to: string, port: number, bind?: string, bindPort?: number): Child;
   set(settings: Partial<NatSettings>, entries?: readonly NatEntry[]): Promise<void>;
   /** Another plane on the same machine, after this one has been closed. */
-  newPlane(options?: Partial<NatPlaneOptions>): NatPlane;
+  newPlane(options?: Partial<NatPlaneOptions>): HeldNatPlane;
 }
 
 export function createNatLab(): NatLab {
   const lab = createLab({ natRules: false });
   const forgotten: NatEntry[] = [];
-  const newPlane = (options: Partial<NatPlaneOptions> = {}): NatPlane =>
+  const newPlane = (options: Partial<NatPlaneOptions> = {}): HeldNatPlane =>
     createNatPlane({
       prefix: ["ip", "netns", "exec", lab.nat.namespace],
       async forget(entries) {

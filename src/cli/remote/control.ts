@@ -91,7 +91,7 @@ export function remoteRelay(client: Client): AskedRelay {
     sshHost: onItsMachine,
     visits: async () =>
       (await collected(everything((ask) => client.listVisits({ ...PAGE, ...ask })))).toSorted(
-        (a, b) => a.openedMs - b.openedMs,
+        (a, b) => (a.openedMs ?? 0) - (b.openedMs ?? 0),
       ),
   };
 }

@@ -1,11 +1,9 @@
 import { useCallback, useMemo, useState } from "react";
 import { sentenceOf, type Visit } from "../api.ts";
 import { count, formatAge, formatBytes } from "../format.ts";
-import { PATHS } from "../paths.ts";
-import { Link } from "../router.tsx";
 import { useNow, useResource } from "../state/resource.ts";
-import { useHasRole, useMayChange, useServices } from "../state/services.tsx";
-import { Card, Empty, Failure, Loading, Notice, PageHead } from "../ui/bits.tsx";
+import { useMayChange, useServices } from "../state/services.tsx";
+import { Card, Empty, Failure, Loading, PageHead } from "../ui/bits.tsx";
 import { Button } from "../ui/button.tsx";
 import { type Column, DataTable, FilterBar } from "../ui/data-table.tsx";
 import { filterRows } from "../ui/table-view.ts";
@@ -14,11 +12,37 @@ import { useSay } from "../ui/toaster.tsx";
 const EVERY_MS = 2_000;
 const SECOND_MS = 1_000;
 
+const COUNTRY_NAMES = new Intl.DisplayNames("en", { type: "region" });
+
+function countryName({ country }: Visit): string {
+  return country === undefined || country === null ? "" : (COUNTRY_NAMES.of(country) ?? country);
+}
+
+const COUNTRY: Column<Visit> = {
+  id: "country",
+  title: "Country",
+  sortBy: countryName,
+  cell: (visit) => countryName(visit) || <span className="quiet">–</span>,
+};
+
+/** Only a server with a database of countries tells them. */
+function hasCountries(visits: readonly Visit[]): boolean {
+  return visits.some(({ country }) => country !== undefined);
+}
+
+/** The kernel of a gateway did not write it down when the connection began. */
+function NotTold() {
+  return (
+    <span className="quiet" title="The kernel does not tell">
+      –
+    </span>
+  );
+}
+
 /** Who is connected now. The newest pages of the list are asked for again and again, as many as are shown. */
 export function VisitsPage() {
   const { api } = useServices();
   const mayChange = useMayChange();
-  const isGateway = useHasRole("gateway");
   const say = useSay();
   const nowMs = useNow(SECOND_MS);
   const [text, setText] = useState("");
@@ -41,7 +65,8 @@ export function VisitsPage() {
     () =>
       filterRows(
         all,
-        (visit) => `${visit.visitor} ${visit.forwardName} ${visit.device ?? ""} ${visit.entry} ${visit.protocol}`,
+        (visit) =>
+          `${visit.visitor} ${countryName(visit)} ${visit.forwardName} ${visit.device ?? ""} ${visit.entry} ${visit.protocol}`,
         text,
       ),
     [all, text],
@@ -63,6 +88,7 @@ export function VisitsPage() {
       sortBy: ({ visitor }) => visitor,
       cell: ({ visitor }) => <span className="ports name">{visitor}</span>,
     },
+    ...(hasCountries(all) ? [COUNTRY] : []),
     {
       id: "forward",
       title: "Forward",
@@ -89,20 +115,23 @@ export function VisitsPage() {
       id: "age",
       title: "Since",
       kind: "number",
-      sortBy: ({ openedMs }) => -openedMs,
-      cell: ({ openedMs }) => formatAge(nowMs - openedMs),
+      sortBy: ({ openedMs }) => -(openedMs ?? 0),
+      cell: ({ openedMs }) => (openedMs === null ? <NotTold /> : formatAge(nowMs - openedMs)),
     },
     {
       id: "bytes",
       title: "Traffic",
       kind: "number",
-      sortBy: ({ bytesIn, bytesOut }) => bytesIn + bytesOut,
-      cell: ({ bytesIn, bytesOut }) => (
-        <>
-          <span>{formatBytes(bytesIn)} in</span>
-          <span className="sub quiet">{formatBytes(bytesOut)} out</span>
-        </>
-      ),
+      sortBy: ({ bytesIn, bytesOut }) => (bytesIn ?? 0) + (bytesOut ?? 0),
+      cell: ({ bytesIn, bytesOut }) =>
+        bytesIn === null || bytesOut === null ? (
+          <NotTold />
+        ) : (
+          <>
+            <span>{formatBytes(bytesIn)} in</span>
+            <span className="sub quiet">{formatBytes(bytesOut)} out</span>
+          </>
+        ),
     },
     {
       id: "actions",
@@ -128,12 +157,6 @@ export function VisitsPage() {
             : `${count(all.length, "visitor")}${visits.value.more ? ", and more," : ""} connected now.`
         }
       />
-      {isGateway ? (
-        <Notice kind="info">
-          Connections that the gateway's kernel forwards are not listed one by one: how many there are stands beside
-          each forward, on <Link to={PATHS.forwards}>Port forwarding</Link>.
-        </Notice>
-      ) : null}
       {visits.failure === null ? null : <Failure message={visits.failure} onRetry={() => void visits.reload()} />}
       {visits.value === null ? (
         visits.failure === null ? (
@@ -142,7 +165,7 @@ export function VisitsPage() {
       ) : (
         <Card className="card-table">
           {all.length === 0 ? (
-            <Empty icon="visits" title={isGateway ? "Nobody is connected through a tunnel" : "Nobody is connected"}>
+            <Empty icon="visits" title="Nobody is connected">
               <p>Visitors of open ports stand here while they are connected.</p>
             </Empty>
           ) : (

@@ -44,4 +44,5 @@ export const LOSS_WORDS: Readonly<Record<PingLoss, string>> = {
   carrierLost: "link to the relay lost",
   protocolError: "protocol error",
   resources: "out of descriptors or memory",
+  proxyHeader: "PROXY protocol header refused",
 };

@@ -7,6 +7,7 @@ import type { ByteEnd, Exit, FlowEnd, Visit } from "./ends.ts";
 import type { EntryError } from "./entry-error.ts";
 import { join } from "./join.ts";
 import type { EntryPort, Listener, Listeners } from "./listeners.ts";
+import type { GateHost, ProxyGate } from "./proxy-gate.ts";
 import { Shaper } from "./shaper.ts";
 import type { Sweeper } from "./sweeper.ts";
 import { type OnTcpVisitor, tcpListeners } from "./tcp-entry.ts";
@@ -22,6 +23,8 @@ export interface EntrySpec {
   readonly sweeper: Sweeper;
   /** The bandwidth that it shares with other entries (its account's), asked for each visitor; absent = it shares none. */
   readonly shared?: () => Shaper | null;
+  /** Where load balancers say who the visitors are; absent = visitors are whom sockets show. */
+  readonly gate?: ProxyGate;
 }
 
 export interface OpenPort extends EntryPort {
@@ -84,17 +87,30 @@ export class EntryHost {
 
   open(spec: EntrySpec, receive: TcpReception): Result<Entry, EntryError> {
     const { visits } = this;
-    const onVisitor: OnTcpVisitor = (end, visit) => {
+    const come: OnTcpVisitor = (end, visit) => {
       const admitted = this.admit(visit.visitor);
       if (typeof admitted !== "string") receive(this.shape(end), visit, visits, admitted);
-      else {
-        visits.counters.countRefused(admitted);
-        end.reset(admitted);
-      }
+      else refuse(end, admitted);
+    };
+    const refuse = (end: ByteEnd, reason: ReasonName) => {
+      visits.counters.countRefused(reason);
+      end.reset(reason);
+    };
+    const { gate } = this;
+    const atGate: GateHost = { counters: visits.counters, receive: come };
+    const onVisitor: OnTcpVisitor = (end, visit) => {
+      if (gate?.active !== true) come(end, visit);
+      // One that waits for its header holds a descriptor already.
+      else if (spec.sweeper.descriptors.scarce) refuse(end, "resources");
+      else gate.receive(end, visit, atGate);
     };
     const tcp = tcpListeners(spec.bind, onVisitor, spec.sweeper);
     const udp = udpListeners(spec.bind, this, spec.sweeper.outbox);
-    const rebind = (ports: readonly PortMapping[]) => rebindAll(tcp, udp, ports, visits);
+    const rebind = (ports: readonly PortMapping[]) => {
+      const rebound = rebindAll(tcp, udp, ports, visits);
+      if (rebound.ok) gate?.keep(atGate, portsOf(ports, "tcp"));
+      return rebound;
+    };
     const opened = rebind(spec.ports);
     if (!opened.ok) return opened;
     spec.sweeper.add(visits);
@@ -116,11 +132,16 @@ export class EntryHost {
       },
       close: () => {
         tcp.close();
+        gate?.close(atGate);
         visits.cutAll("shutdown");
         udp.close();
         spec.sweeper.remove(visits);
       },
     });
+  }
+
+  get gate(): ProxyGate | null {
+    return this.spec.gate ?? null;
   }
 
   admit(visitor: Endpoint): Admission | ReasonName {

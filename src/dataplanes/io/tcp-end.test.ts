@@ -70,6 +70,29 @@ describe("TcpEnd and the wire", () => {
     server.stop();
   });
 
+  test("who resets before being accepted is nobody, and the next one is somebody", async () => {
+    const heard: string[] = [];
+    const listener = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      allowHalfOpen: true,
+      data: {
+        accepted: (end: TcpEnd, address: string) => {
+          heard.push(address);
+          end.reset("killed");
+        },
+      },
+      socket: TcpEnd.ACCEPT_HANDLERS,
+    });
+    // As long as this program waits for the other one it accepts nobody.
+    const script = `const s=require("node:net").connect(${listener.port},"127.0.0.1",()=>s.resetAndDestroy())`;
+    expect(Bun.spawnSync([process.execPath, "-e", script]).exitCode).toBe(0);
+    const client = connectNode({ port: listener.port, host: "127.0.0.1" });
+    await new Promise((resolve) => client.once("error", resolve));
+    expect(heard).toEqual(["127.0.0.1"]);
+    listener.stop(true);
+  });
+
   test("a peer's RST after its FIN is a reset", async () => {
     const server = listen();
     const next = server.next();

@@ -89,6 +89,10 @@ export class TcpEnd implements ByteEnd, Reader {
   /** The `socket` of a `Bun.listen` whose `data` is an Acceptor and whose `allowHalfOpen` is true. */
   static readonly ACCEPT_HANDLERS: SocketHandler<Acceptor> = TcpEnd.#handlers((socket) => {
     const acceptor = socket.data as Acceptor;
+    if (hasGone(socket)) {
+      socket.terminate();
+      return;
+    }
     const end = new TcpEnd(socket as TcpSocket, null, acceptor);
     socket.data = end;
     acceptor.accepted(end, socket.remoteAddress, socket.remotePort);
@@ -309,6 +313,15 @@ export class TcpEnd implements ByteEnd, Reader {
       end.#dialer?.dialFailed(end, reason);
     });
   }
+}
+
+/**
+ * The peer reset before its connection was accepted, as health checks do: getpeername(2) says ENOTCONN, and Bun 1.4.5
+ * has no address where its types promise one.
+ */
+export function hasGone(socket: Pick<Socket, "remoteAddress">): boolean {
+  const address: string | undefined = socket.remoteAddress;
+  return address === undefined;
 }
 
 /** `connectError` has already told the end. */

@@ -7,6 +7,7 @@ import type { FlowEnd, FlowSink, Visit } from "./ends.ts";
 import { type EntryError, entryError } from "./entry-error.ts";
 import { joinFlows, type Shaping } from "./join-flows.ts";
 import { type Listener, Listeners } from "./listeners.ts";
+import { type GatedDatagram, type ProxyGate, visitOf } from "./proxy-gate.ts";
 import { SILENT_SINK } from "./silent-sink.ts";
 import { type EnlargeBuffers, udpBuffers } from "./udp-buffers.ts";
 import { type Sender, type UdpOutbox, UdpQueue, UNCONNECTED } from "./udp-outbox.ts";
@@ -19,6 +20,7 @@ const MAX_FLOWS_PER_PORT = 16_384;
 /** What a UDP entry asks for each new flow. */
 export interface FlowHost extends Shaping {
   readonly visits: Visits;
+  readonly gate: ProxyGate | null;
   /** The admission that hears `leave` when the flow ends, or why the visitor may not come in. */
   admit(visitor: Endpoint): Admission | ReasonName;
   openFlow(visit: Visit): FlowEnd;
@@ -87,31 +89,44 @@ class UdpPort implements UdpListener {
   }
 
   #received(datagram: Uint8Array, port: number, from: string): void {
+    const { gate, visits } = this.host;
+    if (gate?.active === true) {
+      const passed = gate.datagram(datagram, unmapped(from), visits.counters);
+      if (passed !== null) this.#passed(passed, port, from);
+      return;
+    }
     const last = this.#last;
     const flow =
       last !== null && last.port === port && last.address === from
         ? last
-        : this.#flowOf(flowKey(from, port), from, port);
+        : this.#flowOf(flowKey(from, port), from, port, null);
     if (flow === null) return;
     this.#last = flow;
     flow.sink.onDatagram(datagram);
   }
 
-  #flowOf(key: string, from: string, port: number): UdpFlow | null {
+  /** A balancer may send for many visitors from one port: the header is a part of what tells flows apart. */
+  #passed({ header, payload }: GatedDatagram, port: number, from: string): void {
+    const direct = flowKey(from, port);
+    const key = header === null ? direct : `${direct} ${flowKey(header.source.address, header.source.port)}`;
+    this.#flowOf(key, from, port, header)?.sink.onDatagram(payload);
+  }
+
+  #flowOf(key: string, from: string, port: number, header: GatedDatagram["header"]): UdpFlow | null {
     const known = this.#flows.get(key);
     if (known !== undefined) return known;
     if (this.#draining) return null;
     const { host } = this;
     const address = unmapped(from);
-    const visit: Visit = {
+    const visit = visitOf(header, {
       visitor: { address, port },
       entry: { address: entryAddress(this.endpoint.address, address), port: this.endpoint.port },
       externalPort: this.externalPort,
-    };
+    });
     if (this.#flows.size >= MAX_FLOWS_PER_PORT) return this.#refuse("resources");
     const admitted = host.admit(visit.visitor);
     if (typeof admitted === "string") return this.#refuse(admitted);
-    const flow = new UdpFlow(this, from, port);
+    const flow = new UdpFlow(this, key, from, port);
     this.#flows.set(key, flow);
     joinFlows(flow, host.openFlow(visit), visit, host.visits, admitted, host);
     return flow;
@@ -130,7 +145,7 @@ class UdpPort implements UdpListener {
   }
 
   forget(flow: UdpFlow): void {
-    this.#flows.delete(flowKey(flow.address, flow.port));
+    this.#flows.delete(flow.key);
     if (this.#last === flow) this.#last = null;
   }
 
@@ -158,6 +173,7 @@ class UdpFlow implements FlowEnd, Sender {
 
   constructor(
     readonly from: UdpPort,
+    readonly key: string,
     /** As the socket gives it: what replies are sent to. */
     readonly address: string,
     readonly port: number,

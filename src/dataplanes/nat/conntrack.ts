@@ -71,14 +71,14 @@ const DELETE_TIMEOUT_MS = 1_000;
 
 export function createConntrack({ run, ownAddresses }: ConntrackOptions): Conntrack {
   async function list(family: Family): Promise<Result<Flow[], NatError>> {
-    const listed = await conntrack(run, ["-L", "-f", family, "-o", "save"], TIMEOUT_MS);
+    const listed = await runConntrack(run, ["-L", "-f", family, "-o", "save"], TIMEOUT_MS);
     return listed.ok ? ok(parseFlows(listed.value.stdout)) : listed;
   }
 
   async function deleteAll(deletes: readonly string[]): Promise<Result<Forgotten, NatError>> {
     if (deletes.length === 0) return ok({ flows: 0 });
     const input = deletes.map((line) => `${line}\n`).join("");
-    const deleted = await conntrack(run, ["-R", "-"], TIMEOUT_MS + deletes.length * DELETE_TIMEOUT_MS, input);
+    const deleted = await runConntrack(run, ["-R", "-"], TIMEOUT_MS + deletes.length * DELETE_TIMEOUT_MS, input);
     // It prints each entry that it deleted.
     return deleted.ok ? ok({ flows: parsePrinted(deleted.value.stdout) }) : deleted;
   }
@@ -204,7 +204,8 @@ function staleFlows(entries: readonly NatEntry[], own: ReadonlySet<string>): (fl
   };
 }
 
-async function conntrack(
+/** `input`: given on its standard input. */
+export async function runConntrack(
   run: Run,
   args: readonly string[],
   timeoutMs: number,

@@ -3,10 +3,11 @@ import { PortOwners, settingsProblem } from "./checks.ts";
 import {
   DROP_REASONS,
   type DropReason,
+  type EndedConnection,
+  type HeldNatPlane,
   type NatChange,
   type NatEntry,
   type NatError,
-  type NatPlane,
   type NatSettings,
   type NatUsage,
   type OpenTrigger,
@@ -15,7 +16,7 @@ import {
 const UNUSED: NatUsage = { visitorsTotal: 0, bytesIn: 0, bytesOut: 0, packetsIn: 0, packetsOut: 0 };
 
 /** A plane without a kernel: it holds what it is told, refuses what the real one refuses, and shows what a test sets. */
-export class FakeNatPlane implements NatPlane {
+export class FakeNatPlane implements HeldNatPlane {
   settings: NatSettings | null = null;
   readonly entries = new Map<string, NatEntry>();
   /** By id; without one an entry is unused. */
@@ -24,6 +25,7 @@ export class FakeNatPlane implements NatPlane {
     DROP_REASONS.map((reason) => [reason, 0]),
   ) as Record<DropReason, number>;
   triggers: readonly OpenTrigger[] = [];
+  readonly ended: EndedConnection[] = [];
   /** Every `replace` and `change` fails with it until it is null again. */
   failure: NatError | null = null;
   closed: "clean" | "left" | null = null;
@@ -54,6 +56,13 @@ export class FakeNatPlane implements NatPlane {
 
   async openTriggers(): Promise<readonly OpenTrigger[]> {
     return this.triggers;
+  }
+
+  async shut(connection: EndedConnection): Promise<Result<null, NatError>> {
+    const problem = this.#problem();
+    if (problem !== null) return err(problem);
+    this.ended.push(connection);
+    return ok(null);
   }
 
   async close({ clean }: { readonly clean: boolean }): Promise<void> {

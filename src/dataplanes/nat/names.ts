@@ -59,6 +59,9 @@ export const STATIC_SETS = {
   hw_out6_spans: { kind: "set", spec: `type ${HOST6_PORT}; flags interval; counter;` },
 } as const satisfies Record<string, StaticSet>;
 
+/** TCP connections that somebody ended, by the visitor's address and port, and the port (IPv6: the address and port) that they came to. */
+export const ENDED_SETS = { 4: "hw_ended4", 6: "hw_ended6" } as const;
+
 export type StaticSetName = keyof typeof STATIC_SETS;
 export const STATIC_SET_NAMES = Object.keys(STATIC_SETS) as StaticSetName[];
 

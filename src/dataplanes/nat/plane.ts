@@ -1,12 +1,15 @@
 import { areaLogger, type Logger } from "../../os/log.ts";
+import { isIpv6 } from "../../wire/address.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import { type Applied, KernelTable } from "./kernel-table.ts";
 import { seesKernelPids, watchTransactions } from "./monitor.ts";
-import { dropCounter, STATIC_SET_NAMES, type StaticSetName, TABLE } from "./names.ts";
+import { dropCounter, ENDED_SETS, STATIC_SET_NAMES, type StaticSetName, TABLE } from "./names.ts";
 import { createNft } from "./nft.ts";
 import {
   DROP_REASONS,
   type DropReason,
+  type EndedConnection,
+  type HeldNatPlane,
   type NatChange,
   type NatEntry,
   type NatError,
@@ -44,11 +47,11 @@ const CLOSED: NatError = { kind: "refused", message: "The gateway is stopping; a
 const NOT_STARTED: NatError = { kind: "refused", message: "The gateway is not set up yet; ask again in a moment." };
 
 /** The real one: nftables of the network namespace that it runs in, or that `prefix` leads to. */
-export function createNatPlane(options: NatPlaneOptions): NatPlane {
+export function createNatPlane(options: NatPlaneOptions): HeldNatPlane {
   return new KernelPlane(options);
 }
 
-class KernelPlane implements NatPlane {
+class KernelPlane implements HeldNatPlane {
   readonly #options: NatPlaneOptions;
   readonly #log: Logger;
   readonly #ourPids = new Set<number>();
@@ -87,6 +90,18 @@ class KernelPlane implements NatPlane {
   change(change: NatChange): Promise<Result<null, NatError>> {
     if (this.#stop.signal.aborted) return Promise.resolve(err(CLOSED));
     return new Promise((answer) => this.#enqueue({ kind: "change", change, answer }));
+  }
+
+  get entries(): ReadonlyMap<string, NatEntry> {
+    return this.#kernel.entries;
+  }
+
+  shut({ visitor, entry }: EndedConnection): Promise<Result<null, NatError>> {
+    if (this.#stop.signal.aborted) return Promise.resolve(err(CLOSED));
+    const to = isIpv6(entry.address) ? `${entry.address} . ${entry.port}` : `${entry.port}`;
+    const element = `${visitor.address} . ${visitor.port} . ${to}`;
+    const set = ENDED_SETS[isIpv6(entry.address) ? 6 : 4];
+    return this.#alone(() => this.#nft.apply(`add element ${TABLE} ${set} { ${element} }\n`));
   }
 
   async usage(): Promise<ReadonlyMap<string, NatUsage>> {

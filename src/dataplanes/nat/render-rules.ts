@@ -1,6 +1,14 @@
 import { type PortSpans, PROTOCOLS } from "../../core/port-spans.ts";
 import { spanText } from "./elements.ts";
-import { checkChain, DROP_COUNTERS, limitsName, PINHOLE_MARK, STATIC_SET_NAMES, STATIC_SETS } from "./names.ts";
+import {
+  checkChain,
+  DROP_COUNTERS,
+  ENDED_SETS,
+  limitsName,
+  PINHOLE_MARK,
+  STATIC_SET_NAMES,
+  STATIC_SETS,
+} from "./names.ts";
 import { triggerParts } from "./render-triggers.ts";
 import {
   type Chain,
@@ -28,7 +36,15 @@ const OWN_SOURCES_MAX = 8_192;
 const BURST_SEC = 2;
 /** WireGuard's sessions are renewed every 2 min (its REKEY_AFTER_TIME), and keepalives come every 25 s. */
 const ENDPOINT_MEMORY = "3m";
+/** Somebody ends them by hand: 128 KiB. */
+const ENDED_MAX = 8_192;
+/** Longer than a silent side needs to notice: TCP asks after 2 h, and eleven minutes more (tcp_keepalive_time, _intvl, _probes). */
+const ENDED_MEMORY = "3h";
 const NO_SYN = "tcp flags & (fin | syn | rst | ack) != syn";
+const ENDED_TYPE = {
+  4: "ipv4_addr . inet_service . inet_service",
+  6: "ipv6_addr . inet_service . ipv6_addr . inet_service",
+} as const;
 /** RFC 4890 §4.3.1: what must not be dropped. */
 const ICMPV6_THROUGH =
   "icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem, echo-request, echo-reply }";
@@ -43,6 +59,8 @@ export function renderSkeleton(settings: NatSettings, ownLimits: readonly NatLim
     sets: [
       ...STATIC_SET_NAMES.map((name) => ({ name, ...STATIC_SETS[name] })),
       { name: "hw_tunnel_endpoints", kind: "set", spec: dynamic("ipv4_addr", SOURCES_MAX, ENDPOINT_MEMORY) },
+      { name: ENDED_SETS[4], kind: "set", spec: dynamic(ENDED_TYPE[4], ENDED_MAX, ENDED_MEMORY) },
+      { name: ENDED_SETS[6], kind: "set", spec: dynamic(ENDED_TYPE[6], ENDED_MAX, ENDED_MEMORY) },
       ...checks.flatMap(({ sets }) => sets),
       ...triggers.sets,
     ],
@@ -63,6 +81,8 @@ export function renderSkeleton(settings: NatSettings, ownLimits: readonly NatLim
         name: "hw_dispatch",
         hook: null,
         rules: [
+          // Not translated, it is for this machine, which has no such connection and resets it.
+          `ip saddr . tcp sport . tcp dport @${ENDED_SETS[4]} ${NO_SYN} accept`,
           "jump hw_screen4",
           `dnat ip addr . port to ${PORT_KEY} map @hw_dnat`,
           `dnat ip to ${PORT_KEY} map @hw_dnat_spans`,
@@ -273,7 +293,9 @@ function forwardHook(settings: NatSettings, sides: Sides, triggerArm: readonly s
 }
 
 function inbound6Chain(): Chain {
-  return { name: "hw_inbound6", hook: null, rules: ["jump hw_screen6", "goto hw_count_in6"] };
+  const ended = `ip6 saddr . tcp sport . ip6 daddr . tcp dport @${ENDED_SETS[6]} ${NO_SYN}`;
+  const rules = [`${ended} reject with tcp reset`, "jump hw_screen6", "goto hw_count_in6"];
+  return { name: "hw_inbound6", hook: null, rules };
 }
 
 /**

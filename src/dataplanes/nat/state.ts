@@ -1,6 +1,7 @@
 import type { RemotePeer } from "../../core/mapping/desk.ts";
 import type { PortSpan, PortSpans } from "../../core/port-spans.ts";
 import type { Cidr } from "../../wire/address.ts";
+import type { Endpoint } from "../../wire/endpoint.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 import type { Result } from "../../wire/result.ts";
 
@@ -152,4 +153,22 @@ export interface NatPlane {
   openTriggers(): Promise<readonly OpenTrigger[]>;
   /** `clean`: the kernel is as it was before. Else it goes on forwarding, for a start that follows. */
   close(options: { readonly clean: boolean }): Promise<void>;
+}
+
+/** A TCP connection that somebody ended. */
+export interface EndedConnection {
+  readonly visitor: Endpoint;
+  /** What the visitor wrote to. */
+  readonly entry: Endpoint;
+}
+
+/** The plane as the process has it that holds the kernel. */
+export interface HeldNatPlane extends NatPlane {
+  /** What the kernel is to hold, by id. */
+  readonly entries: ReadonlyMap<string, NatEntry>;
+  /**
+   * What still comes of that connection begins no new one, for some hours: the kernel takes up a connection in its middle
+   * (nf_conntrack_tcp_loose), and a forward would lead it on. A new connection from the same port is another.
+   */
+  shut(connection: EndedConnection): Promise<Result<null, NatError>>;
 }

@@ -4,6 +4,7 @@ import { messageOf } from "../../os/errors.ts";
 import { type ControlOf, decodeControl, encodeControl, TUNNEL_VERSION } from "../../wire/tunnel/control.ts";
 import { FrameType, type FrameTypeCode } from "../../wire/tunnel/frame.ts";
 import type { Sweepable, Sweeper } from "../io/sweeper.ts";
+import { hasGone } from "../io/tcp-end.ts";
 import { Carrier, CarrierGroup, type CarrierSink } from "./carrier.ts";
 import { type Peer, Session, type SessionEvents } from "./session.ts";
 import { ALPN_WIRE, type CertificatePair, HANDSHAKE_MS, sessionBinding, TLS_1_3_ONLY } from "./tls.ts";
@@ -127,7 +128,7 @@ export class RelayTunnel implements Sweepable {
 
   private onOpen(socket: Socket<Carrier>): void {
     const address = socket.remoteAddress;
-    if (!this.options.admit(address)) {
+    if (hasGone(socket) || !this.options.admit(address)) {
       socket.terminate();
       return;
     }

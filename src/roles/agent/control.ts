@@ -9,7 +9,7 @@ import {
   type ForwardSpec,
   type VisitInfo,
 } from "../control.ts";
-import { countersOf, sumCounters, V, visitInfos } from "../views.ts";
+import { byAge, countersOf, sumCounters, V, visitInfos } from "../views.ts";
 import { attach } from "./attach.ts";
 import { check } from "./check.ts";
 import { countersOfAll } from "./counters.ts";
@@ -80,7 +80,7 @@ function visits(agent: AgentView): VisitInfo[] {
     return open === undefined ? [] : visitInfos(open, { id, name: nameOf(specOf(held)), device: null });
   });
   const dialled = visitInfos(agent.dialled, { id: "dials", name: "dials", device: null });
-  return [...all, ...dialled].sort((a, b) => a.openedMs - b.openedMs);
+  return [...all, ...dialled].sort(byAge);
 }
 
 async function addForward(agent: AgentView, spec: ForwardSpec, lasting: boolean): Promise<AddReply> {

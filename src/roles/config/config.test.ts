@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ForwardSpec, partOf } from "../../core/forward.ts";
-import type { Cidr } from "../../wire/address.ts";
+import { type Cidr, parseCidr } from "../../wire/address.ts";
 import { ControlError } from "../control.ts";
 import { agentSettings, consoleAt, EMPTY_CONFIG, loadConfig, readConfig, relaySettings } from "./load.ts";
 import { mapToml } from "./locate.ts";
@@ -342,6 +342,7 @@ test("settings have defaults, and [relay] and [agent] replace them", async () =>
     certificate: null,
     clientCa: null,
     stun: false,
+    proxyProtocolFrom: [],
     check: { listen: null, hosts: [], private: false, trustedProxies: [] },
     console: null,
     metrics: null,
@@ -358,6 +359,16 @@ test("the check service's settings, and what is not one", async () => {
     trustedProxies: ["10.0.0.7/32" as Cidr],
   });
   expect(await mistakes(`[check]\nlisten = "0.0.0.0"\nports = 80\n`)).toContain("ports");
+});
+
+test("a database of countries is beside the config file, for every console", async () => {
+  const toml = '[console]\nlisten = "127.0.0.1:7780"\ncountry-database = "GeoLite2-Country.mmdb"\n';
+  const config = await readConfig(toml, "/etc/hatchway/hatchway.toml");
+  expect(relaySettings(config).console?.countryDatabase).toBe("/etc/hatchway/GeoLite2-Country.mmdb");
+  expect(consoleAt(config, { host: "127.0.0.1", port: 1 }).countryDatabase).toBe("/etc/hatchway/GeoLite2-Country.mmdb");
+  expect(relaySettings(await readConfig('[console]\nlisten = "127.0.0.1:1"\n', "t.toml")).console).not.toHaveProperty(
+    "countryDatabase",
+  );
 });
 
 describe("[acme]", () => {
@@ -505,6 +516,30 @@ describe("units", () => {
   ])("rate %p", (text, expected) => {
     const parsed = parseRate(text);
     expect(parsed.ok ? parsed.value : null).toBe(expected);
+  });
+});
+
+describe("[relay] proxy-protocol-from", () => {
+  const settings = async (value: string) =>
+    relaySettings(await readConfig(`[relay]\nproxy-protocol-from = ${value}\n`, "t.toml")).proxyProtocolFrom;
+
+  test("addresses and networks", async () => {
+    const cidr = (text: string): Cidr => {
+      const parsed = parseCidr(text);
+      if (!parsed.ok) throw new Error(parsed.error.message);
+      return parsed.value;
+    };
+    expect(await settings('["10.0.0.5", "2001:db8::/64"]')).toEqual([cidr("10.0.0.5/32"), cidr("2001:db8::/64")]);
+    expect(await settings("[]")).toEqual([]);
+  });
+
+  test.each([
+    ["everybody", '["0.0.0.0/0"]', "must be load balancers of yours, not every address"],
+    ["everybody, IPv6", '["::/0"]', "must be load balancers of yours, not every address"],
+    ["a name", '["balancer"]', "balancer"],
+  ])("not %s", async (_, value, says) => {
+    await expect(settings(value)).rejects.toThrow(says);
+    await expect(settings(value)).rejects.toThrow("t.toml:2:");
   });
 });
 

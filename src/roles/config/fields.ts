@@ -57,6 +57,18 @@ export const hostPort = (description: string, defaultPort: number) =>
     parsed((value) => parseHostPort(value, { defaultPort, defaultHost: "*", allowPortZero: true })),
   );
 export const cidrs = z.array(text("A network or an address: 192.0.2.0/24, 2001:db8::7.").transform(parsed(parseCidr)));
+/** Of everybody would be of any visitor: each could say to be anybody. */
+export const balancers = z
+  .array(
+    text("A network or an address: 10.0.0.5, 192.0.2.0/28.")
+      .transform(parsed(parseCidr))
+      .refine((cidr) => !cidr.endsWith("/0"), { error: "must be load balancers of yours, not every address" }),
+  )
+  .max(256)
+  .meta({
+    description:
+      "Load balancers before the public ports: they must send PROXY protocol (v1, v2), and the visitor is whom it names.",
+  });
 export const exitRules = z
   .array(z.string().transform(parsed(parseExitRule)))
   .meta({ description: "What this machine may connect to for others: 192.168.1.0/24, db:5432, *:443." });

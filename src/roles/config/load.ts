@@ -206,6 +206,7 @@ export function relaySettings(config: Config): RelaySettings {
     certificate: certificateFiles(config, "relay", relay),
     clientCa: besideConfig(config, relay["client-ca"]),
     stun: relay.stun ?? true,
+    proxyProtocolFrom: relay["proxy-protocol-from"] ?? [],
     check: checkSettings(config.file.check ?? {}),
     console: consoleSettings(config),
     metrics: metricsSettings(config.file.metrics, pathBeside(config)),
@@ -223,6 +224,7 @@ export function consoleSettings(config: Config): ConsoleSettings | null {
 export function consoleAt(config: Config, listen: HostPort): ConsoleSettings {
   const section = config.file.console ?? {};
   const acme = acmeSettings(config.file, pathBeside(config));
+  const countries = besideConfig(config, section["country-database"]);
   // The place may be of the command line: the file alone was in order.
   const [plain] = plainProblems(config.file, listen);
   if (plain !== undefined) throw new ControlError("usage", renderProblem(subjectOf(plain.path), plain));
@@ -233,6 +235,7 @@ export function consoleAt(config: Config, listen: HostPort): ConsoleSettings {
     tls: isConsoleTls(config.file, listen),
     trustedProxies: section["trusted-proxies"] ?? [],
     ...(acme === null ? {} : { acme }),
+    ...(countries === null ? {} : { countryDatabase: countries }),
     ...(section.hsts === undefined ? {} : { hstsSec: section.hsts }),
   };
 }

@@ -35,6 +35,7 @@ const relay = z.strictObject({
     .boolean()
     .meta({ description: "Answer STUN (RFC 8489) on UDP, at the number of listen and at the next one; default true." })
     .exactOptional(),
+  "proxy-protocol-from": field.balancers.exactOptional(),
   log: log.exactOptional(),
 });
 
@@ -96,6 +97,9 @@ const consoleSection = z.strictObject({
   "trusted-proxies": field.cidrs
     .meta({ description: "Reverse proxies before the console, whose X-Forwarded-For is believed." })
     .exactOptional(),
+  "country-database": file(
+    "A database of countries in the MaxMind DB format, such as GeoLite2-Country.mmdb: live connections show theirs.",
+  ).exactOptional(),
   hsts: field
     .duration(
       "Browsers are told to come by HTTPS only for this long, to every port of the name; default: they are not.",

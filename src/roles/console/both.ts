@@ -59,8 +59,13 @@ export function bothBackends({ relay, beside, wallMs, signal }: BothOptions): Re
     getDevice: (who, id) => ofDevice(id).getDevice(who, id),
     removeDevice: (who, id) => ofDevice(id).removeDevice(who, id),
     makeJoinCode: (who, draft) => relay.makeJoinCode(who, draft),
-    listVisits: (who, page) => relay.listVisits(who, page),
-    endVisit: (who, id) => relay.endVisit(who, id),
+    listVisits: (who, page) =>
+      joined(
+        page,
+        (one) => relay.listVisits(who, one),
+        (one) => gateway.listVisits(who, one),
+      ),
+    endVisit: (who, id) => ofForward(forwardOfVisit(id)).endVisit(who, id),
     traffic: (who, query) => relay.traffic(who, query),
     listAudit: (who, page) => relay.listAudit(who, page),
     events: (who, ended) =>
@@ -79,6 +84,11 @@ export function bothBackends({ relay, beside, wallMs, signal }: BothOptions): Re
         signal: AbortSignal.any([ended, signal]),
       }),
   };
+}
+
+/** The forward's id in that of a visit. */
+function forwardOfVisit(id: string): string {
+  return id.slice(0, Math.max(0, id.lastIndexOf("/")));
 }
 
 const EVERY = { device: null, text: null };

@@ -42,6 +42,7 @@ import { failureOf, rethrow } from "./gateway-failures.ts";
 import { quotaOf } from "./gateway-quota.ts";
 import { deviceShown, forwardShown, poolText, versionOf } from "./gateway-shown.ts";
 import { accountNames, type KernelSight, seesPeer } from "./gateway-sight.ts";
+import { GatewayVisits } from "./gateway-visits.ts";
 import { liveEvents } from "./live.ts";
 import { pageOf } from "./pages.ts";
 import { auditPage, type TrafficAsk, trafficReport } from "./records.ts";
@@ -64,10 +65,12 @@ export interface ConsoleMappingsOptions {
 export class ConsoleMappings implements RelayBackend {
   readonly #options: ConsoleMappingsOptions;
   readonly #gateway: GatewayView;
+  readonly #visits: GatewayVisits;
 
   constructor(options: ConsoleMappingsOptions) {
     this.#options = options;
     this.#gateway = options.gateway;
+    this.#visits = new GatewayVisits(options);
   }
 
   async overview(who: Principal): Promise<Overview> {
@@ -192,13 +195,12 @@ export class ConsoleMappings implements RelayBackend {
     throw new ApiFailure("invalid", "A gateway has no agents that join it: add a VPN peer instead.");
   }
 
-  /** The kernel keeps the connections, and tells how many there are and not whose. */
-  async listVisits(): Promise<Page<Visit>> {
-    return { items: [], next: null };
+  listVisits(who: Principal, page: PageRequest): Promise<Page<Visit>> {
+    return this.#visits.list(who, page);
   }
 
-  async endVisit(): Promise<never> {
-    throw new ApiFailure("not-found", "That connection is over.");
+  endVisit(who: Principal, id: string): Promise<void> {
+    return this.#visits.end(who, id);
   }
 
   traffic(who: Principal, query: TrafficAsk): Promise<TrafficReport> {

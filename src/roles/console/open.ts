@@ -6,7 +6,7 @@ import { areaLogger } from "../../os/log.ts";
 import { after } from "../../os/timers.ts";
 import { VERSION } from "../../os/version.ts";
 import { createApi } from "../../servers/api/api.ts";
-import type { ApiBackend } from "../../servers/api/backend.ts";
+import type { ApiBackend, CountriesBackend } from "../../servers/api/backend.ts";
 import type { StaticFiles } from "../../servers/api/files.ts";
 import { serveApi } from "../../servers/api/server.ts";
 import type { Store } from "../../store/store.ts";
@@ -21,7 +21,9 @@ import { openAccess } from "./access.ts";
 /** What a relay or a gateway gives to its console. */
 export interface ConsoleOptions {
   readonly store: Store;
-  readonly backends: Omit<ApiBackend, "access">;
+  readonly backends: Omit<ApiBackend, "access" | "countries">;
+  /** Null = no database was given. */
+  readonly countries: CountriesBackend | null;
   wallMs(): number;
   /** Writes down what was carried until now. */
   record(): Promise<void>;
@@ -85,7 +87,7 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
     },
   });
   const api = createApi(
-    { access, ...options.backends },
+    { access, countries: options.countries, ...options.backends },
     {
       version: VERSION,
       tls,

@@ -1,4 +1,8 @@
 import { ApiFailure, type Page, type PageRequest } from "../../servers/api/backend.ts";
+import type { Visit } from "../../servers/api/schema.ts";
+
+/** Of 14 digits, and so less any time until the year 4800. */
+const FAR_MS = 99_999_999_999_999;
 
 /**
  * One page of a list. `keyOf`: unique, and what the list is sorted by here; the cursor is the key of the last item before, so
@@ -15,6 +19,14 @@ export function pageOf<T>(items: readonly T[], keyOf: (item: T) => string, { lim
     items: shown.map(([, item]) => item),
     next: last === undefined || rest.length <= limit ? null : Buffer.from(last[0]).toString("base64url"),
   };
+}
+
+/** Newest first: whoever looks, looks for who has just come. What is not known to have begun comes last. */
+export function newestFirst<T extends Pick<Visit, "id" | "openedMs">>(
+  visits: readonly T[],
+  page: PageRequest,
+): Page<T> {
+  return pageOf(visits, ({ id, openedMs }) => `${FAR_MS - (openedMs ?? 0)}\0${id}`, page);
 }
 
 /** What is dear to show is shown for this page alone. */

@@ -1,9 +1,9 @@
-/** A reading that costs something, shared by all who ask for it within `maxAgeMs`. */
+/** A reading that costs something, shared by all who ask for it within `maxAgeMs`, and for as long as it takes. */
 export class Recent<T> {
   readonly #read: () => Promise<T>;
   readonly #maxAgeMs: number;
   readonly #nowMs: () => number;
-  #last: { readonly atMs: number; readonly value: Promise<T> } | null = null;
+  #last: { readonly atMs: number; readonly value: Promise<T>; isRead: boolean } | null = null;
 
   /** `nowMs`: a monotonic clock. */
   constructor(read: () => Promise<T>, maxAgeMs: number, nowMs: () => number) {
@@ -14,14 +14,27 @@ export class Recent<T> {
 
   get(): Promise<T> {
     const nowMs = this.#nowMs();
-    if (this.#last !== null && nowMs - this.#last.atMs < this.#maxAgeMs) return this.#last.value;
+    const before = this.#last;
+    if (before !== null && (!before.isRead || nowMs - before.atMs < this.#maxAgeMs)) return before.value;
     const value = this.#read();
-    const last = { atMs: nowMs, value };
+    const last = { atMs: nowMs, value, isRead: false };
     this.#last = last;
-    // Whoever asked hears of a failure; the next one to ask reads again.
-    value.catch(() => {
-      if (this.#last === last) this.#last = null;
-    });
+    value.then(
+      () => {
+        last.isRead = true;
+      },
+      // Whoever asked hears of a failure; the next one to ask reads again.
+      () => this.#drop(last),
+    );
     return value;
+  }
+
+  /** What was read, or is being read, is of the past: who asks next gets another. */
+  forget(): void {
+    this.#last = null;
+  }
+
+  #drop(last: object): void {
+    if (this.#last === last) this.#last = null;
   }
 }

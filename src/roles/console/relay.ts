@@ -37,7 +37,7 @@ import { actorOf } from "./access/context.ts";
 import { type Drafted, patched, specOfDraft } from "./drafts.ts";
 import { forwardOf, heldBy, idOf, noForward, sees, versionOf } from "./forwards.ts";
 import { liveEvents } from "./live.ts";
-import { pageOf, shownPage } from "./pages.ts";
+import { newestFirst, pageOf, shownPage } from "./pages.ts";
 import { auditPage, type TrafficAsk, trafficReport } from "./records.ts";
 import { storageFailure } from "./storage.ts";
 import { inTurns } from "./turns.ts";
@@ -203,12 +203,11 @@ export class ConsoleRelay implements RelayBackend {
       seen.add(entry);
       const device = this.#relay.forwards.deviceName(held.owner.device);
       const forward = { id: idOf(held), name: held.spec.name, device };
-      return [...entry.visits.list()].map(([id, visit]) => ({ id, visit, forward }));
+      return [...entry.visits.list()].map(([number, visit]) => {
+        return { id: visitId(forward.id, number), openedMs: visit.sinceMs, number, visit, forward };
+      });
     });
-    // Newest first: whoever looks, looks for who has just come.
-    const keyOf = ({ id, visit, forward }: (typeof all)[number]) =>
-      `${FAR_MS - visit.sinceMs}\0${visitId(forward.id, id)}`;
-    return shownPage(pageOf(all, keyOf, page), ({ id, visit, forward }) => visitInfo(id, visit, forward));
+    return shownPage(newestFirst(all, page), ({ number, visit, forward }) => visitInfo(number, visit, forward));
   }
 
   async endVisit(who: Principal, id: string): Promise<void> {
@@ -335,8 +334,6 @@ export class ConsoleRelay implements RelayBackend {
 }
 
 const MS_PER_SEC = 1_000;
-/** Of 14 digits, and so less any time until the year 4800. */
-const FAR_MS = 99_999_999_999_999;
 
 function nameTaken(name: string): string {
   return `The device has a forward "${name}" already: choose another name.`;

@@ -21,6 +21,8 @@ export interface ConsoleSettings {
   readonly trustedProxies: readonly Cidr[];
   /** Where its certificate comes from; absent = from `certificate`. */
   readonly acme?: AcmeSettings;
+  /** Path of a database of countries, in the MaxMind DB format; absent = none. */
+  readonly countryDatabase?: string;
   /** For how long browsers come by HTTPS only, to every port of the name; absent = that is not said. */
   readonly hstsSec?: number;
 }

@@ -9,9 +9,11 @@ import { classifyAddress, parseAddress } from "../../wire/address.ts";
 import { ANY_HOST } from "../../wire/endpoint.ts";
 import { fixedCertificate } from "../certificate/source.ts";
 import { loadOwnCertificate, loadPair } from "../certificates.ts";
+import type { CountryFile } from "../console/countries.ts";
 import { loadConsoleFiles } from "../console/files.ts";
 import { gatewayBackends } from "../console/gateway-backends.ts";
 import { type OpenConsole, openConsole } from "../console/open.ts";
+import { openCountries } from "../console/open-countries.ts";
 import { recordNowAndThen } from "../console/record.ts";
 import { routerAsker } from "../console/router.ts";
 import { type ConsolePlace, ConsoleServer } from "../console/settings.ts";
@@ -27,9 +29,10 @@ export interface PreparedConsole {
   readonly files: StaticFiles;
   /** PEM; null = one of our making, or none. */
   readonly certificate: RelayCertificate | null;
+  readonly countries: CountryFile | null;
 }
 
-/** Loads all that a console needs. Rejects with ControlError `usage` when its certificate cannot be had. */
+/** Loads all that a console needs. Rejects with ControlError `usage` when one of its files cannot be had. */
 export async function prepareConsole(settings: ConsoleSettings, wallMs: number): Promise<PreparedConsole> {
   if (settings.acme !== undefined) {
     const message =
@@ -37,12 +40,14 @@ export async function prepareConsole(settings: ConsoleSettings, wallMs: number):
     throw new ControlError("usage", message);
   }
   const files = await loadConsoleFiles(warn);
-  if (!settings.tls) return { settings, files, certificate: null };
+  const countries = await openCountries(settings);
+  const loaded = { settings, files, countries };
+  if (!settings.tls) return { ...loaded, certificate: null };
   if (settings.certificate === null) {
     await loadSelfSigning();
-    return { settings, files, certificate: null };
+    return { ...loaded, certificate: null };
   }
-  return { settings, files, certificate: await loadPair(settings.certificate, wallMs) };
+  return { ...loaded, certificate: await loadPair(settings.certificate, wallMs) };
 }
 
 export interface GatewayConsoleOptions {
@@ -61,6 +66,7 @@ export interface OpenGatewayConsole extends OpenConsole {
   startRecording(): void;
   /** Its port, where it answers nobody outside. */
   insidePorts(): readonly number[];
+  readonly countries: CountryFile | null;
 }
 
 /** Opens a gateway's console. Rejects with ControlError when the port or the certificate cannot be had. */
@@ -87,6 +93,7 @@ export async function openGatewayConsole(options: GatewayConsoleOptions): Promis
         reload: () => gateway.reload(),
       }),
     },
+    countries: prepared.countries,
     record: backends.record,
     accountChanged: backends.accountChanged,
     store: gateway.store,
@@ -108,6 +115,7 @@ export async function openGatewayConsole(options: GatewayConsoleOptions): Promis
   return {
     ...opened,
     startRecording: () => recordNowAndThen(backends, signal),
+    countries: prepared.countries,
     insidePorts: () => (isForInside(settings.listen, network()) ? [opened.port] : []),
   };
 }

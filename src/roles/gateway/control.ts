@@ -12,12 +12,13 @@ import {
   type VpnPeerReply,
 } from "../control.ts";
 import { type PeopleView, peopleControl } from "../people.ts";
-import { V } from "../views.ts";
+import { byAge, V } from "../views.ts";
 import { keyOf, runsOf } from "./entries.ts";
 import { type FixedView, fixedSpec, putFixed } from "./fixed.ts";
 import { countersOf, forwardInfo, type InfoView, NO_TRAFFIC, trafficOf } from "./forward-info.ts";
 import type { GatewayPeers, PeersView } from "./peers.ts";
 import type { GatewayTriggers } from "./triggers.ts";
+import { throughInfo, visitsThrough } from "./visit-info.ts";
 import { deviceOf, peerInfo } from "./vpn.ts";
 
 /** What the gateway's control looks at and works on. */
@@ -79,6 +80,10 @@ export function gatewayControl(view: GatewayView): GatewayControl {
     },
     ...peopleControl(view),
     reload: () => view.reload(),
+    async visits() {
+      const through = visitsThrough(view, await view.kernel.visits());
+      return through.map((one) => throughInfo(one, `${one.device}/${one.specId}`)).toSorted(byAge);
+    },
     events: (request, signal) => view.events(request, signal),
     audit: (request) => view.store.audit.from(request),
     stop: (options) => view.stop(options),

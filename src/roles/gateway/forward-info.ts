@@ -12,7 +12,7 @@ import type { GatewayVpn } from "./vpn.ts";
 /** By what it is told how a mapping is. */
 export interface InfoView extends OpeningView {
   readonly vpn: GatewayVpn;
-  readonly kernel: Pick<GatewayKernel, "plane" | "openFlows">;
+  readonly kernel: Pick<GatewayKernel, "plane" | "openFlows" | "visits" | "endVisit">;
   wallMs(): number;
   /** What visitors type; null while there is no such address. */
   externalAddress(): string | null;

@@ -10,7 +10,14 @@ import type { HttpListener } from "../../servers/http-listen.ts";
 import type { LocalServer } from "../../servers/local/server.ts";
 import { FIRST_ACCOUNT_ID } from "../../store/accounts.ts";
 import type { Store } from "../../store/store.ts";
-import { ControlError, type EventsRequest, type GatewayControl, type RunningGateway } from "../control.ts";
+import { COUNTRY_KEY } from "../console/open-countries.ts";
+import {
+  ControlError,
+  type EventsRequest,
+  type GatewayControl,
+  type ReloadReport,
+  type RunningGateway,
+} from "../control.ts";
 import { openMetrics } from "../metrics/open.ts";
 import { type MetricSource, ProcessMetrics } from "../metrics/page.ts";
 import { GatewayAlignment } from "./alignment.ts";
@@ -226,6 +233,13 @@ export class Gateway {
     this.#startTicking();
   }
 
+  async #reloadAll(): Promise<ReloadReport> {
+    const report = await this.#reload.run();
+    const looked = (await this.#console?.countries?.look()) ?? { kind: "same" };
+    if (looked.kind === "renewed") return { ...report, changed: [...report.changed, COUNTRY_KEY] };
+    return looked.kind === "refused" ? { ...report, refused: [...report.refused, looked.message] } : report;
+  }
+
   #warn = (message: string): void => this.#log.warn("{message}", { message });
 
   #helperGone(): void {
@@ -289,7 +303,7 @@ export class Gateway {
       snatPorts: () => this.#settings.snatPorts,
       isInside: (address: string) => this.#around.isInside(address),
       reserved: () => this.#policy.reserved(),
-      reload: () => this.#reload.run(),
+      reload: () => this.#reloadAll(),
       events: (request: EventsRequest, signal: AbortSignal) => this.#news.events(request, signal),
       stop: async (options: { readonly clean: boolean }) => {
         void this.stop(options);

@@ -3,6 +3,7 @@ import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { monotonicMs } from "../../os/clock.ts";
 import { areaLogger } from "../../os/log.ts";
 import { after } from "../../os/timers.ts";
+import type { CountriesBackend } from "../../servers/api/backend.ts";
 import type { Settings } from "../../servers/api/schema.ts";
 import type { CertificateSource } from "../certificate/source.ts";
 import type { GatewayBeside } from "../console/beside.ts";
@@ -32,6 +33,8 @@ export interface RelayConsoleOptions {
   relaySettings(): RelaySettings;
   /** What browsers are shown, when they come by HTTPS; while ACME has given none, if it is asked. */
   readonly certificate: CertificateSource;
+  /** Null = no database was given. */
+  readonly countries: CountriesBackend | null;
   /** What a scrape is answered. */
   metrics(): Promise<string>;
   /** A wrong password or code. */
@@ -86,6 +89,7 @@ export async function openRelayConsole(options: RelayConsoleOptions): Promise<Op
         reload: () => control.reload(),
       }),
     },
+    countries: options.countries,
     record: async () => {
       await Promise.all([recorder.record(), beside?.record()]);
     },

@@ -19,7 +19,7 @@ import {
 } from "../control.ts";
 import { forwardCalled } from "../named.ts";
 import { peopleControl } from "../people.ts";
-import { countersOf, NO_COUNTERS, sumCounters, totalsOf, V, visitInfos } from "../views.ts";
+import { byAge, countersOf, NO_COUNTERS, sumCounters, totalsOf, V, visitInfos } from "../views.ts";
 import type { DeviceLink } from "./device-link.ts";
 import type { RelayDials } from "./dials.ts";
 import { forwardState } from "./forward-state.ts";
@@ -164,7 +164,7 @@ function visits(relay: RelayView): VisitInfo[] {
     return visitInfos(entry.visits, { id, name, device: relay.forwards.deviceName(forward.owner.device) });
   });
   const dialled = visitInfos(relay.dials.visits, { id: "dials", name: "dials", device: null });
-  return [...all, ...dialled].sort((a, b) => a.openedMs - b.openedMs);
+  return [...all, ...dialled].sort(byAge);
 }
 
 async function listDevices(relay: RelayView): Promise<DeviceInfo[]> {

@@ -6,6 +6,7 @@ import type { ForwardCounters } from "../../dataplanes/io/counters.ts";
 import type { Exit, Visit } from "../../dataplanes/io/ends.ts";
 import { type Entry, openEntry } from "../../dataplanes/io/entry.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
+import type { ProxyGate } from "../../dataplanes/io/proxy-gate.ts";
 import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { type Route, tunnelExit } from "../../dataplanes/tunnel/exit.ts";
 import type { ReasonName } from "../../wire/reason.ts";
@@ -43,11 +44,11 @@ export class SharedEntry {
     this.admission = new Admission(options);
   }
 
-  open(forward: HeldForward, sweeper: Sweeper, rates: AccountRates): Result<null, EntryError> {
+  open(forward: HeldForward, sweeper: Sweeper, rates: AccountRates, gate: ProxyGate): Result<null, EntryError> {
     const { bind, owner, spec } = forward;
     const shared = () => rates.of(owner.account);
     const opened = openEntry(
-      { bind, ports: spec.ports, options: spec.options, admission: this.admission, sweeper, shared },
+      { bind, ports: spec.ports, options: spec.options, admission: this.admission, sweeper, shared, gate },
       this.exit,
     );
     if (!opened.ok) return opened;
@@ -156,6 +157,8 @@ export class RelayEntries {
   constructor(
     readonly sweeper: Sweeper,
     readonly linkOf: LinkOf,
+    /** Of all entries of the relay. */
+    readonly gate: ProxyGate,
   ) {}
 
   get(forward: HeldForward): SharedEntry | undefined {
@@ -185,7 +188,7 @@ export class RelayEntries {
       return ok(null);
     }
     const shared = new SharedEntry(this.linkOf, forward.spec.options);
-    const opened = shared.open(forward, this.sweeper, this.rates);
+    const opened = shared.open(forward, this.sweeper, this.rates, this.gate);
     if (!opened.ok) return opened;
     shared.add(forward, state);
     this.#byKey.set(key, shared);

@@ -4,6 +4,7 @@ import { ask } from "../../../test/fixtures/services.ts";
 import { enrolDevice, temporaryStore } from "../../../test/fixtures/store.ts";
 import { DEFAULT_OPTIONS, type RemoteSpec } from "../../core/forward.ts";
 import { newEntryPorts } from "../../core/table.ts";
+import { ProxyGate } from "../../dataplanes/io/proxy-gate.ts";
 import { startSweeper } from "../../dataplanes/io/sweeper.ts";
 import type { Session } from "../../dataplanes/tunnel/session.ts";
 import { StoreFailure } from "../../store/failure.ts";
@@ -33,7 +34,8 @@ async function forwardsLab() {
   };
   const wallMs = () => 1_700_000_000_000 + clock.nowMs;
   const make = () => {
-    const entries = new RelayEntries(startSweeper(abort.signal), () => undefined);
+    const gate = new ProxyGate({ nowMs: () => 0, onRefused: () => undefined });
+    const entries = new RelayEntries(startSweeper(abort.signal), () => undefined, gate);
     const forwards = new RelayForwards({
       store,
       ports: newEntryPorts(),

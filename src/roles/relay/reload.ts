@@ -1,3 +1,4 @@
+import type { ProxyGate } from "../../dataplanes/io/proxy-gate.ts";
 import type { CertificateSource } from "../certificate/source.ts";
 import type { RelaySettings, ReloadReport } from "../control.ts";
 import type { LiveExitPolicy } from "../exits.ts";
@@ -8,10 +9,11 @@ import type { RelayStun } from "./stun.ts";
 export interface RelayReloadOptions {
   readonly forwards: Pick<RelayForwards, "size">;
   readonly exitPolicy: Pick<LiveExitPolicy, "changed">;
+  readonly gate: Pick<ProxyGate, "change">;
   /** Null while it is not there. */
   stun(): Pick<RelayStun, "refresh"> | null;
-  /** Those that are looked at, by their keys of the config. */
-  readonly certificates: ReadonlyMap<string, CertificateSource>;
+  /** Certificates and other files that may be others now, by their keys of the config. */
+  readonly looked: ReadonlyMap<string, Pick<CertificateSource, "look">>;
   readSettings(): Promise<RelaySettings>;
   /** In force now. */
   settings(): RelaySettings;
@@ -29,12 +31,13 @@ export class RelayReload {
 
   /** Rejects with ControlError when they cannot be read, and nothing has changed. */
   async run(): Promise<ReloadReport> {
-    const { forwards, exitPolicy, stun, certificates, readSettings, use } = this.#options;
+    const { forwards, exitPolicy, gate, stun, looked, readSettings, use } = this.#options;
     const next = await readSettings();
-    const { renewed, refused } = await lookAtCertificates(certificates);
+    const { renewed, refused } = await lookAtFiles(looked);
     const { settings, changed, needRestart } = changeSettings(this.#options.settings(), next);
     use(settings);
     exitPolicy.changed();
+    gate.change(settings.proxyProtocolFrom);
     stun()?.refresh();
     return {
       ...V,
@@ -56,14 +59,21 @@ interface SettingsChange {
   readonly needRestart: readonly string[];
 }
 
+/** Settings of [relay] that hold at once, and their keys. */
+const RELOADED = [
+  ["publicHost", "public"],
+  ["ports", "ports"],
+  ["allow", "allow"],
+  ["stun", "stun"],
+  ["proxyProtocolFrom", "proxy-protocol-from"],
+] as const;
+
 /** What is settled at the start stays. */
 function changeSettings(now: RelaySettings, next: RelaySettings): SettingsChange {
   const changed: string[] = [];
   const needRestart: string[] = [];
   if (!Bun.deepEquals(next.listen, now.listen)) needRestart.push("relay.listen");
-  for (const key of ["publicHost", "ports", "allow", "stun"] as const) {
-    if (!Bun.deepEquals(next[key], now[key])) changed.push(`relay.${key === "publicHost" ? "public" : key}`);
-  }
+  for (const [key, name] of RELOADED) if (!Bun.deepEquals(next[key], now[key])) changed.push(`relay.${name}`);
   if (!Bun.deepEquals(next.certificate, now.certificate)) needRestart.push("relay.certificate");
   if (next.clientCa !== now.clientCa) needRestart.push("relay.client-ca");
   const { listen: page, ...check } = now.check;
@@ -90,10 +100,10 @@ function changeSettings(now: RelaySettings, next: RelaySettings): SettingsChange
 }
 
 /** The keys of those that were renewed, and sentences about those that were refused. */
-async function lookAtCertificates(certificates: ReadonlyMap<string, CertificateSource>) {
+async function lookAtFiles(files: RelayReloadOptions["looked"]) {
   const renewed: string[] = [];
   const refused: string[] = [];
-  for (const [key, source] of certificates) {
+  for (const [key, source] of files) {
     const looked = await source.look();
     if (looked.kind === "renewed") renewed.push(key);
     if (looked.kind === "refused") refused.push(looked.message);

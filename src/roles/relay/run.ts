@@ -3,6 +3,7 @@ import type { EntryPorts } from "../../core/table.ts";
 import { Dials } from "../../dataplanes/direct/dial.ts";
 import { directExit } from "../../dataplanes/direct/exit.ts";
 import { systemResolver } from "../../dataplanes/direct/resolver.ts";
+import { ProxyGate } from "../../dataplanes/io/proxy-gate.ts";
 import { startSweeper } from "../../dataplanes/io/sweeper.ts";
 import type { RelayCertificate } from "../../os/certificate.ts";
 import { monotonicMs, nowMs as wallMs } from "../../os/clock.ts";
@@ -22,6 +23,7 @@ import type { CertificateSource } from "../certificate/source.ts";
 import { loadPair, type RelayIdentity } from "../certificates.ts";
 import type { GatewayBeside } from "../console/beside.ts";
 import type { OpenConsole } from "../console/open.ts";
+import { COUNTRY_KEY, openCountries } from "../console/open-countries.ts";
 import type {
   CertificateFiles,
   ConsoleSettings,
@@ -46,6 +48,7 @@ import { RelayEntries } from "./entries.ts";
 import { RelayForwards } from "./forwards.ts";
 import { type RefusedCredentials, relayMetrics } from "./metrics.ts";
 import { poolOf, relayPolicy } from "./own-ports.ts";
+import { ProxyRefusals } from "./proxy-refusals.ts";
 import { publicHostOf } from "./public-host.ts";
 import { RelayReload } from "./reload.ts";
 import { RelaySessions } from "./sessions.ts";
@@ -80,9 +83,11 @@ export class Relay {
   readonly #startedMs = wallMs();
   readonly #certificate: CertificateSource;
   /** Those that a reload looks at, by the config's key. */
-  readonly #certificates = new Map<string, CertificateSource>();
+  /** What a reload looks at, by their keys of the config. */
+  readonly #looked = new Map<string, Pick<CertificateSource, "look">>();
   readonly #exitPolicy: LiveExitPolicy;
   readonly #auth: RelayAuth;
+  readonly #gate: ProxyGate;
   readonly #entries: RelayEntries;
   readonly #forwards: RelayForwards;
   readonly #sessions: RelaySessions;
@@ -133,7 +138,17 @@ export class Relay {
       onEnrolled: ({ name, id }) => this.#log.info("a device enrolled", { device: name, id }),
     });
     const linkOf = (device: string) => this.#linkOf(device);
-    this.#entries = new RelayEntries(this.#sweeper, linkOf);
+    const refusals = new ProxyRefusals({
+      nowMs: monotonicMs,
+      warn: (message) => this.#log.warn("{message}", { message }),
+    });
+    this.#gate = new ProxyGate({
+      nowMs: () => this.#sweeper.nowMs(),
+      onRefused: (refusal, address) => refusals.add(refusal, address),
+    });
+    this.#gate.change(parts.settings.proxyProtocolFrom);
+    this.#sweeper.add(this.#gate);
+    this.#entries = new RelayEntries(this.#sweeper, linkOf, this.#gate);
     this.#forwards = new RelayForwards({
       store,
       entries: this.#entries,
@@ -198,8 +213,9 @@ export class Relay {
     this.#reload = new RelayReload({
       forwards: this.#forwards,
       exitPolicy: this.#exitPolicy,
+      gate: this.#gate,
       stun: () => this.#stun,
-      certificates: this.#certificates,
+      looked: this.#looked,
       readSettings: () => parts.readSettings(),
       settings: () => this.#settings,
       use: (settings) => {
@@ -278,7 +294,7 @@ export class Relay {
 
   #certificateOf(key: string, files: CertificateFiles | null, current: RelayCertificate): CertificateSource {
     const source = openCertificate(key, files, current, { sweeper: this.#sweeper, wallMs, log: this.#log });
-    this.#certificates.set(key, source);
+    this.#looked.set(key, source);
     return source;
   }
 
@@ -361,6 +377,8 @@ export class Relay {
         ? this.#certificate
         : this.#certificateOf("console.certificate", files, await loadPair(files, wallMs()));
     this.#beside = (await this.#parts.gatewayBeside?.()) ?? null;
+    const countries = await openCountries(settings);
+    if (countries !== null) this.#looked.set(COUNTRY_KEY, countries);
     const opened = await openRelayConsole({
       relay: this.#view,
       beside: this.#beside,
@@ -369,6 +387,7 @@ export class Relay {
       settings: () => this.#settings.console ?? settings,
       publicHost: () => this.#settings.publicHost,
       certificate,
+      countries,
       metrics: () => this.#metrics.text(),
       onDenied: () => {
         this.#refused.people += 1;
@@ -377,7 +396,7 @@ export class Relay {
       signal: this.#abort.signal,
       onUnexpected: (error) => this.#failed("the console failed", error),
     });
-    if (opened.acme !== null) this.#certificates.set("acme", opened.acme.certificate);
+    if (opened.acme !== null) this.#looked.set("acme", opened.acme.certificate);
     return opened;
   }
 

@@ -253,6 +253,12 @@ export interface SettingsBackend {
   discardRestore(who: Principal): Promise<void>;
 }
 
+/** Where addresses are. */
+export interface CountriesBackend {
+  /** ISO 3166-1 alpha-2, in the order of the addresses; null = it is not known. */
+  countriesOf(addresses: readonly string[]): Promise<readonly (string | null)[]>;
+}
+
 export interface ApiBackend {
   readonly access: AccessBackend;
   readonly relay: RelayBackend;
@@ -260,4 +266,6 @@ export interface ApiBackend {
   readonly gateway: GatewayBackend | null;
   readonly checks: ChecksBackend;
   readonly settings: SettingsBackend;
+  /** Null: no database was given. */
+  readonly countries: CountriesBackend | null;
 }

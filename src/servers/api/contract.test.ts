@@ -315,6 +315,25 @@ test("what a schema does not name never leaves", async () => {
   expect([items.length, items.some((item) => "accountId" in item)]).toEqual([1, false]);
 });
 
+test("a visit says its country if the server has a database, and no word of it else", async () => {
+  const visits = async () => {
+    const response = await lab.fetch("/v1/visits", { headers: lab.session("ada") });
+    return ((await response.json()) as { items: { visitor: string; country?: string | null }[] }).items;
+  };
+  expect((await visits()).map((visit) => "country" in visit)).toEqual([false, false]);
+  const [first, second] = [...lab.backend.relay.visits.values()];
+  if (first === undefined || second === undefined) throw new Error("two visits are wanted");
+  lab.backend.relay.visits.set(second.id, { ...second, visitor: "[2001:db8::7]:40000" });
+  const known = new Map([["2001:db8::7", "IS"]]);
+  lab.backend.countries = { countriesOf: async (all) => all.map((address) => known.get(address) ?? null) };
+  expect(new Map((await visits()).map(({ visitor, country }) => [visitor, country]))).toEqual(
+    new Map([
+      [first.visitor, null],
+      ["[2001:db8::7]:40000", "IS"],
+    ]),
+  );
+});
+
 test("an answer that is not as promised is a fault of ours, and says nothing of it", async () => {
   const [id, broken] = [...lab.backend.relay.forwards][0] ?? ["", {}];
   lab.backend.relay.forwards.set(id, Object.assign({}, broken, { ports: 7 }) as never);

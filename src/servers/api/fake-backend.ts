@@ -1,4 +1,4 @@
-import type { ApiBackend } from "./backend.ts";
+import type { ApiBackend, CountriesBackend } from "./backend.ts";
 import { FakeAccess } from "./fake-access.ts";
 import { FakeChecks } from "./fake-checks.ts";
 import { FakeGateway } from "./fake-gateway.ts";
@@ -12,4 +12,5 @@ export class FakeBackend implements ApiBackend {
   readonly gateway: FakeGateway | null = new FakeGateway();
   readonly checks = new FakeChecks(this.relay);
   readonly settings = new FakeSettings();
+  countries: CountriesBackend | null = null;
 }

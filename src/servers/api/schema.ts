@@ -204,8 +204,11 @@ export const Preset = z.object({
 });
 export type Preset = z.infer<typeof Preset>;
 
-export const Visit = VisitInfo;
-export type Visit = VisitInfo;
+export const Visit = VisitInfo.extend({
+  /** Where the visitor's address is, ISO 3166-1 alpha-2; null = it is not known. Absent: the server has no database of countries. */
+  country: z.string().nullable().exactOptional(),
+});
+export type Visit = z.infer<typeof Visit>;
 export { CheckReport };
 
 export const AuditEntry = z.object({

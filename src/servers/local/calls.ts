@@ -113,6 +113,7 @@ export const GATEWAY_CALLS = {
   vpnRemove: { input: z.strictObject({ nameOrId }), output: VpnPeerInfo },
   ...PEOPLE_CALLS,
   reload: { input: nothing, output: ReloadReport },
+  visits: { input: nothing, output: visits },
   audit,
   stop: { input: z.strictObject({ clean: z.boolean() }), output: nothing },
 } satisfies Record<string, Call>;

@@ -87,6 +87,7 @@ export function gatewayClient(path: string): GatewayControl {
     makeToken: (request) => call("makeToken", GATEWAY_CALLS.makeToken, request),
     removeToken: (request) => call("removeToken", GATEWAY_CALLS.removeToken, request),
     reload: () => call("reload", GATEWAY_CALLS.reload, {}),
+    visits: () => call("visits", GATEWAY_CALLS.visits, {}),
     events(request, signal) {
       const gone = "The gateway stopped: start it again with `hatchway gateway`.";
       return stream({ role: "gateway", path, url: EVENTS_PATH, body: request, gone }, FollowedEvent, signal);

@@ -136,6 +136,8 @@ export interface GatewayControl extends PeopleControl {
   /** With the forwards that lead to it. */
   vpnRemove(nameOrId: string): Promise<VpnPeerInfo>;
   reload(): Promise<ReloadReport>;
+  /** What the kernel leads now, oldest first (`NatVisits.list`). */
+  visits(): Promise<readonly VisitInfo[]>;
   /**
    * What happened to the forwards after `since` (0 = all that is kept), oldest first. `follow`: and what is to come, until
    * `signal` aborts; else it ends there.

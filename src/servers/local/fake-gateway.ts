@@ -13,6 +13,7 @@ import {
   type ReloadReport,
   type TriggerDraft,
   type TriggerInfo,
+  type VisitInfo,
   type VpnInfo,
   type VpnInitRequest,
   type VpnKeys,
@@ -30,6 +31,7 @@ import { FAKE_COUNTERS, FAKE_PROCESS, FAKE_RELOADED } from "./fake-process.ts";
 export class FakeGateway extends FakePeople implements GatewayControl {
   readonly added: MappingDraft[] = [];
   readonly triggers: TriggerInfo[] = [];
+  readonly open: VisitInfo[] = [];
   stopped: { readonly clean: boolean } | null = null;
 
   async status(): Promise<GatewayStatus> {
@@ -47,6 +49,9 @@ export class FakeGateway extends FakePeople implements GatewayControl {
       dropped: { unforwarded: 3 },
       warnings: [],
     };
+  }
+  async visits(): Promise<readonly VisitInfo[]> {
+    return this.open;
   }
   async listForwards(): Promise<readonly ForwardInfo[]> {
     return this.added.map(mappingInfo);

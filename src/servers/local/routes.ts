@@ -78,6 +78,7 @@ export function gatewayRoutes(control: GatewayControl, reply: (error: unknown) =
     makeToken: (request) => control.makeToken(request),
     removeToken: (request) => control.removeToken(request),
     reload: () => control.reload(),
+    visits: () => control.visits(),
     audit: (request) => control.audit(request),
     stop: async ({ clean }) => {
       await control.stop({ clean });

@@ -111,9 +111,11 @@ export const VisitInfo = z.object({
   /** `address:port`. */
   visitor: z.string(),
   entry: z.string(),
-  openedMs: timeMs,
-  bytesIn: z.number(),
-  bytesOut: z.number(),
+  /** Null: it is a gateway's, whose kernel did not write that down when it began. */
+  openedMs: timeMs.nullable(),
+  /** Payload; of a gateway's, packets with their headers. Null as `openedMs`. */
+  bytesIn: z.number().nullable(),
+  bytesOut: z.number().nullable(),
 });
 export type VisitInfo = z.infer<typeof VisitInfo>;
 

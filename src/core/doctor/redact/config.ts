@@ -31,6 +31,7 @@ const KEYS: Readonly<Record<string, Treatment>> = {
   deny: "networks",
   client: "networks",
   "trusted-proxies": "networks",
+  "proxy-protocol-from": "networks",
   rules: "networks",
   network: "networks",
   network6: "networks",

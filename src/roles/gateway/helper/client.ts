@@ -69,6 +69,9 @@ export function helperKernel(helper: HelperClient): GatewayKernel {
     vpn: helperVpn(helper),
     forward: async (wan) => (await helper.call("forward", { wan: [...wan] })).failure,
     openFlows: async () => new Map(await helper.call("openFlows", {})),
+    visits: () => helper.call("visits", {}),
+    endVisit: async ({ protocol, visitor, entry, id }) =>
+      (await helper.call("endVisit", { protocol, visitor, entry, id })).ended,
     firewalls: (ours) => helper.call("firewalls", ours),
     close: async (options) => {
       await helper.call("close", options);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { FakeNatPlane } from "../../../dataplanes/nat/fake.ts";
 import type { NatEntry, NatSettings } from "../../../dataplanes/nat/state.ts";
+import type { NatVisit, NatVisitName } from "../../../dataplanes/nat/visits.ts";
 import type { VpnInterface, VpnState } from "../../../dataplanes/nat/wireguard/state.ts";
 import { type Cidr, parseCidr } from "../../../wire/address.ts";
 import { ok } from "../../../wire/result.ts";
@@ -54,6 +55,14 @@ const PINHOLE: NatEntry = {
   limits: { connectionsPerSource: null, newPerSourcePerSec: 3 },
 };
 
+const NAME: NatVisitName = {
+  protocol: "tcp",
+  visitor: { address: "198.51.100.7", port: 40_001 },
+  entry: { address: "203.0.113.1", port: 80 },
+  id: 2_955_267_097,
+};
+const VISIT: NatVisit = { ...NAME, entryId: "a", openedMs: 1_795_916_546_000, bytesIn: 170, bytesOut: null };
+
 /** Two ends of a socket in this process. */
 function pair(): [HelperSocket, HelperSocket, () => void] {
   const encoder = new TextEncoder();
@@ -84,23 +93,29 @@ function lab() {
     close: async () => ok(null),
   };
   const closed: boolean[] = [];
+  const ended: NatVisitName[] = [];
   const kernel: GatewayKernel = {
     plane,
     vpn,
     forward: async (wan) => (wan.includes("eth9") ? "There is no eth9." : null),
     firewalls: async () => [{ manager: "ufw", why: "It drops.", remedy: ["ufw route allow"] }],
     openFlows: async () => new Map([["tcp 80 192.168.1.7", 2]]),
+    visits: async () => [VISIT],
+    endVisit: async (name) => {
+      ended.push(name);
+      return ended.length === 1;
+    },
     close: async ({ clean }) => void closed.push(clean),
   };
   const [ours, theirs, close] = pair();
   const served = serveHelper(theirs, kernel);
   const client = new HelperClient(ours);
-  return { plane, applied, closed, remote: helperKernel(client), client, write: ours.write, close, served };
+  return { plane, applied, closed, ended, remote: helperKernel(client), client, write: ours.write, close, served };
 }
 
 describe("the gateway's end is a kernel like the one behind it", () => {
   test("state goes over whole, answers come back", async () => {
-    const { plane, remote, applied, closed } = lab();
+    const { plane, remote, applied, closed, ended } = lab();
     expect(await remote.plane.replace(SETTINGS, [FORWARD])).toEqual(ok(null));
     expect(await remote.plane.change({ put: [PINHOLE], remove: ["a"] })).toEqual(ok(null));
     expect([plane.settings, [...plane.entries.values()]]).toEqual([SETTINGS, [PINHOLE]]);
@@ -118,6 +133,8 @@ describe("the gateway's end is a kernel like the one behind it", () => {
     expect(await remote.vpn.apply(state)).toMatchObject({ ok: true, value: { backend: "kernel" } });
     expect(applied).toEqual([state]);
     expect(await remote.openFlows()).toEqual(new Map([["tcp 80 192.168.1.7", 2]]));
+    expect(await remote.visits()).toEqual([VISIT]);
+    expect([await remote.endVisit(VISIT), await remote.endVisit(NAME), ended]).toEqual([true, false, [NAME, NAME]]);
     expect(await remote.forward(["eth9"])).toBe("There is no eth9.");
     await remote.close({ clean: true });
     expect(closed).toEqual([true]);
@@ -170,6 +187,7 @@ describe("a forward leads to another host", () => {
 
 describe("the helper takes nothing that is not desired state", () => {
   const put = (change: object) => ({ call: "change", input: { put: [{ ...FORWARD, ...change }], remove: [] } });
+  const cut = (change: object) => ({ call: "endVisit", input: { ...NAME, ...change } });
   const set = (change: object) => ({ call: "replace", input: { settings: { ...SETTINGS, ...change }, entries: [] } });
   test.each([
     ["rule text in an address", put({ to: "192.168.1.7 ; flush ruleset" })],
@@ -196,13 +214,16 @@ describe("the helper takes nothing that is not desired state", () => {
         },
       },
     ],
+    ["words of conntrack's in a visitor's address", cut({ visitor: { address: "-F", port: 1 } })],
+    ["a visit from a port that is none", cut({ visitor: { address: "198.51.100.7", port: 0 } })],
+    ["a visit without its number", cut({ id: undefined })],
     ["a call that there is none of", { call: "exec", input: {} }],
   ])("%s", async (_, { call, input }) => {
-    const { client, plane, applied } = lab();
+    const { client, plane, applied, ended } = lab();
     await expect(client.call(call as "change", input as never)).rejects.toThrow(
       /privileged helper (refuses|knows no such request)/,
     );
-    expect([plane.entries.size, plane.settings, applied]).toEqual([0, null, []]);
+    expect([plane.entries.size, plane.settings, applied, ended]).toEqual([0, null, [], []]);
   });
 
   test("what is no request at all gets no answer, and costs nobody else's", async () => {

@@ -5,9 +5,11 @@ import { createConntrack, type OpenFlows } from "../../../dataplanes/nat/conntra
 import { type Finding, readFirewalls, type Surroundings } from "../../../dataplanes/nat/firewalls.ts";
 import { createNatPlane } from "../../../dataplanes/nat/plane.ts";
 import type { NatEntry, NatError, NatPlane } from "../../../dataplanes/nat/state.ts";
+import { createNatVisits, type NatVisit, type NatVisitName } from "../../../dataplanes/nat/visits.ts";
 import type { VpnInterface } from "../../../dataplanes/nat/wireguard/state.ts";
 import { createWireguard } from "../../../dataplanes/nat/wireguard/wireguard.ts";
 import { runCommand } from "../../../os/command.ts";
+import { keepConnectionAccounts } from "../../../os/connection-accounts.ts";
 import { errorCode } from "../../../os/errors.ts";
 import { PRIVATE_FILE_MODE } from "../../../os/files.ts";
 import { enableForwarding, type ForwardingState, restoreForwarding } from "../../../os/forwarding.ts";
@@ -37,6 +39,10 @@ export interface GatewayKernel {
   firewalls(ours: Surroundings): Promise<readonly FirewallNotice[]>;
   /** Connections and flows that are open now, by `flowKey`; none when the kernel does not say. */
   openFlows(): Promise<OpenFlows>;
+  /** Connections and flows that are open now through entries, one by one (`NatVisits.list`); none when the kernel does not say. */
+  visits(): Promise<readonly NatVisit[]>;
+  /** Ends one of them (`NatVisits.end`). False = it is over. Rejects when the kernel does not do it. */
+  endVisit(name: NatVisitName): Promise<boolean>;
   /** `clean`: the kernel is as it was before the gateway came. */
   close(options: { readonly clean: boolean }): Promise<void>;
 }
@@ -61,6 +67,14 @@ export function gatewayKernel(directory: string): GatewayKernel {
     },
   });
   const vpn = createWireguard({ run: runCommand, keyPath: join(directory, KEY_FILE), onNotice: warn });
+  const visits = createNatVisits({
+    run: runCommand,
+    entries: () => plane.entries,
+    shut: async (connection) => {
+      const shut = await plane.shut(connection);
+      if (!shut.ok) warn(shut.error.message);
+    },
+  });
   const kept = join(directory, FORWARDING_FILE);
   return {
     plane: guarded(plane, () => new Set(ownAddresses().map(({ address }) => address))),
@@ -70,7 +84,10 @@ export function gatewayKernel(directory: string): GatewayKernel {
       const known = readKept(kept);
       const before = enableForwarding({ wan, ipv6: true }, known);
       if (!before.ok) return before.error.message;
-      if (!same(before.value, known)) writeFileSync(kept, JSON.stringify(before.value), { mode: PRIVATE_FILE_MODE });
+      const { changed, problem } = keepConnectionAccounts();
+      if (problem !== null) warn(problem);
+      const state = { ...before.value, along: { ...changed, ...before.value.along } };
+      if (!same(state, known)) writeFileSync(kept, JSON.stringify(state), { mode: PRIVATE_FILE_MODE });
       return null;
     },
     async firewalls(ours) {
@@ -86,6 +103,17 @@ export function gatewayKernel(directory: string): GatewayKernel {
       if (open.ok) return open.value;
       warn(open.error.message);
       return new Map();
+    },
+    async visits() {
+      const open = await visits.list();
+      if (open.ok) return open.value;
+      warn(open.error.message);
+      return [];
+    },
+    async endVisit(name) {
+      const ended = await visits.end(name);
+      if (ended.ok) return ended.value;
+      throw new Error(ended.error.message);
     },
     async close({ clean }) {
       await plane.close({ clean });

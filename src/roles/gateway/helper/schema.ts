@@ -6,6 +6,7 @@ import {
   type NatError,
   type NatSettings,
 } from "../../../dataplanes/nat/state.ts";
+import type { NatVisit, NatVisitName } from "../../../dataplanes/nat/visits.ts";
 import { decodeVpnState } from "../../../dataplanes/nat/wireguard/desired.ts";
 import type { VpnApplied, VpnError, VpnState, VpnStatus } from "../../../dataplanes/nat/wireguard/state.ts";
 import { isIpv6 } from "../../../wire/address.ts";
@@ -133,6 +134,21 @@ const usage = z.object({
   packetsOut: total,
 });
 
+const endpoint = z.object({ address: addressSchema, port });
+const visitName = { protocol, visitor: endpoint, entry: endpoint, id: z.int().nonnegative() };
+const natVisitName: z.ZodType<NatVisitName> = z.object(visitName);
+/** What comes back is many, and the kernel's: its addresses are not parsed anew. */
+const told = z.object({ address: z.string(), port: total });
+const natVisit: z.ZodType<NatVisit> = z.object({
+  ...visitName,
+  visitor: told,
+  entry: told,
+  entryId: z.string(),
+  openedMs: total.nullable(),
+  bytesIn: total.nullable(),
+  bytesOut: total.nullable(),
+});
+
 export const HELPER_CALLS = {
   replace: { input: z.object({ settings: natSettings, entries: z.array(natEntry).max(MAX_ENTRIES) }), output: outcome },
   change: { input: natChange, output: outcome },
@@ -148,6 +164,8 @@ export const HELPER_CALLS = {
   },
   firewalls: { input: surroundings, output: z.array(notice) },
   openFlows: { input: z.object({}), output: z.array(z.tuple([z.string(), total])) },
+  visits: { input: z.object({}), output: z.array(natVisit) },
+  endVisit: { input: natVisitName, output: z.object({ ended: z.boolean() }) },
   vpnApply: {
     input: z.object({ state: vpnState }),
     output: z.union([z.object({ applied }), z.object({ error: vpnError })]),

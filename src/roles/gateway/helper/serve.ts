@@ -32,6 +32,8 @@ function handlers(kernel: GatewayKernel): HelperHandlers {
     forward: async ({ wan }) => ({ failure: await kernel.forward(wan) }),
     firewalls: async (ours) => [...(await kernel.firewalls(ours))].map((one) => ({ ...one, remedy: [...one.remedy] })),
     openFlows: async () => [...(await kernel.openFlows())],
+    visits: async () => [...(await kernel.visits())],
+    endVisit: async (name) => ({ ended: await kernel.endVisit(name) }),
     vpnApply: async ({ state }) => {
       const done = await vpn.apply(state);
       return done.ok ? { applied: done.value } : { error: done.error };

@@ -1,9 +1,20 @@
 import { z } from "../../../wire/zod.ts";
-import type { Page, PageRequest } from "../backend.ts";
+import type { CountriesBackend, Page, PageRequest } from "../backend.ts";
 import { needOf } from "../need.ts";
 import { type Operation, onePage, operation, pageRequest } from "../operation.ts";
 import { EVENTS_TYPE, LINES_TYPE } from "../protocol.ts";
 import { AuditEntry, LiveEvent, Overview, PageQuery, Preset, page, TrafficReport, Visit } from "../schema.ts";
+
+async function withCountries(countries: CountriesBackend | null, visits: Page<Visit>): Promise<Page<Visit>> {
+  if (countries === null) return visits;
+  const codes = await countries.countriesOf(visits.items.map(({ visitor }) => addressOf(visitor)));
+  return { ...visits, items: visits.items.map((visit, at) => ({ ...visit, country: codes[at] ?? null })) };
+}
+
+/** Of `address:port`, and of `[address]:port`. */
+function addressOf(endpoint: string): string {
+  return endpoint.slice(0, endpoint.lastIndexOf(":")).replace(/^\[|\]$/g, "");
+}
 
 /** Of a list that is told whole, as lines. */
 const LINES_PAGE = 500;
@@ -28,7 +39,8 @@ export const RELAY_ROUTES: readonly Operation[] = [
     need: needOf("read"),
     query: PageQuery,
     reply: page(Visit),
-    run: ({ backend, who, query }) => backend.relay.listVisits(who, pageRequest(query)),
+    run: async ({ backend, who, query }) =>
+      withCountries(backend.countries, await backend.relay.listVisits(who, pageRequest(query))),
   }),
   operation({
     id: "endVisit",
