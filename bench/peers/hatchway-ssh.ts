@@ -27,7 +27,9 @@ export const hatchwaySsh: RemotePeer = {
     await relay.printed('"event":"ready"');
     const key = join(site.directory, KEY);
     await run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key]);
-    await run(site.namespaces.inside("relay", [PROGRAM, "ssh-key", "add", `${key}.pub`, "--name", KEY, "--data", data]));
+    await run(
+      site.namespaces.inside("relay", [PROGRAM, "ssh-key", "add", `${key}.pub`, "--name", KEY, "--data", data]),
+    );
   },
 
   startAgent: (site, forwards) => startSsh(site, { port: PORT, user: KEY, key: KEY, bind: "" }, forwards),

@@ -42,11 +42,16 @@ export function sshArgs(lab: Machines, key: string, ...options: readonly string[
     String(SSH_PORT),
     "-i",
     key,
-    ...["IdentitiesOnly=yes", "ExitOnForwardFailure=yes", ...settings, ...options].flatMap((one) => ["-o", one]),
+    // What is said first counts.
+    ...[...options, "IdentitiesOnly=yes", "ExitOnForwardFailure=yes", ...settings].flatMap((one) => ["-o", one]),
   ];
 }
 
-/** ssh that stays, once its forwards are asked for: OpenSSH says so to nobody, but a local command. */
+/** What it says when every `-R` has its answer; and when there are none, that it is in. */
+const ALL_ANSWERED = "all expected forwarding replies received";
+const IN_SESSION = "Entering interactive session";
+
+/** ssh that stays, once its forwards are open: it tells so in its debug log alone. */
 export async function stay(
   lab: Machines,
   host: Host,
@@ -54,9 +59,11 @@ export async function stay(
   key: string,
   ...args: readonly string[]
 ): Promise<Child> {
-  const ready = ["PermitLocalCommand=yes", "LocalCommand=echo ssh-is-up"];
-  const child = lab.spawn(host, [...sshArgs(lab, key, ...ready), "-N", ...args, relay.v4]);
-  await child.line("local command", (line) => (line.includes("ssh-is-up") ? true : undefined));
+  const child = lab.spawn(host, [...sshArgs(lab, key, "LogLevel=DEBUG1"), "-N", ...args, relay.v4]);
+  const sign = args.includes("-R") ? ALL_ANSWERED : IN_SESSION;
+  await eventually(`ssh ${args.join(" ")}`, () =>
+    child.stderr.some((line) => line.includes(sign)) ? true : undefined,
+  );
   return child;
 }
 

@@ -77,7 +77,13 @@ test(`${HALF_OPEN} half-open connections keep nobody out who has a key`, async (
   const key = await newDevice(lab, site.relayHome, "honest");
   await using ssh = await stay(lab, lab.other, lab.relay, key, "-R", "18600:localhost:8080");
   const peer = join(import.meta.dir, "peers/half-open.ts");
-  await using flood = lab.spawn(lab.visitor, [process.execPath, peer, lab.relay.v4, String(SSH_PORT), String(HALF_OPEN)]);
+  await using flood = lab.spawn(lab.visitor, [
+    process.execPath,
+    peer,
+    lab.relay.v4,
+    String(SSH_PORT),
+    String(HALF_OPEN),
+  ]);
   await flood.event("begun");
   const startedMs = performance.now();
   await using _ = await stay(lab, lab.other, lab.relay, key, "-R", "18601:localhost:8080");

@@ -131,11 +131,11 @@ describe("who comes in", () => {
     await using ssh = await stay(lab, lab.other, lab.relay, key, "-R", "18200:localhost:8080");
     expect((await page(18_200)).stdout).toBe("hello by ssh");
     const { fingerprint } = await keyCalled("guest");
-    const startedMs = performance.now();
     await query(lab, site.relayHome, "ssh-key", "rm", fingerprint);
+    const startedMs = performance.now();
     await ssh.exited;
     expect((await page(18_200)).exitCode).toBe(7);
-    expect(performance.now() - startedMs).toBeLessThan(2_000);
+    expect(performance.now() - startedMs).toBeLessThan(1_000);
     expect((await lab.exec(lab.other, [...sshArgs(lab, key), "-N", `x@${lab.relay.v4}`])).stderr).toContain(
       "Permission denied (publickey)",
     );
@@ -185,7 +185,13 @@ describe("who comes in", () => {
     const known = join(lab.directory, "pinned");
     await Bun.write(known, `${knownHosts}\n`);
     const pinned = ["StrictHostKeyChecking=yes", `UserKnownHostsFile=${known}`];
-    await using _ = lab.spawn(lab.other, [...pinnedArgs(pinned), "-R", "18080:localhost:8080", `x@${lab.relay.v4}`]);
+    await using _ = lab.spawn(lab.other, [
+      ...sshArgs(lab, laptop, ...pinned),
+      "-N",
+      "-R",
+      "18080:localhost:8080",
+      `x@${lab.relay.v4}`,
+    ]);
     await eventually("the pinned connection", async () => ((await page(18080)).exitCode === 0 ? true : undefined));
   }, 20_000);
 });
@@ -203,12 +209,6 @@ describe("PuTTY's plink", () => {
     expect((await lab.exec(lab.other, ["curl", "-s", "--http0.9", "http://127.0.0.1:9007/"])).stdout).toBe("7000");
   }, 20_000);
 });
-
-function pinnedArgs(options: readonly string[]): string[] {
-  // What is said first counts.
-  const [ssh = "ssh", ...rest] = sshArgs(lab, laptop);
-  return [ssh, ...options.flatMap((one) => ["-o", one]), ...rest, "-N"];
-}
 
 async function keyCalled(device: string): Promise<{ fingerprint: string }> {
   const { keys } = await query<{ keys: { device: string; fingerprint: string }[] }>(

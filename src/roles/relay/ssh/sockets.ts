@@ -123,6 +123,7 @@ export class SshSockets {
     if (directory === null) return ok(null);
     const file = joinPath(directory, name);
     const acceptor: Acceptor = {
+      isUnix: true,
       accepted: (end) => this.#serve(key, end, { visitor: HERE, entry: HERE, externalPort: 0 }),
       turnstile: this.#options.sweeper.turnstile,
       descriptors: this.#options.sweeper.descriptors,
