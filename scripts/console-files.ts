@@ -5,17 +5,25 @@ import { join } from "node:path";
 import { buildConsole } from "./console.ts";
 
 const DIST = join(import.meta.dir, "../dist");
-const unfinished = join(DIST, `console-${process.pid}`);
-mkdirSync(unfinished, { recursive: true });
-const manifest: Record<string, object> = {};
-for (const [path, { bytes, gzip, brotli, ...about }] of await buildConsole()) {
-  const file = path.slice(path.lastIndexOf("/") + 1);
-  manifest[path] = { ...about, file };
-  writeFileSync(join(unfinished, file), bytes);
-  writeFileSync(join(unfinished, `${file}.gz`), gzip);
-  writeFileSync(join(unfinished, `${file}.br`), brotli);
+
+/** In a folder that is there and empty. */
+export async function writeConsole(folder: string): Promise<void> {
+  const manifest: Record<string, object> = {};
+  for (const [path, { bytes, gzip, brotli, ...about }] of await buildConsole()) {
+    const file = path.slice(path.lastIndexOf("/") + 1);
+    manifest[path] = { ...about, file };
+    writeFileSync(join(folder, file), bytes);
+    writeFileSync(join(folder, `${file}.gz`), gzip);
+    writeFileSync(join(folder, `${file}.br`), brotli);
+  }
+  writeFileSync(join(folder, "manifest.json"), JSON.stringify(manifest));
 }
-writeFileSync(join(unfinished, "manifest.json"), JSON.stringify(manifest));
-const made = join(DIST, "console");
-rmSync(made, { recursive: true, force: true });
-renameSync(unfinished, made);
+
+if (import.meta.main) {
+  const unfinished = join(DIST, `console-${process.pid}`);
+  mkdirSync(unfinished, { recursive: true });
+  await writeConsole(unfinished);
+  const made = join(DIST, "console");
+  rmSync(made, { recursive: true, force: true });
+  renameSync(unfinished, made);
+}

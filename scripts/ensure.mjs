@@ -37,6 +37,11 @@ const TEST_PROGRAMS = {
   python3: "python3",
   chromium: "chromium",
   pebble: "pebble",
+  zsh: "zsh",
+  fish: "fish",
+  man: "man-db",
+  groff: "groff-base",
+  "systemd-analyze": "systemd",
 };
 /** sbin is where Debian keeps nft, nginx and sshd; an ordinary user's PATH lacks it. */
 const PROGRAM_DIRECTORIES = [...(process.env.PATH ?? "").split(delimiter), "/usr/local/sbin", "/usr/sbin", "/sbin"];
@@ -130,6 +135,12 @@ function ensureLibrary() {
   say("the library could not be bundled: apps on Node cannot import it.");
 }
 
+/** `man hatchway` after a global install. */
+function ensureManPage() {
+  if (runBun("scripts/man-page.ts") || existsSync(join(ROOT, "dist/hatchway.1"))) return;
+  say("the manual page could not be made: `hatchway man` prints it all the same.");
+}
+
 function isThere(program) {
   if (program.startsWith("/")) return existsSync(program);
   return PROGRAM_DIRECTORIES.some((directory) => {
@@ -202,6 +213,7 @@ ensureBundle();
 if (flags.has("--bundle")) {
   ensureLibrary();
   ensureConsole();
+  ensureManPage();
 }
 if (flags.has("--test") || flags.has("--bench")) installTestPrograms();
 if (flags.has("--test")) installTestNode();

@@ -36,12 +36,12 @@ const NETNS = readdirSync(`${ROOT}test/netns`).filter((file) => file.endsWith(".
  * programs to start. Four lanes of them take a quarter of the time. The others measure, load or time, and run alone.
  */
 const LANES = [
-  "check doctor expose recovery trust",
-  "check-router map router router-forged router-igd router-portmap",
+  "check doctor executable expose recovery service trust",
+  "check-router docs map router router-forged router-igd router-portmap",
   `console gateway-console gateway-docs gateway-network gateway-pages gateway-triggers
    library library-docs readme router-console router-two stun`,
   `gateway gateway-apps gateway-crash gateway-hooks gateway-igd gateway-metrics gateway-relay
-   gateway-rights gateway-scan gateway-start gateway-vpn home-lab igd-server nat-conntrack
+   gateway-rights gateway-scan gateway-start gateway-visits gateway-vpn home-lab igd-server nat-conntrack
    nat-firewalls nat-plane nat-plane-reconcile nat-plane-triggers portmap-server proxy-in vpn-interface`,
 ].map((names) => names.split(/\s+/));
 /** Null = it runs alone. */

@@ -54,8 +54,12 @@ const GROUPS: readonly { readonly title: string; readonly commands: Readonly<Rec
       check: async () => (await import("./check.ts")).defineCheck,
       doctor: async () => (await import("./doctor.ts")).defineDoctor,
       presets: async () => (await import("./presets.ts")).definePresets,
+      service: async () => (await import("./service.ts")).defineService,
       config: async () => (await import("./config.ts")).defineConfig,
       demo: async () => (await import("./demo.ts")).defineDemo,
+      completion: async () => (await import("./completion.ts")).defineCompletion,
+      man: async () => (await import("./man.ts")).defineMan,
+      upgrade: async () => (await import("./upgrade.ts")).defineUpgrade,
       version: async () => (await import("./version.ts")).defineVersion,
     },
   },
@@ -74,20 +78,23 @@ export const REMOTE_COMMANDS: ReadonlySet<string> = new Set([
 ]);
 /** Not for people: the program starts these itself. */
 const INNER: Readonly<Record<string, Load>> = {
+  "complete-names": async () => (await import("./completion.ts")).defineCompleteNames,
   "privileged-helper": async () => (await import("./privileged-helper.ts")).definePrivilegedHelper,
 };
+/** Those that are about all the others. */
+const ABOUT_ALL: ReadonlySet<string> = new Set(["completion", "man"]);
 const VERSION_FLAGS = ["--version", "-V"];
 
 /**
  * What `args` can need: the command that stands first, alone; no command to print the version; and all of them for
- * anything else (help, a suggestion for a mistyped name, an option before the command's name). Loading all takes twice
+ * anything else (help, the man page, a suggestion for a mistyped name, an option before the command's name). Loading all takes twice
  * the time of loading one.
  */
 export function commandGroupsFor([first = ""]: readonly string[]): readonly CommandGroup[] {
   if (VERSION_FLAGS.includes(first)) return [];
   const inner = Object.hasOwn(INNER, first) ? INNER[first] : undefined;
   if (inner !== undefined) return [{ title: "", commands: [inner] }];
-  const named = GROUPS.find(({ commands }) => Object.hasOwn(commands, first));
+  const named = ABOUT_ALL.has(first) ? undefined : GROUPS.find(({ commands }) => Object.hasOwn(commands, first));
   const load = named?.commands[first];
   if (named !== undefined && load !== undefined) return [{ title: named.title, commands: [load] }];
   return GROUPS.map(({ title, commands }) => ({ title, commands: Object.values(commands) }));

@@ -6,6 +6,7 @@ import type {
   FindVpnGateway,
   InspectRouter,
   OpenDoctor,
+  OpenServices,
   StartAgent,
   StartGateway,
   StartPing,
@@ -51,6 +52,7 @@ export interface Roles {
   findVpnGateway(): Promise<FindVpnGateway>;
   doctor(): Promise<OpenDoctor>;
   backups(): Promise<Backups>;
+  services(): Promise<OpenServices>;
 }
 
 /** The options that every command takes. */

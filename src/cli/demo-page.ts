@@ -10,6 +10,8 @@ export interface DemoNumbers {
 export interface DemoPlace {
   readonly relayHost: string;
   readonly dataDir: string;
+  /** As people type it here: `bin/hatchway` in a clone. */
+  readonly program: string;
 }
 
 const STYLE = `
@@ -53,7 +55,7 @@ refresh();
 setInterval(refresh, 2000);
 `;
 
-function page({ relayHost, dataDir }: DemoPlace): string {
+function page({ relayHost, dataDir, program }: DemoPlace): string {
   const host = Bun.escapeHTML(relayHost);
   const data = Bun.escapeHTML(dataDir);
   return `<!doctype html>
@@ -67,11 +69,11 @@ function page({ relayHost, dataDir }: DemoPlace): string {
 <dl><dt>tunnel</dt><dd id="state">…</dd><dt>visitors so far</dt><dd id="visitors">…</dd><dt>sent to visitors</dt><dd id="bytes">…</dd><dt>round trip to the agent</dt><dd id="rtt">…</dd><dt>TLS connections to it</dt><dd id="carriers">…</dd></dl>
 <h2>Next: a port of your own</h2>
 <p>Beside this relay, make a code for the other machine:</p>
-<pre><code>bin/hatchway join-code create --name den --data ${data}</code></pre>
+<pre><code>${program} join-code create --name den --data ${data}</code></pre>
 <p>On that machine, start an agent with the code, and leave it running:</p>
-<pre><code>bin/hatchway agent --join CODE</code></pre>
+<pre><code>${program} agent --join CODE</code></pre>
 <p>There too, in another terminal, make a port public:</p>
-<pre><code>bin/hatchway expose 25565</code></pre>
+<pre><code>${program} expose 25565</code></pre>
 <p>Visitors reach it at <code>${host}</code>, port 25565, until you press Ctrl-C.</p>
 </main></body></html>`;
 }

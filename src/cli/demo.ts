@@ -1,5 +1,6 @@
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
+import { ownProgram } from "../os/own-program.ts";
 import type { AgentSettings, ForwardSpec, RelaySettings, RunningAgent, RunningRelay } from "../roles/control.ts";
 import { ControlError } from "../servers/local/error.ts";
 import { formatHostPort, type HostPort, parseHostPort, parsePort } from "../wire/endpoint.ts";
@@ -51,7 +52,7 @@ async function demo(context: Context, given: DemoOptions): Promise<void> {
   const relay = await startDemoRelay(context, dataDir, listen, parsedOption("--console", given.console, parseConsole));
   try {
     const agent = await startDemoAgent(context, join(dataDir, "agent"), relay);
-    const page = serveDemoPage({ relayHost: relay.ready.publicHost, dataDir }, async () => {
+    const page = serveDemoPage({ relayHost: relay.ready.publicHost, dataDir, program: programName() }, async () => {
       const [atRelay, atAgent] = await Promise.all([relay.status(), agent.status()]);
       const { visitorsTotal, bytesOut } = atRelay.counters;
       return { visitorsTotal, bytesOut, rttMs: atAgent.rttMs, carriers: atAgent.carriers };
@@ -145,6 +146,7 @@ function tell({ io, options }: Context, { relay, dataDir, port }: Demo): void {
     return;
   }
   const data = `--data ${dataDir}`;
+  const program = programName();
   io.out(
     [
       "",
@@ -155,16 +157,21 @@ function tell({ io, options }: Context, { relay, dataDir, port }: Demo): void {
       ...consoleLines(console),
       `  Agents connect to ${formatHostPort(publicHost, listen.port)}. To make a port of another machine public:`,
       "",
-      `    here   bin/hatchway join-code create --name den ${data}`,
-      "    there  bin/hatchway agent --join CODE      (leave it running)",
-      "    there  bin/hatchway expose 25565           (in another terminal)",
+      `    here   ${program} join-code create --name den ${data}`,
+      `    there  ${program} agent --join CODE      (leave it running)`,
+      `    there  ${program} expose 25565           (in another terminal)`,
       "",
-      `  What is open: bin/hatchway status ${data}`,
+      `  What is open: ${program} status ${data}`,
       "  Ctrl-C ends it.",
       "",
       "",
     ].join("\n"),
   );
+}
+
+/** As people type it: in a clone the program is in no PATH. */
+function programName(): string {
+  return ownProgram().kind === "executable" ? "hatchway" : "bin/hatchway";
 }
 
 function consoleLines(console: RunningRelay["ready"]["console"]): string[] {

@@ -6,7 +6,7 @@ import { commandGroupsFor, REMOTE_COMMANDS } from "./commands.ts";
 import type { GlobalOptions, Io, Run } from "./context.ts";
 
 const EXAMPLES = `
-Exit codes: 0 done · 1 failed · 2 wrong usage or config · 3 refused by policy or credentials · 4 not reachable · 5 warnings (doctor)
+Exit codes: 0 done · 1 failed · 2 wrong usage or config · 3 refused by policy or credentials · 4 not reachable · 5 warnings (doctor), a newer version (upgrade)
 
 Examples:
   hatchway serve --public relay.example.net       on the public machine

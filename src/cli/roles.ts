@@ -9,6 +9,7 @@ export const ROLES: Roles = {
   exposeByBestWay: async () => (await import("../roles/expose.ts")).exposeByBestWay,
   findVpnGateway: async () => (await import("../roles/upstream/gateway.ts")).findVpnGateway,
   doctor: async () => (await import("../roles/doctor.ts")).openDoctor,
+  services: async () => (await import("../roles/service/services.ts")).openServices,
   backups: async () => await import("../roles/backup/command.ts"),
   ping: async () => (await import("../roles/ping.ts")).startPing,
   standalone: async () => (await import("../roles/standalone.ts")).startStandalone,

@@ -46,7 +46,7 @@ describe("runCommand", () => {
           .split("\n")
           .map((line) => line.split("=")[0])
       : [];
-    expect(names.sort()).toEqual(["LC_ALL", "PATH"]);
+    expect(names.sort()).toEqual(["LC_ALL", "PATH", "TZ"]);
     expect(result.ok && result.value.stdout).toContain("/usr/sbin");
   });
 

@@ -55,6 +55,31 @@ function parseDeviceKey(pem: string, path: string): Result<DeviceKey, FileError>
   }
 }
 
+/** A new key as its 32 private bytes, for an app that keeps it itself (wire/device-identity.ts). */
+export function newDeviceSeed(): Uint8Array {
+  return seedOf(generateKeyPairSync("ed25519").privateKey);
+}
+
+export function deviceKeyOfSeed(seed: Uint8Array): DeviceKey {
+  return deviceKey(createPrivateKey({ key: Buffer.concat([PKCS8_HEAD, seed]), format: "der", type: "pkcs8" }));
+}
+
+/** The private bytes of a data directory's device key; null = it has none. */
+export async function readDeviceSeed(directory: string): Promise<Result<Uint8Array | null, FileError>> {
+  const path = dataPaths(directory).deviceKey;
+  const present = await readPrivateText(path);
+  if (!present.ok || present.value === null) return present.ok ? ok(null) : present;
+  const checked = parseDeviceKey(present.value, path);
+  return checked.ok ? ok(seedOf(createPrivateKey(present.value))) : checked;
+}
+
+/** All of a PKCS #8 document (RFC 8410 section 7) that comes before the 32 bytes of an Ed25519 key. */
+const PKCS8_HEAD = Buffer.from("302e020100300506032b657004220420", "hex");
+
+function seedOf(key: KeyObject): Uint8Array {
+  return new Uint8Array(key.export({ format: "der", type: "pkcs8" }).subarray(PKCS8_HEAD.length));
+}
+
 function deviceKey(key: KeyObject): DeviceKey {
   const x = createPublicKey(key).export({ format: "jwk" }).x ?? "";
   const publicKey = new Uint8Array(Buffer.from(x, "base64url"));

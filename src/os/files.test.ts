@@ -2,7 +2,15 @@ import { describe, expect, test } from "bun:test";
 import { chmod, mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { temporaryDirectory } from "../../test/fixtures/directory.ts";
-import { createFile, type FileErrorKind, fileError, readPrivateText, readText, replaceFile } from "./files.ts";
+import {
+  createFile,
+  type FileErrorKind,
+  fileError,
+  readPrivateText,
+  readText,
+  replaceFile,
+  replacePublicFile,
+} from "./files.ts";
 
 const modeOf = async (path: string) => (await stat(path)).mode & 0o777;
 
@@ -15,6 +23,15 @@ describe("replaceFile", () => {
     expect(await readText(path)).toEqual({ ok: true, value: "two" });
     expect(await modeOf(path)).toBe(0o600);
     expect(await readdir(directory.path)).toEqual(["a.json"]);
+  });
+
+  test("and one that everybody may read, whatever the umask is", async () => {
+    await using directory = await temporaryDirectory();
+    const path = join(directory.path, "a.service");
+    const before = process.umask(0o077);
+    const written = await replacePublicFile(path, "one").finally(() => process.umask(before));
+    expect(written.ok).toBe(true);
+    expect(await modeOf(path)).toBe(0o644);
   });
 
   test("leaves nothing behind when it fails", async () => {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { link, open, readFile, rename, stat, unlink } from "node:fs/promises";
+import { chmod, link, open, readFile, rename, stat, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { err, ok, type Result } from "../wire/result.ts";
 import { errorCode, messageOf } from "./errors.ts";
@@ -7,6 +7,7 @@ import { userText } from "./users.ts";
 
 /** Owner only: for everything in the data directory. */
 export const PRIVATE_FILE_MODE = 0o600;
+const PUBLIC_FILE_MODE = 0o644;
 export const PRIVATE_DIRECTORY_MODE = 0o700;
 export const OTHERS_MASK = 0o077;
 /** Windows keeps no POSIX permissions and cannot sync a directory; there the user's profile protects the files. */
@@ -51,6 +52,14 @@ export async function readPrivateText(path: string): Promise<Result<string | nul
  */
 export async function replaceFile(path: string, text: string): Promise<Result<void, FileError>> {
   return viaTemporary(path, text, rename);
+}
+
+/** The same, for what everybody may read: mode 0644, whatever the umask is. */
+export async function replacePublicFile(path: string, text: string): Promise<Result<void, FileError>> {
+  return viaTemporary(path, text, async (temporary) => {
+    await chmod(temporary, PUBLIC_FILE_MODE);
+    await rename(temporary, path);
+  });
 }
 
 /** Makes a file with the same promises, unless one is there: of two processes, one makes it and both see the same text. */

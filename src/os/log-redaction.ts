@@ -9,7 +9,8 @@ const DEPTH_MAX = 8;
 const ITEMS_MAX = 100;
 
 const SECRET_NAME = /secret|passw|token|credential|authorization|cookie|private|joincode|join_code|keypem/i;
-const JOIN_CODE = /hatchway\d+-[a-z2-7]{4,}/gi;
+/** And the devices that apps keep themselves (wire/device-identity.ts). */
+const JOIN_CODE = /hatchway(?:key)?\d+-[a-z2-7]{4,}/gi;
 const PEM_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g;
 /** `user:password@` of a URL. */
 const URL_CREDENTIALS = /(\b[a-z][a-z0-9+.-]{1,20}:\/\/)[^\s/@]{1,256}@/gi;

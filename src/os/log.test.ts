@@ -84,6 +84,7 @@ test.each<[string, unknown, unknown]>([
     "open https://a.example/setup#first-1 or /invite#second_2 or /reset#third-3/ann",
     "open https://a.example/setup#(hidden) or /invite#(hidden) or /reset#(hidden)/ann",
   ],
+  ["an app's key", "opened by hatchwaykey1-pmrgq33tori", "opened by (hidden)"],
   ["an absent secret", { password: null }, { password: null }],
   [
     "an error with a code",

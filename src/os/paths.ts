@@ -44,6 +44,14 @@ export function dataPaths(directory: string): DataPaths {
   };
 }
 
+/** Every file that a relay or an agent keeps there, whether it is there or not. */
+export function dataFiles(directory: string): string[] {
+  const { database, relaySocket, agentSocket, gatewaySocket, ...paths } = dataPaths(directory);
+  const sockets = [relaySocket, agentSocket, gatewaySocket].map((path) => `${path}.lock`);
+  const keys = [paths.relayCertificate, paths.relayKey, paths.acmeState, paths.deviceKey, paths.agentState];
+  return [database, `${database}-wal`, `${database}-shm`, ...keys, ...sockets];
+}
+
 /** By how many bytes the paths of the sockets are too long for the system; 0 = they fit. */
 export function socketPathExcess({ relaySocket, agentSocket, gatewaySocket }: DataPaths): number {
   if (!HAS_POSIX_FILES) return 0;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { linkSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chownSync, linkSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { temporaryDirectory } from "../../test/fixtures/directory.ts";
-import { giveDirectory, makeRootDirectory } from "./privileges.ts";
+import { giveDirectory, giveFiles, makeRootDirectory } from "./privileges.ts";
 
 const isRoot = process.getuid?.() === 0;
 const USER = { name: "nobody", uid: 65_534, gid: 65_534 };
@@ -31,6 +31,24 @@ describe.if(isRoot)("as root", () => {
     writeFileSync(join(own, "later"), "");
     giveDirectory(own, USER);
     expect(lstatSync(join(own, "later")).uid).toBe(0);
+  });
+
+  test("files of root's in a user's directory are given away, and nothing that a link or another name leads to", async () => {
+    await using directory = await temporaryDirectory();
+    const [own, outside] = [join(directory.path, "own"), join(directory.path, "outside")];
+    mkdirSync(own);
+    chownSync(own, USER.uid, USER.gid);
+    writeFileSync(outside, "");
+    for (const name of ["file", "unnamed"]) writeFileSync(join(own, name), "");
+    symlinkSync(outside, join(own, "soft"));
+    linkSync(outside, join(own, "hard"));
+    mkdirSync(join(own, "folder"));
+    const names = ["file", "soft", "hard", "folder", "absent"];
+    const paths = names.map((name) => join(own, name));
+    expect(giveFiles(paths, USER)).toEqual({ ok: true, value: 1 });
+    const uids = ["file", "unnamed", "folder"].map((name) => lstatSync(join(own, name)).uid);
+    expect([...uids, lstatSync(outside).uid]).toEqual([USER.uid, 0, 0, 0]);
+    expect(giveFiles(paths, USER)).toEqual({ ok: true, value: 0 });
   });
 
   test.each([

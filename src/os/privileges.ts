@@ -1,9 +1,20 @@
 import { ptr } from "bun:ffi";
-import { accessSync, chownSync, constants, lstatSync, mkdirSync, readdirSync } from "node:fs";
+import {
+  accessSync,
+  chownSync,
+  closeSync,
+  constants,
+  fchownSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+} from "node:fs";
 import { join } from "node:path";
 import { err, ok, type Result } from "../wire/result.ts";
 import { openCLibrary } from "./c-library.ts";
-import { messageOf } from "./errors.ts";
+import { errorCode, messageOf } from "./errors.ts";
 import { fileError, OTHERS_MASK, PRIVATE_DIRECTORY_MODE } from "./files.ts";
 import type { SystemUser } from "./users.ts";
 
@@ -25,6 +36,42 @@ export function giveDirectory(directory: string, { uid, gid }: SystemUser): Resu
     chownSync(directory, uid, gid);
     return ok(null);
   });
+}
+
+/**
+ * Gives those of the files to the user that are root's: of a command that root ran in a directory of the user's. Who
+ * owns the directory may put anything into it meanwhile, so what is given is what was looked at: never what a link
+ * leads to, nor a file with another name elsewhere. An error is a sentence.
+ */
+export function giveFiles(paths: readonly string[], { uid, gid }: SystemUser): Result<number, string> {
+  let given = 0;
+  for (const path of paths) {
+    const done = orSentence(path, () => {
+      const descriptor = openFile(path);
+      if (descriptor === null) return ok(null);
+      try {
+        const found = fstatSync(descriptor);
+        if (!found.isFile() || found.uid !== ROOT_UID || found.nlink > 1) return ok(null);
+        fchownSync(descriptor, uid, gid);
+        given++;
+        return ok(null);
+      } finally {
+        closeSync(descriptor);
+      }
+    });
+    if (!done.ok) return done;
+  }
+  return ok(given);
+}
+
+/** Null: there is none, or it is no file (ELOOP: a link; ENXIO: a socket). */
+function openFile(path: string): number | null {
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    if (["ENOENT", "ELOOP", "ENXIO"].includes(errorCode(error) ?? "")) return null;
+    throw error;
+  }
 }
 
 /** Makes a directory that only root may look into, or says in a sentence why what is there is not one. */

@@ -296,4 +296,5 @@ export interface Backups {
   readonly backUp: typeof backUp;
   readonly restore: typeof restore;
 }
+export type { OpenServices } from "./service/control.ts";
 export type OpenDoctor = (options: OpenDoctorOptions) => Doctor;

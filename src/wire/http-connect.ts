@@ -138,13 +138,14 @@ function readAuthorization(value: string): ProxyAuthorization {
 }
 
 function decodeBase64Text(base64: string): string | null {
-  let bytes: Uint8Array;
+  let latin1: string;
   try {
-    bytes = Uint8Array.fromBase64(base64);
+    // Not Uint8Array.fromBase64, which Node 22 has not.
+    latin1 = atob(base64);
   } catch {
-    return null; // a SyntaxError: not base64
+    return null; // not base64
   }
-  return decodeUtf8(bytes);
+  return decodeUtf8(Uint8Array.from(latin1, (character) => character.charCodeAt(0)));
 }
 
 /** The client's side: a whole request head. Fails for a user name with a colon, which RFC 7617 cannot carry. */

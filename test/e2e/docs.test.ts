@@ -34,13 +34,18 @@ const EXAMPLE = "docs/examples/hatchway.toml";
 const WITH_COMMANDS = [
   "README.md",
   "docs/check.md",
+  "docs/docker.md",
   "docs/doctor.md",
   "docs/gateway.md",
+  "docs/install.md",
   "docs/operations.md",
   "docs/ping.md",
   "docs/router.md",
   "docs/security.md",
+  "docs/service.md",
   "docs/architecture.md",
+  "docs/README.md",
+  "docs/concepts.md",
   ...recipes(),
 ];
 const DOCUMENTS = [
@@ -148,6 +153,7 @@ describe("commands in the documents exist, with their options", () => {
       "check",
       "doctor",
       "presets",
+      "service install",
       ...GATEWAY,
     ];
     const known = new Set((await Promise.all(paths.map((path) => help(path.split(" "))))).flatMap(flagsIn));
@@ -280,6 +286,20 @@ describe("links lead to what is there", () => {
   test("tests and sources that are named exist", () => {
     const named = DOCUMENTS.flatMap((path) => [...read(path).matchAll(/`((?:src|test|bench)\/[\w./-]+\.ts)`/g)]);
     expect(named.map(([, file = ""]) => file).filter((file) => !existsSync(join(ROOT, file)))).toEqual([]);
+  });
+
+  test("links by name have their address, and addresses their link", () => {
+    for (const path of DOCUMENTS) {
+      const text = read(path);
+      const used = new Set([...text.matchAll(/\]\[([^\]]+)\]/g)].map(([, name = ""]) => name));
+      const defined = new Set([...text.matchAll(/^\[([^\]]+)\]: \S+$/gm)].map(([, name = ""]) => name));
+      expect({ path, names: [...used].toSorted() }).toEqual({ path, names: [...defined].toSorted() });
+    }
+  });
+
+  test("every page is in the list of docs/README.md", () => {
+    const pages = readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md") && name !== "README.md");
+    expect(pages.filter((name) => !read("docs/README.md").includes(`(${name}`))).toEqual([]);
   });
 
   test("every decision is in the list", () => {

@@ -77,7 +77,7 @@ describe("every page", () => {
 
   test.each(pages)("%s says how to see that it works, and what is dangerous", (path) => {
     const text = readDocument(path);
-    expect(text).toMatch(/^## Does it work\?\n[\s\S]*```sh\nhatchway /m);
+    expect(text).toMatch(/^## Does it work\?\n[\s\S]*```sh[^\n]*\n(# .*\n)?hatchway /m);
     expect(text).toMatch(/^## (What is dangerous|What to know|With a public port, for known addresses)$/m);
   });
 

@@ -10,7 +10,12 @@ import {
 import { formatHostPort, parseHostPort } from "../../src/wire/endpoint.ts";
 import { encodeConnectRequest, newConnectParser } from "../../src/wire/http-connect.ts";
 import { formatPortSet, parsePortSet, settleProtocol } from "../../src/wire/port-set.ts";
-import { decodeProxyHeader, encodeProxyHeader, newProxyHeaderReader } from "../../src/wire/proxy-protocol.ts";
+import {
+  decodeProxyHeader,
+  encodeProxyHeader,
+  newProxyHeaderReader,
+  newProxySignatureWatch,
+} from "../../src/wire/proxy-protocol.ts";
 import {
   decodeSocks4Reply,
   decodeSocks4Request,
@@ -54,12 +59,13 @@ import { helper } from "./helper-codecs.ts";
 import { igdClient } from "./igd-client-codecs.ts";
 import { igd } from "./igd-codecs.ts";
 import { igdServer } from "./igd-server.ts";
-import { joinCode } from "./join-code-codecs.ts";
+import { deviceIdentity, joinCode } from "./join-code-codecs.ts";
 import { mapping } from "./mapping-codecs.ts";
 import { ping } from "./ping-codecs.ts";
 import { portmapClient } from "./portmap-client-codecs.ts";
 import { portmap } from "./portmap-codecs.ts";
 import { presets } from "./preset-codecs.ts";
+import { release } from "./release-codecs.ts";
 import { routes } from "./routes-codecs.ts";
 import { ssh } from "./ssh-codecs.ts";
 import { stun } from "./stun-codecs.ts";
@@ -197,6 +203,18 @@ const proxyProtocol: readonly FuzzCodec[] = [
         if (step.value === null) continue;
         const rest = Buffer.concat([step.value.rest, ...chunks.slice(index + 1)]).toString("hex");
         return { accepted: true, outcome: { decoded: step.value.decoded, rest } };
+      }
+      return { accepted: false, outcome: null };
+    },
+  }),
+  streamCodec({
+    name: "proxy-protocol-signature",
+    seeds: proxySeeds,
+    feed(chunks) {
+      const watch = newProxySignatureWatch();
+      for (const chunk of chunks) {
+        const seen = watch.push(chunk);
+        if (seen !== null) return { accepted: seen, outcome: seen };
       }
       return { accepted: false, outcome: null };
     },
@@ -360,6 +378,7 @@ export const codecs: readonly FuzzCodec[] = [
   ...tunnel,
   ...joinCode,
   ...ssh,
+  ...deviceIdentity,
   ...mapping,
   ...portmap,
   ...portmapClient,
@@ -376,4 +395,5 @@ export const codecs: readonly FuzzCodec[] = [
   ...presets,
   ...acme,
   ...api,
+  ...release,
 ];

@@ -25,8 +25,8 @@ beforeAll(async () => {
   symlinkSync(ROOT, join(app.path, "node_modules/hatchway"));
   writeFileSync(join(app.path, "package.json"), '{ "type": "module" }\n');
   lab = new ApiLab();
-  const account = lab.backend.relay.devices.get("d-1")?.account ?? { id: "", name: "" };
-  lab.backend.relay.devices.set("d-nas", fakeDevice("d-nas", "nas", account));
+  const account = lab.backend.forwards.devices.get("d-1")?.account ?? { id: "", name: "" };
+  lab.backend.forwards.devices.set("d-nas", fakeDevice("d-nas", "nas", account));
 }, STEP_MS);
 afterAll(async () => {
   await lab.close();
@@ -54,8 +54,7 @@ describe.each<[string, () => string]>([
         err: "",
         code: 0,
       });
-      for (const [id, { name }] of lab.backend.relay.forwards)
-        if (name === "25565") lab.backend.relay.forwards.delete(id);
+      for (const [id, { name }] of lab.backend.forwards.all) if (name === "25565") lab.backend.forwards.all.delete(id);
     },
     STEP_MS,
   );
@@ -64,13 +63,13 @@ describe.each<[string, () => string]>([
     "the one that watches",
     async () => {
       const ended = start(program(), `watching-${runtime}.mjs`, WATCHING);
-      await lab.backend.relay.followed(1);
-      const forward = lab.backend.relay.forwards.get("f-1");
+      await lab.backend.forwards.followed(1);
+      const forward = lab.backend.forwards.all.get("f-1");
       if (forward === undefined) throw new Error("no forward");
-      lab.backend.relay.emit({ event: "forward", forward: { ...forward, state: "away" } });
-      lab.backend.relay.emit({ event: "forward", forward });
+      lab.backend.forwards.emit({ event: "forward", forward: { ...forward, state: "away" } });
+      lab.backend.forwards.emit({ event: "forward", forward });
       expect(await ended).toEqual(["web away\nweb open\n", "", 0]);
-      await lab.backend.relay.followed(0);
+      await lab.backend.forwards.followed(0);
     },
     STEP_MS,
   );

@@ -121,7 +121,9 @@ describe("the package", () => {
         'console.log(Object.keys(require("./hatchway/dist/hatchway.mjs")).join(" "));',
       );
       const options = ["--preserve-symlinks", join(alone, "app.cjs")];
-      expect(await succeed(alone, nodeProgram(), ...options)).toBe("OpenPortError openPort\n");
+      expect(await succeed(alone, nodeProgram(), ...options)).toBe(
+        "HatchwayError OpenPortError connect deviceOf enrol expose listen openPort openRelay socks\n",
+      );
     },
     STEP_MS,
   );
@@ -144,7 +146,9 @@ describe("the package", () => {
     );
     expect(imported.length).toBeGreaterThan(3);
     expect(
-      imported.filter((name) => !/^(node:)?(crypto|dgram|fs|net|os|path|dns\/promises)$/.test(name ?? "")),
+      imported.filter(
+        (name) => !/^(node:)?(crypto|dgram|fs|net|os|path|stream|dns\/promises|fs\/promises)$/.test(name ?? ""),
+      ),
     ).toEqual([]);
   });
 });
@@ -152,6 +156,7 @@ describe("the package", () => {
 describe("its types, without any others", () => {
   const USE = `
     import { type Endpoint, type OpenPort, OpenPortError, type OpenPortOptions, openPort, type PortEvent } from "hatchway";
+    import { connect, enrol, type Exposed, expose, HatchwayError, listen, openRelay, socks, type TunnelSocket } from "hatchway";
 
     const options: OpenPortOptions = { signal: new AbortController().signal, family: "ipv4", to: undefined };
     await using port: OpenPort = await openPort("80/udp", options);
@@ -169,6 +174,20 @@ describe("its types, without any others", () => {
     }
     for await (const event of port.events()) hosts.push(told(event));
     const isUsage = (error: unknown): boolean => error instanceof OpenPortError && error.kind === "usage";
+    const { key } = await enrol({ joinCode: "" });
+    const server: Exposed = await expose({ key, ports: 80, lifetimeSec: null }, (socket: TunnelSocket) => socket.destroy());
+    const relay = await openRelay({ key, relay: "relay.example" });
+    await relay.expose({ ports: "9000/udp" }, { flow: (flow) => flow.send(new Uint8Array(1)) });
+    const socket = await connect({ key, host: server.endpoints[0]?.host ?? "", port: 80, via: "agent:server" });
+    const places: (number | undefined)[] = [socket.remotePort, (await listen({ key, port: 0, to: "db:1" })).port];
+    places.push((await socks({ key, port: 1080 })).lastPort);
+    const isDenied = (error: unknown): boolean => error instanceof HatchwayError && error.kind === "denied";
+    for await (const event of server.events()) hosts.push(event.type === "lost" ? event.message : null);
+    isDenied(new OpenPortError("usage", "")) satisfies boolean;
+    // @ts-expect-error
+    await connect({ key, host: "db", port: 80, via: "server" });
+    // @ts-expect-error
+    await expose({ ports: 80 });
     // @ts-expect-error
     await openPort(80, { lifetime: 60 });
     // @ts-expect-error
@@ -195,23 +214,15 @@ describe("its types, without any others", () => {
   test(
     "the programs of docs/library.md",
     async () => {
-      const paths = libraryExamples().map((code, index) => write(`example-${index}.mts`, code));
-      // They use modules of Node's: stand-ins for their types will do.
-      const stubs = write(
-        "node.d.ts",
-        `declare const process: { once(name: string, act: () => void): void };
-       declare const console: { log(...values: unknown[]): void; error(...values: unknown[]): void };
-       declare module "node:events" { export function once(from: object, name: string): Promise<unknown[]>; }
-       declare module "node:http" {
-         interface Server { listen(port: number): this; close(): this }
-         interface Answer { end(text: string): void }
-         export function createServer(act: (request: unknown, response: Answer) => void): Server;
-       }`,
-      );
+      const { router, relay } = libraryExamples();
+      const paths = [...router, ...relay].map((code, index) => write(`example-${index}.mts`, code));
+      // They use modules of Node's, whose types an app that imports those has.
       const flags = [
         ...STRICT,
+        "--typeRoots",
+        join(ROOT, "node_modules/@types"),
         "--types",
-        "",
+        "node",
         "--target",
         "esnext",
         "--lib",
@@ -220,7 +231,7 @@ describe("its types, without any others", () => {
         "nodenext",
         "--skipLibCheck",
       ];
-      expect(await run(app, process.execPath, TSC, ...flags, stubs, ...paths)).toEqual({
+      expect(await run(app, process.execPath, TSC, ...flags, ...paths)).toEqual({
         exitCode: 0,
         stdout: "",
         stderr: "",

@@ -9,8 +9,8 @@ import { prepareMiniupnpd, startMiniupnpd } from "./miniupnpd.ts";
 setDefaultTimeout(60_000);
 beforeAll(bundleLibrary);
 
-/** The programs of docs/library.md, run as they stand there. */
-const [untilCtrlC = "", inABlock = "", severalPorts = "", ...more] = libraryExamples();
+/** The programs of docs/library.md for a router, run as they stand there. */
+const [untilCtrlC = "", inABlock = "", severalPorts = "", ...more] = libraryExamples().router;
 const BUN = [process.execPath, "--no-env-file", "--config=/dev/null"];
 
 async function homeBehindMiniupnpd(): Promise<HomeLab> {

@@ -27,7 +27,7 @@ const NAMES = `203.0.113.1 relay.example.com\n${WEB_SITE} example.com\n${OFFICE_
 
 /** In blocks, and within sentences. */
 const commands = [
-  ...[...README.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block = ""]) => block.trim().split("\n")),
+  ...[...README.matchAll(/```sh[^\n]*\n([\s\S]*?)```/g)].flatMap(([, block = ""]) => block.trim().split("\n")),
   ...[...README.matchAll(/`(bin\/hatchway [^`]+)`/g)].map(([, line = ""]) => line),
 ].map((line) => line.replace(/\s+#.*$/, ""));
 

@@ -2,11 +2,11 @@ import { errorCode } from "../../os/errors.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import { reasonOfCode } from "../io/dial-error.ts";
 import type { FlowEnd, FlowSink } from "../io/ends.ts";
+import { connectFlow, type FlowSocket } from "../io/flow-socket.ts";
 import { SILENT_SINK } from "../io/silent-sink.ts";
 import type { Sweeper } from "../io/sweeper.ts";
 import type { EnlargeBuffers } from "../io/udp-buffers.ts";
 import { CONNECTED, type Sender, UdpQueue } from "../io/udp-outbox.ts";
-import { type ConnectedUdpSocket, connectUdp, udpErrorOf } from "../io/udp-socket.ts";
 
 /** Datagrams and bytes that wait while a host name is resolved; what comes on top is dropped. */
 const MAX_WAITING_DATAGRAMS = 64;
@@ -18,7 +18,7 @@ export type DatagramPrefix = Uint8Array | null;
 /** A FlowEnd on a connected UDP socket of its own, so that the service's replies find their visitor. */
 export class DirectFlow implements FlowEnd, Sender {
   sink: FlowSink = SILENT_SINK;
-  #socket: ConnectedUdpSocket | null = null;
+  #socket: FlowSocket | null = null;
   #queue: UdpQueue | null = null;
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
@@ -33,9 +33,9 @@ export class DirectFlow implements FlowEnd, Sender {
   /** Connects to an IP literal and sends what waited. */
   connect(address: string, port: number): void {
     if (this.#closed) return;
-    const socket = connectUdp(address, port, {
-      data: (_socket, datagram) => this.sink.onDatagram(datagram),
-      error: (first, second) => this.#failed(errorCode(udpErrorOf(first, second))),
+    const socket = connectFlow(address, port, {
+      data: (datagram) => this.sink.onDatagram(datagram),
+      error: (error) => this.#failed(errorCode(error)),
     });
     if (!socket.ok) {
       this.refuse(reasonOfCode(errorCode(socket.error)));

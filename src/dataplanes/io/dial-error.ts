@@ -1,5 +1,6 @@
 import { errorCode } from "../../os/errors.ts";
 import type { ReasonName } from "../../wire/reason.ts";
+import { sockets } from "./sockets.ts";
 import { connectUdp } from "./udp-socket.ts";
 
 /**
@@ -14,7 +15,7 @@ const LATE_REFUSAL_MS = 1_000;
  */
 export function dialReason(error: unknown, address: string, port: number, elapsedMs: number): ReasonName {
   const code = errorCode(error);
-  if (code !== "ECONNREFUSED") return reasonOfCode(code);
+  if (code !== "ECONNREFUSED" || sockets.tellsDialErrors) return reasonOfCode(code);
   if (elapsedMs >= LATE_REFUSAL_MS) return "serviceUnreachable";
   const routeError = probeRoute(address, port);
   return routeError === null ? "serviceRefused" : reasonOfCode(routeError);

@@ -35,6 +35,8 @@ export interface OpenPort extends EntryPort {
 export interface Entry {
   readonly ports: readonly OpenPort[];
   readonly visits: Visits;
+  /** Resolves when all of them listen, to null or the first error: on Bun that is so when the entry is there. */
+  bound(): Promise<EntryError | null>;
   /** New options and, when given, a new admission; open visits stay, and go by the new timeouts and rate. */
   change(options: ForwardOptions, admission?: Admission): void;
   /**
@@ -124,6 +126,10 @@ export class EntryHost {
         return [...tcp.ports.map(open("tcp")), ...udp.ports.map(open("udp"))];
       },
       visits,
+      bound: async () => {
+        const outcomes = await Promise.all([...tcp.ports, ...udp.ports].map(({ binding }) => binding));
+        return outcomes.find((error) => error != null) ?? null;
+      },
       change: (options, admission) => this.#change(options, admission),
       rebind,
       drain: () => {

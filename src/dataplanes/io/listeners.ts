@@ -10,6 +10,8 @@ export interface EntryPort {
 
 /** What listens on one port. */
 export interface Listener extends EntryPort {
+  /** Null or absent: it listens. Else it resolves to null when it does, or to why it cannot (a runtime that binds later). */
+  readonly binding?: Promise<EntryError | null> | null;
   close(): void;
 }
 

@@ -1,5 +1,5 @@
-import { ptr } from "bun:ffi";
 import { openCLibrary } from "../../os/c-library.ts";
+import { foreignFunctions } from "../../os/foreign-functions.ts";
 
 /** What Bun 1.4.5 does not offer for sockets, by the C library: it does tell a UDP socket's descriptor. */
 export interface SystemSockets {
@@ -21,7 +21,11 @@ const encoder = new TextEncoder();
 
 /** The library is opened at the first use. */
 export function systemSockets(): SystemSockets {
-  const load = () => openCLibrary(SYMBOLS);
+  const load = () => {
+    const calls = openCLibrary(SYMBOLS);
+    const foreign = foreignFunctions();
+    return calls === null || foreign === null ? null : { ...calls, ptr: foreign.ptr };
+  };
   let loaded: ReturnType<typeof load> | undefined;
   const symbols = () => {
     if (loaded === undefined) loaded = load();
@@ -31,9 +35,13 @@ export function systemSockets(): SystemSockets {
     setOption(socket, level, option, value) {
       const descriptor: unknown = "fd" in socket ? socket.fd : null;
       if (typeof descriptor !== "number" || descriptor < 0) return false;
-      return symbols()?.setsockopt(descriptor, level, option, ptr(value), value.byteLength) === 0;
+      const system = symbols();
+      return system?.setsockopt(descriptor, level, option, system.ptr(value), value.byteLength) === 0;
     },
-    interfaceIndex: (name) => symbols()?.if_nametoindex(ptr(cString(name))) || null,
+    interfaceIndex: (name) => {
+      const system = symbols();
+      return system?.if_nametoindex(system.ptr(cString(name))) || null;
+    },
   };
 }
 

@@ -1,10 +1,11 @@
-import type { Socket, SocketHandler } from "bun";
 import type { ReasonName } from "../../wire/reason.ts";
 import { ByteQueue } from "./byte-queue.ts";
+import type { ByteHandlers, ByteSocket } from "./byte-socket.ts";
 import type { Descriptors } from "./descriptors.ts";
 import { dialReason } from "./dial-error.ts";
 import type { ByteEnd, ByteSink } from "./ends.ts";
 import { SILENT_SINK } from "./silent-sink.ts";
+import { sockets } from "./sockets.ts";
 import type { Reader, Turnstile } from "./turnstile.ts";
 
 /**
@@ -18,7 +19,7 @@ const RESUME_AT_BYTES = 64 * 1024;
 /** First probe of TCP keep-alive after this long without traffic. */
 const KEEP_ALIVE_MS = 60_000;
 
-/** Hears of connections that a listener accepted: the `data` of a `Bun.listen` made with ACCEPT_HANDLERS. */
+/** Hears of connections that a listener accepted: the `data` of a listener made with ACCEPT_HANDLERS. */
 export interface Acceptor {
   /** Sets `end.sink` before it returns, or resets the end. `remoteAddress` is as the socket gives it. */
   accepted(end: TcpEnd, remoteAddress: string, remotePort: number): void;
@@ -46,9 +47,9 @@ class Attempt {
   ) {}
 }
 
-type TcpSocket = Socket<TcpEnd>;
+type TcpSocket = ByteSocket<TcpEnd>;
 /** What `socket.data` is before the first event of a socket has been handled. */
-type NewSocket = Socket<TcpEnd | Attempt | Acceptor>;
+type NewSocket = ByteSocket<TcpEnd | Attempt | Acceptor>;
 
 /**
  * A TCP socket as a ByteEnd. One set of handlers serves every socket (`socket.data` is the end), so a connection
@@ -88,8 +89,8 @@ export class TcpEnd implements ByteEnd, Reader {
     return new TcpEnd(null, dialer, dialer);
   }
 
-  /** The `socket` of a `Bun.listen` whose `data` is an Acceptor and whose `allowHalfOpen` is true. */
-  static readonly ACCEPT_HANDLERS: SocketHandler<Acceptor> = TcpEnd.#handlers((socket) => {
+  /** The handlers of a listener whose `data` is an Acceptor and whose `allowHalfOpen` is true. */
+  static readonly ACCEPT_HANDLERS: ByteHandlers<Acceptor> = TcpEnd.#handlers((socket) => {
     const acceptor = socket.data as Acceptor;
     if (acceptor.isUnix !== true && hasGone(socket)) {
       socket.terminate();
@@ -98,9 +99,9 @@ export class TcpEnd implements ByteEnd, Reader {
     const end = new TcpEnd(socket as TcpSocket, null, acceptor);
     socket.data = end;
     acceptor.accepted(end, socket.remoteAddress, socket.remotePort);
-  }) as unknown as SocketHandler<Acceptor>;
+  }) as unknown as ByteHandlers<Acceptor>;
 
-  static readonly #DIAL_HANDLERS: SocketHandler<Attempt> = TcpEnd.#handlers((socket) => {
+  static readonly #DIAL_HANDLERS: ByteHandlers<Attempt> = TcpEnd.#handlers((socket) => {
     const end = (socket.data as Attempt).end;
     if (end === null) {
       socket.terminate();
@@ -108,9 +109,9 @@ export class TcpEnd implements ByteEnd, Reader {
     }
     socket.data = end;
     end.#opened(socket as TcpSocket);
-  }) as unknown as SocketHandler<Attempt>;
+  }) as unknown as ByteHandlers<Attempt>;
 
-  static #handlers(open: (socket: NewSocket) => void): SocketHandler<TcpEnd | Attempt | Acceptor> {
+  static #handlers(open: (socket: NewSocket) => void): ByteHandlers<TcpEnd | Attempt | Acceptor> {
     return {
       open,
       data: (socket, bytes) => {
@@ -127,7 +128,7 @@ export class TcpEnd implements ByteEnd, Reader {
       close: (socket, error) => {
         if (socket.data instanceof TcpEnd) socket.data.#socketClosed(error);
       },
-      connectError: (socket, error) => TcpEnd.#attemptFailed(socket.data as Attempt, error),
+      connectError: (socket, error) => TcpEnd.#attemptFailed(socket?.data as Attempt, error),
       // Reached only when a sink throws: a defect, which must not be silent nor leave the connection half alive.
       error: (socket, error) => {
         if (socket.data instanceof TcpEnd) socket.data.reset("resources");
@@ -145,13 +146,7 @@ export class TcpEnd implements ByteEnd, Reader {
     this.abandon();
     const attempt = new Attempt(this, address, port, performance.now());
     this.#attempt = attempt;
-    Bun.connect({
-      hostname: address,
-      port,
-      allowHalfOpen: true,
-      data: attempt,
-      socket: TcpEnd.#DIAL_HANDLERS,
-    }).catch(ignoreRejection);
+    sockets.dial({ hostname: address, port, allowHalfOpen: true, data: attempt, socket: TcpEnd.#DIAL_HANDLERS });
   }
 
   /** Gives up the attempt under way without an event. */
@@ -321,10 +316,7 @@ export class TcpEnd implements ByteEnd, Reader {
  * The peer reset before its connection was accepted, as health checks do: getpeername(2) says ENOTCONN, and Bun 1.4.5
  * has no address where its types promise one.
  */
-export function hasGone(socket: Pick<Socket, "remoteAddress">): boolean {
+export function hasGone(socket: Pick<ByteSocket<unknown>, "remoteAddress">): boolean {
   const address: string | undefined = socket.remoteAddress;
   return address === undefined;
 }
-
-/** `connectError` has already told the end. */
-function ignoreRejection(): void {}

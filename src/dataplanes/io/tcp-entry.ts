@@ -1,12 +1,13 @@
-import type { TCPSocketListener } from "bun";
 import { errorCode } from "../../os/errors.ts";
 import type { Endpoint } from "../../wire/endpoint.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import { bindCandidates, isWildcard, unmapped } from "./bind-address.ts";
+import type { ByteListener } from "./byte-socket.ts";
 import type { Descriptors } from "./descriptors.ts";
 import type { ByteEnd, Visit } from "./ends.ts";
 import { type EntryError, entryError } from "./entry-error.ts";
 import { type Listener, Listeners } from "./listeners.ts";
+import { sockets } from "./sockets.ts";
 import type { Sweeper } from "./sweeper.ts";
 import { type Acceptor, TcpEnd } from "./tcp-end.ts";
 import type { Turnstile } from "./turnstile.ts";
@@ -30,7 +31,8 @@ class PortListener implements Acceptor, Listener {
   endpoint: Endpoint;
   readonly turnstile: Turnstile;
   readonly descriptors: Descriptors;
-  #listener: TCPSocketListener<Acceptor> | null = null;
+  binding: Promise<EntryError | null> | null = null;
+  #listener: ByteListener | null = null;
   readonly #wildcard: boolean;
 
   private constructor(
@@ -50,7 +52,7 @@ class PortListener implements Acceptor, Listener {
     for (const address of bindCandidates(bind)) {
       const listener = new PortListener(address, port, onVisitor, shared);
       const error = listener.#listen();
-      if (error === null) return ok(listener);
+      if (error === null) return ok(listener.#bound(bind));
       failure = error;
       // `*` on a machine without IPv6: IPv4 alone is every address.
       if (errorCode(error) === "EADDRINUSE") break;
@@ -61,7 +63,7 @@ class PortListener implements Acceptor, Listener {
   #listen(): unknown {
     const { address, port } = this.endpoint;
     try {
-      this.#listener = Bun.listen<Acceptor>({
+      this.#listener = sockets.listen<Acceptor>({
         hostname: address,
         port,
         allowHalfOpen: true,
@@ -73,6 +75,18 @@ class PortListener implements Acceptor, Listener {
     }
     this.endpoint = { address, port: this.#listener.port };
     return null;
+  }
+
+  /** Where the runtime binds later, its port and its failure are known then. */
+  #bound(bind: string): this {
+    const listener = this.#listener;
+    this.binding =
+      listener?.binding?.then((error) => {
+        if (error !== null) return entryError(error, "tcp", bind, this.externalPort);
+        this.endpoint = { ...this.endpoint, port: listener.port };
+        return null;
+      }) ?? null;
+    return this;
   }
 
   /** Bun 1.4.5 gives no code when socket(2) fails (EMFILE, no IPv6): a UDP socket at the address tells which. */

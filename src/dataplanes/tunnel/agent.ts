@@ -1,4 +1,3 @@
-import type { Socket } from "bun";
 import type { WindowBudget } from "../../core/tunnel/window.ts";
 import { formatHostPort, type HostPort } from "../../wire/endpoint.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
@@ -10,6 +9,8 @@ import {
   TUNNEL_VERSION,
 } from "../../wire/tunnel/control.ts";
 import { FrameType, type FrameTypeCode } from "../../wire/tunnel/frame.ts";
+import type { TlsByteSocket } from "../io/byte-socket.ts";
+import { sockets } from "../io/sockets.ts";
 import type { Turnstile } from "../io/turnstile.ts";
 import { Carrier, CarrierGroup, type CarrierSink } from "./carrier.ts";
 import { Session, type SessionEvents } from "./session.ts";
@@ -190,7 +191,7 @@ async function dial(
     settled = true;
     outcome.resolve(err({ kind, message }));
   };
-  let raw: Socket<Carrier> | null = null;
+  let raw: TlsByteSocket<Carrier> | null = null;
   const onAbort = () => {
     fail("unreachable", "stopped");
     raw?.terminate();
@@ -207,7 +208,7 @@ async function dial(
     onDrain: () => undefined,
     onClose: (_carrier, why) => fail("unreachable", `${where} closed the connection: ${why}`),
   };
-  Bun.connect<Carrier>({
+  sockets.dialTls<Carrier>({
     hostname: relay.host,
     port: relay.port,
     tls: relayTlsOptions(relay, trust, clientCertificate),
@@ -221,12 +222,12 @@ async function dial(
       handshake(socket, success, error) {
         const broken = `TLS with ${where} failed: ${error?.message ?? "no reason given"}`;
         // A connection that broke before the certificate came says nothing about who is there.
-        if (!success && socket.getPeerX509Certificate?.() === undefined) {
+        if (!success && socket.getPeerX509Certificate() === undefined) {
           fail("unreachable", broken);
           socket.terminate();
           return;
         }
-        const trusted = checkRelayCertificate(socket as Socket<never>, error, trust, relay, options.wallMs());
+        const trusted = checkRelayCertificate(socket, error, trust, relay, options.wallMs());
         if (!trusted.ok || !handshakeDone(success, error, trust)) {
           fail(trusted.ok ? "unreachable" : "untrusted", trusted.ok ? broken : trusted.error);
           socket.terminate();
@@ -237,7 +238,7 @@ async function dial(
           socket.terminate();
           return;
         }
-        outcome.resolve(ok({ carrier: socket.data, binding: sessionBinding(socket as Socket<never>) }));
+        outcome.resolve(ok({ carrier: socket.data, binding: sessionBinding(socket) }));
       },
       data: (socket, bytes) => socket.data.receive(bytes, options.nowMs()),
       drain: (socket) => socket.data.drain(),
@@ -245,7 +246,7 @@ async function dial(
       error: (socket, error) => socket.data.fail(error.message),
       connectError: (_socket, error) => fail("unreachable", `${where} does not answer: ${error.message}`),
     },
-  }).catch((error: Error) => fail("unreachable", `${where} does not answer: ${error.message}`));
+  });
   const result = await outcome.promise;
   clearTimeout(timer);
   signal.removeEventListener("abort", onAbort);

@@ -1,4 +1,3 @@
-import type { Socket } from "bun";
 import { Liveness } from "../../core/tunnel/liveness.ts";
 import type { CarrierRole } from "../../wire/tunnel/control.ts";
 import {
@@ -12,6 +11,7 @@ import {
   MAX_PAYLOAD,
 } from "../../wire/tunnel/frame.ts";
 import { ByteQueue } from "../io/byte-queue.ts";
+import type { ByteSocket } from "../io/byte-socket.ts";
 import type { Reader, Turnstile } from "../io/turnstile.ts";
 
 /** Payloads from here on are written from the reader's buffer; smaller ones are gathered (tunnel.md: 5.5 against 4.8 Gbit/s). */
@@ -80,7 +80,7 @@ export class Carrier implements FrameSink, Reader {
   private lingering: Timer | null = null;
 
   constructor(
-    private readonly socket: Socket<Carrier>,
+    private readonly socket: ByteSocket<Carrier>,
     private readonly group: CarrierGroup,
     public sink: CarrierSink,
     nowMs: number,

@@ -1,9 +1,9 @@
-import { X509Certificate } from "node:crypto";
+import { createHash, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
-import type { Socket } from "bun";
 import type { HostPort } from "../../wire/endpoint.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import { ALPN, EXPORTER_BYTES, EXPORTER_LABEL } from "../../wire/tunnel/control.ts";
+import type { TlsByteSocket } from "../io/byte-socket.ts";
 
 /** RFC 8446; nothing older is spoken. Bun 1.4.5 takes the option though its types do not list it (test: tls.test.ts). */
 export const TLS_1_3_ONLY = { minVersion: 0x0304 } as const;
@@ -40,9 +40,8 @@ export function relayTlsOptions(relay: HostPort, trust: RelayTrust, clientCertif
 }
 
 /** The bytes a device signs: unique to this TLS session, known to its two ends only (RFC 5705, RFC 8446 §7.5). */
-export function sessionBinding(socket: Socket<never>): Uint8Array {
-  // Bun's types say void; it returns a Buffer (tried on 1.4.5, equal at both ends).
-  return socket.exportKeyingMaterial(EXPORTER_BYTES, EXPORTER_LABEL, Buffer.alloc(0)) as unknown as Uint8Array;
+export function sessionBinding(socket: Pick<TlsByteSocket<unknown>, "exportKeyingMaterial">): Uint8Array {
+  return socket.exportKeyingMaterial(EXPORTER_BYTES, EXPORTER_LABEL, Buffer.alloc(0));
 }
 
 /**
@@ -74,13 +73,13 @@ export function handshakeDone(success: boolean, error: Error | null, trust: Rela
  * validity; a verified one was checked by TLS itself (`authorizationError`), its name is checked here as well.
  */
 export function checkRelayCertificate(
-  socket: Socket<never>,
+  socket: Pick<TlsByteSocket<unknown>, "getPeerX509Certificate">,
   authorizationError: Error | null,
   trust: RelayTrust,
   relay: HostPort,
   wallMs: number,
 ): Result<null, string> {
-  const der = socket.getPeerX509Certificate?.()?.raw;
+  const der = socket.getPeerX509Certificate()?.raw;
   if (der === undefined) return err("the relay showed no certificate");
   const certificate = new X509Certificate(der);
   if (wallMs < Date.parse(certificate.validFrom) || wallMs > Date.parse(certificate.validTo)) {
@@ -89,7 +88,7 @@ export function checkRelayCertificate(
   switch (trust.kind) {
     case "pinned": {
       const spki = certificate.publicKey.export({ type: "spki", format: "der" });
-      const fingerprint = new Bun.CryptoHasher("sha256").update(spki).digest();
+      const fingerprint = createHash("sha256").update(spki).digest();
       if (Buffer.compare(fingerprint, trust.fingerprint) === 0) return ok(null);
       return err("the relay's certificate is not the one the join code named: someone may stand in between");
     }

@@ -1,5 +1,6 @@
 import type { AcmeFailure, AcmeFailureKind } from "../../core/acme/plan.ts";
 import { errorCode } from "../../os/errors.ts";
+import { boundedText } from "../../os/response-text.ts";
 import { VERSION } from "../../os/version.ts";
 import { AcmeDirectory, AcmeProblem, acmeErrorName, decodeAcme, retryAfterMs } from "../../wire/acme/messages.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
@@ -127,7 +128,7 @@ export class AcmeClient {
         signal: AbortSignal.any([signal, AbortSignal.timeout(REQUEST_MS)]),
         ...(ca === null ? {} : { tls: { ca } }),
       });
-      const text = await boundedText(response);
+      const text = await boundedText(response, MAX_BODY_BYTES);
       if (text === null) return err(odd("more than it can have to say"));
       const nonce = response.headers.get("replay-nonce");
       if (nonce !== null && /^[A-Za-z0-9_-]{1,256}$/.test(nonce)) this.#nonce = nonce;
@@ -180,18 +181,4 @@ export function decoded<T>(schema: z.ZodType<T>, text: string): Result<T, AcmeFa
 function odd(what: string): AcmeFailure {
   const message = `The ACME server answered with ${what}: see that [acme] directory is the URL of an ACME directory.`;
   return { kind: "refused", message, notBeforeMs: null };
-}
-
-/** Null = it is too long; what is beyond that is not read. */
-async function boundedText(response: Response): Promise<string | null> {
-  if (response.body === null) return "";
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const part of response.body) {
-    bytes += part.length;
-    // Leaving the loop cancels the rest.
-    if (bytes > MAX_BODY_BYTES) return null;
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString("utf8");
 }

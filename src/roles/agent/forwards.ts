@@ -9,7 +9,7 @@ import {
 import { localItem, plan } from "../../core/reconcile.ts";
 import { same } from "../../core/same.ts";
 import { ALLOWS_ALL, type Allows } from "../../dataplanes/direct/exit.ts";
-import type { ByteEnd, FlowEnd } from "../../dataplanes/io/ends.ts";
+import type { ByteEnd, Exit, FlowEnd } from "../../dataplanes/io/ends.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import type { Visits } from "../../dataplanes/io/visits.ts";
 import { ownAddresses } from "../../os/interfaces.ts";
@@ -76,14 +76,17 @@ export class AgentForwards {
     return this.#held.entries();
   }
 
-  /** Opens the forward, or changes the one of the same id. Resolves when its state is known (the relay answered, or is away). */
-  async put(spec: ForwardSpec, origin: Origin, attached: boolean): Promise<Held> {
+  /**
+   * Opens the forward, or changes the one of the same id. Resolves when its state is known (the relay answered, or is away).
+   * `exit`: of a remote forward, where its visitors go instead of to `to`.
+   */
+  async put(spec: ForwardSpec, origin: Origin, attached: boolean, exit: Exit | null = null): Promise<Held> {
     const before = this.#held.get(idOf(spec));
     const isOfOthers = before?.origin === "api" && origin !== "api";
     if (before !== undefined && (before.kind !== spec.kind || isOfOthers)) this.remove(idOf(spec));
     switch (spec.kind) {
       case "remote":
-        return this.#putRemote(spec, origin, attached);
+        return this.#putRemote(spec, origin, attached, exit);
       case "local":
         return this.#putLocal(spec.local, origin, attached);
       case "upstream":
@@ -93,7 +96,7 @@ export class AgentForwards {
     }
   }
 
-  async #putRemote(spec: RemoteForwardSpec, origin: Origin, attached: boolean): Promise<Held> {
+  async #putRemote(spec: RemoteForwardSpec, origin: Origin, attached: boolean, exit: Exit | null): Promise<Held> {
     const setting: RemoteSetting = { spec: spec.remote, to: spec.to };
     const before = this.#held.get(spec.remote.id);
     let forward: RemoteForward;
@@ -113,6 +116,7 @@ export class AgentForwards {
         allows: origin === "api" ? this.#options.allowsAssigned : ALLOWS_ALL,
         dials: this.#options.plane.dials,
         resolver: this.#options.plane.resolver,
+        exit,
         random: this.#options.random,
         onHealth: (changed, healthy) => this.#tellHealth(changed, healthy),
       });
@@ -134,15 +138,16 @@ export class AgentForwards {
   async #ask(forward: RemoteForward): Promise<void> {
     const question = forward.asks();
     const { setting } = question;
-    const outcome = this.#refusedHere(setting) ?? (await this.#put(forward.handle, setting.spec));
+    const outcome = this.#refusedHere(setting, forward.dialsOut) ?? (await this.#put(forward.handle, setting.spec));
     forward.answered(question, outcome);
     if (outcome !== null && !forward.healthy) this.#tellHealth(forward, false);
     this.#options.onChange(forward.spec.id);
   }
 
   /** What the relay need not be asked for. */
-  #refusedHere(setting: RemoteSetting): ResultOutcome | null {
+  #refusedHere(setting: RemoteSetting, dialsOut: boolean): ResultOutcome | null {
     if (!isSendable(setting.spec)) return TOO_LARGE;
+    if (!dialsOut) return null;
     const relayAddress = this.#options.plane.session()?.remoteAddress;
     const port = relayAddress === undefined ? null : leadsBack(setting, relayAddress, this.#ownAddresses());
     if (port === null) return null;
@@ -223,21 +228,26 @@ export class AgentForwards {
 
   /** Withdraws a forward: its ports are given back, its connections cut. False when there is none. */
   remove(id: string): boolean {
+    const given = this.giveBack(id);
+    void given;
+    return given !== null;
+  }
+
+  /** The same; resolves when the relay has answered, or cannot. Null when there is none. */
+  giveBack(id: string): Promise<void> | null {
     const held = this.#held.get(id);
-    if (held === undefined) return false;
+    if (held === undefined) return null;
     this.#held.delete(id);
     if (held.kind === "remote") {
       this.#byHandle.delete(held.forward.handle);
       held.forward.close();
       this.#retired.add(() => countersOfHeld(held));
       // Unanswered when the link breaks: then the next sync says it.
-      void this.#requests?.ask({ t: "remove", id });
-    } else if (held.kind === "upstream") {
-      if (held.forward !== null) void this.#closeUpstream(held.forward);
-    } else if (held.forward !== null) {
-      this.#closeLocal(held.forward);
+      return (this.#requests?.ask({ t: "remove", id }) ?? Promise.resolve()).then(() => undefined);
     }
-    return true;
+    if (held.kind === "upstream") return held.forward === null ? Promise.resolve() : this.#closeUpstream(held.forward);
+    if (held.forward !== null) this.#closeLocal(held.forward);
+    return Promise.resolve();
   }
 
   #closeLocal({ entry, close }: LocalForward): void {
@@ -250,13 +260,17 @@ export class AgentForwards {
     return this.#retired.total();
   }
 
-  /** The link is up: the relay is told what this agent still wants (and `reserved`, though it is not run), then each forward. */
-  async linkUp(requests: Requests, reserved: readonly string[]): Promise<void> {
+  /**
+   * The link is up: the relay is told what this agent still wants (and `reserved`, though it is not run), then each forward.
+   * `reserved` null: what it wants is not known yet, and whatever the relay keeps for the device stays kept.
+   */
+  async linkUp(requests: Requests, reserved: readonly string[] | null): Promise<void> {
     this.#requests = requests;
     const remotes = [...this.#held.values()].flatMap((held) => (held.kind === "remote" ? [held.forward] : []));
-    const ids = new Set([...remotes.map(({ spec }) => spec.id), ...reserved]);
+    const ids = new Set([...remotes.map(({ spec }) => spec.id), ...(reserved ?? [])]);
+    const sync = reserved === null ? [] : [requests.ask({ t: "sync", ids: [...ids] })];
     // The relay takes them in this order; the answers need not be waited for one by one.
-    await Promise.all([requests.ask({ t: "sync", ids: [...ids] }), ...remotes.map((forward) => this.#ask(forward))]);
+    await Promise.all([...sync, ...remotes.map((forward) => this.#ask(forward))]);
   }
 
   /** Asks again for what was refused: the reason may be gone. What a command attached is that command's to repeat. */

@@ -23,9 +23,22 @@ export type LinkState =
       /** The relay's clock less the monotonic one of this process; null = the relay does not tell its time. */
       readonly relayClockMs: number | null;
     }
-  | { readonly kind: "down"; readonly message: string; readonly retryInMs: number }
+  | {
+      readonly kind: "down";
+      readonly message: string;
+      readonly retryInMs: number;
+      /** Somebody else than the relay may have answered. */
+      readonly untrusted?: boolean;
+    }
   /** The relay does not take this device: no further attempt. */
   | { readonly kind: "rejected"; readonly message: string };
+
+interface Ended {
+  readonly kind: "ended";
+  readonly why: string;
+  readonly atLeastMs: number;
+  readonly untrusted?: boolean;
+}
 
 export interface LinkEvents extends Pick<SessionEvents, "onStream" | "onFlow"> {
   onState(state: LinkState): void;
@@ -71,7 +84,12 @@ export class Link {
       const nowMs = this.#options.nowMs();
       const backoffMs = this.#backoff.failed(nowMs, this.#options.random());
       const retryInMs = Math.max(backoffMs, message.atLeastMs);
-      this.#become({ kind: "down", message: message.why, retryInMs });
+      this.#become({
+        kind: "down",
+        message: message.why,
+        retryInMs,
+        ...(message.untrusted === true ? { untrusted: true } : {}),
+      });
       await pause(retryInMs, signal);
     }
   }
@@ -82,9 +100,7 @@ export class Link {
   }
 
   /** One connection, from the first attempt to its end. */
-  async #connectedUntil(
-    signal: AbortSignal,
-  ): Promise<{ kind: "ended"; why: string; atLeastMs: number } | Extract<LinkState, { kind: "rejected" }>> {
+  async #connectedUntil(signal: AbortSignal): Promise<Ended | Extract<LinkState, { kind: "rejected" }>> {
     const ended = Promise.withResolvers<string>();
     const attempt = await connectToRelay(
       {
@@ -156,15 +172,13 @@ export class Link {
   }
 }
 
-function refusal(
-  error: ConnectError,
-): { kind: "ended"; why: string; atLeastMs: number } | Extract<LinkState, { kind: "rejected" }> {
+function refusal(error: ConnectError): Ended | Extract<LinkState, { kind: "rejected" }> {
   switch (error.kind) {
     case "unreachable":
       return { kind: "ended", why: error.message, atLeastMs: 0 };
     case "untrusted":
       // An attacker in between may go away; the agent has shown nothing and tries again.
-      return { kind: "ended", why: error.message, atLeastMs: 5_000 };
+      return { kind: "ended", why: error.message, atLeastMs: 5_000, untrusted: true };
     case "denied":
       return {
         kind: "rejected",

@@ -24,8 +24,9 @@ const WINDOW_BUDGET_BYTES = 64 * 1024 * 1024;
 export interface RelayLinkOptions {
   readonly identity: Identity;
   readonly key: DeviceKey;
-  readonly state: AgentState;
-  readonly settings: () => AgentSettings;
+  /** Where the enrolment is kept. */
+  readonly state: Pick<AgentState, "enrol">;
+  readonly settings: () => Pick<AgentSettings, "relay">;
   /** PEM of the CA of a relay with a certificate of its own. */
   readonly ca: string | null;
   readonly clientCertificate: CertificatePair | null;

@@ -30,6 +30,8 @@ export interface RemoteForwardOptions {
   readonly allows: Allows;
   readonly dials: Dials;
   readonly resolver: Resolver;
+  /** Where visitors go instead of to `to`: into the app that this agent is a part of. Null = they are dialled out. */
+  readonly exit: Exit | null;
   random(): number;
   onHealth(forward: RemoteForward, healthy: boolean): void;
 }
@@ -68,18 +70,25 @@ export class RemoteForward {
     this.#ports = setting.spec.ports;
     this.visits = new Visits(setting.spec.options);
     options.dials.sweeper.add(this.visits);
-    this.#exit = directExit({
-      target: (visit, protocol) => mappedTarget(this.#serving.to, this.#ports)(visit, protocol),
-      allows: options.allows,
-      resolver: options.resolver,
-      dials: options.dials,
-      proxyProtocol: () => this.#serving.spec.options.proxyProtocol,
-    });
+    this.#exit =
+      options.exit ??
+      directExit({
+        target: (visit, protocol) => mappedTarget(this.#serving.to, this.#ports)(visit, protocol),
+        allows: options.allows,
+        resolver: options.resolver,
+        dials: options.dials,
+        proxyProtocol: () => this.#serving.spec.options.proxyProtocol,
+      });
     this.#startCheck();
   }
 
   get spec(): RemoteSpec {
     return this.setting.spec;
+  }
+
+  /** Whether visitors leave this process, by a connection to `to`. */
+  get dialsOut(): boolean {
+    return this.#options.exit === null;
   }
 
   get healthy(): boolean {

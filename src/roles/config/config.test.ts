@@ -473,6 +473,7 @@ test("the JSON Schema knows the tables and forbids other keys", () => {
     "trigger",
     "hook",
     "gluetun",
+    "upgrade",
   ]);
   expect(schema.additionalProperties).toBe(false);
 });

@@ -7,6 +7,7 @@ import { GluetunEntry, HookEntry } from "./hooks.ts";
 import { MapEntry } from "./map.ts";
 import { metricsSection } from "./metrics.ts";
 import { sshSection } from "./ssh.ts";
+import { upgradeSection } from "./upgrade.ts";
 
 const DEFAULT_AGENT_PORT = 7744;
 const DEFAULT_CHECK_PORT = 8089;
@@ -186,6 +187,7 @@ export const ConfigFile = z.strictObject({
   trigger: z.array(TriggerEntry).max(100).exactOptional(),
   hook: z.array(HookEntry).max(100).exactOptional(),
   gluetun: GluetunEntry.exactOptional(),
+  upgrade: upgradeSection.exactOptional(),
 });
 export type ConfigFile = z.infer<typeof ConfigFile>;
 
@@ -214,6 +216,8 @@ export function keysAt(path: readonly PropertyKey[]): readonly string[] {
       return Object.keys(metricsSection.shape);
     case "ssh":
       return Object.keys(sshSection.shape);
+    case "upgrade":
+      return Object.keys(upgradeSection.shape);
     case "expose":
       return Object.keys(ExposeEntry.shape);
     case "forward":

@@ -1,15 +1,15 @@
 import {
   DEFAULT_OPTIONS,
   type ForwardOptions,
+  type LocalForwardSpec,
   type LocalSpec,
   type RemoteForwardSpec,
   type Via,
 } from "../../core/forward.ts";
-import type { ForwardSpec } from "../../servers/local/control.ts";
 import { parseHost } from "../../wire/endpoint.ts";
 import type { PortMapping } from "../../wire/port-set.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
-import { stableId, titleOf } from "./naming.ts";
+import { type IdOf, stableId, titleOf } from "./naming.ts";
 import { exposePorts, formatMappings, pairPorts } from "./ports.ts";
 import type { Problem } from "./problem.ts";
 import type { ExposeEntry, ForwardEntry, SocksEntry } from "./schema.ts";
@@ -20,8 +20,11 @@ export const DEFAULT_LIFETIME_SEC = 600;
 export const LOOPBACK = "127.0.0.1";
 const HERE: Via = { kind: "here" };
 
-/** A remote forward from an `[[expose]]` entry, or from `expose`'s arguments under the same keys. */
-export function exposeSpec(entry: ExposeEntry): Result<RemoteForwardSpec, Problem> {
+/**
+ * A remote forward from an `[[expose]]` entry, or from `expose`'s arguments or the library's options under the same keys.
+ * `idOf`: how the library names it, which runs on Node too.
+ */
+export function exposeSpec(entry: ExposeEntry, idOf: IdOf = stableId): Result<RemoteForwardSpec, Problem> {
   const to = parseHost(entry.to ?? LOOPBACK);
   if (!to.ok) {
     return err({ path: ["to"], message: to.error.message, place: { text: entry.to ?? "", error: to.error } });
@@ -32,7 +35,7 @@ export function exposeSpec(entry: ExposeEntry): Result<RemoteForwardSpec, Proble
   if (problem !== null) return err(problem);
   const title = titleOf(entry.name, formatMappings(ports.value));
   const remote = {
-    id: stableId("expose", entry.name, { ports: ports.value, to: to.value }),
+    id: idOf("expose", entry.name, { ports: ports.value, to: to.value }),
     name: title,
     group: entry.group ?? null,
     ports: ports.value,
@@ -53,7 +56,7 @@ export function assignedSpec(entry: ExposeEntry): Result<RemoteForwardSpec, Prob
 }
 
 /** A local or direct forward from a `[[forward]]` entry, or from `direct`'s and `connect -L`'s arguments. */
-export function forwardSpec(entry: ForwardEntry): Result<ForwardSpec, Problem> {
+export function forwardSpec(entry: ForwardEntry, idOf: IdOf = stableId): Result<LocalForwardSpec, Problem> {
   const ports = pairPorts(entry.listen, entry.to, entry.protocol ?? "tcp");
   if (!ports.ok) return err({ path: ["to"], message: ports.error });
   const problem = serviceProblem(entry, ports.value);
@@ -67,12 +70,17 @@ export function forwardSpec(entry: ForwardEntry): Result<ForwardSpec, Problem> {
       to: entry.to.host,
       via,
       credentials: null,
+      idOf,
     }),
   );
 }
 
 /** A dynamic forward from a `[[socks]]` entry or `connect -D`. `password`: what stands in the password file. */
-export function socksSpec(entry: SocksEntry, password: string | null): Result<ForwardSpec, Problem> {
+export function socksSpec(
+  entry: SocksEntry,
+  password: string | null,
+  idOf: IdOf = stableId,
+): Result<LocalForwardSpec, Problem> {
   const run = entry.listen.ports.ranges[0];
   if (entry.listen.ports.ranges.length !== 1 || run === undefined || run.first !== run.last || run.protocol === "udp") {
     return err({ path: ["listen"], message: "must be one TCP port, such as 127.0.0.1:1080" });
@@ -85,7 +93,7 @@ export function socksSpec(entry: SocksEntry, password: string | null): Result<Fo
   const ports: readonly PortMapping[] = [
     { protocol: "tcp", first: run.first, last: run.last, internalFirst: run.first },
   ];
-  return ok(localSpec({ type: "dynamic", entry, ports, to: null, via: entry.via ?? HERE, credentials }));
+  return ok(localSpec({ type: "dynamic", entry, ports, to: null, via: entry.via ?? HERE, credentials, idOf }));
 }
 
 function localSpec(parts: {
@@ -95,11 +103,12 @@ function localSpec(parts: {
   readonly to: string | null;
   readonly via: Via;
   readonly credentials: LocalSpec["credentials"];
-}): ForwardSpec {
-  const { type, entry, ports, to, via, credentials } = parts;
+  readonly idOf: IdOf;
+}): LocalForwardSpec {
+  const { type, entry, ports, to, via, credentials, idOf } = parts;
   const { bind } = entry.listen;
   const local: LocalSpec = {
-    id: stableId(type, entry.name, { bind, ports, to, via }),
+    id: idOf(type, entry.name, { bind, ports, to, via }),
     name: titleOf(entry.name, formatMappings(ports)),
     type,
     bind,

@@ -1,8 +1,8 @@
-import type { GatewayBackend, RelayBackend } from "../../servers/api/backend.ts";
+import type { ForwardsBackend, GatewayBackend } from "../../servers/api/backend.ts";
 
 /** What a gateway gives to the console of a relay in the same process. */
 export interface GatewayBeside {
-  readonly relay: RelayBackend;
+  readonly forwards: ForwardsBackend;
   readonly gateway: GatewayBackend;
   /** Writes down what was carried until now. Never rejects. */
   record(): Promise<void>;

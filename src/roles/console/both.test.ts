@@ -14,7 +14,7 @@ async function started() {
     const draft = { device: "192.168.1.9", ports: `${port}`, name: `web ${port}` };
     await gateway.forwards.addForward(ann, draft, false);
   }
-  const { relay } = new FakeBackend();
+  const { forwards: relay } = new FakeBackend();
   const both = bothBackends({ relay, beside: gateway, wallMs: () => 0, signal: new AbortController().signal });
   return Object.assign(lab, { ann, relay, both, gateway });
 }

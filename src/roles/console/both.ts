@@ -1,9 +1,9 @@
 import {
   ApiFailure,
+  type ForwardsBackend,
   type Page,
   type PageRequest,
   type Principal,
-  type RelayBackend,
 } from "../../servers/api/backend.ts";
 import type { Device, Forward, ForwardDraft, Overview, VpnPeer } from "../../servers/api/schema.ts";
 import { parseAddress } from "../../wire/address.ts";
@@ -13,7 +13,7 @@ import { partsOfId } from "./forwards.ts";
 import { liveEvents } from "./live.ts";
 
 export interface BothOptions {
-  readonly relay: RelayBackend;
+  readonly relay: ForwardsBackend;
   readonly beside: GatewayBeside;
   wallMs(): number;
   readonly signal: AbortSignal;
@@ -28,11 +28,11 @@ const ALL_PAGES = 500;
  * A relay's forwards and devices, and behind them a gateway's: lists go on from the one to the other, and an id says whose it
  * is. What is written down and audited is one store's.
  */
-export function bothBackends({ relay, beside, wallMs, signal }: BothOptions): RelayBackend {
-  const gateway = beside.relay;
-  const ofForward = (id: string): RelayBackend => (isGateways(partsOfId(id)?.device ?? "") ? gateway : relay);
-  const ofDevice = (id: string): RelayBackend => (isGateways(id) ? gateway : relay);
-  const ofDraft = async (who: Principal, { device }: ForwardDraft): Promise<RelayBackend> =>
+export function bothBackends({ relay, beside, wallMs, signal }: BothOptions): ForwardsBackend {
+  const gateway = beside.forwards;
+  const ofForward = (id: string): ForwardsBackend => (isGateways(partsOfId(id)?.device ?? "") ? gateway : relay);
+  const ofDevice = (id: string): ForwardsBackend => (isGateways(id) ? gateway : relay);
+  const ofDraft = async (who: Principal, { device }: ForwardDraft): Promise<ForwardsBackend> =>
     isGateways(device) || !(await has(relay, who, device)) ? gateway : relay;
   return {
     async overview(who) {
@@ -98,7 +98,7 @@ function isGateways(device: string): boolean {
   return device.startsWith("vpn-") || parseAddress(device).ok;
 }
 
-async function has(relay: RelayBackend, who: Principal, device: string): Promise<boolean> {
+async function has(relay: ForwardsBackend, who: Principal, device: string): Promise<boolean> {
   const devices = await all<Device>((page) => relay.listDevices(who, page));
   return devices.some(({ id, name }) => id === device || name === device);
 }

@@ -1,6 +1,6 @@
-import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { messageOf } from "../../os/errors.ts";
+import { consoleFolder } from "../../os/own-program.ts";
 import type { StaticFile, StaticFiles } from "../../servers/api/files.ts";
 import { z } from "../../wire/zod.ts";
 
@@ -15,13 +15,14 @@ const Manifest = z.record(
     immutable: z.boolean(),
   }),
 );
-const DIRECTORY = "dist/console";
 const MANIFEST = "manifest.json";
 
 /** The pages that an install has built; none, and a word of it, where there are none: the API works without. */
-export async function loadConsoleFiles(warn: (message: string) => void, root = packageRoot()): Promise<StaticFiles> {
+export async function loadConsoleFiles(
+  warn: (message: string) => void,
+  directory = consoleFolder(),
+): Promise<StaticFiles> {
   const files = new Map<string, StaticFile>();
-  const directory = join(root, DIRECTORY);
   try {
     const manifest = Manifest.parse(await Bun.file(join(directory, MANIFEST)).json());
     for (const [path, { file, ...about }] of Object.entries(manifest)) {
@@ -33,7 +34,7 @@ export async function loadConsoleFiles(warn: (message: string) => void, root = p
     }
     return files;
   } catch (error) {
-    warn(`The console's pages are not there (${messageOf(error)}): run "npm ci" in ${root}. Its API works.`);
+    warn(`The console's pages are not there (${messageOf(error)}): run "npm ci" where the program is. Its API works.`);
     return new Map();
   }
 }
@@ -41,12 +42,4 @@ export async function loadConsoleFiles(warn: (message: string) => void, root = p
 async function bytesOf(path: string): Promise<Uint8Array<ArrayBuffer> | null> {
   const file = Bun.file(path);
   return (await file.exists()) ? new Uint8Array(await file.arrayBuffer()) : null;
-}
-
-/** Where this program's package is, whether it runs from its sources or from its bundle within. */
-function packageRoot(): string {
-  for (let directory = import.meta.dir; ; directory = dirname(directory)) {
-    if (existsSync(join(directory, "package.json")) && existsSync(join(directory, "bin/hatchway"))) return directory;
-    if (dirname(directory) === directory) return process.cwd();
-  }
 }

@@ -21,7 +21,7 @@ export interface GatewayBackendsOptions {
 /** What a gateway gives to a console: its own, or that of a relay in the same process. */
 export interface GatewayBackends {
   /** Its mappings, as the API has a relay's forwards. */
-  readonly relay: ConsoleMappings;
+  readonly forwards: ConsoleMappings;
   readonly gateway: ConsoleGateway;
   /** Writes down what was carried until now. Never rejects. */
   record(): Promise<void>;
@@ -52,7 +52,7 @@ export function gatewayBackends(options: GatewayBackendsOptions): GatewayBackend
   const vpn = new ConsoleGateway({ gateway, sight });
   const control = gatewayControl(gateway);
   return {
-    relay: new ConsoleMappings({ gateway, control, sight, vpn, warningsFor, signal }),
+    forwards: new ConsoleMappings({ gateway, control, sight, vpn, warningsFor, signal }),
     gateway: vpn,
     async record() {
       try {

@@ -3,10 +3,10 @@ import type { HeldMapping } from "../../core/mapping/book.ts";
 import type { MappingSpec } from "../../core/mapping/spec.ts";
 import {
   ApiFailure,
+  type ForwardsBackend,
   type Page,
   type PageRequest,
   type Principal,
-  type RelayBackend,
   type Versioned,
 } from "../../servers/api/backend.ts";
 import type {
@@ -62,7 +62,7 @@ export interface ConsoleMappingsOptions {
  * A gateway's mappings and pinholes, and its clients, as the API has a relay's forwards and devices: an administrator sees
  * and changes everything, others what leads to their account's VPN peers.
  */
-export class ConsoleMappings implements RelayBackend {
+export class ConsoleMappings implements ForwardsBackend {
   readonly #options: ConsoleMappingsOptions;
   readonly #gateway: GatewayView;
   readonly #visits: GatewayVisits;

@@ -151,7 +151,7 @@ test("in the commands of its own machine, the oldest come first", async () => {
 
 test("behind a relay's, where one process is both; an id says whose it is", async () => {
   await using lab = await started();
-  const { relay } = new FakeBackend();
+  const { forwards: relay } = new FakeBackend();
   const who = { ...lab.ann, accountId: "a-1" };
   const both = bothBackends({ relay, beside: lab, wallMs: () => 0, signal: new AbortController().signal });
   const relays = (await relay.listVisits(who, PAGE)).items;

@@ -3,10 +3,10 @@ import type { RemoteSpec } from "../../core/forward.ts";
 import type { HeldForward } from "../../core/held.ts";
 import {
   ApiFailure,
+  type ForwardsBackend,
   type Page,
   type PageRequest,
   type Principal,
-  type RelayBackend,
   type Versioned,
 } from "../../servers/api/backend.ts";
 import type { Following } from "../../servers/api/event-stream.ts";
@@ -52,7 +52,7 @@ export interface ConsoleRelayOptions {
 }
 
 /** What the API shows and changes of a relay: an administrator everything, others what is their account's. */
-export class ConsoleRelay implements RelayBackend {
+export class ConsoleRelay implements ForwardsBackend {
   readonly #options: ConsoleRelayOptions;
   readonly #relay: RelayView;
 

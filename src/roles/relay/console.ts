@@ -69,7 +69,7 @@ export async function openRelayConsole(options: RelayConsoleOptions): Promise<Op
     store,
     wallMs,
     backends: {
-      relay: beside === null ? own : bothBackends({ relay: own, beside, wallMs, signal }),
+      forwards: beside === null ? own : bothBackends({ relay: own, beside, wallMs, signal }),
       gateway: beside?.gateway ?? null,
       checks: new ConsoleChecks({
         relay,

@@ -30,7 +30,7 @@ describe("a forward's version", () => {
     expect([changed.status, after === before, after]).toEqual([200, false, await etagOf()]);
     const late = await change(before, "late");
     expect([late.status, ((await late.json()) as { type: string }).type]).toEqual([412, "urn:hatchway:changed"]);
-    expect(lab.backend.relay.forwards.get("f-1")?.name).toBe("site");
+    expect(lab.backend.forwards.all.get("f-1")?.name).toBe("site");
   });
 
   for (const [name, match, status] of [
@@ -69,7 +69,7 @@ describe("an idempotency key", () => {
   const draft = { device: "den", ports: "8840" };
   const add = (key: string, body: object = draft, headers = lab.token("uwe", "forwards")) =>
     lab.send("POST", "/v1/forwards", { ...headers, "idempotency-key": key }, body);
-  const made = () => lab.calls.filter((call) => call === "relay.addForward").length;
+  const made = () => lab.calls.filter((call) => call === "forwards.addForward").length;
 
   test("makes one of two, with the same answer", async () => {
     const first = await add("k");

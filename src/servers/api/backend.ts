@@ -164,8 +164,11 @@ export interface AccessBackend {
   removeInvite(who: Principal, id: string): Promise<void>;
 }
 
-/** What the relay has, as one person may see and change it: an administrator everything, others their account's. */
-export interface RelayBackend {
+/**
+ * What a relay or a gateway forwards, to which devices, and who comes, as one person may see and change it: an administrator
+ * everything, others their account's.
+ */
+export interface ForwardsBackend {
   overview(who: Principal): Promise<Overview>;
   listForwards(
     who: Principal,
@@ -261,7 +264,7 @@ export interface CountriesBackend {
 
 export interface ApiBackend {
   readonly access: AccessBackend;
-  readonly relay: RelayBackend;
+  readonly forwards: ForwardsBackend;
   /** Null: this server is no gateway. */
   readonly gateway: GatewayBackend | null;
   readonly checks: ChecksBackend;

@@ -79,7 +79,10 @@ describe("a client", () => {
     const problem = await tokenClient("ada")
       .getForward("a/b?c#d %")
       .catch((error: unknown) => error);
-    expect([problem instanceof ApiProblem && problem.problem.status, lab.calls]).toEqual([404, ["relay.getForward"]]);
+    expect([problem instanceof ApiProblem && problem.problem.status, lab.calls]).toEqual([
+      404,
+      ["forwards.getForward"],
+    ]);
   });
 
   test("tells a proxy's answer from the server's", async () => {

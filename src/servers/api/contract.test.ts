@@ -321,9 +321,9 @@ test("a visit says its country if the server has a database, and no word of it e
     return ((await response.json()) as { items: { visitor: string; country?: string | null }[] }).items;
   };
   expect((await visits()).map((visit) => "country" in visit)).toEqual([false, false]);
-  const [first, second] = [...lab.backend.relay.visits.values()];
+  const [first, second] = [...lab.backend.forwards.visits.values()];
   if (first === undefined || second === undefined) throw new Error("two visits are wanted");
-  lab.backend.relay.visits.set(second.id, { ...second, visitor: "[2001:db8::7]:40000" });
+  lab.backend.forwards.visits.set(second.id, { ...second, visitor: "[2001:db8::7]:40000" });
   const known = new Map([["2001:db8::7", "IS"]]);
   lab.backend.countries = { countriesOf: async (all) => all.map((address) => known.get(address) ?? null) };
   expect(new Map((await visits()).map(({ visitor, country }) => [visitor, country]))).toEqual(
@@ -335,8 +335,8 @@ test("a visit says its country if the server has a database, and no word of it e
 });
 
 test("an answer that is not as promised is a fault of ours, and says nothing of it", async () => {
-  const [id, broken] = [...lab.backend.relay.forwards][0] ?? ["", {}];
-  lab.backend.relay.forwards.set(id, Object.assign({}, broken, { ports: 7 }) as never);
+  const [id, broken] = [...lab.backend.forwards.all][0] ?? ["", {}];
+  lab.backend.forwards.all.set(id, Object.assign({}, broken, { ports: 7 }) as never);
   const response = await lab.fetch("/v1/forwards", { headers: lab.session("ada") });
   expect([response.status, await response.text(), lab.unexpected.length]).toEqual([
     500,

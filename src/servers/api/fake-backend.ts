@@ -1,16 +1,16 @@
 import type { ApiBackend, CountriesBackend } from "./backend.ts";
 import { FakeAccess } from "./fake-access.ts";
 import { FakeChecks } from "./fake-checks.ts";
+import { FakeForwards } from "./fake-forwards.ts";
 import { FakeGateway } from "./fake-gateway.ts";
-import { FakeRelay } from "./fake-relay.ts";
 import { FakeSettings } from "./fake-settings.ts";
 
 /** A backend in memory, for tests of what is in front of it. */
 export class FakeBackend implements ApiBackend {
   readonly access = new FakeAccess();
-  readonly relay = new FakeRelay();
+  readonly forwards = new FakeForwards();
   readonly gateway: FakeGateway | null = new FakeGateway();
-  readonly checks = new FakeChecks(this.relay);
+  readonly checks = new FakeChecks(this.forwards);
   readonly settings = new FakeSettings();
   countries: CountriesBackend | null = null;
 }

@@ -1,14 +1,14 @@
 import type { ChecksBackend, Principal } from "./backend.ts";
 import { FAKE_NOW_MS } from "./fake-data.ts";
-import type { FakeRelay } from "./fake-relay.ts";
+import type { FakeForwards } from "./fake-forwards.ts";
 import type { PingEvent, RouterReport } from "./schema.ts";
 
 /** Every second sample is lost, and none is waited for. */
 export class FakeChecks implements ChecksBackend {
-  constructor(private readonly relay: FakeRelay) {}
+  constructor(private readonly forwards: FakeForwards) {}
 
   async pingForward(who: Principal, id: string, samples: number) {
-    await this.relay.getForward(who, id);
+    await this.forwards.getForward(who, id);
     return (signal: AbortSignal) => fakePing(samples, signal);
   }
 

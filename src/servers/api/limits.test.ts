@@ -54,7 +54,7 @@ describe("many at once", () => {
     const gate = Promise.withResolvers<void>();
     const arrived = Promise.withResolvers<void>();
     let inside = 0;
-    lab.backend.relay.overview = async () => {
+    lab.backend.forwards.overview = async () => {
       inside++;
       if (inside === count) arrived.resolve();
       await gate.promise;
@@ -82,7 +82,7 @@ describe("many at once", () => {
     lab = new ApiLab({ limits: { maxPerAddress: 1 }, trustedProxies: () => trusted });
     const gate = Promise.withResolvers<void>();
     const arrived = Promise.withResolvers<void>();
-    lab.backend.relay.overview = async () => {
+    lab.backend.forwards.overview = async () => {
       arrived.resolve();
       await gate.promise;
       return FAKE_OVERVIEW;

@@ -25,10 +25,10 @@ test("a stream that is open goes on over the listener before, until the server i
   lab = new ApiLab({}, { tls: pairOf(first) });
   const { body } = await fetch(`${lab.url}/v1/events`, { headers: lab.session("uwe"), tls });
   const reader = body?.getReader();
-  await lab.backend.relay.followed(1);
+  await lab.backend.forwards.followed(1);
   lab.renew(pairOf(second));
   expect(await shownFingerprint(lab.port)).toEqual(second.fingerprint);
-  lab.backend.relay.emit({ event: "forward-gone", id: "f-9" });
+  lab.backend.forwards.emit({ event: "forward-gone", id: "f-9" });
   let text = "";
   while (!text.includes("f-9")) {
     const part = await reader?.read();

@@ -69,7 +69,7 @@ describe("a change by cookie", () => {
       const headers = { ...lab.session("uwe"), ...change(lab) };
       const sent = Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== ""));
       const response = await joinCode(sent);
-      expect([response.status, lab.calls]).toEqual([status, status === 201 ? ["relay.makeJoinCode"] : []]);
+      expect([response.status, lab.calls]).toEqual([status, status === 201 ? ["forwards.makeJoinCode"] : []]);
     });
   }
 

@@ -57,8 +57,8 @@ describe("events", () => {
   test("come as they happen, as the schema has them", async () => {
     const stream = await Stream.of(lab.session("uwe"));
     expect([stream.response.status, stream.response.headers.get("content-type")]).toEqual([200, "text/event-stream"]);
-    await lab.backend.relay.followed(1);
-    lab.backend.relay.emit({ ...GONE, secret: "x" } as never);
+    await lab.backend.forwards.followed(1);
+    lab.backend.forwards.emit({ ...GONE, secret: "x" } as never);
     expect(await stream.until('"f-9"}\n\n')).toBe(
       ':\n\nevent: forward-gone\ndata: {"event":"forward-gone","id":"f-9"}\n\n',
     );
@@ -66,11 +66,14 @@ describe("events", () => {
 
   test("in which a name has lines are one event each", async () => {
     const stream = await Stream.of(lab.session("uwe"));
-    await lab.backend.relay.followed(1);
-    const device = [...lab.backend.relay.devices.values()][0];
+    await lab.backend.forwards.followed(1);
+    const device = [...lab.backend.forwards.devices.values()][0];
     if (device === undefined) throw new Error("no device");
-    lab.backend.relay.emit({ event: "forward", forward: fakeForward("f", "a\n\ndata: {}\r\nevent: x", "1", device) });
-    lab.backend.relay.emit(GONE);
+    lab.backend.forwards.emit({
+      event: "forward",
+      forward: fakeForward("f", "a\n\ndata: {}\r\nevent: x", "1", device),
+    });
+    lab.backend.forwards.emit(GONE);
     const text = await stream.until("f-9");
     expect(text.split("\n\n").filter((part) => part.startsWith("event: "))).toHaveLength(2);
   });
@@ -111,12 +114,12 @@ describe("events", () => {
       const headers = lab.session("uwe");
       const stream = await Stream.of(headers);
       const others = await Stream.of(lab.token("otto", "read"));
-      await lab.backend.relay.followed(2);
+      await lab.backend.forwards.followed(2);
       await end(headers);
-      lab.backend.relay.emit(GONE);
+      lab.backend.forwards.emit(GONE);
       if (name.includes("heartbeat")) await others.until("f-9");
       expect(await stream.end()).toBe(":\n\n");
-      await lab.backend.relay.followed(1);
+      await lab.backend.forwards.followed(1);
     });
   }
 
@@ -130,25 +133,25 @@ describe("events", () => {
 
   test("end when the server does", async () => {
     const stream = await Stream.of(lab.session("uwe"));
-    await lab.backend.relay.followed(1);
+    await lab.backend.forwards.followed(1);
     lab.endStreams();
     expect(await stream.end()).toBe(":\n\n");
-    await lab.backend.relay.followed(0);
+    await lab.backend.forwards.followed(0);
     expect(lab.timers.count()).toBe(0);
   });
 
   test("leave nothing behind when the client goes", async () => {
     const stream = await Stream.of(lab.session("uwe"));
-    await lab.backend.relay.followed(1);
+    await lab.backend.forwards.followed(1);
     await stream.leave();
-    await lab.backend.relay.followed(0);
+    await lab.backend.forwards.followed(0);
     expect([lab.timers.count(), lab.unexpected]).toEqual([0, []]);
   });
 
   test("that cannot be told end, and our log hears of it", async () => {
     const stream = await Stream.of(lab.session("uwe"));
-    await lab.backend.relay.followed(1);
-    lab.backend.relay.emit({ event: "forward-gone" } as never);
+    await lab.backend.forwards.followed(1);
+    lab.backend.forwards.emit({ event: "forward-gone" } as never);
     expect([await stream.end(), lab.unexpected.length]).toEqual([":\n\n", 1]);
   });
 
@@ -158,13 +161,13 @@ describe("events", () => {
     const headers = lab.session("uwe");
     const first = await Stream.of(headers);
     await Stream.of(headers);
-    await lab.backend.relay.followed(2);
+    await lab.backend.forwards.followed(2);
     const refused = await lab.fetch("/v1/events", { headers });
     expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "15"]);
     await Stream.of(lab.session("ada"));
-    await lab.backend.relay.followed(3);
+    await lab.backend.forwards.followed(3);
     await first.leave();
-    await lab.backend.relay.followed(2);
+    await lab.backend.forwards.followed(2);
     expect((await Stream.of(headers)).response.status).toBe(200);
   });
 
@@ -179,7 +182,7 @@ describe("events", () => {
 
   test("are as many as there are, for a reader that reads", async () => {
     const many = 3_000;
-    lab.backend.relay.events = async function* () {
+    lab.backend.forwards.events = async function* () {
       for (let number = 0; number < many; number++) yield { event: "forward-gone", id: `f-${number}` };
     };
     const text = await (await Stream.of(lab.session("uwe"))).end();
@@ -189,7 +192,7 @@ describe("events", () => {
   test("wait for a reader that does not read, and end at its second heartbeat without a byte taken", async () => {
     let asked = 0;
     let ended = false;
-    lab.backend.relay.events = async function* (_who, signal) {
+    lab.backend.forwards.events = async function* (_who, signal) {
       try {
         for (; !signal.aborted; asked++) yield { event: "forward-gone", id: "x".repeat(500) };
       } finally {
@@ -217,7 +220,7 @@ describe("events", () => {
 });
 
 describe("the audit log as lines", () => {
-  const asked = () => lab.calls.filter((call) => call === "relay.listAudit").length;
+  const asked = () => lab.calls.filter((call) => call === "forwards.listAudit").length;
 
   test("is whole", async () => {
     const response = await lab.fetch("/v1/audit", {
@@ -241,9 +244,9 @@ describe("the audit log as lines", () => {
   });
 
   test("that fails half-way is cut short", async () => {
-    const { relay } = lab.backend;
-    const listed = relay.listAudit.bind(relay);
-    relay.listAudit = async (who, page) => {
+    const { forwards } = lab.backend;
+    const listed = forwards.listAudit.bind(forwards);
+    forwards.listAudit = async (who, page) => {
       if (page.cursor !== null) throw new Error("the disk is gone");
       return await listed(who, page);
     };
@@ -272,12 +275,12 @@ describe("the client", () => {
         if (events.length === 2) stop.abort();
       }
     })();
-    await lab.backend.relay.followed(1);
-    lab.backend.relay.emit(GONE);
-    lab.backend.relay.emit(GONE);
+    await lab.backend.forwards.followed(1);
+    lab.backend.forwards.emit(GONE);
+    lab.backend.forwards.emit(GONE);
     await heard;
     expect(events).toEqual([GONE, GONE]);
-    await lab.backend.relay.followed(0);
+    await lab.backend.forwards.followed(0);
   });
 
   test("reads the audit log", async () => {

@@ -23,6 +23,6 @@ export const EXIT_CODES = {
   usage: 2,
   refused: 3,
   unreachable: 4,
-  /** Of `doctor`: nothing fails, and something may. */
+  /** Of `doctor`: nothing fails, and something may. Of `upgrade --check`: there is a newer version. */
   warnings: 5,
 } as const;

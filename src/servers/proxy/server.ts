@@ -32,6 +32,7 @@ export function openProxy(spec: ProxySpec, exit: Exit): Result<Entry, EntryError
       return value.ports;
     },
     visits: value.visits,
+    bound: value.bound,
     change: value.change,
     rebind: value.rebind,
     drain: value.drain,

@@ -26,11 +26,11 @@ export function AboutCard({ settings }: { readonly settings: Settings }) {
         ]}
       />
       <p>
-        Hatchway asks nobody whether there is a newer version. To update: make a backup, stop it, put the new program in
-        its place, and start it again. In a clone that is:
+        Hatchway asks nobody by itself whether there is a newer version. On this server, these say whether a place that
+        you trust has one, and how this installation is replaced:
       </p>
       <pre className="commands">
-        <code>git pull && npm ci</code>
+        <code>{"hatchway upgrade --check\nhatchway upgrade"}</code>
       </pre>
       <p className="quiet">Visitors of the relay are cut while it starts again; devices come back by themselves.</p>
     </Card>

@@ -1,5 +1,6 @@
 import type { Subprocess } from "bun";
 import type { LogFormat } from "../../../os/log.ts";
+import { ownCommand } from "../../../os/own-program.ts";
 import type { HelperSocket } from "./serve.ts";
 
 /** The program again, as its own helper: the same file and the same Bun. */
@@ -22,17 +23,7 @@ export function spawnHelper(directory: string, logFormat: LogFormat): SpawnedHel
   const setpriv = Bun.which("setpriv");
   const limited =
     setpriv === null ? [] : [setpriv, "--inh-caps=-all", `--bounding-set=-all,${CAPABILITIES}`, "--no-new-privs"];
-  const program = [
-    process.execPath,
-    "--no-env-file",
-    "--no-install",
-    "--config=/dev/null",
-    Bun.main,
-    COMMAND,
-    directory,
-    "--log-format",
-    logFormat,
-  ];
+  const program = [...ownCommand(), COMMAND, directory, "--log-format", logFormat];
   // Bun's pipes are socket pairs: the two ends are the only ones there are.
   const child: Subprocess<"pipe", "pipe", "inherit"> = Bun.spawn([...limited, ...program], {
     stdin: "pipe",

@@ -12,7 +12,7 @@ export const DEVICE_ROUTES: readonly Operation[] = [
     need: needOf("read"),
     query: PageQuery,
     reply: page(Device),
-    run: ({ backend, who, query }) => backend.relay.listDevices(who, pageRequest(query)),
+    run: ({ backend, who, query }) => backend.forwards.listDevices(who, pageRequest(query)),
   }),
   operation({
     id: "getDevice",
@@ -22,7 +22,7 @@ export const DEVICE_ROUTES: readonly Operation[] = [
     summary: "Shows a device",
     need: needOf("read"),
     reply: Device,
-    run: ({ backend, who, id }) => backend.relay.getDevice(who, id),
+    run: ({ backend, who, id }) => backend.forwards.getDevice(who, id),
   }),
   operation({
     id: "removeDevice",
@@ -31,7 +31,7 @@ export const DEVICE_ROUTES: readonly Operation[] = [
     tag: "Devices",
     summary: "Ends a device: its sessions, its forwards and its key",
     need: needOf("devices.change"),
-    run: ({ backend, who, id }) => backend.relay.removeDevice(who, id),
+    run: ({ backend, who, id }) => backend.forwards.removeDevice(who, id),
   }),
   operation({
     id: "makeJoinCode",
@@ -44,6 +44,6 @@ export const DEVICE_ROUTES: readonly Operation[] = [
     body: JoinCodeDraft,
     reply: MadeJoinCode,
     status: 201,
-    run: ({ backend, who, body }) => backend.relay.makeJoinCode(who, body),
+    run: ({ backend, who, body }) => backend.forwards.makeJoinCode(who, body),
   }),
 ];

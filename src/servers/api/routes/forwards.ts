@@ -18,7 +18,10 @@ export const FORWARD_ROUTES: readonly Operation[] = [
     query: PageQuery.extend({ device: id.exactOptional(), text: z.string().min(1).max(128).exactOptional() }),
     reply: page(Forward),
     run: ({ backend, who, query }) =>
-      backend.relay.listForwards(who, pageRequest(query), { device: query.device ?? null, text: query.text ?? null }),
+      backend.forwards.listForwards(who, pageRequest(query), {
+        device: query.device ?? null,
+        text: query.text ?? null,
+      }),
   }),
   operation({
     id: "addForward",
@@ -34,7 +37,7 @@ export const FORWARD_ROUTES: readonly Operation[] = [
     reply: Forward,
     status: 201,
     async run({ backend, who, query, body }) {
-      const { value, version } = await backend.relay.addForward(who, body, query.replace);
+      const { value, version } = await backend.forwards.addForward(who, body, query.replace);
       return new Reply(value, { version, location: `/v1/forwards/${encodeURIComponent(value.id)}` });
     },
   }),
@@ -49,7 +52,7 @@ export const FORWARD_ROUTES: readonly Operation[] = [
     query: z.object({ replaces: id.exactOptional() }),
     body: ForwardDraft,
     reply: ForwardPreview,
-    run: ({ backend, who, query, body }) => backend.relay.previewForward(who, body, query.replaces ?? null),
+    run: ({ backend, who, query, body }) => backend.forwards.previewForward(who, body, query.replaces ?? null),
   }),
   operation({
     id: "getForward",
@@ -59,7 +62,7 @@ export const FORWARD_ROUTES: readonly Operation[] = [
     summary: "Shows a forward",
     need: needOf("read"),
     reply: Forward,
-    run: async ({ backend, who, id }) => versioned(await backend.relay.getForward(who, id)),
+    run: async ({ backend, who, id }) => versioned(await backend.forwards.getForward(who, id)),
   }),
   operation({
     id: "changeForward",
@@ -73,7 +76,7 @@ export const FORWARD_ROUTES: readonly Operation[] = [
     reply: Forward,
     versioned: true,
     run: async ({ backend, who, id, body, version }) =>
-      versioned(await backend.relay.changeForward(who, id, body, version)),
+      versioned(await backend.forwards.changeForward(who, id, body, version)),
   }),
   operation({
     id: "removeForward",
@@ -83,7 +86,7 @@ export const FORWARD_ROUTES: readonly Operation[] = [
     summary: "Closes a forward's ports and removes it",
     need: needOf("forwards.change"),
     versioned: true,
-    run: ({ backend, who, id, version }) => backend.relay.removeForward(who, id, version),
+    run: ({ backend, who, id, version }) => backend.forwards.removeForward(who, id, version),
   }),
   operation({
     id: "checkForward",
@@ -93,7 +96,7 @@ export const FORWARD_ROUTES: readonly Operation[] = [
     summary: "Sees whether visitors get in, and if not, which hop fails",
     need: needOf("forwards.check"),
     reply: CheckReport,
-    run: ({ backend, who, id }) => backend.relay.checkForward(who, id),
+    run: ({ backend, who, id }) => backend.forwards.checkForward(who, id),
   }),
 ];
 

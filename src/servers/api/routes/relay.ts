@@ -28,7 +28,7 @@ export const RELAY_ROUTES: readonly Operation[] = [
     summary: "Says how the relay is",
     need: needOf("read"),
     reply: Overview,
-    run: ({ backend, who }) => backend.relay.overview(who),
+    run: ({ backend, who }) => backend.forwards.overview(who),
   }),
   operation({
     id: "listVisits",
@@ -40,7 +40,7 @@ export const RELAY_ROUTES: readonly Operation[] = [
     query: PageQuery,
     reply: page(Visit),
     run: async ({ backend, who, query }) =>
-      withCountries(backend.countries, await backend.relay.listVisits(who, pageRequest(query))),
+      withCountries(backend.countries, await backend.forwards.listVisits(who, pageRequest(query))),
   }),
   operation({
     id: "endVisit",
@@ -49,7 +49,7 @@ export const RELAY_ROUTES: readonly Operation[] = [
     tag: "Relay",
     summary: "Cuts a visit",
     need: needOf("visits.end"),
-    run: ({ backend, who, id }) => backend.relay.endVisit(who, id),
+    run: ({ backend, who, id }) => backend.forwards.endVisit(who, id),
   }),
   operation({
     id: "getTraffic",
@@ -68,7 +68,7 @@ export const RELAY_ROUTES: readonly Operation[] = [
     }),
     reply: TrafficReport,
     run: ({ backend, who, query }) =>
-      backend.relay.traffic(who, { ...query, forward: query.forward ?? null, device: query.device ?? null }),
+      backend.forwards.traffic(who, { ...query, forward: query.forward ?? null, device: query.device ?? null }),
   }),
   operation({
     id: "listAudit",
@@ -82,8 +82,8 @@ export const RELAY_ROUTES: readonly Operation[] = [
     reply: page(AuditEntry),
     streams: [LINES_TYPE],
     async run({ backend, who, query, accept, lines }) {
-      if (!accept.includes(LINES_TYPE)) return await backend.relay.listAudit(who, pageRequest(query));
-      const ask = (request: PageRequest) => backend.relay.listAudit(who, request);
+      if (!accept.includes(LINES_TYPE)) return await backend.forwards.listAudit(who, pageRequest(query));
+      const ask = (request: PageRequest) => backend.forwards.listAudit(who, request);
       return lines(parsedItems(await ask({ limit: LINES_PAGE, cursor: query.cursor ?? null }), ask));
     },
   }),
@@ -111,7 +111,7 @@ export const RELAY_ROUTES: readonly Operation[] = [
     need: needOf("read"),
     reply: LiveEvent,
     streams: [EVENTS_TYPE],
-    run: async ({ backend, who, stream }) => stream((signal) => backend.relay.events(who, signal)),
+    run: async ({ backend, who, stream }) => stream((signal) => backend.forwards.events(who, signal)),
   }),
 ];
 

@@ -1,4 +1,4 @@
-import { ApiFailure, type PageRequest, type Principal, type RelayBackend, type Versioned } from "./backend.ts";
+import { ApiFailure, type ForwardsBackend, type PageRequest, type Principal, type Versioned } from "./backend.ts";
 import { FAKE_ACCOUNTS } from "./fake-access.ts";
 import {
   FAKE_NOW_MS,
@@ -15,9 +15,9 @@ import type { Device, Forward, ForwardDraft, ForwardPatch, JoinCodeDraft, LiveEv
 const AUDIT_ENTRIES = 1_200;
 
 /** What a relay has, in memory: `web` of one account and `game` of another, each with a device and a visit. */
-export class FakeRelay implements RelayBackend {
+export class FakeForwards implements ForwardsBackend {
   readonly devices = new Map<string, Device>();
-  readonly forwards = new Map<string, Forward>();
+  readonly all = new Map<string, Forward>();
   readonly visits = new Map<string, Visit & { readonly accountId: string }>();
   readonly #versions = new Map<string, number>();
   readonly #listeners = new Set<(event: LiveEvent) => void>();
@@ -46,7 +46,7 @@ export class FakeRelay implements RelayBackend {
     { span, forward, device }: { span: "hour" | "day"; sinceMs: number; forward: string | null; device: string | null },
   ) {
     const carried = { bytesIn: 10, bytesOut: 20, visitors: 1 };
-    const forwards = [...this.forwards.values()]
+    const forwards = [...this.all.values()]
       .filter(({ id, account }) => sees(who, account.id) && (forward === null || id === forward))
       .filter((one) => device === null || one.device.id === device)
       .map(({ id, name, device: of }) => ({ id, name, device: of, ...carried }));
@@ -54,7 +54,7 @@ export class FakeRelay implements RelayBackend {
   }
   async listForwards(who: Principal, page: PageRequest, filter: { device: string | null; text: string | null }) {
     const { device, text } = filter;
-    const found = [...this.forwards.values()].filter(
+    const found = [...this.all.values()].filter(
       (forward) =>
         sees(who, forward.account.id) &&
         (device === null || forward.device.id === device || forward.device.name === device) &&
@@ -74,7 +74,7 @@ export class FakeRelay implements RelayBackend {
     this.#count++;
     const device = this.#device(who, draft.device);
     const name = draft.name ?? draft.ports;
-    const present = [...this.forwards.values()].find((one) => one.device.id === device.id && one.name === name);
+    const present = [...this.all.values()].find((one) => one.device.id === device.id && one.name === name);
     if (present !== undefined && !replace) throw new ApiFailure("conflict", `There is a forward "${name}" already.`);
     const forward = fakeForward(present?.id ?? `f-new-${this.#count}`, name, draft.ports, device);
     this.#put(forward);
@@ -95,7 +95,7 @@ export class FakeRelay implements RelayBackend {
   async removeForward(who: Principal, id: string, version: string | null) {
     this.#forward(who, id);
     this.#mustBe(id, version);
-    this.forwards.delete(id);
+    this.all.delete(id);
   }
   async checkForward(who: Principal, id: string) {
     this.#forward(who, id);
@@ -171,7 +171,7 @@ export class FakeRelay implements RelayBackend {
     this.visits.set(`v-${number}`, { ...fakeVisit(`v-${number}`, forward), accountId: account.id });
   }
   #put(forward: Forward): void {
-    this.forwards.set(forward.id, forward);
+    this.all.set(forward.id, forward);
     this.#versions.set(forward.id, (this.#versions.get(forward.id) ?? 0) + 1);
   }
   #versioned(forward: Forward): Versioned<Forward> {
@@ -182,7 +182,7 @@ export class FakeRelay implements RelayBackend {
     throw new ApiFailure("changed", "Somebody else changed it: read it again.");
   }
   #forward(who: Principal, id: string): Forward {
-    const forward = this.forwards.get(id);
+    const forward = this.all.get(id);
     if (forward === undefined || !sees(who, forward.account.id)) throw missing("forward");
     return forward;
   }

@@ -1,0 +1,437 @@
+import { strict as assert } from "node:assert";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { createServer, connect as dial, type Server, type Socket } from "node:net";
+import { text } from "node:stream/consumers";
+import type * as library from "../../src/index.ts";
+import { decodeDeviceIdentity, encodeDeviceIdentity } from "../../src/wire/device-identity.ts";
+
+/** A relay as the cases ask for it: in the same process, or from a program on Node in the one that started it. */
+export interface CaseLab {
+  joinCode(name: string): Promise<string>;
+  /** The relay starts again, where it was. */
+  restart(): Promise<void>;
+  revoke(name: string): Promise<void>;
+  /** Ports of the relay that no case before had. */
+  ports(count: number): Promise<number[]>;
+  /** What the relay and its agent "server" may connect to. */
+  allow(port: number): Promise<void>;
+  /** Devices that the relay sees. */
+  /** Of the agent "server". */
+  dataDirectory(): Promise<string>;
+  devices(): Promise<readonly { readonly id: string; readonly name: string; readonly connected: boolean }[]>;
+}
+
+type Library = typeof library;
+type Case = (lib: Library, lab: CaseLab) => Promise<void>;
+
+const HERE = "127.0.0.1";
+const MIB = 1024 * 1024;
+/** What is on its way to a reader that stands still: its window, the relay's buffers, and the kernel's. */
+const STALL_BOUND_BYTES = 40 * MIB;
+
+async function kindOf(failing: Promise<unknown>): Promise<string> {
+  try {
+    await failing;
+  } catch (error) {
+    const { kind, message } = error as { kind?: string; message: string };
+    assert.match(message, /^\S.*\.$/s, "a sentence");
+    return kind ?? `another error: ${message}`;
+  }
+  throw new Error("it did not fail");
+}
+
+async function service(name: string): Promise<Server & { readonly port: number }> {
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on("error", () => undefined);
+    socket.on("data", (bytes) => socket.write(`${name}:${bytes}`));
+    socket.on("end", () => socket.end());
+  });
+  server.listen(0, HERE);
+  await once(server, "listening");
+  const address = server.address();
+  return Object.assign(server, { port: typeof address === "object" ? (address?.port ?? 0) : 0 });
+}
+
+/** What a visitor hears that says one thing and half-closes. */
+async function ask(port: number, said = "hello"): Promise<string> {
+  const visitor = dial({ port, host: HERE, allowHalfOpen: true });
+  visitor.end(said);
+  return text(visitor);
+}
+
+/** Resolves when the socket is gone, however it went. */
+async function gone(socket: Socket): Promise<void> {
+  socket.on("error", () => undefined);
+  if (!socket.closed) await new Promise((resolve) => socket.once("close", resolve));
+}
+
+async function udpService(name: string): Promise<{ readonly port: number; close(): void }> {
+  const socket = createSocket("udp4");
+  socket.on("message", (bytes, { port, address }) => socket.send(`${name}:${bytes}`, port, address));
+  socket.bind(0, HERE);
+  await once(socket, "listening");
+  return { port: socket.address().port, close: () => socket.close() };
+}
+
+async function next(
+  events: AsyncGenerator<{ readonly type: string }, void>,
+): Promise<{ readonly type: string } | null> {
+  return (await events.next()).value ?? null;
+}
+
+function writeAll(socket: Socket, bytes: Uint8Array, times: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let left = times;
+    const more = () => {
+      while (left > 0) {
+        left -= 1;
+        if (!socket.write(bytes)) return void socket.once("drain", more);
+      }
+      resolve();
+    };
+    socket.once("error", reject);
+    more();
+  });
+}
+
+/** Resolves when `value` has stood still for a while that no working link stands still for. */
+async function settled(value: () => number): Promise<number> {
+  for (let [before, same] = [-1, 0]; ; ) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    same = value() === before ? same + 1 : 0;
+    if (same === 6) return before;
+    before = value();
+  }
+}
+
+export const CASES = {
+  async "a visitor is the app's socket, and half-closes"(lib, lab) {
+    const { key } = await lib.enrol({ joinCode: await lab.joinCode("half") });
+    const [port = 0] = await lab.ports(1);
+    const seen: unknown[] = [];
+    await using server = await lib.expose({ key, ports: port }, async (socket) => {
+      seen.push([socket.remoteAddress, socket.remotePort > 0, socket.localPort]);
+      const asked = await text(socket);
+      socket.end(`all of it: ${asked}`);
+    });
+    assert.deepEqual(server.endpoints, [{ protocol: "tcp", host: HERE, port, lastPort: port, internalPort: port }]);
+    assert.equal(server.state, "open");
+    assert.equal(await ask(port), "all of it: hello");
+    assert.deepEqual(seen, [[HERE, true, port]]);
+  },
+
+  async "the app ends first, and then receives"(lib, lab) {
+    const { key } = await lib.enrol({ joinCode: await lab.joinCode("first") });
+    const [port = 0] = await lab.ports(1);
+    const received = Promise.withResolvers<number>();
+    await using _server = await lib.expose({ key, ports: port }, async (socket) => {
+      socket.end("go on");
+      let bytes = 0;
+      for await (const chunk of socket) bytes += chunk.length;
+      received.resolve(bytes);
+    });
+    const visitor = dial({ port, host: HERE, allowHalfOpen: true });
+    const [said] = (await once(visitor, "data")) as [Buffer];
+    assert.equal(String(said), "go on");
+    if (!visitor.readableEnded) await once(visitor, "end");
+    await writeAll(visitor, new Uint8Array(100_000), 100);
+    visitor.end();
+    assert.equal(await received.promise, 10_000_000);
+  },
+
+  async "an app that does not read holds its visitor back, and loses nothing"(lib, lab) {
+    const { key } = await lib.enrol({ joinCode: await lab.joinCode("slow") });
+    const [port = 0] = await lab.ports(1);
+    const came = Promise.withResolvers<library.TunnelSocket>();
+    await using _server = await lib.expose({ key, ports: port }, (socket) => came.resolve(socket));
+    const visitor = dial({ port, host: HERE, allowHalfOpen: true });
+    const times = 64;
+    const writing = writeAll(visitor, new Uint8Array(MIB), times);
+    const socket = await came.promise;
+    const sent = await settled(() => visitor.bytesWritten - visitor.writableLength);
+    assert.ok(sent < STALL_BOUND_BYTES, `${sent} bytes are on their way to a reader that stands still`);
+    let bytes = 0;
+    socket.on("data", (chunk: Uint8Array) => {
+      bytes += chunk.length;
+    });
+    const ended = once(socket, "end");
+    await writing;
+    visitor.end();
+    await ended;
+    assert.equal(bytes, times * MIB);
+    socket.end();
+  },
+
+  async "a visitor that does not read holds the app back, and loses nothing"(lib, lab) {
+    const { key } = await lib.enrol({ joinCode: await lab.joinCode("pour") });
+    const [port = 0] = await lab.ports(1);
+    const times = 64;
+    let taken = 0;
+    await using _server = await lib.expose({ key, ports: port }, async (socket) => {
+      for (let written = 0; written < times; written++) {
+        taken += MIB;
+        if (!socket.write(new Uint8Array(MIB))) await once(socket, "drain");
+      }
+      socket.end();
+    });
+    const visitor = dial({ port, host: HERE, allowHalfOpen: true });
+    visitor.pause();
+    await once(visitor, "connect");
+    const held = await settled(() => taken);
+    assert.ok(held < STALL_BOUND_BYTES, `${held} bytes were taken of the app`);
+    let bytes = 0;
+    visitor.on("data", (chunk) => {
+      bytes += chunk.length;
+    });
+    visitor.resume();
+    await once(visitor, "end");
+    assert.equal(bytes, times * MIB);
+    visitor.end();
+  },
+
+  async "resets pass, both ways, and end no program"(lib, lab) {
+    const { key } = await lib.enrol({ joinCode: await lab.joinCode("reset") });
+    const [port = 0] = await lab.ports(1);
+    const came = Promise.withResolvers<library.TunnelSocket>();
+    const told = Promise.withResolvers<unknown>();
+    let visitors = 0;
+    await using _server = await lib.expose({ key, ports: port }, async (socket) => {
+      visitors += 1;
+      if (visitors === 1) return came.resolve(socket);
+      if (visitors === 2) return void socket.on("error", (error: { kind?: string }) => told.resolve(error.kind));
+      // Its reading is cut: that is no error of the program.
+      for await (const chunk of socket) socket.write(chunk);
+    });
+    const first = dial(port, HERE);
+    (await came.promise).destroy();
+    await gone(first);
+    for (const _ of [2, 3]) {
+      const visitor = dial(port, HERE);
+      visitor.write("x");
+      await once(visitor, "connect");
+      await settled(() => visitors);
+      visitor.resetAndDestroy();
+    }
+    assert.equal(await told.promise, "reset");
+    await settled(() => _server.visitors);
+    assert.equal(_server.visitors, 0);
+  },
+
+  async "an abort closes it, and the port with it"(lib, lab) {
+    const { key } = await lib.enrol({ joinCode: await lab.joinCode("abort") });
+    const [port = 0] = await lab.ports(1);
+    const stop = new AbortController();
+    const server = await lib.expose({ key, ports: port, signal: stop.signal }, (socket) => socket.pipe(socket));
+    const visitor = dial(port, HERE);
+    visitor.write("hello");
+    await once(visitor, "data");
+    const left = gone(visitor);
+    const events = server.events();
+    const over = events.next();
+    stop.abort();
+    assert.equal(server.state, "closed");
+    assert.deepEqual(server.endpoints, []);
+    await server.close();
+    assert.equal((await over).done, true);
+    await left;
+    await assert.rejects(once(dial(port, HERE), "connect"));
+    const calledOff = AbortSignal.abort();
+    assert.equal(await kindOf(lib.expose({ key, ports: port, signal: calledOff })), "aborted");
+    const devices = await lab.devices();
+    assert.equal(devices.find(({ name }) => name === "abort")?.connected, false);
+  },
+
+  async "the relay starts again: the same port, and visitors"(lib, lab) {
+    const { key } = await lib.enrol({ joinCode: await lab.joinCode("kept") });
+    await using relay = await lib.openRelay({ key });
+    await using server = await relay.expose({ ports: 8080, externalPort: "any" }, (socket) => socket.pipe(socket));
+    const port = server.endpoints[0]?.port ?? 0;
+    assert.equal(await ask(port), "hello");
+    const [events, links] = [server.events(), relay.events()];
+    const [lost, down] = [next(events), next(links)];
+    await lab.restart();
+    assert.equal((await lost)?.type, "lost");
+    assert.equal((await down)?.type, "down");
+    assert.equal((await next(events))?.type, "reopened");
+    assert.equal((await next(links))?.type, "up");
+    assert.deepEqual([server.state, server.error, relay.state, server.endpoints[0]?.port], ["open", null, "up", port]);
+    assert.equal(await ask(port), "hello");
+  },
+
+  async "another program with the same key takes its place, and its port"(lib, lab) {
+    const { key } = await lib.enrol({ joinCode: await lab.joinCode("twice") });
+    const options = { key, ports: 8080, externalPort: "any" } as const;
+    await using first = await lib.expose(options, (socket) => socket.end("first"));
+    const port = first.endpoints[0]?.port ?? 0;
+    const lost = next(first.events());
+    await using second = await lib.expose(options, (socket) => socket.end("second"));
+    assert.equal(second.endpoints[0]?.port, port);
+    assert.equal(await ask(port), "second");
+    assert.equal((await lost)?.type, "lost");
+    assert.match(first.error?.message ?? "", /another program connected with this device's key/);
+  },
+
+  async "a revoked device hears so, and everything of it is closed"(lib, lab) {
+    const { key } = await lib.enrol({ joinCode: await lab.joinCode("revoked") });
+    const [port = 0] = await lab.ports(1);
+    const relay = await lib.openRelay({ key });
+    const server = await relay.expose({ ports: port }, (socket) => socket.pipe(socket));
+    const read = async () => {
+      for await (const _event of server.events());
+    };
+    const heard = kindOf(read());
+    await lab.revoke("revoked");
+    assert.equal(await heard, "denied");
+    assert.deepEqual([server.state, server.error?.kind, relay.state], ["closed", "denied", "closed"]);
+    assert.equal(await kindOf(relay.expose({ ports: port })), "denied");
+  },
+
+  async "another relay than the one that it enrolled at is sent nothing"(lib, lab) {
+    const device = await lib.enrol({ joinCode: await lab.joinCode("pinned") });
+    assert.equal(device.name, "pinned");
+    const identity = decodeDeviceIdentity(device.key);
+    assert.ok(identity.ok);
+    const key = encodeDeviceIdentity({ ...identity.value, fingerprint: new Uint8Array(32).fill(1) });
+    assert.equal(await kindOf(lib.openRelay({ key })), "untrusted");
+    const seen = (await lab.devices()).find(({ name }) => name === "pinned");
+    assert.equal(seen?.connected, false);
+    const publicCa = encodeDeviceIdentity({ ...identity.value, trust: "public-ca", fingerprint: null });
+    assert.equal(await kindOf(lib.openRelay({ key: publicCa })), "untrusted");
+    // Nobody, and nobody who speaks TLS.
+    const nobody = createServer((socket) => void gone(socket.resume().end("hello"))).listen(0, HERE);
+    await once(nobody, "listening");
+    const address = nobody.address() as { port: number };
+    assert.equal(await kindOf(lib.openRelay({ key: device.key, relay: `${HERE}:${address.port}` })), "unreachable");
+    nobody.close();
+    await once(nobody, "close");
+    assert.equal(await kindOf(lib.openRelay({ key: device.key, relay: `${HERE}:${address.port}` })), "unreachable");
+  },
+
+  async "a join code is good for one device"(lib, lab) {
+    const joinCode = await lab.joinCode("once");
+    const device = await lib.enrol({ joinCode });
+    assert.equal(device.id.length, 16);
+    assert.equal(await kindOf(lib.enrol({ joinCode })), "denied");
+    assert.equal(await kindOf(lib.enrol({ joinCode: "hatchway1-abc" })), "usage");
+    assert.equal(await kindOf(lib.openRelay({ key: "hatchwaykey1-abc" })), "usage");
+  },
+
+  async "an app takes an agent's place by its data directory"(lib, lab) {
+    const directory = await lab.dataDirectory();
+    const device = await lib.deviceOf(directory);
+    const enrolled = (await lab.devices()).find(({ name }) => name === "server");
+    assert.deepEqual([device.name, device.id], ["server", enrolled?.id]);
+    const identity = decodeDeviceIdentity(device.key);
+    assert.ok(identity.ok && identity.value.fingerprint !== null);
+    assert.equal(await kindOf(lib.deviceOf(`${directory}/nothing`)), "usage");
+  },
+
+  async "without a function visitors are led to a service"(lib, lab) {
+    const web = await service("web");
+    const { key } = await lib.enrol({ joinCode: await lab.joinCode("to") });
+    const [port = 0, refused = 0] = await lab.ports(2);
+    await using relay = await lib.openRelay({ key });
+    await using server = await relay.expose({ ports: `${port}:${web.port}`, to: "localhost" });
+    assert.equal(await ask(port), "web:hello");
+    assert.equal(server.endpoints[0]?.internalPort, web.port);
+    assert.equal(await kindOf(relay.expose({ ports: `${port}:${web.port}`, to: "localhost" })), "usage");
+    assert.equal(await kindOf(relay.expose({ ports: `${port}:7`, name: "the same" })), "conflict");
+    assert.equal(await kindOf(relay.expose({ ports: 1 })), "refused");
+    await using _denied = await relay.expose({ ports: refused, deny: [HERE] }, (socket) => socket.end("no"));
+    await assert.rejects(ask(refused));
+    web.close();
+  },
+
+  async "connect reaches what the relay and another device may"(lib, lab) {
+    const db = await service("db");
+    await lab.allow(db.port);
+    const { key } = await lib.enrol({ joinCode: await lab.joinCode("dialler") });
+    await using relay = await lib.openRelay({ key });
+    for (const via of ["relay", "agent:server"] as const) {
+      const socket = await relay.connect({ host: HERE, port: db.port, via });
+      assert.deepEqual([socket.remoteAddress, socket.remotePort], [HERE, db.port]);
+      socket.end("hello");
+      assert.equal(await text(socket), "db:hello");
+    }
+    const refused = relay.connect({ host: "192.168.77.1", port: 1 });
+    assert.equal(await kindOf(refused), "refused");
+    assert.equal(await kindOf(relay.connect({ host: HERE, port: db.port, via: "agent:nobody" })), "away");
+    const alone = await lib.connect({
+      key: (await lib.enrol({ joinCode: await lab.joinCode("alone") })).key,
+      host: HERE,
+      port: db.port,
+    });
+    alone.end("once");
+    assert.equal(await text(alone), "db:once");
+    db.close();
+    await once(db, "close");
+    assert.equal(await kindOf(relay.connect({ host: HERE, port: db.port })), "closed");
+  },
+
+  async "listen and socks are ports of this machine"(lib, lab) {
+    const db = await service("db");
+    await lab.allow(db.port);
+    const { key } = await lib.enrol({ joinCode: await lab.joinCode("listener") });
+    await using relay = await lib.openRelay({ key });
+    await using listening = await relay.listen({ port: 0, to: `${HERE}:${db.port}`, via: "agent:server" });
+    assert.deepEqual([listening.host, listening.state], [HERE, "open"]);
+    assert.equal(await ask(listening.port), "db:hello");
+    assert.equal(await kindOf(relay.listen({ port: listening.port, to: `${HERE}:1` })), "conflict");
+    await using proxy = await relay.socks({ port: 0, username: "me", password: "secret" });
+    const client = dial(proxy.port, HERE);
+    const credentials = Buffer.from("me:secret").toString("base64");
+    client.write(`CONNECT ${HERE}:${db.port} HTTP/1.1\r\nProxy-Authorization: Basic ${credentials}\r\n\r\n`);
+    const [head] = (await once(client, "data")) as [Buffer];
+    assert.match(String(head), /^HTTP\/1\.1 200 /);
+    client.write("proxied");
+    const [answer] = (await once(client, "data")) as [Buffer];
+    assert.equal(String(answer), "db:proxied");
+    client.destroy();
+    await listening.close();
+    await assert.rejects(once(dial(listening.port, HERE), "connect"));
+    db.close();
+  },
+
+  async "a UDP flow is the app's"(lib, lab) {
+    const { key } = await lib.enrol({ joinCode: await lab.joinCode("udp") });
+    const [port = 0] = await lab.ports(1);
+    const ended = Promise.withResolvers<void>();
+    await using _server = await lib.expose(
+      { key, ports: `${port}/udp` },
+      {
+        async flow(flow) {
+          for await (const datagram of flow) flow.send(Buffer.concat([Buffer.from("echo:"), datagram]));
+          ended.resolve();
+        },
+      },
+    );
+    const visitor = createSocket("udp4");
+    for (const bytes of [5, 1_400, 60_000]) {
+      visitor.send(Buffer.alloc(bytes, 120), port, HERE);
+      const [answer] = (await once(visitor, "message")) as [Buffer];
+      assert.equal(answer.length, bytes + 5);
+    }
+    await _server.close();
+    await ended.promise;
+    // Led to a service instead, of which the first datagrams wait until there is a socket.
+    const dns = await udpService("dns");
+    const { key: another } = await lib.enrol({ joinCode: await lab.joinCode("udp-to") });
+    await using _led = await lib.expose({ key: another, ports: `${port}:${dns.port}/udp` });
+    const answers: string[] = [];
+    visitor.on("message", (bytes) => answers.push(String(bytes)));
+    for (const said of ["a", "b", "c"]) visitor.send(said, port, HERE);
+    while (answers.length < 3) await once(visitor, "message");
+    assert.deepEqual(answers.sort(), ["dns:a", "dns:b", "dns:c"]);
+    visitor.close();
+    dns.close();
+  },
+} satisfies Record<string, Case>;
+
+export type CaseName = keyof typeof CASES;
+export const CASE_NAMES = Object.keys(CASES) as CaseName[];
+
+export async function runCase(name: CaseName, lib: Library, lab: CaseLab): Promise<void> {
+  const run: Case = CASES[name];
+  await run(lib, lab);
+}
