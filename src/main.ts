@@ -3,6 +3,8 @@ import { runProgram } from "./cli/program.ts";
 import { ROLES } from "./cli/roles.ts";
 import { messageOf } from "./os/errors.ts";
 import { Output } from "./os/output.ts";
+import { ownCommand } from "./os/own-program.ts";
+import { spawnBeside } from "./os/spawn.ts";
 
 const DEFAULT_COLUMNS = 80;
 const FAILED = 1;
@@ -58,6 +60,8 @@ const io: Io = {
   isTerminal: process.stdout.isTTY === true && process.env["TERM"] !== "dumb",
   columns: process.stdout.columns ?? DEFAULT_COLUMNS,
   isRoot: process.geteuid?.() === 0,
+  program: ownCommand(),
+  startAgain: (program, more) => spawnBeside([...program, ...process.argv.slice(2), ...more]),
   ...signals.io,
   async startLog(level, format = "human") {
     const { startLog } = await import("./os/log.ts");

@@ -15,6 +15,7 @@ const GROUPS: readonly { readonly title: string; readonly commands: Readonly<Rec
     title: "On the public machine:",
     commands: {
       serve: async () => (await import("./serve.ts")).defineServe,
+      relay: async () => (await import("./relay.ts")).defineRelay,
       "join-code": async () => (await import("./join-code.ts")).defineJoinCode,
       devices: async () => (await import("./devices.ts")).defineDevices,
       "ssh-key": async () => (await import("./ssh-key.ts")).defineSshKey,

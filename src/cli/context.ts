@@ -27,6 +27,10 @@ export interface Io {
   readonly columns: number;
   /** Effective user 0. */
   readonly isRoot: boolean;
+  /** What starts this program, without arguments; absent = nobody could start it again. */
+  readonly program?: readonly string[];
+  /** Starts `program` with the arguments of this process and `more`; it lives on when this one ends. Throws the system's error. */
+  startAgain?(program: readonly string[], more: readonly string[]): { readonly exited: Promise<number> };
   /** Aborts on the first Ctrl-C or SIGTERM: end in order. */
   readonly stop: AbortSignal;
   /** Aborts on the second: end now. */

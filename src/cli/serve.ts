@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import type { RelaySettings, RunningGateway, RunningRelay } from "../roles/control.ts";
+import { messageOf } from "../os/errors.ts";
+import type { RelaySettings, RunningGateway, RunningRelay, StartSuccessor } from "../roles/control.ts";
 import { ControlError } from "../servers/local/error.ts";
 import { formatHostPort, type HostPort, parseHost, parseHostPort } from "../wire/endpoint.ts";
 import { parsePortSet, settleProtocol } from "../wire/port-set.ts";
@@ -17,7 +18,10 @@ interface ServeOptions {
   readonly public?: string;
   readonly ports?: string;
   readonly console?: string;
+  readonly takeOver?: true;
 }
+
+const TAKE_OVER = "--take-over";
 
 export function defineServe(program: Command, run: Run): void {
   program
@@ -31,6 +35,7 @@ export function defineServe(program: Command, run: Run): void {
       "--console <HOST:PORT>",
       "serve the web console and its API there: by HTTP on a loopback address, else by HTTPS (default: no console)",
     )
+    .option(TAKE_OVER, "take over from the relay that runs with this data directory, without a dropped connection")
     .addHelpText(
       "after",
       `
@@ -39,7 +44,7 @@ With --json, one line on standard output when every listener is open:
    "ssh":{"listen":{…},"hostKey":…,"fingerprint":…} with [ssh],"data":…,"pid":…}
 With [gateway] in hatchway.toml this machine is a gateway as well, and "gateway" is in that line.
 It answers STUN too, on UDP at the number of the agent port and at the next one; "stun = false" in [relay] turns that off.
-SIGHUP reads the config again and keeps connections; SIGTERM and Ctrl-C let visitors finish for 10 seconds.
+SIGHUP reads the config again and keeps connections; \`hatchway relay upgrade\` starts the program on the disk in its place. SIGTERM and Ctrl-C let visitors finish for 10 seconds.
 
 Examples:
   hatchway serve --public relay.example.net
@@ -50,6 +55,24 @@ Examples:
 }
 
 async function serve(context: Context, given: ServeOptions): Promise<void> {
+  const starting = start(context, given);
+  const { relay, gateway } =
+    given.takeOver === true ? await starting.catch((error) => decline(context, error)) : await starting;
+  await runUntilStopped(context.io, gateway === null ? relay : both(relay, gateway.running));
+}
+
+/** Whoever asked for the upgrade waits at the relay that goes on. */
+async function decline(context: Context, error: unknown): Promise<never> {
+  const { relayClient } = await import("../servers/local/client.ts");
+  const { paths } = await findPlace(context, "relay");
+  // It may have no relay to tell, and the failure is told here in any case.
+  await relayClient(paths.relaySocket)
+    .declineUpgrade(messageOf(error))
+    .catch(() => undefined);
+  throw error;
+}
+
+async function start(context: Context, given: ServeOptions) {
   const { io, options } = context;
   const overlay = flagsOf(given);
   const place = await findPlace(context, "relay");
@@ -70,11 +93,19 @@ async function serve(context: Context, given: ServeOptions): Promise<void> {
       "[acme] is for the console: say where it listens, by [console] listen or --console.",
     );
   };
+  if (given.takeOver === true && first.file.gateway !== undefined) {
+    const message =
+      "A relay with [gateway] beside it cannot be taken over: stop it, and start this one without --take-over.";
+    throw new ControlError("usage", message);
+  }
   const gateway = first.file.gateway === undefined ? null : await startGatewayBeside(context, place);
   const relay = await startRelay({
     dataDir,
     readSettings,
     configFile: first.path,
+    takeOver: given.takeOver === true,
+    handedOver: await mainPidTeller(io),
+    ...(io.startAgain === undefined ? {} : { startSuccessor: successor(io.startAgain, given) }),
     ...(gateway === null
       ? {}
       : { ports: gateway.ports, gatewayMetrics: gateway.running.metrics, gatewayBeside: gateway.running.beside }),
@@ -107,7 +138,27 @@ async function serve(context: Context, given: ServeOptions): Promise<void> {
     if (console !== null) io.err(options.logFormat === "json" ? linklessText(console) : consoleText(console));
   }
   for (const warning of gateway?.running.ready.warnings ?? []) io.err(`hatchway: ${printable(warning)}\n`);
-  await runUntilStopped(io, gateway === null ? relay : both(relay, gateway.running));
+  return { relay, gateway };
+}
+
+/**
+ * Of a unit with Type=notify: the new process is the one to supervise. What tells it is loaded now: by then another version is on
+ * the disk.
+ */
+async function mainPidTeller(io: Context["io"]): Promise<(pid: number) => Promise<void>> {
+  const socket = io.env["NOTIFY_SOCKET"];
+  if (socket === undefined) return () => Promise.resolve();
+  const { NOTICE, notifySystemd } = await import("../os/notify-systemd.ts");
+  return (pid) => {
+    const told = notifySystemd([NOTICE.mainPid(pid)], socket);
+    if (!told.ok) io.err(`hatchway: ${told.error}\n`);
+    return Promise.resolve();
+  };
+}
+
+/** A process that took over itself has the flag among its arguments. */
+function successor(startAgain: NonNullable<Context["io"]["startAgain"]>, { takeOver }: ServeOptions): StartSuccessor {
+  return (program) => startAgain(program, takeOver === true ? [] : [TAKE_OVER]);
 }
 
 /** [gateway] in the configuration: this machine is a gateway as well. It comes first, because it gives up root. */

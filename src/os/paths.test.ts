@@ -18,6 +18,7 @@ describe("the data directory", () => {
       relaySocket: "/var/lib/hatchway/relay.sock",
       agentSocket: "/var/lib/hatchway/agent.sock",
       gatewaySocket: "/var/lib/hatchway/gateway.sock",
+      upgradeSocket: "/var/lib/hatchway/upgrade.sock",
       privileged: "/var/lib/hatchway/privileged",
     });
   });

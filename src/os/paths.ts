@@ -19,6 +19,8 @@ export interface DataPaths {
   readonly relaySocket: string;
   readonly agentSocket: string;
   readonly gatewaySocket: string;
+  /** Where the process that takes a relay over talks to the one before it. */
+  readonly upgradeSocket: string;
   /** Of the gateway's privileged helper: root's own, whoever owns the rest. */
   readonly privileged: string;
 }
@@ -40,6 +42,7 @@ export function dataPaths(directory: string): DataPaths {
     relaySocket: join(root, "relay.sock"),
     agentSocket: join(root, "agent.sock"),
     gatewaySocket: join(root, "gateway.sock"),
+    upgradeSocket: join(root, "upgrade.sock"),
     privileged: join(root, "privileged"),
   };
 }

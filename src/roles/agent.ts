@@ -161,7 +161,7 @@ class Agent {
         dials: this.#dials,
         resolver: this.#resolver,
         allows: this.#exitPolicy,
-        session: () => this.#link?.session ?? null,
+        session: () => this.#link?.dialSession ?? null,
       },
       random: Math.random,
       openUpstream: upstreamOpener({ log: this.#routerLog }),

@@ -52,6 +52,8 @@ export interface RelaySettings {
   readonly console: ConsoleSettings | null;
   /** Null = no listener for scrapes; the console's has the page in any case. */
   readonly metrics: MetricsSettings | null;
+  /** How long connections of before an upgrade in place may go on; absent = an hour. */
+  readonly upgradeDrainSec?: number;
   /** Absent = SSH clients are not served. */
   readonly ssh?: SshSettings;
 }
@@ -100,6 +102,12 @@ export interface StartRelayOptions {
   readonly readSettings: () => Promise<RelaySettings>;
   /** Where they are read from, for people; absent = there is no file. */
   readonly configFile?: string | null;
+  /** Takes over from the relay that runs on this data directory, in place of refusing to start beside it. */
+  readonly takeOver?: boolean;
+  /** Absent: this relay is not upgraded in place by itself. */
+  readonly startSuccessor?: StartSuccessor;
+  /** The process `pid` is the relay from now on, and this one to end when its streams have. Never rejects. */
+  readonly handedOver?: (pid: number) => Promise<void>;
   /** Shared with a gateway of this process; absent = the relay's own. */
   readonly ports?: EntryPorts;
   /** What that gateway tells scrapes of this process. */
@@ -107,6 +115,9 @@ export interface StartRelayOptions {
   /** What that gateway gives to the console. */
   readonly gatewayBeside?: () => Promise<GatewayBeside>;
 }
+
+/** Starts `program` with the arguments of this process, to take over from it. Throws the system's error. */
+export type StartSuccessor = (program: readonly string[]) => { readonly exited: Promise<number> };
 
 export interface RelayReady {
   readonly listen: HostPort;

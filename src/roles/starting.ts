@@ -28,6 +28,9 @@ export function startingRelay(ready: Promise<RelayControl>): RelayControl {
     sshHost: async () => (await ready).sshHost(),
     visits: async () => (await ready).visits(),
     audit: async (request) => (await ready).audit(request),
+    handOver: async () => (await ready).handOver(),
+    declineUpgrade: async (message) => (await ready).declineUpgrade(message),
+    upgrade: async (request) => (await ready).upgrade(request),
   };
 }
 

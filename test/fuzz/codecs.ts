@@ -55,6 +55,7 @@ import {
   text,
   textCodec,
 } from "./codec.ts";
+import { handover } from "./handover-codecs.ts";
 import { helper } from "./helper-codecs.ts";
 import { igdClient } from "./igd-client-codecs.ts";
 import { igd } from "./igd-codecs.ts";
@@ -389,6 +390,7 @@ export const codecs: readonly FuzzCodec[] = [
   ...stun,
   ...vpn,
   ...ping,
+  ...handover,
   ...helper,
   ...backup,
   ...check,

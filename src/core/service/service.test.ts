@@ -40,6 +40,8 @@ describe("a unit of systemd", () => {
     ["Bun elsewhere", { path: "/opt/bun/bin:/bin" }, "Environment=PATH=/opt/bun/bin:/bin\n"],
     ["an agent", { role: "agent" }, "CapabilityBoundingSet=\nPrivateUsers=yes\n"],
     ["an agent without a relay", { role: "agent", withoutRelay: true }, "hatchway agent --no-relay --data"],
+    ["a relay's upgrade", {}, "ExecReload=/opt/hatchway/bin/hatchway relay upgrade --data /var/lib/hatchway\n"],
+    ["an agent's reload", { role: "agent" }, "ExecReload=/bin/kill -HUP $MAINPID\n"],
     ["a gateway", { role: "gateway", user: null }, "ExecReload=+/bin/kill -HUP $MAINPID\n"],
     ["a relay that is a gateway", { withGateway: true, user: null }, "CAP_SETPCAP CAP_NET_BIND_SERVICE\n"],
     ["a user's own", { role: "agent", scope: "user", user: null }, "WantedBy=default.target\n"],

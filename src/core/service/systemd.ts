@@ -66,6 +66,22 @@ function descriptionOf({ role, withGateway }: ServiceSpec): string {
   return withGateway ? "Hatchway relay and gateway" : DESCRIPTIONS[role];
 }
 
+/** A relay by itself is upgraded in place: whatever reads the config anew may as well be the program of today. */
+function reloadLines(spec: ServiceSpec): string[] {
+  if (startsAsRoot(spec)) {
+    return [
+      '# "+": root without CAP_KILL may not signal another user\'s process.',
+      "ExecReload=+/bin/kill -HUP $MAINPID",
+    ];
+  }
+  if (spec.role !== "relay") return ["ExecReload=/bin/kill -HUP $MAINPID"];
+  const [program = "", ...args] = [...spec.program, "relay", "upgrade", "--data", spec.dataDir];
+  return [
+    "# The program that is on the disk then, in the place of the running one; visitors notice nothing. It reads the config, too.",
+    `ExecReload=${[quoted(program), ...args.map(quotedArgument)].join(" ")}`,
+  ];
+}
+
 function runLines(spec: ServiceSpec): string[] {
   const asRoot = startsAsRoot(spec);
   const [program = "", ...args] = serviceArgv(spec);
@@ -83,8 +99,7 @@ function runLines(spec: ServiceSpec): string[] {
         : [`User=${spec.user}`]),
     ...(spec.path === null ? [] : [`Environment=${quoted(`PATH=${spec.path}`)}`]),
     `ExecStart=${[quoted(program), ...args.map(quotedArgument)].join(" ")}`,
-    ...(asRoot ? ['# "+": root without CAP_KILL may not signal another user\'s process.'] : []),
-    `ExecReload=${asRoot ? "+" : ""}/bin/kill -HUP $MAINPID`,
+    ...reloadLines(spec),
     ...(asRoot
       ? [
           "# Not control-group: where the kernel has no WireGuard, wireguard-go goes on and the next start takes it over.",

@@ -84,6 +84,8 @@ export interface ByteListener {
   readonly port: number;
   /** Null: it listens already. Resolves to null when it does, or to the operating system's error. */
   readonly binding: Promise<unknown> | null;
+  /** The descriptor, where the runtime tells it. */
+  readonly fd?: number;
   stop(closeConnections: boolean): void;
 }
 

@@ -7,6 +7,7 @@ import type { ByteEnd, Exit, FlowEnd, Visit } from "./ends.ts";
 import type { EntryError } from "./entry-error.ts";
 import { join } from "./join.ts";
 import type { EntryPort, Listener, Listeners } from "./listeners.ts";
+import type { PortSharing } from "./port-sharing.ts";
 import type { GateHost, ProxyGate } from "./proxy-gate.ts";
 import { Shaper } from "./shaper.ts";
 import type { Sweeper } from "./sweeper.ts";
@@ -23,6 +24,8 @@ export interface EntrySpec {
   readonly sweeper: Sweeper;
   /** The bandwidth that it shares with other entries (its account's), asked for each visitor; absent = it shares none. */
   readonly shared?: () => Shaper | null;
+  /** How its ports pass from one process to the next; absent = they do not. */
+  readonly sharing?: PortSharing;
   /** Where load balancers say who the visitors are; absent = visitors are whom sockets show. */
   readonly gate?: ProxyGate;
 }
@@ -46,6 +49,12 @@ export interface Entry {
   rebind(ports: readonly PortMapping[]): Result<null, EntryError>;
   /** Stops accepting; open visits go on. */
   drain(): void;
+  /** Lets another process of this program listen at its ports too, or no more. False: this system cannot. */
+  setShared(shared: boolean): boolean;
+  /** Another process has its ports: stops accepting, and leaves them. Visits go on. */
+  retire(): void;
+  /** Ends the flows, too: whoever has the ports next has them alone. */
+  endFlows(): void;
   /** Stops accepting and cuts every visit. Frees the ports before it returns. */
   close(): void;
 }
@@ -106,8 +115,9 @@ export class EntryHost {
       else if (spec.sweeper.descriptors.scarce) refuse(end, "resources");
       else gate.receive(end, visit, atGate);
     };
-    const tcp = tcpListeners(spec.bind, onVisitor, spec.sweeper);
-    const udp = udpListeners(spec.bind, this, spec.sweeper.outbox);
+    const sharing = spec.sharing ?? null;
+    const tcp = tcpListeners(spec.bind, onVisitor, spec.sweeper, sharing);
+    const udp = udpListeners(spec.bind, this, spec.sweeper, sharing);
     const rebind = (ports: readonly PortMapping[]) => {
       const rebound = rebindAll(tcp, udp, ports, visits);
       if (rebound.ok) gate?.keep(atGate, portsOf(ports, "tcp"));
@@ -136,6 +146,12 @@ export class EntryHost {
         tcp.close();
         for (const port of udp.ports) port.drain();
       },
+      setShared: (shared) => [...tcp.ports, ...udp.ports].every((port) => port.setShared(shared)),
+      retire: () => {
+        tcp.close();
+        for (const port of udp.ports) port.retire();
+      },
+      endFlows: () => udp.close(),
       close: () => {
         tcp.close();
         gate?.close(atGate);

@@ -12,6 +12,8 @@ export interface EntryPort {
 export interface Listener extends EntryPort {
   /** Null or absent: it listens. Else it resolves to null when it does, or to why it cannot (a runtime that binds later). */
   readonly binding?: Promise<EntryError | null> | null;
+  /** Lets another process of this program listen there too, or no more. False: this system cannot. */
+  setShared(shared: boolean): boolean;
   close(): void;
 }
 

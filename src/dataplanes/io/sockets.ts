@@ -6,8 +6,17 @@ const bunSockets: Sockets = {
   // A name that does not resolve is told by the rejection alone.
   dialTls: (options) => void Bun.connect(options as never).catch((error) => options.socket.connectError(null, error)),
   listen: (options) => {
-    const listener = Bun.listen(options as never);
-    return { port: listener.port, binding: null, stop: (closeConnections) => listener.stop(closeConnections) };
+    // Bun 1.4.5 tells the descriptor, and its types do not.
+    const listener: Bun.TCPSocketListener & { readonly fd?: number } = Bun.listen(options as never);
+    return {
+      port: listener.port,
+      binding: null,
+      // Asked when it is needed: after the listener has stopped there is none.
+      get fd() {
+        return listener.fd ?? -1;
+      },
+      stop: (closeConnections) => listener.stop(closeConnections),
+    };
   },
   tellsDialErrors: false,
 };

@@ -7,6 +7,7 @@ import type { Descriptors } from "./descriptors.ts";
 import type { ByteEnd, Visit } from "./ends.ts";
 import { type EntryError, entryError } from "./entry-error.ts";
 import { type Listener, Listeners } from "./listeners.ts";
+import { BESIDE, type PortSharing } from "./port-sharing.ts";
 import { sockets } from "./sockets.ts";
 import type { Sweeper } from "./sweeper.ts";
 import { type Acceptor, TcpEnd } from "./tcp-end.ts";
@@ -20,8 +21,13 @@ export type OnTcpVisitor = (end: ByteEnd, visit: Visit) => void;
  * The TCP listeners of one forward at `bind` (an IP literal, or `*` for every address, dual-stack). The connections
  * that came by a listener which is closed live on.
  */
-export function tcpListeners(bind: string, onVisitor: OnTcpVisitor, shared: Shared): Listeners<Listener> {
-  return new Listeners((port) => PortListener.open(bind, port, onVisitor, shared));
+export function tcpListeners(
+  bind: string,
+  onVisitor: OnTcpVisitor,
+  shared: Shared,
+  sharing: PortSharing | null,
+): Listeners<Listener> {
+  return new Listeners((port) => PortListener.open(bind, port, onVisitor, shared, sharing));
 }
 
 /** What the sockets of one process have in common. */
@@ -34,23 +40,32 @@ class PortListener implements Acceptor, Listener {
   binding: Promise<EntryError | null> | null = null;
   #listener: ByteListener | null = null;
   readonly #wildcard: boolean;
+  readonly #sharing: PortSharing | null;
 
   private constructor(
     address: string,
     readonly externalPort: number,
     readonly onVisitor: OnTcpVisitor,
     { turnstile, descriptors }: Shared,
+    sharing: PortSharing | null,
   ) {
+    this.#sharing = sharing;
     this.turnstile = turnstile;
     this.descriptors = descriptors;
     this.endpoint = { address, port: externalPort };
     this.#wildcard = isWildcard(address);
   }
 
-  static open(bind: string, port: number, onVisitor: OnTcpVisitor, shared: Shared): Result<PortListener, EntryError> {
+  static open(
+    bind: string,
+    port: number,
+    onVisitor: OnTcpVisitor,
+    shared: Shared,
+    sharing: PortSharing | null,
+  ): Result<PortListener, EntryError> {
     let failure: unknown = null;
     for (const address of bindCandidates(bind)) {
-      const listener = new PortListener(address, port, onVisitor, shared);
+      const listener = new PortListener(address, port, onVisitor, shared, sharing);
       const error = listener.#listen();
       if (error === null) return ok(listener.#bound(bind));
       failure = error;
@@ -62,6 +77,7 @@ class PortListener implements Acceptor, Listener {
 
   #listen(): unknown {
     const { address, port } = this.endpoint;
+    const beside = this.#sharing?.isBeside("tcp", port) ?? false;
     try {
       this.#listener = sockets.listen<Acceptor>({
         hostname: address,
@@ -69,11 +85,13 @@ class PortListener implements Acceptor, Listener {
         allowHalfOpen: true,
         data: this,
         socket: TcpEnd.ACCEPT_HANDLERS,
+        ...(beside ? BESIDE : {}),
       });
     } catch (error) {
       return errorCode(error) === null ? this.#unnamed(error) : error;
     }
     this.endpoint = { address, port: this.#listener.port };
+    if (beside) this.#sharing?.steerHere(this.#listener);
     return null;
   }
 
@@ -103,6 +121,10 @@ class PortListener implements Acceptor, Listener {
       entry: this.#wildcard ? { address: unmapped(end.localAddress), port: this.endpoint.port } : this.endpoint,
       externalPort: this.externalPort,
     });
+  }
+
+  setShared(shared: boolean): boolean {
+    return this.#listener === null || (this.#sharing?.setShared(this.#listener, shared) ?? false);
   }
 
   close(): void {

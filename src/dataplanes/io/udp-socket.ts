@@ -20,8 +20,19 @@ export function bindUdp(
   return settled(() => Bun.udpSocket({ hostname: address, port, socket }));
 }
 
-/** The value of uSockets' flag (LIBUS_LISTEN_REUSE_ADDR) that Bun 1.4.5 takes without naming it in its types. */
+/** The values of uSockets' flags (LIBUS_LISTEN_…) that Bun 1.4.5 takes without naming them in its types. */
+const REUSE_PORT = 4;
 const REUSE_ADDRESS = 16;
+
+/** As bindUdp, beside a socket of another process that lets it in, and those of its flows (port-sharing.ts). */
+export function bindBesideUdp(
+  address: string,
+  port: number,
+  socket: Bun.udp.SocketHandler<"buffer">,
+): Result<UdpSocket, unknown> {
+  const options = { hostname: address, port, socket, flags: REUSE_PORT | REUSE_ADDRESS };
+  return settled(() => Bun.udpSocket(options));
+}
 
 /** As bindUdp, beside other sockets that have the same port and SO_REUSEADDR, which all hear what comes to a group. */
 export function bindSharedUdp(
@@ -31,6 +42,21 @@ export function bindSharedUdp(
 ): Result<UdpSocket, unknown> {
   const options = { hostname: address, port, socket, flags: REUSE_ADDRESS };
   return settled(() => Bun.udpSocket(options));
+}
+
+/**
+ * A socket at `address` and `port`, where another of this process is, for what one peer sends: the kernel gives it to the
+ * socket that is connected to that peer before any other (Linux, udp4_lib_lookup2).
+ */
+export function connectBesideUdp(
+  address: string,
+  port: number,
+  peer: { readonly address: string; readonly port: number },
+  socket: Bun.udp.ConnectedSocketHandler<"buffer">,
+): Result<ConnectedUdpSocket, unknown> {
+  const connect = { hostname: peer.address, port: peer.port };
+  const shared: object = { flags: REUSE_ADDRESS };
+  return settled(() => Bun.udpSocket({ hostname: address, port, connect, socket, ...shared }));
 }
 
 /** A UDP socket connected to an IP literal and a port; nothing is sent. The error is the operating system's. */

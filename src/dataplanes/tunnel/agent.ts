@@ -36,6 +36,8 @@ export interface AgentTunnelOptions {
   /** The join code's secret: first contact only. */
   readonly join: string | null;
   readonly version: string;
+  /** What the hello says that this agent understands. */
+  readonly features?: readonly string[];
   readonly budget: WindowBudget;
   /** Shared with the sockets of this process, so that bulk takes its turns everywhere. */
   readonly turnstile?: Turnstile;
@@ -283,6 +285,7 @@ async function greet(
   sendHello(carrier, options, binding, {
     role: "control",
     ...(options.join === null ? {} : { join: options.join }),
+    ...(options.features === undefined ? {} : { features: options.features }),
   });
   const result = await answer.promise;
   clearTimeout(timer);

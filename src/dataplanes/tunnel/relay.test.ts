@@ -37,6 +37,12 @@ describe("hello", () => {
     expect(lab.relay.pendingCount).toBe(0);
   });
 
+  test("a session knows what its device understands, which may be nothing", async () => {
+    newLab();
+    expect((await lab.connect("old")).relaySession.peer.features).toEqual([]);
+    expect((await lab.connect("new", { features: ["handover"] })).relaySession.peer.features).toEqual(["handover"]);
+  });
+
   test("a join code's secret is shown with the proven key, on the control carrier only", async () => {
     newLab();
     const device = labDevice("new");

@@ -3,6 +3,7 @@ import type { WindowBudget } from "../../core/tunnel/window.ts";
 import { messageOf } from "../../os/errors.ts";
 import { type ControlOf, decodeControl, encodeControl, TUNNEL_VERSION } from "../../wire/tunnel/control.ts";
 import { FrameType, type FrameTypeCode } from "../../wire/tunnel/frame.ts";
+import { BESIDE, type PortSharing } from "../io/port-sharing.ts";
 import type { Sweepable, Sweeper } from "../io/sweeper.ts";
 import { hasGone } from "../io/tcp-end.ts";
 import { Carrier, CarrierGroup, type CarrierSink } from "./carrier.ts";
@@ -41,6 +42,8 @@ export interface RelayTunnelOptions {
   readonly budget: WindowBudget;
   /** Of this process: its sockets take turns with the carriers, and its one timer also is the heartbeats'. */
   readonly sweeper: Sweeper;
+  /** How its port passes from one process to the next; absent = it does not. */
+  readonly sharing?: PortSharing;
   nowMs(): number;
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
   /** A new connection: false = too many are pending, or the source is under a penalty. */
@@ -74,7 +77,8 @@ export class RelayTunnel implements Sweepable {
 
   private listen(port: number, certificate: CertificatePair): TCPSocketListener<Carrier> {
     const { options } = this;
-    return Bun.listen<Carrier>({
+    const beside = options.sharing?.isBeside("tcp", port) ?? false;
+    const listener = Bun.listen<Carrier>({
       hostname: options.hostname,
       port,
       tls: {
@@ -91,7 +95,10 @@ export class RelayTunnel implements Sweepable {
         close: (socket, error) => socket.data?.socketClosed(error),
         error: (socket, error) => socket.data?.fail(error.message),
       },
+      ...(beside ? BESIDE : {}),
     });
+    if (beside) options.sharing?.steerHere(listener);
+    return listener;
   }
 
   /**
@@ -173,7 +180,9 @@ export class RelayTunnel implements Sweepable {
     );
     if (verdict.kind === "denied") return verdict.afterMs;
     if (!proven || carrier.isClosed) return 0;
-    return hello.role === "control" ? this.begin(verdict.peer, carrier) : this.join(hello, verdict.peer, carrier);
+    return hello.role === "control"
+      ? this.begin({ ...verdict.peer, features: hello.features ?? [] }, carrier)
+      : this.join(hello, verdict.peer, carrier);
   }
 
   private begin(peer: Peer, carrier: Carrier): null {
@@ -264,6 +273,16 @@ export class RelayTunnel implements Sweepable {
       else session.tick(nowMs);
     }
     for (const waiting of [...this.pending]) waiting.tick(nowMs);
+  }
+
+  /** Lets another process of this relay listen at its port too, or no more. False: this system cannot. */
+  setShared(shared: boolean): boolean {
+    return this.options.sharing?.setShared(this.listener, shared) ?? false;
+  }
+
+  /** Whoever has not been taken into a session is to try again. */
+  dropPending(): void {
+    for (const waiting of [...this.pending]) waiting.carrier?.fail("another process of this relay takes over");
   }
 
   /** No new agents; the present sessions go on. */

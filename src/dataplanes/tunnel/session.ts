@@ -30,6 +30,8 @@ export interface Peer {
   readonly account: string;
   /** Of its program; empty when it is not told. */
   readonly version: string;
+  /** What a device said that it understands beyond this version's first messages; absent = nothing. */
+  readonly features?: readonly string[];
 }
 
 export interface SessionOptions {

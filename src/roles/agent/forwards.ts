@@ -168,7 +168,7 @@ export class AgentForwards {
   }
 
   #tellHealth(forward: RemoteForward, healthy: boolean): void {
-    this.#options.plane.session()?.send({ t: "health", id: forward.spec.id, healthy });
+    this.#requests?.tell({ t: "health", id: forward.spec.id, healthy });
     this.#options.onChange(forward.spec.id);
   }
 

@@ -3,11 +3,17 @@ import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { type AgentTunnelOptions, type ConnectError, connectToRelay } from "../../dataplanes/tunnel/agent.ts";
 import type { Session, SessionEvents } from "../../dataplanes/tunnel/session.ts";
 import { ownAddresses } from "../../os/interfaces.ts";
-import type { ControlMessage, ControlOf } from "../../wire/tunnel/control.ts";
+import { ok, type Result } from "../../wire/result.ts";
+import { type ControlMessage, type ControlOf, HANDOVER_FEATURE } from "../../wire/tunnel/control.ts";
 import { pause } from "../pause.ts";
 
 /** How often the machine's own addresses are compared with the session's: a changed one is seen long before a heartbeat is missed. */
 const ADDRESS_CHECK_MS = 2_000;
+/**
+ * A device that is dialled through the relay may come to its new process later than this one: until then both are at the
+ * old process, which waits longer than this before it lets anybody go.
+ */
+const DIAL_BEFORE_MS = 3_000;
 /** After another program took the device's session over: long enough that two of them do not fight. */
 const TAKEOVER_PAUSE_MS = 30_000;
 
@@ -45,7 +51,7 @@ export interface LinkEvents extends Pick<SessionEvents, "onStream" | "onFlow"> {
   onControl(session: Session, message: ControlMessage): void;
 }
 
-export interface LinkOptions extends Omit<AgentTunnelOptions, "events" | "relay" | "join" | "turnstile"> {
+export interface LinkOptions extends Omit<AgentTunnelOptions, "events" | "relay" | "join" | "turnstile" | "features"> {
   /** Asked before each attempt: a reload may have changed it. */
   readonly relay: () => AgentTunnelOptions["relay"];
   /** The join code's secret until the device is enrolled. */
@@ -55,12 +61,30 @@ export interface LinkOptions extends Omit<AgentTunnelOptions, "events" | "relay"
   random(): number;
 }
 
-/** Keeps the agent connected to its relay: connects, notices the end, waits, connects again. */
+/** One session, and what it was told on the way. */
+interface Connection {
+  readonly session: Session;
+  readonly welcome: ControlOf<"welcome">;
+  readonly told: Told;
+  /** Why it ended. */
+  readonly ended: Promise<string>;
+}
+
+interface Told {
+  bye: ControlOf<"bye">["why"] | null;
+  /** Another process of the relay takes over. */
+  readonly handover: PromiseWithResolvers<void>;
+}
+
+type Rejected = Extract<LinkState, { kind: "rejected" }>;
+
+/** Keeps the agent connected to its relay: connects, notices the end, waits, connects again; and follows it to another process. */
 export class Link {
   state: LinkState = { kind: "connecting" };
   readonly #options: LinkOptions;
   readonly #backoff = new Backoff();
-  #bye: ControlOf<"bye">["why"] | null = null;
+  /** The session that was left last. */
+  #left: { readonly session: Session; readonly untilMs: number } | null = null;
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -70,11 +94,17 @@ export class Link {
     return this.state.kind === "up" && this.state.session.ready ? this.state.session : null;
   }
 
+  /** Where this agent opens streams of its own. */
+  get dialSession(): Session | null {
+    const left = this.#left;
+    if (left?.session.ready && this.#options.nowMs() < left.untilMs) return left.session;
+    return this.session;
+  }
+
   /** Resolves on abort, or when the relay rejects the device. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.#become({ kind: "connecting" });
-      this.#bye = null;
       const message = await this.#connectedUntil(signal);
       if (signal.aborted) return;
       if (message.kind === "rejected") {
@@ -99,8 +129,47 @@ export class Link {
     this.#options.events.onState(state);
   }
 
-  /** One connection, from the first attempt to its end. */
-  async #connectedUntil(signal: AbortSignal): Promise<Ended | Extract<LinkState, { kind: "rejected" }>> {
+  /** From the first attempt to the end of the last session that followed from it. */
+  async #connectedUntil(signal: AbortSignal): Promise<Ended | Rejected> {
+    const first = await this.#connect(signal);
+    if (!first.ok) return refusal(first.error);
+    let connection = first.value;
+    for (;;) {
+      this.#up(connection);
+      const why = await Promise.race([connection.ended, connection.told.handover.promise]);
+      // The session before goes on until the process there has nothing more to send by it.
+      const next = why === undefined ? await this.#follow(connection, signal) : null;
+      if (next === null) return ending(connection.told.bye, await connection.ended, this.#options.random());
+      this.#left = { session: connection.session, untilMs: this.#options.nowMs() + DIAL_BEFORE_MS };
+      connection = next;
+    }
+  }
+
+  #up({ session, welcome }: Connection): void {
+    const nowMs = this.#options.nowMs();
+    this.#backoff.connected(nowMs);
+    const relayClockMs = welcome.timeMs === undefined ? null : welcome.timeMs - nowMs;
+    this.#become({ kind: "up", session, welcome, sinceMs: this.#options.wallMs(), relayClockMs });
+  }
+
+  /** A session with the process that takes over; null = the one before ended first. */
+  async #follow(before: Connection, signal: AbortSignal): Promise<Connection | null> {
+    const backoff = new Backoff();
+    const gone = new AbortController();
+    void before.ended.then(() => gone.abort());
+    const until = AbortSignal.any([signal, gone.signal]);
+    while (!until.aborted) {
+      // Not all agents of a relay at once.
+      await pause(backoff.failed(this.#options.nowMs(), this.#options.random()), until);
+      if (until.aborted) return null;
+      const attempt = await this.#connect(signal);
+      if (attempt.ok) return attempt.value;
+    }
+    return null;
+  }
+
+  async #connect(signal: AbortSignal): Promise<Result<Connection, ConnectError>> {
+    const told: Told = { bye: null, handover: Promise.withResolvers<void>() };
     const ended = Promise.withResolvers<string>();
     const attempt = await connectToRelay(
       {
@@ -108,9 +177,10 @@ export class Link {
         turnstile: this.#options.sweeper.turnstile,
         relay: this.#options.relay(),
         join: this.#options.join(),
+        features: [HANDOVER_FEATURE],
         events: {
           onReady: () => undefined,
-          onControl: (session, message) => this.#onControl(session, message),
+          onControl: (session, message) => this.#onControl(session, told, message),
           onStream: (session, request, stream) => this.#options.events.onStream(session, request, stream),
           onFlow: (session, request, flow) => this.#options.events.onFlow(session, request, flow),
           onClose: (_session, why) => ended.resolve(why),
@@ -118,35 +188,18 @@ export class Link {
       },
       signal,
     );
-    if (!attempt.ok) return refusal(attempt.error);
-    const { session, welcome } = attempt.value;
-    const nowMs = this.#options.nowMs();
-    this.#backoff.connected(nowMs);
-    const relayClockMs = welcome.timeMs === undefined ? null : welcome.timeMs - nowMs;
-    this.#become({ kind: "up", session, welcome, sinceMs: this.#options.wallMs(), relayClockMs });
-    const stop = this.#watch(session, signal);
-    const why = await ended.promise;
-    stop();
-    switch (this.#bye) {
-      case "revoked":
-        return { kind: "rejected", message: "The relay revoked this device: ask its operator for a new join code." };
-      case "takeover":
-        return {
-          kind: "ended",
-          why: "another program connected with this device's key",
-          atLeastMs: TAKEOVER_PAUSE_MS * this.#options.random(),
-        };
-      case "shutdown":
-      case null:
-        return { kind: "ended", why, atLeastMs: 0 };
-      default:
-        return this.#bye satisfies never;
-    }
+    if (!attempt.ok) return attempt;
+    const stop = this.#watch(attempt.value.session, signal);
+    void ended.promise.then(stop);
+    return ok({ ...attempt.value, told, ended: ended.promise });
   }
 
-  #onControl(session: Session, message: ControlMessage): void {
-    if (message.t === "bye") this.#bye = message.why;
-    else this.#options.events.onControl(session, message);
+  #onControl(session: Session, told: Told, message: ControlMessage): void {
+    if (message.t === "bye") told.bye = message.why;
+    else if (message.t === "handover") told.handover.resolve();
+    // Of a session that was left the answers come too late: all has been asked again.
+    else if (this.state.kind !== "up" || this.state.session === session)
+      this.#options.events.onControl(session, message);
   }
 
   /** Heartbeats, the machine's own addresses, and the abort. */
@@ -165,6 +218,7 @@ export class Link {
     };
     sweeper.add(watch);
     signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
     return () => {
       sweeper.remove(watch);
       signal.removeEventListener("abort", onAbort);
@@ -172,7 +226,25 @@ export class Link {
   }
 }
 
-function refusal(error: ConnectError): Ended | Extract<LinkState, { kind: "rejected" }> {
+function ending(bye: ControlOf<"bye">["why"] | null, why: string, random: number): Ended | Rejected {
+  switch (bye) {
+    case "revoked":
+      return { kind: "rejected", message: "The relay revoked this device: ask its operator for a new join code." };
+    case "takeover":
+      return {
+        kind: "ended",
+        why: "another program connected with this device's key",
+        atLeastMs: TAKEOVER_PAUSE_MS * random,
+      };
+    case "shutdown":
+    case null:
+      return { kind: "ended", why, atLeastMs: 0 };
+    default:
+      return bye satisfies never;
+  }
+}
+
+function refusal(error: ConnectError): Ended | Rejected {
   switch (error.kind) {
     case "unreachable":
       return { kind: "ended", why: error.message, atLeastMs: 0 };

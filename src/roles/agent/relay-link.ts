@@ -84,6 +84,11 @@ export class RelayLink {
     return this.#link.session;
   }
 
+  /** See Link. */
+  get dialSession(): Session | null {
+    return this.#link.dialSession;
+  }
+
   /** Null while there is no connection. */
   get requests(): Requests | null {
     return this.#requests;
@@ -146,6 +151,8 @@ export class RelayLink {
     switch (state.kind) {
       case "up": {
         this.#log.info("connected to the relay", { relay: state.session.peer.name, device: state.welcome.device });
+        // Of a session that it followed: what was not answered there is asked again here.
+        this.#requests?.sessionEnded();
         this.#requests = new Requests(state.session);
         this.#options.onUp(this.#requests, state.welcome.features ?? []);
         break;

@@ -25,6 +25,11 @@ export class Requests {
     return answer.promise;
   }
 
+  /** What asks for no answer. */
+  tell(message: ControlOf<"health">): void {
+    if (!this.#session.isClosed) this.#session.send(message);
+  }
+
   answered(message: ControlOf<"result">): void {
     const resolve = this.#waiting.get(message.rid);
     this.#waiting.delete(message.rid);

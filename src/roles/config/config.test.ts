@@ -328,7 +328,7 @@ test("settings have defaults, and [relay] and [agent] replace them", async () =>
     forwards: [],
   });
   const config = await readConfig(
-    `[relay]\nlisten = "[::]:7000"\npublic = "r.example"\nports = "2000-2999"\nallow = ["10.0.0.0/8:5432", "*:443"]\nstun = false\n[agent]\nname = "den"\nrelay = "r.example"\nallow = ["192.168.1.0/24"]\n`,
+    `[relay]\nlisten = "[::]:7000"\npublic = "r.example"\nports = "2000-2999"\nallow = ["10.0.0.0/8:5432", "*:443"]\nstun = false\nupgrade-drain = "10m"\n[agent]\nname = "den"\nrelay = "r.example"\nallow = ["192.168.1.0/24"]\n`,
     "t.toml",
   );
   expect(relaySettings(config)).toEqual({
@@ -346,6 +346,7 @@ test("settings have defaults, and [relay] and [agent] replace them", async () =>
     check: { listen: null, hosts: [], private: false, trustedProxies: [] },
     console: null,
     metrics: null,
+    upgradeDrainSec: 600,
   });
   expect(agentSettings(config)).toMatchObject({ name: "den", relay: { host: "r.example", port: 7744 } });
 });

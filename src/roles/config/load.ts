@@ -211,6 +211,7 @@ export function relaySettings(config: Config): RelaySettings {
     console: consoleSettings(config),
     metrics: metricsSettings(config.file.metrics, pathBeside(config)),
     ...sshSettings(config.file.ssh, pathBeside(config)),
+    ...(relay["upgrade-drain"] === undefined ? {} : { upgradeDrainSec: relay["upgrade-drain"] }),
   };
 }
 

@@ -36,6 +36,9 @@ const relay = z.strictObject({
     .boolean()
     .meta({ description: "Answer STUN (RFC 8489) on UDP, at the number of listen and at the next one; default true." })
     .exactOptional(),
+  "upgrade-drain": field
+    .duration("How long connections of before an upgrade in place may go on; default 1h.")
+    .exactOptional(),
   "proxy-protocol-from": field.balancers.exactOptional(),
   log: log.exactOptional(),
 });

@@ -5,9 +5,10 @@ import { ownAddresses } from "../../os/interfaces.ts";
 import { areaLogger } from "../../os/log.ts";
 import { after } from "../../os/timers.ts";
 import { VERSION } from "../../os/version.ts";
-import { createApi } from "../../servers/api/api.ts";
+import { type Api, createApi } from "../../servers/api/api.ts";
 import type { ApiBackend, CountriesBackend } from "../../servers/api/backend.ts";
 import type { StaticFiles } from "../../servers/api/files.ts";
+import { problemResponse, Refusal, Status } from "../../servers/api/problem.ts";
 import { serveApi } from "../../servers/api/server.ts";
 import type { Store } from "../../store/store.ts";
 import { compileCidrs, parseAddress } from "../../wire/address.ts";
@@ -45,6 +46,10 @@ export interface ConsoleOptions {
   metrics(): Promise<string>;
   /** A wrong password or code. */
   onDenied(): void;
+  /** Nothing is to change the store for a moment; absent = that never is so. */
+  isWaiting?(): boolean;
+  /** Resolves when its ports are free; absent = they are. */
+  beforeListening?(): Promise<void>;
   /** Ends it with everything that is under way. */
   readonly signal: AbortSignal;
   onUnexpected(error: unknown): void;
@@ -60,10 +65,14 @@ export interface OpenConsole {
   certificate(): RelayStatus["consoleCertificate"];
   /** Null = it is not asked. */
   readonly acme: OpenAcme | null;
+  /** Writes down what was carried until now. */
+  record(): Promise<void>;
   close(): Promise<void>;
 }
 
 const LOCALHOST = "localhost";
+/** Methods that change nothing (RFC 9110 section 9.2.1). */
+const READS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
 /** Opens `[console] listen`. Rejects with ControlError `failed` when the port cannot be had. */
 export async function openConsole(options: ConsoleOptions): Promise<OpenConsole> {
@@ -104,11 +113,15 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
       onUnexpected,
     },
   );
+  await options.beforeListening?.();
   const acme = await options.openAcme(() => `${url()}/`);
   const certificate = tls ? (acme?.certificate ?? options.certificate) : null;
   if (tls && certificate === null) throw new Error("a console over TLS has no certificate");
   const pair = certificate === null ? null : tlsPair(certificate.current);
-  const opened = serveApi(api, { bind: listen.host, port: listen.port, tls: pair });
+  const opened = serveApi(
+    patient(api, () => options.isWaiting?.() ?? false),
+    { bind: listen.host, port: listen.port, tls: pair },
+  );
   if (!opened.ok) {
     await acme?.close();
     throw new ControlError("failed", opened.error.message);
@@ -133,7 +146,22 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
     certificate: () => (certificate === null ? null : shown(certificate)),
     setupLink: await access.setupLink(url()),
     acme,
+    record: () => options.record(),
     close,
+  };
+}
+
+/** While the relay waits, what would change something is to be asked again. */
+function patient(api: Api, isWaiting: () => boolean): Api {
+  return {
+    ...api,
+    fetch(request, from) {
+      if (!isWaiting() || READS.has(request.method)) return api.fetch(request, from);
+      const message = "The relay is being upgraded: ask again in a second.";
+      return Promise.resolve(
+        problemResponse(new Refusal(Status.unavailable, message, { headers: { "retry-after": "1" } })),
+      );
+    },
   };
 }
 

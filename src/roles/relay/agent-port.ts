@@ -1,5 +1,6 @@
 import { WindowBudget } from "../../core/tunnel/window.ts";
 import { entryError } from "../../dataplanes/io/entry-error.ts";
+import type { PortSharing } from "../../dataplanes/io/port-sharing.ts";
 import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { RelayTunnel } from "../../dataplanes/tunnel/relay.ts";
 import type { Session } from "../../dataplanes/tunnel/session.ts";
@@ -14,6 +15,7 @@ import { type CertificateSource, tlsPair } from "../certificate/source.ts";
 import { ControlError, type RelaySettings } from "../control.ts";
 import type { RelayAuth } from "./auth.ts";
 import type { RelayDials } from "./dials.ts";
+import type { Gate } from "./gate.ts";
 import type { RelaySessions } from "./sessions.ts";
 
 export interface AgentPortOptions {
@@ -27,11 +29,17 @@ export interface AgentPortOptions {
   readonly dials: RelayDials;
   phase(): RelayPhase;
   readonly sweeper: Sweeper;
+  readonly sharing: PortSharing;
+  /** What would change the store waits for it. */
+  readonly gate: Gate;
   readonly log: Logger;
 }
 
-/** Devices are let in while the relay serves: not before it knows what it holds, nor while it drains. */
-export type RelayPhase = "starting" | "serving" | "draining";
+/**
+ * Devices are let in while the relay serves: not before it knows what it holds, nor while it drains. `waiting`: one process of
+ * it hands over to another, and who comes to either waits until it is clear which of them is the relay.
+ */
+export type RelayPhase = "starting" | "waiting" | "serving" | "draining";
 
 /** Windows beyond the first 256 KiB of every stream, all streams of the process together (tunnel.md "Windows"). */
 const WINDOW_BUDGET_BYTES = 64 * 1024 * 1024;
@@ -71,6 +79,21 @@ export class AgentPort {
     this.#tunnel?.revoke(deviceId);
   }
 
+  /** Those that are ready. */
+  sessions(): Iterable<Session> {
+    return this.#tunnel?.allSessions() ?? [];
+  }
+
+  /** See RelayTunnel. */
+  setShared(shared: boolean): boolean {
+    return this.#tunnel?.setShared(shared) ?? false;
+  }
+
+  /** See RelayTunnel. */
+  dropPending(): void {
+    this.#tunnel?.dropPending();
+  }
+
   /** Sessions go on. */
   stopListening(): void {
     this.#tunnel?.stopListening();
@@ -81,7 +104,8 @@ export class AgentPort {
   }
 
   #open(): RelayTunnel {
-    const { settings, certificate, clientCa, auth, sessions, dials, phase, sweeper, log } = this.#options;
+    const { settings, certificate, clientCa, auth, sessions, dials, phase, sweeper, sharing, gate, log } =
+      this.#options;
     const { host, port } = settings().listen;
     try {
       return new RelayTunnel({
@@ -95,11 +119,15 @@ export class AgentPort {
         publicHost: (localAddress) => settings().publicHost ?? localAddress,
         budget: new WindowBudget(WINDOW_BUDGET_BYTES),
         sweeper,
+        sharing,
         nowMs: monotonicMs,
         verify: verifyDeviceSignature,
-        admit: (address) => phase() === "serving" && auth.admit(address),
+        admit: (address) => (phase() === "serving" || phase() === "waiting") && auth.admit(address),
         settled: (address, outcome) => auth.settled(address, outcome),
-        authenticate: (credentials, address) => auth.authenticate(credentials, address),
+        authenticate: async (credentials, address) => {
+          await gate.passed();
+          return auth.authenticate(credentials, address);
+        },
         events: {
           onReady: (session) => {
             log.info("a device connected", { device: session.peer.name, address: session.remoteAddress });

@@ -40,6 +40,10 @@ export interface RelayConsoleOptions {
   /** A wrong password or code. */
   onDenied(): void;
   readonly sweeper: Pick<Sweeper, "add">;
+  /** Another process may be about to have the store: nothing is to change it. */
+  isWaiting(): boolean;
+  /** Resolves when its ports are free. */
+  beforeListening(): Promise<void>;
   readonly signal: AbortSignal;
   onUnexpected(error: unknown): void;
 }
@@ -110,6 +114,8 @@ export async function openRelayConsole(options: RelayConsoleOptions): Promise<Op
     accountChanged: (accountId) => relay.accountChanged(accountId),
     metrics: () => options.metrics(),
     onDenied: () => options.onDenied(),
+    isWaiting: () => options.isWaiting(),
+    beforeListening: () => options.beforeListening(),
     signal,
     onUnexpected,
   });

@@ -24,6 +24,7 @@ import type { DeviceLink } from "./device-link.ts";
 import type { RelayDials } from "./dials.ts";
 import { forwardState } from "./forward-state.ts";
 import type { RelayForwards } from "./forwards.ts";
+import type { HandOver } from "./hand-over.ts";
 import { type SshKeysView, sshKeysControl } from "./ssh/keys.ts";
 
 export interface RelayView extends SshKeysView {
@@ -52,6 +53,8 @@ export interface RelayView extends SshKeysView {
   /** Cuts a revoked device's session. */
   cut(deviceId: string): void;
   reload(): Promise<ReloadReport>;
+  /** For another process of this relay. */
+  handOver(): Pick<HandOver, "offer" | "declined" | "upgrade">;
 }
 
 /** What local commands may ask a running relay. */
@@ -69,6 +72,9 @@ export function relayControl(relay: RelayView): RelayControl {
     reload: () => relay.reload(),
     visits: async () => visits(relay),
     audit: (request) => relay.store.audit.from(request),
+    handOver: () => relay.handOver().offer(),
+    declineUpgrade: async (message) => relay.handOver().declined(message),
+    upgrade: (request) => relay.handOver().upgrade(request),
   };
 }
 

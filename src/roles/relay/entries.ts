@@ -6,6 +6,7 @@ import type { ForwardCounters } from "../../dataplanes/io/counters.ts";
 import type { Exit, Visit } from "../../dataplanes/io/ends.ts";
 import { type Entry, openEntry } from "../../dataplanes/io/entry.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
+import type { PortSharing } from "../../dataplanes/io/port-sharing.ts";
 import type { ProxyGate } from "../../dataplanes/io/proxy-gate.ts";
 import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { type Route, tunnelExit } from "../../dataplanes/tunnel/exit.ts";
@@ -29,6 +30,9 @@ interface Member extends MemberState {
 
 const UNKNOWN: MemberState = { handle: null, healthy: true };
 
+/** What every entry of the relay is made of. */
+type EntryMeans = Pick<RelayEntries, "sweeper" | "rates" | "gate" | "sharing">;
+
 /** The listeners of one forward, or of a group's forwards: several devices behind one entry. */
 export class SharedEntry {
   readonly members = new Map<string, Member>();
@@ -44,11 +48,11 @@ export class SharedEntry {
     this.admission = new Admission(options);
   }
 
-  open(forward: HeldForward, sweeper: Sweeper, rates: AccountRates, gate: ProxyGate): Result<null, EntryError> {
+  open(forward: HeldForward, { sweeper, rates, gate, sharing }: EntryMeans): Result<null, EntryError> {
     const { bind, owner, spec } = forward;
     const shared = () => rates.of(owner.account);
     const opened = openEntry(
-      { bind, ports: spec.ports, options: spec.options, admission: this.admission, sweeper, shared, gate },
+      { bind, ports: spec.ports, options: spec.options, admission: this.admission, sweeper, shared, gate, sharing },
       this.exit,
     );
     if (!opened.ok) return opened;
@@ -116,6 +120,21 @@ export class SharedEntry {
     this.#entry?.drain();
   }
 
+  /** See Entry. */
+  setShared(shared: boolean): boolean {
+    return this.#entry?.setShared(shared) ?? true;
+  }
+
+  /** Another process has its visitors from now on. */
+  retire(): void {
+    this.#entry?.retire();
+  }
+
+  /** See Entry. */
+  endFlows(): void {
+    this.#entry?.endFlows();
+  }
+
   #route(visit: Visit): Route | ReasonName {
     if (this.members.size === 1) {
       for (const [device, member] of this.members) return this.#routeTo(device, member, visit, null);
@@ -148,8 +167,17 @@ function usable(member: Member): boolean {
   return member.handle !== null && member.healthy && member.forward.spec.enabled;
 }
 
+/** Who hears what becomes of entries, while one process of the relay takes over from another. */
+export interface EntryWatcher {
+  /** Its visitors come to this process. */
+  opened(forward: HeldForward): void;
+  /** It has none any more. */
+  closed(forward: HeldForward): void;
+}
+
 /** Every open entry of the relay, found by forward. */
 export class RelayEntries {
+  watcher: EntryWatcher | null = null;
   readonly #byKey = new Map<string, SharedEntry>();
   readonly #retired = new RetiredCounters();
   readonly rates = new AccountRates();
@@ -159,6 +187,7 @@ export class RelayEntries {
     readonly linkOf: LinkOf,
     /** Of all entries of the relay. */
     readonly gate: ProxyGate,
+    readonly sharing: PortSharing,
   ) {}
 
   get(forward: HeldForward): SharedEntry | undefined {
@@ -185,13 +214,15 @@ export class RelayEntries {
     if (present !== undefined) {
       present.add(forward, state);
       present.change(forward.spec.options);
+      this.watcher?.opened(forward);
       return ok(null);
     }
     const shared = new SharedEntry(this.linkOf, forward.spec.options);
-    const opened = shared.open(forward, this.sweeper, this.rates, this.gate);
+    const opened = shared.open(forward, this);
     if (!opened.ok) return opened;
     shared.add(forward, state);
     this.#byKey.set(key, shared);
+    this.watcher?.opened(forward);
     return ok(null);
   }
 
@@ -218,6 +249,7 @@ export class RelayEntries {
 
   /** The last member closes the listeners. */
   close(forward: HeldForward): void {
+    this.watcher?.closed(forward);
     const key = keyOf(forward);
     const shared = this.#byKey.get(key);
     if (shared === undefined) return;

@@ -4,8 +4,10 @@ import { ask } from "../../../test/fixtures/services.ts";
 import { enrolDevice, temporaryStore } from "../../../test/fixtures/store.ts";
 import { DEFAULT_OPTIONS, type RemoteSpec } from "../../core/forward.ts";
 import { newEntryPorts } from "../../core/table.ts";
+import { PortSharing } from "../../dataplanes/io/port-sharing.ts";
 import { ProxyGate } from "../../dataplanes/io/proxy-gate.ts";
 import { startSweeper } from "../../dataplanes/io/sweeper.ts";
+import { systemSockets } from "../../dataplanes/io/system-sockets.ts";
 import type { Session } from "../../dataplanes/tunnel/session.ts";
 import { StoreFailure } from "../../store/failure.ts";
 import type { Store } from "../../store/store.ts";
@@ -35,7 +37,12 @@ async function forwardsLab() {
   const wallMs = () => 1_700_000_000_000 + clock.nowMs;
   const make = () => {
     const gate = new ProxyGate({ nowMs: () => 0, onRefused: () => undefined });
-    const entries = new RelayEntries(startSweeper(abort.signal), () => undefined, gate);
+    const entries = new RelayEntries(
+      startSweeper(abort.signal),
+      () => undefined,
+      gate,
+      new PortSharing(systemSockets()),
+    );
     const forwards = new RelayForwards({
       store,
       ports: newEntryPorts(),

@@ -85,8 +85,11 @@ export class RelayForwards {
     this.#journal = new Journal({ apply: (changes) => options.store.holdings.apply(changes, options.wallMs()) });
   }
 
-  /** Holds again what was granted before the start; every lease runs anew, because the relay's absence is no device's fault. */
-  async restore(): Promise<void> {
+  /**
+   * Holds again what was granted before the start; every lease runs anew, because the relay's absence is no device's fault.
+   * `opensNow`: the entries of other devices are opened by `put`, or by `openRest`.
+   */
+  async restore(opensNow: (device: string) => boolean = () => true): Promise<void> {
     const { store, entries, warn } = this.#options;
     for (const account of await store.accounts.list()) entries.rates.set(account);
     const devices = new Map((await store.devices.list()).map((device) => [device.id, device]));
@@ -100,11 +103,31 @@ export class RelayForwards {
       warn(`forward "${row.spec.name}" was not restored: ${error.message}`);
     }
     for (const forward of this.#table.list()) {
-      if (!forward.spec.enabled) continue;
+      if (!forward.spec.enabled || !opensNow(forward.owner.device)) continue;
       const opened = entries.open(forward);
       if (!opened.ok) warn(`forward "${forward.spec.name}" is not open: ${opened.error.message}`);
     }
     for (const deviceId of new Set(rows.map(({ owner }) => owner.device))) this.#storeExpiry(deviceId);
+  }
+
+  /** Every entry that is to be open is open. */
+  allOpen(): boolean {
+    for (const forward of this.#table.list()) if (this.#isMissing(forward)) return false;
+    return true;
+  }
+
+  #isMissing(forward: HeldForward): boolean {
+    return forward.spec.enabled && this.entryOf(forward)?.members.has(forward.owner.device) !== true;
+  }
+
+  /** Opens those that are not. */
+  openRest(): void {
+    const { entries, warn } = this.#options;
+    for (const forward of this.#table.list()) {
+      if (!this.#isMissing(forward)) continue;
+      const opened = entries.open(forward);
+      if (!opened.ok) warn(`forward "${forward.spec.name}" is not open: ${opened.error.message}`);
+    }
   }
 
   get size(): number {

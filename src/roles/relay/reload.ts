@@ -66,6 +66,7 @@ const RELOADED = [
   ["allow", "allow"],
   ["stun", "stun"],
   ["proxyProtocolFrom", "proxy-protocol-from"],
+  ["upgradeDrainSec", "upgrade-drain"],
 ] as const;
 
 /** What is settled at the start stays. */

@@ -14,7 +14,6 @@ import { loadReflection } from "../../os/reflection.ts";
 import { VERSION } from "../../os/version.ts";
 import type { CheckServer } from "../../servers/check/server.ts";
 import type { HttpListener } from "../../servers/http-listen.ts";
-import type { LocalServer } from "../../servers/local/server.ts";
 import type { Store } from "../../store/store.ts";
 import type { HostPort } from "../../wire/endpoint.ts";
 import { formatPortSet } from "../../wire/port-set.ts";
@@ -24,15 +23,7 @@ import { loadPair, type RelayIdentity } from "../certificates.ts";
 import type { GatewayBeside } from "../console/beside.ts";
 import type { OpenConsole } from "../console/open.ts";
 import { COUNTRY_KEY, openCountries } from "../console/open-countries.ts";
-import type {
-  CertificateFiles,
-  ConsoleSettings,
-  RelaySettings,
-  RunningRelay,
-  SshReady,
-  SshSettings,
-  StartRelayOptions,
-} from "../control.ts";
+import type { CertificateFiles, ConsoleSettings, RelaySettings, RunningRelay, StartRelayOptions } from "../control.ts";
 import { LiveExitPolicy } from "../exits.ts";
 import { openMetrics } from "../metrics/open.ts";
 import { type MetricSource, ProcessMetrics } from "../metrics/page.ts";
@@ -42,7 +33,7 @@ import { RelayAuth } from "./auth.ts";
 import { RelayCheck } from "./check.ts";
 import { openCheckPage } from "./check-page.ts";
 import { type RelayView, relayControl } from "./control.ts";
-import type { DeviceLink } from "./device-link.ts";
+import type { DeviceLink, LinkOf } from "./device-link.ts";
 import { RelayDials } from "./dials.ts";
 import { RelayEntries } from "./entries.ts";
 import { RelayForwards } from "./forwards.ts";
@@ -52,13 +43,13 @@ import { ProxyRefusals } from "./proxy-refusals.ts";
 import { publicHostOf } from "./public-host.ts";
 import { RelayReload } from "./reload.ts";
 import { RelaySessions } from "./sessions.ts";
-import type { RelaySsh } from "./ssh/open.ts";
+import { OptionalSsh } from "./ssh/optional.ts";
 import { RelayStun } from "./stun.ts";
+import { Succession, type SuccessionOptions, type SuccessionParts } from "./succession.ts";
 
 export interface RelayParts {
   readonly store: Store;
-  /** Open since before anything else: it holds the lock on the data directory. */
-  readonly local: LocalServer;
+  readonly succession: SuccessionParts;
   readonly identity: RelayIdentity;
   readonly settings: RelaySettings;
   readonly readSettings: () => Promise<RelaySettings>;
@@ -71,7 +62,11 @@ export interface RelayParts {
 }
 
 const DRAIN_MS = 30_000;
-
+const GATEWAY_BESIDE =
+  "This process is a gateway as well, which one process alone can be: restart it; the kernel forwards meanwhile.";
+/** Streams of before an upgrade may go on for this long. */
+const UPGRADE_DRAIN_SEC = 3_600;
+const MS_PER_SEC = 1_000;
 /** A relay that runs: it wires the agent port, the forwards, the store and its other servers together. */
 export class Relay {
   readonly #log = areaLogger("relay");
@@ -93,10 +88,15 @@ export class Relay {
   readonly #sessions: RelaySessions;
   readonly #dialRequests: RelayDials;
   readonly #agentPort: AgentPort;
+  readonly #ssh: OptionalSsh;
+  /** The device's agent, or its SSH clients. */
+  readonly #linkOf: LinkOf = (deviceId) => this.#agentPort.session(deviceId) ?? this.#ssh.link(deviceId);
   readonly #check: RelayCheck;
   readonly #refused: RefusedCredentials = { devices: 0, people: 0 };
   readonly #view: RelayView;
   readonly #reload: RelayReload;
+  readonly #succession: Succession;
+  #record: (() => Promise<void>) | null = null;
   readonly #metrics: ProcessMetrics;
   #metricsListener: HttpListener | null = null;
   #page: CheckServer | null = null;
@@ -105,13 +105,13 @@ export class Relay {
   #beside: GatewayBeside | null = null;
   #settings: RelaySettings;
   #stun: RelayStun | null = null;
-  #ssh: RelaySsh | null = null;
   #phase: RelayPhase = "starting";
   #stopping: Promise<void> | null = null;
 
   constructor(parts: RelayParts) {
     this.#parts = parts;
     this.#settings = parts.settings;
+    this.#succession = new Succession(parts.succession);
     // Whoever looks at `closed` hears of a failure; it is nobody's duty to look.
     this.#ended.promise.catch(() => undefined);
     const { store } = parts;
@@ -137,7 +137,6 @@ export class Relay {
       },
       onEnrolled: ({ name, id }) => this.#log.info("a device enrolled", { device: name, id }),
     });
-    const linkOf = (device: string) => this.#linkOf(device);
     const refusals = new ProxyRefusals({
       nowMs: monotonicMs,
       warn: (message) => this.#log.warn("{message}", { message }),
@@ -148,7 +147,7 @@ export class Relay {
     });
     this.#gate.change(parts.settings.proxyProtocolFrom);
     this.#sweeper.add(this.#gate);
-    this.#entries = new RelayEntries(this.#sweeper, linkOf, this.#gate);
+    this.#entries = new RelayEntries(this.#sweeper, this.#linkOf, this.#gate, this.#succession.sharing);
     this.#forwards = new RelayForwards({
       store,
       entries: this.#entries,
@@ -160,7 +159,7 @@ export class Relay {
           page: this.#page,
           console: this.#console,
           metrics: this.#metricsListener,
-          ssh: this.#ssh,
+          ssh: this.#ssh.listener,
         }),
       publicHost: (from) => this.#publicHost(from),
       nowMs: monotonicMs,
@@ -170,7 +169,7 @@ export class Relay {
     this.#check = new RelayCheck({
       forwards: this.#forwards,
       allowsPrivate: () => this.#settings.check.private,
-      linkOf,
+      linkOf: this.#linkOf,
       ownAddresses: () => new Set(ownAddresses().map(({ address }) => address)),
       scarce: () => this.#sweeper.descriptors.scarce,
       nowMs: monotonicMs,
@@ -179,12 +178,10 @@ export class Relay {
     this.#sessions = new RelaySessions({
       forwards: this.#forwards,
       check: this.#check,
-      linkOf,
+      linkOf: this.#linkOf,
       draining: () => this.#phase === "draining",
-      seen: (from) => {
-        this.#ssh?.agentUp(from.peer.deviceId);
-        return this.#seen(from);
-      },
+      gate: this.#succession.gate,
+      seen: (from) => this.#seen(from),
       failed: (error) => this.#failed("a device's request failed", error),
     });
     this.#dialRequests = new RelayDials({
@@ -198,6 +195,20 @@ export class Relay {
       sweeper: this.#sweeper,
       linkByName: (account, name) => this.#sessions.byName(account, name),
     });
+    this.#ssh = new OptionalSsh({
+      store,
+      dataDir: parts.dataDir,
+      forwards: this.#forwards,
+      dials: this.#dialRequests,
+      sessions: this.#sessions,
+      sweeper: this.#sweeper,
+      log: this.#log,
+      agentPort: () => this.#agentPort,
+      phase: () => this.#phase,
+      publicHost: (localAddress) => this.#publicHost({ localAddress }),
+      refused: this.#refused,
+      onUnexpected: (error) => this.#failed("the SSH server failed", error),
+    });
     this.#agentPort = new AgentPort({
       settings: () => this.#settings,
       certificate: this.#certificate,
@@ -207,6 +218,8 @@ export class Relay {
       dials: this.#dialRequests,
       phase: () => this.#phase,
       sweeper: this.#sweeper,
+      sharing: this.#succession.sharing,
+      gate: this.#succession.gate,
       log: this.#log,
     });
     this.#view = this.#makeView();
@@ -225,7 +238,7 @@ export class Relay {
     const metrics = relayMetrics({
       relay: this.#view,
       refused: this.#refused,
-      tunnel: () => this.#counts(),
+      tunnel: () => this.#ssh.countsWith(this.#agentPort.counts),
     });
     const { gatewayMetrics } = parts;
     this.#metrics = new ProcessMetrics(this.#startedMs, [
@@ -234,62 +247,86 @@ export class Relay {
     ]);
   }
 
-  /** Of the agent port and of SSH, now. */
-  #counts(): { readonly sessions: number; readonly pending: number } {
-    const { sessions, pending } = this.#agentPort.counts;
-    const ssh = this.#ssh?.counts ?? { sessions: 0, pending: 0 };
-    return { sessions: sessions + ssh.sessions, pending: pending + ssh.pending };
-  }
-
   async start(): Promise<void> {
-    // Before the public ports: when the agent port is not to be had, no visitor has come in.
-    this.#agentPort.listen();
-    this.#page = openCheckPage(
-      this.#check,
-      () => this.#settings,
-      (error) => this.#failed("the check page failed", error),
-    );
-    await this.#forwards.restore();
-    await this.#startStun();
-    const { console: section, metrics } = this.#settings;
-    const failed = (error: unknown) => this.#failed("the metrics could not be read", error);
-    this.#metricsListener = await openMetrics(metrics, () => this.#metrics.text(), failed);
-    if (section !== null) this.#console = await this.#openConsole(section);
-    if (this.#settings.ssh !== undefined) this.#ssh = await this.#openSsh(this.#settings.ssh);
-    this.#phase = "serving";
+    const { takeOver } = this.#succession;
+    if (takeOver === null) {
+      // Before the public ports: when the agent port is not to be had, no visitor has come in.
+      this.#agentPort.listen();
+      this.#openPage();
+      await this.#forwards.restore();
+      await this.#startStun();
+      await this.#openMetrics();
+      await this.#startConsole();
+      await this.#ssh.start(this.#settings.ssh);
+      this.#phase = "serving";
+    } else await this.#succession.begin(takeOver, this.#amongOthers());
     this.#sweeper.add({
       sweep: (nowMs) => {
+        // Another process may decide by now.
+        if (this.#phase !== "serving") return;
         if ((this.#forwards.nextDeadlineMs() ?? Number.POSITIVE_INFINITY) <= nowMs) void this.#forwards.expire();
       },
     });
   }
 
-  /** The device's agent, or its SSH clients. */
-  #linkOf(deviceId: string): DeviceLink | undefined {
-    return this.#agentPort.session(deviceId) ?? this.#ssh?.link(deviceId);
+  #openPage(): void {
+    this.#page = openCheckPage(
+      this.#check,
+      () => this.#settings,
+      (error) => this.#failed("the check page failed", error),
+    );
   }
 
-  async #openSsh(settings: SshSettings): Promise<RelaySsh> {
-    // Most relays have none.
-    const { openSsh } = await import("./ssh/open.ts");
-    return openSsh({
-      store: this.#parts.store,
-      dataDir: this.#parts.dataDir,
-      settings,
+  async #openMetrics(): Promise<void> {
+    const failed = (error: unknown) => this.#failed("the metrics could not be read", error);
+    this.#metricsListener = await openMetrics(this.#settings.metrics, () => this.#metrics.text(), failed);
+  }
+
+  async #startConsole(free: () => Promise<void> = () => Promise.resolve()): Promise<void> {
+    const { console: section } = this.#settings;
+    if (section !== null) this.#console = await this.#openConsole(section, free);
+  }
+
+  /** What another process of this relay has to do with. */
+  #amongOthers(): SuccessionOptions {
+    return {
+      agentPort: this.#agentPort,
+      entries: this.#entries,
       forwards: this.#forwards,
-      dials: this.#dialRequests,
-      sweeper: this.#sweeper,
-      log: this.#log,
-      hasAgentCalled: (account, name) => this.#sessions.byName(account, name) !== undefined,
-      hasAgent: (deviceId) => this.#agentPort.session(deviceId) !== undefined,
-      serving: () => this.#phase === "serving",
-      draining: () => this.#phase === "draining",
-      publicHost: (localAddress) => this.#publicHost({ localAddress }),
-      onDenied: () => {
-        this.#refused.devices += 1;
+      port: () => this.#settings.listen.port,
+      phase: () => this.#phase,
+      become: (phase) => {
+        this.#phase = phase;
       },
-      onUnexpected: (error) => this.#failed("the SSH server failed", error),
-    });
+      never: () => (this.#parts.gatewayBeside === null ? null : GATEWAY_BESIDE),
+      record: async () => this.#record?.(),
+      openServers: [
+        // It takes longest to make, and asks for the ports when all but listening is done.
+        (free) => this.#startConsole(free),
+        (free) => free(),
+        async () => this.#openPage(),
+        () => this.#openMetrics(),
+        () => this.#startStun(),
+        () => this.#ssh.start(this.#settings.ssh),
+      ],
+      closeServers: () => this.#closeServers(),
+      otherVisits: () => this.#dialRequests.visits.size,
+      drainLimitMs: () => (this.#settings.upgradeDrainSec ?? UPGRADE_DRAIN_SEC) * MS_PER_SEC,
+      stop: (drainMs) => void this.stop(drainMs),
+      failed: (what, error) => this.#failed(what, error),
+      sweeper: this.#sweeper,
+      signal: this.#abort.signal,
+      log: this.#log,
+    };
+  }
+
+  async #closeServers(): Promise<void> {
+    this.#stun?.close();
+    // SSH connections cannot move: their clients connect again.
+    this.#ssh.close();
+    const servers = [this.#page, this.#console, this.#metricsListener];
+    [this.#page, this.#console, this.#metricsListener] = [null, null, null];
+    await Promise.all(servers.map((server) => server?.close()));
   }
 
   #certificateOf(key: string, files: CertificateFiles | null, current: RelayCertificate): CertificateSource {
@@ -319,6 +356,8 @@ export class Relay {
   }
 
   async #seen({ peer, remoteAddress }: DeviceLink): Promise<void> {
+    this.#ssh.agentUp(peer.deviceId);
+    this.#succession.takeOver?.arrived(peer.deviceId);
     try {
       await this.#parts.store.devices.touch(peer.deviceId, remoteAddress, wallMs());
     } catch (error) {
@@ -345,7 +384,7 @@ export class Relay {
       trust: identity.trust,
       version: VERSION,
       startedMs: this.#startedMs,
-      session: (deviceId) => this.#linkOf(deviceId),
+      session: this.#linkOf,
       listen: () => this.#listenAt(),
       publicHost: (link) => this.#publicHost(link),
       consoleUrl: () => this.#console?.url ?? "",
@@ -358,16 +397,17 @@ export class Relay {
         await this.#beside?.accountChanged(accountId);
       },
       cut: (deviceId) => {
-        this.#agentPort.cut(deviceId);
-        this.#ssh?.cut(deviceId);
+        this.#succession.cut(deviceId, this.#agentPort);
+        this.#ssh.cut(deviceId);
       },
-      cutSshKey: (deviceId, fingerprint) => this.#ssh?.cutKey(deviceId, fingerprint),
-      ssh: () => this.#sshReady().ssh,
+      handOver: () => this.#succession.handOver(this.#amongOthers()),
+      cutSshKey: (deviceId, fingerprint) => this.#ssh.cutKey(deviceId, fingerprint),
+      ssh: () => this.#ssh.ready().ssh,
       reload: () => this.#reload.run(),
     };
   }
 
-  async #openConsole(settings: ConsoleSettings): Promise<OpenConsole> {
+  async #openConsole(settings: ConsoleSettings, free: () => Promise<void>): Promise<OpenConsole> {
     // It takes a moment to load, and many relays have none.
     await loadReflection();
     const { openRelayConsole } = await import("./console.ts");
@@ -393,9 +433,12 @@ export class Relay {
         this.#refused.people += 1;
       },
       sweeper: this.#sweeper,
+      isWaiting: () => this.#succession.holdsStill(this.#phase),
+      beforeListening: free,
       signal: this.#abort.signal,
       onUnexpected: (error) => this.#failed("the console failed", error),
     });
+    this.#record = opened.record;
     if (opened.acme !== null) this.#looked.set("acme", opened.acme.certificate);
     return opened;
   }
@@ -409,24 +452,18 @@ export class Relay {
         fingerprint: Buffer.from(this.#certificate.current.fingerprint).toString("hex"),
         console: this.#console === null ? null : { url: this.#console.url, setupLink: this.#console.setupLink },
         metricsPort: this.#metricsListener?.port ?? null,
-        ...this.#sshReady(),
+        ...this.#ssh.ready(),
       },
       closed: this.#ended.promise,
       stop: (options) => this.stop(options?.drainMs ?? DRAIN_MS),
     };
   }
 
-  #sshReady(): { readonly ssh?: SshReady } {
-    const { ssh: settings } = this.#settings;
-    if (this.#ssh === null || settings === undefined) return {};
-    const { port, hostKey, fingerprint } = this.#ssh;
-    return { ssh: { listen: { host: settings.listen.host, port }, hostKey, fingerprint } };
-  }
-
   /** The second call cuts the drain of the first short. */
   stop(drainMs: number): Promise<void> {
     if (this.#stopping !== null) this.#abort.abort();
     else {
+      this.#succession.takeOver?.stop(drainMs);
       this.#stopping = this.#drainAndClose(drainMs);
       this.#stopping.then(this.#ended.resolve, this.#ended.reject);
     }
@@ -436,7 +473,7 @@ export class Relay {
   async #drainAndClose(drainMs: number): Promise<void> {
     this.#phase = "draining";
     this.#agentPort.stopListening();
-    this.#ssh?.stopListening();
+    this.#ssh.stopListening();
     this.#dialRequests.drain();
     const open = [this.#dialRequests.visits];
     for (const shared of this.#entries.all()) {
@@ -445,12 +482,12 @@ export class Relay {
     }
     await Promise.race([Promise.all(open.map((visits) => visits.drained())), this.#cutShort(drainMs)]);
     this.#abort.abort();
-    const listeners = [this.#page, this.#console, this.#metricsListener];
-    await Promise.all([this.#parts.local.close(), ...listeners.map((listener) => listener?.close())]);
+    await Promise.all([this.#succession.local.close(), this.#closeServers()]);
+    await this.#record?.();
     this.#entries.closeAll();
     this.#dialRequests.visits.cutAll("shutdown");
     this.#agentPort.close();
-    this.#ssh?.close();
+    this.#ssh.close();
     this.#dials.close();
     await this.#forwards.idle();
     await this.#parts.store.close();

@@ -3,6 +3,7 @@ import type { ControlMessage, ControlOf, ResultOutcome } from "../../wire/tunnel
 import type { RelayCheck } from "./check.ts";
 import type { LinkOf } from "./device-link.ts";
 import type { RelayForwards } from "./forwards.ts";
+import type { Gate } from "./gate.ts";
 import { refused } from "./refused.ts";
 
 export interface RelaySessionsOptions {
@@ -11,6 +12,8 @@ export interface RelaySessionsOptions {
   /** The device's present link, of whatever kind. */
   readonly linkOf: LinkOf;
   draining(): boolean;
+  /** What devices ask waits for it. */
+  readonly gate: Gate;
   /** Notes when and from where the device was seen; never rejects. */
   seen(session: Session): Promise<void>;
   /** A request failed by a fault of this program. */
@@ -71,6 +74,7 @@ export class RelaySessions {
       return;
     }
     conversation.begun
+      .then(() => this.#options.gate.passed())
       .then(() => this.#answer(session, message))
       .catch((error: unknown) => this.#broken(session, error))
       .finally(() => {
@@ -121,6 +125,7 @@ export class RelaySessions {
       case "denied":
       case "result":
       case "assigned":
+      case "handover":
       case "bye":
         session.close(`the device sent ${message.t}, which is not its to send`);
         return;

@@ -37,6 +37,7 @@ export class RelayStun {
   readonly #listenAt: readonly string[] | null;
   readonly #server: StunServer | null;
   readonly #told = new Set<string>();
+  #isClosed = false;
   #refreshedMs = Number.NEGATIVE_INFINITY;
 
   private constructor(options: RelayStunOptions, listenAt: readonly string[] | null) {
@@ -66,8 +67,15 @@ export class RelayStun {
     if (nowMs - this.#refreshedMs >= REFRESH_MS) this.refresh();
   }
 
+  /** Frees its ports for good: another process of this relay answers. */
+  close(): void {
+    this.#isClosed = true;
+    this.#server?.apply([]);
+  }
+
   /** Serves the addresses of now; after a reload at once. */
   refresh(): void {
+    if (this.#isClosed) return;
     const { listen, enabled, addresses, nowMs } = this.#options;
     this.#refreshedMs = nowMs();
     if (!enabled()) {

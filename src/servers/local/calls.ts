@@ -29,6 +29,8 @@ import {
   ReloadReport,
   TriggerDraft,
   TriggerInfo,
+  UpgradeReply,
+  UpgradeRequest,
   VisitInfo,
 } from "./schema.ts";
 import { SshHostInfo, SshKeyInfo, SshKeyRemoval, SshKeyRemoved, SshKeyRequest } from "./ssh-schema.ts";
@@ -85,6 +87,9 @@ export const RELAY_CALLS = {
   reload: { input: nothing, output: ReloadReport },
   visits: { input: nothing, output: visits },
   audit,
+  handOver: { input: nothing, output: z.object({ socket: z.string() }) },
+  declineUpgrade: { input: z.strictObject({ message: z.string().max(2_000) }), output: nothing },
+  upgrade: { input: UpgradeRequest, output: UpgradeReply },
 } satisfies Record<string, Call>;
 
 export const AGENT_CALLS = {

@@ -39,6 +39,11 @@ export function relayClient(path: string): RelayControl {
     reload: () => call("reload", RELAY_CALLS.reload, {}),
     visits: () => call("visits", RELAY_CALLS.visits, {}),
     audit: (request) => call("audit", RELAY_CALLS.audit, request),
+    handOver: async () => (await call("handOver", RELAY_CALLS.handOver, {})).socket,
+    declineUpgrade: async (message) => {
+      await call("declineUpgrade", RELAY_CALLS.declineUpgrade, { message });
+    },
+    upgrade: (request) => call("upgrade", RELAY_CALLS.upgrade, request),
   };
 }
 

@@ -29,6 +29,8 @@ import type {
   ReloadReport,
   TriggerDraft,
   TriggerInfo,
+  UpgradeReply,
+  UpgradeRequest,
   VisitInfo,
 } from "./schema.ts";
 import type { SshHostInfo, SshKeyInfo, SshKeyRemoved, SshKeyRequest } from "./ssh-schema.ts";
@@ -110,6 +112,18 @@ export interface RelayControl extends PeopleControl, SshKeysControl {
   visits(): Promise<readonly VisitInfo[]>;
   /** A page of the audit log. */
   audit(request: AuditRequest): Promise<readonly AuditEntry[]>;
+  /**
+   * Lets another process of this program take over. Resolves with the path of the socket where this one waits for it for some
+   * seconds (wire/handover.ts); `failed` with the reason when it cannot be handed over now.
+   */
+  handOver(): Promise<string>;
+  /** The process that was started to take over cannot, and says why: one sentence for whoever asked for the upgrade. */
+  declineUpgrade(message: string): Promise<void>;
+  /**
+   * Starts `program` with this process's own arguments, which takes over. Resolves when it is the relay; `failed` when it has
+   * ended before, and this one goes on as it was.
+   */
+  upgrade(request: UpgradeRequest): Promise<UpgradeReply>;
 }
 
 /**

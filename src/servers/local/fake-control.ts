@@ -21,6 +21,8 @@ import {
   type RelayControl,
   type RelayStatus,
   type ReloadReport,
+  type UpgradeReply,
+  type UpgradeRequest,
   type VisitInfo,
 } from "./control.ts";
 import { fakeAudit } from "./fake-audit.ts";
@@ -49,6 +51,8 @@ export function exposeSpec(name: string, port: number): ForwardSpec {
 export class FakeRelay extends FakePeople implements RelayControl {
   readonly codes: JoinCodeRequest[] = [];
   readonly assigned: AssignRequest[] = [];
+  readonly upgrades: UpgradeRequest[] = [];
+  readonly declined: string[] = [];
   private device: DeviceInfo = {
     id: "dev-1",
     name: "den",
@@ -118,6 +122,16 @@ export class FakeRelay extends FakePeople implements RelayControl {
   }
   async visits(): Promise<readonly VisitInfo[]> {
     return [];
+  }
+  async handOver(): Promise<string> {
+    return "/run/hatchway/upgrade.sock";
+  }
+  async declineUpgrade(message: string): Promise<void> {
+    this.declined.push(message);
+  }
+  async upgrade(request: UpgradeRequest): Promise<UpgradeReply> {
+    this.upgrades.push(request);
+    return { v: CONTROL_VERSION, pid: 2, version: "0.2.0", tookMs: 300 };
   }
 }
 

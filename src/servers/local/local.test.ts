@@ -39,6 +39,17 @@ async function take(events: AsyncIterator<AttachEvent>, count: number): Promise<
 }
 
 describe("relay over its socket", () => {
+  test("is given to another server of the same name, which outlives it", async () => {
+    const path = join(freshDirectory(), "relay.sock");
+    const first = serveRelayControl(new FakeRelay(), { path, ...unexpected() });
+    first.release();
+    const second = serveRelayControl(new FakeRelay(), { path, ...unexpected() });
+    await first.close();
+    expect((await relayClient(path).listDevices()).length).toBe(1);
+    expect(acquireLock(`${path}.lock`)).toBeNull();
+    await second.close();
+  });
+
   test("every call answers what the relay answers", async () => {
     const path = join(freshDirectory(), "relay.sock");
     const relay = new FakeRelay();
@@ -67,6 +78,11 @@ describe("relay over its socket", () => {
     expect(await client.visits()).toEqual([]);
     const page = { afterId: 1, sinceMs: 0, limit: 1 };
     expect(await client.audit(page)).toEqual(await relay.audit(page));
+    expect(await client.handOver()).toBe(await relay.handOver());
+    await client.declineUpgrade("Line 3 is wrong.");
+    expect(relay.declined).toEqual(["Line 3 is wrong."]);
+    expect(await client.upgrade({ program: ["hatchway"] })).toMatchObject({ pid: 2, version: "0.2.0" });
+    expect(relay.upgrades).toEqual([{ program: ["hatchway"] }]);
     await server.close();
   });
 

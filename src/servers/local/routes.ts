@@ -49,6 +49,12 @@ export function relayRoutes(control: RelayControl): Routes {
     reload: () => control.reload(),
     visits: () => control.visits(),
     audit: (request) => control.audit(request),
+    handOver: async () => ({ socket: await control.handOver() }),
+    declineUpgrade: async ({ message }) => {
+      await control.declineUpgrade(message);
+      return {};
+    },
+    upgrade: (request) => control.upgrade(request),
   };
   return callRoutes(RELAY_CALLS, handlers);
 }

@@ -253,6 +253,16 @@ export const ReloadReport = z.object({
 });
 export type ReloadReport = z.infer<typeof ReloadReport>;
 
+/** The program that is to take over: what starts it, without the arguments, which are those of the running one. */
+export const UpgradeRequest = z.strictObject({
+  program: z.array(z.string().min(1).max(4_096)).min(1).max(16).readonly(),
+});
+export type UpgradeRequest = z.infer<typeof UpgradeRequest>;
+
+/** The process that is the relay now. `tookMs`: from its start until it was. */
+export const UpgradeReply = z.object({ v, pid: z.number(), version: z.string(), tookMs: z.number() });
+export type UpgradeReply = z.infer<typeof UpgradeReply>;
+
 /** A remote forward for a device of a relay; `to` is the host that the device dials. */
 export const AssignRequest = z.strictObject({
   /** Name or id. */

@@ -20,6 +20,8 @@ export interface LocalServerOptions {
 }
 
 export interface LocalServer {
+  /** Gives the data directory to another process: no new request comes, and those under way go on. `close` ends them. */
+  release(): void;
   /**
    * Ends every request (what was attached is withdrawn) and removes the socket. `answerWithinMs`: those under way have
    * this long to be answered, such as the one that stops the process.
@@ -85,6 +87,7 @@ function serve(role: LocalRole, loadRoutes: () => Promise<Routes>, options: Loca
     }
   });
   return {
+    release: () => file.release(),
     async close(options) {
       clearTimeout(timer);
       // Bun's own graceful stop leaves a request on a Unix socket without its answer (1.4.5).

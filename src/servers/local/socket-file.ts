@@ -1,5 +1,5 @@
-import { mkdirSync, rmSync } from "node:fs";
-import { dirname } from "node:path";
+import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { ControlError } from "./control.ts";
 import { acquireLock } from "./lock.ts";
 
@@ -38,14 +38,33 @@ export function reserveSocket(path: string, role: LocalRole): SocketFile {
     );
   }
   rmSync(path, { force: true });
+  let released = false;
   return {
     path,
-    bound: (bind) => privately(() => bind(path)),
+    bound: (bind) => {
+      const made = nameToBind(path, role);
+      rmSync(made, { force: true });
+      const server = privately(() => bind(made));
+      renameSync(made, path);
+      return server;
+    },
     release: () => {
+      // Released once: after that the name may be another process's.
+      if (released) return;
+      released = true;
       rmSync(path, { force: true });
       lock.release();
     },
   };
+}
+
+/**
+ * Bun (1.4.5) removes what is at the name that it bound when it stops, though that may be the socket of the process that took
+ * over. So the socket is bound under a name of this process's own, as long as the one that it gets.
+ */
+function nameToBind(path: string, role: LocalRole): string {
+  const name = `.${role.charAt(0)}${process.pid.toString(36)}`;
+  return join(dirname(path), name.padEnd(basename(path).length, "-"));
 }
 
 function openLock(path: string) {
@@ -62,7 +81,8 @@ function openLock(path: string) {
   }
 }
 
-function privately<T>(make: () => T): T {
+/** Runs `make`; the files that it makes at once are their owner's alone. */
+export function privately<T>(make: () => T): T {
   const before = process.umask(PRIVATE_UMASK);
   try {
     return make();

@@ -36,6 +36,9 @@ export function openProxy(spec: ProxySpec, exit: Exit): Result<Entry, EntryError
     change: value.change,
     rebind: value.rebind,
     drain: value.drain,
+    setShared: value.setShared,
+    retire: value.retire,
+    endFlows: value.endFlows,
     close: () => {
       value.close();
       clients.close();

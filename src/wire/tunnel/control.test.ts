@@ -49,6 +49,8 @@ const MESSAGES: readonly ControlMessage[] = [
   HELLO,
   { ...HELLO, role: "bulk", session: "s", index: 3 },
   { ...HELLO, join: "secret" },
+  { ...HELLO, features: ["handover", "of a later version"] },
+  { t: "handover" },
   { t: "put", rid: 1, handle: 0xffff_ffff, spec: SPEC as never },
   { t: "remove", rid: 2, id: "f-1" },
   { t: "sync", rid: 3, ids: ["f-1", "f-2"] },

@@ -17,6 +17,8 @@ export const EXPORTER_BYTES = 32;
 /** Features of a relay, as its welcome names them. */
 export const CHECK_FEATURE = "check";
 export const ASSIGN_FEATURE = "assign";
+/** Of a device, as its hello names it: it follows its relay to another process of it. */
+export const HANDOVER_FEATURE = "handover";
 
 const text = (most: number) => z.string().max(most);
 const portNumber = z.number().int().min(1).max(65_535);
@@ -42,6 +44,8 @@ const hello = z.object({
   /** Carriers after the first: the session they belong to, and their index in it. */
   session: text(64).exactOptional(),
   index: z.number().int().min(0).max(255).exactOptional(),
+  /** On the control carrier: what this device understands beyond the messages of version 1. */
+  features: z.array(text(32)).max(64).readonly().exactOptional(),
   /** Program version, for lists. */
   version: text(64),
 });
@@ -131,6 +135,11 @@ const assigned = z.object({
   last: z.boolean(),
   forwards: z.array(assignedForward).max(1_000).readonly(),
 });
+/**
+ * Another process of this relay serves new sessions from now on: the device connects again, and this session goes on until
+ * its streams have ended. Only to a device that has the feature "handover".
+ */
+const handover = z.object({ t: z.literal("handover") });
 /** The relay is about to end the session: drained for an upgrade, taken over by a newer connection, or revoked. */
 const bye = z.object({ t: z.literal("bye"), why: z.enum(["shutdown", "takeover", "revoked"]) });
 
@@ -148,6 +157,7 @@ const messageSchema = z.discriminatedUnion("t", [
   denied,
   result,
   assigned,
+  handover,
   bye,
 ]);
 export type ControlMessage = z.infer<typeof messageSchema>;

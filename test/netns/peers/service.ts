@@ -11,6 +11,7 @@
  *      resetter resets on the first byte
  *      watch    says how each connection ended
  * udp  echo     sends each datagram back
+ *      sender   sends back the port that each datagram came from, a space and the datagram
  *      header   sends back the PROXY protocol v2 header of each datagram, as text
  *      dns      answers A and AAAA queries for any name
  *      silent   answers nothing
@@ -140,8 +141,9 @@ function serveTcp(hostname: string, mode: string, port: number, bytes: number): 
   });
 }
 
-const ANSWERS: Record<string, (datagram: Buffer) => Uint8Array | string | null> = {
+const ANSWERS: Record<string, (datagram: Buffer, fromPort: number) => Uint8Array | string | null> = {
   echo: (datagram) => datagram,
+  sender: (datagram, fromPort) => `${fromPort} ${datagram}`,
   header: (datagram) => JSON.stringify(readProxyV2(datagram)),
   dns: answerDns,
   silent: () => null,
@@ -155,7 +157,7 @@ async function serveUdp(hostname: string, mode: string, port: number): Promise<v
     port,
     socket: {
       data(socket, datagram, fromPort, fromAddress) {
-        const reply = answer(Buffer.from(datagram));
+        const reply = answer(Buffer.from(datagram), fromPort);
         if (reply !== null && !socket.send(reply, fromPort, fromAddress))
           say({ event: "dropped", port, bytes: datagram.length });
       },

@@ -1,0 +1,238 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { temporaryDirectory } from "../../../test/fixtures/directory.ts";
+import type { Session } from "../../dataplanes/tunnel/session.ts";
+import { areaLogger } from "../../os/log.ts";
+import { type HandoverLink, joinPredecessor } from "../../servers/local/handover-link.ts";
+import { HANDOVER_VERSION, type HandoverMessage } from "../../wire/handover.ts";
+import type { ControlMessage } from "../../wire/tunnel/control.ts";
+import { ControlError } from "../control.ts";
+import { HandOver, type HandOverOptions } from "./hand-over.ts";
+
+const ends: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0)) await end();
+});
+
+/** A device's session as the relay sees it. */
+class FakeSession {
+  openStreams = 1;
+  readonly openFlows = 0;
+  readonly heard: string[] = [];
+  isClosed = false;
+  readonly peer: Session["peer"];
+
+  constructor(deviceId: string, features: readonly string[]) {
+    this.peer = { deviceId, name: deviceId, account: "main", version: "", features };
+  }
+
+  send(message: ControlMessage): void {
+    this.heard.push(message.t);
+  }
+
+  close(): void {
+    this.isClosed = true;
+  }
+}
+
+/** A relay that hands over, without a network, and the process that comes. */
+async function handOverLab(options: Partial<HandOverOptions> = {}) {
+  const directory = await temporaryDirectory();
+  ends.push(() => directory[Symbol.asyncDispose]());
+  const did: string[] = [];
+  const sessions = [new FakeSession("old", []), new FakeSession("new", ["handover"])];
+  const clock = { nowMs: 0 };
+  const handOver = new HandOver({
+    path: join(directory.path, "upgrade.sock"),
+    agentPort: {
+      port: 7_744,
+      sessions: () => sessions.filter(({ isClosed }) => !isClosed) as unknown as Session[],
+      setShared: (shared) => did.push(shared ? "lent" : "taken back") > 0,
+      dropPending: () => void did.push("dropped"),
+      stopListening: () => void did.push("stopped listening"),
+    },
+    entries: { all: () => [], get: () => undefined, close: () => undefined },
+    forwards: { get: () => null },
+    startSuccessor: null,
+    handedOver: async (pid) => void did.push(`supervise ${pid}`),
+    settled: () => Promise.resolve(),
+    refusal: () => null,
+    pause: async () => void did.push("paused"),
+    resume: async () => void did.push("resumed"),
+    give: () => void did.push("given"),
+    closeServers: async () => void did.push("servers closed"),
+    otherVisits: () => 0,
+    predecessorEnded: () => true,
+    drained: () => void did.push("drained"),
+    stop: (drainMs) => void did.push(`stop ${drainMs}`),
+    drainLimitMs: () => 3_600_000,
+    cut: (device) => void did.push(`cut ${device}`),
+    sweeper: { add: () => undefined, nowMs: () => clock.nowMs },
+    log: areaLogger("relay"),
+    ...options,
+  });
+  const heard: HandoverMessage["t"][] = [];
+  const waiting = new Map<string, () => void>();
+  const arrives = (t: HandoverMessage["t"] | "end") => new Promise<void>((resolve) => waiting.set(t, resolve));
+  const come = async (): Promise<HandoverLink> => {
+    const link = await joinPredecessor(await handOver.offer(), {
+      onMessage: (_link, message) => {
+        heard.push(message.t);
+        waiting.get(message.t)?.();
+      },
+      onEnd: () => waiting.get("end")?.(),
+    });
+    ends.push(() => link.close());
+    link.send({ t: "hello", v: HANDOVER_VERSION, pid: 42, version: "2.0.0" });
+    return link;
+  };
+  /** Comes, and becomes the relay. */
+  const takeOver = async (): Promise<HandoverLink> => {
+    const yours = arrives("yours");
+    const link = await come();
+    await yours;
+    const freed = arrives("freed");
+    link.send({ t: "serving" });
+    link.send({ t: "free" });
+    await freed;
+    return link;
+  };
+  const later = (ms: number) => {
+    clock.nowMs += ms;
+    handOver.sweep(clock.nowMs);
+  };
+  return { handOver, did, sessions, heard, arrives, come, takeOver, later };
+}
+
+describe("a relay that hands over", () => {
+  test("lends what it has, and gives it when the other serves", async () => {
+    const { handOver, did, takeOver } = await handOverLab();
+    expect(handOver.isGiven).toBe(false);
+    await takeOver();
+    expect(handOver.isGiven).toBe(true);
+    expect(did).toEqual(["paused", "lent", "given", "supervise 42", "dropped", "servers closed"]);
+  });
+
+  test("tells the devices that can follow, and lets them go when the other has all and they are idle", async () => {
+    const { sessions, arrives, takeOver, later } = await handOverLab();
+    const [, follower] = sessions;
+    const link = await takeOver();
+    expect(follower?.heard).toEqual(["handover"]);
+    if (follower !== undefined) follower.openStreams = 0;
+    later(5_000);
+    expect(follower?.isClosed).toBe(false);
+    const released = arrives("released");
+    link.send({ t: "done" });
+    // The message is on its way; a sweep after it came releases.
+    const sweeping = setInterval(() => later(1_000), 1);
+    ends.push(() => clearInterval(sweeping));
+    await released;
+    later(1_000);
+    expect([follower?.isClosed, follower?.heard]).toEqual([true, ["handover", "bye"]]);
+  });
+
+  test("lets the devices go that cannot follow: when they are idle, or after a while", async () => {
+    const { sessions, takeOver, later } = await handOverLab();
+    const [busy] = sessions;
+    await takeOver();
+    later(9_000);
+    expect(busy?.isClosed).toBe(false);
+    later(1_000);
+    expect([busy?.isClosed, busy?.heard]).toEqual([true, ["bye"]]);
+  });
+
+  test("ends when its time is over, whatever is open", async () => {
+    const { did, takeOver, later } = await handOverLab({ drainLimitMs: () => 20_000 });
+    await takeOver();
+    later(19_000);
+    expect(did).not.toContain("drained");
+    later(1_000);
+    expect(did).toContain("drained");
+  });
+
+  test("goes on as it was when the other ends before it serves", async () => {
+    const resumed = Promise.withResolvers<void>();
+    const { handOver, did, sessions, arrives, come, takeOver } = await handOverLab({
+      resume: async () => resumed.resolve(),
+    });
+    const yours = arrives("yours");
+    const link = await come();
+    await yours;
+    link.close();
+    await resumed.promise;
+    expect(did).toEqual(["paused", "lent", "taken back"]);
+    expect(sessions.map(({ heard }) => heard)).toEqual([[], []]);
+    // And another may come.
+    await takeOver();
+    expect(handOver.isGiven).toBe(true);
+  });
+
+  test("does not begin to hold still for a version that it does not understand", async () => {
+    const { handOver, did } = await handOverLab();
+    const ended = Promise.withResolvers<void>();
+    const link = await joinPredecessor(await handOver.offer(), {
+      onMessage: () => undefined,
+      onEnd: () => ended.resolve(),
+    });
+    link.send({ t: "hello", v: HANDOVER_VERSION + 1, pid: 42, version: "9.0.0" });
+    await ended.promise;
+    expect(did).toEqual([]);
+    // And the next may come.
+    expect(await handOver.offer()).toContain("upgrade.sock");
+  });
+
+  test("takes back no sooner than it has laid everything down", async () => {
+    const pausing = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    const resumed = Promise.withResolvers<void>();
+    const did: string[] = [];
+    const { come } = await handOverLab({
+      pause: () => {
+        begun.resolve();
+        return pausing.promise.then(() => void did.push("paused"));
+      },
+      resume: async () => {
+        did.push("resumed");
+        resumed.resolve();
+      },
+    });
+    const link = await come();
+    await begun.promise;
+    link.close();
+    pausing.resolve();
+    await resumed.promise;
+    expect(did).toEqual(["paused", "resumed"]);
+  });
+
+  test("listens to nobody who has not been greeted", async () => {
+    const { handOver, did } = await handOverLab();
+    const ended = Promise.withResolvers<void>();
+    const stranger = await joinPredecessor(await handOver.offer(), {
+      onMessage: () => undefined,
+      onEnd: () => ended.resolve(),
+    });
+    stranger.send({ t: "serving" });
+    await ended.promise;
+    expect([handOver.isGiven, did]).toEqual([false, []]);
+  });
+
+  test("does what the other tells it", async () => {
+    const stopped = Promise.withResolvers<void>();
+    const { did, takeOver } = await handOverLab({ stop: () => stopped.resolve() });
+    const link = await takeOver();
+    link.send({ t: "cut", device: "stolen" });
+    link.send({ t: "stop", drainMs: 10_000 });
+    await stopped.promise;
+    expect(did.at(-1)).toBe("cut stolen");
+  });
+
+  test("refuses with the reason", async () => {
+    const { handOver } = await handOverLab({ refusal: () => "It is a gateway as well." });
+    await expect(handOver.offer()).rejects.toThrow(new ControlError("failed", "It is a gateway as well."));
+  });
+
+  test("says why a program that was started did not come", async () => {
+    const { handOver } = await handOverLab({ startSuccessor: () => ({ exited: Promise.resolve(2) }) });
+    await expect(handOver.upgrade({ program: ["hatchway"] })).rejects.toThrow(/exit code 2.*goes on as it was/);
+  });
+});

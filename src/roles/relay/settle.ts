@@ -1,0 +1,49 @@
+import type { PortSharing } from "../../dataplanes/io/port-sharing.ts";
+import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
+import type { Logger } from "../../os/log.ts";
+import type { AgentPort } from "./agent-port.ts";
+import type { RelayEntries } from "./entries.ts";
+import type { RelayForwards } from "./forwards.ts";
+import type { TakeOver } from "./take-over.ts";
+
+export interface SettleOptions {
+  readonly takeOver: TakeOver;
+  readonly forwards: Pick<RelayForwards, "openRest" | "allOpen">;
+  readonly entries: Pick<RelayEntries, "all">;
+  readonly agentPort: Pick<AgentPort, "setShared">;
+  readonly sharing: Pick<PortSharing, "forget">;
+  readonly sweeper: Pick<Sweeper, "add" | "remove" | "nowMs">;
+  readonly log: Logger;
+}
+
+/** Devices that were connected to the process before have come here within this, or are away. */
+const DEVICES_WITHIN_MS = 15_000;
+
+/**
+ * The end of a take-over, at the process that serves: the forwards of devices that did not come are opened, and when the other
+ * process listens nowhere any more, the ports are bound alone again.
+ */
+export async function settle(options: SettleOptions): Promise<void> {
+  const { takeOver, forwards, entries, agentPort, sharing, log } = options;
+  await devicesCame(options);
+  forwards.openRest();
+  await takeOver.done();
+  sharing.forget();
+  agentPort.setShared(false);
+  for (const entry of entries.all()) entry.setShared(false);
+  log.info("the process before has left every port; its streams go on there until they end");
+}
+
+function devicesCame({ takeOver, forwards, sweeper }: SettleOptions): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const untilMs = sweeper.nowMs() + DEVICES_WITHIN_MS;
+  const item = {
+    sweep(nowMs: number): void {
+      if (nowMs < untilMs && (takeOver.expected > 0 || !forwards.allOpen())) return;
+      sweeper.remove(item);
+      resolve();
+    },
+  };
+  sweeper.add(item);
+  return promise;
+}
