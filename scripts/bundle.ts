@@ -22,6 +22,8 @@ async function bundle(): Promise<void> {
     format: "cjs",
     bytecode: true,
     // Names stay, for the traces that --verbose shows.
+    // Native code of ssh2's, which does without where it is not built: it never is (package.json, allowScripts).
+    external: ["cpu-features", "*/sshcrypto.node"],
     minify: { whitespace: true, syntax: true, identifiers: false },
   });
   // What changed meanwhile may be in it or not.

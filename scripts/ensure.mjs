@@ -22,6 +22,7 @@ const TEST_PROGRAMS = {
   socat: "socat",
   sshd: "openssh-server",
   ssh: "openssh-client",
+  plink: "putty-tools",
   curl: "curl",
   dig: "dnsutils",
   sysctl: "procps",

@@ -2,7 +2,8 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { findProgram, run } from "../lab/commands.ts";
 import { ADDRESS } from "../lab/namespaces.ts";
-import { Absent, askVersion, type RemotePeer } from "./peer.ts";
+import type { Site } from "../lab/site.ts";
+import { Absent, askVersion, type Forward, type RemotePeer } from "./peer.ts";
 
 const PORT = 7022;
 /** The fastest cipher of OpenSSH on processors with AES instructions. */
@@ -45,21 +46,39 @@ export const openssh: RemotePeer = {
   },
 
   async startAgent(site, forwards) {
-    const options = [
-      `Ciphers=${CIPHER}`,
-      "StrictHostKeyChecking=no",
-      `UserKnownHostsFile=${join(site.directory, "known_hosts")}`,
-      "ExitOnForwardFailure=yes",
-      "ServerAliveInterval=10",
-      "ServerAliveCountMax=3",
-      "LogLevel=ERROR",
-    ];
-    await site.start("agent", [
-      ...["sh", "-c", RESTART_LOOP, "sh", "-N", "-T", "-F", "/dev/null"],
-      ...["-i", join(site.directory, "agent"), "-p", `${PORT}`],
-      ...options.flatMap((option) => ["-o", option]),
-      ...forwards.flatMap((forward) => ["-R", `0.0.0.0:${forward.entryPort}:127.0.0.1:${forward.servicePort}`]),
-      `root@${ADDRESS.relay}`,
-    ]);
+    await startSsh(site, { port: PORT, user: "root", key: "agent", bind: "0.0.0.0:" }, forwards);
   },
 };
+
+export interface SshServer {
+  readonly port: number;
+  readonly user: string;
+  /** A file of the site's directory. */
+  readonly key: string;
+  /** Before the port of `-R`. */
+  readonly bind: string;
+}
+
+/** OpenSSH's client with a `-R` for each forward, again and again. */
+export async function startSsh(
+  site: Site,
+  { port, user, key, bind }: SshServer,
+  forwards: readonly Forward[],
+): Promise<void> {
+  const options = [
+    `Ciphers=${CIPHER}`,
+    "StrictHostKeyChecking=no",
+    `UserKnownHostsFile=${join(site.directory, "known_hosts")}`,
+    "ExitOnForwardFailure=yes",
+    "ServerAliveInterval=10",
+    "ServerAliveCountMax=3",
+    "LogLevel=ERROR",
+  ];
+  await site.start("agent", [
+    ...["sh", "-c", RESTART_LOOP, "sh", "-N", "-T", "-F", "/dev/null"],
+    ...["-i", join(site.directory, key), "-p", `${port}`],
+    ...options.flatMap((option) => ["-o", option]),
+    ...forwards.flatMap((forward) => ["-R", `${bind}${forward.entryPort}:127.0.0.1:${forward.servicePort}`]),
+    `${user}@${ADDRESS.relay}`,
+  ]);
+}

@@ -18,6 +18,7 @@ const GROUPS: readonly { readonly title: string; readonly commands: Readonly<Rec
       relay: async () => (await import("./relay.ts")).defineRelay,
       "join-code": async () => (await import("./join-code.ts")).defineJoinCode,
       devices: async () => (await import("./devices.ts")).defineDevices,
+      "ssh-key": async () => (await import("./ssh-key.ts")).defineSshKey,
       user: async () => (await import("./user.ts")).defineUser,
       token: async () => (await import("./token.ts")).defineToken,
       backup: async () => (await import("./backup.ts")).defineBackup,

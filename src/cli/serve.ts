@@ -40,7 +40,8 @@ export function defineServe(program: Command, run: Run): void {
       "after",
       `
 With --json, one line on standard output when every listener is open:
-  {"event":"ready","v":1,"listen":{"host":…,"port":…},"public":…,"fingerprint":…,"console":{"url":…,"setupLink":…|null}|null,"data":…,"pid":…}
+  {"event":"ready","v":1,"listen":{"host":…,"port":…},"public":…,"fingerprint":…,"console":{"url":…,"setupLink":…|null}|null,
+   "ssh":{"listen":{…},"hostKey":…,"fingerprint":…} with [ssh],"data":…,"pid":…}
 With [gateway] in hatchway.toml this machine is a gateway as well, and "gateway" is in that line.
 It answers STUN too, on UDP at the number of the agent port and at the next one; "stun = false" in [relay] turns that off.
 SIGHUP reads the config again and keeps connections; \`hatchway relay upgrade\` starts the program on the disk in its place. SIGTERM and Ctrl-C let visitors finish for 10 seconds.
@@ -112,17 +113,28 @@ async function start(context: Context, given: ServeOptions) {
     await gateway?.running.stop();
     throw error;
   });
-  const { listen, publicHost, fingerprint, console } = relay.ready;
+  const { listen, publicHost, fingerprint, console, ssh } = relay.ready;
   if (options.json) {
     const data = place.paths.directory;
     const both = gateway === null ? {} : { gateway: gateway.running.ready };
-    const about = { listen, public: publicHost, fingerprint, console, data, pid: process.pid };
+    const about = {
+      listen,
+      public: publicHost,
+      fingerprint,
+      console,
+      ...(ssh === undefined ? {} : { ssh }),
+      data,
+      pid: process.pid,
+    };
     const ready = { event: "ready", v: 1, ...about, ...both };
     io.out(`${JSON.stringify(ready)}\n`);
   } else {
     io.err(`The relay is ready: agents connect to ${formatHostPort(publicHost, listen.port)}.\n`);
     const data = options.data === undefined ? "" : ` --data ${options.data}`;
     io.err(`Let one join with the code of: hatchway join-code create --name NAME${data}\n`);
+    if (ssh !== undefined) {
+      io.err(`SSH clients connect to ${formatHostPort(publicHost, ssh.listen.port)}; its key is ${ssh.fingerprint}.\n`);
+    }
     if (console !== null) io.err(options.logFormat === "json" ? linklessText(console) : consoleText(console));
   }
   for (const warning of gateway?.running.ready.warnings ?? []) io.err(`hatchway: ${printable(warning)}\n`);

@@ -1,22 +1,10 @@
 import { PROTOCOL_NAMES } from "../core/router/ladder.ts";
 import type { Counters, Endpoint, ForwardInfo, IgnoredCount, RouterName } from "../roles/control.ts";
+import { formatBytes } from "../wire/byte-words.ts";
 import { formatHostPort } from "../wire/endpoint.ts";
 import type { ReasonName } from "../wire/reason.ts";
 
-const KILO = 1_000;
-const BYTE_UNITS = ["B", "kB", "MB", "GB", "TB", "PB"] as const;
-
-/** `999 B`, `1.5 kB`, `20 MB`: SI, three digits at most. */
-export function formatBytes(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 999.5 && unit < BYTE_UNITS.length - 1) {
-    value /= KILO;
-    unit++;
-  }
-  const digits = unit === 0 || value >= 9.95 ? 0 : 1;
-  return `${value.toFixed(digits)} ${BYTE_UNITS[unit]}`;
-}
+export { formatBytes };
 
 /** `45s`, `12m`, `3h 20m`, `2d 4h`. */
 export function formatAge(milliseconds: number): string {

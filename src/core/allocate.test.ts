@@ -33,6 +33,7 @@ describe("allocateExternal", () => {
     ["both protocols get one number", [any("tcp", 1), any("udp", 1)], [at("tcp", 8001), at("udp", 8001)]],
     ["two of one protocol follow each other", [any("tcp", 1), any("tcp", 1)], [at("tcp", 8001), at("tcp", 8002)]],
     ["settled ones pass unchanged", [at("tcp", 7), any("udp", 1)], [at("tcp", 7), at("udp", 8001)]],
+    ["the same numbers inside", [any("tcp", 2, 0)], [at("tcp", 8001, 8002, 8001)]],
     ["more than there is", [any("tcp", 50)], null],
   ];
   test.each(cases)("%s", (_name, asked, settled) => {
@@ -46,6 +47,7 @@ describe("allocateExternal", () => {
 
   const before: [string, PortMapping[], PortMapping[], boolean][] = [
     ["any fits what was held", [any("tcp", 2)], [at("tcp", 8001, 8002)], true],
+    ["the same numbers inside are the same again", [any("tcp", 2, 0)], [at("tcp", 8001, 8002, 8001)], true],
     ["another count does not", [any("tcp", 1)], [at("tcp", 8001, 8002)], false],
     ["another protocol does not", [any("udp", 2)], [at("tcp", 8001, 8002)], false],
     ["another internal port does not", [any("tcp", 2, 81)], [at("tcp", 8001, 8002)], false],

@@ -4,6 +4,9 @@ import type { PortSpans } from "./port-spans.ts";
 /** `first` of a mapping that asks for any free run of ports: `{first: 0, last: n - 1}` asks for n in a row. */
 export const ANY_EXTERNAL = 0;
 
+/** `internalFirst` of a mapping that asks for any ports, and for the same numbers inside. */
+const SAME_INTERNAL = 0;
+
 export function asksForAny(ports: readonly PortMapping[]): boolean {
   return ports.some(({ first }) => first === ANY_EXTERNAL);
 }
@@ -34,7 +37,8 @@ function settleAt(ports: readonly PortMapping[], base: number): readonly PortMap
     if (mapping.first !== ANY_EXTERNAL) return mapping;
     const first = next[mapping.protocol];
     next[mapping.protocol] += mapping.last + 1;
-    return { ...mapping, first, last: first + mapping.last };
+    const internalFirst = mapping.internalFirst === SAME_INTERNAL ? first : mapping.internalFirst;
+    return { ...mapping, first, last: first + mapping.last, internalFirst };
   });
 }
 
@@ -44,7 +48,9 @@ export function settlesAs(asked: readonly PortMapping[], held: readonly PortMapp
     asked.length === held.length &&
     asked.every((mapping, at) => {
       const other = held[at] as PortMapping;
-      if (mapping.protocol !== other.protocol || mapping.internalFirst !== other.internalFirst) return false;
+      if (mapping.protocol !== other.protocol) return false;
+      const internalFirst = mapping.internalFirst === SAME_INTERNAL ? other.first : mapping.internalFirst;
+      if (internalFirst !== other.internalFirst) return false;
       if (mapping.last - mapping.first !== other.last - other.first) return false;
       return mapping.first === ANY_EXTERNAL || mapping.first === other.first;
     })

@@ -57,6 +57,8 @@ export interface RelaySettings {
   readonly upgradeDrainSec?: number;
   /** Absent = the relay hands out no names. */
   readonly names?: NamesSettings;
+  /** Absent = SSH clients are not served. */
+  readonly ssh?: SshSettings;
 }
 
 /** `[names]`: sites on the relay's ports for HTTP and TLS, told apart by name. */
@@ -72,6 +74,15 @@ export interface NamesSettings {
   readonly certificate: CertificateFiles | null;
   /** Where certificates of the other names are ordered; null = nowhere. */
   readonly acme: Omit<AcmeSettings, "hosts" | "listen"> | null;
+}
+
+/** `[ssh]`: OpenSSH and others connect without an agent. */
+export interface SshSettings {
+  readonly listen: HostPort;
+  /** Path of the public keys of the CAs whose certificates are believed; null = none. */
+  readonly trustedUserCa: string | null;
+  /** Path of the directory where clients may have socket files; null = they may not. */
+  readonly sockets: string | null;
 }
 
 /** `[check]`: the relay looks at its askers' ports from outside. */
@@ -135,6 +146,15 @@ export interface RelayReady {
   readonly console: ConsoleReady | null;
   /** The port that answers scrapes; null = none of its own. */
   readonly metricsPort: number | null;
+  /** Absent = SSH clients are not served. */
+  readonly ssh?: SshReady;
+}
+
+export interface SshReady {
+  readonly listen: HostPort;
+  /** As known_hosts has it: `ssh-ed25519 AAAA…`. */
+  readonly hostKey: string;
+  readonly fingerprint: string;
 }
 
 /** Where a console is. `setupLink`: good once, while there is no administrator; null = there is one. */

@@ -97,7 +97,11 @@ function dialExit(plane: LocalPlane, device: string, target: Target, options: ()
       const to = target(visit, protocol);
       if (to === null) return "noForward";
       const { visitor, entry } = visit;
-      return { session, request: { kind: "dial", device, host: to.host, port: to.port, visitor, entry }, onGone: null };
+      return {
+        link: session,
+        request: { kind: "dial", device, host: to.host, port: to.port, visitor, entry },
+        onGone: null,
+      };
     });
   const [tcp, udp] = [exit("tcp"), exit("udp")];
   return {

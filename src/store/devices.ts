@@ -9,7 +9,7 @@ export interface Device {
   readonly accountId: string;
   /** Unique among the account's devices that are not revoked. */
   readonly name: string;
-  /** Ed25519, raw, 32 bytes. */
+  /** Its agent's: Ed25519, raw, 32 bytes. Empty = no agent is this device, only SSH clients. */
   readonly publicKey: Uint8Array;
   /** What it may open, as a port set; null = the account's whole pool. */
   readonly ports: string | null;
@@ -87,6 +87,26 @@ export function devicesOn(db: Db): Devices {
 export async function forgetForwards(db: Db, deviceId: string): Promise<void> {
   await db.deleteFrom("leases").where("device_id", "=", deviceId).execute();
   await db.deleteFrom("forwards").where("device_id", "=", deviceId).execute();
+}
+
+/** Those that are there, and those that open codes for other names may bring. */
+export async function devicesToBe(db: Db, accountId: string, deviceName: string, nowMs: number): Promise<number> {
+  const there = await db
+    .selectFrom("devices")
+    .select("id")
+    .where("account_id", "=", accountId)
+    .where("revoked_ms", "is", null)
+    .execute();
+  const awaited = await db
+    .selectFrom("join_codes")
+    .select("id")
+    .where("account_id", "=", accountId)
+    .where("device_name", "!=", deviceName)
+    .where("used_ms", "is", null)
+    .where("revoked_ms", "is", null)
+    .where("expires_ms", ">", nowMs)
+    .execute();
+  return there.length + awaited.length;
 }
 
 async function findDevice(db: Db, nameOrId: string): Promise<Result<Device, DeviceLookupError>> {

@@ -4,7 +4,7 @@ import { deviceIdOf } from "../os/device-key.ts";
 import { err, ok, type Result } from "../wire/result.ts";
 import { FIRST_ACCOUNT_ID, findAccount } from "./accounts.ts";
 import { appendAudit, OPERATOR } from "./audit.ts";
-import { type Device, forgetForwards, keyText, toDevice } from "./devices.ts";
+import { type Device, devicesToBe, forgetForwards, keyText, toDevice } from "./devices.ts";
 import type { Db, JoinCodesTable } from "./schema.ts";
 
 export interface NewJoinCode {
@@ -131,14 +131,7 @@ async function createCode(
     const message = `The account ${account.name} may have ${devices}, and has or awaits as many: remove one first, or ask an administrator for more.`;
     return err({ kind: "quota", message });
   }
-  await trx
-    .updateTable("join_codes")
-    .set({ revoked_ms: nowMs })
-    .where("account_id", "=", account.id)
-    .where("device_name", "=", deviceName)
-    .where("used_ms", "is", null)
-    .where("revoked_ms", "is", null)
-    .execute();
+  await endJoinCodes(trx, account.id, deviceName, nowMs);
 
   const secret = new Uint8Array(randomBytes(SECRET_BYTES));
   const row = {
@@ -157,6 +150,18 @@ async function createCode(
   const detail = { deviceName, account: account.name, ports, expiresMs: row.expires_ms };
   await appendAudit(trx, { actor, action: "join-code.created", subject: `join-code:${row.id}`, detail }, nowMs);
   return ok({ id: row.id, secret, expiresMs: row.expires_ms });
+}
+
+/** Those that are open for this name. */
+export async function endJoinCodes(trx: Db, accountId: string, deviceName: string, nowMs: number): Promise<void> {
+  await trx
+    .updateTable("join_codes")
+    .set({ revoked_ms: nowMs })
+    .where("account_id", "=", accountId)
+    .where("device_name", "=", deviceName)
+    .where("used_ms", "is", null)
+    .where("revoked_ms", "is", null)
+    .execute();
 }
 
 async function redeemCode(
@@ -226,26 +231,6 @@ async function enrol(
   };
   await appendAudit(trx, event, nowMs);
   return toDevice(row);
-}
-
-/** Those that are there, and those that open codes for other names may bring. */
-async function devicesToBe(db: Db, accountId: string, deviceName: string, nowMs: number): Promise<number> {
-  const there = await db
-    .selectFrom("devices")
-    .select("id")
-    .where("account_id", "=", accountId)
-    .where("revoked_ms", "is", null)
-    .execute();
-  const awaited = await db
-    .selectFrom("join_codes")
-    .select("id")
-    .where("account_id", "=", accountId)
-    .where("device_name", "!=", deviceName)
-    .where("used_ms", "is", null)
-    .where("revoked_ms", "is", null)
-    .where("expires_ms", ">", nowMs)
-    .execute();
-  return there.length + awaited.length;
 }
 
 async function nameIsTaken(db: Db, accountId: string, name: string): Promise<boolean> {

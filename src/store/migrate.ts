@@ -9,6 +9,7 @@ import * as traffic from "./migrations/0006-traffic.ts";
 import * as quotas from "./migrations/0007-quotas.ts";
 import * as peerAccounts from "./migrations/0008-peer-accounts.ts";
 import * as leaseReach from "./migrations/0009-lease-reach.ts";
+import * as sshKeys from "./migrations/0010-ssh-keys.ts";
 
 export interface Migration {
   /** 1, 2, 3 … without gaps. */
@@ -26,6 +27,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 7, up: quotas.up },
   { version: 8, up: peerAccounts.up },
   { version: 9, up: leaseReach.up },
+  { version: 10, up: sshKeys.up },
 ];
 
 /**

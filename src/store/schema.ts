@@ -26,6 +26,7 @@ export type Schema = {
   tokens: TokensTable;
   invites: InvitesTable;
   traffic: TrafficTable;
+  ssh_keys: SshKeysTable;
 };
 
 export type Db = Kysely<Schema>;
@@ -53,6 +54,18 @@ export interface DevicesTable {
   last_seen_ms: number | null;
   last_address: string | null;
   revoked_ms: number | null;
+}
+
+export interface SshKeysTable {
+  /** `SHA256:…` */
+  fingerprint: string;
+  device_id: string;
+  type: string;
+  /** Base64. */
+  blob: string;
+  comment: string;
+  created_ms: number;
+  last_used_ms: number | null;
 }
 
 export interface JoinCodesTable {

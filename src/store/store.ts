@@ -18,6 +18,7 @@ import { MIGRATIONS, migrate } from "./migrate.ts";
 import { type Passkeys, passkeysOn } from "./passkeys.ts";
 import type { Schema } from "./schema.ts";
 import { type Sessions, sessionsOn } from "./sessions.ts";
+import { type SshKeys, sshKeysOn } from "./ssh-keys.ts";
 import { type Tokens, tokensOn } from "./tokens.ts";
 import { type Traffic, trafficOn } from "./traffic.ts";
 import { type Triggers, triggersOn } from "./triggers.ts";
@@ -32,6 +33,8 @@ export interface Store {
   readonly accounts: Accounts;
   readonly devices: Devices;
   readonly joinCodes: JoinCodes;
+  /** Keys by which SSH clients are devices. */
+  readonly sshKeys: SshKeys;
   readonly forwards: Forwards;
   readonly leases: Leases;
   /** Forwards with their leases, many in one transaction. */
@@ -76,6 +79,7 @@ export async function storeOn(database: Database, path: string): Promise<Store> 
     accounts: accountsOn(db),
     devices: devicesOn(db),
     joinCodes: joinCodesOn(db),
+    sshKeys: sshKeysOn(db),
     forwards: forwardsOn(db),
     leases: leasesOn(db),
     holdings: holdingsOn(db),

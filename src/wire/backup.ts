@@ -96,6 +96,7 @@ export const BACKUP_PARTS = [
   "hatchway.db",
   "relay-key.pem",
   "relay-cert.pem",
+  "ssh_host_ed25519_key",
   "device-key.pem",
   "agent.json",
   "hatchway.toml",

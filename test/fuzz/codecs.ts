@@ -69,6 +69,7 @@ import { portmap } from "./portmap-codecs.ts";
 import { presets } from "./preset-codecs.ts";
 import { release } from "./release-codecs.ts";
 import { routes } from "./routes-codecs.ts";
+import { ssh } from "./ssh-codecs.ts";
 import { stun } from "./stun-codecs.ts";
 import { tunnel } from "./tunnel-codecs.ts";
 import { vpn } from "./vpn-codecs.ts";
@@ -379,6 +380,7 @@ export const codecs: readonly FuzzCodec[] = [
   ...httpConnect,
   ...tunnel,
   ...joinCode,
+  ...ssh,
   ...deviceIdentity,
   ...mapping,
   ...portmap,

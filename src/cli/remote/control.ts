@@ -85,11 +85,20 @@ export function remoteRelay(client: Client): AskedRelay {
       await client.removeToken(token.id);
       return token;
     },
+    listSshKeys: onItsMachine,
+    addSshKey: onItsMachine,
+    removeSshKey: onItsMachine,
+    sshHost: onItsMachine,
     visits: async () =>
       (await collected(everything((ask) => client.listVisits({ ...PAGE, ...ask })))).toSorted(
         (a, b) => (a.openedMs ?? 0) - (b.openedMs ?? 0),
       ),
   };
+}
+
+/** The API has no keys of SSH clients yet. */
+async function onItsMachine(): Promise<never> {
+  throw new ControlError("usage", "SSH keys are managed on the relay's machine alone: run `hatchway ssh-key` there.");
 }
 
 /** The API shows everybody their own tokens, and nobody another's. */

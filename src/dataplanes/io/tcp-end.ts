@@ -23,6 +23,8 @@ const KEEP_ALIVE_MS = 60_000;
 export interface Acceptor {
   /** Sets `end.sink` before it returns, or resets the end. `remoteAddress` is as the socket gives it. */
   accepted(end: TcpEnd, remoteAddress: string, remotePort: number): void;
+  /** It listens at a path: whoever comes has no address. */
+  readonly isUnix?: true;
   readonly turnstile?: Turnstile;
   readonly descriptors?: Descriptors;
 }
@@ -90,7 +92,7 @@ export class TcpEnd implements ByteEnd, Reader {
   /** The handlers of a listener whose `data` is an Acceptor and whose `allowHalfOpen` is true. */
   static readonly ACCEPT_HANDLERS: ByteHandlers<Acceptor> = TcpEnd.#handlers((socket) => {
     const acceptor = socket.data as Acceptor;
-    if (hasGone(socket)) {
+    if (acceptor.isUnix !== true && hasGone(socket)) {
       socket.terminate();
       return;
     }

@@ -463,6 +463,7 @@ test("the JSON Schema knows the tables and forbids other keys", () => {
     "acme",
     "metrics",
     "names",
+    "ssh",
     "expose",
     "forward",
     "socks",

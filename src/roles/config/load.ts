@@ -25,6 +25,7 @@ import { namesProblems, namesSettings } from "./names.ts";
 import { type Problem, problemsOf, renderProblem } from "./problem.ts";
 import { ConfigFile, keysAt } from "./schema.ts";
 import { exposeSpec, forwardSpec, socksSpec } from "./specs.ts";
+import { sshSettings } from "./ssh.ts";
 
 /** Bytes of text above which a file is not a configuration. */
 const MAX_CONFIG_CHARS = 1_000_000;
@@ -216,6 +217,7 @@ export function relaySettings(config: Config): RelaySettings {
     check: checkSettings(config.file.check ?? {}),
     console: consoleSettings(config),
     metrics: metricsSettings(config.file.metrics, pathBeside(config)),
+    ...sshSettings(config.file.ssh, pathBeside(config)),
     ...(relay["upgrade-drain"] === undefined ? {} : { upgradeDrainSec: relay["upgrade-drain"] }),
     ...namesSettings(config.file.names, pathBeside(config)),
   };

@@ -8,6 +8,7 @@ import { GluetunEntry, HookEntry } from "./hooks.ts";
 import { MapEntry } from "./map.ts";
 import { metricsSection } from "./metrics.ts";
 import { DomainsEntry, namesAcme, namesSection } from "./names-schema.ts";
+import { sshSection } from "./ssh.ts";
 import { upgradeSection } from "./upgrade.ts";
 
 const DEFAULT_AGENT_PORT = 7744;
@@ -203,6 +204,7 @@ export const ConfigFile = z.strictObject({
   acme: acmeSection.exactOptional(),
   metrics: metricsSection.exactOptional(),
   names: namesSection.exactOptional(),
+  ssh: sshSection.exactOptional(),
   expose: z.array(ExposeEntry).max(1_000).exactOptional(),
   forward: z.array(ForwardEntry).max(1_000).exactOptional(),
   socks: z.array(SocksEntry).max(1_000).exactOptional(),
@@ -247,6 +249,8 @@ export function keysAt(path: readonly PropertyKey[]): readonly string[] {
       return Object.keys(metricsSection.shape);
     case "names":
       return path[1] === undefined ? Object.keys(namesSection.shape) : namesKeysAt(path);
+    case "ssh":
+      return Object.keys(sshSection.shape);
     case "upgrade":
       return Object.keys(upgradeSection.shape);
     case "expose":

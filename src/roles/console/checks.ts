@@ -56,7 +56,7 @@ export class ConsoleChecks implements ChecksBackend {
     try {
       yield* pingRun({
         ...about,
-        session: () => relay.session(device),
+        link: () => relay.session(device),
         // Asked each time: the forward may have gone, or its device have come back.
         handle: () => {
           const held = relay.forwards.get(device, specId);

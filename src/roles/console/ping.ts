@@ -1,9 +1,9 @@
 import { LOSS_WORDS, type PingOutcome } from "../../core/ping/model.ts";
 import { refusedFlow } from "../../dataplanes/io/refused.ts";
 import { tunnelExit } from "../../dataplanes/tunnel/exit.ts";
-import type { Session } from "../../dataplanes/tunnel/session.ts";
 import type { PingEvent } from "../../servers/api/schema.ts";
 import { type Clock, probeOnce, type Way } from "../ping/probe.ts";
+import type { DeviceLink } from "../relay/device-link.ts";
 
 export const PING_EVERY_MS = 1_000;
 /** A sample that takes longer is lost: with these a run of 60 samples ends within two minutes, whatever is silent. */
@@ -12,8 +12,8 @@ const ANSWER_MS = 2_000;
 export interface PingRunOptions {
   readonly port: number;
   readonly samples: number;
-  /** The device's session now; undefined = it is away. */
-  session(): Session | undefined;
+  /** The device's link now; undefined = it is away. */
+  link(): DeviceLink | undefined;
   /** What the device calls the forward now; null = it has not taken it up. */
   handle(): number | null;
   readonly clock: Clock;
@@ -41,12 +41,12 @@ export async function* pingRun(options: PingRunOptions): AsyncGenerator<PingEven
 }
 
 /** As a visitor's stream goes, and without the relay's counting one. */
-function serviceWay({ port, session, handle, clock }: PingRunOptions): Way {
+function serviceWay({ port, link, handle, clock }: PingRunOptions): Way {
   const exit = tunnelExit(({ visitor, entry }) => {
-    const [present, named] = [session(), handle()];
+    const [present, named] = [link(), handle()];
     if (present === undefined || named === null) return "deviceAway";
     return {
-      session: present,
+      link: present,
       request: { kind: "forward", handle: named, externalPort: port, visitor, entry },
       onGone: null,
     };
@@ -63,8 +63,8 @@ function serviceWay({ port, session, handle, clock }: PingRunOptions): Way {
   };
 }
 
-async function linkSample({ session, clock }: PingRunOptions): Promise<number | null> {
-  const present = session();
+async function linkSample({ link, clock }: PingRunOptions): Promise<number | null> {
+  const present = link();
   if (present === undefined) return null;
   const late = Promise.withResolvers<null>();
   const cancel = clock.after(ANSWER_MS, () => late.resolve(null));

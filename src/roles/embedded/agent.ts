@@ -168,7 +168,11 @@ export class EmbeddedAgent {
     const exit = tunnelExit(({ visitor, entry }) => {
       const { session } = this.#link;
       if (session === null) return "carrierLost";
-      return { session, request: { kind: "dial", device, host: to.host, port: to.port, visitor, entry }, onGone: null };
+      return {
+        link: session,
+        request: { kind: "dial", device, host: to.host, port: to.port, visitor, entry },
+        onGone: null,
+      };
     });
     join(own, exit.connect(visit), visit, this.#dialled);
   }

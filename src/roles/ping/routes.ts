@@ -120,7 +120,7 @@ export function tunnelRoute(
   const exit = tunnelExit(({ visitor, entry }) => {
     const present = session();
     if (present === null) return "carrierLost";
-    return { session: present, request: { kind: "dial", device, ...to, visitor, entry }, onGone: null };
+    return { link: present, request: { kind: "dial", device, ...to, visitor, entry }, onGone: null };
   });
   return exitRoute(plane, exit, to, {
     path: "forwarded",

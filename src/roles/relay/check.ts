@@ -8,6 +8,7 @@ import { parseAddress, sourceKey } from "../../wire/address.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import type { ControlOf, ResultOutcome } from "../../wire/tunnel/control.ts";
+import type { LinkOf } from "./device-link.ts";
 import { forwardState } from "./forward-state.ts";
 import type { RelayForwards } from "./forwards.ts";
 import { refused } from "./refused.ts";
@@ -16,7 +17,7 @@ export interface RelayCheckOptions {
   readonly forwards: RelayForwards;
   /** `[check] private`, asked for each check. */
   allowsPrivate(): boolean;
-  session(device: string): Session | undefined;
+  readonly linkOf: LinkOf;
   /** Of the relay's machine, now. */
   ownAddresses(): ReadonlySet<string>;
   /** No descriptors are left to probe with. */
@@ -123,10 +124,10 @@ export class RelayCheck {
   }
 
   #entry(device: string, id: string, address: string): Extract<ResultOutcome, { kind: "check" }>["entry"] {
-    const { forwards, session } = this.#options;
+    const { forwards, linkOf } = this.#options;
     const forward = forwards.get(device, id);
     if (forward === null) return { state: "none", allowsAsker: false, visitors: 0, refused: {} };
-    const { state } = forwardState(forward, forwards, session);
+    const { state } = forwardState(forward, forwards, linkOf);
     const counters = forwards.entryOf(forward)?.entry?.visits.counters;
     return {
       state,

@@ -1,5 +1,4 @@
 import type { HeldForward } from "../../core/held.ts";
-import type { Session } from "../../dataplanes/tunnel/session.ts";
 import { residentBytes } from "../../os/memory.ts";
 import { OPERATOR } from "../../store/audit.ts";
 import type { Store } from "../../store/store.ts";
@@ -21,12 +20,14 @@ import {
 import { forwardCalled } from "../named.ts";
 import { peopleControl } from "../people.ts";
 import { byAge, countersOf, NO_COUNTERS, sumCounters, totalsOf, V, visitInfos } from "../views.ts";
+import type { DeviceLink } from "./device-link.ts";
 import type { RelayDials } from "./dials.ts";
 import { forwardState } from "./forward-state.ts";
 import type { RelayForwards } from "./forwards.ts";
 import type { HandOver } from "./hand-over.ts";
+import { type SshKeysView, sshKeysControl } from "./ssh/keys.ts";
 
-export interface RelayView {
+export interface RelayView extends SshKeysView {
   readonly store: Store;
   readonly forwards: RelayForwards;
   readonly dials: RelayDials;
@@ -35,10 +36,11 @@ export interface RelayView {
   readonly trust: "pinned" | "public-ca";
   readonly version: string;
   readonly startedMs: number;
-  session(deviceId: string): Session | undefined;
+  /** The device's present link. */
+  session(deviceId: string): DeviceLink | undefined;
   /** `host`, as the agent port is bound, and its port. */
   listen(): { readonly host: string; readonly port: number };
-  publicHost(session: Session | undefined): string;
+  publicHost(link: Pick<DeviceLink, "localAddress"> | undefined): string;
   /** Where people open the console; empty while that is not known. */
   consoleUrl(): string;
   consoleCertificate(): RelayStatus["consoleCertificate"];
@@ -65,6 +67,7 @@ export function relayControl(relay: RelayView): RelayControl {
     listDevices: () => listDevices(relay),
     revokeDevice: (nameOrId) => revoke(relay, nameOrId, OPERATOR),
     createJoinCode: (request) => createJoinCode(relay, request, OPERATOR),
+    ...sshKeysControl(relay),
     ...peopleControl({ ...relay, endDevice: async (id) => void (await revoke(relay, id, OPERATOR)) }),
     reload: () => relay.reload(),
     visits: async () => visits(relay),

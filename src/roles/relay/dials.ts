@@ -5,17 +5,20 @@ import { joinFlows } from "../../dataplanes/io/join-flows.ts";
 import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { Visits } from "../../dataplanes/io/visits.ts";
 import { tunnelExit } from "../../dataplanes/tunnel/exit.ts";
-import type { Session } from "../../dataplanes/tunnel/session.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import type { OpenRequest } from "../../wire/tunnel/open.ts";
+import type { DeviceLink } from "./device-link.ts";
 
 export interface RelayDialsOptions {
   /** How the relay itself dials: a direct exit under the relay's own exit policy. */
   readonly exit: Exit;
   readonly sweeper: Sweeper;
-  /** The session of a device of that account, by the device's name; undefined while it is away. */
-  sessionByName(account: string, name: string): Session | undefined;
+  /** The link of a device of that account that dials for others, by the device's name; undefined while it is away. */
+  linkByName(account: string, name: string): DeviceLink | undefined;
 }
+
+/** Who asks. */
+export type Asker = Pick<DeviceLink, "peer">;
 
 /** What devices ask the relay to open for them: a destination it reaches itself, or one that another device reaches. */
 export class RelayDials {
@@ -33,8 +36,8 @@ export class RelayDials {
     this.#draining = true;
   }
 
-  onStream(session: Session, request: OpenRequest, stream: ByteEnd): void {
-    const chosen = this.#choose(session, request);
+  onStream(asker: Asker, request: OpenRequest, stream: ByteEnd): void {
+    const chosen = this.#choose(asker, request);
     if (typeof chosen === "string") {
       this.visits.counters.countRefused(chosen);
       stream.reset(chosen);
@@ -43,8 +46,8 @@ export class RelayDials {
     join(stream, chosen.exit.connect(chosen.visit), chosen.visit, this.visits);
   }
 
-  onFlow(session: Session, request: OpenRequest, flow: FlowEnd): void {
-    const chosen = this.#choose(session, request);
+  onFlow(asker: Asker, request: OpenRequest, flow: FlowEnd): void {
+    const chosen = this.#choose(asker, request);
     if (typeof chosen === "string") {
       this.visits.counters.countRefused(chosen);
       flow.close(chosen);
@@ -53,7 +56,7 @@ export class RelayDials {
     joinFlows(flow, chosen.exit.openFlow(chosen.visit), chosen.visit, this.visits);
   }
 
-  #choose(session: Session, request: OpenRequest): { exit: Exit; visit: Visit } | ReasonName {
+  #choose({ peer }: Asker, request: OpenRequest): { exit: Exit; visit: Visit } | ReasonName {
     // Forwards are opened by the relay towards agents, never the other way.
     if (request.kind !== "dial") return "noForward";
     if (this.#draining) return "shutdown";
@@ -61,10 +64,10 @@ export class RelayDials {
     const visit: Visit = { visitor, entry, externalPort: entry.port, destination: { host, port } };
     if (device === "") return { exit: this.#options.exit, visit };
     // Only devices of the same account reach each other; of others a device does not even learn whether they exist.
-    const target = this.#options.sessionByName(session.peer.account, device);
+    const target = this.#options.linkByName(peer.account, device);
     if (target === undefined) return "deviceAway";
-    if (target === session) return "policy";
-    const onward: OpenRequest = { ...request, device: session.peer.name };
-    return { exit: tunnelExit(() => ({ session: target, request: onward, onGone: null })), visit };
+    if (target.peer.deviceId === peer.deviceId) return "policy";
+    const onward: OpenRequest = { ...request, device: peer.name };
+    return { exit: tunnelExit(() => ({ link: target, request: onward, onGone: null })), visit };
   }
 }

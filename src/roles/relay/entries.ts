@@ -3,14 +3,13 @@ import { Balancer } from "../../core/balance.ts";
 import type { ForwardOptions } from "../../core/forward.ts";
 import type { HeldForward } from "../../core/held.ts";
 import type { ForwardCounters } from "../../dataplanes/io/counters.ts";
-import type { Visit } from "../../dataplanes/io/ends.ts";
+import type { Exit, Visit } from "../../dataplanes/io/ends.ts";
 import { type Entry, openEntry, openNamed } from "../../dataplanes/io/entry.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import type { PortSharing } from "../../dataplanes/io/port-sharing.ts";
 import type { ProxyGate } from "../../dataplanes/io/proxy-gate.ts";
 import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { type Route, tunnelExit } from "../../dataplanes/tunnel/exit.ts";
-import type { Session } from "../../dataplanes/tunnel/session.ts";
 import { type Site, Sites } from "../../servers/names/sites.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import { ok, type Result } from "../../wire/result.ts";
@@ -18,9 +17,10 @@ import type { Counters } from "../control.ts";
 import { RetiredCounters } from "../retired-counters.ts";
 import { sumCounters, totalOf, totalsOf } from "../views.ts";
 import { AccountRates } from "./account-rates.ts";
+import type { LinkOf } from "./device-link.ts";
 
 interface MemberState {
-  /** What the device calls the forward on its present session; null while it is away. */
+  /** What the device calls the forward on its present link; null while it is away. */
   handle: number | null;
   healthy: boolean;
 }
@@ -39,14 +39,16 @@ export class SharedEntry {
   readonly members = new Map<string, Member>();
   readonly admission: Admission;
   readonly #balancer = new Balancer();
-  readonly #sessions: (device: string) => Session | undefined;
+  /** To whoever serves it now. */
+  readonly exit: Exit = tunnelExit((visit) => this.#route(visit));
+  readonly #linkOf: LinkOf;
   readonly #sites: Sites;
   #entry: Entry | null = null;
   /** Of a forward that is reached by name. */
   #site: Site | null = null;
 
-  constructor(sessions: (device: string) => Session | undefined, sites: Sites, options: ForwardOptions) {
-    this.#sessions = sessions;
+  constructor(linkOf: LinkOf, sites: Sites, options: ForwardOptions) {
+    this.#linkOf = linkOf;
     this.#sites = sites;
     this.admission = new Admission(options);
   }
@@ -64,15 +66,14 @@ export class SharedEntry {
       gate,
       sharing,
     };
-    const exit = tunnelExit((visit) => this.#route(visit));
     if (spec.site !== undefined) {
-      const named = openNamed(entrySpec, exit);
+      const named = openNamed(entrySpec, this.exit);
       this.#entry = named.entry;
       this.#site = { spec: spec.site, host: named.host, externalPort: spec.ports[0]?.first ?? 0 };
       this.#sites.add(this.#site);
       return ok(null);
     }
-    const opened = openEntry(entrySpec, exit);
+    const opened = openEntry(entrySpec, this.exit);
     if (!opened.ok) return opened;
     this.#entry = opened.value;
     return ok(null);
@@ -179,11 +180,11 @@ export class SharedEntry {
   }
 
   #routeTo(device: string, member: Member, visit: Visit, onGone: (() => void) | null): Route | ReasonName {
-    const session = this.#sessions(device);
-    if (session === undefined || member.handle === null) return "deviceAway";
+    const link = this.#linkOf(device);
+    if (link === undefined || member.handle === null) return "deviceAway";
     if (!member.healthy) return "unhealthy";
     const { visitor, entry, externalPort } = visit;
-    return { session, request: { kind: "forward", handle: member.handle, externalPort, visitor, entry }, onGone };
+    return { link, request: { kind: "forward", handle: member.handle, externalPort, visitor, entry }, onGone };
   }
 
   #whyNone(): ReasonName {
@@ -213,7 +214,7 @@ export class RelayEntries {
 
   constructor(
     readonly sweeper: Sweeper,
-    readonly sessions: (device: string) => Session | undefined,
+    readonly linkOf: LinkOf,
     /** Of all entries of the relay. */
     readonly gate: ProxyGate,
     readonly sharing: PortSharing,
@@ -247,7 +248,7 @@ export class RelayEntries {
       this.watcher?.opened(forward);
       return ok(null);
     }
-    const shared = new SharedEntry(this.sessions, this.sites, forward.spec.options);
+    const shared = new SharedEntry(this.linkOf, this.sites, forward.spec.options);
     const opened = shared.open(forward, this);
     if (!opened.ok) return opened;
     shared.add(forward, state);

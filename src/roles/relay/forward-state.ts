@@ -1,6 +1,6 @@
 import type { HeldForward } from "../../core/held.ts";
-import type { Session } from "../../dataplanes/tunnel/session.ts";
 import type { ForwardState } from "../control.ts";
+import type { LinkOf } from "./device-link.ts";
 import type { RelayForwards } from "./forwards.ts";
 
 /** A relay is never without itself: no forward waits for it. */
@@ -10,7 +10,7 @@ export type RelayForwardState = Exclude<ForwardState, "waiting">;
 export function forwardState(
   forward: HeldForward,
   forwards: Pick<RelayForwards, "entryOf" | "assignments">,
-  sessionOf: (device: string) => Session | undefined,
+  linkOf: LinkOf,
 ): { readonly state: RelayForwardState; readonly message: string | null } {
   const { owner, spec } = forward;
   if (!spec.enabled) return { state: "disabled", message: "Its owner has disabled it." };
@@ -19,7 +19,7 @@ export function forwardState(
   if (shared === undefined || member === undefined) {
     return { state: "refused", message: "Its ports could not be opened on the relay; see the relay's log." };
   }
-  if (sessionOf(owner.device) === undefined) {
+  if (linkOf(owner.device) === undefined) {
     return { state: "away", message: "Its device is not connected; the ports are reserved for it." };
   }
   if (member.handle === null) {

@@ -4,7 +4,7 @@ import type { SitePolicy } from "../../core/names/policy.ts";
 import type { RelayPolicy } from "../../core/policy.ts";
 import { same } from "../../core/same.ts";
 import { type EntryPorts, ForwardTable, type PutOutcome } from "../../core/table.ts";
-import type { Peer, Session } from "../../dataplanes/tunnel/session.ts";
+import type { Peer } from "../../dataplanes/tunnel/session.ts";
 import { messageOf } from "../../os/errors.ts";
 import type { HoldingChange } from "../../store/holdings.ts";
 import type { LeaseConflict } from "../../store/leases.ts";
@@ -14,6 +14,7 @@ import type { ResultOutcome, TunnelEndpoint } from "../../wire/tunnel/control.ts
 import type { Counters } from "../control.ts";
 import { Journal, type JournalFailure } from "../journal.ts";
 import { Assignments } from "./assignments.ts";
+import type { DeviceLink } from "./device-link.ts";
 import type { RelayEntries, SharedEntry } from "./entries.ts";
 import { Grants } from "./grants.ts";
 import { siteEndpoints } from "./names.ts";
@@ -29,14 +30,17 @@ export interface RelayForwardsOptions {
   readonly policy: () => RelayPolicy;
   /** Absent, or null = the relay hands out no names. */
   readonly names?: () => SitePolicy | null;
-  /** What visitors type to reach the forwards of this session's device. */
-  publicHost(session: Session | undefined): string;
+  /** What visitors type to reach the forwards of this link's device. */
+  publicHost(link: Reached | undefined): string;
   /** Monotonic: leases are counted by it. */
   nowMs(): number;
   wallMs(): number;
   /** Something the operator should know, one sentence. */
   warn(message: string): void;
 }
+
+/** What tells by which address a device reaches the relay. */
+type Reached = Pick<DeviceLink, "localAddress">;
 
 /** A forward that a person at the relay wants a device to have. */
 export interface Assignment {
@@ -166,9 +170,9 @@ export class RelayForwards {
     return endMs === null ? null : Math.ceil(this.#options.wallMs() + (endMs - this.#options.nowMs()));
   }
 
-  endpointsOf({ spec }: HeldForward, session: Session | undefined): TunnelEndpoint[] {
+  endpointsOf({ spec }: HeldForward, link: Reached | undefined): TunnelEndpoint[] {
     if (spec.site !== undefined) return siteEndpoints(spec, spec.site);
-    const host = this.#options.publicHost(session);
+    const host = this.#options.publicHost(link);
     return spec.ports.map(({ protocol, first, last, internalFirst }) => ({
       protocol,
       host,
@@ -217,8 +221,12 @@ export class RelayForwards {
   }
 
   /** Opens or changes a forward. What it answers as open is on the disk; what it refuses is as it was before. */
-  async put(session: Session, handle: number, asked: RemoteSpec): Promise<ResultOutcome> {
-    const owner: Owner = { account: session.peer.account, device: session.peer.deviceId };
+  async put(
+    link: Pick<DeviceLink, "peer" | "localAddress">,
+    handle: number,
+    asked: RemoteSpec,
+  ): Promise<ResultOutcome> {
+    const owner: Owner = { account: link.peer.account, device: link.peer.deviceId };
     const isAssigned = this.assignments.get(owner.device, asked.id) !== null;
     if (isAssigned && !same(this.#table.get(owner.device, asked.id)?.spec, asked)) return ASSIGNED_OTHERWISE;
     const outcome = this.#placement.place(owner, asked);
@@ -232,7 +240,7 @@ export class RelayForwards {
     entry?.setHealthy(owner.device, true);
     const failure = await this.#stored(outcome.value, null);
     if (failure !== null) return this.#notStored(forward, failure);
-    return { kind: "open", endpoints: this.endpointsOf(forward, session) };
+    return { kind: "open", endpoints: this.endpointsOf(forward, link) };
   }
 
   /**
@@ -338,6 +346,17 @@ export class RelayForwards {
     if (removed === null) return null;
     await this.#forget([removed]);
     return removed;
+  }
+
+  /** Whoever served it by this handle does not any more: its ports stay the device's, and its visitors are told that it is away. */
+  withdraw(device: string, id: string, handle: number): void {
+    const held = this.#table.get(device, id);
+    if (held !== null && this.entryOf(held)?.members.get(device)?.handle === handle) this.#standAside(device, id);
+  }
+
+  /** The forwards that hold this port of TCP: one, or a group's. */
+  atTcpPort(port: number): readonly HeldForward[] {
+    return this.#table.at("tcp", port);
   }
 
   /** A device that came back names what it still wants; the rest is given up. */

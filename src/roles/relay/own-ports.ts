@@ -17,6 +17,7 @@ export interface OwnServers {
   readonly metrics: Listener | null;
   /** Of the sites. */
   readonly names?: { readonly http: number | null; readonly https: number | null };
+  readonly ssh: Listener | null;
 }
 
 /** What the relay hands out, and what it keeps for itself. */
@@ -32,6 +33,7 @@ export function relayPolicy(settings: RelaySettings, own: OwnServers): RelayPoli
       ...ownPort(own.metrics, "the relay's metrics"),
       ...ownPort(listenerAt(own.names?.http), "shared by sites: expose one by --host"),
       ...ownPort(listenerAt(own.names?.https), "shared by sites: expose one by --host"),
+      ...ownPort(own.ssh, "the relay's SSH server"),
     ],
     denied: { ranges: [] },
   };

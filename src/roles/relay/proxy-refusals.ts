@@ -1,4 +1,5 @@
-import type { ProxyRefusal } from "../../dataplanes/io/proxy-gate.ts";
+import { ProxyGate, type ProxyRefusal } from "../../dataplanes/io/proxy-gate.ts";
+import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 
 /** A balancer that is set up wrong is refused at each connection; one line a minute and kind tells it. */
 const TELL_EVERY_MS = 60_000;
@@ -49,4 +50,13 @@ function sentence(refusal: ProxyRefusal, address: string): string {
     default:
       return refusal satisfies never;
   }
+}
+
+/** The gate of a relay's entries: believes nobody yet, and tells what it refuses. */
+export function openProxyGate(sweeper: Sweeper, warn: (message: string) => void): ProxyGate {
+  const nowMs = () => sweeper.nowMs();
+  const refusals = new ProxyRefusals({ nowMs, warn });
+  const gate = new ProxyGate({ nowMs, onRefused: (refusal, address) => refusals.add(refusal, address) });
+  sweeper.add(gate);
+  return gate;
 }

@@ -81,19 +81,21 @@ function changeSettings(now: RelaySettings, next: RelaySettings): SettingsChange
   const { listen: nextPage, ...nextCheck } = next.check;
   if (!Bun.deepEquals(nextPage, page)) needRestart.push("check.listen");
   if (!Bun.deepEquals(nextCheck, check)) changed.push("check");
-  for (const table of ["console", "metrics"] as const) {
+  for (const table of ["console", "metrics", "ssh"] as const) {
     if (!Bun.deepEquals(next[table], now[table])) needRestart.push(table);
   }
-  const { listen, console, metrics } = now;
+  const { listen, console, metrics, ssh } = now;
+  const { ssh: _, ...rest } = next;
   const names = changeNames(now.names, next.names, changed, needRestart);
   return {
     settings: {
-      ...next,
+      ...rest,
       listen,
       check: { ...next.check, listen: page },
       console,
       metrics,
       ...(names === undefined ? {} : { names }),
+      ...(ssh === undefined ? {} : { ssh }),
     },
     changed,
     needRestart,

@@ -3,15 +3,13 @@ import type { EntryPorts } from "../../core/table.ts";
 import { Dials } from "../../dataplanes/direct/dial.ts";
 import { directExit } from "../../dataplanes/direct/exit.ts";
 import { systemResolver } from "../../dataplanes/direct/resolver.ts";
-import { ProxyGate } from "../../dataplanes/io/proxy-gate.ts";
+import type { ProxyGate } from "../../dataplanes/io/proxy-gate.ts";
 import { startSweeper } from "../../dataplanes/io/sweeper.ts";
-import type { Session } from "../../dataplanes/tunnel/session.ts";
 import type { RelayCertificate } from "../../os/certificate.ts";
 import { monotonicMs, nowMs as wallMs } from "../../os/clock.ts";
 import { messageOf } from "../../os/errors.ts";
 import { ownAddresses } from "../../os/interfaces.ts";
 import { areaLogger } from "../../os/log.ts";
-import { loadReflection } from "../../os/reflection.ts";
 import { VERSION } from "../../os/version.ts";
 import type { CheckServer } from "../../servers/check/server.ts";
 import type { HttpListener } from "../../servers/http-listen.ts";
@@ -21,10 +19,7 @@ import { formatPortSet } from "../../wire/port-set.ts";
 import { openCertificate } from "../certificate/open.ts";
 import type { CertificateSource } from "../certificate/source.ts";
 import { loadPair, type RelayIdentity } from "../certificates.ts";
-import type { GatewayBeside } from "../console/beside.ts";
-import type { OpenConsole } from "../console/open.ts";
-import { COUNTRY_KEY, openCountries } from "../console/open-countries.ts";
-import type { CertificateFiles, ConsoleSettings, RelaySettings, RunningRelay, StartRelayOptions } from "../control.ts";
+import type { CertificateFiles, RelaySettings, RunningRelay, StartRelayOptions } from "../control.ts";
 import { LiveExitPolicy } from "../exits.ts";
 import { openMetrics } from "../metrics/open.ts";
 import { type MetricSource, ProcessMetrics } from "../metrics/page.ts";
@@ -34,16 +29,19 @@ import { RelayAuth } from "./auth.ts";
 import { RelayCheck } from "./check.ts";
 import { openCheckPage } from "./check-page.ts";
 import { type RelayView, relayControl } from "./control.ts";
+import type { DeviceLink, LinkOf } from "./device-link.ts";
 import { RelayDials } from "./dials.ts";
 import { RelayEntries } from "./entries.ts";
 import { RelayForwards } from "./forwards.ts";
 import { type RefusedCredentials, relayMetrics } from "./metrics.ts";
 import { RelayNames } from "./names.ts";
+import { OwnConsole } from "./own-console.ts";
 import { poolOf, relayPolicy } from "./own-ports.ts";
-import { ProxyRefusals } from "./proxy-refusals.ts";
+import { openProxyGate } from "./proxy-refusals.ts";
 import { publicHostOf } from "./public-host.ts";
 import { RelayReload } from "./reload.ts";
 import { RelaySessions } from "./sessions.ts";
+import { OptionalSsh } from "./ssh/optional.ts";
 import { RelayStun } from "./stun.ts";
 import { Succession, type SuccessionOptions, type SuccessionParts } from "./succession.ts";
 
@@ -56,7 +54,7 @@ export interface RelayParts {
   readonly ports: EntryPorts;
   /** Of a gateway that this process is as well. */
   readonly gatewayMetrics: MetricSource | null;
-  readonly gatewayBeside: StartRelayOptions["gatewayBeside"] | null;
+  readonly gatewayBeside: NonNullable<StartRelayOptions["gatewayBeside"]> | null;
   readonly dataDir: string;
   readonly configFile: string | null;
 }
@@ -67,6 +65,7 @@ const GATEWAY_BESIDE =
 /** Streams of before an upgrade may go on for this long. */
 const UPGRADE_DRAIN_SEC = 3_600;
 const MS_PER_SEC = 1_000;
+
 /** A relay that runs: it wires the agent port, the forwards, the store and its other servers together. */
 export class Relay {
   readonly #log = areaLogger("relay");
@@ -77,7 +76,6 @@ export class Relay {
   readonly #dials = new Dials(this.#sweeper);
   readonly #startedMs = wallMs();
   readonly #certificate: CertificateSource;
-  /** Those that a reload looks at, by the config's key. */
   /** What a reload looks at, by their keys of the config. */
   readonly #looked = new Map<string, Pick<CertificateSource, "look">>();
   readonly #exitPolicy: LiveExitPolicy;
@@ -89,18 +87,18 @@ export class Relay {
   readonly #sessions: RelaySessions;
   readonly #dialRequests: RelayDials;
   readonly #agentPort: AgentPort;
+  readonly #ssh: OptionalSsh;
+  /** The device's agent, or its SSH clients. */
+  readonly #linkOf: LinkOf = (deviceId) => this.#agentPort.session(deviceId) ?? this.#ssh.link(deviceId);
   readonly #check: RelayCheck;
   readonly #refused: RefusedCredentials = { devices: 0, people: 0 };
   readonly #view: RelayView;
   readonly #reload: RelayReload;
   readonly #succession: Succession;
-  #record: (() => Promise<void>) | null = null;
   readonly #metrics: ProcessMetrics;
+  readonly #console: OwnConsole;
   #metricsListener: HttpListener | null = null;
   #page: CheckServer | null = null;
-  #console: OpenConsole | null = null;
-  /** Of a gateway in this process, once the console shows both. */
-  #beside: GatewayBeside | null = null;
   #settings: RelaySettings;
   #stun: RelayStun | null = null;
   #phase: RelayPhase = "starting";
@@ -135,30 +133,27 @@ export class Relay {
       },
       onEnrolled: ({ name, id }) => this.#log.info("a device enrolled", { device: name, id }),
     });
-    const session = (device: string) => this.#agentPort.session(device);
-    const refusals = new ProxyRefusals({
-      nowMs: monotonicMs,
-      warn: (message) => this.#log.warn("{message}", { message }),
-    });
-    this.#gate = new ProxyGate({
-      nowMs: () => this.#sweeper.nowMs(),
-      onRefused: (refusal, address) => refusals.add(refusal, address),
-    });
+    this.#gate = openProxyGate(this.#sweeper, (message) => this.#log.warn("{message}", { message }));
     this.#gate.change(parts.settings.proxyProtocolFrom);
-    this.#sweeper.add(this.#gate);
     this.#names = new RelayNames({
       sweeper: this.#sweeper,
       gate: this.#gate,
       sharing: this.#succession.sharing,
       dataDir: parts.dataDir,
-      certificate: async (key, files) => this.#certificateOf(key, files, await loadPair(files, wallMs())),
+      certificate: (key, files) => this.#givenCertificate(key, files),
       fallback: parts.identity.certificate,
       log: this.#log,
       signal: this.#abort.signal,
       settings: () => this.#settings,
       unexpected: (error) => this.#failed("a visitor could not be served by name", error),
     });
-    this.#entries = new RelayEntries(this.#sweeper, session, this.#gate, this.#succession.sharing, this.#names.sites);
+    this.#entries = new RelayEntries(
+      this.#sweeper,
+      this.#linkOf,
+      this.#gate,
+      this.#succession.sharing,
+      this.#names.sites,
+    );
     this.#forwards = new RelayForwards({
       store,
       entries: this.#entries,
@@ -168,9 +163,10 @@ export class Relay {
           agentPort: this.#listenAt().port,
           stun: this.#stun,
           page: this.#page,
-          console: this.#console,
+          console: this.#console.listener,
           metrics: this.#metricsListener,
           names: this.#names.server.ports,
+          ssh: this.#ssh.listener,
         }),
       names: () => this.#names.policy(),
       publicHost: (from) => this.#publicHost(from),
@@ -181,7 +177,7 @@ export class Relay {
     this.#check = new RelayCheck({
       forwards: this.#forwards,
       allowsPrivate: () => this.#settings.check.private,
-      session,
+      linkOf: this.#linkOf,
       ownAddresses: () => new Set(ownAddresses().map(({ address }) => address)),
       scarce: () => this.#sweeper.descriptors.scarce,
       nowMs: monotonicMs,
@@ -190,7 +186,7 @@ export class Relay {
     this.#sessions = new RelaySessions({
       forwards: this.#forwards,
       check: this.#check,
-      session,
+      linkOf: this.#linkOf,
       draining: () => this.#phase === "draining",
       gate: this.#succession.gate,
       seen: (from) => this.#seen(from),
@@ -205,7 +201,21 @@ export class Relay {
         proxyProtocol: () => DEFAULT_OPTIONS.proxyProtocol,
       }),
       sweeper: this.#sweeper,
-      sessionByName: (account, name) => this.#sessions.byName(account, name),
+      linkByName: (account, name) => this.#sessions.byName(account, name),
+    });
+    this.#ssh = new OptionalSsh({
+      store,
+      dataDir: parts.dataDir,
+      forwards: this.#forwards,
+      dials: this.#dialRequests,
+      sessions: this.#sessions,
+      sweeper: this.#sweeper,
+      log: this.#log,
+      agentPort: () => this.#agentPort,
+      phase: () => this.#phase,
+      publicHost: (localAddress) => this.#publicHost({ localAddress }),
+      refused: this.#refused,
+      onUnexpected: (error) => this.#failed("the SSH server failed", error),
     });
     this.#agentPort = new AgentPort({
       settings: () => this.#settings,
@@ -236,13 +246,32 @@ export class Relay {
     const metrics = relayMetrics({
       relay: this.#view,
       refused: this.#refused,
-      tunnel: () => this.#agentPort.counts,
+      tunnel: () => this.#ssh.countsWith(this.#agentPort.counts),
     });
     const { gatewayMetrics } = parts;
     this.#metrics = new ProcessMetrics(this.#startedMs, [
       metrics,
       ...(gatewayMetrics === null ? [] : [gatewayMetrics]),
     ]);
+    this.#console = new OwnConsole({
+      relay: this.#view,
+      gatewayBeside: parts.gatewayBeside,
+      place: { dataDir: parts.dataDir, configFile: parts.configFile },
+      relaySettings: () => this.#settings,
+      settings: () => this.#settings.console,
+      publicHost: () => this.#settings.publicHost,
+      fallback: this.#certificate,
+      certificate: (key, files) => this.#givenCertificate(key, files),
+      looked: (key, what) => void this.#looked.set(key, what),
+      metrics: () => this.#metrics.text(),
+      onDenied: () => {
+        this.#refused.people += 1;
+      },
+      sweeper: this.#sweeper,
+      isWaiting: () => this.#succession.holdsStill(this.#phase),
+      signal: this.#abort.signal,
+      onUnexpected: (error) => this.#failed("the console failed", error),
+    });
   }
 
   async start(): Promise<void> {
@@ -256,7 +285,8 @@ export class Relay {
       await this.#forwards.restore();
       await this.#startStun();
       await this.#openMetrics();
-      await this.#startConsole();
+      await this.#console.start();
+      await this.#ssh.start(this.#settings.ssh);
       this.#phase = "serving";
     } else await this.#succession.begin(takeOver, this.#amongOthers());
     this.#sweeper.add({
@@ -281,11 +311,6 @@ export class Relay {
     this.#metricsListener = await openMetrics(this.#settings.metrics, () => this.#metrics.text(), failed);
   }
 
-  async #startConsole(free: () => Promise<void> = () => Promise.resolve()): Promise<void> {
-    const { console: section } = this.#settings;
-    if (section !== null) this.#console = await this.#openConsole(section, free);
-  }
-
   /** What another process of this relay has to do with. */
   #amongOthers(): SuccessionOptions {
     return {
@@ -299,14 +324,15 @@ export class Relay {
         this.#phase = phase;
       },
       never: () => (this.#parts.gatewayBeside === null ? null : GATEWAY_BESIDE),
-      record: async () => this.#record?.(),
+      record: () => this.#console.record(),
       openServers: [
         // It takes longest to make, and asks for the ports when all but listening is done.
-        (free) => this.#startConsole(free),
+        (free) => this.#console.start(free),
         (free) => free(),
         async () => this.#openPage(),
         () => this.#openMetrics(),
         () => this.#startStun(),
+        () => this.#ssh.start(this.#settings.ssh),
       ],
       closeServers: () => this.#closeServers(),
       otherVisits: () => this.#dialRequests.visits.size,
@@ -321,8 +347,10 @@ export class Relay {
 
   async #closeServers(): Promise<void> {
     this.#stun?.close();
+    // SSH connections cannot move: their clients connect again.
+    this.#ssh.close();
     const servers = [this.#page, this.#console, this.#metricsListener];
-    [this.#page, this.#console, this.#metricsListener] = [null, null, null];
+    [this.#page, this.#metricsListener] = [null, null];
     await Promise.all(servers.map((server) => server?.close()));
   }
 
@@ -330,6 +358,10 @@ export class Relay {
     const source = openCertificate(key, files, current, { sweeper: this.#sweeper, wallMs, log: this.#log });
     this.#looked.set(key, source);
     return source;
+  }
+
+  async #givenCertificate(key: string, files: CertificateFiles): Promise<CertificateSource> {
+    return this.#certificateOf(key, files, await loadPair(files, wallMs()));
   }
 
   /** As the agent port is bound, once it is. */
@@ -352,7 +384,8 @@ export class Relay {
     this.#sweeper.add(stun);
   }
 
-  async #seen({ peer, remoteAddress }: Session): Promise<void> {
+  async #seen({ peer, remoteAddress }: DeviceLink): Promise<void> {
+    this.#ssh.agentUp(peer.deviceId);
     this.#succession.takeOver?.arrived(peer.deviceId);
     try {
       await this.#parts.store.devices.touch(peer.deviceId, remoteAddress, wallMs());
@@ -365,8 +398,8 @@ export class Relay {
     this.#log.error("{what}: {error}", { what, error: messageOf(error) });
   }
 
-  #publicHost(session: Session | undefined): string {
-    return this.#settings.publicHost ?? session?.localAddress ?? publicHostOf(this.#settings);
+  #publicHost(link: Pick<DeviceLink, "localAddress"> | undefined): string {
+    return this.#settings.publicHost ?? link?.localAddress ?? publicHostOf(this.#settings);
   }
 
   /** What local commands, and the console, ask and change. */
@@ -380,58 +413,27 @@ export class Relay {
       trust: identity.trust,
       version: VERSION,
       startedMs: this.#startedMs,
-      session: (deviceId) => this.#agentPort.session(deviceId),
+      session: this.#linkOf,
       listen: () => this.#listenAt(),
-      publicHost: (session) => this.#publicHost(session),
-      consoleUrl: () => this.#console?.url ?? "",
-      consoleCertificate: () => this.#console?.certificate() ?? null,
+      publicHost: (link) => this.#publicHost(link),
+      consoleUrl: () => this.#console.listener?.url ?? "",
+      consoleCertificate: () => this.#console.listener?.certificate() ?? null,
       ports: () => formatPortSet(poolOf(this.#settings)),
       draining: () => this.#phase === "draining",
       wallMs,
       accountChanged: async (accountId) => {
         await this.#forwards.accountChanged(accountId);
-        await this.#beside?.accountChanged(accountId);
+        await this.#console.accountChanged(accountId);
       },
-      cut: (deviceId) => this.#succession.cut(deviceId, this.#agentPort),
+      cut: (deviceId) => {
+        this.#succession.cut(deviceId, this.#agentPort);
+        this.#ssh.cut(deviceId);
+      },
       handOver: () => this.#succession.handOver(this.#amongOthers()),
+      cutSshKey: (deviceId, fingerprint) => this.#ssh.cutKey(deviceId, fingerprint),
+      ssh: () => this.#ssh.ready().ssh,
       reload: () => this.#reload.run(),
     };
-  }
-
-  async #openConsole(settings: ConsoleSettings, free: () => Promise<void>): Promise<OpenConsole> {
-    // It takes a moment to load, and many relays have none.
-    await loadReflection();
-    const { openRelayConsole } = await import("./console.ts");
-    const { certificate: files } = settings;
-    const certificate =
-      files === null
-        ? this.#certificate
-        : this.#certificateOf("console.certificate", files, await loadPair(files, wallMs()));
-    this.#beside = (await this.#parts.gatewayBeside?.()) ?? null;
-    const countries = await openCountries(settings);
-    if (countries !== null) this.#looked.set(COUNTRY_KEY, countries);
-    const opened = await openRelayConsole({
-      relay: this.#view,
-      beside: this.#beside,
-      place: { dataDir: this.#parts.dataDir, configFile: this.#parts.configFile },
-      relaySettings: () => this.#settings,
-      settings: () => this.#settings.console ?? settings,
-      publicHost: () => this.#settings.publicHost,
-      certificate,
-      countries,
-      metrics: () => this.#metrics.text(),
-      onDenied: () => {
-        this.#refused.people += 1;
-      },
-      sweeper: this.#sweeper,
-      isWaiting: () => this.#succession.holdsStill(this.#phase),
-      beforeListening: free,
-      signal: this.#abort.signal,
-      onUnexpected: (error) => this.#failed("the console failed", error),
-    });
-    this.#record = opened.record;
-    if (opened.acme !== null) this.#looked.set("acme", opened.acme.certificate);
-    return opened;
   }
 
   running(): RunningRelay {
@@ -441,8 +443,9 @@ export class Relay {
         listen: this.#listenAt(),
         publicHost: this.#publicHost(undefined),
         fingerprint: Buffer.from(this.#certificate.current.fingerprint).toString("hex"),
-        console: this.#console === null ? null : { url: this.#console.url, setupLink: this.#console.setupLink },
+        console: this.#console.ready(),
         metricsPort: this.#metricsListener?.port ?? null,
+        ...this.#ssh.ready(),
       },
       closed: this.#ended.promise,
       stop: (options) => this.stop(options?.drainMs ?? DRAIN_MS),
@@ -463,6 +466,7 @@ export class Relay {
   async #drainAndClose(drainMs: number): Promise<void> {
     this.#phase = "draining";
     this.#agentPort.stopListening();
+    this.#ssh.stopListening();
     this.#dialRequests.drain();
     this.#names.drain();
     const open = [this.#dialRequests.visits];
@@ -473,11 +477,12 @@ export class Relay {
     await Promise.race([Promise.all(open.map((visits) => visits.drained())), this.#cutShort(drainMs)]);
     this.#abort.abort();
     await Promise.all([this.#succession.local.close(), this.#closeServers()]);
-    await this.#record?.();
+    await this.#console.record();
     await this.#names.close();
     this.#entries.closeAll();
     this.#dialRequests.visits.cutAll("shutdown");
     this.#agentPort.close();
+    this.#ssh.close();
     this.#dials.close();
     await this.#forwards.idle();
     await this.#parts.store.close();

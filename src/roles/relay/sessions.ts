@@ -1,6 +1,7 @@
 import type { Peer, Session } from "../../dataplanes/tunnel/session.ts";
 import type { ControlMessage, ControlOf, ResultOutcome } from "../../wire/tunnel/control.ts";
 import type { RelayCheck } from "./check.ts";
+import type { LinkOf } from "./device-link.ts";
 import type { RelayForwards } from "./forwards.ts";
 import type { Gate } from "./gate.ts";
 import { refused } from "./refused.ts";
@@ -8,8 +9,8 @@ import { refused } from "./refused.ts";
 export interface RelaySessionsOptions {
   readonly forwards: RelayForwards;
   readonly check: RelayCheck;
-  /** The device's present session. */
-  session(deviceId: string): Session | undefined;
+  /** The device's present link, of whatever kind. */
+  readonly linkOf: LinkOf;
   draining(): boolean;
   /** What devices ask waits for it. */
   readonly gate: Gate;
@@ -56,7 +57,7 @@ export class RelaySessions {
     if (this.#byName.get(nameKey(peer)) === session) this.#byName.delete(nameKey(peer));
     this.#options.forwards.assignments.ended(session);
     // After a takeover the newer session's forwards are set up by `put`; the leases must not run meanwhile.
-    if (this.#options.session(peer.deviceId) !== undefined) return;
+    if (this.#options.linkOf(peer.deviceId) !== undefined) return;
     // At the next start every lease runs anew.
     if (this.#options.draining()) return;
     this.#options.forwards.sessionDown(peer);

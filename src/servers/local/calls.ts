@@ -33,6 +33,7 @@ import {
   UpgradeRequest,
   VisitInfo,
 } from "./schema.ts";
+import { SshHostInfo, SshKeyInfo, SshKeyRemoval, SshKeyRemoved, SshKeyRequest } from "./ssh-schema.ts";
 import {
   VpnInfo,
   VpnInitRequest,
@@ -66,6 +67,13 @@ const PEOPLE_CALLS = {
   removeToken: { input: TokenRemoval, output: TokenInfo },
 } satisfies Record<string, Call>;
 
+const SSH_KEY_CALLS = {
+  listSshKeys: { input: nothing, output: z.array(SshKeyInfo).readonly() },
+  addSshKey: { input: SshKeyRequest, output: SshKeyInfo },
+  removeSshKey: { input: SshKeyRemoval, output: SshKeyRemoved },
+  sshHost: { input: nothing, output: SshHostInfo },
+} satisfies Record<string, Call>;
+
 export const RELAY_CALLS = {
   status: { input: nothing, output: RelayStatus },
   listForwards: { input: nothing, output: forwards },
@@ -75,6 +83,7 @@ export const RELAY_CALLS = {
   revokeDevice: { input: z.strictObject({ nameOrId }), output: DeviceInfo },
   createJoinCode: { input: JoinCodeRequest, output: z.object({ code: z.string() }) },
   ...PEOPLE_CALLS,
+  ...SSH_KEY_CALLS,
   reload: { input: nothing, output: ReloadReport },
   visits: { input: nothing, output: visits },
   audit,

@@ -33,6 +33,7 @@ import type {
   UpgradeRequest,
   VisitInfo,
 } from "./schema.ts";
+import type { SshHostInfo, SshKeyInfo, SshKeyRemoved, SshKeyRequest } from "./ssh-schema.ts";
 import type {
   VpnInfo,
   VpnInitRequest,
@@ -51,6 +52,7 @@ export type * from "./people-schema.ts";
 export type * from "./ping-schema.ts";
 export { CONTROL_VERSION } from "./protocol.ts";
 export type * from "./schema.ts";
+export type * from "./ssh-schema.ts";
 export type * from "./vpn-schema.ts";
 
 /** The console's people, for whoever has the machine: a relay's, or a gateway's. */
@@ -71,10 +73,21 @@ export interface PeopleControl {
   removeToken(request: TokenRemoval): Promise<TokenInfo>;
 }
 
+/** The keys by which SSH clients are devices. */
+export interface SshKeysControl {
+  listSshKeys(): Promise<readonly SshKeyInfo[]>;
+  /** `usage` when it is no key, or another device's. On the disk when this resolves. */
+  addSshKey(request: SshKeyRequest): Promise<SshKeyInfo>;
+  /** Its connections end at once. `usage` when there is no such key, or the comment is not unique. */
+  removeSshKey(fingerprintOrComment: string): Promise<SshKeyRemoved>;
+  /** `usage` when the relay has no SSH server. */
+  sshHost(): Promise<SshHostInfo>;
+}
+
 /**
  * What a running relay offers to local commands. Every method rejects with a ControlError.
  */
-export interface RelayControl extends PeopleControl {
+export interface RelayControl extends PeopleControl, SshKeysControl {
   status(): Promise<RelayStatus>;
   /** Every forward whose entry is on this relay, of every device, also of devices that are away. */
   listForwards(): Promise<readonly ForwardInfo[]>;

@@ -28,6 +28,7 @@ import {
 import { fakeAudit } from "./fake-audit.ts";
 import { FakePeople } from "./fake-people.ts";
 import { FAKE_COUNTERS, FAKE_PROCESS, FAKE_RELOADED } from "./fake-process.ts";
+import { fakeSshKeys } from "./fake-ssh.ts";
 
 /** A remote forward of one port to 127.0.0.1, as `expose` asks for it. */
 export function exposeSpec(name: string, port: number): ForwardSpec {
@@ -108,6 +109,11 @@ export class FakeRelay extends FakePeople implements RelayControl {
     this.codes.push(request);
     return `code-for-${request.name}`;
   }
+  readonly #sshKeys = fakeSshKeys();
+  readonly listSshKeys = this.#sshKeys.listSshKeys;
+  readonly addSshKey = this.#sshKeys.addSshKey;
+  readonly removeSshKey = this.#sshKeys.removeSshKey;
+  readonly sshHost = this.#sshKeys.sshHost;
   async reload(): Promise<ReloadReport> {
     return FAKE_RELOADED;
   }

@@ -1,0 +1,18 @@
+import { join } from "node:path";
+import { generateKeyPairSync } from "ssh2/lib/keygen.js";
+import { createFile, readPrivateText } from "../../../os/files.ts";
+import { ControlError } from "../../control.ts";
+
+const FILE = "ssh_host_ed25519_key";
+
+/** The relay's key for SSH, from its data directory; made at the first start (mode 0600). Throws ControlError `failed`. */
+export async function loadHostKey(dataDir: string): Promise<string> {
+  const path = join(dataDir, FILE);
+  const present = await readPrivateText(path);
+  if (!present.ok) throw new ControlError("failed", present.error.message, { cause: present.error.cause });
+  if (present.value !== null) return present.value;
+  const made = generateKeyPairSync("ed25519", { comment: "hatchway" }).private;
+  const created = await createFile(path, made.endsWith("\n") ? made : `${made}\n`);
+  if (!created.ok) throw new ControlError("failed", created.error.message, { cause: created.error.cause });
+  return created.value === "created" ? made : loadHostKey(dataDir);
+}

@@ -1,0 +1,143 @@
+import type { Logger } from "@logtape/logtape";
+import { entryError } from "../../../dataplanes/io/entry-error.ts";
+import type { Sweeper } from "../../../dataplanes/io/sweeper.ts";
+import { monotonicMs, nowMs as wallMs } from "../../../os/clock.ts";
+import { errorCode, messageOf } from "../../../os/errors.ts";
+import { readText } from "../../../os/files.ts";
+import { VERSION } from "../../../os/version.ts";
+import { SshServer } from "../../../servers/ssh/server.ts";
+import type { Store } from "../../../store/store.ts";
+import { keyProblem, parseKeyText, type SshKey } from "../../../wire/ssh/public-key.ts";
+import { ControlError, type SshSettings } from "../../control.ts";
+import type { DeviceLink } from "../device-link.ts";
+import type { RelayDials } from "../dials.ts";
+import type { RelayForwards } from "../forwards.ts";
+import { findPrincipal, type SshPrincipal } from "./authority.ts";
+import { loadHostKey } from "./host-key.ts";
+import { SshHub } from "./hub.ts";
+import { SshSockets } from "./sockets.ts";
+
+export interface OpenSshOptions {
+  readonly store: Store;
+  readonly dataDir: string;
+  readonly settings: SshSettings;
+  readonly forwards: RelayForwards;
+  readonly dials: RelayDials;
+  readonly sweeper: Sweeper;
+  readonly log: Logger;
+  /** The agent of that account by that name is connected. */
+  hasAgentCalled(account: string, name: string): boolean;
+  hasAgent(deviceId: string): boolean;
+  /** The relay lets devices in. */
+  serving(): boolean;
+  draining(): boolean;
+  publicHost(localAddress: string): string;
+  /** A wrong credential was shown. */
+  onDenied(): void;
+  onUnexpected(error: unknown): void;
+}
+
+/** The relay's SSH server, with what it knows of the relay. */
+export interface RelaySsh {
+  readonly port: number;
+  /** `ssh-ed25519 AAAA…`. */
+  readonly hostKey: string;
+  readonly fingerprint: string;
+  /** Connections, now: of devices, and of those that have not proved yet who they are. */
+  readonly counts: SshServer<SshPrincipal>["counts"];
+  link(deviceId: string): DeviceLink | undefined;
+  /** See SshHub. */
+  agentUp(deviceId: string): void;
+  cut(deviceId: string): void;
+  cutKey(deviceId: string, fingerprint: string): void;
+  stopListening(): void;
+  close(): void;
+}
+
+/** Rejects with ControlError: `failed` when it cannot listen, `usage` for a CA file that is none. */
+export async function openSsh(options: OpenSshOptions): Promise<RelaySsh> {
+  const { store, settings, sweeper, log, forwards, dials, draining, onUnexpected } = options;
+  const trusted = await readCas(settings.trustedUserCa);
+  const hostKey = await loadHostKey(options.dataDir);
+  const sockets = new SshSockets({ directory: () => settings.sockets, sweeper, visits: dials.visits });
+  const hub = new SshHub({
+    forwards,
+    dials,
+    sockets,
+    hasAgentCalled: options.hasAgentCalled,
+    hasAgent: options.hasAgent,
+    draining,
+    publicHost: options.publicHost,
+    connected: ({ peer }, connection) => {
+      log.info("a device connected by SSH", { device: peer.name, address: connection.remoteAddress });
+    },
+    disconnected: ({ peer }, why) => log.info("a device's SSH connection ended", { device: peer.name, why }),
+    failed: onUnexpected,
+  });
+  const server = listen({
+    hostname: settings.listen.host === "*" ? "::" : settings.listen.host,
+    port: settings.listen.port,
+    hostKey,
+    version: VERSION,
+    sweeper,
+    nowMs: monotonicMs,
+    random: Math.random,
+    find: (credential, address) => findPrincipal({ store, trusted: () => trusted, wallMs }, credential, address),
+    serving: options.serving,
+    open: (principal, connection) => {
+      const { peer, keyFingerprint } = principal;
+      noteSeen(store, peer.deviceId, keyFingerprint, connection.remoteAddress).catch(onUnexpected);
+      return hub.open(principal, connection);
+    },
+    onDenied: (address, afterMs) => {
+      options.onDenied();
+      log.warn("an SSH credential was refused", { address, afterMs });
+    },
+    onUnexpected,
+  });
+  return {
+    port: server.port,
+    hostKey: server.hostKey,
+    fingerprint: server.fingerprint,
+    get counts() {
+      return server.counts;
+    },
+    link: (deviceId) => hub.link(deviceId),
+    agentUp: (deviceId) => hub.agentUp(deviceId),
+    cut: (deviceId) => hub.cut(deviceId),
+    cutKey: (deviceId, fingerprint) => hub.cutKey(deviceId, fingerprint),
+    stopListening: () => server.stopListening(),
+    close: () => server.close(),
+  };
+}
+
+function listen(options: ConstructorParameters<typeof SshServer<SshPrincipal>>[0]): SshServer<SshPrincipal> {
+  try {
+    return new SshServer(options);
+  } catch (error) {
+    const { hostname, port } = options;
+    const message =
+      errorCode(error) === undefined ? messageOf(error) : entryError(error, "tcp", hostname, port).message;
+    throw new ControlError("failed", message, { cause: error });
+  }
+}
+
+async function noteSeen(store: Store, deviceId: string, fingerprint: string | null, address: string): Promise<void> {
+  await store.devices.touch(deviceId, address, wallMs());
+  if (fingerprint !== null) await store.sshKeys.touch(fingerprint, wallMs());
+}
+
+/** The CAs' public keys, one a line. */
+async function readCas(path: string | null): Promise<readonly SshKey[]> {
+  if (path === null) return [];
+  const text = await readText(path);
+  if (!text.ok) throw new ControlError("usage", text.error.message, { cause: text.error.cause });
+  if (text.value === null)
+    throw new ControlError("usage", `There is no file ${path}: [ssh] trusted-user-ca names one.`);
+  const lines = text.value.split(/\r?\n/).filter((line) => line.trim() !== "" && !line.trim().startsWith("#"));
+  return lines.map((line) => {
+    const parsed = parseKeyText(line);
+    if (parsed.ok) return parsed.value.key;
+    throw new ControlError("usage", `${path} is no list of CAs' public keys: ${keyProblem(parsed.error)}`);
+  });
+}

@@ -1,0 +1,191 @@
+import type { Socket, SocketHandler, TCPSocketListener } from "bun";
+import { parseKey } from "ssh2/lib/protocol/keyParser.js";
+import { Penalties, type PenaltyOptions, SOURCE_PENALTIES } from "../../core/penalty.ts";
+import { Pending } from "../../core/pending.ts";
+import { WindowBudget } from "../../core/tunnel/window.ts";
+import type { Sweepable, Sweeper } from "../../dataplanes/io/sweeper.ts";
+import { sshFingerprint } from "../../os/ssh-key.ts";
+import { parseAddress, sourceKey } from "../../wire/address.ts";
+import { formatKey } from "../../wire/ssh/public-key.ts";
+import { offerOf } from "./algorithms.ts";
+import type { SshAuthority } from "./auth.ts";
+import { type ConnectionShared, SshConnection, type SshHandler } from "./connection.ts";
+import { Gathered } from "./gathered.ts";
+import { OutboxGroup } from "./outbox.ts";
+
+export interface SshServerOptions<P> {
+  /** An IP literal. */
+  readonly hostname: string;
+  readonly port: number;
+  /** A private key in OpenSSH's format or PEM. */
+  readonly hostKey: string;
+  /** Of this program, as clients are told it. */
+  readonly version: string;
+  readonly sweeper: Sweeper;
+  /** Monotonic. */
+  nowMs(): number;
+  random(): number;
+  /** Who may come in. */
+  find: SshAuthority<P>["find"];
+  /** False = nobody is let in now. */
+  serving(): boolean;
+  /** Somebody proved who they are: what they may ask for is the handler's. */
+  open(principal: P, connection: SshConnection<P>): SshHandler;
+  /** A wrong credential, for the log: where from, how long its answer waits. */
+  onDenied(address: string, afterMs: number): void;
+  onUnexpected(error: unknown): void;
+}
+
+/** From the connection to the proof. */
+const GRACE_MS = 30_000;
+/** As at the agent port (roles/relay/auth.ts): a wrong credential is answered later each time, and at most 30 s late. */
+const DENIALS: PenaltyOptions = {
+  ...SOURCE_PENALTIES,
+  baseSec: { noAuth: 0, failed: 1, graceExceeded: 1 },
+  maxSec: 30,
+  minSec: 0,
+};
+/** Windows beyond the first 256 KiB of every channel, all channels of the process together. */
+const WINDOW_BUDGET_BYTES = 64 * 1024 * 1024;
+
+/** An SSH server that forwards, and does nothing else: it listens, and knows nothing of what its handlers do. */
+export class SshServer<P> implements Sweepable {
+  /** `ssh-ed25519 AAAA…`, to pin. */
+  readonly hostKey: string;
+  readonly fingerprint: string;
+  readonly #options: SshServerOptions<P>;
+  readonly #shared: ConnectionShared<P>;
+  readonly #listener: TCPSocketListener<SshConnection<P> | undefined>;
+  readonly #connections = new Set<SshConnection<P>>();
+  /** Those that said their last words, until their sockets are closed. */
+  readonly #leaving = new Set<SshConnection<P>>();
+  readonly #pending = new Pending();
+  readonly #penalties = new Penalties(DENIALS);
+  readonly #answering = new Set<Timer>();
+
+  /** Throws the system's error when it cannot listen, and an Error that says what to do when the host key is none. */
+  constructor(options: SshServerOptions<P>) {
+    this.#options = options;
+    const hostKey = parseKey(options.hostKey);
+    if (hostKey instanceof Error || hostKey.getPrivatePEM() === null) {
+      throw new Error(
+        "The SSH host key is none that ssh-keygen makes: put it back, or remove it and a new one is made.",
+      );
+    }
+    const blob = hostKey.getPublicSSH();
+    this.hostKey = formatKey({ type: hostKey.type, blob });
+    this.fingerprint = sshFingerprint(blob);
+    this.#shared = {
+      hostKey,
+      offer: offerOf(hostKey.type),
+      ident: `Hatchway_${options.version}`,
+      group: new OutboxGroup(),
+      turnstile: options.sweeper.turnstile,
+      gathered: new Gathered(),
+      budget: new WindowBudget(WINDOW_BUDGET_BYTES),
+      authority: { find: options.find, denied: (address) => this.#denied(address) },
+      nowMs: options.nowMs,
+      open: options.open,
+      settled: ({ address }) => this.#pending.leave(keyOf(address)),
+      closed: (connection) => {
+        if (this.#connections.delete(connection)) this.#leaving.add(connection);
+      },
+      failed: options.onUnexpected,
+    };
+    this.#listener = Bun.listen<SshConnection<P> | undefined>({
+      hostname: options.hostname,
+      port: options.port,
+      data: undefined,
+      socket: this.#socketHandler(),
+    });
+    options.sweeper.add(this);
+  }
+
+  get port(): number {
+    return this.#listener.port;
+  }
+
+  /** Now: of those that proved who they are, and of others. */
+  get counts(): { readonly sessions: number; readonly pending: number } {
+    return { sessions: this.#connections.size - this.#pending.total, pending: this.#pending.total };
+  }
+
+  #socketHandler(): SocketHandler<SshConnection<P> | undefined> {
+    return {
+      open: (socket) => this.#accept(socket),
+      data: (socket, bytes) => socket.data?.receive(bytes),
+      drain: (socket) => socket.data?.drain(),
+      // SSH knows no half-closed connection.
+      end: (socket) => socket.data?.socketClosed(undefined),
+      close: (socket, error) => this.#gone(socket.data, error),
+      // Reached only when a handler throws: a defect, which must not be silent nor leave the connection half alive.
+      error: (socket, error) => {
+        socket.terminate();
+        this.#options.onUnexpected(error);
+      },
+    };
+  }
+
+  #accept(socket: Socket<SshConnection<P> | undefined>): void {
+    const { serving, random, nowMs, sweeper } = this.#options;
+    const parsed = parseAddress(socket.remoteAddress);
+    const address = parsed.ok ? parsed.value : socket.remoteAddress;
+    const admitted = serving() && !sweeper.descriptors.scarce;
+    if (!admitted || this.#pending.enter(keyOf(address), random()) !== null) {
+      socket.terminate();
+      return;
+    }
+    sweeper.descriptors.taken();
+    socket.setNoDelay(true);
+    const connection = new SshConnection<P>(socket, this.#shared, address, nowMs());
+    socket.data = connection;
+    this.#connections.add(connection);
+  }
+
+  #gone(connection: SshConnection<P> | undefined, error: Error | undefined): void {
+    if (connection === undefined) return;
+    this.#options.sweeper.descriptors.given();
+    connection.socketClosed(error);
+    this.#leaving.delete(connection);
+  }
+
+  #denied(address: string): Promise<void> {
+    const afterMs = this.#penalties.offend(keyOf(address), "failed", this.#options.nowMs());
+    this.#options.onDenied(address, afterMs);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(() => {
+      this.#answering.delete(timer);
+      resolve();
+    }, afterMs);
+    this.#answering.add(timer);
+    return promise;
+  }
+
+  sweep(nowMs: number): void {
+    for (const connection of this.#connections) {
+      if (!connection.isAuthenticated && nowMs - connection.sinceMs >= GRACE_MS) {
+        this.#penalties.offend(keyOf(connection.address), "graceExceeded", nowMs);
+        connection.close("it did not prove who it is in time");
+      } else connection.sweep(nowMs);
+    }
+    for (const connection of this.#leaving) connection.sweep(nowMs);
+  }
+
+  /** Connections go on. */
+  stopListening(): void {
+    this.#listener.stop();
+  }
+
+  close(): void {
+    this.#listener.stop();
+    this.#options.sweeper.remove(this);
+    for (const connection of [...this.#connections]) connection.close("the relay is shutting down");
+    for (const timer of this.#answering) clearTimeout(timer);
+    this.#answering.clear();
+  }
+}
+
+function keyOf(address: string): string {
+  const parsed = parseAddress(address);
+  return sourceKey(parsed.ok ? parsed.value : address);
+}
