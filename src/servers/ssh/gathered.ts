@@ -4,8 +4,8 @@ import type { SshChannel } from "./channel.ts";
 const MOST_BYTES = 512 * 1024;
 
 /**
- * The data of packets that arrived together, handed to their channel in one piece: a system call for every 32 KiB is what
- * bulk costs most (measured: 1.6 against 2.6 Gbit/s). One server has one of these: it is empty between two reads.
+ * The data of packets that arrived together, handed to their channel in one piece, and so with one system call instead of
+ * one for each 32 KiB: on a busy machine 1.9 to 2.4 s of processor for a gigabyte in place of 3.1. One server has one of these: it is empty between two reads.
  */
 export class Gathered {
   readonly #buffer = new Uint8Array(MOST_BYTES);
