@@ -7,7 +7,7 @@ import { acquireLock } from "../../src/servers/local/lock.ts";
 import { HANDOVER_VERSION, type HandoverOf } from "../../src/wire/handover.ts";
 import type { Child } from "./child.ts";
 import { command, type Home, query, run, type Site, startRelay, startSite, status, writeConfig } from "./hatchway.ts";
-import { startService, startVisitor } from "./kit.ts";
+import { startNginx, startService, startVisitor } from "./kit.ts";
 import { createLab, type Lab } from "./lab.ts";
 import { eventually } from "./ready.ts";
 
@@ -18,8 +18,12 @@ const VISITORS_PER_SEC = 50;
 const UPGRADES = 3;
 const PORT = 7001;
 const UDP_PORT = 7002;
-const AGENT = `[[expose]]\nports = ${PORT}\nname = "echo"\n[[expose]]\nports = "${UDP_PORT}/udp"\nname = "flows"\nudp-idle = "2s"\n`;
-const RELAY = "[relay]\nstun = true\n";
+const WEB_PORT = 7003;
+const AGENT = `[[expose]]\nports = ${PORT}\nname = "echo"\n[[expose]]\nports = "${UDP_PORT}/udp"\nname = "flows"\nudp-idle = "2s"\n
+[[expose]]\nports = ${WEB_PORT}\nhost = "app.example.org"\n`;
+const RELAY = '[relay]\nstun = true\n[names]\nhttp = "*:80"\ndomains = ["app.example.org"]\n';
+/** Requests for a site, one connection each: 200 while an upgrade goes on. */
+const REQUESTS = 300;
 
 interface Outcome {
   readonly streams: number;
@@ -35,6 +39,7 @@ let site: Site;
 beforeAll(async () => {
   lab = createLab();
   site = await startSite(lab, { relay: RELAY, agent: AGENT });
+  await startNginx(lab, lab.agent, WEB_PORT, "a site");
   await startService(lab, lab.agent, `echo:tcp:${PORT}`, `sender:udp:${UDP_PORT}`);
 }, 30_000);
 afterAll(() => lab[Symbol.asyncDispose]());
@@ -87,6 +92,17 @@ describe("an upgrade in place", () => {
     expect(site.agent.stdout.filter((line) => line.includes('"disconnected"'))).toEqual([]);
   }, 60_000);
 
+  test("hands sites over when every agent has come: each request is answered", async () => {
+    const url = "http://app.example.org/";
+    const get = `curl -s -o /dev/null -m 10 -w '%{http_code} ' --resolve app.example.org:80:${lab.relay.v4} ${url}`;
+    const requests = lab.exec(lab.visitor, ["sh", "-c", `for i in $(seq ${REQUESTS}); do ${get}; done`]);
+    await upgrade(site.relayHome);
+    const { stdout } = await requests;
+    expect(
+      Object.entries(Object.groupBy(stdout.trim().split(" "), String)).map(([code, all]) => [code, all?.length]),
+    ).toEqual([["200", REQUESTS]]);
+  }, 40_000);
+
   test("keeps what was stored, and the ports to itself", async () => {
     expect((await run(lab, site.relayHome, "join-code", "create", "--name", "cellar")).exitCode).toBe(0);
     const again = await lab.exec(lab.relay, [
@@ -122,6 +138,7 @@ describe("an upgrade that fails", () => {
     expect(await yours.promise).toMatchObject({
       agentPort: 7744,
       ports: [
+        { protocol: "tcp", first: 80, last: 80 },
         { protocol: "tcp", first: PORT, last: PORT },
         { protocol: "udp", first: UDP_PORT, last: UDP_PORT },
       ],
