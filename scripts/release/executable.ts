@@ -40,8 +40,8 @@ export async function makeExecutable({ target, runtime, console, path }: Executa
     // Names stay, for the traces that --verbose shows; as in scripts/bundle.ts.
     minify: { whitespace: true, syntax: true, identifiers: false },
     sourcemap: "none",
-    // Bun would write down the folder of the sources.
-    define: { "import.meta.dir": '"/"' },
+    // Bun would write down the folder of the sources, and of packages (ssh2's).
+    define: { "import.meta.dir": '"/"', __dirname: '"/"', __filename: '"/"' },
     plugins: [withoutNativeCode],
     compile: {
       target: target.bun,

@@ -20,7 +20,7 @@ const PORT = 7001;
 const UDP_PORT = 7002;
 const WEB_PORT = 7003;
 const AGENT = `[[expose]]\nports = ${PORT}\nname = "echo"\n[[expose]]\nports = "${UDP_PORT}/udp"\nname = "flows"\nudp-idle = "2s"\n
-[[expose]]\nports = ${WEB_PORT}\nhost = "app.example.org"\n`;
+[[expose]]\nports = ${WEB_PORT}\nhost = "app.example.org"\ntls = "off"\n`;
 const RELAY = '[relay]\nstun = true\n[names]\nhttp = "*:80"\ndomains = ["app.example.org"]\n';
 /** Requests for a site, one connection each: 200 while an upgrade goes on. */
 const REQUESTS = 300;
