@@ -68,7 +68,9 @@ describe.each(RUNTIMES)("an app on %s", (runtime, program) => {
     // Nothing keeps it running, and nobody but the app itself has said anything.
     expect([await app.exited, app.stderr]).toEqual([0, []]);
     expect(await redirects(lab)).toEqual([]);
-    expect(await visit(lab, HOME.agent6, 8080)).toBe("");
+    // On a busy machine a visitor has come in right after the router said that its pinhole was gone.
+    const isGone = async () => ((await visit(lab, HOME.agent6, 8080)) === "" ? true : undefined);
+    await eventually("the end of the pinhole", isGone, 5_000);
   });
 
   test("hears that the router started again, and has its port again", async () => {
