@@ -104,8 +104,9 @@ export class RelayNames {
     await this.#acme?.idle();
   }
 
-  /** Devices may ask for sites before it listens, while another process of this relay does. */
-  #sitePorts({ http, https }: NamesSettings): SitePolicy["ports"] {
+  /** Those of sites: also before it listens, while another process of this relay does. */
+  get sitePorts(): SitePolicy["ports"] {
+    const { http = null, https = null } = this.#options.settings().names ?? {};
     const { ports } = this.server;
     return { http: ports.http ?? http?.port ?? null, https: ports.https ?? https?.port ?? null };
   }
@@ -116,7 +117,7 @@ export class RelayNames {
     const { names } = settings;
     if (names === undefined) return null;
     return {
-      ports: this.#sitePorts(names),
+      ports: this.sitePorts,
       domains: names.domains,
       grants: names.grants,
       reserved: ownNames(settings),

@@ -165,7 +165,7 @@ export class Relay {
           page: this.#page,
           console: this.#console.listener,
           metrics: this.#metricsListener,
-          names: this.#names.server.ports,
+          names: this.#names.sitePorts,
           ssh: this.#ssh.listener,
         }),
       names: () => this.#names.policy(),
