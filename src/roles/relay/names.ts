@@ -13,7 +13,7 @@ import type { Result } from "../../wire/result.ts";
 import { siteNameOf } from "../../wire/site-name.ts";
 import type { TunnelEndpoint } from "../../wire/tunnel/control.ts";
 import { type CertificateSource, fixedCertificate } from "../certificate/source.ts";
-import { type CertificateFiles, ControlError, type NamesSettings, type RelaySettings } from "../control.ts";
+import { type CertificateFiles, ControlError, type RelaySettings } from "../control.ts";
 import { SiteAcme } from "./site-acme.ts";
 import { SiteCertificates } from "./site-certificates.ts";
 
