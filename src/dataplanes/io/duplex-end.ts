@@ -1,22 +1,21 @@
 import type { Duplex } from "node:stream";
 import type { ReasonName } from "../../wire/reason.ts";
 import type { ByteEnd, ByteSink } from "./ends.ts";
+import { PausedReading } from "./paused-reading.ts";
 import { SILENT_SINK } from "./silent-sink.ts";
-
-const PAUSE_ABOVE_BYTES = 256 * 1_024;
-const RESUME_AT_BYTES = 64 * 1_024;
 
 /** A stream of Node's, which is open, as a ByteEnd: what its TLS has decrypted, to join. */
 export class DuplexEnd implements ByteEnd {
   sink: ByteSink = SILENT_SINK;
   readonly #stream: Duplex;
+  readonly #reading: PausedReading;
   #reason: ReasonName | null = null;
-  #paused = false;
   #ended = false;
   #closed = false;
 
   constructor(stream: Duplex) {
     this.#stream = stream;
+    this.#reading = new PausedReading(stream);
     stream.on("data", (bytes: Uint8Array) => this.sink.onData(bytes));
     stream.on("drain", () => this.sink.onDrain(stream.writableLength));
     stream.on("end", () => this.#peerEnded());
@@ -33,13 +32,7 @@ export class DuplexEnd implements ByteEnd {
   }
 
   backlog(queuedBytes: number): void {
-    if (queuedBytes > PAUSE_ABOVE_BYTES && !this.#paused) {
-      this.#paused = true;
-      this.#stream.pause();
-    } else if (queuedBytes <= RESUME_AT_BYTES && this.#paused) {
-      this.#paused = false;
-      this.#stream.resume();
-    }
+    this.#reading.backlog(queuedBytes);
   }
 
   end(): void {

@@ -1,10 +1,7 @@
 import { Duplex } from "node:stream";
 import type { ReasonName } from "../../wire/reason.ts";
 import { type ByteEnd, type ByteSink, HOLD_BYTES } from "./ends.ts";
-
-/** Above this many bytes waiting in the end, whoever writes to the stream waits; it goes on at RESUME_AT_BYTES. */
-const PAUSE_ABOVE_BYTES = 256 * 1_024;
-const RESUME_AT_BYTES = 64 * 1_024;
+import { PAUSE_ABOVE_BYTES, RESUME_AT_BYTES } from "./paused-reading.ts";
 
 /** A ByteEnd as a stream of Node's, for its TLS and HTTP/2: this is the end's sink from then on. */
 export class EndDuplex extends Duplex implements ByteSink {

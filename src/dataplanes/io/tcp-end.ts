@@ -4,17 +4,10 @@ import type { ByteHandlers, ByteSocket } from "./byte-socket.ts";
 import type { Descriptors } from "./descriptors.ts";
 import { dialReason } from "./dial-error.ts";
 import type { ByteEnd, ByteSink } from "./ends.ts";
+import { PAUSE_ABOVE_BYTES, RESUME_AT_BYTES } from "./paused-reading.ts";
 import { SILENT_SINK } from "./silent-sink.ts";
 import { sockets } from "./sockets.ts";
 import type { Reader, Turnstile } from "./turnstile.ts";
-
-/**
- * Above this many bytes waiting on the other side a socket stops reading, and at RESUME_AT_BYTES it goes on. The
- * distance keeps a visit from pausing and resuming (two epoll_ctl calls) at every partial write; on a fast link
- * thresholds from 0 to 1 MiB measured alike (11.2–12.1 Gbit/s), so these only bound what a stalled reader holds.
- */
-const PAUSE_ABOVE_BYTES = 256 * 1024;
-const RESUME_AT_BYTES = 64 * 1024;
 
 /** First probe of TCP keep-alive after this long without traffic. */
 const KEEP_ALIVE_MS = 60_000;

@@ -1,14 +1,13 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { JudgedRequest } from "../../core/names/request.ts";
 import type { ByteEnd, ByteSink } from "../../dataplanes/io/ends.ts";
+import { PausedReading } from "../../dataplanes/io/paused-reading.ts";
 import { SILENT_SINK } from "../../dataplanes/io/silent-sink.ts";
 import { BodyReader, responseFraming } from "../../wire/http1/body.ts";
 import { encodeRequestHead, HeadReader, parseResponseHead, type ResponseHead } from "../../wire/http1/head.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import { CHALLENGE, refusalOf } from "./page.ts";
 
-const PAUSE_ABOVE_BYTES = 256 * 1_024;
-const RESUME_AT_BYTES = 64 * 1_024;
 const FIRST_FINAL = 200;
 const SWITCHING = 101;
 const LAST_CHUNK = new TextEncoder().encode("0\r\n\r\n");
@@ -19,16 +18,17 @@ const HOP_BY_HOP = ["connection", "keep-alive", "proxy-connection", "transfer-en
 export class H2StreamEnd implements ByteEnd {
   sink: ByteSink = SILENT_SINK;
   readonly #stream: ServerHttp2Stream;
+  readonly #reading: PausedReading;
   readonly #request: JudgedRequest;
   readonly #heads = new HeadReader();
   #answer: BodyReader | null = null;
   /** Of a request that says how long it is. */
   #left: number | null;
-  #paused = false;
   #closed = false;
 
   constructor(stream: ServerHttp2Stream, request: JudgedRequest) {
     this.#stream = stream;
+    this.#reading = new PausedReading(stream);
     this.#request = request;
     this.#left = request.framing.kind === "length" ? request.framing.bytes : null;
   }
@@ -108,13 +108,7 @@ export class H2StreamEnd implements ByteEnd {
   }
 
   backlog(queuedBytes: number): void {
-    if (queuedBytes > PAUSE_ABOVE_BYTES && !this.#paused) {
-      this.#paused = true;
-      this.#stream.pause();
-    } else if (queuedBytes <= RESUME_AT_BYTES && this.#paused) {
-      this.#paused = false;
-      this.#stream.resume();
-    }
+    this.#reading.backlog(queuedBytes);
   }
 
   /** The service sends no more. */
