@@ -41,17 +41,7 @@ function userSections(spec: ServiceSpec): string[][] {
   return [
     ["[Unit]", `Description=${descriptionOf(spec)}`],
     ["[Service]", ...runLines(spec)],
-    [
-      "NoNewPrivileges=yes",
-      FAMILIES,
-      "RestrictNamespaces=yes",
-      "RestrictRealtime=yes",
-      "RestrictSUIDSGID=yes",
-      "LockPersonality=yes",
-      "SystemCallArchitectures=native",
-      "SystemCallFilter=@system-service",
-      "SystemCallErrorNumber=EPERM",
-    ],
+    ["NoNewPrivileges=yes", ...CONFINED, "SystemCallFilter=@system-service", "SystemCallErrorNumber=EPERM"],
     ["[Install]", "WantedBy=default.target"],
   ];
 }
@@ -144,6 +134,15 @@ function stateLines(spec: ServiceSpec): string[] {
 }
 
 const FAMILIES = "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK";
+/** Of every unit. */
+const CONFINED = [
+  FAMILIES,
+  "RestrictNamespaces=yes",
+  "RestrictRealtime=yes",
+  "RestrictSUIDSGID=yes",
+  "LockPersonality=yes",
+  "SystemCallArchitectures=native",
+];
 const JIT =
   "# Not MemoryDenyWriteExecute: Bun compiles as it runs. Without, a loop took 37 times as long, and it calls no C (bun:ffi).";
 
@@ -177,12 +176,7 @@ function ordinaryRights(spec: ServiceSpec): string[] {
     "ProtectKernelTunables=yes",
     "ProtectProc=invisible",
     "RemoveIPC=yes",
-    FAMILIES,
-    "RestrictNamespaces=yes",
-    "RestrictRealtime=yes",
-    "RestrictSUIDSGID=yes",
-    "LockPersonality=yes",
-    "SystemCallArchitectures=native",
+    ...CONFINED,
     "SystemCallFilter=@system-service",
     "SystemCallFilter=~@privileged @resources",
     "SystemCallErrorNumber=EPERM",
@@ -213,12 +207,7 @@ function gatewayRights(spec: ServiceSpec): string[] {
     "ProtectClock=yes",
     "ProtectHostname=yes",
     "ProtectControlGroups=yes",
-    FAMILIES,
-    "RestrictNamespaces=yes",
-    "RestrictRealtime=yes",
-    "RestrictSUIDSGID=yes",
-    "LockPersonality=yes",
-    "SystemCallArchitectures=native",
+    ...CONFINED,
     "# Its own privileged ones are those of the capabilities above.",
     "SystemCallFilter=@system-service",
     "SystemCallFilter=~@resources",
