@@ -9,6 +9,13 @@ export type Via =
   | { readonly kind: "relay" }
   | { readonly kind: "agent"; readonly device: string };
 
+/** `relay`, `agent:NAME`, as people write it; null = neither. */
+export function parseVia(text: string): Exclude<Via, { kind: "here" }> | null {
+  if (text === "relay") return { kind: "relay" };
+  const device = /^agent:(\S.{0,254})$/.exec(text)?.[1];
+  return device === undefined ? null : { kind: "agent", device };
+}
+
 export type ProxyProtocolVersion = "v1" | "v2";
 
 /** Absent = no limit. */

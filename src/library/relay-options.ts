@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { LocalForwardSpec, RemoteForwardSpec, Via } from "../core/forward.ts";
+import { type LocalForwardSpec, parseVia, type RemoteForwardSpec, type Via } from "../core/forward.ts";
 import { ExposeEntry, ForwardEntry, SocksEntry } from "../roles/config/schema.ts";
 import { exposeSpec, forwardSpec, socksSpec } from "../roles/config/specs.ts";
 import type { HostPort } from "../wire/endpoint.ts";
@@ -136,9 +136,9 @@ export function destinationOf({
   if (parsed?.ok !== true) throw usage(`host: ${parsed?.error.message ?? "must be a name or an IP address."}`);
   if (!Number.isInteger(port) || port < 1 || port > MAX_PORT)
     throw usage(`port must be a whole number from 1 to ${MAX_PORT}.`);
-  const device = via === DEFAULT_VIA ? null : /^agent:(\S.{0,254})$/.exec(String(via))?.[1];
-  if (device === undefined) throw usage('via must be "relay" or "agent:NAME".');
-  return { via: device === null ? { kind: "relay" } : { kind: "agent", device }, to: { host: parsed.value, port } };
+  const exit = parseVia(String(via));
+  if (exit === null) throw usage('via must be "relay" or "agent:NAME".');
+  return { via: exit, to: { host: parsed.value, port } };
 }
 
 export function checkSignal(signal: unknown): void {

@@ -1,4 +1,5 @@
 import { parseExitRule } from "../../core/exit-rule.ts";
+import { parseVia } from "../../core/forward.ts";
 import { parseCidr } from "../../wire/address.ts";
 import { parseHostPort } from "../../wire/endpoint.ts";
 import { parsePortSet } from "../../wire/port-set.ts";
@@ -121,9 +122,8 @@ export const healthCheck = z
 /** `relay`, `agent:NAME`. */
 export const via = text('Where the traffic leaves: "relay" or "agent:NAME"; left out = this machine.').transform(
   (value, context) => {
-    if (value === "relay") return { kind: "relay" as const };
-    const device = /^agent:(\S.{0,254})$/.exec(value)?.[1];
-    if (device !== undefined) return { kind: "agent" as const, device };
+    const parsed = parseVia(value);
+    if (parsed !== null) return parsed;
     context.addIssue({
       code: "custom",
       message: 'must be "relay" or "agent:NAME"; leave it out to connect from this machine',
