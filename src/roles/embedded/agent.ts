@@ -9,6 +9,7 @@ import { startSweeper } from "../../dataplanes/io/sweeper.ts";
 import { Visits } from "../../dataplanes/io/visits.ts";
 import { tunnelExit } from "../../dataplanes/tunnel/exit.ts";
 import type { DeviceKey } from "../../os/device-key.ts";
+import { ControlError } from "../../servers/local/error.ts";
 import type { HostPort } from "../../wire/endpoint.ts";
 import { ok } from "../../wire/result.ts";
 import type { OpenRequest } from "../../wire/tunnel/open.ts";
@@ -114,8 +115,10 @@ export class EmbeddedAgent {
 
   /** Begins; connects again whenever the connection is lost, until the relay rejects the device or `close`. */
   start(): void {
-    // A device that the relay rejects is told by the link's state.
-    this.#linkRun = this.#link.run(this.#abort.signal).catch(() => undefined);
+    this.#linkRun = this.#link.run(this.#abort.signal).catch((error: unknown) => {
+      // A device that the relay rejects is told by the link's state.
+      if (!(error instanceof ControlError)) this.#options.onFault(error);
+    });
     let nextRetryMs = this.#sweeper.nowMs() + RETRY_MS;
     this.#sweeper.add({
       sweep: (nowMs) => {
