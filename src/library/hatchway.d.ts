@@ -381,7 +381,10 @@ export interface ConnectOptions {
 }
 
 export interface ListenOptions extends EntryOptions {
-  /** `8080`, `"127.0.0.1:8810-8815"`, `"*:80"`; 0 = any free one. Without an address it is for this machine alone. */
+  /**
+   * `8080`, `"127.0.0.1:8810-8815"`, `"53/udp"`, `"*:80"`; 0 = any free one, of one number for TCP and UDP. Without an
+   * address it is for this machine alone.
+   */
   readonly port: number | string;
   /** `"db:5432"`; without a port, the same as the port's. */
   readonly to: string;

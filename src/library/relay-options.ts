@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { type LocalForwardSpec, parseVia, type RemoteForwardSpec, type Via } from "../core/forward.ts";
 import { ExposeEntry, ForwardEntry, SocksEntry } from "../roles/config/schema.ts";
 import { exposeSpec, forwardSpec, socksSpec } from "../roles/config/specs.ts";
@@ -77,7 +77,7 @@ const LISTEN: Checking<ForwardEntry, LocalForwardSpec> = {
   keys: LISTEN_KEYS,
   others: ["signal"],
   values: VALUES,
-  specOf: (entry) => forwardSpec(entry, idOf),
+  specOf: (entry) => forwardSpec(entry, localIdOf),
   usage,
 };
 
@@ -110,7 +110,7 @@ export function socksSpecOf({ password, ...options }: SocksOptions & Abortable):
       keys: SOCKS_KEYS,
       others: ["signal"],
       values: VALUES,
-      specOf: (entry) => socksSpec(entry, password ?? null, idOf),
+      specOf: (entry) => socksSpec(entry, password ?? null, localIdOf),
       usage,
     },
   );
@@ -157,4 +157,9 @@ function seconds(name: string): (value: unknown) => string {
 function idOf(kind: string, name: string | undefined, content: object): string {
   const digest = createHash("sha256").update(JSON.stringify(content)).digest("hex").slice(0, ID_CHARACTERS);
   return `${kind}/${name ?? digest}`;
+}
+
+/** Nobody but this process knows its ports: without a name each is another one. */
+function localIdOf(kind: string, name: string | undefined): string {
+  return `${kind}/${name ?? randomUUID()}`;
 }

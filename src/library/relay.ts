@@ -1,5 +1,6 @@
 import type { LocalForwardSpec } from "../core/forward.ts";
-import type { EmbeddedAgent } from "../roles/embedded/agent.ts";
+import type { EmbeddedAgent, EntryError } from "../roles/embedded/agent.ts";
+import { ANY_PORT_TRIES, wantsOneNumber, withOneNumber } from "../roles/embedded/any-port.ts";
 import { AppEnd } from "../roles/embedded/app-end.ts";
 import { appExit } from "../roles/embedded/app-exit.ts";
 import { formatHostPort } from "../wire/endpoint.ts";
@@ -105,21 +106,27 @@ export class Relay extends Kept<declared.RelayEvent> implements declared.Relay {
     return this.#listening(socksSpecOf(options), options.signal);
   }
 
-  async #listening(spec: LocalForwardSpec, signal: AbortSignal | undefined): Promise<Listening> {
-    this.#checkOpen(signal);
-    const { id, name, ports } = spec.local;
-    if (typeof Bun === "undefined" && ports.some(({ protocol }) => protocol === "udp")) {
-      throw new HatchwayError("usage", "UDP ports of this machine need Bun: on Node, listen to TCP alone.");
+  async #listening(wanted: LocalForwardSpec, signal: AbortSignal | undefined): Promise<Listening> {
+    const oneNumber = wantsOneNumber(wanted);
+    for (let left = oneNumber ? ANY_PORT_TRIES : 1; ; left--) {
+      this.#checkOpen(signal);
+      const spec = oneNumber ? withOneNumber(wanted) : wanted;
+      const error = await this.#listensTo(spec);
+      if (error === null && !this.isClosed && signal?.aborted !== true) {
+        return this.#kept(new Listening(this.#agent, spec, signal));
+      }
+      await this.#agent.giveBack(spec.local.id);
+      if (error === null) throw this.#whyNot(signal);
+      if (error.kind !== "inUse" || left === 1) throw listenError(error);
     }
+  }
+
+  /** Null = it listens. */
+  async #listensTo(spec: LocalForwardSpec): Promise<EntryError | null> {
     const putting = this.#agent.put(spec);
-    if (putting === null) throw alreadyOpen(name);
+    if (putting === null) throw alreadyOpen(spec.local.name);
     const held = await putting;
-    const error = held.kind === "local" ? (held.error ?? (await held.forward?.entry.bound()) ?? null) : null;
-    if (error !== null || this.isClosed || signal?.aborted === true) {
-      await this.#agent.giveBack(id);
-      throw error === null ? this.#whyNot(signal) : listenError(error);
-    }
-    return this.#kept(new Listening(this.#agent, spec, signal));
+    return held.kind === "local" ? (held.error ?? (await held.forward?.entry.bound()) ?? null) : null;
   }
 
   protected async end(): Promise<void> {
