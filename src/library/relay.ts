@@ -10,7 +10,7 @@ import { connectionError, linkFailure, listenError, refusalError } from "./failu
 import type * as declared from "./hatchway.d.ts";
 import { Kept } from "./kept.ts";
 import { Listening } from "./listening.ts";
-import { destinationOf, exposeSpecOf, listenSpecOf, socksSpecOf } from "./relay-options.ts";
+import { destinationOf, exposeSpecOf, handlersOf, listenSpecOf, socksSpecOf } from "./relay-options.ts";
 
 export interface RelayMeans {
   readonly agent: EmbeddedAgent;
@@ -53,11 +53,11 @@ export class Relay extends Kept<declared.RelayEvent> implements declared.Relay {
     options: declared.ExposeOptions & declared.Abortable,
     onVisitor?: declared.OnSocket | declared.VisitorHandlers,
   ): Promise<Exposed> {
-    const spec = exposeSpecOf(options, onVisitor !== undefined);
+    const handlers = handlersOf(onVisitor);
+    const spec = exposeSpecOf(options, handlers);
     const { signal } = options;
     this.#checkOpen(signal);
-    const handlers = typeof onVisitor === "function" ? { socket: onVisitor } : onVisitor;
-    const exit = handlers === undefined ? null : appExit(handlers, (reason) => connectionError(reason, "the visitor"));
+    const exit = handlers === null ? null : appExit(handlers, (reason) => connectionError(reason, "the visitor"));
     const putting = this.#agent.put(spec, exit);
     if (putting === null) throw alreadyOpen(spec.remote.name);
     await this.#settled(putting, signal);
@@ -98,11 +98,11 @@ export class Relay extends Kept<declared.RelayEvent> implements declared.Relay {
     return socket;
   }
 
-  listen(options: declared.ListenOptions & declared.Abortable): Promise<Listening> {
+  async listen(options: declared.ListenOptions & declared.Abortable): Promise<Listening> {
     return this.#listening(listenSpecOf(options), options.signal);
   }
 
-  socks(options: declared.SocksOptions & declared.Abortable): Promise<Listening> {
+  async socks(options: declared.SocksOptions & declared.Abortable): Promise<Listening> {
     return this.#listening(socksSpecOf(options), options.signal);
   }
 

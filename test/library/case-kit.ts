@@ -2,6 +2,7 @@ import { strict as assert } from "node:assert";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { createServer, connect as dial, type Server, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { text } from "node:stream/consumers";
 import type * as library from "../../src/index.ts";
 
@@ -60,7 +61,7 @@ export async function ask(port: number, said = "hello"): Promise<string> {
 }
 
 /** Resolves when the socket is gone, however it went. */
-export async function gone(socket: Socket): Promise<void> {
+export async function gone(socket: Duplex): Promise<void> {
   socket.on("error", () => undefined);
   if (!socket.closed) await new Promise((resolve) => socket.once("close", resolve));
 }

@@ -5,6 +5,7 @@ import { createServer, connect as dial } from "node:net";
 import { text } from "node:stream/consumers";
 import type * as library from "../../src/index.ts";
 import { decodeDeviceIdentity, encodeDeviceIdentity } from "../../src/wire/device-identity.ts";
+import { ABORT_CASES } from "./abort-cases.ts";
 import {
   ask,
   type Case,
@@ -262,6 +263,29 @@ export const CASES = {
     web.close();
   },
 
+  async "an app that reads a flow late has the newest of it, and no more than its memory"(lib, lab) {
+    const { key } = await lib.enrol({ joinCode: await lab.joinCode("late") });
+    const [port = 0] = await lab.ports(1);
+    const came = Promise.withResolvers<library.TunnelFlow>();
+    await using server = await lib.expose({ key, ports: `${port}/udp` }, { flow: came.resolve });
+    const visitor = createSocket("udp4");
+    for (let number = 0; number < 200; number++) {
+      visitor.send(Buffer.alloc(32_000, number), port, HERE);
+      // One by one: the kernel's buffers are none of the app's.
+      if (number % 8 === 7) await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    visitor.send("last", port, HERE);
+    const flow = await came.promise;
+    const waiting: Uint8Array[] = [];
+    await settled(() => flow.localPort);
+    void server.close();
+    for await (const datagram of flow) waiting.push(datagram);
+    const bytes = waiting.reduce((sum, { length }) => sum + length, 0);
+    assert.ok(bytes > 0 && bytes <= MIB, `${bytes} bytes waited`);
+    assert.equal(Buffer.from(waiting.at(-1) ?? []).toString(), "last");
+    visitor.close();
+  },
+
   async "a UDP flow is the app's"(lib, lab) {
     const { key } = await lib.enrol({ joinCode: await lab.joinCode("udp") });
     const [port = 0] = await lab.ports(1);
@@ -295,6 +319,7 @@ export const CASES = {
     visitor.close();
     dns.close();
   },
+  ...ABORT_CASES,
   ...OUTGOING_CASES,
   ...LOCAL_UDP_CASES,
 } satisfies Record<string, Case>;
