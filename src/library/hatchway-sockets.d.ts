@@ -20,7 +20,7 @@ export interface TunnelSocket extends Duplex {
   destroy(error?: Error): this;
 }
 
-/** The datagrams that one visitor sends from one port, for `for await` until the flow ends. Who reads slowly gets the last 512. */
+/** The datagrams that one visitor sends from one port, for `for await` until the flow ends. Who reads late gets the newest 512, of 1 MiB at most. */
 export interface TunnelFlow extends AsyncIterable<Uint8Array> {
   readonly remoteAddress: string;
   readonly remotePort: number;
