@@ -35,6 +35,7 @@ import { poolOf, relayPolicy } from "./own-ports.ts";
 import { openProxyGate } from "./proxy-refusals.ts";
 import { publicHostOf } from "./public-host.ts";
 import { RelayReload } from "./reload.ts";
+import { noteSeen } from "./seen.ts";
 import { RelaySessions } from "./sessions.ts";
 import { SideServers } from "./side-servers.ts";
 import { OptionalSsh } from "./ssh/optional.ts";
@@ -350,7 +351,10 @@ export class Relay {
     this.#ssh.agentUp(peer.deviceId);
     this.#succession.takeOver?.arrived(peer.deviceId);
     try {
-      await this.#parts.store.devices.touch(peer.deviceId, remoteAddress, wallMs());
+      const seen = { deviceId: peer.deviceId, from: remoteAddress, keyFingerprint: null };
+      if ((await noteSeen(this.#parts.store, seen, wallMs())) !== "revoked") return;
+      this.#view.cut(peer.deviceId);
+      await this.#forwards.removeDevice(peer.deviceId);
     } catch (error) {
       this.#failed("when a device was seen could not be stored", error);
     }
