@@ -73,9 +73,10 @@ async function open(
     ca,
     dataDir,
     fallback: fixedCertificate(ours as RelayCertificate),
-    publish(token, text) {
+    ways: ["http-01"],
+    async publish({ token, keyAuthorization }) {
       published.add(token);
-      const unpublish = challenges.publish(token, text);
+      const unpublish = challenges.publish(token, keyAuthorization);
       return () => {
         published.delete(token);
         unpublish();

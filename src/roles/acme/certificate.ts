@@ -1,9 +1,12 @@
 import { type AcmeFailure, acmePlan, afterFailure, mayRetryAtOnce, renewAtMs } from "../../core/acme/plan.ts";
+import type { NameProof } from "../../core/acme/steps.ts";
+import { waysOfTry } from "../../core/acme/ways.ts";
 import type { Sweepable } from "../../dataplanes/io/sweeper.ts";
 import { certificateOf, type RelayCertificate } from "../../os/certificate.ts";
 import { messageOf } from "../../os/errors.ts";
 import type { Logger } from "../../os/log.ts";
 import { type AcmeRecord, type AcmeWish, readAcme, writeAcme } from "../../store/acme-state.ts";
+import type { ChallengeType } from "../../wire/acme/messages.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import { CertificateHolder, type CertificateSource, type Looked, type TakeCertificate } from "../certificate/source.ts";
 import { type AcmeSettings, ControlError } from "../control.ts";
@@ -20,8 +23,10 @@ export interface AcmeCertificateOptions {
   readonly account?: { readonly directory: string; readonly keyPem: string };
   /** Shown until there is one. */
   readonly fallback: CertificateSource;
-  /** Answers the CA's question; the result ends that. */
-  publish(token: string, keyAuthorization: string): () => void;
+  /** How names can be proven, the best first. */
+  readonly ways: readonly ChallengeType[];
+  /** See ObtainOptions. */
+  publish(proof: NameProof): Promise<() => void>;
   wallMs(): number;
   random(): number;
   pause(ms: number): Promise<void>;
@@ -158,7 +163,9 @@ export class AcmeCertificate implements CertificateSource, Sweepable {
     // Asked each time: it gives the account that there is (RFC 8555 section 7.3.1), also one that was made anew.
     const registered = await client.account(settings.email);
     if (!registered.ok) return registered;
-    const obtained = await obtainCertificate({ client, key, account: registered.value, hosts, publish, wallMs, pause });
+    const ways = waysOfTry(this.#options.ways, this.#failed()?.count ?? 0);
+    const orderer = registered.value;
+    const obtained = await obtainCertificate({ client, key, account: orderer, hosts, ways, publish, wallMs, pause });
     if (!obtained.ok) return obtained;
     const { chainPem, keyPem } = obtained.value;
     const certificate = certificateOf(chainPem, keyPem, hosts);

@@ -1,7 +1,7 @@
 import type { AcmeFailure } from "../../core/acme/plan.ts";
-import { authorizationStep, orderStep } from "../../core/acme/steps.ts";
+import { authorizationStep, type NameProof, orderStep } from "../../core/acme/steps.ts";
 import { certificateRequest } from "../../os/certificate-request.ts";
-import { AcmeAuthorization, AcmeOrder } from "../../wire/acme/messages.ts";
+import { AcmeAuthorization, AcmeOrder, type ChallengeType } from "../../wire/acme/messages.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import type { AccountKey } from "./account-key.ts";
 import { type AcmeClient, type AcmeReply, decoded } from "./client.ts";
@@ -18,7 +18,10 @@ export interface ObtainOptions {
   /** The account's URL. */
   readonly account: string;
   readonly hosts: readonly string[];
-  publish(token: string, keyAuthorization: string): () => void;
+  /** How names can be proven, the best first. */
+  readonly ways: readonly ChallengeType[];
+  /** Answers the CA's question from when it resolves; what it gives ends that. */
+  publish(proof: NameProof): Promise<() => void>;
   wallMs(): number;
   /** Resolves early when all is to end: then the requests fail. */
   pause(ms: number): Promise<void>;
@@ -116,7 +119,7 @@ class OrderRun {
   }
 
   async #prove(url: string): Promise<Result<null, AcmeFailure>> {
-    const { client, account, key, publish } = this.#options;
+    const { client, account, key, hosts, ways, publish } = this.#options;
     let unpublish: () => void = () => undefined;
     let responded = false;
     try {
@@ -125,12 +128,19 @@ class OrderRun {
         if (!reply.ok) return reply;
         const authorization = decoded(AcmeAuthorization, reply.value.text);
         if (!authorization.ok) return authorization;
-        const step = authorizationStep(authorization.value, responded);
+        // What is answered for a name is seen by whoever asks for that name: it is to be one that was ordered.
+        if (!hosts.includes(authorization.value.identifier.value)) {
+          return err(
+            refused("The ACME server asks for the proof of another name than was ordered: it is ordered again."),
+          );
+        }
+        const step = authorizationStep(authorization.value, responded, ways);
         switch (step.kind) {
           case "done":
             return ok(null);
           case "respond": {
-            unpublish = publish(step.token, key.authorizationOf(step.token));
+            const { type, name, token } = step;
+            unpublish = await publish({ type, name, token, keyAuthorization: key.authorizationOf(token) });
             const told = await client.post(step.url, account, {});
             if (!told.ok) return told;
             responded = true;

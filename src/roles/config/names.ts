@@ -18,7 +18,9 @@ export function namesProblems({ names, acme, console: pages }: ConfigFile): Prob
   }
   if (names.certificate !== undefined && names.https === undefined) add(["certificate"], "needs https");
   if (names.acme !== undefined) {
-    if (names.http === undefined) add(["acme"], "needs http: the CA proves names there");
+    if (names.acme.challenge === "http-01" && names.http === undefined) {
+      add(["acme", "challenge"], "is http-01, which needs http: the CA proves names there");
+    }
     if (names.https === undefined) add(["acme"], "needs https: that is what certificates are for");
     if (names.acme["accept-terms"] !== true) {
       const terms = names.acme.directory === undefined ? " (https://letsencrypt.org/repository/)" : "";
@@ -54,6 +56,7 @@ export function namesSettings(
         acme === undefined
           ? null
           : {
+              challenge: acme.challenge ?? null,
               email: acme.email ?? null,
               directory: acme.directory ?? DEFAULT_DIRECTORY,
               ca: acme.ca === undefined ? null : beside(acme.ca),

@@ -60,14 +60,15 @@ export class RelayNames {
   /** Has certificates, and orders others from then on. Before devices ask for sites. Throws ControlError. */
   async prepare(): Promise<void> {
     const { sweeper, dataDir, fallback, log, signal, settings } = this.#options;
-    const { certificate = null, acme = null } = settings().names ?? {};
+    const { certificate = null, acme = null, http = null, https = null } = settings().names ?? {};
     if (certificate !== null) this.#certificates.use(await this.#options.certificate("names.certificate", certificate));
     if (acme !== null) {
       this.#acme = await SiteAcme.open({
         settings: acme,
         dataDir,
         fallback: fixedCertificate(fallback),
-        publish: (token, authorization) => this.server.publish(token, authorization),
+        ports: { http: http?.port ?? null, https: https?.port ?? null },
+        proofs: this.server.proofs,
         wanted: () => this.sites.ended().filter((name) => !this.#certificates.isGiven(name)),
         log,
         signal,

@@ -1,10 +1,12 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { SecureContext } from "node:tls";
+import { type ProofPorts, proofWays } from "../../core/acme/ways.ts";
 import type { Sweepable } from "../../dataplanes/io/sweeper.ts";
 import { nowMs } from "../../os/clock.ts";
 import { messageOf } from "../../os/errors.ts";
 import type { Logger } from "../../os/log.ts";
+import type { Proofs } from "../../servers/names/proofs.ts";
 import { readAcme, writeAcme } from "../../store/acme-state.ts";
 import { ok } from "../../wire/result.ts";
 import { AccountKey } from "../acme/account-key.ts";
@@ -13,6 +15,7 @@ import type { CertificateSource } from "../certificate/source.ts";
 import { readPem } from "../certificates.ts";
 import { ControlError, type NamesSettings } from "../control.ts";
 import { pause } from "../pause.ts";
+import { publishProof } from "./proofs.ts";
 import { contextFor } from "./site-certificates.ts";
 
 /** Orders that are under way at once: the others wait a second for their turn. */
@@ -26,7 +29,9 @@ export interface SiteAcmeOptions {
   readonly dataDir: string;
   /** What an order that is not through has; it is shown to nobody. */
   readonly fallback: CertificateSource;
-  publish(token: string, keyAuthorization: string): () => void;
+  /** Where visitors come in, as configured. */
+  readonly ports: ProofPorts;
+  readonly proofs: Proofs;
   /** The names that want a certificate now. */
   wanted(): readonly string[];
   readonly log: Logger;
@@ -109,7 +114,7 @@ export class SiteAcme implements Sweepable {
   }
 
   async #open(name: string, held: Held): Promise<void> {
-    const { settings, fallback, publish, log, signal } = this.#options;
+    const { settings, ports, proofs, fallback, log, signal } = this.#options;
     // A name that was checked has no character that means something in a path.
     const dataDir = join(this.#directory, name);
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
@@ -119,7 +124,8 @@ export class SiteAcme implements Sweepable {
       account: this.#account,
       dataDir,
       fallback,
-      publish,
+      ways: proofWays(settings.challenge, ports),
+      publish: (proof) => publishProof(proofs, proof),
       wallMs: nowMs,
       random: Math.random,
       pause: (ms) => pause(ms, signal),

@@ -51,7 +51,10 @@ export class SiteCertificates {
   }
 }
 
-export function contextFor({ certificatePem, keyPem }: RelayCertificate): SecureContext {
+export function contextFor({
+  certificatePem,
+  keyPem,
+}: Pick<RelayCertificate, "certificatePem" | "keyPem">): SecureContext {
   return createSecureContext({ cert: certificatePem, key: keyPem, minVersion: "TLSv1.2" });
 }
 

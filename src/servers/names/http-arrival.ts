@@ -163,7 +163,7 @@ class FirstRequest implements ByteSink, Impatient {
 
   #challenge({ method, target }: RequestHead): string | null {
     const token = method === "GET" ? challengeToken(target) : null;
-    return token === null ? null : this.context.challenge(token);
+    return token === null ? null : this.context.proofs.ofToken(token);
   }
 
   #sendToHttps({ method, target }: RequestHead, name: string, { externalPort }: Site): void {

@@ -15,6 +15,7 @@ import { type NamesContext, takePlace } from "./context.ts";
 import { H2Server } from "./h2-session.ts";
 import { type Arrival, receiveHttp } from "./http-arrival.ts";
 import { LoginGuard } from "./logins.ts";
+import { Proofs } from "./proofs.ts";
 import { Sites } from "./sites.ts";
 import { receiveTls } from "./tls-arrival.ts";
 
@@ -35,12 +36,12 @@ export interface NamesServerOptions {
 /** Listens for the visitors of several sites on one port of each kind, and tells them apart by name. */
 export class NamesServer {
   readonly sites = new Sites();
+  readonly proofs = new Proofs();
   readonly #options: NamesServerOptions;
   readonly #clients: Clients;
   readonly #context: NamesContext;
   /** Those who came to no site. */
   readonly #refused = new ForwardCounters();
-  readonly #challenges = new Map<string, string>();
   #http: Listeners<Listener> | null = null;
   #https: Listeners<Listener> | null = null;
 
@@ -54,7 +55,7 @@ export class NamesServer {
       logins: new LoginGuard(this.#clients, () => sweeper.nowMs()),
       pending: new Pending(PENDING),
       sweeper,
-      challenge: (token) => this.#challenges.get(token) ?? null,
+      proofs: this.proofs,
       certificate: (name) => options.certificate(name),
       unexpected: (error) => options.unexpected(error),
     };
@@ -76,12 +77,6 @@ export class NamesServer {
     const opened = this.#listen(listen, (arrival) => receiveTls(this.#context, h2, arrival));
     if (opened.ok) this.#https = opened.value;
     return opened.ok ? ok(null) : opened;
-  }
-
-  /** Answers for this token until the returned function is called (http-01, RFC 8555 section 8.3). */
-  publish(token: string, keyAuthorization: string): () => void {
-    this.#challenges.set(token, keyAuthorization);
-    return () => this.#challenges.delete(token);
   }
 
   /** Lets another process of this program listen at its ports too, or no more. False: this system cannot. */

@@ -1,0 +1,107 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { connect } from "node:tls";
+import type { NamesSettings } from "../../src/roles/control.ts";
+import type { ChallengeType } from "../../src/wire/acme/messages.ts";
+import { temporaryDirectory } from "../fixtures/directory.ts";
+import { freePorts } from "../fixtures/free-ports.ts";
+import { firstTrusted } from "../fixtures/names-client.ts";
+import { NAMES, site, startWeb } from "../fixtures/names-lab.ts";
+import { type Pebble, type PebbleOptions, startPebble } from "../fixtures/pebble.ts";
+import { type LabAgent, type RolesLab, rolesLab } from "../fixtures/roles-lab.ts";
+
+const HERE = "127.0.0.1";
+const NAME = "end.example.org";
+/** It is renewed at two thirds of that. */
+const VALIDITY_SEC = 6;
+let running: AsyncDisposableStack;
+beforeEach(() => {
+  running = new AsyncDisposableStack();
+});
+afterEach(() => running.disposeAsync());
+
+interface AcmeLab {
+  readonly lab: RolesLab;
+  readonly agent: LabAgent;
+  readonly pebble: Pebble;
+}
+
+/** A relay with sites at ports that Pebble knows, as far as `where` says. */
+async function acmeLab(
+  where: { readonly http: boolean; readonly https: boolean },
+  challenge: ChallengeType | null = null,
+  options: PebbleOptions = {},
+): Promise<AcmeLab> {
+  const [httpPort = 0, tlsPort = 0] = await freePorts(2);
+  const proven = { ...(where.http ? { httpPort } : {}), ...(where.https ? { tlsPort } : {}) };
+  const pebble = running.use(await startPebble({ ...proven, ...options }));
+  const directory = running.use(await temporaryDirectory());
+  const ca = join(directory.path, "pebble.pem");
+  await writeFile(ca, pebble.ca);
+  const names: NamesSettings = {
+    ...NAMES,
+    http: where.http ? { host: HERE, port: httpPort } : null,
+    https: { host: HERE, port: tlsPort },
+    acme: { email: null, directory: pebble.directory, ca, challenge },
+  };
+  const lab = running.use(await rolesLab({ names }));
+  return { lab, agent: await lab.agent("home"), pebble };
+}
+
+const web = () => startWeb(running, () => new Response("served"));
+
+/** What the relay agrees to speak; null = it refuses. */
+function agreedProtocol(port: number, protocols: readonly string[]): Promise<string | null> {
+  return new Promise((resolve) => {
+    const socket = connect({
+      host: HERE,
+      port,
+      servername: NAME,
+      ALPNProtocols: [...protocols],
+      rejectUnauthorized: false,
+    });
+    socket.on("secureConnect", () => resolve(socket.alpnProtocol === false ? null : socket.alpnProtocol));
+    socket.on("error", () => resolve(null));
+  });
+}
+
+test("a certificate is ordered for each name, renewed, and no connection is lost by that", async () => {
+  const cases: [string, { http: boolean; https: boolean }, ChallengeType | null][] = [
+    ["by http-01, where port 80 is", { http: true, https: false }, null],
+    ["by tls-alpn-01, where only port 443 is", { http: false, https: true }, null],
+    ["by tls-alpn-01, where it is chosen", { http: true, https: true }, "tls-alpn-01"],
+  ];
+  // At once: they mostly wait.
+  const kept = await Promise.all(cases.map(async ([name, ...options]) => [name, await renewed(...options)]));
+  expect(kept).toEqual(cases.map(([name]) => [name, { failed: null, sharesAccount: true, proofAfter: null }]));
+}, 40_000);
+
+async function renewed(where: { readonly http: boolean; readonly https: boolean }, challenge: ChallengeType | null) {
+  const { lab, agent, pebble } = await acmeLab(where, challenge, { validitySec: VALIDITY_SEC });
+  const added = await agent.add(site("end", [NAME], web(), { tls: "end" }));
+  const port = added.endpoints[0]?.port ?? 0;
+  const root = await pebble.root();
+  // Until it is there, whoever comes is refused rather than shown another one.
+  const first = await firstTrusted(port, NAME, root);
+  expect(await first.ask("/")).toContain("served");
+  let next = first;
+  while (next.serial === first.serial) {
+    if (next !== first) next.close();
+    // An order takes longer than such a certificate has left.
+    next = await firstTrusted(port, NAME, root);
+  }
+  // The connection of before lives on.
+  expect(await first.ask("/again")).toContain("served");
+  expect(await next.ask("/")).toContain("served");
+  first.close();
+  next.close();
+  const kept = JSON.parse(await readFile(join(lab.relayDirectory, `names/${NAME}/acme.json`), "utf8"));
+  const shared = JSON.parse(await readFile(join(lab.relayDirectory, "names/acme.json"), "utf8"));
+  return {
+    failed: kept.failed,
+    sharesAccount: Bun.deepEquals(kept.account, shared.account),
+    // Nobody asks for one now.
+    proofAfter: await agreedProtocol(port, ["acme-tls/1"]),
+  };
+}
