@@ -2,17 +2,18 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { connect } from "node:tls";
-import type { NamesSettings } from "../../src/roles/control.ts";
+import type { ConsoleSettings, NamesSettings, RelaySettings } from "../../src/roles/control.ts";
 import type { ChallengeType } from "../../src/wire/acme/messages.ts";
 import { temporaryDirectory } from "../fixtures/directory.ts";
 import { freePorts } from "../fixtures/free-ports.ts";
-import { firstTrusted } from "../fixtures/names-client.ts";
+import { ask, firstTrusted } from "../fixtures/names-client.ts";
 import { NAMES, site, startWeb } from "../fixtures/names-lab.ts";
 import { type Pebble, type PebbleOptions, startPebble } from "../fixtures/pebble.ts";
-import { type LabAgent, type RolesLab, rolesLab } from "../fixtures/roles-lab.ts";
+import { failureOf, type LabAgent, type RolesLab, remote, rolesLab } from "../fixtures/roles-lab.ts";
 
 const HERE = "127.0.0.1";
 const NAME = "end.example.org";
+const CONSOLE = "console.example.com";
 /** It is renewed at two thirds of that. */
 const VALIDITY_SEC = 6;
 let running: AsyncDisposableStack;
@@ -25,6 +26,7 @@ interface AcmeLab {
   readonly lab: RolesLab;
   readonly agent: LabAgent;
   readonly pebble: Pebble;
+  readonly httpPort: number;
 }
 
 /** A relay with sites at ports that Pebble knows, as far as `where` says. */
@@ -32,6 +34,7 @@ async function acmeLab(
   where: { readonly http: boolean; readonly https: boolean },
   challenge: ChallengeType | null = null,
   options: PebbleOptions = {},
+  more: (names: NamesSettings) => Partial<RelaySettings> = () => ({}),
 ): Promise<AcmeLab> {
   const [httpPort = 0, tlsPort = 0] = await freePorts(2);
   const proven = { ...(where.http ? { httpPort } : {}), ...(where.https ? { tlsPort } : {}) };
@@ -45,8 +48,8 @@ async function acmeLab(
     https: { host: HERE, port: tlsPort },
     acme: { email: null, directory: pebble.directory, ca, challenge },
   };
-  const lab = running.use(await rolesLab({ names }));
-  return { lab, agent: await lab.agent("home"), pebble };
+  const lab = running.use(await rolesLab({ names, ...more(names) }));
+  return { lab, agent: await lab.agent("home"), pebble, httpPort };
 }
 
 const web = () => startWeb(running, () => new Response("served"));
@@ -75,6 +78,52 @@ test("a certificate is ordered for each name, renewed, and no connection is lost
   // At once: they mostly wait.
   const kept = await Promise.all(cases.map(async ([name, ...options]) => [name, await renewed(...options)]));
   expect(kept).toEqual(cases.map(([name]) => [name, { failed: null, sharesAccount: true, proofAfter: null }]));
+}, 40_000);
+
+test("the console's names are proven where sites are, and people are sent to it", async () => {
+  const [port = 0] = await freePorts(1);
+  const shown: ConsoleSettings = {
+    listen: { host: HERE, port },
+    hosts: [],
+    certificate: null,
+    tls: true,
+    trustedProxies: [],
+    hstsSec: 3_600,
+  };
+  const { lab, agent, pebble, httpPort } = await acmeLab({ http: true, https: false }, null, {}, ({ acme, http }) => ({
+    console: {
+      ...shown,
+      acme: {
+        hosts: [CONSOLE],
+        email: null,
+        directory: acme?.directory ?? "",
+        ca: acme?.ca ?? null,
+        listen: http ?? { host: HERE, port: 0 },
+      },
+    },
+  }));
+  await agent.add(site("end", [NAME], web(), { tls: "end" }));
+  await agent.add(site("off", ["off.example.org"], web()));
+  const root = await pebble.root();
+  const pages = await firstTrusted(port, CONSOLE, root);
+  pages.close();
+  const end = await firstTrusted((await agent.forward("end"))?.endpoints[0]?.port ?? 0, NAME, root);
+  expect(await end.ask("/")).toContain("served");
+  end.close();
+  const to = (host: string, path: string) =>
+    ask(httpPort, `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+  expect(await to(CONSOLE, "/x")).toMatchObject({
+    status: 308,
+    head: expect.stringContaining(`Location: https://${CONSOLE}:${port}/\r\n`),
+  });
+  expect(await to("off.example.org", "/")).toMatchObject({ status: 200, body: "served" });
+  const token = `/.well-known/acme-challenge/${"t".repeat(43)}`;
+  expect((await to(CONSOLE, token)).status).toBe(308);
+  expect((await to("nobody.example.org", token)).status).toBe(404);
+  // Nobody else has the port.
+  const taken = remote("taken", [{ protocol: "tcp", first: httpPort, last: httpPort, internalFirst: 80 }]);
+  expect(String(await failureOf(agent.add(taken)))).toContain("shared by sites");
+  expect((await lab.relay.status()).consoleCertificate?.problem).toBeNull();
 }, 40_000);
 
 async function renewed(where: { readonly http: boolean; readonly https: boolean }, challenge: ChallengeType | null) {

@@ -28,6 +28,8 @@ let nowMs: number;
 /** Tokens that are answered for now. */
 let published: Set<string>;
 let pauses: number[];
+/** The CA comes to this process. */
+let isFound: boolean;
 let told: { readonly level: "info" | "warn"; readonly fields: Record<string, unknown> }[];
 
 beforeEach(async () => {
@@ -40,6 +42,7 @@ beforeEach(async () => {
   ended = new AbortController();
   nowMs = Date.now();
   [published, pauses, told] = [new Set(), [], []];
+  isFound = true;
 });
 afterEach(async () => {
   ended.abort();
@@ -82,6 +85,7 @@ async function open(
         unpublish();
       };
     },
+    canProve: () => isFound,
     wallMs: () => nowMs,
     random: () => 0,
     async pause(ms) {
@@ -187,6 +191,16 @@ describe("an order", () => {
     await swept(source);
     expect(acme.count("newOrder")).toBe(2);
     expect(certificateOf(source.current.certificatePem, source.current.keyPem, ["other.example.com"])).not.toBeNull();
+  });
+
+  test("is not made while another process has who comes", async () => {
+    isFound = false;
+    const source = await open();
+    await swept(source);
+    expect([acme.asked, warnings()]).toEqual([[], []]);
+    isFound = true;
+    await swept(source);
+    expect(isOwn(source)).toBe(true);
   });
 
   test("ends with everything else, and is not held against the server", async () => {

@@ -27,6 +27,8 @@ export interface AcmeCertificateOptions {
   readonly ways: readonly ChallengeType[];
   /** See ObtainOptions. */
   publish(proof: NameProof): Promise<() => void>;
+  /** A CA that comes now comes to this process: before that nothing is ordered. */
+  canProve(): boolean;
   wallMs(): number;
   random(): number;
   pause(ms: number): Promise<void>;
@@ -127,7 +129,8 @@ export class AcmeCertificate implements CertificateSource, Sweepable {
   }
 
   #begin(): void {
-    if (this.#ordering !== null || this.#options.signal.aborted) return;
+    const { signal, canProve } = this.#options;
+    if (this.#ordering !== null || signal.aborted || !canProve()) return;
     this.#ordering = this.#order().finally(() => {
       this.#ordering = null;
     });

@@ -1,3 +1,4 @@
+import { type ProofPorts, proofWays } from "../../core/acme/ways.ts";
 import type { RemoteSpec, SiteSpec } from "../../core/forward.ts";
 import type { ReservedName, SitePolicy } from "../../core/names/policy.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
@@ -12,8 +13,10 @@ import { formatHostPort } from "../../wire/endpoint.ts";
 import type { Result } from "../../wire/result.ts";
 import { siteNameOf } from "../../wire/site-name.ts";
 import type { TunnelEndpoint } from "../../wire/tunnel/control.ts";
+import type { ProofPlace } from "../acme/open.ts";
 import { type CertificateSource, fixedCertificate } from "../certificate/source.ts";
-import { type CertificateFiles, ControlError, type RelaySettings } from "../control.ts";
+import { type AcmeSettings, type CertificateFiles, ControlError, type RelaySettings } from "../control.ts";
+import { publishProof } from "./proofs.ts";
 import { SiteAcme } from "./site-acme.ts";
 import { SiteCertificates } from "./site-certificates.ts";
 
@@ -60,15 +63,16 @@ export class RelayNames {
   /** Has certificates, and orders others from then on. Before devices ask for sites. Throws ControlError. */
   async prepare(): Promise<void> {
     const { sweeper, dataDir, fallback, log, signal, settings } = this.#options;
-    const { certificate = null, acme = null, http = null, https = null } = settings().names ?? {};
+    const { certificate = null, acme = null } = settings().names ?? {};
     if (certificate !== null) this.#certificates.use(await this.#options.certificate("names.certificate", certificate));
     if (acme !== null) {
       this.#acme = await SiteAcme.open({
         settings: acme,
         dataDir,
         fallback: fixedCertificate(fallback),
-        ports: { http: http?.port ?? null, https: https?.port ?? null },
+        ports: this.#configured,
         proofs: this.server.proofs,
+        canProve: () => this.server.isFound,
         wanted: () => this.sites.ended().filter((name) => !this.#certificates.isGiven(name)),
         log,
         signal,
@@ -83,6 +87,27 @@ export class RelayNames {
     const { http = null, https = null } = this.#options.settings().names ?? {};
     if (http !== null) opened("http", this.server.openHttp(http));
     if (https !== null) opened("https", this.server.openHttps(https));
+  }
+
+  /** Where the console's names are proven, if sites have that port; null = somewhere else. People are sent to `homeUrl`. */
+  proofPlace({ listen, hosts }: AcmeSettings, homeUrl: () => string): ProofPlace | null {
+    const { http = null } = this.#options.settings().names ?? {};
+    if (http === null || http.port !== listen.port || http.host !== listen.host) return null;
+    const { homes, proofs } = this.server;
+    for (const host of hosts) homes.set(host, homeUrl);
+    return {
+      port: null,
+      ways: proofWays(null, this.#configured),
+      publish: (proof) => publishProof(proofs, proof),
+      canProve: () => this.server.isFound,
+      // People find the console where they are sent also when another process has it.
+      close: () => Promise.resolve(),
+    };
+  }
+
+  get #configured(): ProofPorts {
+    const { http = null, https = null } = this.#options.settings().names ?? {};
+    return { http: http?.port ?? null, https: https?.port ?? null };
   }
 
   /** Where it listens. */

@@ -261,6 +261,7 @@ export class Relay {
       settings: () => this.#settings.console,
       publicHost: () => this.#settings.publicHost,
       fallback: this.#certificate,
+      proofPlace: (acme, homeUrl) => this.#names.proofPlace(acme, homeUrl),
       certificate: (key, files) => this.#givenCertificate(key, files),
       looked: (key, what) => void this.#looked.set(key, what),
       metrics: () => this.#metrics.text(),

@@ -32,6 +32,8 @@ export interface SiteAcmeOptions {
   /** Where visitors come in, as configured. */
   readonly ports: ProofPorts;
   readonly proofs: Proofs;
+  /** See AcmeCertificateOptions. */
+  canProve(): boolean;
   /** The names that want a certificate now. */
   wanted(): readonly string[];
   readonly log: Logger;
@@ -114,7 +116,7 @@ export class SiteAcme implements Sweepable {
   }
 
   async #open(name: string, held: Held): Promise<void> {
-    const { settings, ports, proofs, fallback, log, signal } = this.#options;
+    const { settings, ports, proofs, canProve, fallback, log, signal } = this.#options;
     // A name that was checked has no character that means something in a path.
     const dataDir = join(this.#directory, name);
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
@@ -126,6 +128,7 @@ export class SiteAcme implements Sweepable {
       fallback,
       ways: proofWays(settings.challenge, ports),
       publish: (proof) => publishProof(proofs, proof),
+      canProve,
       wallMs: nowMs,
       random: Math.random,
       pause: (ms) => pause(ms, signal),

@@ -16,6 +16,8 @@ export interface NamesContext {
   readonly pending: Pending;
   readonly sweeper: Sweeper;
   readonly proofs: Proofs;
+  /** See NamesServer. */
+  readonly homes: ReadonlyMap<string, () => string>;
   /** What ends TLS for a name; null = there is no certificate, perhaps not yet. */
   certificate(name: string): SecureContext | null;
   /** A fault of this program. */

@@ -37,6 +37,8 @@ export interface NamesServerOptions {
 export class NamesServer {
   readonly sites = new Sites();
   readonly proofs = new Proofs();
+  /** By name: where people are sent who come by plain HTTP to a name of the relay's own. */
+  readonly homes = new Map<string, () => string>();
   readonly #options: NamesServerOptions;
   readonly #clients: Clients;
   readonly #context: NamesContext;
@@ -44,6 +46,8 @@ export class NamesServer {
   readonly #refused = new ForwardCounters();
   #http: Listeners<Listener> | null = null;
   #https: Listeners<Listener> | null = null;
+  /** Another process may have all who come. */
+  #isShared = false;
 
   constructor(options: NamesServerOptions) {
     const { sweeper } = options;
@@ -56,6 +60,7 @@ export class NamesServer {
       pending: new Pending(PENDING),
       sweeper,
       proofs: this.proofs,
+      homes: this.homes,
       certificate: (name) => options.certificate(name),
       unexpected: (error) => options.unexpected(error),
     };
@@ -64,6 +69,11 @@ export class NamesServer {
   /** The ports that visitors come by; null = that kind is not open. */
   get ports(): { readonly http: number | null; readonly https: number | null } {
     return { http: portOf(this.#http), https: portOf(this.#https) };
+  }
+
+  /** It listens, and who comes now comes to this process. */
+  get isFound(): boolean {
+    return !this.#isShared && (this.#http !== null || this.#https !== null);
   }
 
   openHttp(listen: HostPort): Result<null, EntryError> {
@@ -81,6 +91,7 @@ export class NamesServer {
 
   /** Lets another process of this program listen at its ports too, or no more. False: this system cannot. */
   setShared(shared: boolean): boolean {
+    this.#isShared = shared;
     const listeners = [this.#http, this.#https].flatMap((kind) => kind?.ports ?? []);
     return listeners.every((listener) => listener.setShared(shared));
   }
