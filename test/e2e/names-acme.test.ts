@@ -2,9 +2,10 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { connect } from "node:tls";
-import type { ConsoleSettings, NamesSettings, RelaySettings } from "../../src/roles/control.ts";
+import type { ConsoleSettings, NamesSettings, RelaySettings, RunningRelay } from "../../src/roles/control.ts";
 import type { ChallengeType } from "../../src/wire/acme/messages.ts";
 import { temporaryDirectory } from "../fixtures/directory.ts";
+import { FakeAcme } from "../fixtures/fake-acme.ts";
 import { freePorts } from "../fixtures/free-ports.ts";
 import { ask, firstTrusted } from "../fixtures/names-client.ts";
 import { NAMES, site, startWeb } from "../fixtures/names-lab.ts";
@@ -124,6 +125,55 @@ test("the console's names are proven where sites are, and people are sent to it"
   const taken = remote("taken", [{ protocol: "tcp", first: httpPort, last: httpPort, internalFirst: 80 }]);
   expect(String(await failureOf(agent.add(taken)))).toContain("shared by sites");
   expect((await lab.relay.status()).consoleCertificate?.problem).toBeNull();
+}, 40_000);
+
+test("while a site has no certificate that is said, and a reload tries again what failed", async () => {
+  const acme = running.use(await FakeAcme.start());
+  const [httpPort = 0] = await freePorts(1);
+  const directory = running.use(await temporaryDirectory());
+  const ca = join(directory.path, "ca.pem");
+  await writeFile(ca, acme.caPem);
+  const lab = running.use(
+    await rolesLab({
+      names: {
+        ...NAMES,
+        http: { host: HERE, port: httpPort },
+        acme: { email: null, directory: acme.directory, ca, challenge: null },
+      },
+    }),
+  );
+  const agent = await lab.agent("home");
+  const state = async (which: Pick<RunningRelay, "listForwards">) => (await which.listForwards())[0];
+  // Nobody is where the CA looks.
+  acme.httpPort = 1;
+  const ended = new AbortController();
+  running.defer(() => ended.abort());
+  const events = agent.running.attach([site("end", [NAME], web(), { tls: "end" })], ended.signal);
+  const notes: (string | null | undefined)[] = [];
+  const whenNoted = async (fits: (note: string | null | undefined) => boolean) => {
+    for (;;) {
+      const { value, done } = await events[Symbol.asyncIterator]().next();
+      if (done === true) throw new Error("no more events");
+      if (value.event !== "exposed") continue;
+      notes.push(value.note);
+      if (fits(value.note)) return;
+    }
+  };
+  await whenNoted((note) => note?.includes("could not be proven") === true);
+  expect(notes[0]).toBe(`The certificate for ${NAME} is being ordered: wait a minute.`);
+  const message = expect.stringMatching(
+    /^end\.example\.org could not be proven \(connection: nobody answered\): let port 80 .*; the next try is at \d{4}-.*Z\.$/,
+  );
+  for (const which of [lab.relay, agent.running])
+    expect(await state(which)).toMatchObject({ state: "refused", message });
+  expect([(await lab.relay.status()).forwardsOpen, (await agent.running.status()).forwardsOpen]).toEqual([0, 0]);
+  acme.httpPort = httpPort;
+  const asked = acme.count("newOrder");
+  expect(await lab.relay.reload()).toMatchObject({ refused: [] });
+  await whenNoted((note) => note == null);
+  expect(acme.count("newOrder")).toBe(asked + 1);
+  for (const which of [lab.relay, agent.running])
+    expect(await state(which)).toMatchObject({ state: "open", message: null });
 }, 40_000);
 
 async function renewed(where: { readonly http: boolean; readonly https: boolean }, challenge: ChallengeType | null) {

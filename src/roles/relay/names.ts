@@ -1,5 +1,6 @@
 import { type ProofPorts, proofWays } from "../../core/acme/ways.ts";
 import type { RemoteSpec, SiteSpec } from "../../core/forward.ts";
+import type { SiteCertificate } from "../../core/names/certificates.ts";
 import type { ReservedName, SitePolicy } from "../../core/names/policy.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import type { PortSharing } from "../../dataplanes/io/port-sharing.ts";
@@ -29,6 +30,8 @@ export interface RelayNamesOptions {
   readonly dataDir: string;
   /** The operator's, which is looked at now and then. Throws ControlError. */
   certificate(key: string, files: CertificateFiles): Promise<CertificateSource>;
+  /** A reload looks at it, under that key of the config. */
+  looked(key: string, what: Pick<CertificateSource, "look">): void;
   /** Shown to nobody. */
   readonly fallback: RelayCertificate;
   readonly log: Logger;
@@ -78,6 +81,7 @@ export class RelayNames {
         signal,
       });
       this.#certificates.order(this.#acme);
+      this.#options.looked("names.acme", this.#acme);
       sweeper.add(this.#acme);
     }
   }
@@ -108,6 +112,11 @@ export class RelayNames {
   get #configured(): ProofPorts {
     const { http = null, https = null } = this.#options.settings().names ?? {};
     return { http: http?.port ?? null, https: https?.port ?? null };
+  }
+
+  /** Of a name whose TLS is ended here. */
+  certificateOf(host: string): SiteCertificate {
+    return this.#certificates.stateOf(host);
   }
 
   /** Where it listens. */

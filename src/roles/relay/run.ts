@@ -32,6 +32,7 @@ import { type RelayView, relayControl } from "./control.ts";
 import type { DeviceLink, LinkOf } from "./device-link.ts";
 import { RelayDials } from "./dials.ts";
 import { RelayEntries } from "./entries.ts";
+import { troubleOf } from "./forward-state.ts";
 import { RelayForwards } from "./forwards.ts";
 import { type RefusedCredentials, relayMetrics } from "./metrics.ts";
 import { RelayNames } from "./names.ts";
@@ -141,6 +142,7 @@ export class Relay {
       sharing: this.#succession.sharing,
       dataDir: parts.dataDir,
       certificate: (key, files) => this.#givenCertificate(key, files),
+      looked: (key, what) => void this.#looked.set(key, what),
       fallback: parts.identity.certificate,
       log: this.#log,
       signal: this.#abort.signal,
@@ -188,6 +190,7 @@ export class Relay {
       check: this.#check,
       linkOf: this.#linkOf,
       draining: () => this.#phase === "draining",
+      troubleOf: (forward) => troubleOf(forward, this.#view),
       gate: this.#succession.gate,
       seen: (from) => this.#seen(from),
       failed: (error) => this.#failed("a device's request failed", error),
@@ -418,6 +421,7 @@ export class Relay {
       listen: () => this.#listenAt(),
       publicHost: (link) => this.#publicHost(link),
       consoleUrl: () => this.#console.listener?.url ?? "",
+      certificateOf: (host) => this.#names.certificateOf(host),
       consoleCertificate: () => this.#console.listener?.certificate() ?? null,
       ports: () => formatPortSet(poolOf(this.#settings)),
       draining: () => this.#phase === "draining",
