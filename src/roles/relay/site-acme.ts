@@ -49,6 +49,8 @@ interface Account {
 }
 
 interface Held {
+  /** Resolves when its file was read. */
+  opening: Promise<void>;
   /** Null while its file is read. */
   source: AcmeCertificate | null;
   context: SecureContext | null;
@@ -145,14 +147,15 @@ export class SiteAcme implements Sweepable {
 
   /** Resolves when nothing is under way. */
   async idle(): Promise<void> {
+    await Promise.all([...this.#byName.values()].map(({ opening }) => opening));
     await Promise.all([...this.#byName.values()].map(({ source }) => source?.idle()));
   }
 
   #begin(name: string): void {
     if (this.#byName.size >= MOST_NAMES || this.#options.signal.aborted) return;
-    const held: Held = { source: null, context: null, unkept: null };
+    const held: Held = { opening: Promise.resolve(), source: null, context: null, unkept: null };
     this.#byName.set(name, held);
-    this.#open(name, held).catch((error: unknown) => {
+    held.opening = this.#open(name, held).catch((error: unknown) => {
       held.unkept = `The certificate of ${name} cannot be kept (${messageOf(error)}): mend that, and reload the relay.`;
       this.#options.log.warn("{message}", { message: held.unkept });
     });
