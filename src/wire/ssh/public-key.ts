@@ -214,7 +214,7 @@ function notPublic(found: Extract<KeyError, { kind: "not-public" }>["found"]): s
     case "several":
       return "There are several lines in it: give one public key at a time.";
     case "options":
-      return "Give the key without options in front: what it may open is told with --ports.";
+      return "Give the key without options in front: what may be opened with it is told by the ports of its device.";
     default:
       return found satisfies never;
   }
