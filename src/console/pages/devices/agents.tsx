@@ -67,7 +67,7 @@ export function Agents({ devices, ssh }: AgentsProps) {
       id: "managed",
       title: "Forwards from here",
       sortBy: ({ managed }) => managed,
-      cell: ({ managed }) => <ManagedCell managed={managed} />,
+      cell: ({ managed, connected }) => <ManagedCell managed={managed} connected={connected} />,
     },
     {
       id: "address",
@@ -151,8 +151,8 @@ export function Agents({ devices, ssh }: AgentsProps) {
   );
 }
 
-function ManagedCell({ managed }: { readonly managed: boolean | null }) {
-  if (managed === null) return <span className="quiet">not known while it is away</span>;
+function ManagedCell({ managed, connected }: Pick<Device, "managed" | "connected">) {
+  if (managed === null) return <span className="quiet">{connected ? "not by ssh" : "not known while it is away"}</span>;
   if (managed) return <Pill tone="ok">Taken</Pill>;
   return (
     <>

@@ -1,4 +1,4 @@
-import { useCallback, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import type { Device, SshKey, SshServer } from "../../api.ts";
 import { sshCommand } from "../../ssh/command.ts";
 import { HostKey } from "../../ssh/host-key.tsx";
@@ -54,6 +54,7 @@ function Keys({ server, devices }: { readonly server: SshServer; readonly device
   const { api } = useServices();
   const mayChange = useMayChange();
   const keys = useResource(api.sshKeys, KEYS_MS);
+  useOnChange(connectedIn(devices), keys.reload);
   const [added, setAdded] = useState<SshKey | null>(null);
   const onAdded = useCallback(
     (key: SshKey) => {
@@ -76,6 +77,20 @@ function Keys({ server, devices }: { readonly server: SshServer; readonly device
       </div>
     </Card>
   );
+}
+
+function connectedIn(devices: readonly Device[]): string {
+  return devices.flatMap(({ id, connected }) => (connected ? [id] : [])).join();
+}
+
+/** Who has come or gone has used a key, or has lost it. */
+function useOnChange(seen: string, act: () => Promise<void>): void {
+  const last = useRef(seen);
+  useEffect(() => {
+    if (last.current === seen) return;
+    last.current = seen;
+    void act();
+  }, [seen, act]);
 }
 
 function KeyList({ keys }: { readonly keys: Resource<readonly SshKey[]> }) {
