@@ -94,6 +94,9 @@ Example:
 }
 
 async function exportKey(context: Context, file: string): Promise<void> {
+  if (context.options.remote !== undefined) {
+    throw new ControlError("usage", "The key of a device is exported on its own machine: leave --remote out.");
+  }
   const { findPlace } = await import("./data-dir.ts");
   const { exportSshKey } = await import("../roles/ssh-export.ts");
   const { paths } = await findPlace(context, "agent");

@@ -96,23 +96,6 @@ describe("keys of SSH clients", () => {
     expect(await fixture.store.sshKeys.add(request, 2_000)).toMatchObject({ ok: false, error: { kind } });
   });
 
-  test("a key is called by its fingerprint or its comment, and by a comment never instead of a fingerprint", async () => {
-    await using fixture = await temporaryStore();
-    const { store } = fixture;
-    await add(store, "ed25519", { deviceName: "laptop" });
-    const ecdsa = { ...line("ecdsa"), comment: FINGERPRINTS.ed25519, deviceName: "tablet" };
-    expect((await store.sshKeys.add(ecdsa, 1_000)).ok).toBe(true);
-    const called = async (named: string) => {
-      const found = await store.sshKeys.called(named);
-      return found.ok ? found.value.device.name : found.error.kind;
-    };
-    expect(await called(FINGERPRINTS.ed25519)).toBe("laptop");
-    expect(await called("ada@ed25519")).toBe("laptop");
-    expect(await called("ada@rsa")).toBe("unknown");
-    await store.sshKeys.add({ ...line("rsa"), comment: "ada@ed25519", deviceName: "phone" }, 1_000);
-    expect(await called("ada@ed25519")).toBe("ambiguous");
-  });
-
   test("a key of another account is not there for whoever sees one account", async () => {
     await using fixture = await temporaryStore();
     const { store } = fixture;

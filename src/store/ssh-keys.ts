@@ -31,7 +31,7 @@ export interface NewSshKey extends KeyLine {
 }
 
 export interface SshKeyRefusal {
-  readonly kind: "unknown-account" | "key-taken" | "too-many" | "quota" | "ports" | "unknown" | "ambiguous";
+  readonly kind: "unknown-account" | "key-taken" | "too-many" | "quota" | "ports" | "unknown";
   /** One sentence that says what to do, to somebody who sees every account. */
   readonly message: string;
 }
@@ -59,8 +59,6 @@ export interface SshKeys {
   find(blob: Uint8Array): Promise<KeyOfDevice | null>;
   /** Of devices that are not revoked, by account, device and age. */
   list(): Promise<KeyOfDevice[]>;
-  /** By its fingerprint, or by a comment that only one has: a comment that is another's fingerprint is in nobody's way. */
-  called(fingerprintOrComment: string): Promise<Result<KeyOfDevice, SshKeyRefusal>>;
   remove(fingerprint: string, nowMs: number, removal?: SshKeyRemoval): Promise<Result<RemovedSshKey, SshKeyRefusal>>;
   /** Notes when it was used. Once a connection: each call is an fsync. */
   touch(fingerprint: string, nowMs: number): Promise<void>;
@@ -80,7 +78,6 @@ export function sshKeysOn(db: Db): SshKeys {
       return found ?? null;
     },
     list: () => keysWith(db, null),
-    called: async (named) => keyCalled(await keysWith(db, null), named),
     remove: (fingerprint, nowMs, removal = {}) =>
       db.transaction().execute((trx) => removeKey(trx, fingerprint, nowMs, removal)),
     async touch(fingerprint, nowMs) {
@@ -199,21 +196,6 @@ async function makeDevice(
     .executeTakeFirstOrThrow();
 }
 
-function keyCalled(all: readonly KeyOfDevice[], named: string): Result<KeyOfDevice, SshKeyRefusal> {
-  const exact = all.find(({ key }) => key.fingerprint === named);
-  if (exact !== undefined) return ok(exact);
-  const [found, ...others] = all.filter(({ key }) => key.comment === named);
-  if (found === undefined) return noKey(named);
-  if (others.length === 0) return ok(found);
-  const count = others.length + 1;
-  const message = `${count} SSH keys are called ${JSON.stringify(named)}: give the fingerprint, which hatchway ssh-key ls shows.`;
-  return refuse("ambiguous", message);
-}
-
-function noKey(named: string) {
-  return refuse("unknown", `There is no SSH key ${JSON.stringify(named)}: hatchway ssh-key ls lists them.`);
-}
-
 async function removeKey(
   trx: Db,
   fingerprint: string,
@@ -223,7 +205,7 @@ async function removeKey(
   const all = await keysWith(trx, null);
   const found = all.find(({ key }) => key.fingerprint === fingerprint);
   if (found === undefined || (accountId !== undefined && found.device.accountId !== accountId)) {
-    return noKey(fingerprint);
+    return refuse("unknown", `There is no SSH key ${JSON.stringify(fingerprint)}: hatchway ssh-key ls lists them.`);
   }
   const { key, device } = found;
   await trx.deleteFrom("ssh_keys").where("fingerprint", "=", key.fingerprint).execute();

@@ -88,7 +88,6 @@ export class ConsoleSsh implements SshBackend {
         return conflict("device", message);
       case "unknown-account":
       case "unknown":
-      case "ambiguous":
         return new ApiFailure("not-found", message);
       default:
         return kind satisfies never;

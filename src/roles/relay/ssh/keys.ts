@@ -4,6 +4,7 @@ import type { Store } from "../../../store/store.ts";
 import type { Result } from "../../../wire/result.ts";
 import { formatKnownHosts, keyProblem, parseKeyText } from "../../../wire/ssh/public-key.ts";
 import { ControlError, type SshHostInfo, type SshKeyInfo, type SshKeysControl, type SshReady } from "../../control.ts";
+import { sshKeyCalled } from "../../named.ts";
 import type { DeviceLink } from "../device-link.ts";
 import type { RelayForwards } from "../forwards.ts";
 
@@ -45,9 +46,11 @@ export function sshKeysControl(relay: SshKeysView): SshKeysControl {
       return info(added.value, await accountNames(relay));
     },
     async removeSshKey(fingerprintOrComment) {
-      const named = await store.sshKeys.called(fingerprintOrComment);
-      if (!named.ok) throw new ControlError("usage", named.error.message);
-      const removed = await removeSshKey(relay, named.value.key.fingerprint);
+      const { fingerprint } = sshKeyCalled(
+        fingerprintOrComment,
+        (await store.sshKeys.list()).map(({ key }) => key),
+      );
+      const removed = await removeSshKey(relay, fingerprint);
       if (!removed.ok) throw new ControlError("usage", removed.error.message);
       return { key: info(removed.value, await accountNames(relay)), deviceRevoked: removed.value.deviceRevoked };
     },
