@@ -60,8 +60,8 @@ export interface SshKeys {
   /** Of devices that are not revoked, by account, device and age. */
   list(): Promise<KeyOfDevice[]>;
   remove(fingerprint: string, nowMs: number, removal?: SshKeyRemoval): Promise<Result<RemovedSshKey, SshKeyRefusal>>;
-  /** Notes when it was used. Once a connection: each call is an fsync. */
-  touch(fingerprint: string, nowMs: number): Promise<void>;
+  /** Notes when it was used; false = it was removed. Once a connection: each call is an fsync. */
+  touch(fingerprint: string, nowMs: number): Promise<boolean>;
 }
 
 const ID_BYTES = 8;
@@ -81,7 +81,12 @@ export function sshKeysOn(db: Db): SshKeys {
     remove: (fingerprint, nowMs, removal = {}) =>
       db.transaction().execute((trx) => removeKey(trx, fingerprint, nowMs, removal)),
     async touch(fingerprint, nowMs) {
-      await db.updateTable("ssh_keys").set({ last_used_ms: nowMs }).where("fingerprint", "=", fingerprint).execute();
+      const { numUpdatedRows } = await db
+        .updateTable("ssh_keys")
+        .set({ last_used_ms: nowMs })
+        .where("fingerprint", "=", fingerprint)
+        .executeTakeFirstOrThrow();
+      return numUpdatedRows > 0n;
     },
   };
 }
