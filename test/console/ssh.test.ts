@@ -74,8 +74,10 @@ test(
         body: { key: PUBLIC_KEYS.ed25519, device: "tablet", ports: "9000-9010" },
       });
       await keyRow(page, "ada@ed25519").getByText("tablet").waitFor();
-      server.emit({ event: "device", device: { ...aDevice("tablet"), id: "d-tablet" } });
+      server.emit({ event: "device", device: aDevice("tablet", { managed: null, version: "ssh" }) });
       await made.getByText("tablet is connected").waitFor();
+      const row = page.getByRole("table", { name: "Devices" }).getByRole("row").filter({ hasText: "tablet" });
+      await row.getByText("not by ssh").waitFor();
       await made.getByRole("button", { name: "Done" }).click();
       await made.waitFor({ state: "detached" });
     }),
