@@ -36,7 +36,7 @@ const NETNS = readdirSync(`${ROOT}test/netns`).filter((file) => file.endsWith(".
  * programs to start. Four lanes of them take a quarter of the time. The others measure, load or time, and run alone.
  */
 const LANES = [
-  "check doctor executable expose names recovery service trust",
+  "check doctor executable expose names recovery service service-gateway trust",
   "check-router docs map router router-forged router-igd router-portmap",
   `console gateway-console gateway-docs gateway-network gateway-pages gateway-triggers
    library library-docs readme router-console router-two stun`,
