@@ -227,6 +227,7 @@ export class Relay {
       phase: () => this.#phase,
       sweeper: this.#sweeper,
       sharing: this.#succession.sharing,
+      proxyGate: this.#gate,
       gate: this.#succession.gate,
       log: this.#log,
     });
@@ -235,6 +236,7 @@ export class Relay {
       forwards: this.#forwards,
       exitPolicy: this.#exitPolicy,
       gate: this.#gate,
+      agentPort: this.#agentPort,
       stun: () => this.#stun,
       looked: this.#looked,
       readSettings: () => parts.readSettings(),
