@@ -18,8 +18,8 @@ type RawSocket = Pick<
 >;
 
 /**
- * Takes a connection over, from its socket's point of view: `visit` says whose it is. `first` came with the header, and
- * is the owner's; null = nothing came yet. Null = the connection was cut.
+ * Whose connection it is, is known: returns who has it from now on; null = it was cut. `first` is what the owner will hear
+ * first, if it came with the header, for those who need it at once.
  */
 export type TakeGated<Owner extends GatedOwner> = (visit: Visit, first: Uint8Array | null) => Owner | null;
 
@@ -133,6 +133,7 @@ export class GatedSocket<Owner extends GatedOwner = GatedOwner> implements ByteE
     this.#visit = null;
     this.#first = null;
     this.owner = this.#take(visit, first);
+    if (first !== null) this.owner?.receive(first);
   }
 
   drain(): void {

@@ -203,6 +203,7 @@ export class Relay {
       dials: this.#dialRequests,
       sessions: this.#sessions,
       sweeper: this.#sweeper,
+      proxyGate: this.#gate,
       log: this.#log,
       agentPort: () => this.#agentPort,
       phase: () => this.#phase,
