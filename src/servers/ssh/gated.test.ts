@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { Client } from "ssh2";
-import { generateKeyPairSync } from "ssh2/lib/keygen.js";
 import { type HeaderPace, startBalancer } from "../../../test/fixtures/balancer.ts";
 import { Bell } from "../../../test/fixtures/tunnel-lab.ts";
 import { ProxyGate, type ProxyRefusal } from "../../dataplanes/io/proxy-gate.ts";
 import { startSweeper } from "../../dataplanes/io/sweeper.ts";
+import { makeSshKey } from "../../roles/relay/ssh/host-key.ts";
 import { type Cidr, parseCidr } from "../../wire/address.ts";
 import { encodeProxyHeader, type ProxyHeader } from "../../wire/proxy-protocol.ts";
 import { ok } from "../../wire/result.ts";
@@ -19,8 +19,8 @@ const FRONT = { address: "198.51.100.2", port: 22 };
 const NAMED: ProxyHeader = { kind: "visitor", transport: "stream", source: CLIENT, destination: FRONT };
 const V1 = encodeProxyHeader("v1", NAMED);
 const V2 = encodeProxyHeader("v2", NAMED);
-const key = generateKeyPairSync("ed25519", { comment: "known" });
-const hostKey = generateKeyPairSync("ed25519", { comment: "host" }).private;
+const key = makeSshKey("known");
+const hostKey = makeSshKey("host").private;
 
 function cidr(text: string): Cidr {
   const parsed = parseCidr(text);
