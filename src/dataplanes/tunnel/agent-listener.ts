@@ -1,4 +1,5 @@
 import type { Socket, SocketHandler, TCPSocketListener } from "bun";
+import { unmapped } from "../io/bind-address.ts";
 import type { Descriptors } from "../io/descriptors.ts";
 import type { GatedOwner, GatedPort, GatedSocket } from "../io/gated-port.ts";
 import { BESIDE, type PortSharing } from "../io/port-sharing.ts";
@@ -78,7 +79,8 @@ export class AgentListener {
       socket: {
         ...handlers,
         open: (socket) => {
-          if (!hasGone(socket) && admit(socket)) begin(socket, socket);
+          const ends = hasGone(socket) ? null : endsOf(socket);
+          if (ends !== null && admit(ends)) begin(socket, ends);
           else socket.terminate();
         },
       },
@@ -138,4 +140,8 @@ export class AgentListener {
   stop(): void {
     this.#listener.stop();
   }
+}
+
+function endsOf({ remoteAddress, localAddress }: Socket<Carrier>): CarrierEnds {
+  return { remoteAddress: unmapped(remoteAddress), localAddress: unmapped(localAddress) };
 }
