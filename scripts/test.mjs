@@ -42,7 +42,8 @@ const LANES = [
    library library-docs readme router-console router-two ssh-console stun`,
   `gateway gateway-apps gateway-crash gateway-hooks gateway-igd gateway-metrics gateway-relay
    gateway-rights gateway-scan gateway-start gateway-visits gateway-vpn home-lab igd-server nat-conntrack
-   nat-firewalls nat-plane nat-plane-reconcile nat-plane-triggers portmap-server proxy-in upgrade upgrade-asks vpn-interface`,
+   nat-firewalls nat-plane nat-plane-reconcile nat-plane-triggers portmap-server proxy-in proxy-own upgrade upgrade-asks
+   vpn-interface`,
 ].map((names) => names.split(/\s+/));
 /** Null = it runs alone. */
 const laneOf = (file) => {
