@@ -30,16 +30,22 @@ export async function loginsOf(
     const colon = line.indexOf(":");
     const [user, secret] = [line.slice(0, Math.max(0, colon)), line.slice(colon + 1)];
     // The message never holds a part of the line.
-    if (!isPart(user) || !isPart(secret) || logins.some((login) => login.user === user)) {
+    if (!isLoginPart(user) || !isLoginPart(secret) || logins.some((login) => login.user === user)) {
       return no(
         `Line ${lines.indexOf(line) + 1} of ${path} must be USER:PASSWORD, each of 1 to ${MAX_CHARS} characters, and each user once.`,
       );
     }
-    logins.push({ user, hash: secret.startsWith(HASHED) ? secret : await Bun.password.hash(secret, COST) });
+    logins.push({ user, hash: await hashOf(secret) });
   }
   return ok(logins);
 }
 
-function isPart(text: string): boolean {
+/** Of a password, or the hash that it is already. */
+export async function hashOf(secret: string): Promise<string> {
+  return secret.startsWith(HASHED) ? secret : await Bun.password.hash(secret, COST);
+}
+
+/** A user or a password as HTTP can carry it; a user has no colon besides. */
+export function isLoginPart(text: string): boolean {
   return text.length > 0 && text.length <= MAX_CHARS && !/\p{Cc}/u.test(text);
 }

@@ -1,6 +1,8 @@
 import { warningsFor } from "../../core/presets/dangers.ts";
+import { systemResolver } from "../../dataplanes/direct/resolver.ts";
 import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { monotonicMs } from "../../os/clock.ts";
+import { ownAddresses } from "../../os/interfaces.ts";
 import { areaLogger } from "../../os/log.ts";
 import { after } from "../../os/timers.ts";
 import type { CountriesBackend } from "../../servers/api/backend.ts";
@@ -78,6 +80,14 @@ export async function openRelayConsole(options: RelayConsoleOptions): Promise<Op
       checks: new ConsoleChecks({
         relay,
         clock: { nowMs: monotonicMs, after },
+        names: {
+          resolver: systemResolver(),
+          policy: () => forwards.siteNames(),
+          accountName: async (id) => (await store.accounts.find(id))?.name ?? "",
+          publicHost: () => relay.publicHost(undefined),
+          ownAddresses: () => ownAddresses().flatMap(({ internal, address }) => (internal ? [] : [address])),
+          clock: { after },
+        },
         askRouter: routerAsker({ inspect: inspectRouter, after, wallMs }),
         signal,
       }),
