@@ -23,13 +23,13 @@ export interface CheckReport {
     readonly forward: string | null;
   };
   readonly state: "open" | "closed" | "filtered" | "dead-service" | "unknown";
-  readonly hop: "isp" | "router" | "relay" | "policy" | "agent" | "host-firewall" | "service" | "none";
+  readonly hop: "dns" | "isp" | "router" | "relay" | "policy" | "agent" | "host-firewall" | "service" | "none";
   readonly sure: boolean;
   readonly rule: string;
   readonly sentence: string;
   readonly remedy: string | null;
   readonly evidence: readonly {
-    readonly hop: "isp" | "router" | "relay" | "policy" | "agent" | "host-firewall" | "service" | "none";
+    readonly hop: "dns" | "isp" | "router" | "relay" | "policy" | "agent" | "host-firewall" | "service" | "none";
     readonly mark: "ok" | "bad" | "unknown";
     readonly text: string;
   }[];

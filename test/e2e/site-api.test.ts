@@ -202,6 +202,21 @@ test("a preview says what a site would be, and what to think of", async () => {
   });
 });
 
+test("a test of a site goes to its service by its name, and says what is of each hop", async () => {
+  const { value } = await people.bob.addForward(draft({ host: ["tested.example.org"] }));
+  await until(() => isOpen(value.id));
+  // Where the name leads is as the resolver of this machine has it.
+  const { evidence, target } = await people.bob.checkForward(value.id);
+  expect(target).toMatchObject({ host: "tested.example.org", forward: "tested.example.org" });
+  expect(evidence.map(({ hop, mark }) => `${hop} ${mark}`)).toEqual([
+    expect.stringMatching(/^dns (bad|unknown)$/),
+    "relay ok",
+    "agent ok",
+    "service ok",
+  ]);
+  await people.bob.removeForward(value.id);
+}, 15_000);
+
 test("a name is looked up for whom it may be", async () => {
   const { bob, carol } = people;
   expect(await problemOf(carol.checkName({ host: "shop.bob.example.org" }))).toMatchObject({ status: 403 });

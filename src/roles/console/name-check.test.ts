@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { ManualTimers } from "../../../test/fixtures/manual-timers.ts";
 import type { SitePolicy } from "../../core/names/policy.ts";
 import { ApiFailure, type Principal } from "../../servers/api/backend.ts";
+import type { NameMeans } from "../check/site-name.ts";
 import { checkName, type NameCheckOptions } from "./name-check.ts";
 
 const POLICY: SitePolicy = {
@@ -23,22 +24,23 @@ const DNS: Readonly<Record<string, readonly string[]>> = {
   "db.inside": ["10.0.0.7"],
 };
 
-function lab(more: Partial<NameCheckOptions> = {}) {
+function lab(more: Partial<NameCheckOptions> = {}, silent = false) {
   const asked: string[] = [];
   const timers = new ManualTimers();
+  const resolve = async (host: string) => {
+    asked.push(host);
+    return DNS[host] ?? [];
+  };
+  const means: NameMeans = {
+    resolver: { known: () => null, resolve: silent ? () => new Promise(() => undefined) : resolve },
+    publicHost: "relay.example",
+    ownAddresses: ["192.168.1.5"],
+    after: timers.after,
+  };
   const options: NameCheckOptions = {
-    resolver: {
-      known: () => null,
-      resolve: async (host) => {
-        asked.push(host);
-        return DNS[host] ?? [];
-      },
-    },
     policy: () => POLICY,
     accountName: async () => "bob",
-    publicHost: () => "relay.example",
-    ownAddresses: () => ["192.168.1.5"],
-    clock: { after: timers.after },
+    means: () => means,
     ...more,
   };
   return { options, asked, timers };
@@ -79,7 +81,7 @@ test.each<Refused>([
 });
 
 test("a resolver that is silent is not waited for", async () => {
-  const { options, timers } = lab({ resolver: { known: () => null, resolve: () => new Promise(() => undefined) } });
+  const { options, timers } = lab({}, true);
   const report = refusalOf(checkName(options, PEOPLE.ada, "app.example.org"));
   await timers.waiting(5_000, 2);
   timers.pass(5_000);

@@ -1,5 +1,5 @@
 import { seesAll } from "../../core/access/rights.ts";
-import type { RemoteSpec } from "../../core/forward.ts";
+import type { RemoteSpec, SiteSpec } from "../../core/forward.ts";
 import type { HeldForward } from "../../core/held.ts";
 import {
   ApiFailure,
@@ -27,6 +27,8 @@ import type {
 import type { Device as StoredDevice } from "../../store/devices.ts";
 import { portWords } from "../../wire/port-words.ts";
 import { checkAtRelay } from "../check/here.ts";
+import { checkSite } from "../check/site.ts";
+import type { NameMeans } from "../check/site-name.ts";
 import { ControlError, type Counters, type RelayControl } from "../control.ts";
 import { createJoinCode, type RelayView, revoke } from "../relay/control.ts";
 import { forwardState } from "../relay/forward-state.ts";
@@ -48,6 +50,8 @@ export interface ConsoleRelayOptions {
   readonly control: RelayControl;
   /** Dangers of what a port set would open, a sentence each. */
   warningsFor(ports: RemoteSpec["ports"]): readonly string[];
+  /** To look up where the names of sites lead. */
+  nameMeans(): NameMeans;
   /** Ends what is under way. */
   readonly signal: AbortSignal;
 }
@@ -173,10 +177,22 @@ export class ConsoleRelay implements ForwardsBackend {
   }
 
   async checkForward(who: Principal, id: string): Promise<CheckReport> {
-    const [first] = this.#held(who, id).spec.ports;
+    const held = this.#held(who, id);
+    const [first] = held.spec.ports;
     if (first === undefined) throw noForward();
+    if (held.spec.site !== undefined) return this.#checkSite(held, held.spec.site);
     const target = { kind: "port", host: null, port: first.first, protocol: first.protocol } as const;
     return checkAtRelay(this.#options.control, { target, payload: null, service: null }, this.#options.signal);
+  }
+
+  async #checkSite({ owner, spec }: HeldForward, { tls }: SiteSpec): Promise<CheckReport> {
+    const { control, nameMeans, signal } = this.#options;
+    const device = this.#relay.forwards.deviceName(owner.device);
+    const again = async () =>
+      (await control.listForwards()).find((one) => one.id === spec.id && one.device === device) ?? null;
+    const site = await again();
+    if (site === null) throw noForward();
+    return checkSite({ site, tls, again, names: nameMeans(), signal });
   }
 
   async listDevices(who: Principal, page: PageRequest): Promise<Page<Device>> {

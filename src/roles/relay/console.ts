@@ -2,12 +2,12 @@ import { warningsFor } from "../../core/presets/dangers.ts";
 import { systemResolver } from "../../dataplanes/direct/resolver.ts";
 import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { monotonicMs } from "../../os/clock.ts";
-import { ownAddresses } from "../../os/interfaces.ts";
 import { areaLogger } from "../../os/log.ts";
 import { after } from "../../os/timers.ts";
 import type { CountriesBackend } from "../../servers/api/backend.ts";
 import type { Settings } from "../../servers/api/schema.ts";
 import type { CertificateSource } from "../certificate/source.ts";
+import { type NameMeans, reachableAddresses } from "../check/site-name.ts";
 import type { GatewayBeside } from "../console/beside.ts";
 import { bothBackends } from "../console/both.ts";
 import { ConsoleChecks } from "../console/checks.ts";
@@ -65,10 +65,15 @@ export async function openRelayConsole(options: RelayConsoleOptions): Promise<Op
     warn,
   });
   const control = relayControl(relay);
+  const resolver = systemResolver();
+  const nameMeans = (): NameMeans => {
+    return { resolver, publicHost: relay.publicHost(undefined), ownAddresses: reachableAddresses(), after };
+  };
   const own = new ConsoleRelay({
     relay,
     control,
     warningsFor: (ranges) => warningsFor({ ranges }),
+    nameMeans,
     signal,
   });
   const opened = await openConsole({
@@ -81,12 +86,9 @@ export async function openRelayConsole(options: RelayConsoleOptions): Promise<Op
         relay,
         clock: { nowMs: monotonicMs, after },
         names: {
-          resolver: systemResolver(),
           policy: () => forwards.siteNames(),
           accountName: async (id) => (await store.accounts.find(id))?.name ?? "",
-          publicHost: () => relay.publicHost(undefined),
-          ownAddresses: () => ownAddresses().flatMap(({ internal, address }) => (internal ? [] : [address])),
-          clock: { after },
+          means: nameMeans,
         },
         askRouter: routerAsker({ inspect: inspectRouter, after, wallMs }),
         signal,

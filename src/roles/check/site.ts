@@ -1,0 +1,72 @@
+import type { ForwardFact } from "../../core/check/evidence.ts";
+import { refusalsBetween } from "../../core/check/refusals.ts";
+import type { SiteEvidence } from "../../core/check/site-rules.ts";
+import { lookedUp, type NameVerdict } from "../../core/names/leads-here.ts";
+import { probeSite } from "../../dataplanes/direct/site-probe.ts";
+import type { CheckReport, ForwardInfo } from "../control.ts";
+import { reportOf } from "./report.ts";
+import { type NameMeans, sightName } from "./site-name.ts";
+
+const PROBE_MS = 5_000;
+/** Each is a question to the resolver; a report of more would not be read. */
+const MAX_NAMES = 8;
+/** A relay listens for sites on every address of its machine, or on this one. */
+const RELAY_ITSELF = "127.0.0.1";
+
+export interface SiteCheck {
+  readonly site: ForwardInfo;
+  /** Null = the relay or the service, whichever has the certificate. */
+  readonly tls: SiteEvidence["tls"];
+  /** As it is now; null = it is gone. */
+  again(): Promise<ForwardInfo | null>;
+  readonly names: NameMeans;
+  readonly signal: AbortSignal;
+}
+
+/** Of a forward that is reached by name: where it is. */
+export function siteUrl({ endpoints }: ForwardInfo): string | null {
+  return endpoints[0]?.url ?? null;
+}
+
+/** Whether visitors of a site get in: where its names lead, and what the relay answers on its own machine. */
+export async function checkSite({ site, tls, again, names, signal }: SiteCheck): Promise<CheckReport> {
+  const [first] = site.endpoints;
+  const host = first?.host ?? "";
+  const port = first?.port ?? 0;
+  const what = siteUrl(site) ?? host;
+  const ends = tls ?? "end";
+  const isAsked = site.state === "open" || site.state === "unhealthy";
+  const [sighted, answer] = await Promise.all([
+    Promise.all(site.endpoints.slice(0, MAX_NAMES).map(async (endpoint) => nameOf(names, endpoint.host))),
+    isAsked
+      ? probeSite({ address: RELAY_ITSELF, port, name: lookedUp(host), tls: ends, deadlineMs: PROBE_MS, signal })
+      : null,
+  ]);
+  const after = (await again()) ?? site;
+  const evidence: SiteEvidence = {
+    kind: "site",
+    protocol: "tcp",
+    port,
+    what,
+    name: site.name,
+    tls,
+    forward: factOf(after),
+    names: sighted,
+    answer,
+    refusals: refusalsBetween(countsOf(site), countsOf(after)),
+  };
+  return reportOf(evidence, host);
+}
+
+async function nameOf(means: NameMeans, host: string): Promise<NameVerdict> {
+  const sentence = `${host} was not looked up: the resolver of the relay's machine did not answer.`;
+  return (await sightName(means, host)) ?? { leads: "unknown", sentence, remedy: null, records: [] };
+}
+
+function countsOf({ counters }: ForwardInfo): Record<string, number> {
+  return { ...counters.refused } as Record<string, number>;
+}
+
+function factOf({ state, message }: ForwardInfo): ForwardFact {
+  return state === "refused" ? { state, why: "failed", message: message ?? "" } : { state };
+}
