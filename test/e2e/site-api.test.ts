@@ -1,13 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { ApiProblem, type Client, createClient } from "../../src/servers/api/client.ts";
 import type { ForwardDraft } from "../../src/servers/api/schema.ts";
-import { testAuthority } from "../fixtures/certificates.ts";
-import { temporaryDirectory } from "../fixtures/directory.ts";
 import { ask, curl } from "../fixtures/names-client.ts";
 import { pageFetch, secretOf } from "../fixtures/page-fetch.ts";
 import { failureOf, type RolesLab, rolesLab, until } from "../fixtures/roles-lab.ts";
+import { siteLab } from "../fixtures/site-lab.ts";
 
 /** Sites made and changed by the API of a real relay: ann is its administrator, bob and carol have an account each, vic looks. */
 const HERE = "127.0.0.1";
@@ -19,28 +16,8 @@ let service: number;
 const people = {} as Record<"ann" | "bob" | "carol" | "vic", Client>;
 
 beforeAll(async () => {
-  const directory = running.use(await temporaryDirectory());
-  const authority = await testAuthority("CA of the sites");
-  const pair = await authority.issue({ names: ["*.example.org"] });
-  const [certificate, key] = [join(directory.path, "cert.pem"), join(directory.path, "key.pem")];
-  caFile = join(directory.path, "ca.pem");
-  await writeFile(certificate, pair.certificatePem);
-  await writeFile(key, pair.keyPem, { mode: 0o600 });
-  await writeFile(caFile, authority.certificatePem);
-  const listen = { host: HERE, port: 0 };
-  lab = running.use(
-    await rolesLab({
-      console: { listen, hosts: [], certificate: null, tls: false, trustedProxies: [] },
-      names: {
-        http: listen,
-        https: listen,
-        domains: ["*.example.org"],
-        grants: [{ account: "bob", domains: ["*.bob.example.org"] }],
-        certificate: { certificate, key },
-        acme: null,
-      },
-    }),
-  );
+  const site = running.use(await siteLab(false, [{ account: "bob", domains: ["*.bob.example.org"] }]));
+  ({ lab, caFile } = site);
   const { console } = lab.relay.ready;
   if (console?.setupLink == null) throw new Error("no console");
   const { url, setupLink } = console;

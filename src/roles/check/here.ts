@@ -78,7 +78,7 @@ export async function checkAtRelay(
     const again = async () =>
       (await relay.listForwards()).find((one) => one.id === id && one.device === device) ?? null;
     const names = { resolver: systemResolver(), publicHost, ownAddresses: reachableAddresses(), after };
-    return checkSite({ site: found.forward, tls: tlsOf(found.forward), again, names, signal });
+    return checkSite({ site: found.forward, tls: found.forward.site?.tls ?? null, again, names, signal });
   }
   const place = found ?? placeOf(request.target);
   const { protocol, port } = place;
@@ -111,11 +111,6 @@ export async function checkAtRelay(
     reached: came || isOpen ? true : refusals.length > 0 ? null : false,
   };
   return reportOf(evidence, publicHost);
-}
-
-/** Whoever has the certificate: a list of forwards does not say. */
-function tlsOf(site: ForwardInfo): "off" | null {
-  return siteUrl(site)?.startsWith("http://") === true ? "off" : null;
 }
 
 function serviceText(found: Found | null): string {

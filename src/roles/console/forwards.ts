@@ -4,9 +4,9 @@ import { ApiFailure, type Principal } from "../../servers/api/backend.ts";
 import type { Forward } from "../../servers/api/schema.ts";
 import type { RelayView } from "../relay/control.ts";
 import { forwardState } from "../relay/forward-state.ts";
+import { siteInfo } from "../site-info.ts";
 import { countersOf, NO_COUNTERS } from "../views.ts";
 import { portsText } from "./drafts.ts";
-import { siteShown } from "./sites.ts";
 
 /** The API's name for a forward: unique on the relay, where a device's id and its own name for the forward are one. */
 export function apiId(device: string, specId: string): string {
@@ -76,7 +76,7 @@ export function forwardOf(relay: RelayView, held: HeldForward, accountName: stri
     },
     proxyProtocol: options.proxyProtocol,
     healthCheck: options.healthCheck !== null,
-    site: siteShown(spec.site),
+    site: spec.site === undefined ? null : siteInfo(spec.site),
     counters: entry === null ? NO_COUNTERS : countersOf(entry.visits.counters),
   };
 }

@@ -1,14 +1,7 @@
 import type { RemoteSpec, SiteSpec } from "../../core/forward.ts";
 import { type SitePolicy, siteHostPort } from "../../core/names/policy.ts";
-import type { Site, SiteOffer } from "../../servers/api/schema.ts";
+import type { SiteOffer } from "../../servers/api/schema.ts";
 import { siteEndpoints } from "../relay/names.ts";
-
-/** A site as the API shows it: of its logins the users alone. */
-export function siteShown(site: SiteSpec | undefined): Site | null {
-  if (site === undefined) return null;
-  const { hosts, tls, service, logins } = site;
-  return { hosts, tls, http2: service === "h2c", users: logins.map(({ user }) => user) };
-}
 
 /** What the relay has for the sites of an account. Null: it hands out no names. */
 export function offerTo(account: string, policy: SitePolicy | null): SiteOffer | null {

@@ -1,4 +1,5 @@
 import { z } from "../../wire/zod.ts";
+import { SiteInfo } from "../local/schema.ts";
 
 /** Sites as the API has them: forwards that are reached by name, on the relay's ports for HTTP and TLS. */
 
@@ -38,14 +39,8 @@ export const SITE_PATCH = {
 };
 
 /** What a forward is besides, when it is a site. */
-export const Site = z.object({
-  hosts: z.array(z.string()).readonly(),
-  tls,
-  http2: z.boolean(),
-  /** Who may come in; empty = everybody. */
-  users: z.array(z.string()).readonly(),
-});
-export type Site = z.infer<typeof Site>;
+export const Site = SiteInfo;
+export type Site = SiteInfo;
 
 const port = z.int().min(1).max(65_535);
 
