@@ -82,19 +82,21 @@ describe.each(["locally", "remotely"] as const)("%s", (where) => {
   });
 });
 
-test("a test of a site on the relay's machine says what is of each hop", async () => {
+test("a test of a site says what is of each hop, on the relay's machine and on the device", async () => {
   await done(
     ["forward", "add", `${service}`, "--name", "tested", "--device", "den", "--host", "t.example.org"],
     "locally",
   );
   await until(async () => (await site.lab.relay.listForwards()).some(({ state }) => state === "open"));
-  const { out } = await asked(["check", "tested", "--json"], "locally");
-  const { target, evidence } = JSON.parse(out);
-  expect(target).toMatchObject({ host: "t.example.org", forward: "tested" });
-  expect(evidence.map(({ hop, mark }: { hop: string; mark: string }) => `${hop} ${mark}`)).toEqual([
-    expect.stringMatching(/^dns (bad|unknown)$/),
-    "relay ok",
-    "agent ok",
-    "service ok",
-  ]);
+  for (const directory of [site.lab.relayDirectory, site.lab.directoryOf("den")]) {
+    const { out } = await outcome(["check", "tested", "--json", "--data", directory]);
+    const { target, evidence } = JSON.parse(out);
+    expect(target).toMatchObject({ host: "t.example.org", forward: "tested" });
+    expect(evidence.map(({ hop, mark }: { hop: string; mark: string }) => `${hop} ${mark}`)).toEqual([
+      expect.stringMatching(/^dns (bad|unknown)$/),
+      "relay ok",
+      "agent ok",
+      "service ok",
+    ]);
+  }
 }, 15_000);

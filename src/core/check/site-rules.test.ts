@@ -17,6 +17,7 @@ const SITE: SiteEvidence = {
   port: 443,
   what: "https://app.example.org",
   name: "app",
+  visitor: "the relay itself",
   tls: "end",
   forward: { state: "open" },
   names: [name("here")],

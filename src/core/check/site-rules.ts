@@ -15,7 +15,7 @@ export type SiteAnswer =
   /** Nothing came back in time, or nothing of HTTP. */
   | { readonly kind: "silent" };
 
-/** A site, seen from the relay that has it. The visitor of the check is the relay itself. */
+/** A site, seen from the relay that has it, or from the device that serves it. The visitor of the check is whoever looks. */
 export interface SiteEvidence {
   readonly kind: "site";
   readonly protocol: "tcp";
@@ -24,6 +24,8 @@ export interface SiteEvidence {
   /** `https://app.example.org`. */
   readonly what: string;
   readonly name: string;
+  /** Who looks: `the relay itself`. */
+  readonly visitor: string;
   /** Null = TLS, and who has the certificate is not known. */
   readonly tls: "off" | "end" | "pass" | null;
   readonly forward: ForwardFact;
@@ -113,7 +115,7 @@ export const SITE_RULES: readonly Rule<E>[] = [
     say: (e) => ({
       state: "unknown",
       hop: "policy",
-      sentence: `"${e.name}" does not let the relay itself in; for sources that it allows this says nothing.`,
+      sentence: `"${e.name}" does not let ${e.visitor} in; for sources that it allows this says nothing.`,
       remedy: "Open it from an address that may come in.",
     }),
   },
@@ -144,8 +146,8 @@ export const SITE_RULES: readonly Rule<E>[] = [
     say: (e) => ({
       state: "closed",
       hop: "relay",
-      sentence: `The relay's port ${e.port} for sites takes no connection on its own machine.`,
-      remedy: "See the relay's log: the [names] of its hatchway.toml say where it listens.",
+      sentence: `The relay's port ${e.port} for sites takes no connection from ${e.visitor}.`,
+      remedy: "See the relay's log, the [names] of its hatchway.toml, and the firewall of its machine.",
     }),
   },
   {

@@ -11,7 +11,7 @@ const PROBE_MS = 5_000;
 /** Each is a question to the resolver; a report of more would not be read. */
 const MAX_NAMES = 8;
 /** A relay listens for sites on every address of its machine, or on this one. */
-const RELAY_ITSELF = "127.0.0.1";
+const ON_THE_RELAY = { visitor: "the relay itself", dialAt: "127.0.0.1" };
 
 export interface SiteCheck {
   readonly site: ForwardInfo;
@@ -20,6 +20,8 @@ export interface SiteCheck {
   /** As it is now; null = it is gone. */
   again(): Promise<ForwardInfo | null>;
   readonly names: NameMeans;
+  /** From where: another machine than the relay's, to this address of the relay. Absent = on the relay's machine. */
+  readonly from?: { readonly visitor: string; readonly dialAt: string };
   readonly signal: AbortSignal;
 }
 
@@ -28,8 +30,15 @@ export function siteUrl({ endpoints }: ForwardInfo): string | null {
   return endpoints[0]?.url ?? null;
 }
 
-/** Whether visitors of a site get in: where its names lead, and what the relay answers on its own machine. */
-export async function checkSite({ site, tls, again, names, signal }: SiteCheck): Promise<CheckReport> {
+/** Whether visitors of a site get in: where its names lead, and what the relay answers to whoever looks. */
+export async function checkSite({
+  site,
+  tls,
+  again,
+  names,
+  from = ON_THE_RELAY,
+  signal,
+}: SiteCheck): Promise<CheckReport> {
   const [first] = site.endpoints;
   const host = first?.host ?? "";
   const port = first?.port ?? 0;
@@ -39,7 +48,7 @@ export async function checkSite({ site, tls, again, names, signal }: SiteCheck):
   const [sighted, answer] = await Promise.all([
     Promise.all(site.endpoints.slice(0, MAX_NAMES).map(async (endpoint) => nameOf(names, endpoint.host))),
     isAsked
-      ? probeSite({ address: RELAY_ITSELF, port, name: lookedUp(host), tls: ends, deadlineMs: PROBE_MS, signal })
+      ? probeSite({ address: from.dialAt, port, name: lookedUp(host), tls: ends, deadlineMs: PROBE_MS, signal })
       : null,
   ]);
   const after = (await again()) ?? site;
@@ -49,6 +58,7 @@ export async function checkSite({ site, tls, again, names, signal }: SiteCheck):
     port,
     what,
     name: site.name,
+    visitor: from.visitor,
     tls,
     forward: factOf(after),
     names: sighted,
@@ -59,7 +69,7 @@ export async function checkSite({ site, tls, again, names, signal }: SiteCheck):
 }
 
 async function nameOf(means: NameMeans, host: string): Promise<NameVerdict> {
-  const sentence = `${host} was not looked up: the resolver of the relay's machine did not answer.`;
+  const sentence = `${host} was not looked up: the resolver here did not answer.`;
   return (await sightName(means, host)) ?? { leads: "unknown", sentence, remedy: null, records: [] };
 }
 

@@ -1,5 +1,6 @@
 import type { SiteLogin } from "../../core/forward.ts";
 import { readPrivateText } from "../../os/files.ts";
+import { isPasswordHash } from "../../wire/password-hash.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import type { Problem } from "./problem.ts";
 import type { ExposeEntry } from "./schema.ts";
@@ -35,9 +36,20 @@ export async function loginsOf(
         `Line ${lines.indexOf(line) + 1} of ${path} must be USER:PASSWORD, each of 1 to ${MAX_CHARS} characters, and each user once.`,
       );
     }
+    if (isBadHash(secret)) {
+      return no(`The hash in line ${lines.indexOf(line) + 1} of ${path} is none that the relay takes: ${HASH_RULE}.`);
+    }
     logins.push({ user, hash: await hashOf(secret) });
   }
   return ok(logins);
+}
+
+/** After a colon. */
+export const HASH_RULE = "argon2id of version 19, with at most 64 MiB, 10 passes and 4 lanes";
+
+/** What begins like a hash of a password, and is none that may be used. */
+export function isBadHash(secret: string): boolean {
+  return secret.startsWith(HASHED) && !isPasswordHash(secret);
 }
 
 /** Of a password, or the hash that it is already. */

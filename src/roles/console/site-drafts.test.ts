@@ -155,6 +155,11 @@ describe("logins", () => {
     ["one with a colon", [{ user: "a:b", password: "x" }], "no colon"],
     ["one with a line break", [{ user: "a\nb", password: "x" }], "no control character"],
     ["a password with a line break", [{ user: "a", password: "x\ny" }], 'The password of "a"'],
+    [
+      "a hash that costs too much",
+      [{ user: "a", password: HASH.replace("m=19456", "m=4194304") }],
+      'The hash of "a" is none that the relay takes',
+    ],
     ["one without a password", [{ user: "a" }], 'Give "a" a password.'],
   ])("%s are refused", async (_name, wanted, words) => {
     const { kind, errors } = await refusalOf(() => loginsOf(wanted, []));

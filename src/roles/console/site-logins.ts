@@ -1,7 +1,7 @@
 import type { SiteLogin } from "../../core/forward.ts";
 import { ApiFailure } from "../../servers/api/backend.ts";
 import type { ForwardPatch } from "../../servers/api/schema.ts";
-import { hashOf, isLoginPart } from "../config/logins.ts";
+import { HASH_RULE, hashOf, isBadHash, isLoginPart } from "../config/logins.ts";
 
 type Wanted = NonNullable<ForwardPatch["logins"]>;
 
@@ -33,6 +33,9 @@ export function loginsProblem(wanted: Wanted, present: readonly SiteLogin[]): st
       return `logins: Give ${quoted} a password.`;
     if (password !== undefined && !isLoginPart(password))
       return `logins: The password of ${quoted} must have no control character.`;
+    if (password !== undefined && isBadHash(password)) {
+      return `logins: The hash of ${quoted} is none that the relay takes: ${HASH_RULE}.`;
+    }
   }
   return null;
 }
