@@ -155,7 +155,7 @@ describe("a site", () => {
     () =>
       onForwards(async (page, server) => {
         await page.getByRole("button", { name: "Edit Shop" }).click();
-        const dialog = page.getByRole("dialog");
+        const dialog = page.getByRole("dialog", { name: "Edit Shop" });
         const names = dialog.getByLabel("Name of the site");
         await names.waitFor();
         expect(await names.inputValue()).toBe("shop.example.org, www.shop.example.org");

@@ -29,9 +29,11 @@ export interface SiteEvidence {
   /** Null = TLS, and who has the certificate is not known. */
   readonly tls: "off" | "end" | "pass" | null;
   readonly forward: ForwardFact;
+  /** Why it is not open, as its list says it; null = it is. */
+  readonly message: string | null;
   /** Of each name that was looked up. */
   readonly names: readonly NameVerdict[];
-  /** Null = it was not asked, since the forward is not open. */
+  /** Null = it was not asked, since the forward is off. */
   readonly answer: SiteAnswer | null;
   /** Why the relay or the agent turned somebody away during the check. */
   readonly refusals: readonly ReasonName[];
@@ -80,16 +82,6 @@ export const SITE_RULES: readonly Rule<E>[] = [
     }),
   },
   {
-    name: "refused",
-    when: (e) => e.forward.state === "refused",
-    say: (e) => ({
-      state: "closed",
-      hop: "agent",
-      sentence: e.forward.state === "refused" ? e.forward.message : "",
-      remedy: null,
-    }),
-  },
-  {
     name: "name leads nowhere",
     when: (e) => astray(e)?.leads === "nowhere",
     say: (e) => ({ state: "closed", hop: "dns", ...wordsOf(astray(e)) }),
@@ -98,6 +90,38 @@ export const SITE_RULES: readonly Rule<E>[] = [
     name: "name leads elsewhere",
     when: (e) => astray(e) !== null,
     say: (e) => ({ state: "closed", hop: "dns", sure: false, ...wordsOf(astray(e)) }),
+  },
+  {
+    name: "no certificate",
+    when: lacksCertificate,
+    say: (e) => ({
+      state: "closed",
+      hop: "relay",
+      sure: e.tls === "end",
+      sentence: `The relay has no certificate for ${e.what} yet, so it refuses TLS there.`,
+      remedy: e.message ?? "Wait a minute if the site is new; then the relay's log says why the order came to nothing.",
+    }),
+  },
+  {
+    name: "refused",
+    when: (e) => e.forward.state === "refused",
+    say: (e) => ({
+      state: "closed",
+      hop: "agent",
+      sentence: e.message ?? `"${e.name}" is refused.`,
+      remedy: null,
+    }),
+  },
+  {
+    name: "not ready yet",
+    when: (e) => e.forward.state === "waiting",
+    say: (e) => ({
+      state: "unknown",
+      hop: "relay",
+      sure: false,
+      sentence: e.message ?? `"${e.name}" is not open yet.`,
+      remedy: "Check again in a minute.",
+    }),
   },
   {
     name: "agent away",
@@ -127,17 +151,6 @@ export const SITE_RULES: readonly Rule<E>[] = [
       hop: "policy",
       sentence: `"${e.name}" has as many visitors as its limits allow, so ${e.what} takes no more.`,
       remedy: "Wait, or raise its limits.",
-    }),
-  },
-  {
-    name: "no certificate",
-    when: lacksCertificate,
-    say: (e) => ({
-      state: "closed",
-      hop: "relay",
-      sure: e.tls === "end",
-      sentence: `The relay has no certificate for ${e.what} yet, so it refuses TLS there.`,
-      remedy: "Wait a minute if the site is new; then the relay's log says why the order came to nothing.",
     }),
   },
   {

@@ -35,11 +35,18 @@ const CASES: readonly Case[] = [
     BY_ADDRESS,
     {
       leads: "nowhere",
-      remedy: "Where its DNS is kept, make a record A 198.51.100.1 and a record AAAA 2001:db8::1.",
-      records: [
-        { name: "app.example.org", type: "A", value: "198.51.100.1" },
-        { name: "app.example.org", type: "AAAA", value: "2001:db8::1" },
-      ],
+      remedy: "Where its DNS is kept, make a record A 198.51.100.1.",
+      records: [{ name: "app.example.org", type: "A", value: "198.51.100.1" }],
+    },
+    "has no address",
+  ],
+  [
+    "there is none, and the relay goes by an address of its LAN",
+    [],
+    { publicHost: "192.168.1.5", own: ["192.168.1.5", "2001:db8::1", "2001:db8::2"] },
+    {
+      leads: "nowhere",
+      remedy: "Where its DNS is kept, make a record AAAA 2001:db8::1 and a record AAAA 2001:db8::2.",
     },
     "has no address",
   ],

@@ -77,10 +77,10 @@ export function judgeName(sighting: NameSighting): NameVerdict {
   };
 }
 
-/** An alias of the relay's name, which lasts; else its addresses. */
+/** An alias of the relay's name, which lasts; else the address that it goes by, or those of its machine that others reach. */
 function recordsFor({ host, publicHost, own }: NameSighting): DnsRecord[] {
   if (!parseAddress(publicHost).ok) return [{ name: host, type: "CNAME", value: publicHost }];
-  const outside = own.filter((address) => !isInside(address));
+  const outside = isInside(publicHost) ? own.filter((address) => !isInside(address)) : [];
   const values = outside.length > 0 ? outside : [publicHost];
   return values.map((value) => ({ name: host, type: isIpv6(value) ? "AAAA" : "A", value }));
 }

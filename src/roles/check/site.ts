@@ -44,10 +44,9 @@ export async function checkSite({
   const port = first?.port ?? 0;
   const what = siteUrl(site) ?? host;
   const ends = tls ?? "end";
-  const isAsked = site.state === "open" || site.state === "unhealthy";
   const [sighted, answer] = await Promise.all([
     Promise.all(site.endpoints.slice(0, MAX_NAMES).map(async (endpoint) => nameOf(names, endpoint.host))),
-    isAsked
+    site.state !== "disabled"
       ? probeSite({ address: from.dialAt, port, name: lookedUp(host), tls: ends, deadlineMs: PROBE_MS, signal })
       : null,
   ]);
@@ -61,6 +60,7 @@ export async function checkSite({
     visitor: from.visitor,
     tls,
     forward: factOf(after),
+    message: after.message,
     names: sighted,
     answer,
     refusals: refusalsBetween(countsOf(site), countsOf(after)),
