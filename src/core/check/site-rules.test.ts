@@ -51,7 +51,6 @@ const ROWS: readonly Row[] = [
     "closed",
     "relay",
   ],
-  ["no certificate", { answer: { kind: "no-tls" }, tls: null }, "closed", "relay", false],
   ["port not open", { answer: { kind: "none" } }, "closed", "relay"],
   ["service down", { answer: { kind: "status", status: 502 } }, "dead-service", "service"],
   [

@@ -26,8 +26,7 @@ export interface SiteEvidence {
   readonly name: string;
   /** Who looks: `the relay itself`. */
   readonly visitor: string;
-  /** Null = TLS, and who has the certificate is not known. */
-  readonly tls: "off" | "end" | "pass" | null;
+  readonly tls: "off" | "end" | "pass";
   readonly forward: ForwardFact;
   /** Why it is not open, as its list says it; null = it is. */
   readonly message: string | null;
@@ -61,8 +60,7 @@ const isDead = (e: E): boolean =>
   (e.answer?.kind === "status" && NO_SERVICE.includes(e.answer.status)) ||
   (e.answer?.kind === "no-tls" && e.tls === "pass");
 const asked = (e: E): boolean => e.answer?.kind === "status" && e.answer.status === UNAUTHORIZED;
-const lacksCertificate = (e: E): boolean =>
-  e.answer?.kind === "no-tls" && (e.tls === "end" || e.tls === null) && e.refusals.length === 0;
+const lacksCertificate = (e: E): boolean => e.answer?.kind === "no-tls" && e.tls === "end" && e.refusals.length === 0;
 /** Of the names that lead elsewhere, or nowhere, the first. */
 const astray = (e: E): NameVerdict | null =>
   e.names.find(({ leads }) => leads === "nowhere") ??
@@ -97,7 +95,6 @@ export const SITE_RULES: readonly Rule<E>[] = [
     say: (e) => ({
       state: "closed",
       hop: "relay",
-      sure: e.tls === "end",
       sentence: `The relay has no certificate for ${e.what} yet, so it refuses TLS there.`,
       remedy: e.message ?? "Wait a minute if the site is new; then the relay's log says why the order came to nothing.",
     }),

@@ -19,13 +19,12 @@ export async function checkOwnSite(agent: AgentView, subject: Subject): Promise<
   };
   const { resolver } = agent.checkMeans;
   const { publicHost } = link.welcome;
-  const [dialAt = publicHost] = await resolver.resolve(publicHost);
   return checkSite({
     site: await again(),
     tls: site.tls,
     again,
     names: { resolver, publicHost, ownAddresses: [], after },
-    from: { visitor: "this machine", dialAt },
+    side: "agent",
     signal: agent.ended,
   });
 }

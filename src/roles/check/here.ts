@@ -16,7 +16,7 @@ import {
 import { askingWith, dial, dialService } from "./dial.ts";
 import { ownService, sightService } from "./own-service.ts";
 import { reportOf } from "./report.ts";
-import { checkSite, siteUrl } from "./site.ts";
+import { checkSite } from "./site.ts";
 import { reachableAddresses } from "./site-name.ts";
 
 /** A relay's own port, dialled on its machine: a refusal by the agent comes within a round trip to it. */
@@ -73,12 +73,12 @@ export async function checkAtRelay(
 ): Promise<CheckReport> {
   const found = findForward(await relay.listForwards(), request.target);
   const { publicHost } = await relay.status();
-  if (found !== null && siteUrl(found.forward) !== null) {
-    const { id, device } = found.forward;
+  if (found?.forward.site !== undefined) {
+    const { id, device, site } = found.forward;
     const again = async () =>
       (await relay.listForwards()).find((one) => one.id === id && one.device === device) ?? null;
     const names = { resolver: systemResolver(), publicHost, ownAddresses: reachableAddresses(), after };
-    return checkSite({ site: found.forward, tls: found.forward.site?.tls ?? null, again, names, signal });
+    return checkSite({ site: found.forward, tls: site.tls, again, names, side: "relay", signal });
   }
   const place = found ?? placeOf(request.target);
   const { protocol, port } = place;

@@ -48,6 +48,7 @@ function check(site: ForwardInfo, more: Partial<SiteCheck> = {}) {
     site,
     tls: "end",
     again: async () => site,
+    side: "relay",
     names: {
       resolver: { known: () => null, resolve: async (host) => (host === "app.example.org" ? [HERE] : []) },
       publicHost: HERE,
@@ -99,6 +100,21 @@ test("a port that refuses TLS, one that nothing has, and one that speaks no HTTP
   });
   running.defer(() => talker.stop(true));
   expect(await check(siteAt(talker.port), { tls: "off" })).toMatchObject({ rule: "not seen" });
+});
+
+test("a relay that listens at its public address alone is asked there", async () => {
+  const server = Bun.serve({ hostname: "127.0.0.2", port: 0, fetch: () => new Response("here") });
+  running.defer(() => server.stop(true));
+  const names = {
+    resolver: { known: () => null, resolve: async () => ["127.0.0.2"] },
+    publicHost: "relay.example",
+    ownAddresses: [],
+    after,
+  };
+  for (const side of ["relay", "agent"] as const) {
+    const report = await check(siteAt(server.port as number), { tls: "off", side, names });
+    expect(report).toMatchObject({ state: "open", rule: "open" });
+  }
 });
 
 test("what counts of the relay say while it is asked is believed", async () => {

@@ -1,6 +1,6 @@
 import type { ForwardFact } from "../../core/check/evidence.ts";
 import { refusalsBetween } from "../../core/check/refusals.ts";
-import type { SiteEvidence } from "../../core/check/site-rules.ts";
+import type { SiteAnswer, SiteEvidence } from "../../core/check/site-rules.ts";
 import { lookedUp, type NameVerdict } from "../../core/names/leads-here.ts";
 import { probeSite } from "../../dataplanes/direct/site-probe.ts";
 import type { CheckReport, ForwardInfo } from "../control.ts";
@@ -10,54 +10,38 @@ import { type NameMeans, sightName } from "./site-name.ts";
 const PROBE_MS = 5_000;
 /** Each is a question to the resolver; a report of more would not be read. */
 const MAX_NAMES = 8;
-/** A relay listens for sites on every address of its machine, or on this one. */
-const ON_THE_RELAY = { visitor: "the relay itself", dialAt: "127.0.0.1" };
+const LOOPBACK = "127.0.0.1";
 
 export interface SiteCheck {
   readonly site: ForwardInfo;
-  /** Null = the relay or the service, whichever has the certificate. */
   readonly tls: SiteEvidence["tls"];
   /** As it is now; null = it is gone. */
   again(): Promise<ForwardInfo | null>;
   readonly names: NameMeans;
-  /** From where: another machine than the relay's, to this address of the relay. Absent = on the relay's machine. */
-  readonly from?: { readonly visitor: string; readonly dialAt: string };
+  /** Who looks: the relay's own machine, or that of a device. */
+  readonly side: "relay" | "agent";
   readonly signal: AbortSignal;
 }
 
-/** Of a forward that is reached by name: where it is. */
-export function siteUrl({ endpoints }: ForwardInfo): string | null {
-  return endpoints[0]?.url ?? null;
-}
-
 /** Whether visitors of a site get in: where its names lead, and what the relay answers to whoever looks. */
-export async function checkSite({
-  site,
-  tls,
-  again,
-  names,
-  from = ON_THE_RELAY,
-  signal,
-}: SiteCheck): Promise<CheckReport> {
+export async function checkSite({ site, tls, again, names, side, signal }: SiteCheck): Promise<CheckReport> {
   const [first] = site.endpoints;
   const host = first?.host ?? "";
   const port = first?.port ?? 0;
-  const what = siteUrl(site) ?? host;
-  const ends = tls ?? "end";
+  const ask = (address: string) =>
+    probeSite({ address, port, name: lookedUp(host), tls, deadlineMs: PROBE_MS, signal });
   const [sighted, answer] = await Promise.all([
     Promise.all(site.endpoints.slice(0, MAX_NAMES).map(async (endpoint) => nameOf(names, endpoint.host))),
-    site.state !== "disabled"
-      ? probeSite({ address: from.dialAt, port, name: lookedUp(host), tls: ends, deadlineMs: PROBE_MS, signal })
-      : null,
+    site.state === "disabled" ? null : askAt(await addressesOf(side, names), ask),
   ]);
   const after = (await again()) ?? site;
   const evidence: SiteEvidence = {
     kind: "site",
     protocol: "tcp",
     port,
-    what,
+    what: first?.url ?? host,
     name: site.name,
-    visitor: from.visitor,
+    visitor: side === "relay" ? "the relay itself" : "this machine",
     tls,
     forward: factOf(after),
     message: after.message,
@@ -66,6 +50,21 @@ export async function checkSite({
     refusals: refusalsBetween(countsOf(site), countsOf(after)),
   };
   return reportOf(evidence, host);
+}
+
+/** Where the relay listens for sites: on its own machine mostly on every address, and else on the one that visitors come to. */
+async function addressesOf(side: SiteCheck["side"], { resolver, publicHost }: NameMeans): Promise<readonly string[]> {
+  const [address] = await resolver.resolve(publicHost);
+  return [...(side === "relay" ? [LOOPBACK] : []), ...(address === undefined ? [] : [address])];
+}
+
+/** At the first of the addresses where anything is. */
+async function askAt(addresses: readonly string[], ask: (address: string) => Promise<SiteAnswer>): Promise<SiteAnswer> {
+  for (const address of addresses) {
+    const answer = await ask(address);
+    if (answer.kind !== "none") return answer;
+  }
+  return { kind: "none" };
 }
 
 async function nameOf(means: NameMeans, host: string): Promise<NameVerdict> {

@@ -192,7 +192,7 @@ export class ConsoleRelay implements ForwardsBackend {
       (await control.listForwards()).find((one) => one.id === spec.id && one.device === device) ?? null;
     const site = await again();
     if (site === null) throw noForward();
-    return checkSite({ site, tls, again, names: nameMeans(), signal });
+    return checkSite({ site, tls, again, names: nameMeans(), side: "relay", signal });
   }
 
   async listDevices(who: Principal, page: PageRequest): Promise<Page<Device>> {
