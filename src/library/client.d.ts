@@ -92,6 +92,8 @@ export interface Client {
     id: string,
     reading?: Reading & { readonly samples?: number },
   ): AsyncGenerator<shape.PingEvent, void, void>;
+  /** Whether visitors of a site's name come to this relay, and else which DNS records it wants. */
+  checkName(question: shape.NameQuestion): Promise<shape.NameReport>;
   /** The router of the server's own machine, and whether ports opened on it are reached. For administrators. */
   askRouter(): Promise<shape.RouterReport>;
 
@@ -100,6 +102,15 @@ export interface Client {
   getDevice(id: string): Promise<shape.Device>;
   removeDevice(id: string): Promise<void>;
   makeJoinCode(draft: shape.JoinCodeDraft, once?: Once): Promise<shape.MadeJoinCode>;
+
+  // ── SSH clients, who need no agent ──
+  /** How they know the relay; `server` is null when it does not serve them. */
+  getSsh(): Promise<shape.Ssh>;
+  /** `device`: name or id. */
+  listSshKeys(ask?: PageAsk & { readonly device?: string }): Promise<Page<shape.SshKey>>;
+  addSshKey(draft: shape.SshKeyDraft, once?: Once): Promise<shape.SshKey>;
+  /** Its connections end at once, with their ports. */
+  removeSshKey(fingerprint: string): Promise<void>;
 
   // ── A gateway: its VPN and port triggers. A server that is none answers 404 ──
   getVpn(): Promise<shape.Vpn>;

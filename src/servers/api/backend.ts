@@ -16,11 +16,14 @@ import type {
   JoinCodeDraft,
   LiveEvent,
   Me,
+  NameReport,
   Overview,
   Redeem,
   Role,
   Scope,
   SignIn,
+  SshKey,
+  SshKeyDraft,
   Token,
   TokenDraft,
   TrafficReport,
@@ -231,6 +234,17 @@ export interface GatewayBackend {
   removeTrigger(who: Principal, id: string): Promise<void>;
 }
 
+/** How SSH clients, who need no agent, come in: an administrator sees and changes every account's keys, others their own's. */
+export interface SshBackend {
+  /** Null: it does not listen for them. */
+  server(who: Principal): Promise<z.infer<typeof schema.Ssh>["server"]>;
+  /** `device`: name or id; null = of all. */
+  listKeys(who: Principal, page: PageRequest, filter: { readonly device: string | null }): Promise<Page<SshKey>>;
+  addKey(who: Principal, draft: SshKeyDraft): Promise<SshKey>;
+  /** Its connections are cut when this resolves. */
+  removeKey(who: Principal, fingerprint: string): Promise<void>;
+}
+
 /** What is measured when somebody asks. */
 export interface ChecksBackend {
   /**
@@ -238,6 +252,8 @@ export interface ChecksBackend {
    * ends the one before. Rejects when the forward cannot be measured.
    */
   pingForward(who: Principal, id: string, samples: number): Promise<(signal: AbortSignal) => AsyncIterable<PingEvent>>;
+  /** Looks up whether the visitors of a site's name come to this relay. */
+  checkName(who: Principal, host: string): Promise<NameReport>;
   /** Asks the router of the server's own machine, once at a time: `limited` while somebody else does. */
   askRouter(who: Principal, signal: AbortSignal): Promise<RouterReport>;
 }
@@ -267,6 +283,8 @@ export interface ApiBackend {
   readonly forwards: ForwardsBackend;
   /** Null: this server is no gateway. */
   readonly gateway: GatewayBackend | null;
+  /** Null: this server is no relay. */
+  readonly ssh: SshBackend | null;
   readonly checks: ChecksBackend;
   readonly settings: SettingsBackend;
   /** Null: no database was given. */

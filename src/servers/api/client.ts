@@ -129,6 +129,8 @@ export function createClient(options: ClientOptions) {
         EVENTS_TYPE,
         reading,
       ),
+    checkName: (question: In<typeof shape.NameQuestion>) =>
+      http.json<shape.NameReport>("POST", "/v1/names/check", question),
     askRouter: () => http.json<shape.RouterReport>("POST", "/v1/router"),
 
     listDevices: (ask: PageAsk = {}) => http.json<Page<shape.Device>>("GET", `/v1/devices${query({ ...ask })}`),
@@ -136,6 +138,13 @@ export function createClient(options: ClientOptions) {
     removeDevice: (id: string) => http.done("DELETE", `/v1/devices/${part(id)}`),
     makeJoinCode: (draft: In<typeof shape.JoinCodeDraft>, once: Once = {}) =>
       http.json<Of<typeof shape.MadeJoinCode>>("POST", "/v1/join-codes", draft, once),
+
+    getSsh: () => http.json<Of<typeof shape.Ssh>>("GET", "/v1/ssh"),
+    listSshKeys: (ask: PageAsk & { readonly device?: string } = {}) =>
+      http.json<Page<shape.SshKey>>("GET", `/v1/ssh/keys${query({ ...ask })}`),
+    addSshKey: (draft: In<typeof shape.SshKeyDraft>, once: Once = {}) =>
+      http.json<shape.SshKey>("POST", "/v1/ssh/keys", draft, once),
+    removeSshKey: (fingerprint: string) => http.done("DELETE", `/v1/ssh/keys/${part(fingerprint)}`),
 
     getVpn: () => http.json<Of<typeof shape.Vpn>>("GET", "/v1/vpn"),
     changeVpn: (change: In<typeof shape.VpnChange>) => http.json<Of<typeof shape.Vpn>>("PUT", "/v1/vpn", change),
