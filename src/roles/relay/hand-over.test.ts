@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { temporaryDirectory } from "../../../test/fixtures/directory.ts";
+import type { Sweepable } from "../../dataplanes/io/sweeper.ts";
 import type { Session } from "../../dataplanes/tunnel/session.ts";
 import { areaLogger } from "../../os/log.ts";
 import { type HandoverLink, joinPredecessor } from "../../servers/local/handover-link.ts";
@@ -42,6 +43,7 @@ async function handOverLab(options: Partial<HandOverOptions> = {}) {
   const did: string[] = [];
   const sessions = [new FakeSession("old", []), new FakeSession("new", ["handover"])];
   const clock = { nowMs: 0 };
+  const swept: Sweepable[] = [];
   const handOver = new HandOver({
     path: join(directory.path, "upgrade.sock"),
     agentPort: {
@@ -68,7 +70,7 @@ async function handOverLab(options: Partial<HandOverOptions> = {}) {
     stop: (drainMs) => void did.push(`stop ${drainMs}`),
     drainLimitMs: () => 3_600_000,
     cut: (device) => void did.push(`cut ${device}`),
-    sweeper: { add: () => undefined, nowMs: () => clock.nowMs },
+    sweeper: { add: (one) => void swept.push(one), nowMs: () => clock.nowMs },
     log: areaLogger("relay"),
     ...options,
   });
@@ -100,7 +102,7 @@ async function handOverLab(options: Partial<HandOverOptions> = {}) {
   };
   const later = (ms: number) => {
     clock.nowMs += ms;
-    handOver.sweep(clock.nowMs);
+    for (const one of swept) one.sweep(clock.nowMs);
   };
   return { handOver, did, sessions, heard, arrives, come, takeOver, later };
 }

@@ -9,9 +9,10 @@ import { parseAddress, sourceKey } from "../../wire/address.ts";
 import { formatKey } from "../../wire/ssh/public-key.ts";
 import { offerOf } from "./algorithms.ts";
 import type { SshAuthority } from "./auth.ts";
-import { type ConnectionShared, SshConnection, type SshHandler } from "./connection.ts";
+import { type ConnectionShared, SshConnection } from "./connection.ts";
 import { Gathered } from "./gathered.ts";
 import { OutboxGroup } from "./outbox.ts";
+import type { SshHandler } from "./service.ts";
 
 export interface SshServerOptions<P> {
   /** An IP literal. */

@@ -1,7 +1,8 @@
 import { DEFAULT_OPTIONS, type RemoteSpec } from "../../../core/forward.ts";
 import type { ByteEnd, Visit } from "../../../dataplanes/io/ends.ts";
 import { join } from "../../../dataplanes/io/join.ts";
-import type { SshConnection, SshHandler } from "../../../servers/ssh/connection.ts";
+import type { SshConnection } from "../../../servers/ssh/connection.ts";
+import type { SshHandler } from "../../../servers/ssh/service.ts";
 import type { TextView } from "../../../servers/ssh/text-session.ts";
 import type { HostPort } from "../../../wire/endpoint.ts";
 import { parseHost } from "../../../wire/endpoint.ts";

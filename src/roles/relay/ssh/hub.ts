@@ -1,6 +1,7 @@
 import type { ByteEnd, FlowEnd } from "../../../dataplanes/io/ends.ts";
 import type { Peer } from "../../../dataplanes/tunnel/session.ts";
-import type { SshConnection, SshHandler } from "../../../servers/ssh/connection.ts";
+import type { SshConnection } from "../../../servers/ssh/connection.ts";
+import type { SshHandler } from "../../../servers/ssh/service.ts";
 import type { ReasonName } from "../../../wire/reason.ts";
 import type { OpenRequest } from "../../../wire/tunnel/open.ts";
 import type { DeviceLink } from "../device-link.ts";
