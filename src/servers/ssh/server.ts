@@ -3,6 +3,7 @@ import { parseKey } from "ssh2/lib/protocol/keyParser.js";
 import { Penalties, type PenaltyOptions, SOURCE_PENALTIES } from "../../core/penalty.ts";
 import { Pending } from "../../core/pending.ts";
 import { WindowBudget } from "../../core/tunnel/window.ts";
+import { BESIDE, type PortSharing } from "../../dataplanes/io/port-sharing.ts";
 import type { Sweepable, Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { sshFingerprint } from "../../os/ssh-key.ts";
 import { parseAddress, sourceKey } from "../../wire/address.ts";
@@ -23,6 +24,8 @@ export interface SshServerOptions<P> {
   /** Of this program, as clients are told it. */
   readonly version: string;
   readonly sweeper: Sweeper;
+  /** How its port passes from one process to the next; absent = it does not. */
+  readonly sharing?: PortSharing;
   /** Monotonic. */
   nowMs(): number;
   random(): number;
@@ -93,17 +96,30 @@ export class SshServer<P> implements Sweepable {
       },
       failed: options.onUnexpected,
     };
-    this.#listener = Bun.listen<SshConnection<P> | undefined>({
-      hostname: options.hostname,
-      port: options.port,
+    this.#listener = this.#listen(options);
+    options.sweeper.add(this);
+  }
+
+  #listen({ hostname, port, sharing }: SshServerOptions<P>): TCPSocketListener<SshConnection<P> | undefined> {
+    const beside = sharing?.isBeside("tcp", port) ?? false;
+    const listener = Bun.listen<SshConnection<P> | undefined>({
+      hostname,
+      port,
       data: undefined,
       socket: this.#socketHandler(),
+      ...(beside ? BESIDE : {}),
     });
-    options.sweeper.add(this);
+    if (beside) sharing?.steerHere(listener);
+    return listener;
   }
 
   get port(): number {
     return this.#listener.port;
+  }
+
+  /** Lets another process of this relay listen at its port too, or no more. False: this system cannot. */
+  setShared(shared: boolean): boolean {
+    return this.#options.sharing?.setShared(this.#listener, shared) ?? false;
   }
 
   /** Now: of those that proved who they are, and of others. */

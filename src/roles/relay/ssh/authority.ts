@@ -42,6 +42,19 @@ export async function findPrincipal(
   return device.ok ? { peer: peerOf(device.value), keyFingerprint: null } : null;
 }
 
+/** Who proved that key to another process of this relay, as it is now; null = the device or its key was removed since. */
+export async function findCarried(
+  store: SshAuthorityOptions["store"],
+  deviceId: string,
+  key: string | null,
+): Promise<SshPrincipal | null> {
+  const device = await store.devices.find(deviceId);
+  if (!device.ok || device.value.id !== deviceId || device.value.revokedMs !== null) return null;
+  const isThere = async () =>
+    key === null || (await store.sshKeys.list()).some((one) => one.key.fingerprint === key && one.device.id === deviceId);
+  return (await isThere()) ? { peer: peerOf(device.value), keyFingerprint: key } : null;
+}
+
 async function ofKey(store: SshAuthorityOptions["store"], { parts, blob }: SshKey): Promise<SshPrincipal | null> {
   const added = await store.sshKeys.find(blob);
   if (added !== null) return { peer: peerOf(added.device), keyFingerprint: sshFingerprint(blob) };

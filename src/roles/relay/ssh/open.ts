@@ -1,6 +1,9 @@
+import { join } from "node:path";
 import type { Logger } from "@logtape/logtape";
 import { entryError } from "../../../dataplanes/io/entry-error.ts";
+import type { PortSharing } from "../../../dataplanes/io/port-sharing.ts";
 import type { Sweeper } from "../../../dataplanes/io/sweeper.ts";
+import type { Visits } from "../../../dataplanes/io/visits.ts";
 import { monotonicMs, nowMs as wallMs } from "../../../os/clock.ts";
 import { errorCode, messageOf } from "../../../os/errors.ts";
 import { readText } from "../../../os/files.ts";
@@ -12,7 +15,10 @@ import { ControlError, type SshSettings } from "../../control.ts";
 import type { DeviceLink } from "../device-link.ts";
 import type { RelayDials } from "../dials.ts";
 import type { RelayForwards } from "../forwards.ts";
-import { findPrincipal, type SshPrincipal } from "./authority.ts";
+import type { Gate } from "../gate.ts";
+import { findCarried, findPrincipal, type SshPrincipal } from "./authority.ts";
+import { CarriedClients, pipeBudget } from "./carried.ts";
+import { Following } from "./following.ts";
 import { loadHostKey } from "./host-key.ts";
 import { SshHub } from "./hub.ts";
 import { SshSockets } from "./sockets.ts";
@@ -31,6 +37,12 @@ export interface OpenSshOptions {
   /** The relay lets devices in. */
   serving(): boolean;
   draining(): boolean;
+  /** How its port passes from one process to the next. */
+  readonly sharing: PortSharing;
+  /** What changes the store waits for it. */
+  readonly gate: Pick<Gate, "passed">;
+  /** All that was open for a client of this device at the process before this one is open here. */
+  arrived(deviceId: string): void;
   publicHost(localAddress: string): string;
   /** A wrong credential was shown. */
   onDenied(): void;
@@ -50,29 +62,71 @@ export interface RelaySsh {
   agentUp(deviceId: string): void;
   cut(deviceId: string): void;
   cutKey(deviceId: string, fingerprint: string): void;
+  /** The ids of devices with clients here, or at a process before this one. */
+  readonly devices: readonly string[];
+  /** Lets another process of this relay listen at its port too, or no more. False: this system cannot. */
+  setShared(shared: boolean): boolean;
+  /** Another process is the relay: clients are taken in there, and their connections go on here. */
+  give(): void;
+  /** Processes before this one need it no more: what came by it has ended. */
+  letGo(): void;
+  /** No connection goes on here, and none of a process before this one passes here. */
+  readonly isEmpty: boolean;
+  /** What passes through here from and to the process that is the relay. */
+  readonly passing: Visits;
+  /** Connections go on. */
   stopListening(): void;
   close(): void;
 }
 
+/** In the data directory: where processes come that carry clients. */
+const CLIENTS_SOCKET = "ssh.sock";
+
 /** Rejects with ControlError: `failed` when it cannot listen, `usage` for a CA file that is none. */
 export async function openSsh(options: OpenSshOptions): Promise<RelaySsh> {
-  const { store, settings, sweeper, log, forwards, dials, draining, onUnexpected } = options;
+  const { store, settings, sweeper, log, forwards, dials, draining, gate, onUnexpected } = options;
   const trusted = await readCas(settings.trustedUserCa);
   const hostKey = await loadHostKey(options.dataDir);
   const sockets = new SshSockets({ directory: () => settings.sockets, sweeper, visits: dials.visits });
-  const hub = new SshHub({
-    forwards,
-    dials,
-    sockets,
-    hasAgentCalled: options.hasAgentCalled,
-    hasAgent: options.hasAgent,
-    draining,
-    publicHost: options.publicHost,
-    connected: ({ peer }, connection) => {
-      log.info("a device connected by SSH", { device: peer.name, address: connection.remoteAddress });
+  const given = Promise.withResolvers<void>();
+  let isGiven = false;
+  const hub = new SshHub(
+    {
+      forwards,
+      dials,
+      sockets,
+      hasAgentCalled: options.hasAgentCalled,
+      hasAgent: options.hasAgent,
+      draining,
+      publicHost: options.publicHost,
+      connected: ({ peer }, connection) => {
+        log.info("a device connected by SSH", { device: peer.name, address: connection.remoteAddress });
+      },
+      disconnected: ({ peer }, why) => log.info("a device's SSH connection ended", { device: peer.name, why }),
+      failed: onUnexpected,
     },
-    disconnected: ({ peer }, why) => log.info("a device's SSH connection ended", { device: peer.name, why }),
+    gate,
+  );
+  const path = join(options.dataDir, CLIENTS_SOCKET);
+  const shared = { budget: pipeBudget(), turnstile: sweeper.turnstile, nowMs: monotonicMs };
+  const carried = new CarriedClients({
+    path,
+    shared,
+    gate,
+    find: (device, key) => findCarried(store, device, key),
+    open: (principal, connection) => {
+      noteSeen(store, principal, connection.remoteAddress).catch(onUnexpected);
+      return hub.join(principal, connection);
+    },
+    arrived: options.arrived,
     failed: onUnexpected,
+  });
+  const following = new Following({
+    path,
+    shared,
+    sweeper,
+    clients: () => hub.own,
+    nextHandle: () => hub.nextHandle(),
   });
   const server = listen({
     hostname: settings.listen.host === "*" ? "::" : settings.listen.host,
@@ -80,13 +134,17 @@ export async function openSsh(options: OpenSshOptions): Promise<RelaySsh> {
     hostKey,
     version: VERSION,
     sweeper,
+    sharing: options.sharing,
     nowMs: monotonicMs,
     random: Math.random,
-    find: (credential, address) => findPrincipal({ store, trusted: () => trusted, wallMs }, credential, address),
-    serving: options.serving,
+    find: async (credential, address) => {
+      // Until it is clear which process is the relay; a client that came to this one stays here in any case.
+      await Promise.race([gate.passed(), given.promise]);
+      return findPrincipal({ store, trusted: () => trusted, wallMs }, credential, address);
+    },
+    serving: () => options.serving() || isGiven,
     open: (principal, connection) => {
-      const { peer, keyFingerprint } = principal;
-      noteSeen(store, peer.deviceId, keyFingerprint, connection.remoteAddress).catch(onUnexpected);
+      if (!isGiven) noteSeen(store, principal, connection.remoteAddress).catch(onUnexpected);
       return hub.open(principal, connection);
     },
     onDenied: (address, afterMs) => {
@@ -95,6 +153,7 @@ export async function openSsh(options: OpenSshOptions): Promise<RelaySsh> {
     },
     onUnexpected,
   });
+  carried.listen();
   return {
     port: server.port,
     hostKey: server.hostKey,
@@ -106,8 +165,28 @@ export async function openSsh(options: OpenSshOptions): Promise<RelaySsh> {
     agentUp: (deviceId) => hub.agentUp(deviceId),
     cut: (deviceId) => hub.cut(deviceId),
     cutKey: (deviceId, fingerprint) => hub.cutKey(deviceId, fingerprint),
+    get devices() {
+      return hub.devices;
+    },
+    setShared: (isShared) => server.setShared(isShared),
+    give: () => {
+      isGiven = true;
+      carried.moved();
+      hub.follow(following);
+      given.resolve();
+    },
+    letGo: () => carried.letGo(),
+    get isEmpty() {
+      const { sessions, pending } = server.counts;
+      return sessions + pending + carried.carriers === 0;
+    },
+    passing: following.visits,
     stopListening: () => server.stopListening(),
-    close: () => server.close(),
+    close: () => {
+      server.close();
+      carried.close();
+      following.close();
+    },
   };
 }
 
@@ -122,9 +201,9 @@ function listen(options: ConstructorParameters<typeof SshServer<SshPrincipal>>[0
   }
 }
 
-async function noteSeen(store: Store, deviceId: string, fingerprint: string | null, address: string): Promise<void> {
-  await store.devices.touch(deviceId, address, wallMs());
-  if (fingerprint !== null) await store.sshKeys.touch(fingerprint, wallMs());
+async function noteSeen(store: Store, { peer, keyFingerprint }: SshPrincipal, address: string): Promise<void> {
+  await store.devices.touch(peer.deviceId, address, wallMs());
+  if (keyFingerprint !== null) await store.sshKeys.touch(keyFingerprint, wallMs());
 }
 
 /** The CAs' public keys, one a line. */

@@ -1,3 +1,4 @@
+import type { Visits } from "../../../dataplanes/io/visits.ts";
 import type { SshReady, SshSettings } from "../../control.ts";
 import type { AgentPort, RelayPhase } from "../agent-port.ts";
 import type { DeviceLink } from "../device-link.ts";
@@ -42,7 +43,7 @@ export class OptionalSsh {
       onDenied: () => {
         refused.devices += 1;
       },
-      serving: () => phase() === "serving",
+      serving: () => phase() === "serving" || phase() === "waiting",
       draining: () => phase() === "draining",
     });
     this.#open = { ssh, settings };
@@ -80,6 +81,31 @@ export class OptionalSsh {
 
   cutKey(deviceId: string, fingerprint: string): void {
     this.#open?.ssh.cutKey(deviceId, fingerprint);
+  }
+
+  /** See RelaySsh: of one that does not listen, nothing is to be handed over. */
+  get devices(): readonly string[] {
+    return this.#open?.ssh.devices ?? [];
+  }
+
+  setShared(shared: boolean): boolean {
+    return this.#open?.ssh.setShared(shared) ?? true;
+  }
+
+  give(): void {
+    this.#open?.ssh.give();
+  }
+
+  letGo(): void {
+    this.#open?.ssh.letGo();
+  }
+
+  get isEmpty(): boolean {
+    return this.#open?.ssh.isEmpty ?? true;
+  }
+
+  get passing(): readonly Visits[] {
+    return this.#open === null ? [] : [this.#open.ssh.passing];
   }
 
   stopListening(): void {

@@ -1,0 +1,323 @@
+import { rmSync } from "node:fs";
+import { WindowBudget } from "../../../core/tunnel/window.ts";
+import type { ByteEnd } from "../../../dataplanes/io/ends.ts";
+import type { Pipe, PipeEvents, PipeShared } from "../../../dataplanes/tunnel/pipe.ts";
+import { listenForPipes } from "../../../dataplanes/tunnel/pipe-sockets.ts";
+import { boundBeside } from "../../../servers/local/socket-file.ts";
+import { CARRIED_VERSION, type CarriedMessage, type CarriedOf, decodeCarried, encodeCarried } from "../../../wire/carried.ts";
+import { type Endpoint, formatEndpoint, type HostPort } from "../../../wire/endpoint.ts";
+import type { ReasonName } from "../../../wire/reason.ts";
+import type { Result } from "../../../wire/result.ts";
+import type { OpenRequest } from "../../../wire/tunnel/open.ts";
+import type { Gate } from "../gate.ts";
+import type { SshPrincipal } from "./authority.ts";
+import type { SshClient } from "./client.ts";
+import type { ClientConnection } from "./model.ts";
+
+export interface CarriedClientsOptions {
+  /** Of the socket where processes come that carry clients. */
+  readonly path: string;
+  readonly shared: PipeShared;
+  /** What changes the store waits for it. */
+  readonly gate: Pick<Gate, "passed">;
+  /** Whose a client is now, by what it proved; null = nobody's that may be here. */
+  find(device: string, key: string | null): Promise<SshPrincipal | null>;
+  open(principal: SshPrincipal, connection: ClientConnection): SshClient;
+  /** All that was open for a client of this device is open here. */
+  arrived(device: string): void;
+  failed(error: unknown): void;
+}
+
+/** Windows beyond the first 256 KiB of every stream between two processes. */
+export const PIPE_BUDGET_BYTES = 64 * 1024 * 1024;
+
+export function pipeBudget(): WindowBudget {
+  return new WindowBudget(PIPE_BUDGET_BYTES);
+}
+
+/**
+ * SSH clients whose connections processes carry that were the relay before this one (decision 0042): to the hub they are clients as
+ * those of this process are.
+ */
+export class CarriedClients {
+  readonly #options: CarriedClientsOptions;
+  readonly #carriers = new Set<ClientCarrier>();
+  #listener: { stop(): void } | null = null;
+
+  constructor(options: CarriedClientsOptions) {
+    this.#options = options;
+  }
+
+  /** Throws the system's error. */
+  listen(): void {
+    const { path, shared } = this.#options;
+    this.#listener = boundBeside(path, (name) => listenForPipes(name, shared, () => this.#accept()));
+  }
+
+  /** The processes that carry any. */
+  get carriers(): number {
+    return this.#carriers.size;
+  }
+
+  #accept(): PipeEvents {
+    const carrier = new ClientCarrier(this.#options, () => this.#carriers.delete(carrier));
+    this.#carriers.add(carrier);
+    return carrier;
+  }
+
+  /** Another process is the relay: whoever carries clients goes there. */
+  moved(): void {
+    this.#listener?.stop();
+    this.#listener = null;
+    for (const carrier of this.#carriers) carrier.send({ t: "moved" });
+  }
+
+  /** Nobody comes in here for them any more: whoever has no stream open needs this process no more. */
+  letGo(): void {
+    for (const carrier of [...this.#carriers]) {
+      if (carrier.openStreams === 0) carrier.close("another process is the relay, and nothing is open here");
+    }
+  }
+
+  close(): void {
+    // After `moved` the name is another process's.
+    if (this.#listener !== null) rmSync(this.#options.path, { force: true });
+    this.#listener?.stop();
+    this.#listener = null;
+    for (const carrier of [...this.#carriers]) carrier.close("the relay is shutting down");
+  }
+}
+
+/** One process that carries clients. */
+class ClientCarrier implements PipeEvents {
+  readonly #options: CarriedClientsOptions;
+  readonly #left: () => void;
+  readonly #clients = new Map<number, CarriedConnection>();
+  #pipe: Pipe | null = null;
+  #isGreeted = false;
+
+  constructor(options: CarriedClientsOptions, left: () => void) {
+    this.#options = options;
+    this.#left = left;
+  }
+
+  get openStreams(): number {
+    return this.#pipe?.openStreams ?? 0;
+  }
+
+  send(message: CarriedMessage): void {
+    this.#pipe?.send(encodeCarried(message));
+  }
+
+  close(why: string): void {
+    this.#pipe?.close(why);
+  }
+
+  onOpen(pipe: Pipe): void {
+    this.#pipe = pipe;
+  }
+
+  onMessage(pipe: Pipe, bytes: Uint8Array): void {
+    const message = decodeCarried(bytes);
+    if (message.ok) this.#heard(pipe, message.value);
+    // Another program's words: it carries nothing that could be served here.
+    else pipe.close(message.error.message);
+  }
+
+  #heard(pipe: Pipe, message: CarriedMessage): void {
+    if (message.t === "hello") {
+      this.#isGreeted = message.v === CARRIED_VERSION;
+      if (!this.#isGreeted) pipe.close(`version ${message.v} of the other process is not ${CARRIED_VERSION}`);
+      return;
+    }
+    if (!this.#isGreeted) {
+      pipe.close("it did not begin with a hello");
+      return;
+    }
+    switch (message.t) {
+      case "here":
+        if (this.#clients.has(message.client)) {
+          pipe.close(`client ${message.client} is here already`);
+          return;
+        }
+        this.#register(pipe, message).catch((error: unknown) => {
+          this.#options.failed(error);
+          this.#clients.get(message.client)?.close("the relay could not carry out a request");
+        });
+        return;
+      case "forward":
+        this.#answer(message, async ({ client, send }) => {
+          const opened = await client.forward({ host: message.bind, port: message.port });
+          const served = opened.ok ? client.forwards.get(opened.value) : undefined;
+          if (served === undefined) send(refusal(message, opened));
+          else send({ t: "opened", client: message.client, request: message.request, id: served.id, port: served.port });
+        });
+        return;
+      case "cancel":
+        this.#answer(message, async ({ client, send }) => {
+          const done = await client.cancelForward({ host: message.bind, port: message.port });
+          send(done ? doneOf(message) : refusal(message, null));
+        });
+        return;
+      case "socket":
+        this.#answer(message, async ({ client, send }) => {
+          const opened = await client.forwardSocket(message.path);
+          send(opened.ok ? doneOf(message) : refusal(message, opened));
+        });
+        return;
+      case "cancelSocket":
+        this.#answer(message, async ({ client, send }) => {
+          send((await client.cancelSocket(message.path)) ? doneOf(message) : refusal(message, null));
+        });
+        return;
+      case "gone":
+        this.#clients.get(message.client)?.gone(message.why);
+        return;
+      case "ready":
+      case "opened":
+      case "done":
+      case "refused":
+      case "lost":
+      case "end":
+      case "moved":
+        pipe.close(`the other process sent ${message.t}, which is not its to send`);
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  async #register(pipe: Pipe, message: CarriedOf<"here">): Promise<void> {
+    const { gate, find, open, arrived } = this.#options;
+    const connection = new CarriedConnection(pipe, message, () => this.#clients.delete(message.client));
+    this.#clients.set(message.client, connection);
+    await gate.passed();
+    // What was removed while the processes changed is not to come back by them.
+    const principal = await find(message.device, message.key);
+    if (connection.isClosed) return;
+    if (principal === null) {
+      connection.close("its key was removed");
+      return;
+    }
+    const client = open(principal, connection);
+    connection.client = client;
+    for (const { id, port, bind } of message.forwards) {
+      const resumed = await client.resume({ id, port, bindHost: bind });
+      if (resumed.ok) continue;
+      // It learns that only when it asks again.
+      connection.close(resumed.error);
+      return;
+    }
+    for (const path of message.sockets) await client.forwardSocket(path);
+    if (connection.isClosed) return;
+    this.send({ t: "ready", client: message.client });
+    arrived(message.device);
+  }
+
+  #answer(
+    message: { readonly client: number; readonly request: number },
+    carryOut: (parts: { readonly client: SshClient; send(answer: CarriedMessage): void }) => Promise<void>,
+  ): void {
+    const { gate, failed } = this.#options;
+    const connection = this.#clients.get(message.client);
+    const client = connection?.client ?? null;
+    // It ended, or has not been told that it is here: whoever carries it knows.
+    if (connection === undefined || client === null) return;
+    gate
+      .passed()
+      .then(() => carryOut({ client, send: (answer) => this.send(answer) }))
+      .catch((error: unknown) => {
+        failed(error);
+        connection.close("the relay could not carry out a request");
+      });
+  }
+
+  onStream(_pipe: Pipe, request: OpenRequest, stream: ByteEnd): void {
+    const client = request.kind === "dial" ? this.#clients.get(Number(request.device))?.client : undefined;
+    if (request.kind !== "dial" || client == null) stream.reset("deviceAway");
+    else if (request.port === SOCKET_PORT) client.dialSocket(request.host, stream);
+    else client.dial({ host: request.host, port: request.port }, stream);
+  }
+
+  onClose(_pipe: Pipe, why: string): void {
+    this.#left();
+    for (const connection of [...this.#clients.values()]) connection.gone(why);
+  }
+}
+
+/** In a request to dial: the host is the path of a socket. */
+export const SOCKET_PORT = 0;
+
+/** A client's connection, as far as this process sees it. */
+class CarriedConnection implements ClientConnection {
+  client: SshClient | null = null;
+  isClosed = false;
+  readonly remoteAddress: string;
+  readonly localAddress: string;
+  readonly ends: { readonly visitor: Endpoint; readonly entry: Endpoint };
+  /** Only who carries it knows. */
+  readonly measuredRttMs = null;
+  readonly #pipe: Pipe;
+  readonly #number: number;
+  readonly #forget: () => void;
+
+  constructor(pipe: Pipe, { client, visitor, entry }: CarriedOf<"here">, forget: () => void) {
+    this.#pipe = pipe;
+    this.#number = client;
+    this.#forget = forget;
+    this.remoteAddress = formatEndpoint(visitor);
+    this.localAddress = entry.address;
+    this.ends = { visitor, entry };
+  }
+
+  openForwarded({ port }: HostPort, visitor: Endpoint, onGone: (() => void) | null): ByteEnd | ReasonName {
+    const { entry } = this.ends;
+    const request = { kind: "forward", handle: this.#number, externalPort: port, visitor, entry } as const;
+    return this.isClosed ? "deviceAway" : this.#pipe.openStream(request, onGone);
+  }
+
+  openForwardedSocket(path: string, onGone: (() => void) | null): ByteEnd | ReasonName {
+    const request = { kind: "dial", device: String(this.#number), host: path, port: SOCKET_PORT, ...this.ends } as const;
+    return this.isClosed ? "deviceAway" : this.#pipe.openStream(request, onGone);
+  }
+
+  /** What a session shows of it, its own process says. */
+  say(): void {}
+
+  lost(port: number): void {
+    this.#send({ t: "lost", client: this.#number, port });
+  }
+
+  close(why: string): void {
+    if (this.isClosed) return;
+    this.#send({ t: "end", client: this.#number, why: why.slice(0, MOST_WHY_CHARS) });
+    this.gone(why);
+  }
+
+  gone(why: string): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.#forget();
+    this.client?.closed(why);
+  }
+
+  #send(message: CarriedMessage): void {
+    this.#pipe.send(encodeCarried(message));
+  }
+}
+
+export const MOST_WHY_CHARS = 1_000;
+
+interface Asked {
+  readonly client: number;
+  readonly request: number;
+}
+
+function doneOf({ client, request }: Asked): CarriedMessage {
+  return { t: "done", client, request };
+}
+
+function refusal({ client, request }: Asked, outcome: Result<unknown, string> | null): CarriedMessage {
+  const message = outcome === null || outcome.ok ? "" : outcome.error;
+  return { t: "refused", client, request, message };
+}

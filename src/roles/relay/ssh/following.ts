@@ -1,0 +1,300 @@
+import { DEFAULT_OPTIONS } from "../../../core/forward.ts";
+import type { ByteEnd } from "../../../dataplanes/io/ends.ts";
+import { join } from "../../../dataplanes/io/join.ts";
+import { refusedEnd } from "../../../dataplanes/io/refused.ts";
+import type { Sweeper } from "../../../dataplanes/io/sweeper.ts";
+import { Visits } from "../../../dataplanes/io/visits.ts";
+import type { Pipe, PipeEvents, PipeShared } from "../../../dataplanes/tunnel/pipe.ts";
+import { openPipe } from "../../../dataplanes/tunnel/pipe-sockets.ts";
+import { CARRIED_VERSION, type CarriedMessage, decodeCarried, encodeCarried } from "../../../wire/carried.ts";
+import type { HostPort } from "../../../wire/endpoint.ts";
+import type { ReasonName } from "../../../wire/reason.ts";
+import { err, ok, type Result } from "../../../wire/result.ts";
+import type { OpenRequest } from "../../../wire/tunnel/open.ts";
+import { MOST_WHY_CHARS, SOCKET_PORT } from "./carried.ts";
+import type { Behind } from "./model.ts";
+import type { MovableClient } from "./movable.ts";
+
+export interface FollowingOptions {
+  /** Of the socket where the process that is the relay takes clients in. */
+  readonly path: string;
+  readonly shared: PipeShared;
+  readonly sweeper: Pick<Sweeper, "nowMs">;
+  /** The clients of this process. */
+  clients(): Iterable<MovableClient>;
+  /** For numbers of forwards that are open there. */
+  nextHandle(): number;
+}
+
+/** The process that is the relay takes clients in within this, or their connections are of no use. */
+const WITHIN_MS = 15_000;
+const RETRY_MS = 50;
+const AGAIN = "Another process of the relay takes over: ask again.";
+
+/**
+ * The clients of a process that is the relay no more: their connections go on here, and what they ask, and who visits them,
+ * passes through the process that is (decision 0042). When a further one takes over from that, they follow it.
+ */
+export class Following {
+  /** What passes through here: the other process counts it, and ends what is idle. */
+  readonly visits = new Visits(DEFAULT_OPTIONS);
+  readonly #options: FollowingOptions;
+  readonly #links = new Set<Link>();
+  /** Where clients are taken in; null = nobody does now. */
+  #present: Link | null = null;
+  #sinceMs = 0;
+  #retry: Timer | null = null;
+  #isClosed = false;
+
+  constructor(options: FollowingOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#seek();
+  }
+
+  /** A client proved who it is when its connection had been accepted here before. */
+  came(client: MovableClient): void {
+    this.#present?.register(client);
+  }
+
+  left(client: MovableClient, why: string): void {
+    for (const link of this.#links) link.left(client, why);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    for (const link of [...this.#links]) link.close("the process ends");
+  }
+
+  #seek(): void {
+    this.#sinceMs = this.#options.sweeper.nowMs();
+    this.#tryNow();
+  }
+
+  #tryNow(): void {
+    const { path, shared } = this.#options;
+    this.#retry = null;
+    const link = new Link(this.#options, this.visits, {
+      opened: () => {
+        this.#links.add(link);
+        this.#present = link;
+        for (const client of this.#options.clients()) link.register(client);
+      },
+      moved: () => this.#lost(link),
+      closed: () => {
+        this.#links.delete(link);
+        this.#lost(link);
+      },
+    });
+    // The socket may be that of the process before it, which is about to go.
+    openPipe(path, shared, link).catch(() => this.#later());
+  }
+
+  #later(): void {
+    if (this.#isClosed) return;
+    if (this.#options.sweeper.nowMs() - this.#sinceMs < WITHIN_MS) {
+      this.#retry = setTimeout(() => this.#tryNow(), RETRY_MS);
+      return;
+    }
+    for (const { client } of [...this.#options.clients()]) client.connection.close("the relay takes no SSH clients in now");
+  }
+
+  #lost(link: Link): void {
+    if (this.#isClosed || this.#present !== link) return;
+    this.#present = null;
+    this.#seek();
+  }
+}
+
+interface LinkEvents {
+  opened(): void;
+  moved(): void;
+  closed(): void;
+}
+
+type Answer = Result<{ readonly id: string; readonly port: number } | null, string>;
+
+/** The way to one process that is the relay, or was it when it began. */
+class Link implements PipeEvents {
+  readonly #options: FollowingOptions;
+  readonly #visits: Visits;
+  readonly #events: LinkEvents;
+  readonly #clients = new Map<number, MovableClient>();
+  readonly #unanswered = new Map<number, PromiseWithResolvers<Answer>>();
+  #pipe: Pipe | null = null;
+  #lastRequest = 0;
+  #isMoved = false;
+
+  constructor(options: FollowingOptions, visits: Visits, events: LinkEvents) {
+    this.#options = options;
+    this.#visits = visits;
+    this.#events = events;
+  }
+
+  close(why: string): void {
+    this.#pipe?.close(why);
+  }
+
+  onOpen(pipe: Pipe): void {
+    this.#pipe = pipe;
+    this.#send({ t: "hello", v: CARRIED_VERSION });
+    this.#events.opened();
+  }
+
+  register(movable: MovableClient): void {
+    const { client, number, sockets } = movable;
+    const { connection, device, keyFingerprint } = client;
+    this.#clients.set(number, movable);
+    this.#send({
+      t: "here",
+      client: number,
+      device: device.peer.deviceId,
+      key: keyFingerprint,
+      ...connection.ends,
+      forwards: [...client.forwards.values()].map(({ id, port, bindHost }) => ({ id, port, bind: bindHost })),
+      sockets: [...sockets],
+    });
+  }
+
+  left({ number }: MovableClient, why: string): void {
+    if (this.#clients.delete(number)) this.#send({ t: "gone", client: number, why: why.slice(0, MOST_WHY_CHARS) });
+  }
+
+  #send(message: CarriedMessage): void {
+    this.#pipe?.send(encodeCarried(message));
+  }
+
+  onMessage(pipe: Pipe, bytes: Uint8Array): void {
+    const message = decodeCarried(bytes);
+    if (message.ok) this.#heard(pipe, message.value);
+    else pipe.close(message.error.message);
+  }
+
+  #heard(pipe: Pipe, message: CarriedMessage): void {
+    switch (message.t) {
+      case "ready": {
+        const movable = this.#clients.get(message.client);
+        movable?.move(this.#behind(movable));
+        return;
+      }
+      case "opened":
+        this.#answered(message.request, ok({ id: message.id, port: message.port }));
+        return;
+      case "done":
+        this.#answered(message.request, ok(null));
+        return;
+      case "refused":
+        this.#answered(message.request, err(message.message));
+        return;
+      case "lost":
+        this.#clients.get(message.client)?.client.lose(message.port);
+        return;
+      case "end": {
+        const ended = this.#clients.get(message.client);
+        this.#clients.delete(message.client);
+        ended?.client.connection.close(message.why);
+        return;
+      }
+      case "moved":
+        this.#isMoved = true;
+        this.#refuseAll();
+        this.#events.moved();
+        return;
+      case "hello":
+      case "here":
+      case "forward":
+      case "cancel":
+      case "socket":
+      case "cancelSocket":
+      case "gone":
+        pipe.close(`the other process sent ${message.t}, which is not its to send`);
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  #answered(request: number, answer: Answer): void {
+    this.#unanswered.get(request)?.resolve(answer);
+    this.#unanswered.delete(request);
+  }
+
+  #refuseAll(): void {
+    for (const request of [...this.#unanswered.keys()]) this.#answered(request, err(AGAIN));
+  }
+
+  /** What this client asks for, asked there. */
+  #behind({ client, number }: MovableClient): Behind {
+    const ask = (message: (request: number) => CarriedMessage) => this.#ask(message);
+    const dial = (host: string, port: number, channel: ByteEnd) => {
+      const { ends } = client.connection;
+      const request = { kind: "dial", device: String(number), host, port, ...ends } as const;
+      this.#pass(channel, this.#pipe?.openStream(request, null) ?? "deviceAway", request);
+    };
+    return {
+      forward: async ({ host, port }) => {
+        const answer = await ask((request) => ({ t: "forward", client: number, request, bind: host, port }));
+        if (!answer.ok || answer.value === null) return answer.ok ? err(AGAIN) : answer;
+        const { nextHandle } = this.#options;
+        client.adopt({ ...answer.value, handle: nextHandle(), bindHost: host });
+        return ok(answer.value.port);
+      },
+      cancelForward: async ({ host, port }) => {
+        const answer = await ask((request) => ({ t: "cancel", client: number, request, bind: host, port }));
+        if (answer.ok) client.lose(port);
+        return answer.ok;
+      },
+      forwardSocket: async (path) => {
+        const answer = await ask((request) => ({ t: "socket", client: number, request, path }));
+        return answer.ok ? ok(null) : answer;
+      },
+      cancelSocket: async (path) =>
+        (await ask((request) => ({ t: "cancelSocket", client: number, request, path }))).ok,
+      dial: ({ host, port }, channel) => {
+        // 0 would be a socket's.
+        if (port === SOCKET_PORT) channel.reset("hostNotFound");
+        else dial(host, port, channel);
+      },
+      dialSocket: (path, channel) => dial(path, SOCKET_PORT, channel),
+    };
+  }
+
+  #ask(message: (request: number) => CarriedMessage): Promise<Answer> {
+    if (this.#pipe?.isClosed !== false || this.#isMoved) return Promise.resolve(err(AGAIN));
+    this.#lastRequest += 1;
+    const answer = Promise.withResolvers<Answer>();
+    this.#unanswered.set(this.#lastRequest, answer);
+    this.#send(message(this.#lastRequest));
+    return answer.promise;
+  }
+
+  onStream(_pipe: Pipe, request: OpenRequest, stream: ByteEnd): void {
+    this.#pass(stream, this.#towards(request), request);
+  }
+
+  /** The channel of a client that a visitor is for. */
+  #towards(request: OpenRequest): ByteEnd | ReasonName {
+    if (request.kind === "dial") {
+      const { client } = this.#clients.get(Number(request.device)) ?? {};
+      return client?.connection.openForwardedSocket(request.host, null) ?? "deviceAway";
+    }
+    const { client } = this.#clients.get(request.handle) ?? {};
+    const served = client?.forwards.get(request.externalPort);
+    if (client === undefined || served === undefined) return "deviceAway";
+    const bound: HostPort = { host: served.bindHost, port: served.port };
+    return client.connection.openForwarded(bound, request.visitor, null);
+  }
+
+  #pass(from: ByteEnd, to: ByteEnd | ReasonName, { visitor, entry }: OpenRequest): void {
+    join(from, typeof to === "string" ? refusedEnd(to) : to, { visitor, entry, externalPort: entry.port }, this.#visits);
+  }
+
+  onClose(): void {
+    this.#refuseAll();
+    this.#clients.clear();
+    this.#events.closed();
+  }
+}
