@@ -54,8 +54,8 @@ export interface SshKeys {
   list(): Promise<KeyOfDevice[]>;
   /** By its fingerprint, or by a comment that only one has. */
   remove(fingerprintOrComment: string, nowMs: number, actor?: string): Promise<Result<RemovedSshKey, SshKeyRefusal>>;
-  /** Notes when it was used. Once a connection: each call is an fsync. */
-  touch(fingerprint: string, nowMs: number): Promise<void>;
+  /** Notes when it was used; false = it was removed. Once a connection: each call is an fsync. */
+  touch(fingerprint: string, nowMs: number): Promise<boolean>;
 }
 
 const ID_BYTES = 8;
@@ -72,7 +72,12 @@ export function sshKeysOn(db: Db): SshKeys {
     list: () => keysWith(db, null),
     remove: (named, nowMs, actor = OPERATOR) => db.transaction().execute((trx) => removeKey(trx, named, nowMs, actor)),
     async touch(fingerprint, nowMs) {
-      await db.updateTable("ssh_keys").set({ last_used_ms: nowMs }).where("fingerprint", "=", fingerprint).execute();
+      const { numUpdatedRows } = await db
+        .updateTable("ssh_keys")
+        .set({ last_used_ms: nowMs })
+        .where("fingerprint", "=", fingerprint)
+        .executeTakeFirstOrThrow();
+      return numUpdatedRows > 0n;
     },
   };
 }

@@ -59,7 +59,12 @@ export class Pipe implements CarrierSink, StreamHost {
     this.budget = shared.budget;
     this.#nextId = side === "opened" ? 1 : 2;
     this.#ownParity = this.#nextId & 1;
-    this.#carrier = new Carrier(socket as ByteSocket<Carrier>, new CarrierGroup(shared.turnstile), this, shared.nowMs());
+    this.#carrier = new Carrier(
+      socket as ByteSocket<Carrier>,
+      new CarrierGroup(shared.turnstile),
+      this,
+      shared.nowMs(),
+    );
     this.#carrier.trust();
     this.#lanes = new Lanes(this.#carrier, NO_MORE_CARRIERS);
   }
@@ -145,8 +150,8 @@ export class Pipe implements CarrierSink, StreamHost {
     this.#streams.get(id)?.receiveData(carrier, part);
   }
 
-  onFrame(carrier: Carrier, type: FrameTypeCode, id: number, payload: Uint8Array): void {
-    switch (type) {
+  onFrame(carrier: Carrier, frameType: FrameTypeCode, id: number, payload: Uint8Array): void {
+    switch (frameType) {
       case FrameType.data:
         return;
       case FrameType.open:
@@ -174,10 +179,11 @@ export class Pipe implements CarrierSink, StreamHost {
       case FrameType.flowClose:
       case FrameType.ping:
       case FrameType.pong:
-        this.close(`the other process sent a frame of type ${type}, which has no place here`);
+        this.close(`the other process sent a frame of type ${frameType}, which has no place here`);
         return;
-      default:
-        type satisfies never;
+      default: {
+        frameType satisfies never;
+      }
     }
   }
 

@@ -9,6 +9,7 @@ import type { AgentPort } from "./agent-port.ts";
 import type { RelayEntries, SharedEntry } from "./entries.ts";
 import type { RelayForwards } from "./forwards.ts";
 import type { RelayNames } from "./names.ts";
+import type { OptionalSsh } from "./ssh/optional.ts";
 
 export interface DrainingOptions {
   readonly agentPort: Pick<AgentPort, "sessions" | "dropPending" | "stopListening">;
@@ -16,6 +17,7 @@ export interface DrainingOptions {
   readonly forwards: Pick<RelayForwards, "get">;
   /** Its ports are all sites': they change hands when every device has. */
   readonly names: Pick<RelayNames, "drain">;
+  readonly ssh: Pick<OptionalSsh, "give" | "letGo" | "isEmpty" | "stopListening">;
   /** Frees the ports of what has no visitors of forwards. */
   closeServers(): Promise<void>;
   /** Visits that are not a forward's. */
@@ -66,9 +68,10 @@ export class Draining implements Sweepable {
 
   /** `supervised`: whoever supervises this process looks after the other one. */
   begin(supervised: Promise<void>): void {
-    const { agentPort, sweeper } = this.#options;
+    const { agentPort, ssh, sweeper } = this.#options;
     this.#supervised = supervised;
     agentPort.dropPending();
+    ssh.give();
     for (const session of agentPort.sessions()) if (follows(session)) session.send({ t: "handover" });
     this.#later(() => agentPort.stopListening());
     sweeper.add(this);
@@ -106,7 +109,10 @@ export class Draining implements Sweepable {
   done(): void {
     this.#isDone = true;
     for (const entry of this.#options.entries.all()) this.#retireEntry(entry);
-    this.#later(() => this.#options.names.drain());
+    this.#later(() => {
+      this.#options.names.drain();
+      this.#options.ssh.stopListening();
+    });
   }
 
   /** The other process has ended. */
@@ -133,6 +139,7 @@ export class Draining implements Sweepable {
 
   /** Ends sessions that nothing needs any more. */
   #letGo(sinceMs: number): void {
+    if (this.#isReleased) this.#options.ssh.letGo();
     for (const session of [...this.#options.agentPort.sessions()]) {
       const idle = session.openStreams + session.openFlows === 0;
       const mayGo = follows(session) ? this.#isReleased && idle : idle || sinceMs >= STRAGGLERS_MS;
@@ -143,8 +150,8 @@ export class Draining implements Sweepable {
   }
 
   #isEmpty(): boolean {
-    const { agentPort, otherVisits, predecessorEnded } = this.#options;
-    if (!this.#isReleased || otherVisits() > 0 || !predecessorEnded()) return false;
+    const { agentPort, ssh, otherVisits, predecessorEnded } = this.#options;
+    if (!this.#isReleased || !ssh.isEmpty || otherVisits() > 0 || !predecessorEnded()) return false;
     for (const _ of agentPort.sessions()) return false;
     return true;
   }

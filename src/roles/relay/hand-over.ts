@@ -9,12 +9,14 @@ import { V } from "../views.ts";
 import type { AgentPort } from "./agent-port.ts";
 import { Draining, type DrainingOptions } from "./draining.ts";
 import type { RelayNames } from "./names.ts";
+import type { OptionalSsh } from "./ssh/optional.ts";
 
 export interface HandOverOptions extends DrainingOptions {
   /** Of the socket where the other process comes. */
   readonly path: string;
   readonly agentPort: DrainingOptions["agentPort"] & Pick<AgentPort, "port" | "setShared">;
   readonly names: DrainingOptions["names"] & Pick<RelayNames, "ports" | "setShared">;
+  readonly ssh: DrainingOptions["ssh"] & Pick<OptionalSsh, "listener" | "devices" | "setShared">;
   /** Cuts the sessions of a device that was revoked. */
   cut(device: string): void;
   /** Null: this program does not know how it was started. */
@@ -198,15 +200,15 @@ export class HandOver {
   }
 
   async #lend(link: HandoverLink): Promise<void> {
-    const { agentPort, entries, names, log, pause } = this.#options;
+    const { agentPort, entries, names, ssh, log, pause } = this.#options;
     log.info("process {pid} of version {version} takes over", { pid: this.#hello?.pid, version: this.#hello?.version });
     this.#pausing = pause();
     await this.#pausing;
     if (link.isClosed) return;
-    const holders = [agentPort, names, ...entries.all()];
+    const holders = [agentPort, names, ssh, ...entries.all()];
     const shared = holders.every((holder) => holder.setShared(true));
     if (!shared) throw new ControlError("failed", "This system shares no ports between processes: restart the relay.");
-    const devices = [...agentPort.sessions()].map(({ peer }) => peer.deviceId);
+    const devices = new Set([...[...agentPort.sessions()].map(({ peer }) => peer.deviceId), ...ssh.devices]);
     const agentPortNumber = agentPort.port;
     if (agentPortNumber === null) throw new ControlError("failed", "This relay does not listen for agents.");
     this.#isLent = true;
@@ -217,9 +219,9 @@ export class HandOver {
       agentPort: agentPortNumber,
       ports: runsOf(
         [...entries.all()].flatMap(({ entry }) => entry?.ports ?? []),
-        names.ports,
+        [...names.ports, ...(ssh.listener === null ? [] : [ssh.listener.port])],
       ),
-      devices,
+      devices: [...devices],
     });
   }
 
@@ -244,7 +246,7 @@ export class HandOver {
   }
 
   async #takeBack(): Promise<void> {
-    const { agentPort, entries, names, log, resume } = this.#options;
+    const { agentPort, entries, names, ssh, log, resume } = this.#options;
     if (this.#deadline !== null) clearTimeout(this.#deadline);
     this.#deadline = null;
     const pausing = this.#pausing;
@@ -257,7 +259,7 @@ export class HandOver {
     this.#isLent = false;
     // What it was to have is given back when it has all been laid down.
     await pausing.catch(() => undefined);
-    for (const holder of [agentPort, names, ...entries.all()]) holder.setShared(false);
+    for (const holder of [agentPort, names, ssh, ...entries.all()]) holder.setShared(false);
     try {
       await resume();
       log.warn("the process that was to take over has ended; this one goes on as it was");

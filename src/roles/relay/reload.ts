@@ -1,5 +1,5 @@
 import type { ProxyGate } from "../../dataplanes/io/proxy-gate.ts";
-import type { CertificateSource } from "../certificate/source.ts";
+import type { Lookable } from "../certificate/watched.ts";
 import type { NamesSettings, RelaySettings, ReloadReport } from "../control.ts";
 import type { LiveExitPolicy } from "../exits.ts";
 import { V } from "../views.ts";
@@ -13,7 +13,7 @@ export interface RelayReloadOptions {
   /** Null while it is not there. */
   stun(): Pick<RelayStun, "refresh"> | null;
   /** Certificates and other files that may be others now, by their keys of the config. */
-  readonly looked: ReadonlyMap<string, Pick<CertificateSource, "look">>;
+  readonly looked: ReadonlyMap<string, Lookable>;
   readSettings(): Promise<RelaySettings>;
   /** In force now. */
   settings(): RelaySettings;

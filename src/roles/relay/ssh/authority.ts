@@ -51,7 +51,8 @@ export async function findCarried(
   const device = await store.devices.find(deviceId);
   if (!device.ok || device.value.id !== deviceId || device.value.revokedMs !== null) return null;
   const isThere = async () =>
-    key === null || (await store.sshKeys.list()).some((one) => one.key.fingerprint === key && one.device.id === deviceId);
+    key === null ||
+    (await store.sshKeys.list()).some((one) => one.key.fingerprint === key && one.device.id === deviceId);
   return (await isThere()) ? { peer: peerOf(device.value), keyFingerprint: key } : null;
 }
 

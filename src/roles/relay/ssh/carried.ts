@@ -4,7 +4,13 @@ import type { ByteEnd } from "../../../dataplanes/io/ends.ts";
 import type { Pipe, PipeEvents, PipeShared } from "../../../dataplanes/tunnel/pipe.ts";
 import { listenForPipes } from "../../../dataplanes/tunnel/pipe-sockets.ts";
 import { boundBeside } from "../../../servers/local/socket-file.ts";
-import { CARRIED_VERSION, type CarriedMessage, type CarriedOf, decodeCarried, encodeCarried } from "../../../wire/carried.ts";
+import {
+  CARRIED_VERSION,
+  type CarriedMessage,
+  type CarriedOf,
+  decodeCarried,
+  encodeCarried,
+} from "../../../wire/carried.ts";
 import { type Endpoint, formatEndpoint, type HostPort } from "../../../wire/endpoint.ts";
 import type { ReasonName } from "../../../wire/reason.ts";
 import type { Result } from "../../../wire/result.ts";
@@ -150,7 +156,8 @@ class ClientCarrier implements PipeEvents {
           const opened = await client.forward({ host: message.bind, port: message.port });
           const served = opened.ok ? client.forwards.get(opened.value) : undefined;
           if (served === undefined) send(refusal(message, opened));
-          else send({ t: "opened", client: message.client, request: message.request, id: served.id, port: served.port });
+          else
+            send({ t: "opened", client: message.client, request: message.request, id: served.id, port: served.port });
         });
         return;
       case "cancel":
@@ -277,7 +284,13 @@ class CarriedConnection implements ClientConnection {
   }
 
   openForwardedSocket(path: string, onGone: (() => void) | null): ByteEnd | ReasonName {
-    const request = { kind: "dial", device: String(this.#number), host: path, port: SOCKET_PORT, ...this.ends } as const;
+    const request = {
+      kind: "dial",
+      device: String(this.#number),
+      host: path,
+      port: SOCKET_PORT,
+      ...this.ends,
+    } as const;
     return this.isClosed ? "deviceAway" : this.#pipe.openStream(request, onGone);
   }
 

@@ -99,7 +99,8 @@ export class Following {
       this.#retry = setTimeout(() => this.#tryNow(), RETRY_MS);
       return;
     }
-    for (const { client } of [...this.#options.clients()]) client.connection.close("the relay takes no SSH clients in now");
+    for (const { client } of [...this.#options.clients()])
+      client.connection.close("the relay takes no SSH clients in now");
   }
 
   #lost(link: Link): void {
@@ -251,8 +252,7 @@ class Link implements PipeEvents {
         const answer = await ask((request) => ({ t: "socket", client: number, request, path }));
         return answer.ok ? ok(null) : answer;
       },
-      cancelSocket: async (path) =>
-        (await ask((request) => ({ t: "cancelSocket", client: number, request, path }))).ok,
+      cancelSocket: async (path) => (await ask((request) => ({ t: "cancelSocket", client: number, request, path }))).ok,
       dial: ({ host, port }, channel) => {
         // 0 would be a socket's.
         if (port === SOCKET_PORT) channel.reset("hostNotFound");
@@ -289,7 +289,12 @@ class Link implements PipeEvents {
   }
 
   #pass(from: ByteEnd, to: ByteEnd | ReasonName, { visitor, entry }: OpenRequest): void {
-    join(from, typeof to === "string" ? refusedEnd(to) : to, { visitor, entry, externalPort: entry.port }, this.#visits);
+    join(
+      from,
+      typeof to === "string" ? refusedEnd(to) : to,
+      { visitor, entry, externalPort: entry.port },
+      this.#visits,
+    );
   }
 
   onClose(): void {

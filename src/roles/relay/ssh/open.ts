@@ -16,11 +16,13 @@ import type { DeviceLink } from "../device-link.ts";
 import type { RelayDials } from "../dials.ts";
 import type { RelayForwards } from "../forwards.ts";
 import type { Gate } from "../gate.ts";
+import { noteSeen } from "../seen.ts";
 import { findCarried, findPrincipal, type SshPrincipal } from "./authority.ts";
 import { CarriedClients, pipeBudget } from "./carried.ts";
 import { Following } from "./following.ts";
 import { loadHostKey } from "./host-key.ts";
 import { SshHub } from "./hub.ts";
+import type { ClientConnection } from "./model.ts";
 import { SshSockets } from "./sockets.ts";
 
 export interface OpenSshOptions {
@@ -107,6 +109,15 @@ export async function openSsh(options: OpenSshOptions): Promise<RelaySsh> {
     },
     gate,
   );
+  const seen = ({ peer, keyFingerprint }: SshPrincipal, connection: ClientConnection) => {
+    noteSeen(store, { deviceId: peer.deviceId, from: connection.remoteAddress, keyFingerprint }, wallMs())
+      .then(async (standing) => {
+        if (standing === "good") return;
+        connection.close(standing === "revoked" ? "its device was revoked" : "its key was removed");
+        if (standing === "revoked") await forwards.removeDevice(peer.deviceId);
+      })
+      .catch(onUnexpected);
+  };
   const path = join(options.dataDir, CLIENTS_SOCKET);
   const shared = { budget: pipeBudget(), turnstile: sweeper.turnstile, nowMs: monotonicMs };
   const carried = new CarriedClients({
@@ -115,8 +126,9 @@ export async function openSsh(options: OpenSshOptions): Promise<RelaySsh> {
     gate,
     find: (device, key) => findCarried(store, device, key),
     open: (principal, connection) => {
-      noteSeen(store, principal, connection.remoteAddress).catch(onUnexpected);
-      return hub.join(principal, connection);
+      const client = hub.join(principal, connection);
+      seen(principal, connection);
+      return client;
     },
     arrived: options.arrived,
     failed: onUnexpected,
@@ -144,8 +156,10 @@ export async function openSsh(options: OpenSshOptions): Promise<RelaySsh> {
     },
     serving: () => options.serving() || isGiven,
     open: (principal, connection) => {
-      if (!isGiven) noteSeen(store, principal, connection.remoteAddress).catch(onUnexpected);
-      return hub.open(principal, connection);
+      const handler = hub.open(principal, connection);
+      // Otherwise the process notes it that takes the client in.
+      if (!isGiven) seen(principal, connection);
+      return handler;
     },
     onDenied: (address, afterMs) => {
       options.onDenied();
@@ -199,11 +213,6 @@ function listen(options: ConstructorParameters<typeof SshServer<SshPrincipal>>[0
       errorCode(error) === undefined ? messageOf(error) : entryError(error, "tcp", hostname, port).message;
     throw new ControlError("failed", message, { cause: error });
   }
-}
-
-async function noteSeen(store: Store, { peer, keyFingerprint }: SshPrincipal, address: string): Promise<void> {
-  await store.devices.touch(peer.deviceId, address, wallMs());
-  if (keyFingerprint !== null) await store.sshKeys.touch(keyFingerprint, wallMs());
 }
 
 /** The CAs' public keys, one a line. */
