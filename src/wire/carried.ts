@@ -12,7 +12,11 @@ export const CARRIED_VERSION = 1;
 /** As many as a connection may have of each. */
 const MOST_FORWARDS = 256;
 const MOST_SOCKETS = 32;
-const text = z.string().max(255);
+/** Who sends more would end the way for all: longer names are refused before. */
+export const MAX_TEXT_CHARS = 255;
+export const MAX_WHY_CHARS = 1_000;
+export const MAX_REFUSAL_CHARS = 2_000;
+const text = z.string().max(MAX_TEXT_CHARS);
 const port = z.int().min(1).max(65_535);
 const endpoint = z.object({
   address: z.string().refine((address) => parseAddress(address).ok, "no IP address"),
@@ -45,7 +49,7 @@ const cancel = z.object({ t: z.literal("cancel"), client, request, bind: text, p
 const socket = z.object({ t: z.literal("socket"), client, request, path: text });
 const cancelSocket = z.object({ t: z.literal("cancelSocket"), client, request, path: text });
 /** Its connection ended. */
-const gone = z.object({ t: z.literal("gone"), client, why: z.string().max(1_000) });
+const gone = z.object({ t: z.literal("gone"), client, why: z.string().max(MAX_WHY_CHARS) });
 
 // ——— from the relay ———
 
@@ -53,11 +57,11 @@ const gone = z.object({ t: z.literal("gone"), client, why: z.string().max(1_000)
 const ready = z.object({ t: z.literal("ready"), client });
 const opened = z.object({ t: z.literal("opened"), client, request, id: text, port });
 const done = z.object({ t: z.literal("done"), client, request });
-const refused = z.object({ t: z.literal("refused"), client, request, message: z.string().max(2_000) });
+const refused = z.object({ t: z.literal("refused"), client, request, message: z.string().max(MAX_REFUSAL_CHARS) });
 /** Another connection of the device has the port now. */
 const lost = z.object({ t: z.literal("lost"), client, port });
 /** Its connection is to end. */
-const end = z.object({ t: z.literal("end"), client, why: z.string().max(1_000) });
+const end = z.object({ t: z.literal("end"), client, why: z.string().max(MAX_WHY_CHARS) });
 /** Another process is the relay: what is new goes there. */
 const moved = z.object({ t: z.literal("moved") });
 

@@ -42,18 +42,15 @@ export async function findPrincipal(
   return device.ok ? { peer: peerOf(device.value), keyFingerprint: null } : null;
 }
 
-/** Who proved that key to another process of this relay, as it is now; null = the device or its key was removed since. */
+/** Who proved that to another process of this relay, as the device is now; null = it was revoked since. */
 export async function findCarried(
-  store: SshAuthorityOptions["store"],
+  { devices }: Pick<SshAuthorityOptions["store"], "devices">,
   deviceId: string,
-  key: string | null,
+  keyFingerprint: string | null,
 ): Promise<SshPrincipal | null> {
-  const device = await store.devices.find(deviceId);
+  const device = await devices.find(deviceId);
   if (!device.ok || device.value.id !== deviceId || device.value.revokedMs !== null) return null;
-  const isThere = async () =>
-    key === null ||
-    (await store.sshKeys.list()).some((one) => one.key.fingerprint === key && one.device.id === deviceId);
-  return (await isThere()) ? { peer: peerOf(device.value), keyFingerprint: key } : null;
+  return { peer: peerOf(device.value), keyFingerprint };
 }
 
 async function ofKey(store: SshAuthorityOptions["store"], { parts, blob }: SshKey): Promise<SshPrincipal | null> {

@@ -10,10 +10,11 @@ import {
   type CarriedOf,
   decodeCarried,
   encodeCarried,
+  MAX_REFUSAL_CHARS,
+  MAX_WHY_CHARS,
 } from "../../../wire/carried.ts";
 import { type Endpoint, formatEndpoint, type HostPort } from "../../../wire/endpoint.ts";
 import type { ReasonName } from "../../../wire/reason.ts";
-import type { Result } from "../../../wire/result.ts";
 import type { OpenRequest } from "../../../wire/tunnel/open.ts";
 import type { Gate } from "../gate.ts";
 import type { SshPrincipal } from "./authority.ts";
@@ -26,7 +27,7 @@ export interface CarriedClientsOptions {
   readonly shared: PipeShared;
   /** What changes the store waits for it. */
   readonly gate: Pick<Gate, "passed">;
-  /** Whose a client is now, by what it proved; null = nobody's that may be here. */
+  /** Who proved that to the other process; null = nobody that may be here. */
   find(device: string, key: string | null): Promise<SshPrincipal | null>;
   open(principal: SshPrincipal, connection: ClientConnection): SshClient;
   /** All that was open for a client of this device is open here. */
@@ -63,6 +64,11 @@ export class CarriedClients {
   /** The processes that carry any. */
   get carriers(): number {
     return this.#carriers.size;
+  }
+
+  /** Those that they carry. */
+  get clients(): number {
+    return [...this.#carriers].reduce((sum, { size }) => sum + size, 0);
   }
 
   #accept(): PipeEvents {
@@ -105,6 +111,11 @@ class ClientCarrier implements PipeEvents {
   constructor(options: CarriedClientsOptions, left: () => void) {
     this.#options = options;
     this.#left = left;
+  }
+
+  /** Its clients. */
+  get size(): number {
+    return this.#clients.size;
   }
 
   get openStreams(): number {
@@ -152,30 +163,10 @@ class ClientCarrier implements PipeEvents {
         });
         return;
       case "forward":
-        this.#answer(message, async ({ client, send }) => {
-          const opened = await client.forward({ host: message.bind, port: message.port });
-          const served = opened.ok ? client.forwards.get(opened.value) : undefined;
-          if (served === undefined) send(refusal(message, opened));
-          else
-            send({ t: "opened", client: message.client, request: message.request, id: served.id, port: served.port });
-        });
-        return;
       case "cancel":
-        this.#answer(message, async ({ client, send }) => {
-          const done = await client.cancelForward({ host: message.bind, port: message.port });
-          send(done ? doneOf(message) : refusal(message, null));
-        });
-        return;
       case "socket":
-        this.#answer(message, async ({ client, send }) => {
-          const opened = await client.forwardSocket(message.path);
-          send(opened.ok ? doneOf(message) : refusal(message, opened));
-        });
-        return;
       case "cancelSocket":
-        this.#answer(message, async ({ client, send }) => {
-          send((await client.cancelSocket(message.path)) ? doneOf(message) : refusal(message, null));
-        });
+        this.#answer(message);
         return;
       case "gone":
         this.#clients.get(message.client)?.gone(message.why);
@@ -203,7 +194,7 @@ class ClientCarrier implements PipeEvents {
     const principal = await find(message.device, message.key);
     if (connection.isClosed) return;
     if (principal === null) {
-      connection.close("its key was removed");
+      connection.close("its device was revoked");
       return;
     }
     const client = open(principal, connection);
@@ -221,18 +212,16 @@ class ClientCarrier implements PipeEvents {
     arrived(message.device);
   }
 
-  #answer(
-    message: { readonly client: number; readonly request: number },
-    carryOut: (parts: { readonly client: SshClient; send(answer: CarriedMessage): void }) => Promise<void>,
-  ): void {
+  #answer(asked: Asked): void {
     const { gate, failed } = this.#options;
-    const connection = this.#clients.get(message.client);
+    const connection = this.#clients.get(asked.client);
     const client = connection?.client ?? null;
     // It ended, or has not been told that it is here: whoever carries it knows.
     if (connection === undefined || client === null) return;
     gate
       .passed()
-      .then(() => carryOut({ client, send: (answer) => this.send(answer) }))
+      .then(() => carryOut(client, asked))
+      .then((answer) => this.send(answer))
       .catch((error: unknown) => {
         failed(error);
         connection.close("the relay could not carry out a request");
@@ -303,7 +292,7 @@ class CarriedConnection implements ClientConnection {
 
   close(why: string): void {
     if (this.isClosed) return;
-    this.#send({ t: "end", client: this.#number, why: why.slice(0, MOST_WHY_CHARS) });
+    this.#send({ t: "end", client: this.#number, why: why.slice(0, MAX_WHY_CHARS) });
     this.gone(why);
   }
 
@@ -319,18 +308,29 @@ class CarriedConnection implements ClientConnection {
   }
 }
 
-export const MOST_WHY_CHARS = 1_000;
+/** What a client asks of the relay. */
+export type Asked = CarriedOf<"forward" | "cancel" | "socket" | "cancelSocket">;
 
-interface Asked {
-  readonly client: number;
-  readonly request: number;
-}
-
-function doneOf({ client, request }: Asked): CarriedMessage {
-  return { t: "done", client, request };
-}
-
-function refusal({ client, request }: Asked, outcome: Result<unknown, string> | null): CarriedMessage {
-  const message = outcome === null || outcome.ok ? "" : outcome.error;
-  return { t: "refused", client, request, message };
+async function carryOut(client: SshClient, asked: Asked): Promise<CarriedMessage> {
+  const to = { client: asked.client, request: asked.request };
+  const refused = (message: string) => ({ ...to, t: "refused", message: message.slice(0, MAX_REFUSAL_CHARS) }) as const;
+  const done = (isDone: boolean) => (isDone ? ({ ...to, t: "done" } as const) : refused(""));
+  switch (asked.t) {
+    case "forward": {
+      const opened = await client.forward({ host: asked.bind, port: asked.port });
+      if (!opened.ok) return refused(opened.error);
+      const served = client.forwards.get(opened.value);
+      return served === undefined ? refused("") : { ...to, t: "opened", id: served.id, port: served.port };
+    }
+    case "cancel":
+      return done(await client.cancelForward({ host: asked.bind, port: asked.port }));
+    case "socket": {
+      const opened = await client.forwardSocket(asked.path);
+      return opened.ok ? done(true) : refused(opened.error);
+    }
+    case "cancelSocket":
+      return done(await client.cancelSocket(asked.path));
+    default:
+      return asked satisfies never;
+  }
 }

@@ -6,12 +6,19 @@ import type { Sweeper } from "../../../dataplanes/io/sweeper.ts";
 import { Visits } from "../../../dataplanes/io/visits.ts";
 import type { Pipe, PipeEvents, PipeShared } from "../../../dataplanes/tunnel/pipe.ts";
 import { openPipe } from "../../../dataplanes/tunnel/pipe-sockets.ts";
-import { CARRIED_VERSION, type CarriedMessage, decodeCarried, encodeCarried } from "../../../wire/carried.ts";
+import {
+  CARRIED_VERSION,
+  type CarriedMessage,
+  decodeCarried,
+  encodeCarried,
+  MAX_TEXT_CHARS,
+  MAX_WHY_CHARS,
+} from "../../../wire/carried.ts";
 import type { HostPort } from "../../../wire/endpoint.ts";
 import type { ReasonName } from "../../../wire/reason.ts";
 import { err, ok, type Result } from "../../../wire/result.ts";
 import type { OpenRequest } from "../../../wire/tunnel/open.ts";
-import { MOST_WHY_CHARS, SOCKET_PORT } from "./carried.ts";
+import { type Asked, SOCKET_PORT } from "./carried.ts";
 import type { Behind } from "./model.ts";
 import type { MovableClient } from "./movable.ts";
 
@@ -29,7 +36,6 @@ export interface FollowingOptions {
 /** The process that is the relay takes clients in within this, or their connections are of no use. */
 const WITHIN_MS = 15_000;
 const RETRY_MS = 50;
-const AGAIN = "Another process of the relay takes over: ask again.";
 
 /**
  * The clients of a process that is the relay no more: their connections go on here, and what they ask, and who visits them,
@@ -116,7 +122,11 @@ interface LinkEvents {
   closed(): void;
 }
 
-type Answer = Result<{ readonly id: string; readonly port: number } | null, string>;
+type Opened = { readonly id: string; readonly port: number };
+/** `again`: another process is the relay, and has not been asked. */
+type Answer = Result<Opened | "done" | "again", string>;
+
+type Question<T extends Asked = Asked> = T extends Asked ? Omit<T, "request"> : never;
 
 /** The way to one process that is the relay, or was it when it began. */
 class Link implements PipeEvents {
@@ -161,7 +171,7 @@ class Link implements PipeEvents {
   }
 
   left({ number }: MovableClient, why: string): void {
-    if (this.#clients.delete(number)) this.#send({ t: "gone", client: number, why: why.slice(0, MOST_WHY_CHARS) });
+    if (this.#clients.delete(number)) this.#send({ t: "gone", client: number, why: why.slice(0, MAX_WHY_CHARS) });
   }
 
   #send(message: CarriedMessage): void {
@@ -185,7 +195,7 @@ class Link implements PipeEvents {
         this.#answered(message.request, ok({ id: message.id, port: message.port }));
         return;
       case "done":
-        this.#answered(message.request, ok(null));
+        this.#answered(message.request, ok("done"));
         return;
       case "refused":
         this.#answered(message.request, err(message.message));
@@ -200,8 +210,7 @@ class Link implements PipeEvents {
         return;
       }
       case "moved":
-        this.#isMoved = true;
-        this.#refuseAll();
+        this.#moveOn();
         this.#events.moved();
         return;
       case "hello":
@@ -223,36 +232,50 @@ class Link implements PipeEvents {
     this.#unanswered.delete(request);
   }
 
-  #refuseAll(): void {
-    for (const request of [...this.#unanswered.keys()]) this.#answered(request, err(AGAIN));
+  #moveOn(): void {
+    if (this.#isMoved) return;
+    this.#isMoved = true;
+    for (const movable of this.#clients.values()) movable.hold();
+    for (const request of [...this.#unanswered.keys()]) this.#answered(request, ok("again"));
   }
 
   /** What this client asks for, asked there. */
-  #behind({ client, number }: MovableClient): Behind {
-    const ask = (message: (request: number) => CarriedMessage) => this.#ask(message);
+  #behind(movable: MovableClient): Behind {
+    const { client, number } = movable;
     const dial = (host: string, port: number, channel: ByteEnd) => {
       const { ends } = client.connection;
       const request = { kind: "dial", device: String(number), host, port, ...ends } as const;
       this.#pass(channel, this.#pipe?.openStream(request, null) ?? "deviceAway", request);
     };
     return {
-      forward: async ({ host, port }) => {
-        const answer = await ask((request) => ({ t: "forward", client: number, request, bind: host, port }));
-        if (!answer.ok || answer.value === null) return answer.ok ? err(AGAIN) : answer;
-        const { nextHandle } = this.#options;
-        client.adopt({ ...answer.value, handle: nextHandle(), bindHost: host });
+      forward: async (bind) => {
+        const { host, port } = bind;
+        if (host.length > MAX_TEXT_CHARS) return err("No address is that long.");
+        const answer = await this.#ask({ t: "forward", client: number, bind: host, port });
+        if (!answer.ok) return answer;
+        if (answer.value === "again" || answer.value === "done") return movable.forward(bind);
+        client.adopt({ ...answer.value, handle: this.#options.nextHandle(), bindHost: host });
         return ok(answer.value.port);
       },
-      cancelForward: async ({ host, port }) => {
-        const answer = await ask((request) => ({ t: "cancel", client: number, request, bind: host, port }));
+      cancelForward: async (bind) => {
+        const { host, port } = bind;
+        if (host.length > MAX_TEXT_CHARS) return false;
+        const answer = await this.#ask({ t: "cancel", client: number, bind: host, port });
+        if (isAgain(answer)) return movable.cancelForward(bind);
         if (answer.ok) client.lose(port);
         return answer.ok;
       },
       forwardSocket: async (path) => {
-        const answer = await ask((request) => ({ t: "socket", client: number, request, path }));
+        if (path.length > MAX_TEXT_CHARS) return err("No socket's path is that long.");
+        const answer = await this.#ask({ t: "socket", client: number, path });
+        if (isAgain(answer)) return movable.forwardSocket(path);
         return answer.ok ? ok(null) : answer;
       },
-      cancelSocket: async (path) => (await ask((request) => ({ t: "cancelSocket", client: number, request, path }))).ok,
+      cancelSocket: async (path) => {
+        if (path.length > MAX_TEXT_CHARS) return false;
+        const answer = await this.#ask({ t: "cancelSocket", client: number, path });
+        return isAgain(answer) ? movable.cancelSocket(path) : answer.ok;
+      },
       dial: ({ host, port }, channel) => {
         // 0 would be a socket's.
         if (port === SOCKET_PORT) channel.reset("hostNotFound");
@@ -262,12 +285,12 @@ class Link implements PipeEvents {
     };
   }
 
-  #ask(message: (request: number) => CarriedMessage): Promise<Answer> {
-    if (this.#pipe?.isClosed !== false || this.#isMoved) return Promise.resolve(err(AGAIN));
+  #ask(question: Question): Promise<Answer> {
+    if (this.#isMoved) return Promise.resolve(ok("again"));
     this.#lastRequest += 1;
     const answer = Promise.withResolvers<Answer>();
     this.#unanswered.set(this.#lastRequest, answer);
-    this.#send(message(this.#lastRequest));
+    this.#send({ ...question, request: this.#lastRequest });
     return answer.promise;
   }
 
@@ -298,8 +321,12 @@ class Link implements PipeEvents {
   }
 
   onClose(): void {
-    this.#refuseAll();
+    this.#moveOn();
     this.#clients.clear();
     this.#events.closed();
   }
+}
+
+function isAgain(answer: Answer): boolean {
+  return answer.ok && answer.value === "again";
 }

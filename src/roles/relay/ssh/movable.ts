@@ -12,7 +12,7 @@ export class MovableClient implements SshHandler {
   /** Paths of its sockets, as it wrote them. */
   readonly sockets = new Set<string>();
   readonly #gate: Pick<Gate, "passed">;
-  readonly #moved = Promise.withResolvers<void>();
+  #moved = Promise.withResolvers<void>();
   readonly #left: (why: string) => void;
   #behind: Behind;
 
@@ -38,7 +38,12 @@ export class MovableClient implements SshHandler {
     this.#moved.resolve();
   }
 
-  /** While one process takes over from another, nothing changes the store. */
+  /** Nobody carries out requests now: they wait for `move`. */
+  hold(): void {
+    this.#moved = Promise.withResolvers();
+  }
+
+  /** While one process takes over from another, nothing changes the store. A gate is never open again where another is the relay. */
   #turn(): Promise<void> {
     return Promise.race([this.#gate.passed(), this.#moved.promise]);
   }

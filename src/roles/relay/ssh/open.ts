@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import type { Logger } from "@logtape/logtape";
 import { entryError } from "../../../dataplanes/io/entry-error.ts";
 import type { PortSharing } from "../../../dataplanes/io/port-sharing.ts";
@@ -18,11 +17,10 @@ import type { RelayForwards } from "../forwards.ts";
 import type { Gate } from "../gate.ts";
 import { noteSeen } from "../seen.ts";
 import { findCarried, findPrincipal, type SshPrincipal } from "./authority.ts";
-import { CarriedClients, pipeBudget } from "./carried.ts";
-import { Following } from "./following.ts";
 import { loadHostKey } from "./host-key.ts";
 import { SshHub } from "./hub.ts";
 import type { ClientConnection } from "./model.ts";
+import { Passage } from "./passage.ts";
 import { SshSockets } from "./sockets.ts";
 
 export interface OpenSshOptions {
@@ -81,17 +79,12 @@ export interface RelaySsh {
   close(): void;
 }
 
-/** In the data directory: where processes come that carry clients. */
-const CLIENTS_SOCKET = "ssh.sock";
-
 /** Rejects with ControlError: `failed` when it cannot listen, `usage` for a CA file that is none. */
 export async function openSsh(options: OpenSshOptions): Promise<RelaySsh> {
   const { store, settings, sweeper, log, forwards, dials, draining, gate, onUnexpected } = options;
   const trusted = await readCas(settings.trustedUserCa);
   const hostKey = await loadHostKey(options.dataDir);
   const sockets = new SshSockets({ directory: () => settings.sockets, sweeper, visits: dials.visits });
-  const given = Promise.withResolvers<void>();
-  let isGiven = false;
   const hub = new SshHub(
     {
       forwards,
@@ -118,11 +111,10 @@ export async function openSsh(options: OpenSshOptions): Promise<RelaySsh> {
       })
       .catch(onUnexpected);
   };
-  const path = join(options.dataDir, CLIENTS_SOCKET);
-  const shared = { budget: pipeBudget(), turnstile: sweeper.turnstile, nowMs: monotonicMs };
-  const carried = new CarriedClients({
-    path,
-    shared,
+  const passage = new Passage({
+    dataDir: options.dataDir,
+    hub,
+    sweeper,
     gate,
     find: (device, key) => findCarried(store, device, key),
     open: (principal, connection) => {
@@ -132,13 +124,6 @@ export async function openSsh(options: OpenSshOptions): Promise<RelaySsh> {
     },
     arrived: options.arrived,
     failed: onUnexpected,
-  });
-  const following = new Following({
-    path,
-    shared,
-    sweeper,
-    clients: () => hub.own,
-    nextHandle: () => hub.nextHandle(),
   });
   const server = listen({
     hostname: settings.listen.host === "*" ? "::" : settings.listen.host,
@@ -150,15 +135,15 @@ export async function openSsh(options: OpenSshOptions): Promise<RelaySsh> {
     nowMs: monotonicMs,
     random: Math.random,
     find: async (credential, address) => {
-      // Until it is clear which process is the relay; a client that came to this one stays here in any case.
-      await Promise.race([gate.passed(), given.promise]);
+      // A client that came to this process stays here in any case.
+      await passage.decided();
       return findPrincipal({ store, trusted: () => trusted, wallMs }, credential, address);
     },
-    serving: () => options.serving() || isGiven,
+    serving: () => options.serving() || passage.isGiven,
     open: (principal, connection) => {
       const handler = hub.open(principal, connection);
       // Otherwise the process notes it that takes the client in.
-      if (!isGiven) seen(principal, connection);
+      if (!passage.isGiven) seen(principal, connection);
       return handler;
     },
     onDenied: (address, afterMs) => {
@@ -167,13 +152,14 @@ export async function openSsh(options: OpenSshOptions): Promise<RelaySsh> {
     },
     onUnexpected,
   });
-  carried.listen();
+  passage.listen();
   return {
     port: server.port,
     hostKey: server.hostKey,
     fingerprint: server.fingerprint,
     get counts() {
-      return server.counts;
+      const { sessions, pending } = server.counts;
+      return { sessions: sessions + passage.carriedClients, pending };
     },
     link: (deviceId) => hub.link(deviceId),
     agentUp: (deviceId) => hub.agentUp(deviceId),
@@ -183,23 +169,17 @@ export async function openSsh(options: OpenSshOptions): Promise<RelaySsh> {
       return hub.devices;
     },
     setShared: (isShared) => server.setShared(isShared),
-    give: () => {
-      isGiven = true;
-      carried.moved();
-      hub.follow(following);
-      given.resolve();
-    },
-    letGo: () => carried.letGo(),
+    give: () => passage.give(),
+    letGo: () => passage.letGo(),
     get isEmpty() {
       const { sessions, pending } = server.counts;
-      return sessions + pending + carried.carriers === 0;
+      return sessions + pending + passage.carriers === 0;
     },
-    passing: following.visits,
+    passing: passage.passing,
     stopListening: () => server.stopListening(),
     close: () => {
       server.close();
-      carried.close();
-      following.close();
+      passage.close();
     },
   };
 }
