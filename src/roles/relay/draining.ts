@@ -9,7 +9,7 @@ import type { AgentPort } from "./agent-port.ts";
 import type { RelayEntries, SharedEntry } from "./entries.ts";
 import type { RelayForwards } from "./forwards.ts";
 import type { RelayNames } from "./names.ts";
-import type { OptionalSsh } from "./ssh/optional.ts";
+import type { HandedOverSsh } from "./ssh/handed-over.ts";
 
 export interface DrainingOptions {
   readonly agentPort: Pick<AgentPort, "sessions" | "dropPending" | "stopListening">;
@@ -17,7 +17,7 @@ export interface DrainingOptions {
   readonly forwards: Pick<RelayForwards, "get">;
   /** Its ports are all sites': they change hands when every device has. */
   readonly names: Pick<RelayNames, "drain">;
-  readonly ssh: Pick<OptionalSsh, "give" | "letGo" | "isEmpty" | "stopListening">;
+  readonly ssh: Pick<HandedOverSsh, "give" | "letGo" | "isEmpty" | "stopListening">;
   /** Frees the ports of what has no visitors of forwards. */
   closeServers(): Promise<void>;
   /** Visits that are not a forward's. */

@@ -42,6 +42,15 @@ async function handOverLab(options: Partial<HandOverOptions> = {}) {
   ends.push(() => directory[Symbol.asyncDispose]());
   const did: string[] = [];
   const sessions = [new FakeSession("old", []), new FakeSession("new", ["handover"])];
+  const ssh = {
+    listener: { port: 2_222 },
+    devices: ["by ssh"],
+    setShared: () => true,
+    give: () => void did.push("ssh given"),
+    letGo: () => void did.push("ssh let go"),
+    isEmpty: false,
+    stopListening: () => void did.push("ssh stopped listening"),
+  };
   const clock = { nowMs: 0 };
   const swept: Sweepable[] = [];
   const handOver = new HandOver({
@@ -56,15 +65,7 @@ async function handOverLab(options: Partial<HandOverOptions> = {}) {
     entries: { all: () => [], get: () => undefined, close: () => undefined },
     forwards: { get: () => null },
     names: { ports: [], setShared: () => true, drain: () => undefined },
-    ssh: {
-      listener: { port: 2_222 },
-      devices: ["by ssh"],
-      setShared: () => true,
-      give: () => void did.push("ssh given"),
-      letGo: () => undefined,
-      isEmpty: true,
-      stopListening: () => void did.push("ssh stopped listening"),
-    },
+    ssh,
     startSuccessor: null,
     handedOver: async (pid) => void did.push(`supervise ${pid}`),
     settled: () => Promise.resolve(),
@@ -83,13 +84,13 @@ async function handOverLab(options: Partial<HandOverOptions> = {}) {
     log: areaLogger("relay"),
     ...options,
   });
-  const heard: HandoverMessage["t"][] = [];
+  const said: HandoverMessage[] = [];
   const waiting = new Map<string, () => void>();
   const arrives = (t: HandoverMessage["t"] | "end") => new Promise<void>((resolve) => waiting.set(t, resolve));
   const come = async (): Promise<HandoverLink> => {
     const link = await joinPredecessor(await handOver.offer(), {
       onMessage: (_link, message) => {
-        heard.push(message.t);
+        said.push(message);
         waiting.get(message.t)?.();
       },
       onEnd: () => waiting.get("end")?.(),
@@ -113,7 +114,7 @@ async function handOverLab(options: Partial<HandOverOptions> = {}) {
     clock.nowMs += ms;
     for (const one of swept) one.sweep(clock.nowMs);
   };
-  return { handOver, did, sessions, heard, arrives, come, takeOver, later };
+  return { handOver, did, sessions, ssh, said, arrives, come, takeOver, later };
 }
 
 describe("a relay that hands over", () => {
@@ -122,7 +123,36 @@ describe("a relay that hands over", () => {
     expect(handOver.isGiven).toBe(false);
     await takeOver();
     expect(handOver.isGiven).toBe(true);
-    expect(did).toEqual(["paused", "lent", "given", "supervise 42", "dropped", "servers closed"]);
+    expect(did).toEqual(["paused", "lent", "given", "supervise 42", "dropped", "ssh given", "servers closed"]);
+  });
+
+  test("lends the port of SSH, and names the devices that are connected by it", async () => {
+    const { said, takeOver } = await handOverLab();
+    await takeOver();
+    expect(said.find(({ t }) => t === "yours")).toMatchObject({
+      ports: [{ protocol: "tcp", first: 2_222, last: 2_222 }],
+      devices: ["old", "new", "by ssh"],
+    });
+  });
+
+  test("lets SSH clients in until the other has all, and ends when none of their connections goes on", async () => {
+    const { did, ssh, sessions, arrives, takeOver, later } = await handOverLab();
+    const link = await takeOver();
+    for (const session of sessions) session.openStreams = 0;
+    const released = arrives("released");
+    expect(did).not.toContain("ssh stopped listening");
+    link.send({ t: "done" });
+    const sweeping = setInterval(() => later(1_000), 1);
+    await released;
+    clearInterval(sweeping);
+    later(1_000);
+    later(1_000);
+    expect(did).toContain("ssh stopped listening");
+    expect(did).toContain("ssh let go");
+    expect(did).not.toContain("drained");
+    ssh.isEmpty = true;
+    later(1_000);
+    expect(did).toContain("drained");
   });
 
   test("tells the devices that can follow, and lets them go when the other has all and they are idle", async () => {

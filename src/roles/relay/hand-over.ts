@@ -9,14 +9,14 @@ import { V } from "../views.ts";
 import type { AgentPort } from "./agent-port.ts";
 import { Draining, type DrainingOptions } from "./draining.ts";
 import type { RelayNames } from "./names.ts";
-import type { OptionalSsh } from "./ssh/optional.ts";
+import type { HandedOverSsh } from "./ssh/handed-over.ts";
 
 export interface HandOverOptions extends DrainingOptions {
   /** Of the socket where the other process comes. */
   readonly path: string;
   readonly agentPort: DrainingOptions["agentPort"] & Pick<AgentPort, "port" | "setShared">;
   readonly names: DrainingOptions["names"] & Pick<RelayNames, "ports" | "setShared">;
-  readonly ssh: DrainingOptions["ssh"] & Pick<OptionalSsh, "listener" | "devices" | "setShared">;
+  readonly ssh: HandedOverSsh;
   /** Cuts the sessions of a device that was revoked. */
   cut(device: string): void;
   /** Null: this program does not know how it was started. */

@@ -6,7 +6,7 @@ import type { AgentPort } from "./agent-port.ts";
 import type { RelayEntries } from "./entries.ts";
 import type { RelayForwards } from "./forwards.ts";
 import type { RelayNames } from "./names.ts";
-import type { OptionalSsh } from "./ssh/optional.ts";
+import type { HandedOverSsh } from "./ssh/handed-over.ts";
 import type { TakeOver } from "./take-over.ts";
 
 export interface SettleOptions {
@@ -15,7 +15,7 @@ export interface SettleOptions {
   readonly entries: Pick<RelayEntries, "all">;
   readonly agentPort: Pick<AgentPort, "setShared">;
   readonly names: Pick<RelayNames, "listen" | "setShared">;
-  readonly ssh: Pick<OptionalSsh, "setShared">;
+  readonly ssh: Pick<HandedOverSsh, "setShared">;
   readonly sharing: Pick<PortSharing, "forget">;
   readonly sweeper: Pick<Sweeper, "add" | "remove" | "nowMs">;
   readonly log: Logger;

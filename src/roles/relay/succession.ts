@@ -13,7 +13,7 @@ import { Gate } from "./gate.ts";
 import { HandOver } from "./hand-over.ts";
 import type { RelayNames } from "./names.ts";
 import { settle } from "./settle.ts";
-import type { OptionalSsh } from "./ssh/optional.ts";
+import type { HandedOverSsh } from "./ssh/handed-over.ts";
 import type { TakeOver } from "./take-over.ts";
 
 /** How one process of a relay meets the others. */
@@ -35,7 +35,7 @@ export interface SuccessionOptions {
   readonly entries: RelayEntries;
   readonly forwards: RelayForwards;
   readonly names: RelayNames;
-  readonly ssh: OptionalSsh;
+  readonly ssh: HandedOverSsh;
   /** The agent port's, as configured. */
   port(): number;
   phase(): RelayPhase;

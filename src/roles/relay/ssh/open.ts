@@ -17,6 +17,7 @@ import type { RelayForwards } from "../forwards.ts";
 import type { Gate } from "../gate.ts";
 import { noteSeen } from "../seen.ts";
 import { findCarried, findPrincipal, type SshPrincipal } from "./authority.ts";
+import type { HandedOverSsh } from "./handed-over.ts";
 import { loadHostKey } from "./host-key.ts";
 import { SshHub } from "./hub.ts";
 import type { ClientConnection } from "./model.ts";
@@ -50,8 +51,8 @@ export interface OpenSshOptions {
 }
 
 /** The relay's SSH server, with what it knows of the relay. */
-export interface RelaySsh {
-  readonly port: number;
+export interface RelaySsh extends HandedOverSsh {
+  readonly listener: { readonly port: number };
   /** `ssh-ed25519 AAAA…`. */
   readonly hostKey: string;
   readonly fingerprint: string;
@@ -62,20 +63,8 @@ export interface RelaySsh {
   agentUp(deviceId: string): void;
   cut(deviceId: string): void;
   cutKey(deviceId: string, fingerprint: string): void;
-  /** The ids of devices with clients here, or at a process before this one. */
-  readonly devices: readonly string[];
-  /** Lets another process of this relay listen at its port too, or no more. False: this system cannot. */
-  setShared(shared: boolean): boolean;
-  /** Another process is the relay: clients are taken in there, and their connections go on here. */
-  give(): void;
-  /** Processes before this one need it no more: what came by it has ended. */
-  letGo(): void;
-  /** No connection goes on here, and none of a process before this one passes here. */
-  readonly isEmpty: boolean;
   /** What passes through here from and to the process that is the relay. */
   readonly passing: Visits;
-  /** Connections go on. */
-  stopListening(): void;
   close(): void;
 }
 
@@ -154,7 +143,7 @@ export async function openSsh(options: OpenSshOptions): Promise<RelaySsh> {
   });
   passage.listen();
   return {
-    port: server.port,
+    listener: { port: server.port },
     hostKey: server.hostKey,
     fingerprint: server.fingerprint,
     get counts() {

@@ -4,6 +4,7 @@ import type { AgentPort, RelayPhase } from "../agent-port.ts";
 import type { DeviceLink } from "../device-link.ts";
 import type { RefusedCredentials } from "../metrics.ts";
 import type { RelaySessions } from "../sessions.ts";
+import type { HandedOverSsh } from "./handed-over.ts";
 import type { OpenSshOptions, RelaySsh } from "./open.ts";
 
 type Made = "settings" | "onDenied" | "hasAgentCalled" | "hasAgent" | "serving" | "draining";
@@ -22,7 +23,7 @@ interface Counts {
 }
 
 /** A relay's SSH server, which most relays do not have: it is loaded by those that do. */
-export class OptionalSsh {
+export class OptionalSsh implements HandedOverSsh {
   readonly #options: OptionalSshOptions;
   #open: { readonly ssh: RelaySsh; readonly settings: SshSettings } | null = null;
 
@@ -51,14 +52,14 @@ export class OptionalSsh {
 
   /** Null = it does not listen. */
   get listener(): { readonly port: number } | null {
-    return this.#open?.ssh ?? null;
+    return this.#open?.ssh.listener ?? null;
   }
 
   ready(): { readonly ssh?: SshReady } {
     if (this.#open === null) return {};
     const { ssh, settings } = this.#open;
-    const { port, hostKey, fingerprint } = ssh;
-    return { ssh: { listen: { host: settings.listen.host, port }, hostKey, fingerprint } };
+    const { listener, hostKey, fingerprint } = ssh;
+    return { ssh: { listen: { host: settings.listen.host, port: listener.port }, hostKey, fingerprint } };
   }
 
   /** With those of the agent port. */
@@ -83,7 +84,6 @@ export class OptionalSsh {
     this.#open?.ssh.cutKey(deviceId, fingerprint);
   }
 
-  /** See RelaySsh: of one that does not listen, nothing is to be handed over. */
   get devices(): readonly string[] {
     return this.#open?.ssh.devices ?? [];
   }
