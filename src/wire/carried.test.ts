@@ -13,6 +13,7 @@ const MESSAGES: readonly CarriedMessage[] = [
     forwards: [{ id: "ssh-8080", port: 8_080, bind: "" }],
     sockets: ["/web"],
   },
+  { t: "all" },
   { t: "forward", client: 2, request: 1, bind: "localhost", port: 0 },
   { t: "cancel", client: 2, request: 2, bind: "*", port: 8_080 },
   { t: "socket", client: 2, request: 3, path: "/web" },

@@ -43,6 +43,8 @@ const here = z.object({
     .readonly(),
   sockets: z.array(text).max(MOST_SOCKETS).readonly(),
 });
+/** Those were all: who is named after this came later. */
+const all = z.object({ t: z.literal("all") });
 /** `-R`; `port` 0 = any. */
 const forward = z.object({ t: z.literal("forward"), client, request, bind: text, port: z.int().min(0).max(65_535) });
 const cancel = z.object({ t: z.literal("cancel"), client, request, bind: text, port: z.int().min(0).max(65_535) });
@@ -68,6 +70,7 @@ const moved = z.object({ t: z.literal("moved") });
 const messageSchema = z.discriminatedUnion("t", [
   hello,
   here,
+  all,
   forward,
   cancel,
   socket,

@@ -62,6 +62,8 @@ const stateOf = async (name: string) => (await forwards(lab, site.relayHome)).fi
 describe("an upgrade in place", () => {
   test(`under ${STREAMS} streams and ${VISITORS_PER_SEC} new visitors a second by ssh -R drops nothing, also when the next one follows`, async () => {
     const ways = ["-R", echo, "-L", `9001:attic:${WEB_PORT}`, "-L", `9002:localhost:${PORT}`];
+    // Its port waits for it, and the next process for nobody.
+    await (await stay(lab, lab.other, lab.relay, laptop, "-R", `7020:localhost:${PORT}`)).kill();
     const ssh = await stay(lab, lab.other, lab.relay, laptop, ...ways);
     const pids = [(await status(lab, site.relayHome)).pid];
     await using visitors = await startVisitors(STREAMS, VISITORS_PER_SEC);
@@ -73,7 +75,7 @@ describe("an upgrade in place", () => {
     const { stdout, stderr } = await clients;
     expect([stdout.trim(), stderr]).toEqual([Array.from({ length: NEW_CLIENTS }, () => "1").join("\n"), ""]);
     pids.push(await upgrade());
-    expect(await stateOf(`ssh ${PORT}`)).toBe("open");
+    expect([await stateOf(`ssh ${PORT}`), await stateOf("ssh 7020")]).toEqual(["open", "away"]);
     await using after = await startVisitors(2, VISITORS_PER_SEC);
     // The agent it is to be found at is the last process's, and the connection the first one's.
     expect((await curl(lab, lab.other, "http://127.0.0.1:9001/")).stdout).toBe("of the agent");

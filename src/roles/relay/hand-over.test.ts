@@ -131,7 +131,8 @@ describe("a relay that hands over", () => {
     await takeOver();
     expect(said.find(({ t }) => t === "yours")).toMatchObject({
       ports: [{ protocol: "tcp", first: 2_222, last: 2_222 }],
-      devices: ["old", "new", "by ssh"],
+      devices: ["old", "new"],
+      bySsh: ["by ssh"],
     });
   });
 

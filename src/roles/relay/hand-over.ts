@@ -208,7 +208,7 @@ export class HandOver {
     const holders = [agentPort, names, ssh, ...entries.all()];
     const shared = holders.every((holder) => holder.setShared(true));
     if (!shared) throw new ControlError("failed", "This system shares no ports between processes: restart the relay.");
-    const devices = new Set([...[...agentPort.sessions()].map(({ peer }) => peer.deviceId), ...ssh.devices]);
+    const devices = [...agentPort.sessions()].map(({ peer }) => peer.deviceId);
     const agentPortNumber = agentPort.port;
     if (agentPortNumber === null) throw new ControlError("failed", "This relay does not listen for agents.");
     this.#isLent = true;
@@ -221,7 +221,8 @@ export class HandOver {
         [...entries.all()].flatMap(({ entry }) => entry?.ports ?? []),
         [...names.ports, ...(ssh.listener === null ? [] : [ssh.listener.port])],
       ),
-      devices: [...devices],
+      devices,
+      bySsh: ssh.devices,
     });
   }
 

@@ -209,7 +209,10 @@ export class Relay {
       publicHost: (localAddress) => this.#publicHost({ localAddress }),
       sharing: this.#succession.sharing,
       gate: this.#succession.gate,
-      arrived: (deviceId) => this.#succession.takeOver?.arrived(deviceId),
+      arrived: (deviceId) => {
+        const isAlone = this.#succession.takeOver?.arrivedBySsh(deviceId) === true;
+        if (isAlone && this.#agentPort.session(deviceId) === undefined) this.#forwards.openRest(deviceId);
+      },
       refused: this.#refused,
       onUnexpected: (error) => this.#failed("the SSH server failed", error),
     });

@@ -296,10 +296,12 @@ describe("a client that another process carries", () => {
   ];
   for (const [why, made, said] of ENDS) {
     test(`ends when ${why}`, async () => {
-      relay("new");
+      const { carried } = relay("new");
       carrier(made).following.start();
       await told.heard(said);
-      expect(told.all).not.toContain(`new: arrived ${made?.device ?? "device"}`);
+      expect(carried.clients).toBe(0);
+      // Nobody waits for it there.
+      await told.heard(`new: arrived ${made?.device ?? "device"}`);
     });
   }
 

@@ -30,7 +30,7 @@ export interface CarriedClientsOptions {
   /** Who proved that to the other process; null = nobody that may be here. */
   find(device: string, key: string | null): Promise<SshPrincipal | null>;
   open(principal: SshPrincipal, connection: ClientConnection): SshClient;
-  /** All that was open for a client of this device is open here. */
+  /** All that was open for the clients of this device, as one process carries them, is open here. */
   arrived(device: string): void;
   failed(error: unknown): void;
 }
@@ -105,6 +105,8 @@ class ClientCarrier implements PipeEvents {
   readonly #options: CarriedClientsOptions;
   readonly #left: () => void;
   readonly #clients = new Map<number, CarriedConnection>();
+  /** Clients that were named before `all`. */
+  readonly #coming: Promise<string>[] = [];
   #pipe: Pipe | null = null;
   #isGreeted = false;
 
@@ -157,9 +159,11 @@ class ClientCarrier implements PipeEvents {
           pipe.close(`client ${message.client} is here already`);
           return;
         }
-        this.#register(pipe, message).catch((error: unknown) => {
-          this.#options.failed(error);
-          this.#clients.get(message.client)?.close("the relay could not carry out a request");
+        this.#coming.push(this.#come(pipe, message));
+        return;
+      case "all":
+        void Promise.all(this.#coming.splice(0)).then((devices) => {
+          for (const device of new Set(devices)) this.#options.arrived(device);
         });
         return;
       case "forward":
@@ -185,8 +189,19 @@ class ClientCarrier implements PipeEvents {
     }
   }
 
+  /** Whose it is, when all is done for it that can be. */
+  async #come(pipe: Pipe, message: CarriedOf<"here">): Promise<string> {
+    try {
+      await this.#register(pipe, message);
+    } catch (error) {
+      this.#options.failed(error);
+      this.#clients.get(message.client)?.close("the relay could not carry out a request");
+    }
+    return message.device;
+  }
+
   async #register(pipe: Pipe, message: CarriedOf<"here">): Promise<void> {
-    const { gate, find, open, arrived } = this.#options;
+    const { gate, find, open } = this.#options;
     const connection = new CarriedConnection(pipe, message, () => this.#clients.delete(message.client));
     this.#clients.set(message.client, connection);
     await gate.passed();
@@ -209,7 +224,6 @@ class ClientCarrier implements PipeEvents {
     for (const path of message.sockets) await client.forwardSocket(path);
     if (connection.isClosed) return;
     this.send({ t: "ready", client: message.client });
-    arrived(message.device);
   }
 
   #answer(asked: Asked): void {

@@ -153,6 +153,7 @@ class Link implements PipeEvents {
     this.#pipe = pipe;
     this.#send({ t: "hello", v: CARRIED_VERSION });
     this.#events.opened();
+    this.#send({ t: "all" });
   }
 
   register(movable: MovableClient): void {
@@ -215,6 +216,7 @@ class Link implements PipeEvents {
         return;
       case "hello":
       case "here":
+      case "all":
       case "forward":
       case "cancel":
       case "socket":

@@ -42,7 +42,7 @@ export interface OpenSshOptions {
   readonly sharing: PortSharing;
   /** What changes the store waits for it. */
   readonly gate: Pick<Gate, "passed">;
-  /** All that was open for a client of this device at the process before this one is open here. */
+  /** All that was open by SSH for this device at a process before this one is open here. */
   arrived(deviceId: string): void;
   publicHost(localAddress: string): string;
   /** A wrong credential was shown. */
