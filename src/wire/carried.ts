@@ -4,7 +4,7 @@ import { z } from "./zod.ts";
 
 /**
  * What a process that carries SSH connections says to the process that is the relay now, and hears from it: a JSON object each,
- * beside the streams of docs/decisions/0042. A client has a number, of the process that carries it. Unknown keys are
+ * beside its streams (decision 0042). A client has a number, of the process that carries it. Unknown keys are
  * ignored, so that a newer program can add some; an unknown type ends it.
  */
 export const CARRIED_VERSION = 1;

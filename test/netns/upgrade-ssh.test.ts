@@ -59,9 +59,23 @@ async function end(visitors: Child): Promise<unknown> {
 const echo = `${PORT}:localhost:${PORT}`;
 const stateOf = async (name: string) => (await forwards(lab, site.relayHome)).find((one) => one.name === name)?.state;
 
+/** It loses its connection, and its port 7010, within a second. */
+async function removeKey(name: string, ssh: Child): Promise<void> {
+  const talk = ["sh", "-c", `echo hi | socat -T1 - TCP:${lab.relay.v4}:7010`];
+  expect((await lab.exec(lab.visitor, talk)).stdout).toBe("hi");
+  await query(lab, site.relayHome, "ssh-key", "rm", name);
+  const startedMs = performance.now();
+  await ssh.exited;
+  expect((await lab.exec(lab.visitor, talk)).exitCode).toBe(1);
+  expect(performance.now() - startedMs).toBeLessThan(1_000);
+}
+
 describe("an upgrade in place", () => {
-  test(`under ${STREAMS} streams and ${VISITORS_PER_SEC} new visitors a second by ssh -R drops nothing, also when the next one follows`, async () => {
-    const ways = ["-R", echo, "-L", `9001:attic:${WEB_PORT}`, "-L", `9002:localhost:${PORT}`];
+  test(`under ${STREAMS} streams and ${VISITORS_PER_SEC} new visitors a second by ssh -R drops nothing, also when the next one follows; a removed key ends its connection`, async () => {
+    const guest = await newDevice(lab, site.relayHome, "guest");
+    await using guests = await stay(lab, lab.other, lab.relay, guest, "-R", `7010:localhost:${PORT}`);
+    const there = ["-L", `9001:attic:${WEB_PORT}`, "-L", `9002:localhost:${PORT}`, "-L", "9003:/echo"];
+    const ways = ["-R", echo, "-R", `/echo:localhost:${PORT}`, ...there];
     // Its port waits for it, and the next process for nobody.
     await (await stay(lab, lab.other, lab.relay, laptop, "-R", `7020:localhost:${PORT}`)).kill();
     const ssh = await stay(lab, lab.other, lab.relay, laptop, ...ways);
@@ -79,28 +93,16 @@ describe("an upgrade in place", () => {
     await using after = await startVisitors(2, VISITORS_PER_SEC);
     // The agent it is to be found at is the last process's, and the connection the first one's.
     expect((await curl(lab, lab.other, "http://127.0.0.1:9001/")).stdout).toBe("of the agent");
+    await using bySocket = await startVisitors(2, 0, lab.other, "127.0.0.1", 9003);
+    expect(await end(bySocket)).toMatchObject(UNHARMED);
     expect([await end(after), await end(local), await end(visitors)]).toMatchObject([UNHARMED, UNHARMED, UNHARMED]);
+    await removeKey("guest", guests);
     expect(alive(pids[0]!)).toBe(true);
     ssh.signal("SIGTERM");
     await ssh.exited;
     for (const pid of pids.slice(0, -1)) await gone(pid);
     expect(await stateOf(`ssh ${PORT}`)).toBe("away");
   }, 60_000);
-
-  test("a key that is removed after it loses its connection and its ports within a second", async () => {
-    const key = await newDevice(lab, site.relayHome, "guest");
-    const { pid } = await status(lab, site.relayHome);
-    await using ssh = await stay(lab, lab.other, lab.relay, key, "-R", `7010:localhost:${PORT}`);
-    await upgrade();
-    const talk = ["sh", "-c", `echo hi | socat -T1 - TCP:${lab.relay.v4}:7010`];
-    expect((await lab.exec(lab.visitor, talk)).stdout).toBe("hi");
-    await query(lab, site.relayHome, "ssh-key", "rm", "guest");
-    const startedMs = performance.now();
-    await ssh.exited;
-    expect((await lab.exec(lab.visitor, talk)).exitCode).toBe(1);
-    expect(performance.now() - startedMs).toBeLessThan(1_000);
-    await gone(pid);
-  }, 40_000);
 
   test("whose new process is killed leaves the streams, and the next start takes the clients in", async () => {
     await using ssh = await stay(lab, lab.other, lab.relay, laptop, "-R", echo);
