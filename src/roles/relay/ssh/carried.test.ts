@@ -5,7 +5,7 @@ import { temporaryDirectory } from "../../../../test/fixtures/directory.ts";
 import { WindowBudget } from "../../../core/tunnel/window.ts";
 import type { ByteEnd } from "../../../dataplanes/io/ends.ts";
 import { startSweeper } from "../../../dataplanes/io/sweeper.ts";
-import { openPipe } from "../../../dataplanes/tunnel/pipe-sockets.ts";
+import { listenForPipes, openPipe } from "../../../dataplanes/tunnel/pipe-sockets.ts";
 import { encodeCarried } from "../../../wire/carried.ts";
 import type { HostPort } from "../../../wire/endpoint.ts";
 import { err, ok, type Result } from "../../../wire/result.ts";
@@ -367,6 +367,24 @@ describe("a client that another process carries", () => {
     clock.stepMs = 10_000;
     second.carried.close();
     await told.heard("ended: the relay takes no SSH clients in now");
+  });
+
+  test("is not offered for ever to a process that turns it away", async () => {
+    let offered = 0;
+    const shut = { onMessage() {}, onStream() {}, onClose() {} };
+    const listener = listenForPipes(path, shared(), () => ({
+      ...shut,
+      onOpen: (pipe) => {
+        offered += 1;
+        pipe.close("not here");
+      },
+    }));
+    ends.push(() => listener.stop());
+    const { following, clock } = carrier();
+    clock.stepMs = 5_000;
+    following.start();
+    await told.heard("ended: the relay takes no SSH clients in now");
+    expect(offered).toBeLessThanOrEqual(4);
   });
 
   test("who does not begin in order is turned away", async () => {

@@ -87,6 +87,11 @@ export class SshClient implements Behind, ConnectedClient {
     if (held === null || held.spec.ports[0]?.first !== port) return err(`Its forward of port ${port} was removed.`);
     const refusal = this.#refusal({ host: bindHost, port });
     if (refusal !== null) return err(refusal);
+    // A connection that came to this process is the newer one.
+    if ([...this.device.clients].some(({ forwards }) => forwards.has(port))) {
+      this.connection.lost?.(port);
+      return ok(port);
+    }
     const handle = this.hub.nextHandle();
     // It has its answer since long: visitors may come within the call.
     this.#serves({ id, handle, port, bindHost });

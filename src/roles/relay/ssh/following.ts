@@ -36,6 +36,7 @@ export interface FollowingOptions {
 /** The process that is the relay takes clients in within this, or their connections are of no use. */
 const WITHIN_MS = 15_000;
 const RETRY_MS = 50;
+const NOBODY = "the relay takes no SSH clients in now";
 
 /**
  * The clients of a process that is the relay no more: their connections go on here, and what they ask, and who visits them,
@@ -50,6 +51,7 @@ export class Following {
   #present: Link | null = null;
   #sinceMs = 0;
   #retry: Timer | null = null;
+  #hasGivenUp = false;
   #isClosed = false;
 
   constructor(options: FollowingOptions) {
@@ -57,12 +59,14 @@ export class Following {
   }
 
   start(): void {
-    this.#seek();
+    this.#sinceMs = this.#options.sweeper.nowMs();
+    this.#tryNow();
   }
 
   /** A client proved who it is when its connection had been accepted here before. */
-  came(client: MovableClient): void {
-    this.#present?.register(client);
+  came(movable: MovableClient): void {
+    if (this.#hasGivenUp) movable.client.connection.close(NOBODY);
+    else this.#present?.register(movable);
   }
 
   left(client: MovableClient, why: string): void {
@@ -73,11 +77,6 @@ export class Following {
     this.#isClosed = true;
     if (this.#retry !== null) clearTimeout(this.#retry);
     for (const link of [...this.#links]) link.close("the process ends");
-  }
-
-  #seek(): void {
-    this.#sinceMs = this.#options.sweeper.nowMs();
-    this.#tryNow();
   }
 
   #tryNow(): void {
@@ -105,14 +104,16 @@ export class Following {
       this.#retry = setTimeout(() => this.#tryNow(), RETRY_MS);
       return;
     }
-    for (const { client } of [...this.#options.clients()])
-      client.connection.close("the relay takes no SSH clients in now");
+    this.#hasGivenUp = true;
+    for (const { client } of [...this.#options.clients()]) client.connection.close(NOBODY);
   }
 
   #lost(link: Link): void {
     if (this.#isClosed || this.#present !== link) return;
     this.#present = null;
-    this.#seek();
+    // One that turns clients away at once is not asked for ever.
+    if (link.isGood) this.#sinceMs = this.#options.sweeper.nowMs();
+    this.#later();
   }
 }
 
@@ -138,11 +139,17 @@ class Link implements PipeEvents {
   #pipe: Pipe | null = null;
   #lastRequest = 0;
   #isMoved = false;
+  #isGood = false;
 
   constructor(options: FollowingOptions, visits: Visits, events: LinkEvents) {
     this.#options = options;
     this.#visits = visits;
     this.#events = events;
+  }
+
+  /** It has taken clients in. */
+  get isGood(): boolean {
+    return this.#isGood;
   }
 
   close(why: string): void {
@@ -189,6 +196,7 @@ class Link implements PipeEvents {
     switch (message.t) {
       case "ready": {
         const movable = this.#clients.get(message.client);
+        this.#isGood = true;
         movable?.move(this.#behind(movable));
         return;
       }
@@ -211,6 +219,7 @@ class Link implements PipeEvents {
         return;
       }
       case "moved":
+        this.#isGood = true;
         this.#moveOn();
         this.#events.moved();
         return;

@@ -41,7 +41,8 @@ export class Passage {
 
   /** Throws the system's error. */
   listen(): void {
-    this.#carried.listen();
+    // Elsewhere no process takes over from another (decision 0038).
+    if (process.platform === "linux") this.#carried.listen();
   }
 
   /** Another process is the relay. */
