@@ -203,6 +203,7 @@ export class Relay {
       dials: this.#dialRequests,
       sessions: this.#sessions,
       sweeper: this.#sweeper,
+      proxyGate: this.#gate,
       log: this.#log,
       agentPort: () => this.#agentPort,
       phase: () => this.#phase,
@@ -226,6 +227,7 @@ export class Relay {
       phase: () => this.#phase,
       sweeper: this.#sweeper,
       sharing: this.#succession.sharing,
+      proxyGate: this.#gate,
       gate: this.#succession.gate,
       log: this.#log,
     });
@@ -234,6 +236,7 @@ export class Relay {
       forwards: this.#forwards,
       exitPolicy: this.#exitPolicy,
       gate: this.#gate,
+      agentPort: this.#agentPort,
       stun: () => this.#side.stun,
       looked: this.#files.all,
       readSettings: () => parts.readSettings(),

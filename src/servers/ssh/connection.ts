@@ -7,7 +7,6 @@ import { WindowBudget } from "../../core/tunnel/window.ts";
 import type { ByteEnd } from "../../dataplanes/io/ends.ts";
 import type { Reader, Turnstile } from "../../dataplanes/io/turnstile.ts";
 import { messageOf } from "../../os/errors.ts";
-import { parseAddress } from "../../wire/address.ts";
 import { type Endpoint, formatHostPort, type HostPort } from "../../wire/endpoint.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import { type SshAuthority, UserAuth } from "./auth.ts";
@@ -15,6 +14,12 @@ import type { ChannelsHost } from "./channels.ts";
 import type { Gathered } from "./gathered.ts";
 import { Outbox, type OutboxGroup } from "./outbox.ts";
 import { ConnectionService, type SshHandler, serviceMessages } from "./service.ts";
+
+/** The client and what it came to, as a visit tells them: by the socket, or by what a load balancer says. */
+export interface SshEnds {
+  readonly visitor: Endpoint;
+  readonly entry: Endpoint;
+}
 
 /** What all connections of a server share. */
 export interface ConnectionShared<P> {
@@ -71,8 +76,7 @@ export class SshConnection<P> implements Reader, ChannelsHost {
   constructor(
     socket: Socket<unknown>,
     shared: ConnectionShared<P>,
-    /** Of the client, an IP literal. */
-    readonly address: string,
+    readonly ends: SshEnds,
     /** Monotonic. */
     readonly sinceMs: number,
   ) {
@@ -100,7 +104,7 @@ export class SshConnection<P> implements Reader, ChannelsHost {
     this.#auth = new UserAuth({
       authority: shared.authority,
       answers: this.peer,
-      address,
+      address: ends.visitor.address,
       isClosed: () => this.isClosed,
       accepted: (principal) => this.#accepted(principal),
       giveUp: (why) => this.violated(why),
@@ -119,23 +123,19 @@ export class SshConnection<P> implements Reader, ChannelsHost {
     return this.#service !== null;
   }
 
+  /** Of the client, an IP literal. */
+  get address(): string {
+    return this.ends.visitor.address;
+  }
+
   /** `address:port` of the client. */
   get remoteAddress(): string {
-    return formatHostPort(this.address, this.#socket.remotePort);
+    return formatHostPort(this.address, this.ends.visitor.port);
   }
 
-  /** The address of this machine that it reached. */
+  /** The address that the client reached. */
   get localAddress(): string {
-    return this.#socket.localAddress;
-  }
-
-  /** The client's end and this machine's, as a visit tells them. */
-  get ends(): { readonly visitor: Endpoint; readonly entry: Endpoint } {
-    const { remotePort, localAddress, localPort } = this.#socket;
-    return {
-      visitor: { address: this.address, port: remotePort },
-      entry: { address: plainAddress(localAddress), port: localPort },
-    };
+    return this.ends.entry.address;
   }
 
   get measuredRttMs(): number | null {
@@ -322,10 +322,4 @@ export class SshConnection<P> implements Reader, ChannelsHost {
     this.#service?.end(why);
     this.#shared.closed(this, why);
   }
-}
-
-/** Bun shows an IPv4 client of a socket for both families as an IPv6 address. */
-function plainAddress(address: string): string {
-  const parsed = parseAddress(address);
-  return parsed.ok ? parsed.value : address;
 }

@@ -1,6 +1,7 @@
 import type { Logger } from "@logtape/logtape";
 import { entryError } from "../../../dataplanes/io/entry-error.ts";
 import type { PortSharing } from "../../../dataplanes/io/port-sharing.ts";
+import type { ProxyGate } from "../../../dataplanes/io/proxy-gate.ts";
 import type { Sweeper } from "../../../dataplanes/io/sweeper.ts";
 import type { Visits } from "../../../dataplanes/io/visits.ts";
 import { monotonicMs, nowMs as wallMs } from "../../../os/clock.ts";
@@ -31,6 +32,8 @@ export interface OpenSshOptions {
   readonly forwards: RelayForwards;
   readonly dials: RelayDials;
   readonly sweeper: Sweeper;
+  /** Where load balancers say who the clients are. */
+  readonly proxyGate: ProxyGate;
   readonly log: Logger;
   /** The agent of that account by that name is connected. */
   hasAgentCalled(account: string, name: string): boolean;
@@ -121,6 +124,7 @@ export async function openSsh(options: OpenSshOptions): Promise<RelaySsh> {
     version: VERSION,
     sweeper,
     sharing: options.sharing,
+    gate: options.proxyGate,
     nowMs: monotonicMs,
     random: Math.random,
     find: async (credential, address) => {
