@@ -25,6 +25,7 @@ const MESSAGES: readonly CarriedMessage[] = [
   { t: "refused", client: 2, request: 3, message: "A socket of the relay has a name." },
   { t: "lost", client: 1, port: 8_080 },
   { t: "end", client: 0xffff_ffff, why: "its key was removed" },
+  { t: "whole" },
   { t: "moved" },
 ];
 

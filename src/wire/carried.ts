@@ -64,6 +64,8 @@ const refused = z.object({ t: z.literal("refused"), client, request, message: z.
 const lost = z.object({ t: z.literal("lost"), client, port });
 /** Its connection is to end. */
 const end = z.object({ t: z.literal("end"), client, why: z.string().max(MAX_WHY_CHARS) });
+/** Whoever was connected to the process before is connected to this one, or away: what a client dials is dialled here from now on. */
+const whole = z.object({ t: z.literal("whole") });
 /** Another process is the relay: what is new goes there. */
 const moved = z.object({ t: z.literal("moved") });
 
@@ -82,6 +84,7 @@ const messageSchema = z.discriminatedUnion("t", [
   refused,
   lost,
   end,
+  whole,
   moved,
 ]);
 export type CarriedMessage = z.infer<typeof messageSchema>;

@@ -44,6 +44,7 @@ async function handOverLab(options: Partial<HandOverOptions> = {}) {
   const sessions = [new FakeSession("old", []), new FakeSession("new", ["handover"])];
   const ssh = {
     listener: { port: 2_222 },
+    listen: () => undefined,
     devices: ["by ssh"],
     setShared: () => true,
     give: () => void did.push("ssh given"),

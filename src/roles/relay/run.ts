@@ -298,6 +298,7 @@ export class Relay {
       await this.#side.openMetrics();
       await this.#console.start();
       await this.#ssh.start(this.#settings.ssh);
+      this.#ssh.listen();
       this.#phase = "serving";
     } else await this.#succession.begin(takeOver, this.#amongOthers());
     this.#sweeper.add(this.#side);

@@ -15,7 +15,7 @@ export interface SettleOptions {
   readonly entries: Pick<RelayEntries, "all">;
   readonly agentPort: Pick<AgentPort, "setShared">;
   readonly names: Pick<RelayNames, "listen" | "setShared">;
-  readonly ssh: Pick<HandedOverSsh, "setShared">;
+  readonly ssh: Pick<HandedOverSsh, "listen" | "setShared">;
   readonly sharing: Pick<PortSharing, "forget">;
   readonly sweeper: Pick<Sweeper, "add" | "remove" | "nowMs">;
   readonly log: Logger;
@@ -37,6 +37,11 @@ export async function settle(options: SettleOptions): Promise<void> {
     names.listen();
   } catch (error) {
     log.error("sites are not served: {error}", { error: messageOf(error) });
+  }
+  try {
+    ssh.listen();
+  } catch (error) {
+    log.error("SSH clients are not let in: {error}", { error: messageOf(error) });
   }
   await takeOver.done();
   sharing.forget();

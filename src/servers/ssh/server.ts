@@ -69,7 +69,7 @@ export class SshServer<P> implements Sweepable {
   readonly #options: SshServerOptions<P>;
   readonly #shared: ConnectionShared<P>;
   readonly #gated: GatedPort | null;
-  readonly #listener: TCPSocketListener<Client<P>>;
+  #listener: TCPSocketListener<Client<P>> | null = null;
   readonly #connections = new Set<SshConnection<P>>();
   /** Those that said their last words, until their sockets are closed. */
   readonly #leaving = new Set<SshConnection<P>>();
@@ -77,7 +77,7 @@ export class SshServer<P> implements Sweepable {
   readonly #penalties = new Penalties(DENIALS);
   readonly #answering = new Set<Timer>();
 
-  /** Throws the system's error when it cannot listen, and an Error that says what to do when the host key is none. */
+  /** Throws an Error that says what to do when the host key is none. */
   constructor(options: SshServerOptions<P>) {
     this.#options = options;
     this.#gated = options.gate === undefined ? null : new GatedPort(options.gate);
@@ -107,11 +107,12 @@ export class SshServer<P> implements Sweepable {
       },
       failed: options.onUnexpected,
     };
-    this.#listener = this.#listen(options);
     options.sweeper.add(this);
   }
 
-  #listen({ hostname, port, sharing }: SshServerOptions<P>): TCPSocketListener<Client<P>> {
+  /** Throws the system's error. */
+  listen(): void {
+    const { hostname, port, sharing } = this.#options;
     const beside = sharing?.isBeside("tcp", port) ?? false;
     const listener = Bun.listen<Client<P>>({
       hostname,
@@ -121,16 +122,17 @@ export class SshServer<P> implements Sweepable {
       ...(beside ? BESIDE : {}),
     });
     if (beside) sharing?.steerHere(listener);
-    return listener;
+    this.#listener = listener;
   }
 
+  /** Before it listens: the one that it was given. */
   get port(): number {
-    return this.#listener.port;
+    return this.#listener?.port ?? this.#options.port;
   }
 
   /** Lets another process of this relay listen at its port too, or no more. False: this system cannot. */
   setShared(shared: boolean): boolean {
-    return this.#options.sharing?.setShared(this.#listener, shared) ?? false;
+    return this.#listener === null || (this.#options.sharing?.setShared(this.#listener, shared) ?? false);
   }
 
   /** Now: of those that proved who they are, and of others. */
@@ -216,11 +218,11 @@ export class SshServer<P> implements Sweepable {
 
   /** Connections go on. */
   stopListening(): void {
-    this.#listener.stop();
+    this.#listener?.stop();
   }
 
   close(): void {
-    this.#listener.stop();
+    this.#listener?.stop();
     this.#gated?.close();
     this.#options.sweeper.remove(this);
     for (const connection of [...this.#connections]) connection.close("the relay is shutting down");

@@ -260,8 +260,23 @@ describe("a client that another process carries", () => {
     expect(await movable.forward({ host: "localhost", port: 8_080 })).toEqual(ok(8_080));
   });
 
+  test("what it dials is dialled here until the devices are there that it may name", async () => {
+    const { carried } = relay("new");
+    const { movable, following } = carrier();
+    following.start();
+    await told.heard("new: arrived device");
+    movable.dial({ host: "attic", port: 80 }, new Sponge());
+    expect(told.all).toContain("own: dial attic:80");
+    carried.whole();
+    // Of sockets the other process knows all names at once; when it has answered, it has said the other thing before.
+    await movable.forward({ host: "localhost", port: 8_080 });
+    movable.dial({ host: "attic", port: 81 }, new Sponge());
+    await told.heard("new: dial attic:81");
+  });
+
   test("its visitors are led to it, and what it dials is dialled there", async () => {
-    const { clients } = relay("new");
+    const { clients, carried } = relay("new");
+    carried.whole();
     const { movable, following } = carrier({ forwards: [open("ssh-8080", 8_080)] });
     following.start();
     await told.heard("new: arrived device");

@@ -50,6 +50,7 @@ export class CarriedClients {
   readonly #options: CarriedClientsOptions;
   readonly #carriers = new Set<ClientCarrier>();
   #listener: { stop(): void } | null = null;
+  #isWhole = false;
 
   constructor(options: CarriedClientsOptions) {
     this.#options = options;
@@ -72,9 +73,19 @@ export class CarriedClients {
   }
 
   #accept(): PipeEvents {
-    const carrier = new ClientCarrier(this.#options, () => this.#carriers.delete(carrier));
+    const carrier = new ClientCarrier(
+      this.#options,
+      () => this.#carriers.delete(carrier),
+      () => this.#isWhole,
+    );
     this.#carriers.add(carrier);
     return carrier;
+  }
+
+  /** Whoever was connected to the process before is connected here, or away. */
+  whole(): void {
+    this.#isWhole = true;
+    for (const carrier of this.#carriers) carrier.send({ t: "whole" });
   }
 
   /** Another process is the relay: whoever carries clients goes there. */
@@ -104,15 +115,17 @@ export class CarriedClients {
 class ClientCarrier implements PipeEvents {
   readonly #options: CarriedClientsOptions;
   readonly #left: () => void;
+  readonly #isWhole: () => boolean;
   readonly #clients = new Map<number, CarriedConnection>();
   /** Clients that were named before `all`. */
   readonly #coming: Promise<string>[] = [];
   #pipe: Pipe | null = null;
   #isGreeted = false;
 
-  constructor(options: CarriedClientsOptions, left: () => void) {
+  constructor(options: CarriedClientsOptions, left: () => void, isWhole: () => boolean) {
     this.#options = options;
     this.#left = left;
+    this.#isWhole = isWhole;
   }
 
   /** Its clients. */
@@ -146,6 +159,7 @@ class ClientCarrier implements PipeEvents {
   #heard(pipe: Pipe, message: CarriedMessage): void {
     if (message.t === "hello") {
       this.#isGreeted = message.v === CARRIED_VERSION;
+      if (this.#isGreeted && this.#isWhole()) this.send({ t: "whole" });
       if (!this.#isGreeted) pipe.close(`version ${message.v} of the other process is not ${CARRIED_VERSION}`);
       return;
     }
@@ -181,6 +195,7 @@ class ClientCarrier implements PipeEvents {
       case "refused":
       case "lost":
       case "end":
+      case "whole":
       case "moved":
         pipe.close(`the other process sent ${message.t}, which is not its to send`);
         return;

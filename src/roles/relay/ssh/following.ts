@@ -136,7 +136,10 @@ class Link implements PipeEvents {
   readonly #events: LinkEvents;
   readonly #clients = new Map<number, MovableClient>();
   readonly #unanswered = new Map<number, PromiseWithResolvers<Answer>>();
+  /** Those that are there with all that was open for them. */
+  readonly #ready = new Map<MovableClient, Behind>();
   #pipe: Pipe | null = null;
+  #isWhole = false;
   #lastRequest = 0;
   #isMoved = false;
   #isGood = false;
@@ -178,7 +181,9 @@ class Link implements PipeEvents {
     });
   }
 
-  left({ number }: MovableClient, why: string): void {
+  left(movable: MovableClient, why: string): void {
+    const { number } = movable;
+    this.#ready.delete(movable);
     if (this.#clients.delete(number)) this.#send({ t: "gone", client: number, why: why.slice(0, MAX_WHY_CHARS) });
   }
 
@@ -197,9 +202,17 @@ class Link implements PipeEvents {
       case "ready": {
         const movable = this.#clients.get(message.client);
         this.#isGood = true;
-        movable?.move(this.#behind(movable));
+        if (movable === undefined) return;
+        const behind = this.#behind(movable);
+        movable.move(behind);
+        this.#ready.set(movable, behind);
+        if (this.#isWhole) movable.moveDials(behind);
         return;
       }
+      case "whole":
+        this.#isWhole = true;
+        for (const [movable, behind] of this.#ready) movable.moveDials(behind);
+        return;
       case "opened":
         this.#answered(message.request, ok({ id: message.id, port: message.port }));
         return;
@@ -334,6 +347,7 @@ class Link implements PipeEvents {
   onClose(): void {
     this.#moveOn();
     this.#clients.clear();
+    this.#ready.clear();
     this.#events.closed();
   }
 }

@@ -1,7 +1,9 @@
 /** What handing over has to do with a relay's SSH server. Of a relay that has none, nothing is to be handed over. */
 export interface HandedOverSsh {
-  /** Null = it does not listen. */
+  /** Null = there is none; the port is its own before it listens, too. */
   readonly listener: { readonly port: number } | null;
+  /** Throws ControlError `failed` when the port cannot be had. Every device that was to come has come. */
+  listen(): void;
   /** The ids of devices with clients here, or at a process before this one. */
   readonly devices: readonly string[];
   /** Lets another process of this relay listen at its port too, or no more. False: this system cannot. */

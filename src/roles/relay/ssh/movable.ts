@@ -15,6 +15,7 @@ export class MovableClient implements SshHandler {
   #moved = Promise.withResolvers<void>();
   readonly #left: (why: string) => void;
   #behind: Behind;
+  #dialler: Pick<Behind, "dial">;
 
   constructor(
     /** As the process that carries clients calls it. */
@@ -24,6 +25,7 @@ export class MovableClient implements SshHandler {
     left: (why: string) => void,
   ) {
     this.#behind = client;
+    this.#dialler = client;
     this.#gate = gate;
     this.#left = left;
   }
@@ -36,6 +38,11 @@ export class MovableClient implements SshHandler {
   move(behind: Behind): void {
     this.#behind = behind;
     this.#moved.resolve();
+  }
+
+  /** What it dials by TCP from now on is dialled there: the devices that it may name are there, too. */
+  moveDials(dialler: Pick<Behind, "dial">): void {
+    this.#dialler = dialler;
   }
 
   /** Nobody carries out requests now: they wait for `move`. */
@@ -73,7 +80,7 @@ export class MovableClient implements SshHandler {
   }
 
   dial(target: HostPort, channel: ByteEnd): void {
-    this.#behind.dial(target, channel);
+    this.#dialler.dial(target, channel);
   }
 
   dialSocket(path: string, channel: ByteEnd): void {

@@ -8,7 +8,7 @@ import { monotonicMs, nowMs as wallMs } from "../../../os/clock.ts";
 import { errorCode, messageOf } from "../../../os/errors.ts";
 import { readText } from "../../../os/files.ts";
 import { VERSION } from "../../../os/version.ts";
-import { SshServer } from "../../../servers/ssh/server.ts";
+import { SshServer, type SshServerOptions } from "../../../servers/ssh/server.ts";
 import type { Store } from "../../../store/store.ts";
 import { keyProblem, parseKeyText, type SshKey } from "../../../wire/ssh/public-key.ts";
 import { ControlError, type SshSettings } from "../../control.ts";
@@ -117,7 +117,7 @@ export async function openSsh(options: OpenSshOptions): Promise<RelaySsh> {
     arrived: options.arrived,
     failed: onUnexpected,
   });
-  const server = listen({
+  const server = serverOf({
     hostname: settings.listen.host === "*" ? "::" : settings.listen.host,
     port: settings.listen.port,
     hostKey,
@@ -147,7 +147,16 @@ export async function openSsh(options: OpenSshOptions): Promise<RelaySsh> {
   });
   passage.listen();
   return {
-    listener: { port: server.port },
+    get listener() {
+      return { port: server.port };
+    },
+    listen: () => {
+      try {
+        listen(server, settings);
+      } finally {
+        passage.whole();
+      }
+    },
     hostKey: server.hostKey,
     fingerprint: server.fingerprint,
     get counts() {
@@ -177,13 +186,19 @@ export async function openSsh(options: OpenSshOptions): Promise<RelaySsh> {
   };
 }
 
-function listen(options: ConstructorParameters<typeof SshServer<SshPrincipal>>[0]): SshServer<SshPrincipal> {
+function serverOf(options: SshServerOptions<SshPrincipal>): SshServer<SshPrincipal> {
   try {
     return new SshServer(options);
   } catch (error) {
-    const { hostname, port } = options;
-    const message =
-      errorCode(error) === undefined ? messageOf(error) : entryError(error, "tcp", hostname, port).message;
+    throw new ControlError("failed", messageOf(error), { cause: error });
+  }
+}
+
+function listen(server: SshServer<SshPrincipal>, { listen: { host, port } }: SshSettings): void {
+  try {
+    server.listen();
+  } catch (error) {
+    const message = errorCode(error) === undefined ? messageOf(error) : entryError(error, "tcp", host, port).message;
     throw new ControlError("failed", message, { cause: error });
   }
 }

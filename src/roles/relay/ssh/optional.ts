@@ -31,7 +31,7 @@ export class OptionalSsh implements HandedOverSsh {
     this.#options = options;
   }
 
-  /** Nothing happens without settings. */
+  /** Nothing happens without settings. Clients of a process before this one may come; others when it listens. */
   async start(settings: SshSettings | undefined): Promise<void> {
     if (settings === undefined) return;
     const { agentPort, sessions, phase, refused } = this.#options;
@@ -86,6 +86,10 @@ export class OptionalSsh implements HandedOverSsh {
 
   get devices(): readonly string[] {
     return this.#open?.ssh.devices ?? [];
+  }
+
+  listen(): void {
+    this.#open?.ssh.listen();
   }
 
   setShared(shared: boolean): boolean {

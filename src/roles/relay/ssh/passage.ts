@@ -45,6 +45,11 @@ export class Passage {
     if (process.platform === "linux") this.#carried.listen();
   }
 
+  /** See CarriedClients. */
+  whole(): void {
+    this.#carried.whole();
+  }
+
   /** Another process is the relay. */
   get isGiven(): boolean {
     return this.#isGiven;
