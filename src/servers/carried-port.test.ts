@@ -43,7 +43,10 @@ function start(list: string, tls: typeof PAIR | null = null) {
     },
     { balancers: { gate, sweeper }, ...(tls === null ? {} : { tls }) },
   );
-  ends.push(() => lab.close(), () => abort.abort());
+  ends.push(
+    () => lab.close(),
+    () => abort.abort(),
+  );
   return { lab, refused, seen };
 }
 
@@ -103,7 +106,14 @@ test("who comes to the server itself, from this machine, is nobody", async () =>
   const before = await listeningPorts();
   const { lab, seen } = start("10.0.0.0/8");
   const inner = [...(await listeningPorts())].filter((port) => !before.has(port) && port !== lab.port);
-  const answers = await Promise.all(inner.map((port) => get(port).then(({ status }) => status, () => null)));
+  const answers = await Promise.all(
+    inner.map((port) =>
+      get(port).then(
+        ({ status }) => status,
+        () => null,
+      ),
+    ),
+  );
   expect(answers).toContain(403);
   expect(answers).not.toContain(200);
   expect(seen).toEqual([]);

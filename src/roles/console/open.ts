@@ -1,7 +1,7 @@
 import { PRESETS } from "../../core/presets/presets.ts";
 import { searchPresets } from "../../core/presets/search.ts";
-import { monotonicMs } from "../../os/clock.ts";
 import { type Sweeper, startSweeper } from "../../dataplanes/io/sweeper.ts";
+import { monotonicMs } from "../../os/clock.ts";
 import { ownAddresses } from "../../os/interfaces.ts";
 import { areaLogger } from "../../os/log.ts";
 import { after } from "../../os/timers.ts";

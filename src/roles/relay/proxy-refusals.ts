@@ -37,7 +37,9 @@ export class ProxyRefusals {
     }
     const more = told?.silent ?? 0;
     this.#told.set(refusal, { untilMs: now + TELL_EVERY_MS, silent: 0 });
-    warn(`${sentence(refusal, address, list)}${more === 0 ? "" : ` ${more} more were refused since this was last told.`}`);
+    warn(
+      `${sentence(refusal, address, list)}${more === 0 ? "" : ` ${more} more were refused since this was last told.`}`,
+    );
   }
 }
 
