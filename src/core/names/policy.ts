@@ -48,6 +48,11 @@ export function siteRefusal(site: SiteSpec, account: string, policy: SitePolicy 
   return null;
 }
 
+/** Why an account may not have a name, whatever comes of it, one sentence; null = it may. */
+export function nameRefusal(host: string, account: string, policy: SitePolicy | null): string | null {
+  return policy === null ? NO_NAMES : hostRefusal(host, account, policy);
+}
+
 /** The port that visitors of a site come to; null = the relay has none of that kind. */
 export function siteHostPort({ tls }: Pick<SiteSpec, "tls">, { ports }: SitePolicy): number | null {
   return tls === "off" ? ports.http : ports.https;
@@ -74,7 +79,8 @@ function hostRefusal(host: string, account: string, { domains, grants, reserved 
 
 const MAX_LISTED = 10;
 
-function noCertificate(host: string): string {
+/** Why TLS cannot be ended for a name, one sentence. */
+export function noCertificate(host: string): string {
   return isWildcard(host)
     ? `The relay has no certificate for ${host}, and orders none for wildcards: list the names one by one, or choose --tls pass or off.`
     : `The relay has no certificate for ${host}, and no [names.acme] to order one: ask its operator, or choose --tls pass or off.`;

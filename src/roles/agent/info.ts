@@ -2,6 +2,7 @@ import { partOf } from "../../core/forward.ts";
 import type { PortMapping } from "../../wire/port-set.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import type { AttachEvent, Counters, Endpoint, ForwardInfo, ForwardSpec, ForwardState } from "../control.ts";
+import { siteInfo } from "../site-info.ts";
 import { noteText, type UpstreamState } from "../upstream/forward.ts";
 import { countersOf, NO_COUNTERS } from "../views.ts";
 import type { Held } from "./held.ts";
@@ -100,6 +101,7 @@ export function forwardInfo(held: Held, counters: Counters): ForwardInfo {
     state,
     message,
     endpoints: endpointsOf(held),
+    ...(spec.kind === "remote" && spec.remote.site !== undefined ? { site: siteInfo(spec.remote.site) } : {}),
     via: viaOf(spec),
     leaseEndsMs: upstream?.leaseEndsMs ?? null,
     ...(upstream === null ? {} : { router: upstream.router }),
@@ -113,16 +115,15 @@ function stateOf(held: Held): { readonly state: ForwardState; readonly message: 
     return held.error === null ? { state: "open", message: null } : { state: "refused", message: held.error.message };
   }
   if (held.kind === "upstream") return upstreamState(held.forward?.state ?? ASKING);
-  const { answer, healthy } = held.forward;
+  const { answer, healthy, trouble } = held.forward;
   switch (answer.kind) {
     case "waiting":
       return { state: "waiting", message: "The relay is not reachable now." };
     case "refused":
       return { state: "refused", message: answer.message };
     case "open":
-      return healthy
-        ? { state: "open", message: null }
-        : { state: "unhealthy", message: "The service behind it does not answer." };
+      if (!healthy) return { state: "unhealthy", message: "The service behind it does not answer." };
+      return trouble ?? { state: "open", message: null };
     default:
       return answer satisfies never;
   }

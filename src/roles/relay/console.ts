@@ -1,11 +1,14 @@
 import { warningsFor } from "../../core/presets/dangers.ts";
+import { systemResolver } from "../../dataplanes/direct/resolver.ts";
 import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { monotonicMs } from "../../os/clock.ts";
 import { areaLogger } from "../../os/log.ts";
 import { after } from "../../os/timers.ts";
 import type { CountriesBackend } from "../../servers/api/backend.ts";
 import type { Settings } from "../../servers/api/schema.ts";
+import type { ProofPlace } from "../acme/open.ts";
 import type { CertificateSource } from "../certificate/source.ts";
+import { type NameMeans, reachableAddresses } from "../check/site-name.ts";
 import type { GatewayBeside } from "../console/beside.ts";
 import { bothBackends } from "../console/both.ts";
 import { ConsoleChecks } from "../console/checks.ts";
@@ -18,7 +21,7 @@ import { type ConsolePlace, ConsoleServer } from "../console/settings.ts";
 import { ConsoleSsh } from "../console/ssh.ts";
 import { tellingOfStorage } from "../console/storage.ts";
 import { TrafficRecorder } from "../console/traffic.ts";
-import type { ConsoleSettings, RelayControl, RelaySettings } from "../control.ts";
+import type { AcmeSettings, ConsoleSettings, RelayControl, RelaySettings } from "../control.ts";
 import { inspectRouter } from "../router/inspect.ts";
 import { type RelayView, relayControl, revoke } from "./control.ts";
 
@@ -35,6 +38,8 @@ export interface RelayConsoleOptions {
   relaySettings(): RelaySettings;
   /** What browsers are shown, when they come by HTTPS; while ACME has given none, if it is asked. */
   readonly certificate: CertificateSource;
+  /** Where sites are, if its names are proven there: `homeUrl` is shown to people; null = somewhere else. */
+  proofPlace(settings: AcmeSettings, homeUrl: () => string): ProofPlace | null;
   /** Null = no database was given. */
   readonly countries: CountriesBackend | null;
   /** What a scrape is answered. */
@@ -65,10 +70,15 @@ export async function openRelayConsole(options: RelayConsoleOptions): Promise<Op
     warn,
   });
   const control = relayControl(relay);
+  const resolver = systemResolver();
+  const nameMeans = (): NameMeans => {
+    return { resolver, publicHost: relay.publicHost(undefined), ownAddresses: reachableAddresses(), after };
+  };
   const own = new ConsoleRelay({
     relay,
     control,
     warningsFor: (ranges) => warningsFor({ ranges }),
+    nameMeans,
     signal,
   });
   const opened = await openConsole({
@@ -80,6 +90,11 @@ export async function openRelayConsole(options: RelayConsoleOptions): Promise<Op
       checks: new ConsoleChecks({
         relay,
         clock: { nowMs: monotonicMs, after },
+        names: {
+          policy: () => forwards.siteNames(),
+          accountName: async (id) => (await store.accounts.find(id))?.name ?? "",
+          means: nameMeans,
+        },
         askRouter: routerAsker({ inspect: inspectRouter, after, wallMs }),
         signal,
       }),
@@ -109,7 +124,8 @@ export async function openRelayConsole(options: RelayConsoleOptions): Promise<Op
       if (acme === undefined) return null;
       const { openAcme } = await import("../acme/open.ts");
       const { certificate: fallback } = options;
-      return openAcme({ settings: acme, fallback, homeUrl, dataDir: place.dataDir, sweeper, signal });
+      const at = options.proofPlace(acme, homeUrl);
+      return openAcme({ settings: acme, fallback, place: at, homeUrl, dataDir: place.dataDir, sweeper, signal });
     },
     endDevice: async (deviceId, actor) => {
       await revoke(relay, deviceId, actor);

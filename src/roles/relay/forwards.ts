@@ -160,6 +160,11 @@ export class RelayForwards {
     return this.#options.entries.total();
   }
 
+  /** Which names there are, and for whom; null = the relay hands out none. */
+  siteNames(): SitePolicy | null {
+    return this.#options.names?.() ?? null;
+  }
+
   deviceName(device: string): string {
     return this.#names.get(device) ?? device;
   }

@@ -61,10 +61,22 @@ export type RouterName = z.infer<typeof RouterName>;
 
 export const ForwardState = z.enum(["open", "waiting", "refused", "disabled", "away", "unhealthy"]);
 /**
- * open: entries accept. waiting: asked for, the relay (or the router) is not reachable now. refused: see `message`. disabled: by its
- * owner. away: (on the relay) the device is not connected, the ports are reserved. unhealthy: the service fails its check.
+ * open: entries accept. waiting: asked for, and the relay (or the router) is not reachable now, or a site's certificate is being
+ * ordered. refused: see `message`. disabled: by its owner. away: (on the relay) the device is not connected, the ports are reserved. unhealthy: the service fails its check.
  */
 export type ForwardState = z.infer<typeof ForwardState>;
+
+/** A forward that is reached by name, on the relay's ports for HTTP and TLS. */
+export const SiteInfo = z.object({
+  hosts: z.array(z.string()).readonly(),
+  /** end: the relay has the certificate. pass: the service has it. off: plain HTTP. */
+  tls: z.enum(["end", "pass", "off"]),
+  /** The service speaks HTTP/2 without TLS. */
+  http2: z.boolean(),
+  /** Who may come in; empty = everybody. */
+  users: z.array(z.string()).readonly(),
+});
+export type SiteInfo = z.infer<typeof SiteInfo>;
 
 export const ForwardInfo = z.object({
   id: z.string(),
@@ -78,6 +90,8 @@ export const ForwardInfo = z.object({
   /** One sentence when the state is not `open`, else null. */
   message: z.string().nullable(),
   endpoints: z.array(Endpoint).readonly(),
+  /** Absent = it is reached by ports. */
+  site: SiteInfo.exactOptional(),
   /** `here`, `relay`, `agent:NAME` or `router`. */
   via: z.string(),
   /** The reservation of a device that is away, or the router's lease, ends then; null = not running out. */
@@ -292,9 +306,10 @@ const exposed = z.object({
   type: z.enum(["remote", "local", "dynamic", "direct", "upstream"]),
   via: z.string(),
   endpoints: z.array(Endpoint).readonly(),
-  /** These three with `upstream` only; it comes again when the lease is renewed. */
+  /** These two with `upstream` only; it comes again when the lease is renewed. */
   router: RouterName.exactOptional(),
   leaseEndsMs: timeMs.nullable().exactOptional(),
+  /** One sentence, such as why visitors cannot use it yet; it comes again when there is another. */
   note: z.string().nullable().exactOptional(),
 });
 const refused = z.object({
