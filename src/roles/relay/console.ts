@@ -46,7 +46,7 @@ export interface RelayConsoleOptions {
   metrics(): Promise<string>;
   /** A wrong password or code. */
   onDenied(): void;
-  readonly sweeper: Pick<Sweeper, "add">;
+  readonly sweeper: Sweeper;
   /** Another process may be about to have the store: nothing is to change it. */
   isWaiting(): boolean;
   /** Resolves when its ports are free. */
@@ -133,6 +133,7 @@ export async function openRelayConsole(options: RelayConsoleOptions): Promise<Op
     accountChanged: (accountId) => relay.accountChanged(accountId),
     metrics: () => options.metrics(),
     onDenied: () => options.onDenied(),
+    sweeper,
     isWaiting: () => options.isWaiting(),
     beforeListening: () => options.beforeListening(),
     signal,
