@@ -6,6 +6,8 @@ import { SILENT_SINK } from "../../dataplanes/io/silent-sink.ts";
 import { BodyReader, responseFraming } from "../../wire/http1/body.ts";
 import { encodeRequestHead, HeadReader, parseResponseHead, type ResponseHead } from "../../wire/http1/head.ts";
 import type { ReasonName } from "../../wire/reason.ts";
+import { H2Outlet } from "./h2-outlet.ts";
+import type { H2Wire } from "./h2-wire.ts";
 import { CHALLENGE, refusalOf } from "./page.ts";
 
 const FIRST_FINAL = 200;
@@ -18,16 +20,20 @@ const HOP_BY_HOP = ["connection", "keep-alive", "proxy-connection", "transfer-en
 export class H2StreamEnd implements ByteEnd {
   sink: ByteSink = SILENT_SINK;
   readonly #stream: ServerHttp2Stream;
+  readonly #outlet: H2Outlet;
   readonly #reading: PausedReading;
   readonly #request: JudgedRequest;
   readonly #heads = new HeadReader();
   #answer: BodyReader | null = null;
   /** Of a request that says how long it is. */
   #left: number | null;
+  /** The visitor was sent all of the answer. */
+  #whole = false;
   #closed = false;
 
-  constructor(stream: ServerHttp2Stream, request: JudgedRequest) {
+  constructor(stream: ServerHttp2Stream, wire: H2Wire, request: JudgedRequest) {
     this.#stream = stream;
+    this.#outlet = new H2Outlet(stream, wire);
     this.#reading = new PausedReading(stream);
     this.#request = request;
     this.#left = request.framing.kind === "length" ? request.framing.bytes : null;
@@ -41,9 +47,10 @@ export class H2StreamEnd implements ByteEnd {
     this.sink.onData(encodeRequestHead({ ...this.#request.head, fields }));
     stream.on("data", (bytes: Uint8Array) => this.#content(bytes));
     stream.on("end", () => this.#ended());
-    stream.on("drain", () => this.sink.onDrain(stream.writableLength));
+    this.#outlet.onDrain = (queuedBytes) => this.sink.onDrain(queuedBytes);
     stream.on("error", () => undefined);
-    stream.on("close", () => this.#finish(stream.rstCode === constants.NGHTTP2_NO_ERROR ? null : "reset"));
+    // Whatever its code says: a visitor who goes before it has the whole answer must not leave the service talking to nobody.
+    stream.on("close", () => this.#finish(this.#whole && stream.writableFinished ? null : "reset"));
   }
 
   #content(bytes: Uint8Array): void {
@@ -80,15 +87,15 @@ export class H2StreamEnd implements ByteEnd {
         continue;
       }
       if (this.#answer.isDone) return 0;
-      const taken = this.#answer.feed(left, (content) => void this.#stream.write(Buffer.from(content)));
+      const taken = this.#answer.feed(left, (content) => void this.#outlet.write(content));
       if (!taken.ok) {
         this.#fail("protocolError");
         return 0;
       }
       left = left.subarray(taken.value);
-      if (this.#answer.isDone) this.#stream.end();
+      if (this.#answer.isDone) this.#endOf();
     }
-    return this.#stream.writableNeedDrain ? this.#stream.writableLength : 0;
+    return this.#outlet.queuedBytes;
   }
 
   /** False: it is no answer to this request. */
@@ -104,7 +111,14 @@ export class H2StreamEnd implements ByteEnd {
     const headers = { ...fieldsOf(head), ":status": status };
     if (!taken(() => this.#stream.respond(headers, { endStream: answer.isDone }))) return false;
     this.#answer = answer;
+    if (answer.isDone) this.#whole = true;
     return true;
+  }
+
+  #endOf(): void {
+    this.#whole = true;
+    this.#stream.end();
+    stopUpload(this.#stream);
   }
 
   backlog(queuedBytes: number): void {
@@ -114,7 +128,7 @@ export class H2StreamEnd implements ByteEnd {
   /** The service sends no more. */
   end(): void {
     if (this.#answer === null) this.reset("reset");
-    else if (this.#answer.isOpenEnded) this.#stream.end();
+    else if (this.#answer.isOpenEnded) this.#endOf();
     else if (!this.#answer.isDone) this.reset("reset");
   }
 
@@ -168,8 +182,17 @@ export function sayOn(
   };
   if (!taken(() => stream.respond(headers))) return;
   stream.end(`${sentence}\n`);
+  stopUpload(stream);
   // What the visitor still sends is read and forgotten.
   stream.resume();
+}
+
+/** A whole answer before the end of the request: the visitor is asked to send no more (RFC 9113 §8.1). */
+function stopUpload(stream: ServerHttp2Stream): void {
+  if (stream.readableEnded || stream.endAfterHeaders) return;
+  stream.on("finish", () => {
+    if (!stream.readableEnded && !stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
+  });
 }
 
 function fieldsOf({ fields }: ResponseHead): OutgoingHttpHeaders {

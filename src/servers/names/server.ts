@@ -42,6 +42,7 @@ export class NamesServer {
   readonly #options: NamesServerOptions;
   readonly #clients: Clients;
   readonly #context: NamesContext;
+  readonly #h2: H2Server;
   /** Those who came to no site. */
   readonly #refused = new ForwardCounters();
   #http: Listeners<Listener> | null = null;
@@ -64,6 +65,7 @@ export class NamesServer {
       certificate: (name) => options.certificate(name),
       unexpected: (error) => options.unexpected(error),
     };
+    this.#h2 = new H2Server(this.#context);
   }
 
   /** The ports that visitors come by; null = that kind is not open. */
@@ -83,8 +85,7 @@ export class NamesServer {
   }
 
   openHttps(listen: HostPort): Result<null, EntryError> {
-    const h2 = new H2Server(this.#context);
-    const opened = this.#listen(listen, (arrival) => receiveTls(this.#context, h2, arrival));
+    const opened = this.#listen(listen, (arrival) => receiveTls(this.#context, this.#h2, arrival));
     if (opened.ok) this.#https = opened.value;
     return opened.ok ? ok(null) : opened;
   }
@@ -100,10 +101,12 @@ export class NamesServer {
   drain(): void {
     this.#http?.close();
     this.#https?.close();
+    this.#h2.drain();
   }
 
   close(): void {
     this.drain();
+    this.#h2.close();
     this.#clients.close();
   }
 
