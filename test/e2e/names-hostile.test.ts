@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { connect } from "node:tls";
 import { DEFAULT_OPTIONS, type Limits } from "../../src/core/forward.ts";
@@ -23,11 +23,16 @@ let running: AsyncDisposableStack;
 let lab: NamesLab;
 let port: number;
 let service: Service;
-beforeEach(async () => {
-  running = new AsyncDisposableStack();
-  lab = await openNamesLab(running);
+const whole = new AsyncDisposableStack();
+beforeAll(async () => {
+  lab = await openNamesLab(whole);
   service = await startService();
   port = await open({});
+});
+afterAll(() => whole.disposeAsync());
+beforeEach(() => {
+  running = new AsyncDisposableStack();
+  Object.assign(service, { sentBytes: 0, most: 0 });
 });
 afterEach(() => running.disposeAsync());
 
@@ -85,8 +90,8 @@ async function startService(): Promise<Service> {
     else answer.end("fine");
   });
   await new Promise<void>((resolve) => server.listen(0, HERE, resolve));
-  running.defer(() => void server.closeAllConnections());
-  running.defer(() => void server.close());
+  whole.defer(() => void server.closeAllConnections());
+  whole.defer(() => void server.close());
   return Object.assign(told, { port: (server.address() as { port: number }).port });
 }
 

@@ -57,7 +57,7 @@ export class H2Server implements Sweepable {
   }
 
   sweep(nowMs: number): void {
-    for (const visitor of this.#visitors) visitor.look();
+    for (const visitor of this.#visitors) visitor.look(nowMs);
     for (const visitor of this.#slow.sweep(this.#visitors, nowMs)) {
       visitor.sendAway("idle", constants.NGHTTP2_ENHANCE_YOUR_CALM);
     }

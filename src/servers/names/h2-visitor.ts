@@ -37,6 +37,8 @@ export class H2Visitor implements Impatient, SlowReader {
   readonly #options: H2VisitorOptions;
   readonly #service: H2cService;
   readonly #places: H2Places;
+  /** Of requests that a service has. */
+  readonly #ends = new Set<H2StreamEnd>();
   /** Requests that came in this turn of the event loop. */
   #fresh: Fresh[] = [];
   #open = 0;
@@ -71,9 +73,10 @@ export class H2Visitor implements Impatient, SlowReader {
     return wire.passedBytes - wire.queuedBytes;
   }
 
-  /** Now and then: others may have gone and made room. */
-  look(): void {
+  /** Now and then: others may have gone and made room, and requests may stand still. */
+  look(nowMs: number): void {
     this.#places.look();
+    for (const end of [...this.#ends]) end.look(nowMs);
   }
 
   /** No more requests come by this connection; those that are under way come to their end. */
@@ -141,12 +144,12 @@ export class H2Visitor implements Impatient, SlowReader {
   #answer(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, judged: Judgement): void {
     if (stream.destroyed) return;
     const { site, name } = this.#options.named;
-    if (!judged.ok) sayOn(stream, judged.error);
+    if (!judged.ok) sayOn(stream, judged.error, headers[":method"]);
     else if (site.spec.service === "h2c") this.#service.forward(stream, judged.value, name, headers["te"]);
     else {
       this.#places.take(
         () => this.#forward(stream, judged.value),
-        () => sayOn(stream, refusalOf("connectionLimit")),
+        () => sayOn(stream, refusalOf("connectionLimit"), headers[":method"]),
       );
     }
   }
@@ -157,10 +160,14 @@ export class H2Visitor implements Impatient, SlowReader {
       this.#places.leave();
       return;
     }
-    stream.on("close", () => this.#places.leave());
     const { arrival, named, wire } = this.#options;
     const { host, externalPort } = named.site;
     const end = new H2StreamEnd(stream, wire, request);
+    this.#ends.add(end);
+    stream.on("close", () => {
+      this.#ends.delete(end);
+      this.#places.leave();
+    });
     const visit = { ...arrival.visit, externalPort };
     join(host.shape(end), host.connect(visit), visit, host.visits);
     end.begin();

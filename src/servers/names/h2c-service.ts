@@ -16,6 +16,7 @@ import { PausedReading } from "../../dataplanes/io/paused-reading.ts";
 import { H2Outlet } from "./h2-outlet.ts";
 import { sayOn, taken } from "./h2-stream-end.ts";
 import type { H2Wire } from "./h2-wire.ts";
+import { refusalOf } from "./page.ts";
 import type { Site } from "./sites.ts";
 
 const HOP_BY_HOP = ["host", "connection", "transfer-encoding"];
@@ -52,8 +53,9 @@ export class H2cService {
     taken(() => {
       request = session.request(headers, { endStream: stream.endAfterHeaders });
     });
-    if (request === null) failed(stream);
-    else connectStreams(stream, new H2Outlet(stream, this.#wire), request);
+    const failed: Failed = (code) => fail(stream, head.method, code);
+    if (request === null) failed(constants.NGHTTP2_INTERNAL_ERROR);
+    else connectStreams(stream, new H2Outlet(stream, this.#wire), request, failed);
   }
 
   close(): void {
@@ -75,8 +77,10 @@ export class H2cService {
   }
 }
 
+type Failed = (code: number) => void;
+
 /** Both ways at once, until each has ended. */
-function connectStreams(stream: ServerHttp2Stream, outlet: H2Outlet, asked: ClientHttp2Stream): void {
+function connectStreams(stream: ServerHttp2Stream, outlet: H2Outlet, asked: ClientHttp2Stream, failed: Failed): void {
   const reading = new PausedReading(asked);
   outlet.onDrain = (queuedBytes) => reading.backlog(queuedBytes);
   let trailers: IncomingHttpHeaders = {};
@@ -98,19 +102,19 @@ function connectStreams(stream: ServerHttp2Stream, outlet: H2Outlet, asked: Clie
     trailers = fields;
   });
   stream.on("wantTrailers", () => void taken(() => stream.sendTrailers(plain(trailers))));
-  asked.on("error", () => failed(stream));
+  asked.on("error", () => failed(constants.NGHTTP2_INTERNAL_ERROR));
   stream.on("error", () => asked.close(constants.NGHTTP2_CANCEL));
   stream.on("aborted", () => asked.close(constants.NGHTTP2_CANCEL));
   asked.on("close", () => {
-    if (asked.rstCode !== constants.NGHTTP2_NO_ERROR) failed(stream, asked.rstCode);
+    if (asked.rstCode !== constants.NGHTTP2_NO_ERROR) failed(asked.rstCode);
   });
   if (!stream.endAfterHeaders) stream.pipe(asked);
 }
 
-function failed(stream: ServerHttp2Stream, code: number = constants.NGHTTP2_INTERNAL_ERROR): void {
+function fail(stream: ServerHttp2Stream, method: string, code: number): void {
   if (stream.destroyed) return;
   if (stream.headersSent) stream.close(code);
-  else sayOn(stream, { status: 502, sentence: "The site does not answer." });
+  else sayOn(stream, refusalOf("reset"), method);
 }
 
 /** Without what is Node's own. */
