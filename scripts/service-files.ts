@@ -13,7 +13,7 @@ export function exampleSpec(role: ServiceRole): ServiceSpec {
     program: ["/opt/hatchway/bin/hatchway"],
     dataDir: "/var/lib/hatchway",
     configFile: role === "agent" ? null : "/etc/hatchway/hatchway.toml",
-    user: role === "gateway" ? null : "hatchway",
+    user: "hatchway",
     withGateway: false,
     withoutRelay: false,
     path: null,

@@ -12,6 +12,7 @@ import type {
   StartPing,
   StartRelay,
   StartStandalone,
+  StartSuccessor,
 } from "../roles/control.ts";
 
 /** What a command has of the world: given by main.ts, and by tests. Commands touch nothing of `process` themselves. */
@@ -30,7 +31,7 @@ export interface Io {
   /** What starts this program, without arguments; absent = nobody could start it again. */
   readonly program?: readonly string[];
   /** Starts `program` with the arguments of this process and `more`; it lives on when this one ends. Throws the system's error. */
-  startAgain?(program: readonly string[], more: readonly string[]): { readonly exited: Promise<number> };
+  startAgain?(program: readonly string[], more: readonly string[]): ReturnType<StartSuccessor>;
   /** Aborts on the first Ctrl-C or SIGTERM: end in order. */
   readonly stop: AbortSignal;
   /** Aborts on the second: end now. */

@@ -6,6 +6,7 @@ import {
   constants,
   fchownSync,
   fstatSync,
+  lchownSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -34,6 +35,18 @@ export function giveDirectory(directory: string, { uid, gid }: SystemUser): Resu
       chownSync(path, uid, gid);
     }
     chownSync(directory, uid, gid);
+    return ok(null);
+  });
+}
+
+/**
+ * Gives the directory itself, which is the user's already, to the user's group. systemd gives a state directory away with
+ * all that is in it, root's own too, when either is another's (StateDirectory=). An error is a sentence.
+ */
+export function giveToGroup(directory: string, { uid, gid }: SystemUser): Result<null, string> {
+  return orSentence(directory, () => {
+    const found = lstatSync(directory);
+    if (found.isDirectory() && found.uid === uid && found.gid !== gid) lchownSync(directory, uid, gid);
     return ok(null);
   });
 }
@@ -74,13 +87,22 @@ function openFile(path: string): number | null {
   }
 }
 
+/** Whose it is; null when there is nothing. */
+export function ownerOf(path: string): number | null {
+  return lstatSync(path, { throwIfNoEntry: false })?.uid ?? null;
+}
+
 /** Makes a directory that only root may look into, or says in a sentence why what is there is not one. */
 export function makeRootDirectory(path: string): Result<null, string> {
   return orSentence(path, () => {
     mkdirSync(path, { recursive: true, mode: PRIVATE_DIRECTORY_MODE });
     const found = lstatSync(path);
     const sound = found.isDirectory() && found.uid === ROOT_UID && (found.mode & OTHERS_MASK) === 0;
-    return sound ? ok(null) : err(`${path} must be a directory of root's with mode 0700: move what is there away.`);
+    return sound
+      ? ok(null)
+      : err(
+          `${path} must be a directory of root's with mode 0700: run chown -R root: on it if nobody else could change it, else move it away.`,
+        );
   });
 }
 

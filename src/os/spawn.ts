@@ -27,18 +27,23 @@ export function spawn(argv: readonly string[], options: SpawnOptions): Child {
   return typeof Bun === "undefined" ? spawnOnNode(argv, options) : spawnOnBun(argv, options);
 }
 
+export interface StartedBeside extends Pick<Child, "exited"> {
+  /** Ends it, if it is a child of this process. */
+  kill(): void;
+}
+
 /**
  * Starts a program that lives on when this process ends: it writes where this one does, and is in its cgroup and its sandbox.
  * Under systemd ($NOTIFY_SOCKET) it is not this process's child: systemd hears of the end of its own children alone
  * (setsid(1) of util-linux forks and leaves), and `exited` tells only whether it could be started. Throws the system's error.
  */
-export function spawnBeside(argv: readonly string[]): Pick<Child, "exited"> {
+export function spawnBeside(argv: readonly string[]): StartedBeside {
   const setsid = process.env["NOTIFY_SOCKET"] === undefined ? null : Bun.which("setsid");
   const detached = setsid === null ? [] : [setsid, "--fork"];
   const options = { stdin: "ignore", stdout: "inherit", stderr: "inherit", env: process.env } as const;
   const child = Bun.spawn([...detached, ...argv], options);
   child.unref();
-  return child;
+  return { exited: child.exited, kill: () => child.kill("SIGKILL") };
 }
 
 function spawnOnBun(argv: readonly string[], { environment, cwd, input }: SpawnOptions): Child {

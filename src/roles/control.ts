@@ -141,7 +141,7 @@ export interface StartRelayOptions {
 }
 
 /** Starts `program` with the arguments of this process, to take over from it. Throws the system's error. */
-export type StartSuccessor = (program: readonly string[]) => { readonly exited: Promise<number> };
+export type StartSuccessor = (program: readonly string[]) => { readonly exited: Promise<number>; kill(): void };
 
 export interface RelayReady {
   readonly listen: HostPort;

@@ -4,7 +4,7 @@ import { monotonicMs, nowMs as wallMs } from "../os/clock.ts";
 import { interfaceNames } from "../os/interfaces.ts";
 import { areaLogger } from "../os/log.ts";
 import { type DataPaths, openDataDirectory } from "../os/paths.ts";
-import { becomeUser, giveDirectory, makeRootDirectory, mayUse } from "../os/privileges.ts";
+import { becomeUser, giveDirectory, makeRootDirectory, mayUse, ownerOf } from "../os/privileges.ts";
 import { loadReflection } from "../os/reflection.ts";
 import { findUser, type SystemUser } from "../os/users.ts";
 import { serveGatewayControl } from "../servers/local/server.ts";
@@ -30,14 +30,10 @@ const USERS = ["hatchway", "nobody"];
 /** Up to here a port takes CAP_NET_BIND_SERVICE; 0 is any free one, which is above. */
 const LAST_LOW_PORT = 1_023;
 
-/**
- * To become the user; to give it the data directory, and make the helper's there; to take all others from the helper; and
- * those that the helper keeps.
- */
+/** To become the user; to make the helper's directory; to take all others from the helper; and those that the helper keeps. */
 const CAPABILITIES: readonly Capability[] = [
   "CAP_SETUID",
   "CAP_SETGID",
-  "CAP_CHOWN",
   "CAP_DAC_OVERRIDE",
   "CAP_SETPCAP",
   "CAP_NET_ADMIN",
@@ -69,7 +65,13 @@ export const startGateway: StartGateway = async ({
   const lowPorts =
     relayPorts !== undefined ||
     (consoleAt !== null && consoleAt.listen.port > 0 && consoleAt.listen.port <= LAST_LOW_PORT);
-  refusePowerless(lowPorts);
+  // systemd may have given the data directory to the user (StateDirectory=).
+  const mustGive = ownerOf(dataDir) !== user.uid;
+  refusePowerless([
+    ...(mustGive ? (["CAP_CHOWN"] as const) : []),
+    ...CAPABILITIES,
+    ...(lowPorts ? (["CAP_NET_BIND_SERVICE"] as const) : []),
+  ]);
   const paths = await openDataDirectory(dataDir);
   if (!paths.ok) throw new ControlError("usage", paths.error.message);
   // What is loaded when it is first needed may be out of the user's reach by then.
@@ -153,8 +155,8 @@ async function startOn(
 }
 
 /** Root in a container or a unit may lack what makes it root. */
-function refusePowerless(lowPorts: boolean): void {
-  const missing = missingCapabilities(lowPorts ? [...CAPABILITIES, "CAP_NET_BIND_SERVICE"] : CAPABILITIES);
+function refusePowerless(needed: readonly Capability[]): void {
+  const missing = missingCapabilities(needed);
   if (missing.length === 0) return;
   const all = new Intl.ListFormat("en").format(missing);
   const message = `The gateway lacks ${all}, which this container or service does not leave to root: add them (docker's --cap-add, systemd's CapabilityBoundingSet).`;

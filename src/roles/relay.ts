@@ -1,5 +1,6 @@
 import { newEntryPorts } from "../core/table.ts";
 import { nowMs as wallMs } from "../os/clock.ts";
+import { messageOf } from "../os/errors.ts";
 import { areaLogger } from "../os/log.ts";
 import { openDataDirectory } from "../os/paths.ts";
 import { type LocalServer, serveRelayControl } from "../servers/local/server.ts";
@@ -74,7 +75,7 @@ export const startRelay: StartRelay = async (options) => {
       await local?.close();
       await store?.close();
     }
-    takeOver?.close();
+    takeOver?.close(messageOf(failure));
     throw failure;
   }
 };

@@ -7,7 +7,7 @@ describe("devices", () => {
     const { devices } = fixture.store;
     const device = await enrolDevice(fixture.store, "web1", 1);
     expect(device).toMatchObject({ name: "web1", ports: null, createdMs: 2_000, lastSeenMs: null, revokedMs: null });
-    await devices.touch(device.id, "192.0.2.1:5000", 9_000);
+    expect(await devices.touch(device.id, "192.0.2.1:5000", 9_000)).toBe(true);
     const seen = { ...device, lastSeenMs: 9_000, lastAddress: "192.0.2.1:5000" };
     expect(await devices.findByKey(testKey(1))).toEqual(seen);
     expect(await devices.findByKey(testKey(2))).toBeNull();

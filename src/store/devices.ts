@@ -33,8 +33,8 @@ export interface Devices {
   find(nameOrId: string): Promise<Result<Device, DeviceLookupError>>;
   /** By account and name. Revoked ones, if asked for, too. */
   list(filter?: { readonly accountId?: string; readonly revoked?: boolean }): Promise<Device[]>;
-  /** Notes where and when it was seen. Once a connection, not once a heartbeat: each call is an fsync. */
-  touch(deviceId: string, address: string, nowMs: number): Promise<void>;
+  /** Notes where and when it was seen; false = it was revoked. Once a connection, not once a heartbeat: each call is an fsync. */
+  touch(deviceId: string, address: string, nowMs: number): Promise<boolean>;
   /** Its key no longer opens anything, its name is free, its forwards and leases are gone. The row stays, for the audit log. */
   revoke(nameOrId: string, nowMs: number, actor?: string): Promise<Result<Device, DeviceLookupError>>;
 }
@@ -64,11 +64,13 @@ export function devicesOn(db: Db): Devices {
       return rows.map(toDevice);
     },
     async touch(deviceId, address, nowMs) {
-      await db
+      const { numUpdatedRows } = await db
         .updateTable("devices")
         .set({ last_seen_ms: nowMs, last_address: address })
         .where("id", "=", deviceId)
-        .execute();
+        .where("revoked_ms", "is", null)
+        .executeTakeFirstOrThrow();
+      return numUpdatedRows > 0n;
     },
     revoke: (nameOrId, nowMs, actor = OPERATOR) =>
       db.transaction().execute(async (trx) => {

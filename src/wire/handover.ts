@@ -7,6 +7,7 @@ import { z } from "./zod.ts";
  */
 export const HANDOVER_VERSION = 1;
 
+export const MAX_REFUSAL_CHARS = 2_000;
 const text = z.string().max(255);
 const port = z.int().min(1).max(65_535);
 
@@ -26,8 +27,8 @@ const yours = z.object({
   /** The devices that are connected to it, by their ids. */
   devices: z.array(text).max(100_000).readonly(),
 });
-/** It cannot be handed over now. */
-const refused = z.object({ t: z.literal("refused"), message: z.string().max(2_000) });
+/** Of the old one: it cannot be handed over now. Of the new one: why it cannot take over. One sentence. */
+const refused = z.object({ t: z.literal("refused"), message: z.string().max(MAX_REFUSAL_CHARS) });
 /** The new process is the relay from now on. */
 const serving = z.object({ t: z.literal("serving") });
 /** It is ready to open a console, check page, metrics and STUN. */

@@ -3,13 +3,16 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { connect } from "node:tls";
 import type { ConsoleSettings, NamesSettings, RelaySettings } from "../../src/roles/control.ts";
+import { createClient } from "../../src/servers/api/client.ts";
 import type { ChallengeType } from "../../src/wire/acme/messages.ts";
 import { temporaryDirectory } from "../fixtures/directory.ts";
+import { FakeAcme } from "../fixtures/fake-acme.ts";
 import { freePorts } from "../fixtures/free-ports.ts";
 import { ask, firstTrusted } from "../fixtures/names-client.ts";
 import { NAMES, site, startWeb } from "../fixtures/names-lab.ts";
+import { pageFetch, secretOf } from "../fixtures/page-fetch.ts";
 import { type Pebble, type PebbleOptions, startPebble } from "../fixtures/pebble.ts";
-import { failureOf, type LabAgent, type RolesLab, remote, rolesLab } from "../fixtures/roles-lab.ts";
+import { failureOf, type LabAgent, type RolesLab, remote, rolesLab, until } from "../fixtures/roles-lab.ts";
 
 const HERE = "127.0.0.1";
 const NAME = "end.example.org";
@@ -124,6 +127,74 @@ test("the console's names are proven where sites are, and people are sent to it"
   const taken = remote("taken", [{ protocol: "tcp", first: httpPort, last: httpPort, internalFirst: 80 }]);
   expect(String(await failureOf(agent.add(taken)))).toContain("shared by sites");
   expect((await lab.relay.status()).consoleCertificate?.problem).toBeNull();
+}, 40_000);
+
+test("while a site has no certificate that is said, and a reload tries again what failed", async () => {
+  const acme = running.use(await FakeAcme.start());
+  const [httpPort = 0] = await freePorts(1);
+  const directory = running.use(await temporaryDirectory());
+  const ca = join(directory.path, "ca.pem");
+  await writeFile(ca, acme.caPem);
+  const lab = running.use(
+    await rolesLab({
+      names: {
+        ...NAMES,
+        http: { host: HERE, port: httpPort },
+        acme: { email: null, directory: acme.directory, ca, challenge: null },
+      },
+      console: { listen: { host: HERE, port: 0 }, hosts: [], certificate: null, tls: false, trustedProxies: [] },
+    }),
+  );
+  const agent = await lab.agent("home");
+  const { url = "", setupLink = null } = lab.relay.ready.console ?? {};
+  const api = createClient({ baseUrl: url, fetch: pageFetch(url) });
+  await api.redeem({ token: secretOf(setupLink ?? ""), name: "ann", password: "correct horse battery" });
+  /** `forward ls` at both ends, and `/v1/forwards`. */
+  const states = async () => {
+    const [atRelay, atAgent, { items }] = await Promise.all([
+      lab.relay.listForwards(),
+      agent.running.listForwards(),
+      api.listForwards(),
+    ]);
+    return [atRelay, atAgent, items].map(([first]) => ({ state: first?.state, message: first?.message }));
+  };
+  // Nobody is where the CA looks.
+  acme.httpPort = 1;
+  const ended = new AbortController();
+  running.defer(() => ended.abort());
+  const events = agent.running.attach([site("end", [NAME], web(), { tls: "end" })], ended.signal);
+  const notes: (string | null | undefined)[] = [];
+  const whenNoted = async (fits: (note: string | null | undefined) => boolean) => {
+    for (;;) {
+      const { value, done } = await events[Symbol.asyncIterator]().next();
+      if (done === true) throw new Error("no more events");
+      if (value.event !== "exposed") continue;
+      notes.push(value.note);
+      if (fits(value.note)) return;
+    }
+  };
+  await whenNoted((note) => note?.includes("could not be proven") === true);
+  expect(notes[0]).toBe(`The certificate for ${NAME} is being ordered: wait a minute.`);
+  const message = expect.stringMatching(
+    /^end\.example\.org could not be proven \(connection: nobody answered\): let port 80 .*; the next try is at \d{4}-.*Z\.$/,
+  );
+  for (const one of await states()) expect(one).toEqual({ state: "refused", message });
+  expect([(await lab.relay.status()).forwardsOpen, (await agent.running.status()).forwardsOpen]).toEqual([0, 0]);
+  acme.httpPort = httpPort;
+  const asked = acme.count("newOrder");
+  expect(await lab.relay.reload()).toMatchObject({ refused: [] });
+  await whenNoted((note) => note == null);
+  expect(acme.count("newOrder")).toBe(asked + 1);
+  for (const one of await states()) expect(one).toEqual({ state: "open", message: null });
+}, 40_000);
+
+test("where port 80 is closed on the way, the next try goes by 443", async () => {
+  const [nobody = 0] = await freePorts(1);
+  const { lab, agent, pebble } = await acmeLab({ http: true, https: true }, null, { httpPort: nobody });
+  const added = await agent.add(site("end", [NAME], web(), { tls: "end" }));
+  await until(async () => (await lab.relay.listForwards())[0]?.state === "refused");
+  await lab.relay.reload();
+  (await firstTrusted(added.endpoints[0]?.port ?? 0, NAME, await pebble.root())).close();
 }, 40_000);
 
 async function renewed(where: { readonly http: boolean; readonly https: boolean }, challenge: ChallengeType | null) {

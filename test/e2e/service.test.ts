@@ -28,16 +28,19 @@ describe.skipIf(process.platform !== "linux")("the units, by systemd-analyze", (
     expect(analyze("verify", file)).toEqual({ status: 0, text: "" });
   });
 
-  // In tenths. A gateway must start as root, and keep what its helper works with: docs/service.md has the rest.
+  // What docs/service.md says, which has the reasons.
   test.each([
-    ["relay", 20],
-    ["agent", 20],
-    ["gateway", 32],
-  ] as const)("hatchway-%s is exposed to %p tenths at most", (role, threshold) => {
-    const file = join(EXAMPLES, `hatchway-${role}.service`);
-    const { status, text } = analyze("security", "--offline=true", "--no-pager", `--threshold=${threshold}`, file);
-    expect({ status, text: status === 0 ? "" : text }).toEqual({ status: 0, text: "" });
-    expect(text).toContain("Overall exposure level");
+    ["relay", false, 1.5],
+    ["agent", false, 1.1],
+    ["gateway", false, 2],
+    ["relay", true, 2.1],
+  ] as const)("hatchway-%s (with a gateway: %p) is exposed to %p", (role, withGateway, figure) => {
+    const unit = systemdUnit({ ...exampleSpec(role), withGateway });
+    if (!unit.ok) throw new Error(unit.error);
+    const file = join(root, `exposed-${role}.service`);
+    writeFileSync(file, unit.value);
+    const { text } = analyze("security", "--offline=true", "--no-pager", file);
+    expect(text.match(/Overall exposure level for \S+: ([0-9.]+)/)?.[1]).toBe(figure.toFixed(1));
   });
 });
 

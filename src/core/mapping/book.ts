@@ -1,11 +1,11 @@
 import type { Protocol } from "../../wire/port-set.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
-import { setYoungest, trimOldest } from "../bounded-map.ts";
 import type { HeldForward, Owner } from "../held.ts";
 import { type EntryPorts, ForwardTable, type PutOutcome, type TableError } from "../table.ts";
 import type { OwnerUsage } from "../usage.ts";
 import { type DeleteDecision, decideDelete } from "./delete.ts";
 import type { DeskRefusal, ExternalDelete, InternalDelete, MapAsk, PinholeAsk } from "./desk.ts";
+import { PortMemory } from "./port-memory.ts";
 import type { MappingRefusal } from "./refusal.ts";
 import {
   decideMapping,
@@ -39,10 +39,6 @@ export interface MappingBookOptions {
 
 /** Mappings have no bind address of their own: they count on every external address. */
 const BIND = "*";
-/** Which external port a client's internal port had last: a courtesy, so it is bounded and not a promise. */
-const MAX_REMEMBERED = 100_000;
-/** Ports that are kept for one client besides those that it has. */
-const MAX_STICKY = 16;
 const MS_PER_SEC = 1000;
 /** As for every forward. */
 const MAX_NAME_CHARS = 64;
@@ -56,11 +52,8 @@ export class MappingBook {
   readonly #mappings: ForwardTable<MappingSpec>;
   /** Each host has its own ports, so they exclude nobody. */
   readonly #pinholes: ForwardTable<MappingSpec>;
-  /** The external port that a client's internal port has, or had last. */
-  readonly #lastPort = new Map<string, number>();
+  readonly #memory = new PortMemory();
   readonly #asked = new Map<string, number>();
-  /** Ports that ended and are kept for who had them. */
-  readonly #sticky = new Map<string, { readonly client: string; readonly internalPort: number }>();
 
   constructor(options: MappingBookOptions) {
     this.#options = options;
@@ -217,10 +210,7 @@ export class MappingBook {
 
   /** The ports of a mapping that ended are anybody's, and not kept for who had them. */
   forget({ spec }: HeldMapping): void {
-    for (const { protocol, first } of spec.ports) {
-      this.#sticky.delete(portKey(protocol, first));
-      this.#lastPort.delete(internalKey(protocol, spec.to, spec.askedInternalPort));
-    }
+    this.#memory.forget(spec);
   }
 
   /** Whether it is still held exactly so. */
@@ -311,8 +301,7 @@ export class MappingBook {
     return {
       at: (protocol, externalPort) =>
         this.#holderAt(protocol, externalPort) ?? this.#keptFor(client, protocol, externalPort),
-      portOf: (protocol, client, internalPort) =>
-        this.#lastPort.get(internalKey(protocol, client, internalPort)) ?? null,
+      portOf: (protocol, client, internalPort) => this.#memory.last(protocol, client, internalPort),
       countOf: (requester) => this.#asked.get(requester) ?? 0,
     };
   }
@@ -326,8 +315,8 @@ export class MappingBook {
 
   /** Who else a free port is kept for. */
   #keptFor(client: string, protocol: Protocol, externalPort: number): ExternalHolder | null {
-    const kept = this.#sticky.get(portKey(protocol, externalPort));
-    return kept === undefined || kept.client === client ? null : { ...kept, nonce: null };
+    const kept = this.#memory.keptFor(protocol, externalPort);
+    return kept === null || kept.client === client ? null : { ...kept, nonce: null };
   }
 
   #pinholeView(ask: PinholeAsk): MappingTable {
@@ -370,27 +359,14 @@ export class MappingBook {
     const { requester } = spec;
     if (requester === null) return;
     this.#asked.set(requester, (this.#asked.get(requester) ?? 0) + 1);
-    this.#remember(spec);
-  }
-
-  #remember(spec: MappingSpec): void {
-    if (isPinhole(spec)) return;
-    for (const { protocol, first } of spec.ports) {
-      setYoungest(this.#lastPort, internalKey(protocol, spec.to, spec.askedInternalPort), first);
-    }
-    trimOldest(this.#lastPort, MAX_REMEMBERED);
+    if (!isPinhole(spec)) this.#memory.remember(spec);
   }
 
   /** A mapping that ended, in this run or an earlier one: its ports stay its client's. False = they are anybody's. */
   keep(spec: MappingSpec): boolean {
     const { device } = this.#options.ownerOf(spec.to);
     if (isPinhole(spec) || spec.requester === null || this.#options.isSticky?.(device) !== true) return false;
-    for (const { protocol, first } of spec.ports) {
-      setYoungest(this.#sticky, portKey(protocol, first), { client: spec.to, internalPort: spec.askedInternalPort });
-    }
-    const own = [...this.#sticky].filter(([, { client }]) => client === spec.to);
-    for (const [port] of own.slice(0, Math.max(0, own.length - MAX_STICKY))) this.#sticky.delete(port);
-    this.#remember(spec);
+    this.#memory.keep(spec);
     return true;
   }
 
@@ -401,7 +377,7 @@ export class MappingBook {
 
   /** Whether its ports are kept for who had them. */
   isKept(spec: MappingSpec): boolean {
-    return spec.ports.some(({ protocol, first }) => this.#sticky.get(portKey(protocol, first))?.client === spec.to);
+    return this.#memory.isKept(spec);
   }
 
   #uncount({ spec }: HeldMapping): void {
@@ -425,14 +401,6 @@ function pinholeId({ via, internalAddress, remotes }: PinholeAsk, protocol: Prot
 
 function nameOf(description: string, otherwise: string): string {
   return description === "" ? otherwise : description.slice(0, MAX_NAME_CHARS).toWellFormed();
-}
-
-function internalKey(protocol: Protocol, client: string, internalPort: number): string {
-  return `${protocol} ${client} ${internalPort}`;
-}
-
-function portKey(protocol: Protocol, port: number): string {
-  return `${protocol} ${port}`;
 }
 
 /** The operator's forward has no client, as far as the protocols go: it is nobody's to renew. */

@@ -42,14 +42,21 @@ describe("a unit of systemd", () => {
     ["an agent without a relay", { role: "agent", withoutRelay: true }, "hatchway agent --no-relay --data"],
     ["a relay's upgrade", {}, "ExecReload=/opt/hatchway/bin/hatchway relay upgrade --data /var/lib/hatchway\n"],
     ["an agent's reload", { role: "agent" }, "ExecReload=/bin/kill -HUP $MAINPID\n"],
-    ["a gateway", { role: "gateway", user: null }, "ExecReload=+/bin/kill -HUP $MAINPID\n"],
-    ["a relay that is a gateway", { withGateway: true, user: null }, "CAP_SETPCAP CAP_NET_BIND_SERVICE\n"],
+    ["a gateway", { role: "gateway" }, "ExecReload=+/bin/kill -HUP $MAINPID\n"],
+    ["a gateway's start", { role: "gateway" }, "ExecStart=!/opt/hatchway/bin/hatchway gateway --data"],
+    ["a gateway's home", { role: "gateway" }, "UnsetEnvironment=HOME\n"],
+    ["a relay that is a gateway", { withGateway: true }, "CAP_SETPCAP CAP_NET_BIND_SERVICE\n"],
     ["a user's own", { role: "agent", scope: "user", user: null }, "WantedBy=default.target\n"],
   ])("%s", (_what, changes, expected) => expect(unit(changes)).toContain(expected));
 
-  test("starts as nobody but the user, unless it is a gateway", () => {
-    expect(unit()).toContain("\nUser=hatchway\n");
-    expect(unit({ role: "gateway", user: null })).not.toContain("\nUser=");
+  test.each<[Partial<ServiceSpec>, boolean]>([
+    [{}, false],
+    [{ role: "agent" }, false],
+    [{ role: "gateway" }, true],
+    [{ withGateway: true }, true],
+  ])("%p is the user's, and starts as root: %p", (changes, asRoot) => {
+    expect(unit(changes)).toContain("\nUser=hatchway\n");
+    expect(unit(changes).includes("\nExecStart=!")).toBe(asRoot);
   });
 
   test.each<[string, Partial<ServiceSpec>]>([

@@ -2,6 +2,8 @@ import { err, ok, type Result } from "../../wire/result.ts";
 import { type ServiceRole, type ServiceSpec, serviceArgv, startsAsRoot, unwritable } from "./model.ts";
 
 const STATE_ROOT = "/var/lib/";
+/** wireguard-go's, where it looks for them itself. Root's own: whoever may talk to one may read the VPN's key. */
+const WIREGUARD_SOCKETS = "/run/wireguard";
 /** What ProtectHome= hides. */
 const HOMES = ["/home", "/root", "/run/user"];
 /** useradd(8). */
@@ -81,14 +83,20 @@ function runLines(spec: ServiceSpec): string[] {
     "NotifyAccess=main",
     ...(asRoot
       ? [
-          "# Root starts it. It becomes user hatchway before it opens a socket, and keeps root for one helper that has",
-          "# CAP_NET_ADMIN and CAP_DAC_READ_SEARCH alone.",
+          '# "!": root starts it. It becomes the user by itself before it opens a socket, and keeps root for one helper that',
+          "# has CAP_NET_ADMIN and CAP_DAC_READ_SEARCH alone. (A new user in [gateway] wants `service install` again.)",
         ]
-      : spec.user === null
-        ? []
-        : [`User=${spec.user}`]),
+      : []),
+    ...(spec.user === null ? [] : [`User=${spec.user}`]),
     ...(spec.path === null ? [] : [`Environment=${quoted(`PATH=${spec.path}`)}`]),
-    `ExecStart=${[quoted(program), ...args.map(quotedArgument)].join(" ")}`,
+    ...(asRoot
+      ? [
+          "# That is the data directory, where Bun would keep compiled code: root runs none that the user can write.",
+          "UnsetEnvironment=HOME",
+        ]
+      : []),
+    ...(asRoot ? [`ExecStartPre=+/bin/mkdir -p -m 0700 ${WIREGUARD_SOCKETS}`] : []),
+    `ExecStart=${asRoot ? "!" : ""}${[quoted(program), ...args.map(quotedArgument)].join(" ")}`,
     ...reloadLines(spec),
     ...(asRoot
       ? [
@@ -115,21 +123,12 @@ function runLines(spec: ServiceSpec): string[] {
 
 function stateLines(spec: ServiceSpec): string[] {
   const { dataDir } = spec;
-  const asRoot = startsAsRoot(spec);
   const name = dataDir.startsWith(STATE_ROOT) ? dataDir.slice(STATE_ROOT.length).replace(/\/+$/, "") : "";
   const isState = name !== "" && name.split("/").every((part) => part !== "" && part !== "." && part !== "..");
   return [
     ...(isState
       ? [`StateDirectory=${quoted(name)}`, "StateDirectoryMode=0700"]
       : [`ReadWritePaths=${quoted(dataDir)}`]),
-    ...(asRoot
-      ? [
-          "# wireguard-go's sockets; they and it outlive this.",
-          "RuntimeDirectory=wireguard",
-          "RuntimeDirectoryMode=0700",
-          "RuntimeDirectoryPreserve=yes",
-        ]
-      : []),
   ];
 }
 
@@ -142,6 +141,20 @@ const CONFINED = [
   "RestrictSUIDSGID=yes",
   "LockPersonality=yes",
   "SystemCallArchitectures=native",
+];
+/** Of every unit of the system. */
+const APART = [
+  "PrivateTmp=yes",
+  "PrivateDevices=yes",
+  "PrivateMounts=yes",
+  "ProtectClock=yes",
+  "ProtectControlGroups=yes",
+  "ProtectHostname=yes",
+  "ProtectKernelLogs=yes",
+  "ProtectKernelModules=yes",
+  "ProtectKernelTunables=yes",
+  "ProtectProc=invisible",
+  "RemoveIPC=yes",
 ];
 const JIT =
   "# Not MemoryDenyWriteExecute: Bun compiles as it runs. Without, a loop took 37 times as long, and it calls no C (bun:ffi).";
@@ -165,17 +178,7 @@ function ordinaryRights(spec: ServiceSpec): string[] {
     "# Add what hooks and a [gluetun] status-file write to by ReadWritePaths= in a drop-in (systemctl edit).",
     "ProtectSystem=strict",
     protectHome(spec),
-    "PrivateTmp=yes",
-    "PrivateDevices=yes",
-    "PrivateMounts=yes",
-    "ProtectClock=yes",
-    "ProtectControlGroups=yes",
-    "ProtectHostname=yes",
-    "ProtectKernelLogs=yes",
-    "ProtectKernelModules=yes",
-    "ProtectKernelTunables=yes",
-    "ProtectProc=invisible",
-    "RemoveIPC=yes",
+    ...APART,
     ...CONFINED,
     "SystemCallFilter=@system-service",
     "SystemCallFilter=~@privileged @resources",
@@ -188,25 +191,19 @@ function gatewayRights(spec: ServiceSpec): string[] {
   const lowPorts = spec.role === "relay";
   return [
     ...(lowPorts ? ["# NET_BIND_SERVICE: for the relay's ports below 1024."] : []),
-    "# SETUID, SETGID: to become the user. CHOWN, DAC_OVERRIDE: to give it the data directory, and make privileged/ there.",
-    "# SETPCAP: to take all other capabilities from the helper. After that nobody has them.",
-    `CapabilityBoundingSet=CAP_NET_ADMIN CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_CHOWN CAP_SETUID CAP_SETGID CAP_SETPCAP${lowPorts ? " CAP_NET_BIND_SERVICE" : ""}`,
+    "# SETUID, SETGID: to become the user. DAC_OVERRIDE: to make privileged/ in the user's directory. SETPCAP: to take all",
+    "# other capabilities from the helper. After that nobody has them.",
+    `CapabilityBoundingSet=CAP_NET_ADMIN CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_SETUID CAP_SETGID CAP_SETPCAP${lowPorts ? " CAP_NET_BIND_SERVICE" : ""}`,
     "NoNewPrivileges=yes",
     "ProtectSystem=strict",
-    "# iptables' lock, to read what other firewalls there are. Add what hooks and a [gluetun] status-file write to.",
-    "ReadWritePaths=-/run/xtables.lock",
+    "# The kernel's forwarding, and no other of its settings; wireguard-go's sockets, which it outlives this with; iptables'",
+    "# lock, to read what other firewalls there are. Add what hooks and a [gluetun] status-file write to.",
+    `ReadWritePaths=/proc/sys/net -${WIREGUARD_SOCKETS} -/run/xtables.lock`,
     protectHome(spec),
-    "PrivateTmp=yes",
-    "# Not PrivateDevices: wireguard-go needs this one.",
-    "DevicePolicy=closed",
+    "# For wireguard-go; of all other devices it sees those that everybody needs.",
+    "BindPaths=-/dev/net/tun",
     "DeviceAllow=/dev/net/tun rw",
-    "PrivateMounts=yes",
-    "# Not ProtectKernelTunables: it turns on the kernel's forwarding.",
-    "ProtectKernelModules=yes",
-    "ProtectKernelLogs=yes",
-    "ProtectClock=yes",
-    "ProtectHostname=yes",
-    "ProtectControlGroups=yes",
+    ...APART,
     ...CONFINED,
     "# Its own privileged ones are those of the capabilities above.",
     "SystemCallFilter=@system-service",

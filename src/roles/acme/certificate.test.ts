@@ -324,18 +324,25 @@ describe("a failure is told in one sentence, remembered, and tried again later e
   test("a reload tries again at once, but for what the limits of a CA bear", async () => {
     acme.httpPort = 1;
     const source = await open();
-    for (let count = 0; count < 3; count++) {
-      nowMs += DAY_MS;
-      await swept(source);
-    }
-    acme.httpPort = challenges.port;
-    expect((await source.look()).kind).toBe("refused");
-    nowMs += 15 * MINUTE_MS;
     await swept(source);
-    expect(isOwn(source)).toBe(false);
+    for (let count = 2; count <= 4; count++) {
+      expect((await source.look()).kind).toBe("same");
+      await source.idle();
+      expect(acme.count("newOrder")).toBe(count);
+    }
+    expect(await source.look()).toMatchObject({ kind: "refused", message: expect.stringContaining("next try is at") });
+    await source.idle();
+    expect(acme.count("newOrder")).toBe(4);
+    // Not after a restart either.
+    expect((await (await open()).look()).kind).toBe("refused");
+    acme.httpPort = challenges.port;
+    nowMs += 60 * MINUTE_MS;
     expect((await source.look()).kind).toBe("same");
     await source.idle();
     expect(isOwn(source)).toBe(true);
+    expect((await source.look()).kind).toBe("same");
+    await source.idle();
+    expect(acme.count("newOrder")).toBe(5);
   });
 
   test("a server that is away keeps the certificate that there is, and is found when it is back", async () => {

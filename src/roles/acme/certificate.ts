@@ -46,6 +46,8 @@ export class AcmeCertificate implements CertificateSource, Sweepable {
   /** It is no longer the fallback's. */
   #own: boolean;
   #ordering: Promise<void> | null = null;
+  /** A person wants what failed tried again now. */
+  #isHurried = false;
 
   private constructor(options: AcmeCertificateOptions, record: AcmeRecord, present: RelayCertificate | null) {
     const { settings, fallback, log } = options;
@@ -89,23 +91,48 @@ export class AcmeCertificate implements CertificateSource, Sweepable {
     return this.#failed()?.message ?? null;
   }
 
+  /** Unix time of the next order; null = the last one did not come to nothing. */
+  get retryAtMs(): number | null {
+    return this.#failed()?.retryAtMs ?? null;
+  }
+
   follow(take: TakeCertificate): void {
     this.#holder.follow(take);
   }
 
   sweep(): void {
     this.#holder.settle();
-    if (acmePlan(this.#state(), this.#options.wallMs()).kind === "order") this.#begin();
+    if (this.isDue) this.#begin();
+  }
+
+  /** It is to be ordered now. */
+  get isDue(): boolean {
+    return this.#isHurried || acmePlan(this.#state(), this.#options.wallMs()).kind === "order";
+  }
+
+  /** Makes what failed due now. False = that is not for a person to do, as `waitSentence` says. */
+  hurry(): boolean {
+    const failed = this.#failed();
+    this.#isHurried = failed !== null && !this.isOrdering && mayRetryAtOnce(failed, this.#options.wallMs());
+    return this.#isHurried || failed === null || this.isOrdering;
+  }
+
+  /** What failed, and when it is tried again. */
+  get waitSentence(): string {
+    const failed = this.#failed();
+    return failed === null ? "" : `${failed.message} The next try is at ${isoTime(failed.retryAtMs)}.`;
+  }
+
+  /** The server asked for a pause less than `ms` ago. */
+  wasLimited(ms: number): boolean {
+    const failed = this.#failed();
+    return failed?.limited === true && this.#options.wallMs() < failed.lastMs + ms;
   }
 
   async look(): Promise<Looked> {
-    const failed = this.#failed();
-    if (failed === null || this.#ordering !== null) return { kind: "same" };
-    if (mayRetryAtOnce(failed, this.#options.wallMs())) {
-      this.#begin();
-      return { kind: "same" };
-    }
-    return { kind: "refused", message: `${failed.message} The next try is at ${isoTime(failed.retryAtMs)}.` };
+    if (!this.hurry()) return { kind: "refused", message: this.waitSentence };
+    if (this.#isHurried) this.#begin();
+    return { kind: "same" };
   }
 
   /** Resolves when nothing is under way. */
@@ -131,6 +158,7 @@ export class AcmeCertificate implements CertificateSource, Sweepable {
   #begin(): void {
     const { signal, canProve } = this.#options;
     if (this.#ordering !== null || signal.aborted || !canProve()) return;
+    this.#isHurried = false;
     this.#ordering = this.#order().finally(() => {
       this.#ordering = null;
     });

@@ -16,6 +16,8 @@ import { recordNowAndThen } from "../console/record.ts";
 import { ConsoleRelay } from "../console/relay.ts";
 import { routerAsker } from "../console/router.ts";
 import { type ConsolePlace, ConsoleServer } from "../console/settings.ts";
+import { ConsoleSsh } from "../console/ssh.ts";
+import { tellingOfStorage } from "../console/storage.ts";
 import { TrafficRecorder } from "../console/traffic.ts";
 import type { AcmeSettings, ConsoleSettings, RelayControl, RelaySettings } from "../control.ts";
 import { inspectRouter } from "../router/inspect.ts";
@@ -84,6 +86,7 @@ export async function openRelayConsole(options: RelayConsoleOptions): Promise<Op
         askRouter: routerAsker({ inspect: inspectRouter, after, wallMs }),
         signal,
       }),
+      ssh: tellingOfStorage(new ConsoleSsh(relay)),
       settings: new ConsoleServer({
         store,
         place,

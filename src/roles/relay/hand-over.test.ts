@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
 import { join } from "node:path";
 import { temporaryDirectory } from "../../../test/fixtures/directory.ts";
 import type { Session } from "../../dataplanes/tunnel/session.ts";
@@ -55,6 +55,7 @@ async function handOverLab(options: Partial<HandOverOptions> = {}) {
     forwards: { get: () => null },
     names: { ports: [], setShared: () => true, drain: () => undefined },
     startSuccessor: null,
+    kill: (pid) => void did.push(`kill ${pid}`),
     handedOver: async (pid) => void did.push(`supervise ${pid}`),
     settled: () => Promise.resolve(),
     refusal: () => null,
@@ -168,6 +169,19 @@ describe("a relay that hands over", () => {
     expect(handOver.isGiven).toBe(true);
   });
 
+  test("passes on why the other cannot take over", async () => {
+    const { handOver, arrives, come } = await handOverLab({
+      startSuccessor: () => ({ exited: new Promise(() => undefined), kill: () => undefined }),
+    });
+    const upgrade = handOver.upgrade({ program: ["hatchway"] });
+    upgrade.catch(() => undefined);
+    const yours = arrives("yours");
+    const link = await come();
+    await yours;
+    link.send({ t: "refused", message: "The disk is full." });
+    await expect(upgrade).rejects.toThrow("did not take over: The disk is full. This relay goes on as it was.");
+  });
+
   test("does not begin to hold still for a version that it does not understand", async () => {
     const { handOver, did } = await handOverLab();
     const ended = Promise.withResolvers<void>();
@@ -233,7 +247,43 @@ describe("a relay that hands over", () => {
   });
 
   test("says why a program that was started did not come", async () => {
-    const { handOver } = await handOverLab({ startSuccessor: () => ({ exited: Promise.resolve(2) }) });
+    const startSuccessor = () => ({ exited: Promise.resolve(2), kill: () => undefined });
+    const { handOver } = await handOverLab({ startSuccessor });
     await expect(handOver.upgrade({ program: ["hatchway"] })).rejects.toThrow(/exit code 2.*goes on as it was/);
+  });
+
+  describe("ends what hangs, and goes on as it was", () => {
+    beforeEach(() => void jest.useFakeTimers());
+    afterEach(() => void jest.useRealTimers());
+    const never = new Promise<number>(() => undefined);
+
+    test("a program that does not come within 30 s", async () => {
+      const killed: string[] = [];
+      const started = Promise.withResolvers<void>();
+      const startSuccessor = ([program = ""]: readonly string[]) => {
+        started.resolve();
+        return { exited: never, kill: () => void killed.push(program) };
+      };
+      const { handOver, did } = await handOverLab({ startSuccessor });
+      const upgrade = handOver.upgrade({ program: ["hatchway"] });
+      upgrade.catch(() => undefined);
+      await started.promise;
+      jest.advanceTimersByTime(29_999);
+      expect(killed).toEqual([]);
+      jest.advanceTimersByTime(1);
+      await expect(upgrade).rejects.toThrow(/did not come within 30 s.*goes on as it was/);
+      expect([killed, did]).toEqual([["hatchway"], []]);
+    });
+
+    test("one that came, and has the data directory, after 60 s", async () => {
+      const resumed = Promise.withResolvers<void>();
+      const { did, arrives, come } = await handOverLab({ resume: async () => resumed.resolve() });
+      const yours = arrives("yours");
+      await come();
+      await yours;
+      jest.advanceTimersByTime(60_000);
+      await resumed.promise;
+      expect(did).toEqual(["paused", "lent", "kill 42", "taken back"]);
+    });
   });
 });

@@ -29,6 +29,8 @@ export interface HandOverOptions {
   readonly startSuccessor: StartSuccessor | null;
   /** Whoever supervises this process is to supervise that one. Never rejects. */
   handedOver(pid: number): Promise<void>;
+  /** Ends a process that came and does not go on: nothing else makes it let go of the data directory. */
+  kill(pid: number): void;
   /** The process before this one has left its ports. */
   settled(): Promise<void>;
   /** Why this relay cannot be handed over now, one sentence; null = it can. */
@@ -87,6 +89,8 @@ export class HandOver implements Sweepable {
   #link: HandoverLink | null = null;
   /** Of the process that came. */
   #hello: HandoverOf<"hello"> | null = null;
+  /** Why that one cannot take over, as it says. */
+  #why: string | null = null;
   #supervised: Promise<void> = Promise.resolve();
   #startDeadline: Timer | null = null;
   #outcome: PromiseWithResolvers<UpgradeReply> | null = null;
@@ -145,11 +149,13 @@ export class HandOver implements Sweepable {
       const child = startSuccessor(program);
       // 0: it was started by a program that leaves it (os/spawn.ts), or it has taken over and ended since.
       void child.exited.then((code) => {
-        if (code !== 0) this.#failed(`it ended with exit code ${code}; the log says why`);
+        if (code !== 0) this.#failed(this.#why ?? `it ended with exit code ${code}; the log says why`);
       });
       this.#startDeadline = setTimeout(() => {
-        if (this.#link === null)
-          this.#failed(`it did not come within ${START_WITHIN_MS / 1_000} s; the log may say why`);
+        if (this.#link !== null) return;
+        // Else it might take over when nobody counts on it any more.
+        child.kill();
+        this.#failed(`it did not come within ${START_WITHIN_MS / 1_000} s; the log may say why`);
       }, START_WITHIN_MS);
       return await outcome.promise;
     } catch (error) {
@@ -211,8 +217,11 @@ export class HandOver implements Sweepable {
       case "stop":
         this.#options.stop(message.drainMs);
         return;
-      case "yours":
       case "refused":
+        this.#why = message.message.replace(/\.$/, "");
+        link.close();
+        return;
+      case "yours":
       case "freed":
       case "released":
         link.close();
@@ -232,7 +241,10 @@ export class HandOver implements Sweepable {
       link.close();
       return;
     }
-    this.#deadline = setTimeout(() => link.close(), SERVE_WITHIN_MS);
+    this.#deadline = setTimeout(() => {
+      link.close();
+      this.#options.kill(hello.pid);
+    }, SERVE_WITHIN_MS);
     this.#lend(link).catch((error: unknown) => {
       link.send({ t: "refused", message: messageOf(error) });
       link.close();
@@ -344,14 +356,15 @@ export class HandOver implements Sweepable {
     try {
       await resume();
       log.warn("the process that was to take over has ended; this one goes on as it was");
-      this.#failed("it ended before it was ready");
+      this.#failed(this.#why ?? "it ended before it was ready");
     } catch (error) {
       log.error("the relay could not be taken back: {error}", { error: messageOf(error) });
-      this.#failed("it ended before it was ready");
+      this.#failed(this.#why ?? "it ended before it was ready");
       this.#options.stop(0);
     } finally {
       this.#link = null;
       this.#hello = null;
+      this.#why = null;
     }
   }
 

@@ -1,9 +1,10 @@
 import { loadReflection } from "../../os/reflection.ts";
 import type { CertificateSource } from "../certificate/source.ts";
+import type { WatchedFiles } from "../certificate/watched.ts";
 import type { GatewayBeside } from "../console/beside.ts";
 import type { OpenConsole } from "../console/open.ts";
 import { COUNTRY_KEY, openCountries } from "../console/open-countries.ts";
-import type { CertificateFiles, ConsoleReady, ConsoleSettings } from "../control.ts";
+import type { ConsoleReady, ConsoleSettings } from "../control.ts";
 import type { RelayConsoleOptions } from "./console.ts";
 
 type Made = "beside" | "settings" | "certificate" | "countries" | "beforeListening";
@@ -15,10 +16,8 @@ export interface OwnConsoleOptions extends Omit<RelayConsoleOptions, Made> {
   readonly gatewayBeside: (() => Promise<GatewayBeside>) | null;
   /** What the console shows that has none of its own. */
   readonly fallback: CertificateSource;
-  /** The operator's. Rejects with ControlError. */
-  certificate(key: string, files: CertificateFiles): Promise<CertificateSource>;
-  /** A reload looks at it, under that key of the config. */
-  looked(key: string, what: Pick<CertificateSource, "look">): void;
+  /** Its own certificate and what else a reload looks at come to these. */
+  readonly files: WatchedFiles;
 }
 
 /** A relay's console, which many relays do not have: it is loaded by those that do. */
@@ -36,17 +35,17 @@ export class OwnConsole {
 
   /** Nothing happens without settings. `free`: see RelayConsoleOptions.beforeListening. Rejects with ControlError. */
   async start(free: () => Promise<void> = () => Promise.resolve()): Promise<void> {
-    const { gatewayBeside, fallback, certificate, looked } = this.#options;
+    const { gatewayBeside, fallback, files: watched } = this.#options;
     const settings = this.#options.settings();
     if (settings === null) return;
     // It takes a moment to load.
     await loadReflection();
     const { openRelayConsole } = await import("./console.ts");
     const { certificate: files } = settings;
-    const shown = files === null ? fallback : await certificate("console.certificate", files);
+    const shown = files === null ? fallback : await watched.load("console.certificate", files);
     this.#beside = (await gatewayBeside?.()) ?? null;
     const countries = await openCountries(settings);
-    if (countries !== null) looked(COUNTRY_KEY, countries);
+    if (countries !== null) watched.add(COUNTRY_KEY, countries);
     const opened = await openRelayConsole({
       ...this.#options,
       beside: this.#beside,
@@ -57,7 +56,7 @@ export class OwnConsole {
     });
     this.#open = opened;
     this.#record = opened.record;
-    if (opened.acme !== null) looked("acme", opened.acme.certificate);
+    if (opened.acme !== null) watched.add("acme", opened.acme.certificate);
   }
 
   /** Null = it does not listen. */

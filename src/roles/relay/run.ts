@@ -5,33 +5,29 @@ import { directExit } from "../../dataplanes/direct/exit.ts";
 import { systemResolver } from "../../dataplanes/direct/resolver.ts";
 import type { ProxyGate } from "../../dataplanes/io/proxy-gate.ts";
 import { startSweeper } from "../../dataplanes/io/sweeper.ts";
-import type { RelayCertificate } from "../../os/certificate.ts";
 import { monotonicMs, nowMs as wallMs } from "../../os/clock.ts";
 import { messageOf } from "../../os/errors.ts";
 import { ownAddresses } from "../../os/interfaces.ts";
 import { areaLogger } from "../../os/log.ts";
 import { VERSION } from "../../os/version.ts";
-import type { CheckServer } from "../../servers/check/server.ts";
-import type { HttpListener } from "../../servers/http-listen.ts";
 import type { Store } from "../../store/store.ts";
 import type { HostPort } from "../../wire/endpoint.ts";
 import { formatPortSet } from "../../wire/port-set.ts";
-import { openCertificate } from "../certificate/open.ts";
 import type { CertificateSource } from "../certificate/source.ts";
-import { loadPair, type RelayIdentity } from "../certificates.ts";
-import type { CertificateFiles, RelaySettings, RunningRelay, StartRelayOptions } from "../control.ts";
+import { WatchedFiles } from "../certificate/watched.ts";
+import type { RelayIdentity } from "../certificates.ts";
+import type { RelaySettings, RunningRelay, StartRelayOptions } from "../control.ts";
 import { LiveExitPolicy } from "../exits.ts";
-import { openMetrics } from "../metrics/open.ts";
 import { type MetricSource, ProcessMetrics } from "../metrics/page.ts";
 import { pause } from "../pause.ts";
 import { AgentPort, type RelayPhase } from "./agent-port.ts";
 import { RelayAuth } from "./auth.ts";
 import { RelayCheck } from "./check.ts";
-import { openCheckPage } from "./check-page.ts";
 import { type RelayView, relayControl } from "./control.ts";
 import type { DeviceLink, LinkOf } from "./device-link.ts";
 import { RelayDials } from "./dials.ts";
 import { RelayEntries } from "./entries.ts";
+import { troubleOf } from "./forward-state.ts";
 import { RelayForwards } from "./forwards.ts";
 import { type RefusedCredentials, relayMetrics } from "./metrics.ts";
 import { RelayNames } from "./names.ts";
@@ -40,9 +36,10 @@ import { poolOf, relayPolicy } from "./own-ports.ts";
 import { openProxyGate } from "./proxy-refusals.ts";
 import { publicHostOf } from "./public-host.ts";
 import { RelayReload } from "./reload.ts";
+import { noteSeen } from "./seen.ts";
 import { RelaySessions } from "./sessions.ts";
+import { SideServers } from "./side-servers.ts";
 import { OptionalSsh } from "./ssh/optional.ts";
-import { RelayStun } from "./stun.ts";
 import { Succession, type SuccessionOptions, type SuccessionParts } from "./succession.ts";
 
 export interface RelayParts {
@@ -76,8 +73,7 @@ export class Relay {
   readonly #dials = new Dials(this.#sweeper);
   readonly #startedMs = wallMs();
   readonly #certificate: CertificateSource;
-  /** What a reload looks at, by their keys of the config. */
-  readonly #looked = new Map<string, Pick<CertificateSource, "look">>();
+  readonly #files = new WatchedFiles({ sweeper: this.#sweeper, wallMs, log: this.#log });
   readonly #exitPolicy: LiveExitPolicy;
   readonly #auth: RelayAuth;
   readonly #gate: ProxyGate;
@@ -97,10 +93,8 @@ export class Relay {
   readonly #succession: Succession;
   readonly #metrics: ProcessMetrics;
   readonly #console: OwnConsole;
-  #metricsListener: HttpListener | null = null;
-  #page: CheckServer | null = null;
+  readonly #side: SideServers;
   #settings: RelaySettings;
-  #stun: RelayStun | null = null;
   #phase: RelayPhase = "starting";
   #stopping: Promise<void> | null = null;
 
@@ -111,7 +105,7 @@ export class Relay {
     // Whoever looks at `closed` hears of a failure; it is nobody's duty to look.
     this.#ended.promise.catch(() => undefined);
     const { store } = parts;
-    this.#certificate = this.#certificateOf(
+    this.#certificate = this.#files.certificate(
       "relay.certificate",
       parts.settings.certificate,
       parts.identity.certificate,
@@ -140,7 +134,7 @@ export class Relay {
       gate: this.#gate,
       sharing: this.#succession.sharing,
       dataDir: parts.dataDir,
-      certificate: (key, files) => this.#givenCertificate(key, files),
+      files: this.#files,
       fallback: parts.identity.certificate,
       log: this.#log,
       signal: this.#abort.signal,
@@ -161,10 +155,10 @@ export class Relay {
       policy: () =>
         relayPolicy(this.#settings, {
           agentPort: this.#listenAt().port,
-          stun: this.#stun,
-          page: this.#page,
+          stun: this.#side.stun,
+          page: this.#side.page,
           console: this.#console.listener,
-          metrics: this.#metricsListener,
+          metrics: this.#side.metrics,
           names: this.#names.sitePorts,
           ssh: this.#ssh.listener,
         }),
@@ -188,6 +182,7 @@ export class Relay {
       check: this.#check,
       linkOf: this.#linkOf,
       draining: () => this.#phase === "draining",
+      troubleOf: (forward) => troubleOf(forward, this.#view),
       gate: this.#succession.gate,
       seen: (from) => this.#seen(from),
       failed: (error) => this.#failed("a device's request failed", error),
@@ -210,6 +205,7 @@ export class Relay {
       dials: this.#dialRequests,
       sessions: this.#sessions,
       sweeper: this.#sweeper,
+      proxyGate: this.#gate,
       log: this.#log,
       agentPort: () => this.#agentPort,
       phase: () => this.#phase,
@@ -227,6 +223,7 @@ export class Relay {
       phase: () => this.#phase,
       sweeper: this.#sweeper,
       sharing: this.#succession.sharing,
+      proxyGate: this.#gate,
       gate: this.#succession.gate,
       log: this.#log,
     });
@@ -235,8 +232,9 @@ export class Relay {
       forwards: this.#forwards,
       exitPolicy: this.#exitPolicy,
       gate: this.#gate,
-      stun: () => this.#stun,
-      looked: this.#looked,
+      agentPort: this.#agentPort,
+      stun: () => this.#side.stun,
+      looked: this.#files.all,
       readSettings: () => parts.readSettings(),
       settings: () => this.#settings,
       use: (settings) => {
@@ -253,6 +251,16 @@ export class Relay {
       metrics,
       ...(gatewayMetrics === null ? [] : [gatewayMetrics]),
     ]);
+    this.#side = new SideServers({
+      check: this.#check,
+      metrics: this.#metrics,
+      ports: parts.ports,
+      settings: () => this.#settings,
+      listenAt: () => this.#listenAt(),
+      signal: this.#abort.signal,
+      warn: (message) => this.#log.warn("{message}", { message }),
+      failed: (what, error) => this.#failed(what, error),
+    });
     this.#console = new OwnConsole({
       relay: this.#view,
       gatewayBeside: parts.gatewayBeside,
@@ -262,8 +270,7 @@ export class Relay {
       publicHost: () => this.#settings.publicHost,
       fallback: this.#certificate,
       proofPlace: (acme, homeUrl) => this.#names.proofPlace(acme, homeUrl),
-      certificate: (key, files) => this.#givenCertificate(key, files),
-      looked: (key, what) => void this.#looked.set(key, what),
+      files: this.#files,
       metrics: () => this.#metrics.text(),
       onDenied: () => {
         this.#refused.people += 1;
@@ -280,16 +287,17 @@ export class Relay {
     if (takeOver === null) {
       // Before the public ports: when the agent port is not to be had, no visitor has come in.
       this.#agentPort.listen();
-      this.#openPage();
+      this.#side.openPage();
       await this.#names.prepare();
       this.#names.listen();
       await this.#forwards.restore();
-      await this.#startStun();
-      await this.#openMetrics();
+      await this.#side.startStun();
+      await this.#side.openMetrics();
       await this.#console.start();
       await this.#ssh.start(this.#settings.ssh);
       this.#phase = "serving";
     } else await this.#succession.begin(takeOver, this.#amongOthers());
+    this.#sweeper.add(this.#side);
     this.#sweeper.add({
       sweep: (nowMs) => {
         // Another process may decide by now.
@@ -297,19 +305,6 @@ export class Relay {
         if ((this.#forwards.nextDeadlineMs() ?? Number.POSITIVE_INFINITY) <= nowMs) void this.#forwards.expire();
       },
     });
-  }
-
-  #openPage(): void {
-    this.#page = openCheckPage(
-      this.#check,
-      () => this.#settings,
-      (error) => this.#failed("the check page failed", error),
-    );
-  }
-
-  async #openMetrics(): Promise<void> {
-    const failed = (error: unknown) => this.#failed("the metrics could not be read", error);
-    this.#metricsListener = await openMetrics(this.#settings.metrics, () => this.#metrics.text(), failed);
   }
 
   /** What another process of this relay has to do with. */
@@ -330,9 +325,9 @@ export class Relay {
         // It takes longest to make, and asks for the ports when all but listening is done.
         (free) => this.#console.start(free),
         (free) => free(),
-        async () => this.#openPage(),
-        () => this.#openMetrics(),
-        () => this.#startStun(),
+        async () => this.#side.openPage(),
+        () => this.#side.openMetrics(),
+        () => this.#side.startStun(),
         () => this.#ssh.start(this.#settings.ssh),
       ],
       closeServers: () => this.#closeServers(),
@@ -347,22 +342,9 @@ export class Relay {
   }
 
   async #closeServers(): Promise<void> {
-    this.#stun?.close();
     // SSH connections cannot move: their clients connect again.
     this.#ssh.close();
-    const servers = [this.#page, this.#console, this.#metricsListener];
-    [this.#page, this.#metricsListener] = [null, null];
-    await Promise.all(servers.map((server) => server?.close()));
-  }
-
-  #certificateOf(key: string, files: CertificateFiles | null, current: RelayCertificate): CertificateSource {
-    const source = openCertificate(key, files, current, { sweeper: this.#sweeper, wallMs, log: this.#log });
-    this.#looked.set(key, source);
-    return source;
-  }
-
-  async #givenCertificate(key: string, files: CertificateFiles): Promise<CertificateSource> {
-    return this.#certificateOf(key, files, await loadPair(files, wallMs()));
+    await Promise.all([this.#side.close(), this.#console.close()]);
   }
 
   /** As the agent port is bound, once it is. */
@@ -371,25 +353,14 @@ export class Relay {
     return { host, port: this.#agentPort.port ?? port };
   }
 
-  async #startStun(): Promise<void> {
-    const stun = await RelayStun.start({
-      listen: this.#listenAt(),
-      ports: this.#parts.ports,
-      enabled: () => this.#settings.stun,
-      addresses: () => ownAddresses().map(({ address }) => address),
-      nowMs: monotonicMs,
-      signal: this.#abort.signal,
-      warn: (message) => this.#log.warn("{message}", { message }),
-    });
-    this.#stun = stun;
-    this.#sweeper.add(stun);
-  }
-
   async #seen({ peer, remoteAddress }: DeviceLink): Promise<void> {
     this.#ssh.agentUp(peer.deviceId);
     this.#succession.takeOver?.arrived(peer.deviceId);
     try {
-      await this.#parts.store.devices.touch(peer.deviceId, remoteAddress, wallMs());
+      const seen = { deviceId: peer.deviceId, from: remoteAddress, keyFingerprint: null };
+      if ((await noteSeen(this.#parts.store, seen, wallMs())) !== "revoked") return;
+      this.#view.cut(peer.deviceId);
+      await this.#forwards.removeDevice(peer.deviceId);
     } catch (error) {
       this.#failed("when a device was seen could not be stored", error);
     }
@@ -418,6 +389,7 @@ export class Relay {
       listen: () => this.#listenAt(),
       publicHost: (link) => this.#publicHost(link),
       consoleUrl: () => this.#console.listener?.url ?? "",
+      certificateOf: (host) => this.#names.certificateOf(host),
       consoleCertificate: () => this.#console.listener?.certificate() ?? null,
       ports: () => formatPortSet(poolOf(this.#settings)),
       draining: () => this.#phase === "draining",
@@ -445,7 +417,7 @@ export class Relay {
         publicHost: this.#publicHost(undefined),
         fingerprint: Buffer.from(this.#certificate.current.fingerprint).toString("hex"),
         console: this.#console.ready(),
-        metricsPort: this.#metricsListener?.port ?? null,
+        metricsPort: this.#side.metrics?.port ?? null,
         ...this.#ssh.ready(),
       },
       closed: this.#ended.promise,

@@ -1,7 +1,9 @@
+import { readFileSync } from "node:fs";
 import { PortSharing } from "../../dataplanes/io/port-sharing.ts";
 import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { systemSockets } from "../../dataplanes/io/system-sockets.ts";
 import { monotonicMs } from "../../os/clock.ts";
+import { errorCode } from "../../os/errors.ts";
 import type { Logger } from "../../os/log.ts";
 import type { LocalServer } from "../../servers/local/server.ts";
 import type { StartSuccessor } from "../control.ts";
@@ -61,6 +63,17 @@ export interface SuccessionOptions {
 const LOCK_WITHIN_MS = 120_000;
 const LOCK_RETRY_MS = 50;
 const ANSWER_WITHIN_MS = 5_000;
+
+/** The number is what the other said: in another container it is another process's here, which is left alone. */
+function endTakingOver(pid: number): void {
+  try {
+    const argv = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+    if (argv.includes("--take-over")) process.kill(pid, "SIGKILL");
+  } catch (error) {
+    // It has ended by itself, or is another user's.
+    if (!["ENOENT", "ESRCH", "EACCES", "EPERM"].includes(errorCode(error) ?? "")) throw error;
+  }
+}
 
 /** A relay's process among those before and after it: it may begin by taking over, and end by handing over. */
 export class Succession {
@@ -138,6 +151,7 @@ export class Succession {
       startSuccessor,
       handedOver,
       cut: (device) => this.cut(device, options.agentPort),
+      kill: endTakingOver,
       settled: () => this.#settled,
       refusal: () =>
         never() ?? (phase() === "serving" ? null : "The relay is starting or stopping: try again when it serves."),

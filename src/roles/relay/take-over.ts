@@ -4,7 +4,7 @@ import { messageOf } from "../../os/errors.ts";
 import { VERSION } from "../../os/version.ts";
 import { relayClient } from "../../servers/local/client.ts";
 import { type HandoverLink, joinPredecessor } from "../../servers/local/handover-link.ts";
-import { HANDOVER_VERSION, type HandoverMessage, type HandoverOf } from "../../wire/handover.ts";
+import { HANDOVER_VERSION, type HandoverMessage, type HandoverOf, MAX_REFUSAL_CHARS } from "../../wire/handover.ts";
 import { ControlError } from "../control.ts";
 import type { EntryWatcher } from "./entries.ts";
 
@@ -124,8 +124,9 @@ export class TakeOver implements EntryWatcher {
     return this.#ended.promise;
   }
 
-  /** It goes on as it was, unless this process serves. */
-  close(): void {
+  /** It goes on as it was, unless this process serves; whoever asked for the upgrade is told why. */
+  close(why: string): void {
+    if (!this.#isServing) this.#link.send({ t: "refused", message: why.slice(0, MAX_REFUSAL_CHARS) });
     this.#link.close();
   }
 

@@ -14,7 +14,8 @@ import {
 import { systemdUnit } from "../../core/service/systemd.ts";
 import { windowsTask } from "../../core/service/windows.ts";
 import { ControlError } from "../../servers/local/control.ts";
-import { loadConfig } from "../config/load.ts";
+import { gatewaySettings } from "../config/gateway.ts";
+import { type Config, loadConfig, pathBeside } from "../config/load.ts";
 import type { RenderedService, ServiceRequest } from "./control.ts";
 import type { ServiceHost } from "./host.ts";
 
@@ -97,11 +98,16 @@ export async function planService(host: ServiceHost, request: ServiceRequest): P
     program: host.program,
     dataDir,
     configFile: named,
-    user: isSystem && !asRoot && request.manager !== "windows" ? (request.user ?? SERVICE_USER) : null,
+    user: isSystem && request.manager !== "windows" ? userOf(request, config, asRoot) : null,
     withGateway,
     withoutRelay,
     path: bunIsElsewhere(host) ? `${dirname(process.execPath)}:${SYSTEM_PATH}` : null,
   };
+}
+
+/** A gateway's is in its config, because it becomes the user by itself. */
+function userOf({ user }: ServiceRequest, config: Config, asRoot: boolean): string {
+  return (asRoot ? gatewaySettings(config.file, pathBeside(config)).user : user) ?? SERVICE_USER;
 }
 
 /** The file as it is installed: with the mark that says who wrote it. */

@@ -6,7 +6,7 @@ import type { CommandOutput } from "../../os/command.ts";
 import { errorCode } from "../../os/errors.ts";
 import { fileError, PRIVATE_DIRECTORY_MODE, replacePublicFile } from "../../os/files.ts";
 import { dataFiles } from "../../os/paths.ts";
-import { giveDirectory, giveFiles } from "../../os/privileges.ts";
+import { giveDirectory, giveFiles, giveToGroup } from "../../os/privileges.ts";
 import { findUser } from "../../os/users.ts";
 import { ControlError } from "../../servers/local/control.ts";
 import { checkService } from "./checks.ts";
@@ -45,7 +45,7 @@ export async function installUnit(
   if (now) await refuseRunningOutside(host, spec, facts);
 
   const done: string[] = [];
-  if (spec.scope === "system") await makeUser(host, spec, done);
+  if (spec.user !== null) await makeUser(host, spec, spec.user, done);
   makeDataDirectory(host, spec, done);
   const isNew = before === null || readFileSync(host.root + file, "utf8") !== text;
   if (isNew) {
@@ -72,7 +72,7 @@ export async function installUnit(
     file,
     data: spec.dataDir,
     config: spec.configFile,
-    user: spec.scope === "user" ? null : (spec.user ?? SERVICE_USER),
+    user: spec.user,
     changed: done.length > 0,
     done,
     running,
@@ -150,11 +150,14 @@ async function refuseRunningOutside(host: ServiceHost, spec: ServiceSpec, facts:
   throw new ControlError("usage", message);
 }
 
-async function makeUser(host: ServiceHost, spec: ServiceSpec, done: string[]): Promise<void> {
-  const name = spec.user ?? SERVICE_USER;
+async function makeUser(host: ServiceHost, spec: ServiceSpec, name: string, done: string[]): Promise<void> {
   if (findUser([name], `${host.root}/etc/passwd`) !== null) return;
   if (name !== SERVICE_USER) {
-    throw new ControlError("usage", `There is no user ${name}: make it first, or leave --user out for one of its own.`);
+    const named = startsAsRoot(spec) ? "user in [gateway]" : "--user";
+    throw new ControlError(
+      "usage",
+      `There is no user ${name}: make it first, or leave ${named} out for one of its own.`,
+    );
   }
   const home = ["--system", "--user-group", "--home-dir", spec.dataDir, "--no-create-home"];
   const made = await host.run(["useradd", ...home, "--shell", "/usr/sbin/nologin", name]);
@@ -172,19 +175,21 @@ function makeDataDirectory(host: ServiceHost, spec: ServiceSpec, done: string[])
     makeFolder(path);
     done.push(`Made ${spec.dataDir}.`);
   }
-  // A gateway gives it away itself, and keeps a part of it.
-  if (spec.user === null || startsAsRoot(spec)) return;
+  if (spec.user === null) return;
   const user = findUser([spec.user], `${host.root}/etc/passwd`);
   const { uid } = statSync(path);
   if (user === null) return;
   if (uid === user.uid) {
+    const group = giveToGroup(path, user);
+    if (!group.ok) throw new ControlError("failed", group.error);
     const files = giveFiles(dataFiles(path), user);
     if (!files.ok) throw new ControlError("failed", files.error);
     if (files.value > 0) done.push(`Gave what root had made in ${spec.dataDir} to user ${spec.user}.`);
     return;
   }
   if (uid !== ROOT_UID) {
-    const message = `${spec.dataDir} belongs to another user (number ${uid}): name that one with --user, or another directory with --data.`;
+    const how = startsAsRoot(spec) ? "with user in [gateway]" : "with --user";
+    const message = `${spec.dataDir} belongs to another user (number ${uid}): name that one ${how}, or another directory with --data.`;
     throw new ControlError("usage", message);
   }
   const given = giveDirectory(path, user);

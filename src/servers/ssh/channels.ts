@@ -7,6 +7,8 @@ import { OpenFailure } from "./open-failure.ts";
 const MOST_ACCEPTED = 2_000;
 /** Opened towards it: visitors. As many as a tunnel session has. */
 const MOST_OPENED = 20_000;
+/** With those that ended here and that the client has not closed: one that never does gets no more. */
+const MOST_KEPT = MOST_ACCEPTED + MOST_OPENED;
 
 export type ChannelsHost = Omit<ChannelHost, "forget" | "await">;
 
@@ -60,7 +62,7 @@ export class Channels implements ChannelHost {
 
   /** One that the client asks for; null = it has too many, and was told so. */
   accept({ sender, window, packetSize }: ChannelOpen): SshChannel | null {
-    if (this.#accepted >= MOST_ACCEPTED) {
+    if (this.#accepted >= MOST_ACCEPTED || this.#all.size >= MOST_KEPT) {
       this.#host.peer.channelOpenFail(sender, OpenFailure.shortage, "too many connections");
       return null;
     }

@@ -1,5 +1,6 @@
 import type { Logger } from "@logtape/logtape";
 import { entryError } from "../../../dataplanes/io/entry-error.ts";
+import type { ProxyGate } from "../../../dataplanes/io/proxy-gate.ts";
 import type { Sweeper } from "../../../dataplanes/io/sweeper.ts";
 import { monotonicMs, nowMs as wallMs } from "../../../os/clock.ts";
 import { errorCode, messageOf } from "../../../os/errors.ts";
@@ -12,6 +13,7 @@ import { ControlError, type SshSettings } from "../../control.ts";
 import type { DeviceLink } from "../device-link.ts";
 import type { RelayDials } from "../dials.ts";
 import type { RelayForwards } from "../forwards.ts";
+import { noteSeen } from "../seen.ts";
 import { findPrincipal, type SshPrincipal } from "./authority.ts";
 import { loadHostKey } from "./host-key.ts";
 import { SshHub } from "./hub.ts";
@@ -24,6 +26,8 @@ export interface OpenSshOptions {
   readonly forwards: RelayForwards;
   readonly dials: RelayDials;
   readonly sweeper: Sweeper;
+  /** Where load balancers say who the clients are. */
+  readonly proxyGate: ProxyGate;
   readonly log: Logger;
   /** The agent of that account by that name is connected. */
   hasAgentCalled(account: string, name: string): boolean;
@@ -80,14 +84,22 @@ export async function openSsh(options: OpenSshOptions): Promise<RelaySsh> {
     hostKey,
     version: VERSION,
     sweeper,
+    gate: options.proxyGate,
     nowMs: monotonicMs,
     random: Math.random,
     find: (credential, address) => findPrincipal({ store, trusted: () => trusted, wallMs }, credential, address),
     serving: options.serving,
     open: (principal, connection) => {
-      const { peer, keyFingerprint } = principal;
-      noteSeen(store, peer.deviceId, keyFingerprint, connection.remoteAddress).catch(onUnexpected);
-      return hub.open(principal, connection);
+      const { keyFingerprint, peer } = principal;
+      const handler = hub.open(principal, connection);
+      noteSeen(store, { deviceId: peer.deviceId, from: connection.remoteAddress, keyFingerprint }, wallMs())
+        .then(async (standing) => {
+          if (standing === "good") return;
+          connection.close(standing === "revoked" ? "its device was revoked" : "its key was removed");
+          if (standing === "revoked") await forwards.removeDevice(peer.deviceId);
+        })
+        .catch(onUnexpected);
+      return handler;
     },
     onDenied: (address, afterMs) => {
       options.onDenied();
@@ -120,11 +132,6 @@ function listen(options: ConstructorParameters<typeof SshServer<SshPrincipal>>[0
       errorCode(error) === undefined ? messageOf(error) : entryError(error, "tcp", hostname, port).message;
     throw new ControlError("failed", message, { cause: error });
   }
-}
-
-async function noteSeen(store: Store, deviceId: string, fingerprint: string | null, address: string): Promise<void> {
-  await store.devices.touch(deviceId, address, wallMs());
-  if (fingerprint !== null) await store.sshKeys.touch(fingerprint, wallMs());
 }
 
 /** The CAs' public keys, one a line. */
