@@ -267,7 +267,16 @@ test("the requests of one connection count where the site limits connections: th
   await until(() => service.open === 3);
   expect((await curl(port, NAME, { caFile: lab.caFile, args: ["--http2"] })).exit).not.toBe(0);
   service.release();
+  // It leaves in the middle of them, and gives back all that it had.
+  client.send(...[107, 109, 111, 113].map((id) => request(id, NAME, "/wait")));
+  await until(() => service.open === 3);
   client.close();
+  await nobodyIsIn();
+  const next = await hostile();
+  next.send(...[1, 3, 5].map((id) => request(id, NAME, "/wait")));
+  await until(() => service.open === 3);
+  service.release();
+  next.close();
   await nobodyIsIn();
   expect(await honest()).toEqual(FINE);
 }, 20_000);

@@ -42,7 +42,7 @@ export class NamesServer {
   readonly #options: NamesServerOptions;
   readonly #clients: Clients;
   readonly #context: NamesContext;
-  readonly #h2: H2Server;
+  #h2: H2Server | null = null;
   /** Those who came to no site. */
   readonly #refused = new ForwardCounters();
   #http: Listeners<Listener> | null = null;
@@ -65,7 +65,6 @@ export class NamesServer {
       certificate: (name) => options.certificate(name),
       unexpected: (error) => options.unexpected(error),
     };
-    this.#h2 = new H2Server(this.#context);
   }
 
   /** The ports that visitors come by; null = that kind is not open. */
@@ -85,8 +84,12 @@ export class NamesServer {
   }
 
   openHttps(listen: HostPort): Result<null, EntryError> {
-    const opened = this.#listen(listen, (arrival) => receiveTls(this.#context, this.#h2, arrival));
-    if (opened.ok) this.#https = opened.value;
+    const h2 = new H2Server(this.#context);
+    const opened = this.#listen(listen, (arrival) => receiveTls(this.#context, h2, arrival));
+    if (opened.ok) {
+      this.#https = opened.value;
+      this.#h2 = h2;
+    } else h2.close();
     return opened.ok ? ok(null) : opened;
   }
 
@@ -101,12 +104,12 @@ export class NamesServer {
   drain(): void {
     this.#http?.close();
     this.#https?.close();
-    this.#h2.drain();
+    this.#h2?.drain();
   }
 
   close(): void {
     this.drain();
-    this.#h2.close();
+    this.#h2?.close();
     this.#clients.close();
   }
 
