@@ -6,8 +6,9 @@ import { err, ok, type Result } from "../../wire/result.ts";
 import type { AccountKey } from "./account-key.ts";
 import { type AcmeClient, type AcmeReply, decoded } from "./client.ts";
 
-/** A server that says nothing of when to ask again is asked after this. */
-const POLL_MS = 2_000;
+/** A server that says nothing of when to ask again is asked after this, and then after twice as long each time, up to the most. */
+const FIRST_POLL_MS = 500;
+const MAX_OWN_POLL_MS = 4_000;
 const MAX_POLL_MS = 60_000;
 /** For everything that is waited for in one order. */
 const PATIENCE_MS = 10 * 60_000;
@@ -93,6 +94,7 @@ export async function obtainCertificate(options: ObtainOptions): Promise<Result<
 class OrderRun {
   readonly #options: ObtainOptions;
   readonly #endMs: number;
+  #pollMs = FIRST_POLL_MS;
 
   constructor(options: ObtainOptions) {
     this.#options = options;
@@ -104,8 +106,10 @@ class OrderRun {
     if (nowMs >= this.#endMs) {
       return err(refused("The ACME server did not come to an end with the order in ten minutes: it is made again."));
     }
-    const askedMs = retryAtMs === null ? POLL_MS : retryAtMs - nowMs;
-    await this.#options.pause(Math.min(MAX_POLL_MS, Math.max(POLL_MS, askedMs)));
+    const ownMs = this.#pollMs;
+    this.#pollMs = Math.min(MAX_OWN_POLL_MS, ownMs * 2);
+    const askedMs = retryAtMs === null ? 0 : retryAtMs - nowMs;
+    await this.#options.pause(Math.min(MAX_POLL_MS, Math.max(ownMs, askedMs)));
     return ok(null);
   }
 
