@@ -10,6 +10,7 @@ import { away, failureOf, type LabAgent, until } from "../fixtures/roles-lab.ts"
 /** Several devices behind one name, as several are behind one port (roles-groups.test.ts). */
 const HERE = "127.0.0.1";
 const NAME = "web.example.org";
+const CHEAP = { algorithm: "argon2id", memoryCost: 8, timeCost: 1 } as const;
 const CHECK = { healthCheck: { intervalSec: 0.01, timeoutSec: 1, failures: 1 } };
 
 let running: AsyncDisposableStack;
@@ -173,9 +174,7 @@ test("the requests of one visitor's connection go to all of them, and on when on
 });
 
 test("a password is one where all write it down as the same hash", async () => {
-  const logins = [
-    { user: "ann", hash: await Bun.password.hash("right", { algorithm: "argon2id", memoryCost: 8, timeCost: 1 }) },
-  ];
+  const logins = [{ user: "ann", hash: await Bun.password.hash("right", CHEAP) }];
   const port = (await first.add(member(web("one", 0).port, { logins }))).endpoints[0]?.port ?? 0;
   await second.add(member(web("two", 0).port, { logins }));
   const asks = async (password: string) => {
@@ -190,10 +189,7 @@ describe("who would treat visitors otherwise is no member", () => {
   const OTHERS: [string, Partial<SiteSpec>][] = [
     ["tls", { tls: "pass" }],
     ["http2", { tls: "end", service: "h2c" }],
-    [
-      "basic-auth-file",
-      { tls: "end", logins: [{ user: "ann", hash: "$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAA$AAAAAAAAAAA" }] },
-    ],
+    ["basic-auth-file", { tls: "end", logins: [{ user: "ann", hash: Bun.password.hashSync("x", CHEAP) }] }],
   ];
   for (const [what, how] of OTHERS) {
     test(what, async () => {
