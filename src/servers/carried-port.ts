@@ -121,6 +121,10 @@ class Carried implements Dialer, Admission {
     return null;
   }
 
+  admitMore(): true {
+    return true;
+  }
+
   leave(): void {
     this.clients.delete(this.#port);
   }
