@@ -57,6 +57,14 @@ export class Admission {
     return true;
   }
 
+  /** At least half of what the limits allow is free: who is in may keep a connection that is not in use. */
+  hasPlenty(address: string): boolean {
+    const { connections, connectionsPerSource } = this.#limits;
+    const bySource = this.#openBySource.get(this.#key(address)) ?? 0;
+    const isHalfFree = (open: number, limit: number | undefined) => limit === undefined || 2 * open <= limit;
+    return isHalfFree(this.#open, connections) && isHalfFree(bySource, connectionsPerSource);
+  }
+
   #hasRoom(source: string): boolean {
     const { connections, connectionsPerSource } = this.#limits;
     if (connections !== undefined && this.#open >= connections) return false;

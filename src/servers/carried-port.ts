@@ -125,6 +125,10 @@ class Carried implements Dialer, Admission {
     return true;
   }
 
+  hasPlenty(): true {
+    return true;
+  }
+
   leave(): void {
     this.clients.delete(this.#port);
   }

@@ -18,6 +18,8 @@ export interface Admission {
   admit(address: string, nowMs: number): ReasonName | null;
   /** One more connection of a visitor who is in already: false = there is no room for it. Else `leave` follows, too. */
   admitMore(address: string): boolean;
+  /** At least half of the connections that its limits allow are free. */
+  hasPlenty(address: string): boolean;
   leave(address: string): void;
 }
 

@@ -1,5 +1,6 @@
 import type { Admission } from "../../dataplanes/io/visits.ts";
 import type { Clients, Impatient } from "../proxy/clients.ts";
+import type { H1Connection } from "./h1-connection.ts";
 
 /**
  * The connections that the requests of one visitor's connection open to a service of HTTP/1. The visitor was let in for
@@ -15,10 +16,13 @@ export class H2Places {
     readonly clients: Clients,
   ) {}
 
-  /** Calls `begin` now or later, or `giveUp` when there was no room for a while. After `begin`, `leave` must follow. */
-  take(begin: () => void, giveUp: () => void): void {
+  /**
+   * Calls `begin` now or later, or `giveUp` when there was no room for a while. `begin` gets a connection that another
+   * request is done with, or null = there is room for a new one: `leave` must follow when that is over.
+   */
+  take(begin: (free: H1Connection | null) => void, giveUp: () => void): void {
     if (this.#enter()) {
-      begin();
+      begin(null);
       return;
     }
     const waiting: Waiting = {
@@ -33,6 +37,20 @@ export class H2Places {
     this.clients.add(waiting);
   }
 
+  /** A connection that may have another request. False = nobody waits. */
+  offer(free: H1Connection): boolean {
+    const next = this.#waiting[0];
+    if (next === undefined) return false;
+    this.#forget(next);
+    next.begin(free);
+    return true;
+  }
+
+  /** Whether what is not in use may keep its place: not where another visitor could soon find none. */
+  mayKeep(): boolean {
+    return this.#open <= 1 || this.admission.hasPlenty(this.address);
+  }
+
   leave(): void {
     this.#open -= 1;
     if (this.#open > 0) this.admission.leave(this.address);
@@ -43,7 +61,7 @@ export class H2Places {
   look(): void {
     for (let next = this.#waiting[0]; next !== undefined && this.#enter(); next = this.#waiting[0]) {
       this.#forget(next);
-      next.begin();
+      next.begin(null);
     }
   }
 
@@ -66,5 +84,5 @@ export class H2Places {
 }
 
 interface Waiting extends Impatient {
-  begin(): void;
+  begin(free: H1Connection | null): void;
 }

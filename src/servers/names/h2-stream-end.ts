@@ -10,6 +10,7 @@ import {
   membersOf,
   parseResponseHead,
   type ResponseHead,
+  valuesOf,
 } from "../../wire/http1/head.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import { H2Outlet } from "./h2-outlet.ts";
@@ -21,7 +22,12 @@ const SWITCHING = 101;
 /** Of HTTP/1's connections: HTTP/2 has none of them (RFC 9113 §8.2.2). */
 const HOP_BY_HOP = ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
 
-/** A stream of a visitor who speaks HTTP/2, as a connection of HTTP/1.1 with one request: the visitor of a join. */
+/** Asking for them twice is as asking once (RFC 9110 §9.2.1). */
+const SAFE = ["GET", "HEAD", "OPTIONS"];
+/** Whose content every service reads. Some take what comes with a GET for the next request. */
+const WITH_CONTENT = ["POST", "PUT", "PATCH"];
+
+/** A stream of a visitor who speaks HTTP/2, as one request of HTTP/1.1 and its answer: `onClose` comes when both are whole. */
 export class H2StreamEnd implements ByteEnd {
   sink: ByteSink = SILENT_SINK;
   readonly #stream: ServerHttp2Stream;
@@ -38,6 +44,13 @@ export class H2StreamEnd implements ByteEnd {
   #cameMs = 0;
   /** The visitor was sent all of the answer. */
   #whole = false;
+  /** It has been sent to the service; and bytes came back. */
+  #begun = false;
+  #heard = false;
+  #repeated = false;
+  /** The service does not close its connection after this answer. */
+  #keeps = false;
+  #isFollowed = false;
   #closed = false;
 
   constructor(stream: ServerHttp2Stream, wire: H2Wire, request: JudgedRequest) {
@@ -48,12 +61,42 @@ export class H2StreamEnd implements ByteEnd {
     this.#left = request.framing.kind === "length" ? request.framing.bytes : null;
   }
 
-  /** After the join. */
-  begin(): void {
+  /** The visitor went, or has its answer. */
+  get isGone(): boolean {
+    return this.#closed || this.#stream.destroyed;
+  }
+
+  /** It has no content, and may be asked for twice. */
+  get isSafe(): boolean {
+    return SAFE.includes(this.#request.head.method) && this.#isEmpty && this.#stream.endAfterHeaders;
+  }
+
+  /** The service may not have heard of it: it was asked once, and nothing came back. */
+  get mayRepeat(): boolean {
+    return this.isSafe && !this.#heard && !this.#repeated && !this.isGone;
+  }
+
+  /** After it is over: the connection is as it was before, and may have another request. */
+  get isFollowed(): boolean {
+    return this.#isFollowed;
+  }
+
+  get #isEmpty(): boolean {
+    const { framing } = this.#request;
+    return framing.kind === "length" && framing.bytes === 0;
+  }
+
+  repeats(): void {
+    this.#repeated = true;
+  }
+
+  /** On a connection where nothing else is asked: its `sink`. */
+  ask(): void {
+    this.sink.onData(encodeRequestHead(this.#request.head));
+    if (this.#begun) return;
+    this.#begun = true;
     const stream = this.#stream;
-    // One request a connection: what would be a second one cannot be.
-    const fields = [...this.#request.head.fields, { name: "Connection", value: "close" }];
-    this.sink.onData(encodeRequestHead({ ...this.#request.head, fields }));
+    if (stream.endAfterHeaders && this.#left === 0) this.#asked = true;
     stream.on("data", (bytes: Uint8Array) => this.#content(bytes));
     stream.on("end", () => this.#ended());
     this.#outlet.onDrain = (queuedBytes) => this.sink.onDrain(queuedBytes);
@@ -64,7 +107,7 @@ export class H2StreamEnd implements ByteEnd {
 
   /** Now and then. */
   look(nowMs: number): void {
-    const isAwaited = !this.#asked && this.#answer === null && !this.#reading.isPaused;
+    const isAwaited = this.#begun && !this.#asked && this.#answer === null && !this.#reading.isPaused;
     if (this.#came || !isAwaited) {
       this.#came = false;
       this.#cameMs = nowMs;
@@ -95,6 +138,7 @@ export class H2StreamEnd implements ByteEnd {
   }
 
   write(bytes: Uint8Array): number {
+    this.#heard = true;
     let left = bytes;
     while (left.length > 0 && !this.#closed && !this.#stream.destroyed) {
       if (this.#answer === null) {
@@ -108,7 +152,7 @@ export class H2StreamEnd implements ByteEnd {
         left = head.value.rest;
         continue;
       }
-      if (this.#answer.isDone) return 0;
+      if (this.#answer.isDone) break;
       const taken = this.#answer.feed(left, (content) => void this.#outlet.write(content));
       if (!taken.ok) {
         this.#fail("protocolError");
@@ -117,7 +161,17 @@ export class H2StreamEnd implements ByteEnd {
       left = left.subarray(taken.value);
       if (this.#answer.isDone) this.#endOf();
     }
+    if (this.#whole) this.#over(left.length === 0);
     return this.#outlet.queuedBytes;
+  }
+
+  /** The answer is whole. `isLast`: nothing came behind it. */
+  #over(isLast: boolean): void {
+    if (!isLast) this.#keeps = false;
+    // It came before the end of the request: the service has to read that, or to do without.
+    if (!this.#asked || this.#closed) return;
+    this.#isFollowed = this.#keeps;
+    this.#finish(null);
   }
 
   /** False: it is no answer to this request. */
@@ -133,8 +187,23 @@ export class H2StreamEnd implements ByteEnd {
     const headers = { ...fieldsOf(head), ":status": status };
     if (!taken(() => this.#stream.respond(headers, { endStream: answer.isDone }))) return false;
     this.#answer = answer;
+    this.#keeps = this.#isKept(head, answer);
     if (answer.isDone) this.#whole = true;
     return true;
+  }
+
+  /** Whether both sides are sure where this answer ends, and that the service goes on after it. */
+  #isKept({ minor, fields }: ResponseHead, answer: BodyReader): boolean {
+    const { head } = this.#request;
+    if (minor === 0 || answer.isOpenEnded || membersOf(fields, "connection").includes("close")) return false;
+    if (!this.#isEmpty && !WITH_CONTENT.includes(head.method)) return false;
+    // Who did not want the content may not read it either (RFC 9110 §10.1.1).
+    if (valuesOf(head.fields, "expect").length > 0) return false;
+    // Content that is announced where there can be none (HEAD, 204, 304) may come all the same.
+    const announces =
+      valuesOf(fields, "transfer-encoding").length > 0 ||
+      valuesOf(fields, "content-length").some((length) => Number(length) !== 0);
+    return !(answer.isDone && announces);
   }
 
   #endOf(): void {
@@ -149,6 +218,7 @@ export class H2StreamEnd implements ByteEnd {
 
   /** The service sends no more. */
   end(): void {
+    if (this.#closed) return;
     if (this.#answer === null) this.reset("reset");
     else if (this.#answer.isOpenEnded) this.#endOf();
     else if (!this.#answer.isDone) this.reset("reset");

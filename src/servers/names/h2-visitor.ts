@@ -1,19 +1,17 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { H2Conduct } from "../../core/names/h2-conduct.ts";
-import type { JudgedRequest } from "../../core/names/request.ts";
 import type { SlowReader } from "../../core/names/slow-readers.ts";
-import { join } from "../../dataplanes/io/join.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import type { Impatient } from "../proxy/clients.ts";
 import type { NamesContext } from "./context.ts";
+import { H1Service } from "./h1-service.ts";
 import { H2Places } from "./h2-places.ts";
 import { requestOfH2 } from "./h2-request.ts";
-import { H2StreamEnd, sayOn } from "./h2-stream-end.ts";
+import { sayOn } from "./h2-stream-end.ts";
 import type { H2Wire } from "./h2-wire.ts";
 import { H2cService } from "./h2c-service.ts";
 import { type Arrival, judgeNamed, type Named } from "./http-arrival.ts";
 import type { Judgement } from "./http1-front.ts";
-import { refusalOf } from "./page.ts";
 
 /** Without a stream. */
 const IDLE_MS = 75_000;
@@ -35,10 +33,9 @@ interface Fresh {
 /** One visitor's connection of HTTP/2, with its requests. */
 export class H2Visitor implements Impatient, SlowReader {
   readonly #options: H2VisitorOptions;
-  readonly #service: H2cService;
+  readonly #h2c: H2cService;
+  readonly #h1: H1Service;
   readonly #places: H2Places;
-  /** Of requests that a service has. */
-  readonly #ends = new Set<H2StreamEnd>();
   /** Requests that came in this turn of the event loop. */
   #fresh: Fresh[] = [];
   #open = 0;
@@ -47,8 +44,11 @@ export class H2Visitor implements Impatient, SlowReader {
     this.#options = options;
     const { context, session, wire, arrival, named } = options;
     const { visit } = arrival;
-    this.#service = new H2cService(named.site, { ...visit, externalPort: named.site.externalPort }, wire);
+    const { site } = named;
+    const visitOfSite = { ...visit, externalPort: site.externalPort };
     this.#places = new H2Places(named.admission, visit.visitor.address, context.clients);
+    this.#h2c = new H2cService(site, visitOfSite, wire);
+    this.#h1 = new H1Service({ site, visit: visitOfSite, wire, places: this.#places, sweeper: context.sweeper });
     arrival.leavePlace();
     // It lasts, and of one whose machine is gone nothing else is heard.
     arrival.client.keepAlive?.();
@@ -76,12 +76,13 @@ export class H2Visitor implements Impatient, SlowReader {
   /** Now and then: others may have gone and made room, and requests may stand still. */
   look(nowMs: number): void {
     this.#places.look();
-    for (const end of [...this.#ends]) end.look(nowMs);
+    this.#h1.look(nowMs);
   }
 
   /** No more requests come by this connection; those that are under way come to their end. */
   drain(): void {
     const { session } = this.#options;
+    this.#h1.drain();
     if (!session.destroyed) session.close();
   }
 
@@ -108,7 +109,8 @@ export class H2Visitor implements Impatient, SlowReader {
     const { context, wire, named, arrival } = this.#options;
     context.clients.remove(this);
     this.#places.close();
-    this.#service.close();
+    this.#h1.drain();
+    this.#h2c.close();
     named.admission.leave(arrival.visit.visitor.address);
     wire.destroy();
   }
@@ -145,32 +147,8 @@ export class H2Visitor implements Impatient, SlowReader {
     if (stream.destroyed) return;
     const { site, name } = this.#options.named;
     if (!judged.ok) sayOn(stream, judged.error, headers[":method"]);
-    else if (site.spec.service === "h2c") this.#service.forward(stream, judged.value, name, headers["te"]);
-    else {
-      this.#places.take(
-        () => this.#forward(stream, judged.value),
-        () => sayOn(stream, refusalOf("connectionLimit"), headers[":method"]),
-      );
-    }
-  }
-
-  /** It has a place. */
-  #forward(stream: ServerHttp2Stream, request: JudgedRequest): void {
-    if (stream.destroyed) {
-      this.#places.leave();
-      return;
-    }
-    const { arrival, named, wire } = this.#options;
-    const { host, externalPort } = named.site;
-    const end = new H2StreamEnd(stream, wire, request);
-    this.#ends.add(end);
-    stream.on("close", () => {
-      this.#ends.delete(end);
-      this.#places.leave();
-    });
-    const visit = { ...arrival.visit, externalPort };
-    join(host.shape(end), host.connect(visit), visit, host.visits);
-    end.begin();
+    else if (site.spec.service === "h2c") this.#h2c.forward(stream, judged.value, name, headers["te"]);
+    else this.#h1.forward(stream, judged.value);
   }
 
   #count(stream: ServerHttp2Stream): void {

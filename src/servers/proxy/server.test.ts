@@ -360,6 +360,7 @@ describe("the proxy", () => {
     const admitted = Promise.withResolvers<void>();
     const entry = openOn(null, sweeper, {
       admitMore: () => true,
+      hasPlenty: () => true,
       admit: () => {
         admitted.resolve();
         return null;
