@@ -1,6 +1,6 @@
 // Sites whose TLS the relay ends, beside a port forward, TLS passed through, and nginx and HAProxy that end TLS in front of the
 // same service: requests a second and one large file, all on this machine's loopback, in rounds.
-// node_modules/.bin/bun bench/names.ts [rounds; 3] [seconds a load; 3]
+// node_modules/.bin/bun bench/names.ts [rounds; 3] [seconds a load; 3] [only ways with this in their name]
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { connect as connectH2 } from "node:http2";
 import { connect as connectTcp, type Socket } from "node:net";
@@ -20,7 +20,7 @@ const CONNECTIONS = 16;
 const FILE_BYTES = 128 * 1_048_576;
 const SMALL = "x".repeat(100);
 
-const [rounds = "3", seconds = "3"] = process.argv.slice(2);
+const [rounds = "3", seconds = "3", only = ""] = process.argv.slice(2);
 const directory = await mkdtemp(join(tmpdir(), "hatchway-names-"));
 const file = (name: string) => join(directory, name);
 const authority = await testAuthority("CA of the bench");
@@ -210,7 +210,12 @@ async function bulk({ port, host, speaks }: Way): Promise<number> {
 const median = (samples: readonly number[]) => samples.toSorted((a, b) => a - b)[samples.length >> 1] ?? 0;
 try {
   await startAll();
-  const rows = new Map(WAYS.map((way) => [way, { perSec: [] as number[], gbits: [] as number[] }]));
+  const rows = new Map(
+    WAYS.filter(({ name }) => name.includes(only)).map((way) => [
+      way,
+      { perSec: [] as number[], gbits: [] as number[] },
+    ]),
+  );
   for (let round = 0; round < Number(rounds); round++) {
     for (const [way, { perSec, gbits }] of rows) {
       await requests(way, 500);
