@@ -4,17 +4,28 @@ import { join } from "node:path";
 
 const ROOT = join(import.meta.dir, "..");
 
-for (const [entry, naming] of [
-  ["src/index.ts", "hatchway.mjs"],
-  ["src/client.ts", "client.mjs"],
-] as const) {
-  await Bun.build({
-    entrypoints: [join(ROOT, entry)],
-    outdir: join(ROOT, "dist"),
-    naming,
-    target: "node",
-    format: "esm",
-    // Names and lines stay: it is what people see in their debugger.
-    minify: false,
-  });
+export const LIBRARY_BUNDLES = { "hatchway.mjs": "src/index.ts", "client.mjs": "src/client.ts" } as const;
+
+/** Resolves to the folders of the packages whose code is in the bundles. */
+export async function bundleLibrary(outdir: string): Promise<readonly string[]> {
+  const packages = new Set<string>();
+  for (const [naming, entry] of Object.entries(LIBRARY_BUNDLES)) {
+    const { metafile } = await Bun.build({
+      entrypoints: [join(ROOT, entry)],
+      outdir,
+      naming,
+      target: "node",
+      format: "esm",
+      // Names and lines stay: it is what people see in their debugger.
+      minify: false,
+      metafile: true,
+    });
+    for (const path of Object.keys(metafile?.inputs ?? {})) {
+      const folder = /node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0];
+      if (folder !== undefined) packages.add(join(ROOT, folder));
+    }
+  }
+  return [...packages].sort();
 }
+
+if (import.meta.main) await bundleLibrary(join(ROOT, "dist"));

@@ -39,10 +39,11 @@ const LANES = [
   "check doctor executable expose names recovery service service-gateway trust",
   "check-router docs map router router-forged router-igd router-portmap",
   `console gateway-console gateway-docs gateway-network gateway-pages gateway-triggers
-   library library-docs readme router-console router-two stun`,
+   library library-docs readme router-console router-two ssh-console stun`,
   `gateway gateway-apps gateway-crash gateway-hooks gateway-igd gateway-metrics gateway-relay
    gateway-rights gateway-scan gateway-start gateway-visits gateway-vpn home-lab igd-server nat-conntrack
-   nat-firewalls nat-plane nat-plane-reconcile nat-plane-triggers portmap-server proxy-in upgrade upgrade-asks vpn-interface`,
+   nat-firewalls nat-plane nat-plane-reconcile nat-plane-triggers portmap-server proxy-in proxy-own upgrade upgrade-asks
+   vpn-interface`,
 ].map((names) => names.split(/\s+/));
 /** Null = it runs alone. */
 const laneOf = (file) => {

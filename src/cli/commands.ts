@@ -71,6 +71,7 @@ export const REMOTE_COMMANDS: ReadonlySet<string> = new Set([
   "forward",
   "devices",
   "join-code",
+  "ssh-key",
   "user",
   "token",
   "audit",

@@ -73,6 +73,43 @@ Example:
   hatchway ssh-key host >> ~/.ssh/known_hosts`,
     )
     .action(async (_given: unknown, command: Command) => run(command, host));
+  group
+    .command("export")
+    .summary("write this device's own key to a file that ssh takes")
+    .description(
+      "Writes the key of the agent of --data to a new file, for ssh -i: whoever has it is this device, by SSH as by the agent. hatchway devices revoke ends both. It has no passphrase: ssh-keygen -p -f FILE gives it one.",
+    )
+    .argument("<FILE>", "a file that is not there yet; nobody else may read it")
+    .addHelpText(
+      "after",
+      `
+With --json: {"v":1,"file":…,"device":…,"host":…,"publicKey":…,"fingerprint":…}
+
+Example:
+  hatchway ssh-key export ~/.ssh/attic && ssh -p 2222 -i ~/.ssh/attic -N -R 8080:localhost:80 relay.example`,
+    )
+    .action(async (file: string, _given: unknown, command: Command) =>
+      run(command, (context) => exportKey(context, file)),
+    );
+}
+
+async function exportKey(context: Context, file: string): Promise<void> {
+  if (context.options.remote !== undefined) {
+    throw new ControlError("usage", "The key of a device is exported on its own machine: leave --remote out.");
+  }
+  const { findPlace } = await import("./data-dir.ts");
+  const { exportSshKey } = await import("../roles/ssh-export.ts");
+  const { paths } = await findPlace(context, "agent");
+  const check = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+  const exported = await exportSshKey(paths.directory, file, check);
+  if (context.options.json) {
+    context.io.out(`${JSON.stringify({ v: 1, file, ...exported })}\n`);
+    return;
+  }
+  const { device, host: relay } = exported;
+  context.io.err(
+    `Wrote ${printable(file)}: ssh -p PORT -i FILE ${printable(relay)} comes in as ${printable(device)}, where PORT is that of [ssh] at the relay.\n`,
+  );
 }
 
 async function add(context: Context, file: string, { name, account, ports }: AddOptions): Promise<void> {

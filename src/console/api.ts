@@ -28,6 +28,7 @@ export type {
   Session,
   Settings,
   SignIn,
+  SshKey,
   Token,
   TokenDraft,
   TrafficReport,
@@ -51,6 +52,7 @@ export type PasskeyAnswer = z.infer<typeof schema.PasskeyAnswer>;
 export type PasskeyChallenge = z.infer<typeof schema.PasskeyChallenge>;
 export type PingSample = Extract<schema.PingEvent, { readonly event: "sample" }>;
 export type SignedInSession = z.infer<typeof schema.SignedInSession>;
+export type SshServer = NonNullable<z.infer<typeof schema.Ssh>["server"]>;
 export type TotpSetup = z.infer<typeof schema.TotpSetup>;
 export type VpnKeys = z.input<typeof schema.VpnKeys>;
 export type VpnChange = z.input<typeof schema.VpnChange>;
@@ -332,6 +334,15 @@ export class Api {
   removeDevice = (id: string): Promise<void> => this.#done(`/devices/${at(id)}`, { method: "DELETE" });
   makeJoinCode = (body: z.input<typeof schema.JoinCodeDraft>): Promise<MadeJoinCode> =>
     this.#json("/join-codes", { method: "POST", body });
+
+  /** Null: SSH clients are not served. */
+  async ssh(): Promise<SshServer | null> {
+    return (await this.#json<z.infer<typeof schema.Ssh>>("/ssh")).server;
+  }
+  sshKeys = (): Promise<readonly schema.SshKey[]> => this.#all("/ssh/keys");
+  addSshKey = (body: schema.SshKeyDraft): Promise<schema.SshKey> => this.#json("/ssh/keys", { method: "POST", body });
+  removeSshKey = (fingerprint: string): Promise<void> =>
+    this.#done(`/ssh/keys/${at(fingerprint)}`, { method: "DELETE" });
 
   // What a gateway has beside forwards
   /** Null: there is no VPN yet. */

@@ -17,6 +17,12 @@ export interface Checking<Entry, Spec> {
   usage(message: string): HatchwayError;
 }
 
+/** Plain JavaScript may give anything. Throws what `usage` makes. */
+export function checkObject(options: unknown, usage: (message: string) => HatchwayError): void {
+  if (typeof options === "object" && options !== null && !Array.isArray(options)) return;
+  throw usage("The options must be an object: { name: value, … }.");
+}
+
 /** What an app asks for. Throws what `usage` makes of the first thing that is wrong. */
 export function checked<Entry, Spec>(
   options: object,

@@ -437,6 +437,34 @@ export interface SignIn {
   readonly code?: string;
 }
 
+export interface Ssh {
+  readonly server: {
+    readonly host: string;
+    readonly port: number;
+    readonly fingerprint: string;
+    readonly knownHosts: string;
+  } | null;
+}
+
+export interface SshKey {
+  readonly fingerprint: string;
+  readonly type: string;
+  readonly comment: string;
+  readonly device: { readonly id: string; readonly name: string };
+  readonly account: { readonly id: string; readonly name: string };
+  readonly ports: string | null;
+  readonly addedMs: number;
+  readonly lastUsedMs: number | null;
+  readonly endsDevice: boolean;
+}
+
+export interface SshKeyDraft {
+  readonly key: string;
+  readonly device: string;
+  readonly ports?: string;
+  readonly account?: string;
+}
+
 export interface Token {
   readonly id: string;
   readonly name: string;

@@ -101,6 +101,15 @@ export interface Client {
   removeDevice(id: string): Promise<void>;
   makeJoinCode(draft: shape.JoinCodeDraft, once?: Once): Promise<shape.MadeJoinCode>;
 
+  // ── SSH clients, who need no agent ──
+  /** How they know the relay; `server` is null when it does not serve them. */
+  getSsh(): Promise<shape.Ssh>;
+  /** `device`: name or id. */
+  listSshKeys(ask?: PageAsk & { readonly device?: string }): Promise<Page<shape.SshKey>>;
+  addSshKey(draft: shape.SshKeyDraft, once?: Once): Promise<shape.SshKey>;
+  /** Its connections end at once, with their ports. */
+  removeSshKey(fingerprint: string): Promise<void>;
+
   // ── A gateway: its VPN and port triggers. A server that is none answers 404 ──
   getVpn(): Promise<shape.Vpn>;
   changeVpn(change: shape.VpnChange): Promise<shape.Vpn>;

@@ -13,14 +13,24 @@ import { linkFailure } from "./failures.ts";
 import type * as declared from "./hatchway.d.ts";
 import type { Listening } from "./listening.ts";
 import { Relay } from "./relay.ts";
-import { checkSignal } from "./relay-options.ts";
+import {
+  checkOptions,
+  checkSignal,
+  destinationOf,
+  exposeSpecOf,
+  handlersOf,
+  listenSpecOf,
+  socksSpecOf,
+} from "./relay-options.ts";
 
 /** Where agents connect when nobody says. */
 const DEFAULT_AGENT_PORT = 7744;
 
 const usage = (message: string) => new HatchwayError("usage", message);
 
-export async function enrol({ joinCode, ca, signal, ...rest }: declared.EnrolOptions): Promise<declared.Device> {
+export async function enrol(options: declared.EnrolOptions): Promise<declared.Device> {
+  checkOptions(options);
+  const { joinCode, ca, signal, ...rest } = options;
   knowsAll(rest, ["joinCode", "ca", "signal"]);
   checkSignal(signal);
   if (typeof joinCode !== "string") throw usage("joinCode must be a text: what hatchway join-code create gave.");
@@ -40,12 +50,15 @@ export async function enrol({ joinCode, ca, signal, ...rest }: declared.EnrolOpt
 }
 
 export async function deviceOf(dataDirectory: string): Promise<declared.Device> {
+  if (typeof dataDirectory !== "string") throw usage("dataDirectory must be a text: what --data of the agent was.");
   const identity = await readIdentity(dataDirectory);
   if (!identity.ok) throw usage(identity.error);
   return described(identity.value);
 }
 
-export async function openRelay({ key, relay, ca, signal, ...rest }: declared.RelayOptions): Promise<Relay> {
+export async function openRelay(options: declared.RelayOptions): Promise<Relay> {
+  checkOptions(options);
+  const { key, relay, ca, signal, ...rest } = options;
   knowsAll(rest, ["key", "relay", "ca", "signal"]);
   checkSignal(signal);
   const identity = decodeDeviceIdentity(typeof key === "string" ? key : "");
@@ -66,37 +79,31 @@ export async function openRelay({ key, relay, ca, signal, ...rest }: declared.Re
   }
 }
 
-export async function expose(
-  { key, relay, ca, ...own }: declared.RelayOptions & declared.ExposeOptions,
+export function expose(
+  options: declared.RelayOptions & declared.ExposeOptions,
   onVisitor?: declared.OnSocket | declared.VisitorHandlers,
 ): Promise<declared.Exposed> {
-  return alone({ key, relay, ca, signal: own.signal }, (opened) => opened.expose(own, onVisitor));
+  return alone(
+    options,
+    (relay, own) => relay.expose(own, onVisitor),
+    (own) => exposeSpecOf(own, handlersOf(onVisitor)),
+  );
 }
 
-export async function listen({
-  key,
-  relay,
-  ca,
-  ...own
-}: declared.RelayOptions & declared.ListenOptions): Promise<declared.Listening> {
-  return alone({ key, relay, ca, signal: own.signal }, (opened) => opened.listen(own));
+export function listen(options: declared.RelayOptions & declared.ListenOptions): Promise<declared.Listening> {
+  return alone(options, (relay, own) => relay.listen(own), listenSpecOf);
 }
 
-export async function socks({
-  key,
-  relay,
-  ca,
-  ...own
-}: declared.RelayOptions & declared.SocksOptions): Promise<declared.Listening> {
-  return alone({ key, relay, ca, signal: own.signal }, (opened) => opened.socks(own));
+export function socks(options: declared.RelayOptions & declared.SocksOptions): Promise<declared.Listening> {
+  return alone(options, (relay, own) => relay.socks(own), socksSpecOf);
 }
 
-export async function connect({
-  key,
-  relay,
-  ca,
-  ...own
-}: declared.RelayOptions & declared.ConnectOptions): Promise<declared.TunnelSocket> {
+export async function connect(
+  options: declared.RelayOptions & declared.ConnectOptions,
+): Promise<declared.TunnelSocket> {
+  checkOptions(options);
+  const { key, relay, ca, ...own } = options;
+  destinationOf(own);
   const opened = await openRelay({ key, relay, ca, signal: own.signal });
   try {
     const socket = await opened.connect(own);
@@ -108,18 +115,22 @@ export async function connect({
   }
 }
 
-/** A relay for one thing: it is closed with it. */
-async function alone<One extends Exposed | Listening>(
-  options: declared.RelayOptions,
-  open: (relay: Relay) => Promise<One>,
+/** A relay for one thing: it is closed with it. `check` throws what is wrong before anybody is asked. */
+async function alone<Options extends declared.RelayOptions, One extends Exposed | Listening>(
+  options: Options,
+  open: (relay: Relay, own: Omit<Options, "key" | "relay" | "ca">) => Promise<One>,
+  check: (own: Omit<Options, "key" | "relay" | "ca">) => unknown,
 ): Promise<One> {
-  const relay = await openRelay(options);
+  checkOptions(options);
+  const { key, relay, ca, ...own } = options;
+  check(own);
+  const opened = await openRelay({ key, relay, ca, signal: own.signal });
   try {
-    const one = await open(relay);
-    one.alsoOnClose(() => relay.close());
+    const one = await open(opened, own);
+    one.alsoOnClose(() => opened.close());
     return one;
   } catch (error) {
-    await relay.close();
+    await opened.close();
     throw error;
   }
 }

@@ -17,7 +17,8 @@ export function linkFailure(state: LinkState, relay: string): HatchwayError | nu
       const why = state.message.replace(/\.$/, "");
       if (state.untrusted === true)
         return new HatchwayError("untrusted", `The relay at ${relay} is not trusted: ${why}.`);
-      return new HatchwayError("unreachable", `The relay at ${relay} cannot be reached: ${why}.`);
+      const what = why.startsWith(`${relay} `) ? why : `${relay} cannot be reached: ${why}`;
+      return new HatchwayError("unreachable", `The relay at ${what}; see that it runs, and give relay if it moved.`);
     }
     case "rejected":
       return new HatchwayError("denied", state.message);

@@ -1,10 +1,11 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { type LocalForwardSpec, parseVia, type RemoteForwardSpec, type Via } from "../core/forward.ts";
 import { ExposeEntry, ForwardEntry, SocksEntry } from "../roles/config/schema.ts";
 import { exposeSpec, forwardSpec, socksSpec } from "../roles/config/specs.ts";
 import type { HostPort } from "../wire/endpoint.ts";
 import { MAX_PORT, parseHost } from "../wire/endpoint.ts";
-import { type Checking, checked, signalProblem } from "./checked.ts";
+import type { Protocol } from "../wire/port-set.ts";
+import { type Checking, checked, checkObject, signalProblem } from "./checked.ts";
 import { HatchwayError } from "./error.ts";
 import type {
   Abortable,
@@ -12,7 +13,9 @@ import type {
   EntryOptions,
   ExposeOptions,
   ListenOptions,
+  OnSocket,
   SocksOptions,
+  VisitorHandlers,
 } from "./hatchway.d.ts";
 
 /** The config file's keys under the names that an app writes. */
@@ -77,26 +80,56 @@ const LISTEN: Checking<ForwardEntry, LocalForwardSpec> = {
   keys: LISTEN_KEYS,
   others: ["signal"],
   values: VALUES,
-  specOf: (entry) => forwardSpec(entry, idOf),
+  specOf: (entry) => forwardSpec(entry, localIdOf),
   usage,
 };
 
-/** All of these throw HatchwayError `usage`. `inApp`: visitors are the app's own functions'. */
-export function exposeSpecOf(options: ExposeOptions & Abortable, inApp: boolean): RemoteForwardSpec {
+/** All of these throw HatchwayError `usage`. `handlers`: the app's own functions for visitors; null = a service has them. */
+export function exposeSpecOf(options: ExposeOptions & Abortable, handlers: VisitorHandlers | null): RemoteForwardSpec {
+  checkOptions(options);
   checkSignal(options.signal);
-  const misplaced = inApp ? OF_A_SERVICE.find((name) => options[name] !== undefined) : undefined;
+  const misplaced = handlers !== null ? OF_A_SERVICE.find((name) => options[name] !== undefined) : undefined;
   if (misplaced !== undefined) {
     throw usage(`${misplaced} is for a service that visitors are led to: leave it out, or the function for visitors.`);
   }
-  return checked(options, {}, EXPOSE);
+  const spec = checked(options, {}, EXPOSE);
+  for (const { protocol } of handlers === null ? [] : spec.remote.ports) {
+    const name = OF_PROTOCOL[protocol];
+    if (handlers?.[name] !== undefined) continue;
+    const ports = `${protocol.toUpperCase()} ports`;
+    throw usage(`ports has ${ports}: give a function for their visitors, { ${name}: … }, or leave those ports out.`);
+  }
+  return spec;
+}
+
+/** Which function hears of the visitors. */
+const OF_PROTOCOL = { tcp: "socket", udp: "flow" } as const satisfies Record<Protocol, keyof VisitorHandlers>;
+
+export function handlersOf(onVisitor: unknown): VisitorHandlers | null {
+  if (onVisitor === undefined) return null;
+  if (typeof onVisitor === "function") return { socket: onVisitor as OnSocket };
+  const handlers = typeof onVisitor === "object" && onVisitor !== null ? onVisitor : {};
+  const known: readonly string[] = Object.values(OF_PROTOCOL);
+  const entries = Object.entries(handlers).filter(([, value]) => value !== undefined);
+  if (entries.length > 0 && entries.every(([name, value]) => known.includes(name) && typeof value === "function")) {
+    return handlers;
+  }
+  throw usage("What is done with visitors must be a function, or functions: { socket: … }, { flow: … }, or both.");
+}
+
+export function checkOptions(options: unknown): void {
+  checkObject(options, usage);
 }
 
 export function listenSpecOf(options: ListenOptions & Abortable): LocalForwardSpec {
+  checkOptions(options);
   checkSignal(options.signal);
   return checked(options, { via: DEFAULT_VIA }, LISTEN);
 }
 
-export function socksSpecOf({ password, ...options }: SocksOptions & Abortable): LocalForwardSpec {
+export function socksSpecOf(given: SocksOptions & Abortable): LocalForwardSpec {
+  checkOptions(given);
+  const { password, ...options } = given;
   checkSignal(options.signal);
   if (password !== undefined && typeof password !== "string") throw usage("password must be a text.");
   if ((password === undefined) !== (options.username === undefined)) {
@@ -110,7 +143,7 @@ export function socksSpecOf({ password, ...options }: SocksOptions & Abortable):
       keys: SOCKS_KEYS,
       others: ["signal"],
       values: VALUES,
-      specOf: (entry) => socksSpec(entry, password ?? null, idOf),
+      specOf: (entry) => socksSpec(entry, password ?? null, localIdOf),
       usage,
     },
   );
@@ -121,13 +154,9 @@ export interface Destination {
   readonly to: HostPort;
 }
 
-export function destinationOf({
-  host,
-  port,
-  via = DEFAULT_VIA,
-  signal,
-  ...rest
-}: ConnectOptions & Abortable): Destination {
+export function destinationOf(given: ConnectOptions & Abortable): Destination {
+  checkOptions(given);
+  const { host, port, via = DEFAULT_VIA, signal, ...rest } = given;
   checkSignal(signal);
   const [unknown] = Object.keys(rest);
   if (unknown !== undefined)
@@ -157,4 +186,9 @@ function seconds(name: string): (value: unknown) => string {
 function idOf(kind: string, name: string | undefined, content: object): string {
   const digest = createHash("sha256").update(JSON.stringify(content)).digest("hex").slice(0, ID_CHARACTERS);
   return `${kind}/${name ?? digest}`;
+}
+
+/** Nobody but this process knows its ports: without a name each is another one. */
+function localIdOf(kind: string, name: string | undefined): string {
+  return `${kind}/${name ?? randomUUID()}`;
 }

@@ -1,5 +1,6 @@
 import type { LocalForwardSpec } from "../core/forward.ts";
-import type { EmbeddedAgent } from "../roles/embedded/agent.ts";
+import type { EmbeddedAgent, EntryError } from "../roles/embedded/agent.ts";
+import { ANY_PORT_TRIES, wantsOneNumber, withOneNumber } from "../roles/embedded/any-port.ts";
 import { AppEnd } from "../roles/embedded/app-end.ts";
 import { appExit } from "../roles/embedded/app-exit.ts";
 import { formatHostPort } from "../wire/endpoint.ts";
@@ -9,7 +10,7 @@ import { connectionError, linkFailure, listenError, refusalError } from "./failu
 import type * as declared from "./hatchway.d.ts";
 import { Kept } from "./kept.ts";
 import { Listening } from "./listening.ts";
-import { destinationOf, exposeSpecOf, listenSpecOf, socksSpecOf } from "./relay-options.ts";
+import { destinationOf, exposeSpecOf, handlersOf, listenSpecOf, socksSpecOf } from "./relay-options.ts";
 
 export interface RelayMeans {
   readonly agent: EmbeddedAgent;
@@ -52,11 +53,11 @@ export class Relay extends Kept<declared.RelayEvent> implements declared.Relay {
     options: declared.ExposeOptions & declared.Abortable,
     onVisitor?: declared.OnSocket | declared.VisitorHandlers,
   ): Promise<Exposed> {
-    const spec = exposeSpecOf(options, onVisitor !== undefined);
+    const handlers = handlersOf(onVisitor);
+    const spec = exposeSpecOf(options, handlers);
     const { signal } = options;
     this.#checkOpen(signal);
-    const handlers = typeof onVisitor === "function" ? { socket: onVisitor } : onVisitor;
-    const exit = handlers === undefined ? null : appExit(handlers, (reason) => connectionError(reason, "the visitor"));
+    const exit = handlers === null ? null : appExit(handlers, (reason) => connectionError(reason, "the visitor"));
     const putting = this.#agent.put(spec, exit);
     if (putting === null) throw alreadyOpen(spec.remote.name);
     await this.#settled(putting, signal);
@@ -97,29 +98,35 @@ export class Relay extends Kept<declared.RelayEvent> implements declared.Relay {
     return socket;
   }
 
-  listen(options: declared.ListenOptions & declared.Abortable): Promise<Listening> {
+  async listen(options: declared.ListenOptions & declared.Abortable): Promise<Listening> {
     return this.#listening(listenSpecOf(options), options.signal);
   }
 
-  socks(options: declared.SocksOptions & declared.Abortable): Promise<Listening> {
+  async socks(options: declared.SocksOptions & declared.Abortable): Promise<Listening> {
     return this.#listening(socksSpecOf(options), options.signal);
   }
 
-  async #listening(spec: LocalForwardSpec, signal: AbortSignal | undefined): Promise<Listening> {
-    this.#checkOpen(signal);
-    const { id, name, ports } = spec.local;
-    if (typeof Bun === "undefined" && ports.some(({ protocol }) => protocol === "udp")) {
-      throw new HatchwayError("usage", "UDP ports of this machine need Bun: on Node, listen to TCP alone.");
+  async #listening(wanted: LocalForwardSpec, signal: AbortSignal | undefined): Promise<Listening> {
+    const oneNumber = wantsOneNumber(wanted);
+    for (let left = oneNumber ? ANY_PORT_TRIES : 1; ; left--) {
+      this.#checkOpen(signal);
+      const spec = oneNumber ? withOneNumber(wanted) : wanted;
+      const error = await this.#listensTo(spec);
+      if (error === null && !this.isClosed && signal?.aborted !== true) {
+        return this.#kept(new Listening(this.#agent, spec, signal));
+      }
+      await this.#agent.giveBack(spec.local.id);
+      if (error === null) throw this.#whyNot(signal);
+      if (error.kind !== "inUse" || left === 1) throw listenError(error);
     }
+  }
+
+  /** Null = it listens. */
+  async #listensTo(spec: LocalForwardSpec): Promise<EntryError | null> {
     const putting = this.#agent.put(spec);
-    if (putting === null) throw alreadyOpen(name);
+    if (putting === null) throw alreadyOpen(spec.local.name);
     const held = await putting;
-    const error = held.kind === "local" ? (held.error ?? (await held.forward?.entry.bound()) ?? null) : null;
-    if (error !== null || this.isClosed || signal?.aborted === true) {
-      await this.#agent.giveBack(id);
-      throw error === null ? this.#whyNot(signal) : listenError(error);
-    }
-    return this.#kept(new Listening(this.#agent, spec, signal));
+    return held.kind === "local" ? (held.error ?? (await held.forward?.entry.bound()) ?? null) : null;
   }
 
   protected async end(): Promise<void> {

@@ -20,8 +20,27 @@ export async function loadSelfSigning() {
   return await import("@peculiar/x509");
 }
 
-/** A self-signed server certificate, PEM, for an ECDSA P-256 key (PKCS #8, PEM). `names`: host names and IP literals. */
-export async function selfSignedCertificate(keyPem: string, names: readonly string[], nowMs: number): Promise<string> {
+export interface SelfSignedOptions {
+  /** ECDSA P-256, PKCS #8, PEM. */
+  readonly keyPem: string;
+  readonly subject: string;
+  /** Host names and IP literals. */
+  readonly names: readonly string[];
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  /** An extension that who does not know it must refuse; `value`: DER. */
+  readonly critical?: { readonly oid: string; readonly value: Uint8Array };
+}
+
+/** A self-signed server certificate of a relay, PEM, for an ECDSA P-256 key (PKCS #8, PEM). `names`: host names and IP literals. */
+export function selfSignedCertificate(keyPem: string, names: readonly string[], nowMs: number): Promise<string> {
+  const [notBeforeMs, notAfterMs] = [nowMs - BACKDATED_MS, nowMs + LIFETIME_MS];
+  return selfSigned({ keyPem, subject: "CN=Hatchway relay", names, notBeforeMs, notAfterMs });
+}
+
+/** A self-signed server certificate, PEM. */
+export async function selfSigned(options: SelfSignedOptions): Promise<string> {
+  const { keyPem, subject, names, notBeforeMs, notAfterMs, critical } = options;
   const x509 = await loadSelfSigning();
   const privateKey = createPrivateKey(keyPem);
   const pkcs8 = privateKey.export({ type: "pkcs8", format: "der" });
@@ -34,9 +53,9 @@ export async function selfSignedCertificate(keyPem: string, names: readonly stri
   serial[0] = 0x40 | ((serial[0] ?? 0) & 0x3f);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serial.toString("hex"),
-    name: "CN=Hatchway relay",
-    notBefore: new Date(nowMs - BACKDATED_MS),
-    notAfter: new Date(nowMs + LIFETIME_MS),
+    name: subject,
+    notBefore: new Date(notBeforeMs),
+    notAfter: new Date(notAfterMs),
     keys,
     signingAlgorithm: SIGNATURE,
     extensions: [
@@ -46,6 +65,7 @@ export async function selfSignedCertificate(keyPem: string, names: readonly stri
       new x509.SubjectAlternativeNameExtension(
         names.map((name) => ({ type: isIP(name) === 0 ? ("dns" as const) : ("ip" as const), value: name })),
       ),
+      ...(critical === undefined ? [] : [new x509.Extension(critical.oid, true, Uint8Array.from(critical.value))]),
     ],
   });
   return `${certificate.toString("pem")}\n`;

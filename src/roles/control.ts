@@ -15,6 +15,7 @@ import type {
   PingRequest,
   RelayControl,
 } from "../servers/local/control.ts";
+import type { ChallengeType } from "../wire/acme/messages.ts";
 import type { Cidr } from "../wire/address.ts";
 import type { backUp, restore } from "./backup/command.ts";
 import type { CheckMeans } from "./check/means.ts";
@@ -73,7 +74,12 @@ export interface NamesSettings {
   /** Of some of the names, to end TLS with; null = none. */
   readonly certificate: CertificateFiles | null;
   /** Where certificates of the other names are ordered; null = nowhere. */
-  readonly acme: Omit<AcmeSettings, "hosts" | "listen"> | null;
+  readonly acme: NamesAcmeSettings | null;
+}
+
+export interface NamesAcmeSettings extends Omit<AcmeSettings, "hosts" | "listen"> {
+  /** How names are proven; null = by the ports that there are. */
+  readonly challenge: ChallengeType | null;
 }
 
 /** `[ssh]`: OpenSSH and others connect without an agent. */

@@ -42,6 +42,19 @@ describe("an event queue", () => {
     expect(await take(queue)).toEqual([2, 3]);
   });
 
+  test("keeps the newest of those that are too heavy, of which one may weigh more than all", async () => {
+    const queue = new EventQueue<string>(undefined, 10, { of: ({ length }) => length, max: 5 });
+    const events = queue[Symbol.asyncIterator]();
+    for (const event of ["aaa", "bb", "c"]) queue.push(event);
+    // What was taken weighs no more.
+    expect((await events.next()).value).toBe("bb");
+    for (const event of ["dd", "ee"]) queue.push(event);
+    expect((await events.next()).value).toBe("c");
+    queue.push("0123456789");
+    queue.end();
+    expect(await take(queue)).toEqual(["0123456789"]);
+  });
+
   test("throws its failure after what came before it", async () => {
     const queue = new EventQueue<number>();
     queue.push(1);

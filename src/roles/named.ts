@@ -34,6 +34,22 @@ export function forwardCalled<T extends NamedForward>(
   throw new ControlError("usage", `Several devices have a forward "${idOrName}" (${devices}): say which by --device.`);
 }
 
+/** The key of that fingerprint, or the only one of that comment: a comment may be another's fingerprint. Throws ControlError `usage`. */
+export function sshKeyCalled<T extends { readonly fingerprint: string; readonly comment: string }>(
+  named: string,
+  keys: readonly T[],
+): T {
+  const exact = keys.find(({ fingerprint }) => fingerprint === named);
+  const [key, ...others] = exact === undefined ? keys.filter(({ comment }) => comment === named) : [exact];
+  const quoted = JSON.stringify(named);
+  if (key === undefined) {
+    throw new ControlError("usage", `There is no SSH key ${quoted}: hatchway ssh-key ls lists them.`);
+  }
+  if (others.length === 0) return key;
+  const message = `${others.length + 1} SSH keys are called ${quoted}: give the fingerprint, which hatchway ssh-key ls shows.`;
+  throw new ControlError("usage", message);
+}
+
 /** The token of that id, or the only one of that name. Throws ControlError `usage`. */
 export function tokenCalled<T extends { readonly id: string; readonly name: string }>(
   nameOrId: string,

@@ -28,6 +28,8 @@ export interface AcmeRecord {
 }
 
 const FILE_VERSION = 1;
+/** Far more than an hour's. */
+const MOST_TIMES = 1_000;
 const wish = z.object({ directory: z.string(), hosts: z.array(z.string()) });
 const fileSchema = z.object({
   version: z.literal(FILE_VERSION),
@@ -40,6 +42,9 @@ const fileSchema = z.object({
       lastMs: z.number(),
       retryAtMs: z.number(),
       limited: z.boolean(),
+      // A relay of before wrote neither.
+      notBeforeMs: z.number().nullable().default(null),
+      refusedMs: z.array(z.number()).max(MOST_TIMES).default([]),
       message: z.string(),
     })
     .nullable(),

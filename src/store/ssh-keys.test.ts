@@ -1,13 +1,21 @@
 import { describe, expect, test } from "bun:test";
 import { blobOf, FINGERPRINTS, PUBLIC_KEYS } from "../../test/fixtures/ssh-keys.ts";
 import { enrolDevice, holdPort80, temporaryStore, testKey } from "../../test/fixtures/store.ts";
-import { type KeyLine, parseKeyText } from "../wire/ssh/public-key.ts";
+import { decodeKey, encodeEd25519, type KeyLine, parseKeyText } from "../wire/ssh/public-key.ts";
+import { MOST_KEYS } from "./ssh-keys.ts";
 import type { Store } from "./store.ts";
 
 function line(name: "ed25519" | "ecdsa" | "rsa"): KeyLine {
   const parsed = parseKeyText(PUBLIC_KEYS[name]);
   if (!parsed.ok) throw new Error(parsed.error.kind);
   return parsed.value;
+}
+
+/** As ssh would show an agent's key. */
+function ofAgent(publicKey: Uint8Array): KeyLine {
+  const decoded = decodeKey(encodeEd25519(publicKey));
+  if (!decoded.ok) throw new Error(decoded.error.kind);
+  return { key: decoded.value, comment: "agent" };
 }
 
 async function add(store: Store, name: "ed25519" | "ecdsa" | "rsa", more: { deviceName: string; ports?: string }) {
@@ -41,7 +49,10 @@ describe("keys of SSH clients", () => {
     const { store } = fixture;
     await enrolDevice(store, "den", 1);
     await add(store, "rsa", { deviceName: "den" });
-    expect(await store.sshKeys.remove("ada@rsa", 2_000)).toMatchObject({ ok: true, value: { deviceRevoked: false } });
+    expect(await store.sshKeys.remove(FINGERPRINTS.rsa, 2_000)).toMatchObject({
+      ok: true,
+      value: { deviceRevoked: false },
+    });
     expect(await store.devices.findByKey(testKey(1))).toMatchObject({ name: "den" });
     expect(await found(store, "rsa")).toBeNull();
   });
@@ -83,6 +94,42 @@ describe("keys of SSH clients", () => {
     await using fixture = await temporaryStore();
     await add(fixture.store, "ed25519", { deviceName: "laptop" });
     expect(await fixture.store.sshKeys.add(request, 2_000)).toMatchObject({ ok: false, error: { kind } });
+  });
+
+  test("a key of another account is not there for whoever sees one account", async () => {
+    await using fixture = await temporaryStore();
+    const { store } = fixture;
+    const { device } = await add(store, "ed25519", { deviceName: "laptop" });
+    const remove = (accountId: string) => store.sshKeys.remove(FINGERPRINTS.ed25519, 2_000, { accountId });
+    expect(await remove("another")).toMatchObject({ ok: false, error: { kind: "unknown" } });
+    expect((await remove(device.accountId)).ok).toBe(true);
+  });
+
+  test("refuses the key of a device's own agent: it would be let in as another", async () => {
+    await using fixture = await temporaryStore();
+    const { store } = fixture;
+    const { key } = line("ed25519");
+    if (key.parts.kind !== "ed25519") throw new Error("it is Ed25519");
+    const den = await enrolDevice(store, "den", 1);
+    const before = await store.sshKeys.add({ ...line("ed25519"), deviceName: "laptop" }, 2_000);
+    expect(before.ok).toBe(true);
+    await store.sshKeys.remove(FINGERPRINTS.ed25519, 2_000);
+    expect(await store.sshKeys.add({ ...ofAgent(testKey(1)), deviceName: "laptop" }, 2_000)).toMatchObject({
+      ok: false,
+      error: { kind: "key-taken" },
+    });
+    await store.devices.revoke(den.id, 3_000);
+    expect((await store.sshKeys.add({ ...ofAgent(testKey(1)), deviceName: "laptop" }, 4_000)).ok).toBe(true);
+  });
+
+  test("refuses a key more than a device may have", async () => {
+    await using fixture = await temporaryStore();
+    const { store } = fixture;
+    for (let number = 0; number < MOST_KEYS; number++) {
+      expect((await store.sshKeys.add({ ...ofAgent(testKey(number + 1)), deviceName: "laptop" }, 1_000)).ok).toBe(true);
+    }
+    const more = await store.sshKeys.add({ ...line("rsa"), deviceName: "laptop" }, 2_000);
+    expect(more).toMatchObject({ ok: false, error: { kind: "too-many" } });
   });
 
   test("refuses a device more than the account may have, and a key that is not there", async () => {

@@ -5,7 +5,7 @@ import { err, ok, type Result } from "../wire/result.ts";
 import type { KeyLine } from "../wire/ssh/public-key.ts";
 import { FIRST_ACCOUNT_ID, findAccount } from "./accounts.ts";
 import { appendAudit, OPERATOR } from "./audit.ts";
-import { type Device, devicesToBe, forgetForwards, toDevice } from "./devices.ts";
+import { type Device, devicesOn, devicesToBe, forgetForwards, toDevice } from "./devices.ts";
 import { endJoinCodes } from "./join-codes.ts";
 import type { Db, SshKeysTable } from "./schema.ts";
 
@@ -31,9 +31,16 @@ export interface NewSshKey extends KeyLine {
 }
 
 export interface SshKeyRefusal {
-  readonly kind: "unknown-account" | "key-taken" | "quota" | "ports" | "unknown" | "ambiguous";
-  /** One sentence that says what to do. */
+  readonly kind: "unknown-account" | "key-taken" | "too-many" | "quota" | "ports" | "unknown";
+  /** One sentence that says what to do, to somebody who sees every account. */
   readonly message: string;
+}
+
+export interface SshKeyRemoval {
+  /** Absent = the operator. */
+  readonly actor?: string;
+  /** Only a key of this account; absent = of any. */
+  readonly accountId?: string;
 }
 
 export interface KeyOfDevice {
@@ -52,8 +59,7 @@ export interface SshKeys {
   find(blob: Uint8Array): Promise<KeyOfDevice | null>;
   /** Of devices that are not revoked, by account, device and age. */
   list(): Promise<KeyOfDevice[]>;
-  /** By its fingerprint, or by a comment that only one has. */
-  remove(fingerprintOrComment: string, nowMs: number, actor?: string): Promise<Result<RemovedSshKey, SshKeyRefusal>>;
+  remove(fingerprint: string, nowMs: number, removal?: SshKeyRemoval): Promise<Result<RemovedSshKey, SshKeyRefusal>>;
   /** Notes when it was used; false = it was removed. Once a connection: each call is an fsync. */
   touch(fingerprint: string, nowMs: number): Promise<boolean>;
 }
@@ -61,6 +67,8 @@ export interface SshKeys {
 const ID_BYTES = 8;
 /** In the place of the key of a device that no agent is: no key in hexadecimal is equal to it. */
 const NO_AGENT_KEY = "ssh:";
+/** Of one device: people have a few machines. */
+export const MOST_KEYS = 64;
 
 export function sshKeysOn(db: Db): SshKeys {
   return {
@@ -70,7 +78,8 @@ export function sshKeysOn(db: Db): SshKeys {
       return found ?? null;
     },
     list: () => keysWith(db, null),
-    remove: (named, nowMs, actor = OPERATOR) => db.transaction().execute((trx) => removeKey(trx, named, nowMs, actor)),
+    remove: (fingerprint, nowMs, removal = {}) =>
+      db.transaction().execute((trx) => removeKey(trx, fingerprint, nowMs, removal)),
     async touch(fingerprint, nowMs) {
       const { numUpdatedRows } = await db
         .updateTable("ssh_keys")
@@ -118,6 +127,13 @@ async function addKey(trx: Db, request: NewSshKey, nowMs: number): Promise<Resul
     const message = `The device ${JSON.stringify(taken.device.name)} has this key already: a key is one device's; remove it there first with hatchway ssh-key rm.`;
     return refuse("key-taken", message);
   }
+  if (key.parts.kind === "ed25519") {
+    const agent = await devicesOn(trx).findByKey(key.parts.publicKey);
+    if (agent !== null) {
+      const message = `It is the key of the agent of ${JSON.stringify(agent.name)}, who is let in by it already: give another one.`;
+      return refuse("key-taken", message);
+    }
+  }
   // Of a device that was revoked.
   await trx.deleteFrom("ssh_keys").where("fingerprint", "=", fingerprint).execute();
   const present = await trx
@@ -138,6 +154,9 @@ async function addKey(trx: Db, request: NewSshKey, nowMs: number): Promise<Resul
       return refuse("quota", message);
     }
   }
+  if (present !== undefined && (await countKeys(trx, present.id)) >= MOST_KEYS) {
+    return refuse("too-many", `The device ${JSON.stringify(deviceName)} has ${MOST_KEYS} keys: remove one first.`);
+  }
   const device = present ?? (await makeDevice(trx, { account_id: account.id, name: deviceName, ports }, nowMs));
   const row = {
     fingerprint,
@@ -152,6 +171,11 @@ async function addKey(trx: Db, request: NewSshKey, nowMs: number): Promise<Resul
   const detail = { device: deviceName, account: account.name, fingerprint, comment };
   await appendAudit(trx, { actor, action: "ssh-key.added", subject: `device:${device.id}`, detail }, nowMs);
   return ok({ key: toKey(row), device: toDevice(device) });
+}
+
+async function countKeys(trx: Db, deviceId: string): Promise<number> {
+  const rows = await trx.selectFrom("ssh_keys").select("fingerprint").where("device_id", "=", deviceId).execute();
+  return rows.length;
 }
 
 /** An open join code for the name ends, as one for it would: who redeemed it would find the name taken. */
@@ -179,18 +203,14 @@ async function makeDevice(
 
 async function removeKey(
   trx: Db,
-  named: string,
+  fingerprint: string,
   nowMs: number,
-  actor: string,
+  { actor = OPERATOR, accountId }: SshKeyRemoval,
 ): Promise<Result<RemovedSshKey, SshKeyRefusal>> {
   const all = await keysWith(trx, null);
-  const fits = all.filter(({ key }) => key.fingerprint === named || key.comment === named);
-  const [found] = fits;
-  const quoted = JSON.stringify(named);
-  if (found === undefined) return refuse("unknown", `There is no SSH key ${quoted}: hatchway ssh-key ls lists them.`);
-  if (fits.length > 1) {
-    const message = `${fits.length} SSH keys are called ${quoted}: give the fingerprint, which hatchway ssh-key ls shows.`;
-    return refuse("ambiguous", message);
+  const found = all.find(({ key }) => key.fingerprint === fingerprint);
+  if (found === undefined || (accountId !== undefined && found.device.accountId !== accountId)) {
+    return refuse("unknown", `There is no SSH key ${JSON.stringify(fingerprint)}: hatchway ssh-key ls lists them.`);
   }
   const { key, device } = found;
   await trx.deleteFrom("ssh_keys").where("fingerprint", "=", key.fingerprint).execute();

@@ -4,8 +4,10 @@ import { buildConsole, firstLoadBytes } from "../../scripts/console.ts";
 import { PATHS } from "../../src/console/paths.ts";
 import { TestBrowser, type Visit } from "../fixtures/console-browser.ts";
 import { anAppForward, aPeer, aTrigger, bothWorld, VPN_SERVER } from "../fixtures/console-gateway.ts";
+import { aKey } from "../fixtures/console-keys.ts";
 import { ConsoleServer } from "../fixtures/console-server.ts";
 import { aDevice, aForward, aRouter, type World } from "../fixtures/console-world.ts";
+import { PUBLIC_KEYS } from "../fixtures/ssh-keys.ts";
 
 const TIMEOUT_MS = 60_000;
 const BUDGET_BYTES = 250_000;
@@ -21,6 +23,7 @@ async function read({ page }: Visit): Promise<void> {
   await page
     .getByRole("main")
     .getByText(/^Reading/)
+    .first()
     .waitFor({ state: "detached" });
 }
 
@@ -107,6 +110,18 @@ describe("axe finds nothing serious", () => {
       },
     ],
     [
+      "an SSH key that was let in, and a private key that was not",
+      async (visit) => {
+        await visit.signedIn("/devices");
+        await visit.page.getByLabel("Public key").fill(PUBLIC_KEYS.ed25519);
+        await visit.page.getByLabel("Name of the new device").fill("tablet");
+        await visit.page.getByRole("button", { name: "Let the key in" }).click();
+        await visit.page.getByRole("region", { name: "ssh command of tablet" }).waitFor();
+        await visit.page.getByLabel("Public key").fill("-----BEGIN OPENSSH PRIVATE KEY-----");
+        await visit.page.getByText("This is a private key").waitFor();
+      },
+    ],
+    [
       "a peer's file",
       async (visit) => {
         await visit.signedIn("/devices");
@@ -188,6 +203,10 @@ describe("what others wrote stays text", () => {
       anAppForward("u1", EVIL, "igd", { device: { id: EVIL, name: EVIL }, state: "refused", message: EVIL }),
     ];
     world.peers = [aPeer(2, EVIL, { account: { id: "other", name: EVIL }, endpoint: EVIL, mode: "only", ports: EVIL })];
+    world.ssh = { host: EVIL, port: 1, fingerprint: EVIL, knownHosts: EVIL };
+    world.sshKeys = [
+      aKey(EVIL, { device: { id: EVIL, name: EVIL }, account: { id: "other", name: EVIL }, type: EVIL, ports: EVIL }),
+    ];
     world.triggers = [aTrigger(EVIL, { out: EVIL, in: EVIL, state: "open", host: EVIL, closesMs: 0 })];
     world.vpn = { ...VPN_SERVER, endpointHost: EVIL, message: EVIL, network4: EVIL };
     world.gateway = {

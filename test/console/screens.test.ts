@@ -122,6 +122,7 @@ for (const [kind, window] of [
               await visit.page
                 .getByRole("main")
                 .getByText(/Reading/)
+                .first()
                 .waitFor({ state: "detached" });
               if (name === "overview") {
                 emitTraffic();
@@ -155,6 +156,7 @@ for (const [kind, window] of [
               await visit.page
                 .getByRole("main")
                 .getByText(/Reading/)
+                .first()
                 .waitFor({ state: "detached" });
               if (name === "devices") await addPeer(visit, `tablet-${kind}-${colorScheme}`);
               expect([name, ...(await visit.page.evaluate<unknown[]>(SIDEWAYS))]).toEqual([name, 0]);

@@ -1,4 +1,5 @@
 import { nodeSockets } from "../../src/dataplanes/io/node-sockets.ts";
+import { DATAGRAM_CASES } from "./datagrams.ts";
 import { SOCKET_CASES, tlsCase } from "./sockets.ts";
 
 const CASE_MS = 2_500;
@@ -9,6 +10,7 @@ const tooLong = (name: string) =>
   new Promise((_, reject) => setTimeout(reject, CASE_MS, new Error(`${name} does not end`)).unref());
 const cases: typeof SOCKET_CASES = {
   ...SOCKET_CASES,
+  ...DATAGRAM_CASES,
   TLS: () => tlsCase(nodeSockets(), JSON.parse(process.argv[2] ?? "")),
 };
 for (const [name, run] of Object.entries(cases)) {

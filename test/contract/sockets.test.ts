@@ -6,6 +6,7 @@ import { sockets } from "../../src/dataplanes/io/sockets.ts";
 import { testAuthority } from "../fixtures/certificates.ts";
 import { temporaryDirectory } from "../fixtures/directory.ts";
 import { nodeProgram } from "../library/node.ts";
+import { DATAGRAM_CASES } from "./datagrams.ts";
 import { SOCKET_CASES, tlsCase } from "./sockets.ts";
 
 let certificate: { readonly cert: string; readonly key: string };
@@ -18,9 +19,10 @@ beforeAll(async () => {
 describe("Bun's sockets", () => {
   for (const [name, run] of Object.entries(SOCKET_CASES)) test(name, () => run(sockets));
   test("TLS", () => tlsCase(sockets, certificate));
+  for (const [name, run] of Object.entries(DATAGRAM_CASES)) test(`UDP: ${name}`, run);
 });
 
-test("the sockets of node:net, on Node", async () => {
+test("the sockets of node:net and node:dgram, on Node", async () => {
   await using directory = await temporaryDirectory();
   await Bun.build({
     entrypoints: [join(import.meta.dir, "sockets-on-node.ts")],
@@ -31,5 +33,6 @@ test("the sockets of node:net, on Node", async () => {
   const program = spawn(nodeProgram(), [join(directory.path, "cases.mjs"), JSON.stringify(certificate)], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  expect(JSON.parse(await text(program.stdout))).toEqual({ cases: Object.keys(SOCKET_CASES).length + 1, failures: {} });
+  const cases = Object.keys(SOCKET_CASES).length + Object.keys(DATAGRAM_CASES).length + 1;
+  expect(JSON.parse(await text(program.stdout))).toEqual({ cases, failures: {} });
 }, 20_000);

@@ -104,7 +104,7 @@ test("the console gets its certificate, shows it without a restart, and keeps it
 
 test("Pebble, which refuses nonces and keeps to the RFC, issues it too", async () => {
   const [httpPort = 0] = await freePorts(1);
-  const pebble = running.use(await startPebble(httpPort));
+  const pebble = running.use(await startPebble({ httpPort }));
   const relay = await relayAt(pebble, httpPort);
   const port = Number(new URL(relay.ready.console?.url ?? "").port);
   const response = await whenTrusted(port, await pebble.root());

@@ -1,63 +1,26 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { connect as connectH2, createServer, type ServerHttp2Stream } from "node:http2";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
-import { DEFAULT_OPTIONS, type SiteSpec } from "../../src/core/forward.ts";
+import { DEFAULT_OPTIONS } from "../../src/core/forward.ts";
 import { loginsOf } from "../../src/roles/config/logins.ts";
-import type { ForwardSpec, NamesSettings } from "../../src/roles/control.ts";
+import type { ForwardSpec } from "../../src/roles/control.ts";
 import { testAuthority } from "../fixtures/certificates.ts";
 import { temporaryDirectory } from "../fixtures/directory.ts";
-import { freePorts } from "../fixtures/free-ports.ts";
-import { ask, curl, firstTrusted, talk } from "../fixtures/names-client.ts";
-import { startPebble } from "../fixtures/pebble.ts";
-import { anyPort, failureOf, type LabAgent, type RolesLab, remote, rolesLab, until } from "../fixtures/roles-lab.ts";
+import { ask, curl, talk } from "../fixtures/names-client.ts";
+import { openNamesLab, site, startWeb, tellOf } from "../fixtures/names-lab.ts";
+import { failureOf, type LabAgent, until } from "../fixtures/roles-lab.ts";
 
 const HERE = "127.0.0.1";
-/** It is renewed at two thirds of that. */
-const VALIDITY_SEC = 6;
 let running: AsyncDisposableStack;
 beforeEach(() => {
   running = new AsyncDisposableStack();
 });
 afterEach(() => running.disposeAsync());
 
-const NAMES: NamesSettings = {
-  http: { host: HERE, port: 0 },
-  https: { host: HERE, port: 0 },
-  domains: ["*.example.org"],
-  grants: [{ account: "ann", domains: ["*.ann.example.org"] }],
-  certificate: null,
-  acme: null,
-};
-
-function site(id: string, hosts: string[], port: number, more: Partial<SiteSpec> = {}): ForwardSpec {
-  return remote(id, anyPort(port), { site: { hosts, tls: "off", service: "http1", logins: [], ...more } });
-}
-
-/** A lab with a certificate for all of example.org. */
-async function namesLab(): Promise<{ lab: RolesLab; agent: LabAgent; ca: string; caFile: string }> {
-  const directory = running.use(await temporaryDirectory());
-  const authority = await testAuthority("CA of the sites");
-  const pair = await authority.issue({ names: ["*.example.org", "example.org"] });
-  const file = (name: string) => join(directory.path, name);
-  await writeFile(file("cert.pem"), pair.certificatePem);
-  await writeFile(file("key.pem"), pair.keyPem, { mode: 0o600 });
-  await writeFile(file("ca.pem"), authority.certificatePem);
-  const certificate = { certificate: file("cert.pem"), key: file("key.pem") };
-  const lab = running.use(await rolesLab({ names: { ...NAMES, certificate } }));
-  return { lab, agent: await lab.agent("home"), ca: authority.certificatePem, caFile: file("ca.pem") };
-}
-
-/** Tells what it was asked. */
-function web(answer = (request: Request): Response | Promise<Response> => Response.json(tellOf(request))) {
-  const server = Bun.serve({ hostname: HERE, port: 0, fetch: answer });
-  running.defer(() => server.stop(true));
-  return server.port as number;
-}
-function tellOf({ method, url, headers }: Request) {
-  return { method, path: new URL(url).pathname, headers: Object.fromEntries(headers) };
-}
+const namesLab = () => openNamesLab(running);
+const web = (answer?: (request: Request) => Response | Promise<Response>) => startWeb(running, answer);
 const portOf = async (agent: LabAgent, id: string) => (await agent.forward(id))?.endpoints[0]?.port ?? 0;
 
 test("two sites on one port are told apart by Host, and the visitor is named", async () => {
@@ -378,42 +341,3 @@ test("a site asks for a password, and the service never sees it", async () => {
   // Whoever guesses waits for the answer.
   expect((await to(basic("ann:wrong"))).status).toBe(401);
 });
-
-test("a certificate is ordered for each name, renewed, and no connection is lost by that", async () => {
-  const [http = 0] = await freePorts(1);
-  const pebble = running.use(await startPebble(http, VALIDITY_SEC));
-  const directory = running.use(await temporaryDirectory());
-  const ca = join(directory.path, "pebble.pem");
-  await writeFile(ca, pebble.ca);
-  const acme = { email: null, directory: pebble.directory, ca };
-  const names: NamesSettings = { ...NAMES, http: { host: HERE, port: http }, acme };
-  const lab = running.use(await rolesLab({ names }));
-  const agent = await lab.agent("home");
-  const added = await agent.add(
-    site(
-      "end",
-      ["end.example.org"],
-      web(() => new Response("served")),
-      { tls: "end" },
-    ),
-  );
-  const port = added.endpoints[0]?.port ?? 0;
-  const root = await pebble.root();
-  // Until it is there, whoever comes is refused rather than shown another one.
-  const first = await firstTrusted(port, "end.example.org", root);
-  expect(await first.ask("/")).toContain("served");
-  let next = first;
-  while (next.serial === first.serial) {
-    if (next !== first) next.close();
-    // An order takes longer than such a certificate has left.
-    next = await firstTrusted(port, "end.example.org", root);
-  }
-  // The connection of before lives on.
-  expect(await first.ask("/again")).toContain("served");
-  expect(await next.ask("/")).toContain("served");
-  first.close();
-  next.close();
-  const kept = JSON.parse(await readFile(join(lab.relayDirectory, "names/end.example.org/acme.json"), "utf8"));
-  const shared = JSON.parse(await readFile(join(lab.relayDirectory, "names/acme.json"), "utf8"));
-  expect(kept.account).toEqual(shared.account);
-}, 40_000);

@@ -8,6 +8,7 @@ import { fakeWorld, outcome } from "../fixtures/fake-world.ts";
 import { pageFetch, secretOf } from "../fixtures/page-fetch.ts";
 import { away, type RolesLab, rolesLab, until } from "../fixtures/roles-lab.ts";
 import { ask, tcpService, visit } from "../fixtures/services.ts";
+import { FINGERPRINTS, PUBLIC_KEYS } from "../fixtures/ssh-keys.ts";
 
 /**
  * The command line against a real relay with real agents: each scenario once on the relay's machine, by its socket, and once from
@@ -43,7 +44,8 @@ const json = async (asked: Promise<Outcome>) => JSON.parse(await done(asked));
 beforeAll(async () => {
   files = await temporaryDirectory();
   const listen = { host: "127.0.0.1", port: 0 };
-  lab = await rolesLab({ console: { listen, hosts: [], certificate: null, tls: true, trustedProxies: [] } }, 24);
+  const ssh = { listen, trustedUserCa: null, sockets: null };
+  lab = await rolesLab({ ssh, console: { listen, hosts: [], certificate: null, tls: true, trustedProxies: [] } }, 24);
   const { console } = lab.relay.ready;
   if (console?.setupLink == null) throw new Error("no console");
   url = console.url;
@@ -117,6 +119,41 @@ describe.each(WAYS)("%s", (_way, index, asked) => {
     expect(await asked(`forward rm ${name} --device den`)).toEqual({ code: 0, out: "", err: `Removed ${name}.\n` });
     expect(await ask(port)).toBe("ECONNREFUSED");
     expect(await listed(name)).toBeUndefined();
+  });
+
+  test("an SSH key is let in, listed, and removed with its device; the relay's own is shown", async () => {
+    const kind = index === 0 ? "ed25519" : "rsa";
+    const [text, fingerprint] = [PUBLIC_KEYS[kind], FINGERPRINTS[kind]];
+    const file = join(files.path, `${index}.pub`);
+    writeFileSync(file, text);
+    const device = named("laptop");
+    const add = await asked("ssh-key add", [file, "--name", device, "--ports", "8000-8099"]);
+    expect(add).toEqual({ code: 0, out: "", err: `The key ${fingerprint} is the device ${device}.\n` });
+    expect(await asked("ssh-key add", [file, "--name", named("tablet")])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining(`"${device}" has this key already`),
+    });
+    const { keys } = await json(asked("ssh-key ls --json"));
+    expect(keys).toEqual([
+      {
+        fingerprint,
+        type: text.split(" ")[0],
+        comment: text.split(" ")[2],
+        device,
+        account: "owner",
+        ports: "8000-8099",
+        addedMs: expect.any(Number),
+        lastUsedMs: null,
+      },
+    ]);
+    expect(await done(asked("ssh-key ls"))).toContain(fingerprint);
+    expect(await json(asked("ssh-key host --json"))).toMatchObject({ v: 1, host: "127.0.0.1" });
+    const removed = await json(asked(`ssh-key rm ${text.split(" ")[2]} --json`));
+    expect(removed).toMatchObject({ v: 1, key: { fingerprint, device }, deviceRevoked: true });
+    expect(await asked(`ssh-key rm ${fingerprint}`)).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("There is no SSH key"),
+    });
   });
 
   test("a forward's every option is as it was asked for", async () => {

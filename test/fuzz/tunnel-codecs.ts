@@ -84,7 +84,7 @@ export const tunnel: readonly FuzzCodec[] = [
       '{"t":"welcome","v":1,"session":"s","device":"nas","account":"main","publicHost":"h","carriers":{"light":1,"bulk":2,"datagram":1}}',
       '{"t":"put","rid":1,"handle":1,"spec":{"id":"f","name":"web","group":null,"ports":[{"protocol":"tcp","first":80,"last":81,"internalFirst":80}],"options":{"source":{"allow":["192.0.2.0/24"],"deny":[]},"limits":{"connections":3},"proxyProtocol":"v2","tcpIdleSec":null,"halfCloseIdleSec":300,"udpIdleSec":120,"healthCheck":null},"enabled":true,"lifetimeSec":600}}',
       '{"t":"result","rid":1,"outcome":{"kind":"open","endpoints":[{"protocol":"udp","host":"h","port":53,"lastPort":53,"internalPort":53}]}}',
-      '{"t":"result","rid":1,"outcome":{"kind":"stats","forwards":[{"id":"f","visitors":1,"open":0,"bytesIn":2,"bytesOut":3,"refused":{"idle":1}}]}}',
+      '{"t":"result","rid":1,"outcome":{"kind":"stats","forwards":[{"id":"f","visitors":1,"open":0,"bytesIn":2,"bytesOut":3,"refused":{"idle":1},"trouble":{"state":"refused","message":"m"}}]}}',
       '{"t":"sync","rid":3,"ids":["a","b"]}',
       '{"t":"check","rid":4,"target":{"kind":"own","addresses":["192.0.2.7"],"protocol":"udp","port":53,"probe":"dns","nonce":"AAAAAAAAAAAAAAAAAAAAAA"},"pad":"..."}',
       '{"t":"check","rid":4,"target":{"kind":"forward","id":"f","protocol":"tcp","port":80}}',

@@ -6,13 +6,17 @@ import { join } from "node:path";
 import { libraryExamples } from "./examples.ts";
 import { nodeProgram } from "./node.ts";
 
-/** The package as apps get it: packed, and installed in a project of its own, where nothing of this checkout is. */
+/** The packages as apps get them: packed, and installed in projects of their own, where nothing of this checkout is. */
 const ROOT = join(import.meta.dir, "../..");
 const TSC = join(ROOT, "node_modules/typescript/bin/tsc");
 const INSTALL_MS = 120_000;
 const STEP_MS = 30_000;
+/** With the library alone (scripts/package.ts), and with everything (npm pack). */
 const app = mkdtempSync(join(tmpdir(), "hatchway-app-"));
-afterAll(() => rmSync(app, { recursive: true, force: true }));
+const whole = mkdtempSync(join(tmpdir(), "hatchway-whole-"));
+afterAll(() => {
+  for (const directory of [app, whole]) rmSync(directory, { recursive: true, force: true });
+});
 
 interface Ended {
   readonly exitCode: number | null;
@@ -41,106 +45,105 @@ async function succeed(cwd: string, program: string, ...args: readonly string[])
   return stdout;
 }
 
-function write(name: string, text: string): string {
-  const path = join(app, name);
+function write(name: string, text: string, directory = app): string {
+  const path = join(directory, name);
   writeFileSync(path, text);
   return path;
 }
 
+const INSTALL = ["install", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];
+
 beforeAll(async () => {
-  const packed = await succeed(ROOT, "npm", "pack", "--json", "--loglevel=error", "--pack-destination", app);
+  for (const directory of [app, whole]) write("package.json", '{ "private": true, "type": "module" }\n', directory);
+  const alone = (await succeed(ROOT, process.execPath, "scripts/package.ts", "--out", app)).trim();
+  await succeed(app, "npm", ...INSTALL, alone);
+  const packed = await succeed(ROOT, "npm", "pack", "--json", "--loglevel=error", "--pack-destination", whole);
   // What the scripts before it say may stand above.
   const [{ filename }] = JSON.parse(packed.slice(packed.lastIndexOf("\n[") + 1)) as [{ filename: string }];
-  write("package.json", '{ "private": true, "type": "module" }\n');
   // The programs that Bun's package brings for each system are left out, and so are scripts, as many people have it.
-  const flags = [
-    "--prefer-offline",
-    "--ignore-scripts",
-    "--omit=optional",
-    "--no-audit",
-    "--no-fund",
-    "--loglevel=error",
-  ];
-  await succeed(app, "npm", "install", ...flags, join(app, filename));
+  await succeed(whole, "npm", ...INSTALL, "--ignore-scripts", "--omit=optional", join(whole, filename));
 }, INSTALL_MS);
 
-describe("the package", () => {
-  test("has the bundle, the types and no test", async () => {
-    const files = (await succeed(join(app, "node_modules/hatchway"), "find", ".", "-type", "f")).split("\n");
-    expect(files).toContain("./dist/hatchway.mjs");
-    expect(files).toContain("./src/library/hatchway.d.ts");
-    for (const name of [
-      "dist/client.mjs",
-      "src/client.ts",
-      "src/library/client.d.ts",
-      "src/library/client-shapes.d.ts",
-    ]) {
-      expect(files).toContain(`./${name}`);
+/** Each way in ends before a router is asked: there may be one where this runs. */
+const PROGRAM = `
+  const { openPort, OpenPortError } = await import("hatchway");
+  const kinds = [];
+  for (const [ports, options] of [["80-", {}], [80, { lifetimeSec: 1 }], [80, { signal: AbortSignal.abort() }]]) {
+    try {
+      await openPort(ports, options);
+    } catch (error) {
+      kinds.push(error instanceof OpenPortError && error.kind);
     }
-    expect(files.filter((name) => /\.test\.ts$|^\.\/(test|bench|data)\//.test(name))).toEqual([]);
+  }
+  const { createClient } = await import("hatchway/client");
+  kinds.push(typeof createClient({ baseUrl: "https://relay.example" }).listForwards);
+  console.log(kinds.join(" "), Object.keys(globalThis).filter((name) => /hatchway/i.test(name)).length);
+`;
+const RUNTIMES: [string, () => string][] = [
+  ["Node", nodeProgram],
+  ["Bun", () => process.execPath],
+];
+
+describe("the library alone", () => {
+  test("is small, says whose code it has, and brings nothing else", async () => {
+    const packages = (await succeed(app, "ls", "node_modules")).trim().split("\n");
+    expect(packages).toEqual(["hatchway"]);
+    const files = (
+      await succeed(join(app, "node_modules/hatchway"), "find", ".", "-type", "f", "-size", "-1024k")
+    ).trim();
+    expect(
+      files
+        .split("\n")
+        .map((name) => name.slice(2))
+        .sort(),
+    ).toEqual([
+      "LICENSE",
+      "NOTICES.md",
+      "README.md",
+      "client-shapes.d.ts",
+      "client.d.ts",
+      "client.mjs",
+      "hatchway-errors.d.ts",
+      "hatchway-options.d.ts",
+      "hatchway-relay.d.ts",
+      "hatchway-router.d.ts",
+      "hatchway-sockets.d.ts",
+      "hatchway.d.ts",
+      "hatchway.mjs",
+      "package.json",
+    ]);
+    const notices = readFileSync(join(app, "node_modules/hatchway/NOTICES.md"), "utf8");
+    for (const name of ["zod", "ipaddr.js", "@logtape/logtape"]) expect(notices).toContain(`# ${name} `);
+    const readme = readFileSync(join(app, "node_modules/hatchway/README.md"), "utf8");
+    expect(readme).not.toMatch(/\]\([a-z-]+\.md/);
   });
 
-  /** Each way in ends before a router is asked: there may be one where this runs. */
-  const PROGRAM = `
-    const { openPort, OpenPortError } = await import("hatchway");
-    const kinds = [];
-    for (const [ports, options] of [["80-", {}], [80, { lifetimeSec: 1 }], [80, { signal: AbortSignal.abort() }]]) {
-      try {
-        await openPort(ports, options);
-      } catch (error) {
-        kinds.push(error instanceof OpenPortError && error.kind);
-      }
-    }
-    const { createClient } = await import("hatchway/client");
-    kinds.push(typeof createClient({ baseUrl: "https://relay.example" }).listForwards);
-    console.log(kinds.join(" "), Object.keys(globalThis).filter((name) => /hatchway/i.test(name)).length);
-  `;
-  test.each<[string, () => string]>([
-    ["Node", nodeProgram],
-    ["Bun", () => process.execPath],
-  ])(
+  test.each(RUNTIMES)(
     "works on %s, silently",
     async (_runtime, program) => {
-      const path = write("app.mjs", PROGRAM);
-      expect(await run(app, program(), path)).toEqual({
+      const ended = await run(app, program(), write("app.mjs", PROGRAM));
+      expect(ended).toEqual({ exitCode: 0, stdout: "usage usage aborted function 0\n", stderr: "" });
+    },
+    STEP_MS,
+  );
+
+  test.each(RUNTIMES)(
+    "is there for require, too, on %s",
+    async (_runtime, program) => {
+      const code = `
+        const { HatchwayError, ...calls } = require("hatchway");
+        console.log(HatchwayError.name, Object.keys(calls).sort().join(" "), typeof require("hatchway/client").createClient);`;
+      expect(await run(app, program(), write("app.cjs", code))).toEqual({
         exitCode: 0,
-        stdout: "usage usage aborted function 0\n",
+        stdout: "HatchwayError OpenPortError connect deviceOf enrol expose listen openPort openRelay socks function\n",
         stderr: "",
       });
     },
     STEP_MS,
   );
 
-  test(
-    "works on Node without its dependencies, and for require",
-    async () => {
-      const alone = mkdtempSync(join(app, "alone-"));
-      symlinkSync(join(app, "node_modules/hatchway"), join(alone, "hatchway"));
-      writeFileSync(
-        join(alone, "app.cjs"),
-        'console.log(Object.keys(require("./hatchway/dist/hatchway.mjs")).join(" "));',
-      );
-      const options = ["--preserve-symlinks", join(alone, "app.cjs")];
-      expect(await succeed(alone, nodeProgram(), ...options)).toBe(
-        "HatchwayError OpenPortError connect deviceOf enrol expose listen openPort openRelay socks\n",
-      );
-    },
-    STEP_MS,
-  );
-
-  test(
-    "brings the command line, which finds Bun beside the package",
-    async () => {
-      // Without its script, npm has put a placeholder there.
-      rmSync(join(app, "node_modules/bun"), { recursive: true });
-      symlinkSync(join(ROOT, "node_modules/bun"), join(app, "node_modules/bun"));
-      expect(await succeed(app, join(app, "node_modules/.bin/hatchway"), "--version")).toMatch(/^\d+\.\d+\.\d+\n$/);
-    },
-    STEP_MS,
-  );
-
   test("imports nothing but Node's own modules", () => {
-    const bundle = readFileSync(join(app, "node_modules/hatchway/dist/hatchway.mjs"), "utf8");
+    const bundle = readFileSync(join(app, "node_modules/hatchway/hatchway.mjs"), "utf8");
     const imported = [...bundle.matchAll(/^\s*(?:import|export)\b[^"'\n]*from\s*["']([^"']+)["']/gm)].map(
       ([, name]) => name,
     );
@@ -151,6 +154,45 @@ describe("the package", () => {
       ),
     ).toEqual([]);
   });
+});
+
+describe("the whole package", () => {
+  test("has the bundle, the types and no test", async () => {
+    const files = (await succeed(join(whole, "node_modules/hatchway"), "find", ".", "-type", "f")).split("\n");
+    for (const name of [
+      "dist/hatchway.mjs",
+      "dist/client.mjs",
+      "src/client.ts",
+      "src/library/hatchway.d.ts",
+      "src/library/client.d.ts",
+      "src/library/client-shapes.d.ts",
+    ]) {
+      expect(files).toContain(`./${name}`);
+    }
+    expect(files.filter((name) => /\.test\.ts$|^\.\/(test|bench|data|dist\/(package|release))\//.test(name))).toEqual(
+      [],
+    );
+  });
+
+  test.each(RUNTIMES)(
+    "works on %s, silently",
+    async (_runtime, program) => {
+      const ended = await run(whole, program(), write("app.mjs", PROGRAM, whole));
+      expect(ended).toEqual({ exitCode: 0, stdout: "usage usage aborted function 0\n", stderr: "" });
+    },
+    STEP_MS,
+  );
+
+  test(
+    "brings the command line, which finds Bun beside the package",
+    async () => {
+      // Without its script, npm has put a placeholder there.
+      rmSync(join(whole, "node_modules/bun"), { recursive: true });
+      symlinkSync(join(ROOT, "node_modules/bun"), join(whole, "node_modules/bun"));
+      expect(await succeed(whole, join(whole, "node_modules/.bin/hatchway"), "--version")).toMatch(/^\d+\.\d+\.\d+\n$/);
+    },
+    STEP_MS,
+  );
 });
 
 describe("its types, without any others", () => {
@@ -182,6 +224,8 @@ describe("its types, without any others", () => {
     const places: (number | undefined)[] = [socket.remotePort, (await listen({ key, port: 0, to: "db:1" })).port];
     places.push((await socks({ key, port: 1080 })).lastPort);
     const isDenied = (error: unknown): boolean => error instanceof HatchwayError && error.kind === "denied";
+    // With no types of Node's or Bun's; with them it is a Duplex, as the programs of the docs have it.
+    socket.destroy();
     for await (const event of server.events()) hosts.push(event.type === "lost" ? event.message : null);
     isDenied(new OpenPortError("usage", "")) satisfies boolean;
     // @ts-expect-error
@@ -215,7 +259,17 @@ describe("its types, without any others", () => {
     "the programs of docs/library.md",
     async () => {
       const { router, relay } = libraryExamples();
-      const paths = [...router, ...relay].map((code, index) => write(`example-${index}.mts`, code));
+      const DUPLEX = `
+        import type { Duplex } from "node:stream";
+        import { pipeline } from "node:stream/promises";
+        import { connect as secure } from "node:tls";
+        import { openRelay, type TunnelSocket } from "hatchway";
+
+        await using relay = await openRelay({ key: "" });
+        const socket: TunnelSocket = await relay.connect({ host: "db", port: 1 });
+        const duplex: Duplex = socket;
+        await pipeline(socket, secure({ socket: duplex }), socket);`;
+      const paths = [...router, ...relay, DUPLEX].map((code, index) => write(`example-${index}.mts`, code));
       // They use modules of Node's, whose types an app that imports those has.
       const flags = [
         ...STRICT,

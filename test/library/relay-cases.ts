@@ -1,109 +1,29 @@
 import { strict as assert } from "node:assert";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { createServer, connect as dial, type Server, type Socket } from "node:net";
+import { createServer, connect as dial } from "node:net";
 import { text } from "node:stream/consumers";
 import type * as library from "../../src/index.ts";
 import { decodeDeviceIdentity, encodeDeviceIdentity } from "../../src/wire/device-identity.ts";
-
-/** A relay as the cases ask for it: in the same process, or from a program on Node in the one that started it. */
-export interface CaseLab {
-  joinCode(name: string): Promise<string>;
-  /** The relay starts again, where it was. */
-  restart(): Promise<void>;
-  revoke(name: string): Promise<void>;
-  /** Ports of the relay that no case before had. */
-  ports(count: number): Promise<number[]>;
-  /** What the relay and its agent "server" may connect to. */
-  allow(port: number): Promise<void>;
-  /** Devices that the relay sees. */
-  /** Of the agent "server". */
-  dataDirectory(): Promise<string>;
-  devices(): Promise<readonly { readonly id: string; readonly name: string; readonly connected: boolean }[]>;
-}
-
-type Library = typeof library;
-type Case = (lib: Library, lab: CaseLab) => Promise<void>;
-
-const HERE = "127.0.0.1";
-const MIB = 1024 * 1024;
-/** What is on its way to a reader that stands still: its window, the relay's buffers, and the kernel's. */
-const STALL_BOUND_BYTES = 40 * MIB;
-
-async function kindOf(failing: Promise<unknown>): Promise<string> {
-  try {
-    await failing;
-  } catch (error) {
-    const { kind, message } = error as { kind?: string; message: string };
-    assert.match(message, /^\S.*\.$/s, "a sentence");
-    return kind ?? `another error: ${message}`;
-  }
-  throw new Error("it did not fail");
-}
-
-async function service(name: string): Promise<Server & { readonly port: number }> {
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    socket.on("error", () => undefined);
-    socket.on("data", (bytes) => socket.write(`${name}:${bytes}`));
-    socket.on("end", () => socket.end());
-  });
-  server.listen(0, HERE);
-  await once(server, "listening");
-  const address = server.address();
-  return Object.assign(server, { port: typeof address === "object" ? (address?.port ?? 0) : 0 });
-}
-
-/** What a visitor hears that says one thing and half-closes. */
-async function ask(port: number, said = "hello"): Promise<string> {
-  const visitor = dial({ port, host: HERE, allowHalfOpen: true });
-  visitor.end(said);
-  return text(visitor);
-}
-
-/** Resolves when the socket is gone, however it went. */
-async function gone(socket: Socket): Promise<void> {
-  socket.on("error", () => undefined);
-  if (!socket.closed) await new Promise((resolve) => socket.once("close", resolve));
-}
-
-async function udpService(name: string): Promise<{ readonly port: number; close(): void }> {
-  const socket = createSocket("udp4");
-  socket.on("message", (bytes, { port, address }) => socket.send(`${name}:${bytes}`, port, address));
-  socket.bind(0, HERE);
-  await once(socket, "listening");
-  return { port: socket.address().port, close: () => socket.close() };
-}
-
-async function next(
-  events: AsyncGenerator<{ readonly type: string }, void>,
-): Promise<{ readonly type: string } | null> {
-  return (await events.next()).value ?? null;
-}
-
-function writeAll(socket: Socket, bytes: Uint8Array, times: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let left = times;
-    const more = () => {
-      while (left > 0) {
-        left -= 1;
-        if (!socket.write(bytes)) return void socket.once("drain", more);
-      }
-      resolve();
-    };
-    socket.once("error", reject);
-    more();
-  });
-}
-
-/** Resolves when `value` has stood still for a while that no working link stands still for. */
-async function settled(value: () => number): Promise<number> {
-  for (let [before, same] = [-1, 0]; ; ) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    same = value() === before ? same + 1 : 0;
-    if (same === 6) return before;
-    before = value();
-  }
-}
+import { ABORT_CASES } from "./abort-cases.ts";
+import {
+  ask,
+  type Case,
+  type CaseLab,
+  gone,
+  HERE,
+  kindOf,
+  type Library,
+  MIB,
+  next,
+  STALL_BOUND_BYTES,
+  service,
+  settled,
+  udpService,
+  writeAll,
+} from "./case-kit.ts";
+import { LOCAL_UDP_CASES } from "./local-udp-cases.ts";
+import { OUTGOING_CASES } from "./outgoing-cases.ts";
 
 export const CASES = {
   async "a visitor is the app's socket, and half-closes"(lib, lab) {
@@ -343,54 +263,27 @@ export const CASES = {
     web.close();
   },
 
-  async "connect reaches what the relay and another device may"(lib, lab) {
-    const db = await service("db");
-    await lab.allow(db.port);
-    const { key } = await lib.enrol({ joinCode: await lab.joinCode("dialler") });
-    await using relay = await lib.openRelay({ key });
-    for (const via of ["relay", "agent:server"] as const) {
-      const socket = await relay.connect({ host: HERE, port: db.port, via });
-      assert.deepEqual([socket.remoteAddress, socket.remotePort], [HERE, db.port]);
-      socket.end("hello");
-      assert.equal(await text(socket), "db:hello");
+  async "an app that reads a flow late has the newest of it, and no more than its memory"(lib, lab) {
+    const { key } = await lib.enrol({ joinCode: await lab.joinCode("late") });
+    const [port = 0] = await lab.ports(1);
+    const came = Promise.withResolvers<library.TunnelFlow>();
+    await using server = await lib.expose({ key, ports: `${port}/udp` }, { flow: came.resolve });
+    const visitor = createSocket("udp4");
+    for (let number = 0; number < 200; number++) {
+      visitor.send(Buffer.alloc(32_000, number), port, HERE);
+      // One by one: the kernel's buffers are none of the app's.
+      if (number % 8 === 7) await new Promise((resolve) => setTimeout(resolve, 1));
     }
-    const refused = relay.connect({ host: "192.168.77.1", port: 1 });
-    assert.equal(await kindOf(refused), "refused");
-    assert.equal(await kindOf(relay.connect({ host: HERE, port: db.port, via: "agent:nobody" })), "away");
-    const alone = await lib.connect({
-      key: (await lib.enrol({ joinCode: await lab.joinCode("alone") })).key,
-      host: HERE,
-      port: db.port,
-    });
-    alone.end("once");
-    assert.equal(await text(alone), "db:once");
-    db.close();
-    await once(db, "close");
-    assert.equal(await kindOf(relay.connect({ host: HERE, port: db.port })), "closed");
-  },
-
-  async "listen and socks are ports of this machine"(lib, lab) {
-    const db = await service("db");
-    await lab.allow(db.port);
-    const { key } = await lib.enrol({ joinCode: await lab.joinCode("listener") });
-    await using relay = await lib.openRelay({ key });
-    await using listening = await relay.listen({ port: 0, to: `${HERE}:${db.port}`, via: "agent:server" });
-    assert.deepEqual([listening.host, listening.state], [HERE, "open"]);
-    assert.equal(await ask(listening.port), "db:hello");
-    assert.equal(await kindOf(relay.listen({ port: listening.port, to: `${HERE}:1` })), "conflict");
-    await using proxy = await relay.socks({ port: 0, username: "me", password: "secret" });
-    const client = dial(proxy.port, HERE);
-    const credentials = Buffer.from("me:secret").toString("base64");
-    client.write(`CONNECT ${HERE}:${db.port} HTTP/1.1\r\nProxy-Authorization: Basic ${credentials}\r\n\r\n`);
-    const [head] = (await once(client, "data")) as [Buffer];
-    assert.match(String(head), /^HTTP\/1\.1 200 /);
-    client.write("proxied");
-    const [answer] = (await once(client, "data")) as [Buffer];
-    assert.equal(String(answer), "db:proxied");
-    client.destroy();
-    await listening.close();
-    await assert.rejects(once(dial(listening.port, HERE), "connect"));
-    db.close();
+    visitor.send("last", port, HERE);
+    const flow = await came.promise;
+    const waiting: Uint8Array[] = [];
+    await settled(() => flow.localPort);
+    void server.close();
+    for await (const datagram of flow) waiting.push(datagram);
+    const bytes = waiting.reduce((sum, { length }) => sum + length, 0);
+    assert.ok(bytes > 0 && bytes <= MIB, `${bytes} bytes waited`);
+    assert.equal(Buffer.from(waiting.at(-1) ?? []).toString(), "last");
+    visitor.close();
   },
 
   async "a UDP flow is the app's"(lib, lab) {
@@ -426,6 +319,9 @@ export const CASES = {
     visitor.close();
     dns.close();
   },
+  ...ABORT_CASES,
+  ...OUTGOING_CASES,
+  ...LOCAL_UDP_CASES,
 } satisfies Record<string, Case>;
 
 export type CaseName = keyof typeof CASES;

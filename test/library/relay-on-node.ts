@@ -1,6 +1,7 @@
 import { createInterface } from "node:readline";
 import * as library from "../../src/index.ts";
-import { type CaseLab, type CaseName, runCase } from "./relay-cases.ts";
+import type { CaseLab } from "./case-kit.ts";
+import { type CaseName, runCase } from "./relay-cases.ts";
 
 /** Runs on Node: each line of input is a case, or the answer to what a case asked of the lab; see relay.test.ts. */
 const waiting: ((value: never) => void)[] = [];

@@ -1,9 +1,17 @@
 import { describe, expect, test } from "bun:test";
 import { openRelay } from "../../src/index.ts";
 import { HatchwayError } from "../../src/library/error.ts";
-import type { ConnectOptions, ExposeOptions, ListenOptions, SocksOptions } from "../../src/library/hatchway.d.ts";
-import { destinationOf, exposeSpecOf, listenSpecOf, socksSpecOf } from "../../src/library/relay-options.ts";
+import type {
+  ConnectOptions,
+  ExposeOptions,
+  ListenOptions,
+  SocksOptions,
+  VisitorHandlers,
+} from "../../src/library/hatchway.d.ts";
+import { destinationOf, exposeSpecOf, handlersOf, listenSpecOf, socksSpecOf } from "../../src/library/relay-options.ts";
 import { encodeDeviceIdentity } from "../../src/wire/device-identity.ts";
+
+const IN_APP: VisitorHandlers = { socket: () => undefined };
 
 function usageOf(act: () => unknown): string {
   try {
@@ -34,7 +42,7 @@ test("every option of expose arrives", () => {
       proxyProtocol: "v2",
       healthCheck: 20,
     },
-    false,
+    null,
   );
   expect(to).toBe("web");
   expect(remote).toMatchObject({
@@ -54,8 +62,15 @@ test("every option of expose arrives", () => {
   expect([remote.options.source.allow.length, remote.options.source.deny.length]).toEqual([1, 1]);
 });
 
+test("local ports without a name are each their own", () => {
+  const idOf = (name?: string) =>
+    listenSpecOf({ port: 0, to: "db:1", ...(name === undefined ? {} : { name }) }).local.id;
+  expect(idOf()).not.toBe(idOf());
+  expect(idOf("db")).toBe(idOf("db"));
+});
+
 test("an id is the same on every run, and another for other ports", () => {
-  const idOf = (ports: string) => exposeSpecOf({ ports }, true).remote.id;
+  const idOf = (ports: string) => exposeSpecOf({ ports }, IN_APP).remote.id;
   expect(idOf("80")).toBe("expose/2789308217044a80");
   expect(idOf("80")).not.toBe(idOf("81"));
 });
@@ -96,9 +111,10 @@ test("where certificates are not checked at all nothing begins", async () => {
 });
 
 describe("refused in one sentence that names the option", () => {
-  const expose = (options: object, inApp = false) => exposeSpecOf({ ports: 80, ...options } as ExposeOptions, inApp);
+  const expose = (options: object, handlers: VisitorHandlers | null = null) =>
+    exposeSpecOf({ ports: 80, ...options } as ExposeOptions, handlers);
   test.each<[string, () => unknown, string]>([
-    ["no ports", () => exposeSpecOf({} as ExposeOptions, true), "ports"],
+    ["no ports", () => exposeSpecOf({} as ExposeOptions, IN_APP), "ports"],
     ["ports", () => expose({ ports: "80-" }), "ports"],
     ["an unknown option", () => expose({ port: 80 }), "ports"],
     ["a name", () => expose({ name: "" }), "name"],
@@ -106,8 +122,8 @@ describe("refused in one sentence that names the option", () => {
     ["a time", () => expose({ idleSec: 0 }), "idleSec"],
     ["a lifetime", () => expose({ lifetimeSec: 0.5 }), "lifetimeSec"],
     ["a limit", () => expose({ connectionsPerSource: 0 }), "connectionsPerSource"],
-    ["a service beside a function", () => expose({ to: "web" }, true), "to is for a service"],
-    ["a health check of the app itself", () => expose({ healthCheck: true }, true), "healthCheck"],
+    ["a service beside a function", () => expose({ to: "web" }, IN_APP), "to is for a service"],
+    ["a health check of the app itself", () => expose({ healthCheck: true }, IN_APP), "healthCheck"],
     ["a signal", () => expose({ signal: "stop" }), "signal"],
     ["a target", () => listenSpecOf({ port: 80, to: "5432" }), "to"],
     ["a way", () => listenSpecOf({ port: 80, to: "db:1", via: "web1" } as unknown as ListenOptions), "via"],
@@ -116,6 +132,15 @@ describe("refused in one sentence that names the option", () => {
     ["a host", () => destinationOf({ host: "a b", port: 80 }), "host"],
     ["a port to connect to", () => destinationOf({ host: "db", port: 0 }), "port"],
     ["a way to connect", () => destinationOf({ host: "db", port: 1, via: "web" } as unknown as ConnectOptions), "via"],
+    ["UDP ports without a function", () => expose({ ports: "80,90/udp" }, IN_APP), "{ flow: … }"],
+    ["TCP ports without a function", () => expose({ protocol: "tcp+udp" }, { flow: () => undefined }), "{ socket: … }"],
+    ["no function at all", () => handlersOf({}), "visitors"],
+    ["what is no function", () => handlersOf({ socket: "x" }), "visitors"],
+    ["what is neither", () => handlersOf("x"), "visitors"],
+    ["a function that there is not", () => handlersOf({ connection: () => undefined }), "visitors"],
+    ["no options", () => listenSpecOf(undefined as unknown as ListenOptions), "options"],
+    ["no options of a proxy", () => socksSpecOf(80 as unknown as SocksOptions), "options"],
+    ["no options of a connection", () => destinationOf([] as unknown as ConnectOptions), "options"],
     ["another option", () => destinationOf({ host: "db", port: 1, ports: 2 } as ConnectOptions), "ports"],
   ])("%s", (_what, act, named) => {
     const message = usageOf(act);

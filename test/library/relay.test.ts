@@ -4,9 +4,10 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import * as library from "../../src/index.ts";
 import { temporaryDirectory } from "../fixtures/directory.ts";
-import { mapping, type RolesLab, rolesLab } from "../fixtures/roles-lab.ts";
+import { type RolesLab, rolesLab, tcpAndUdp } from "../fixtures/roles-lab.ts";
+import type { CaseLab } from "./case-kit.ts";
 import { nodeProgram } from "./node.ts";
-import { CASE_NAMES, type CaseLab, type CaseName, runCase } from "./relay-cases.ts";
+import { CASE_NAMES, type CaseName, runCase } from "./relay-cases.ts";
 
 const HERE = "127.0.0.1";
 const CASE_MS = 30_000;
@@ -26,7 +27,7 @@ async function openLab(): Promise<{ readonly lab: CaseLab; close(): Promise<void
       // From above: free ones that the relay chooses come from below.
       ports: async (count) => free.splice(-count),
       async allow(port) {
-        const rules = [{ host: HERE, ports: [mapping("tcp", port, port, port)] }];
+        const rules = [{ host: HERE, ports: tcpAndUdp(port, port, port) }];
         roles.relaySettings = { ...roles.relaySettings, allow: rules };
         server.settings = { ...server.settings, allow: rules };
         await roles.relay.reload();

@@ -78,8 +78,19 @@ async function startNginxStream(): Promise<Child> {
   return child;
 }
 
+/** Of the NAT box as well: agents behind it come from there, and the balancers from its first address. */
+const AGENTS_FROM = "203.0.113.21";
+
+async function agentsFromElsewhere(): Promise<void> {
+  const rule = `insert rule inet lab postrouting oifname wan ip saddr ${lab.agent.v4} snat ip to ${AGENTS_FROM}`;
+  const script = `ip address add ${AGENTS_FROM}/24 dev wan && nft '${rule}'`;
+  const { exitCode, stderr } = await lab.exec(lab.nat, ["sh", "-c", script]);
+  if (exitCode !== 0) throw new Error(stderr);
+}
+
 beforeAll(async () => {
   lab = createLab();
+  await agentsFromElsewhere();
   const [started] = await Promise.all([
     startSite(lab, { relay: `[relay]\n${BALANCERS}`, agent: AGENT_TOML }),
     startNginx(lab, lab.agent, WHO - 1, "page"),

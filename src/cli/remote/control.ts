@@ -14,6 +14,7 @@ import { ControlError } from "../../servers/local/error.ts";
 import { CONTROL_VERSION } from "../../servers/local/protocol.ts";
 import type { AskedRelay } from "../asked-relay.ts";
 import { draftOf } from "./draft.ts";
+import { remoteSshKeys } from "./ssh-keys.ts";
 
 /** Of the most that one answer holds. */
 const PAGE: PageAsk = { limit: 500 };
@@ -85,20 +86,12 @@ export function remoteRelay(client: Client): AskedRelay {
       await client.removeToken(token.id);
       return token;
     },
-    listSshKeys: onItsMachine,
-    addSshKey: onItsMachine,
-    removeSshKey: onItsMachine,
-    sshHost: onItsMachine,
+    ...remoteSshKeys(client),
     visits: async () =>
       (await collected(everything((ask) => client.listVisits({ ...PAGE, ...ask })))).toSorted(
         (a, b) => (a.openedMs ?? 0) - (b.openedMs ?? 0),
       ),
   };
-}
-
-/** The API has no keys of SSH clients yet. */
-async function onItsMachine(): Promise<never> {
-  throw new ControlError("usage", "SSH keys are managed on the relay's machine alone: run `hatchway ssh-key` there.");
 }
 
 /** The API shows everybody their own tokens, and nobody another's. */

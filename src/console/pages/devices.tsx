@@ -1,17 +1,20 @@
+import { useCallback } from "react";
 import { count } from "../format.ts";
-import { useNow } from "../state/resource.ts";
+import { useNow, useResource } from "../state/resource.ts";
 import { useHasRole, useLive, useServices } from "../state/services.tsx";
 import { Failure, Loading, PageHead } from "../ui/bits.tsx";
 import { isHeard } from "../vpn/peer-words.ts";
 import { Agents } from "./devices/agents.tsx";
+import { SshPart } from "./devices/ssh.tsx";
 import { VpnPart } from "./devices/vpn.tsx";
 
-/** What forwards lead to: a relay's agents, a gateway's VPN peers. */
+/** What forwards lead to: a relay's agents and SSH clients, a gateway's VPN peers. */
 export function DevicesPage() {
-  const { live } = useServices();
+  const { api, live } = useServices();
   const { devices, peers, failure } = useLive();
   const isRelay = useHasRole("relay");
   const isGateway = useHasRole("gateway");
+  const ssh = useResource(useCallback(async () => ({ server: await api.ssh() }), [api]));
   const nowMs = useNow();
   const parts = [
     isRelay && devices !== null
@@ -31,7 +34,8 @@ export function DevicesPage() {
         ) : null
       ) : (
         <>
-          {isRelay ? <Agents devices={devices} /> : null}
+          {isRelay ? <Agents devices={devices} ssh={ssh.value?.server ?? null} /> : null}
+          {isRelay ? <SshPart ssh={ssh} devices={devices} /> : null}
           {isGateway && peers !== null ? <VpnPart peers={peers} /> : null}
         </>
       )}

@@ -64,6 +64,34 @@ export function TextField({ label, hint, error, className, value, onValue, ...in
   );
 }
 
+type TextAreaProps = FieldBase &
+  Omit<ComponentProps<"textarea">, "onChange" | "value" | "className"> & {
+    readonly value: string;
+    readonly onValue: (value: string) => void;
+  };
+
+/** For what is pasted: nothing is mended in it, and a line that is too long goes on in the next. */
+export function TextAreaField({ label, hint, error, className, value, onValue, ...area }: TextAreaProps) {
+  return (
+    <Field label={label} hint={hint} error={error} {...(className === undefined ? {} : { className })}>
+      {({ id, describedBy, invalid }) => (
+        <textarea
+          {...area}
+          id={id}
+          value={value}
+          autoComplete="off"
+          autoCapitalize="off"
+          autoCorrect="off"
+          spellCheck={false}
+          aria-describedby={describedBy}
+          aria-invalid={invalid}
+          onChange={(event) => onValue(event.target.value)}
+        />
+      )}
+    </Field>
+  );
+}
+
 type SelectProps<V extends string> = FieldBase &
   Omit<ComponentProps<"select">, "onChange" | "value" | "className"> & {
     readonly value: V;

@@ -1,5 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import { type AcmeFailure, type AcmeState, acmePlan, afterFailure, mayRetryAtOnce, renewAtMs } from "./plan.ts";
+import {
+  type AcmeFailure,
+  type AcmeState,
+  acmePlan,
+  afterFailure,
+  type FailedTries,
+  mayRetryAtOnce,
+  renewAtMs,
+} from "./plan.ts";
 
 const NOW = 1_800_000_000_000;
 const MINUTE = 60_000;
@@ -10,7 +18,15 @@ const failure = (kind: AcmeFailure["kind"], notBeforeMs: number | null = null): 
   message: "no",
   notBeforeMs,
 });
-const failed = (retryAtMs: number) => ({ count: 1, lastMs: NOW, retryAtMs, limited: false, message: "no" });
+const failed = (retryAtMs: number) => ({
+  count: 1,
+  lastMs: NOW,
+  retryAtMs,
+  limited: false,
+  notBeforeMs: null,
+  refusedMs: [],
+  message: "no",
+});
 
 const plans: [string, AcmeState, ReturnType<typeof acmePlan>][] = [
   ["nothing is there", { certificate: null, failed: null }, { kind: "order" }],
@@ -66,11 +82,23 @@ describe("pauses", () => {
   });
 });
 
-test("a person need not wait for the pause, but for the limits", () => {
-  const tried = afterFailure(null, failure("unreachable"), NOW, 0);
-  expect(mayRetryAtOnce(tried, NOW + 14 * MINUTE)).toBe(false);
-  expect(mayRetryAtOnce(tried, NOW + 15 * MINUTE)).toBe(true);
-  expect(mayRetryAtOnce(afterFailure(null, failure("limited"), NOW, 0), NOW + 10 * DAY)).toBe(false);
+describe("a person need not wait for the pause", () => {
+  const after = (failures: readonly AcmeFailure[]) =>
+    failures.reduce<FailedTries | null>((before, one) => afterFailure(before, one, NOW, 0), null) as FailedTries;
+  const times = (count: number, kind: AcmeFailure["kind"]) => Array.from({ length: count }, () => failure(kind));
+
+  test.each<[string, readonly AcmeFailure[], number, boolean]>([
+    ["after a refusal", times(1, "refused"), NOW, true],
+    ["after three", times(3, "refused"), NOW, true],
+    ["but after four in an hour", times(4, "refused"), NOW + HOUR - 1, false],
+    ["and an hour later again", times(4, "refused"), NOW + HOUR, true],
+    ["however often nobody answered", times(9, "unreachable"), NOW, true],
+    ["but for limits", times(1, "limited"), NOW + 10 * DAY, false],
+    ["but for what the server asks for", [failure("unreachable", NOW + MINUTE)], NOW + MINUTE - 1, false],
+    ["and after that", [failure("unreachable", NOW + MINUTE)], NOW + MINUTE, true],
+  ])("%s", (_when, failures, nowMs, may) => {
+    expect(mayRetryAtOnce(after(failures), nowMs)).toBe(may);
+  });
 });
 
 test.each([

@@ -17,6 +17,10 @@ export interface FailedTries {
   readonly retryAtMs: number;
   /** The server asked for the pause. */
   readonly limited: boolean;
+  /** It said until when; null = it did not. */
+  readonly notBeforeMs: number | null;
+  /** Of the last hour: when it refused, or did not find the proof. */
+  readonly refusedMs: readonly number[];
   readonly message: string;
 }
 
@@ -50,6 +54,8 @@ const GROWTH = 3;
 const MAX_PAUSE_MS = 12 * HOUR_MS;
 /** Added by chance, so that the machines of one outage do not all come back at once. */
 const PAUSE_JITTER = 0.25;
+/** And so many are left to a person; the fifth is for the try that comes by itself. */
+const MOST_REFUSED = 4;
 /** Longer than any limit's window: a Retry-After beyond it is a mistake or malice. */
 const MAX_NOT_BEFORE_MS = 14 * 24 * HOUR_MS;
 
@@ -63,19 +69,25 @@ export function afterFailure(
   const count = (before?.count ?? 0) + 1;
   const pauseMs = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS[kind] * GROWTH ** (count - 1));
   const ownMs = nowMs + pauseMs * (1 + random * PAUSE_JITTER);
-  const serversMs = Math.min(notBeforeMs ?? 0, nowMs + MAX_NOT_BEFORE_MS);
+  const serversMs = notBeforeMs === null ? null : Math.min(notBeforeMs, nowMs + MAX_NOT_BEFORE_MS);
   return {
     count,
     lastMs: nowMs,
-    retryAtMs: Math.max(ownMs, serversMs),
+    retryAtMs: Math.max(ownMs, serversMs ?? 0),
     limited: kind === "limited",
+    notBeforeMs: serversMs,
+    refusedMs: [...refusedLately(before, nowMs), ...(kind === "refused" ? [nowMs] : [])],
     message,
   };
 }
 
-/** A person who mended something need not wait for the pause: only for what the limits of the CA bear. */
+/** A person who mended something need not wait for the pause: only for what the CA asked for, and what its limits bear. */
 export function mayRetryAtOnce(failed: FailedTries, nowMs: number): boolean {
-  return !failed.limited && nowMs >= failed.lastMs + FIRST_PAUSE_MS.refused;
+  return !failed.limited && nowMs >= (failed.notBeforeMs ?? 0) && refusedLately(failed, nowMs).length < MOST_REFUSED;
+}
+
+function refusedLately(failed: FailedTries | null, nowMs: number): readonly number[] {
+  return failed?.refusedMs.filter((atMs) => nowMs < atMs + HOUR_MS) ?? [];
 }
 
 const RENEW_AT = 2 / 3;

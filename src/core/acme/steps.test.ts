@@ -36,15 +36,18 @@ const authorization = (
   challenges: AcmeAuthorization["challenges"] = [http],
 ): AcmeAuthorization => ({ status, identifier: { value: "a.example" }, challenges });
 
+const tls = { ...http, type: "tls-alpn-01", url: "https://ca.example/tls" };
+const [byHttp, byTls] = ["http-01", "tls-alpn-01"] as const;
+
 test.each<[string, AcmeAuthorization, boolean, object]>([
   ["proven", authorization("valid"), false, { kind: "done" }],
   ["pending", authorization("pending"), false, { kind: "respond", token: http.token, url: http.url }],
   ["pending, and answered", authorization("pending"), true, { kind: "wait" }],
   [
-    "pending without http-01",
+    "pending without a way",
     authorization("pending", [{ ...http, type: "dns-01" }]),
     false,
-    { kind: "failed", message: expect.stringContaining("no http-01 challenge for a.example") },
+    { kind: "failed", message: expect.stringContaining("no http-01 or tls-alpn-01 challenge for a.example") },
   ],
   [
     "invalid",
@@ -52,7 +55,21 @@ test.each<[string, AcmeAuthorization, boolean, object]>([
     true,
     { kind: "failed", message: expect.stringContaining("a.example could not be proven (dns: NXDOMAIN)") },
   ],
+  [
+    "invalid by TLS",
+    authorization("invalid", [http, { ...tls, error: { type: "urn:ietf:params:acme:error:tls", detail: "no" } }]),
+    true,
+    { kind: "failed", message: expect.stringContaining("(tls: no): let port 443") },
+  ],
   ["expired", authorization("expired"), true, { kind: "failed", message: expect.stringContaining("is expired") }],
 ])("a name that is %s", (_name, given, responded, step) => {
-  expect(authorizationStep(given, responded)).toMatchObject(step);
+  expect(authorizationStep(given, responded, [byHttp, byTls])).toMatchObject(step);
+});
+
+test.each<[string, ReadonlyArray<typeof byHttp | typeof byTls>, AcmeAuthorization["challenges"], string]>([
+  ["the first way", [byTls, byHttp], [http, tls], tls.url],
+  ["the other way, where the first is not offered", [byTls, byHttp], [http], http.url],
+  ["the one way", [byHttp], [tls, http], http.url],
+])("goes %s", (_name, ways, challenges, url) => {
+  expect(authorizationStep(authorization("pending", challenges), false, ways)).toMatchObject({ kind: "respond", url });
 });

@@ -1,4 +1,13 @@
-import { type AcmeAuthorization, type AcmeOrder, acmeErrorName } from "../../wire/acme/messages.ts";
+import {
+  type AcmeAuthorization,
+  type AcmeOrder,
+  CHALLENGE_TYPES,
+  type ChallengeType,
+} from "../../wire/acme/messages.ts";
+import { problemText } from "./problem-text.ts";
+
+/** Where a CA comes by each (RFC 8555 section 8.3, RFC 8737 section 3). */
+export const PROOF_PORT: Record<ChallengeType, number> = { "http-01": 80, "tls-alpn-01": 443 };
 
 /** What an order wants next (RFC 8555 section 7.1.6). */
 export type OrderStep =
@@ -24,7 +33,7 @@ export function orderStep({ status, certificate, error }: AcmeOrder): OrderStep 
       };
     case "invalid": {
       // Without an error its time was over (section 7.1.6).
-      const why = error === undefined ? "its time was over" : detailOf(error);
+      const why = error === undefined ? "its time was over" : problemText(error);
       return { kind: "failed", message: `The order of a certificate came to nothing (${why}): it is made again.` };
     }
     default:
@@ -32,34 +41,55 @@ export function orderStep({ status, certificate, error }: AcmeOrder): OrderStep 
   }
 }
 
+/** What answers a CA that asks for one name. */
+export interface NameProof {
+  readonly type: ChallengeType;
+  readonly name: string;
+  readonly token: string;
+  /** The token and the thumbprint of the account's key (section 8.1). */
+  readonly keyAuthorization: string;
+}
+
 /** What the proof of one name wants next. */
 export type AuthorizationStep =
   | { readonly kind: "done" }
   | { readonly kind: "wait" }
   /** Answer under `token`, then say so at `url`. */
-  | { readonly kind: "respond"; readonly token: string; readonly url: string }
+  | {
+      readonly kind: "respond";
+      readonly type: ChallengeType;
+      readonly name: string;
+      readonly token: string;
+      readonly url: string;
+    }
   | { readonly kind: "failed"; readonly message: string };
 
-/** `responded`: the server was told already. */
-export function authorizationStep(authorization: AcmeAuthorization, responded: boolean): AuthorizationStep {
-  const { status, identifier, challenges } = authorization;
+/** `responded`: the server was told already. `ways`: those that can be gone, the best first. */
+export function authorizationStep(
+  { status, identifier, challenges }: AcmeAuthorization,
+  responded: boolean,
+  ways: readonly ChallengeType[],
+): AuthorizationStep {
   const name = identifier.value;
-  const challenge = challenges.find(({ type }) => type === "http-01");
   switch (status) {
     case "valid":
       return { kind: "done" };
     case "pending": {
       if (responded) return { kind: "wait" };
-      const { token, url } = challenge ?? {};
-      if (token !== undefined && url !== undefined) return { kind: "respond", token, url };
-      const message = `The ACME server offers no http-01 challenge for ${name}: choose another one with directory.`;
+      for (const type of ways) {
+        const { token, url } = challenges.find((challenge) => challenge.type === type) ?? {};
+        if (token !== undefined && url !== undefined) return { kind: "respond", type, name, token, url };
+      }
+      const message = `The ACME server offers no ${ways.join(" or ")} challenge for ${name}: choose another one with directory.`;
       return { kind: "failed", message };
     }
     case "invalid": {
-      const why = challenge?.error === undefined ? "no reason given" : detailOf(challenge.error);
+      const tried = challenges.find(({ error }) => error !== undefined);
+      const why = tried?.error === undefined ? "no reason given" : problemText(tried.error);
+      const type = CHALLENGE_TYPES.find((known) => known === tried?.type) ?? ways[0] ?? "http-01";
       return {
         kind: "failed",
-        message: `${name} could not be proven (${why}): let port 80 of that name lead to [acme] listen of this relay.`,
+        message: `${name} could not be proven (${why}): let port ${PROOF_PORT[type]} of that name lead to this relay.`,
       };
     }
     case "deactivated":
@@ -69,9 +99,4 @@ export function authorizationStep(authorization: AcmeAuthorization, responded: b
     default:
       return status satisfies never;
   }
-}
-
-function detailOf(problem: Parameters<typeof acmeErrorName>[0]): string {
-  const name = acmeErrorName(problem) ?? problem.type;
-  return problem.detail === "" ? name : `${name}: ${problem.detail}`;
 }

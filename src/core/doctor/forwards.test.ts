@@ -35,6 +35,12 @@ describe("forwards that are not open", () => {
       [["web", "warning", '"web" is not open: the router does not answer.']],
     ],
     [
+      "waiting for a certificate",
+      [forward("waiting", "The certificate for a.example.org is being ordered: wait a minute.")],
+      true,
+      [["web", "warning", '"web" is not open: the certificate for a.example.org is being ordered.']],
+    ],
+    [
       "held up by the link: one line",
       [forward("waiting"), forward("waiting")],
       false,

@@ -59,7 +59,7 @@ function judgeRest(rest: readonly NamedJudgement[]): Judgement[] {
   return [judge(sentence, "`hatchway forward ls` lists them all.")];
 }
 
-function judgeState({ name, state, message }: ForwardFacts): Judgement | null {
+function judgeState({ name, state, message, via }: ForwardFacts): Judgement | null {
   switch (state) {
     case "open":
     case "disabled":
@@ -72,11 +72,14 @@ function judgeState({ name, state, message }: ForwardFacts): Judgement | null {
     }
     case "unhealthy":
       return failure(`The service behind "${name}" does not answer its health check.`, SERVICE_REMEDY);
-    case "waiting":
-      return warning(
-        `"${name}" is not open: ${lower(sentenceOf(message ?? "it waits"))}`,
-        "`hatchway router` says more of it.",
-      );
+    case "waiting": {
+      const why = message ?? "it waits";
+      const { sentence, remedy } =
+        via === "router"
+          ? { sentence: sentenceOf(why), remedy: "`hatchway router` says more of it." }
+          : splitAdvice(why);
+      return warning(`"${name}" is not open: ${lower(sentence)}`, remedy);
+    }
     default:
       return state satisfies never;
   }

@@ -74,7 +74,8 @@ function hostRefusal(host: string, account: string, { domains, grants, reserved 
 
 const MAX_LISTED = 10;
 
-function noCertificate(host: string): string {
+/** Why TLS cannot be ended for a name, one sentence. */
+export function noCertificate(host: string): string {
   return isWildcard(host)
     ? `The relay has no certificate for ${host}, and orders none for wildcards: list the names one by one, or choose --tls pass or off.`
     : `The relay has no certificate for ${host}, and no [names.acme] to order one: ask its operator, or choose --tls pass or off.`;

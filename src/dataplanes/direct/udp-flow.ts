@@ -1,8 +1,9 @@
 import { errorCode } from "../../os/errors.ts";
 import type { ReasonName } from "../../wire/reason.ts";
+import type { FlowSocket } from "../io/datagram-socket.ts";
+import { connectFlow } from "../io/datagram-sockets.ts";
 import { reasonOfCode } from "../io/dial-error.ts";
 import type { FlowEnd, FlowSink } from "../io/ends.ts";
-import { connectFlow, type FlowSocket } from "../io/flow-socket.ts";
 import { SILENT_SINK } from "../io/silent-sink.ts";
 import type { Sweeper } from "../io/sweeper.ts";
 import type { EnlargeBuffers } from "../io/udp-buffers.ts";

@@ -1,3 +1,4 @@
+import { NodeUdp } from "./node-udp.ts";
 import { type SystemSockets, systemSockets } from "./system-sockets.ts";
 
 /**
@@ -27,6 +28,7 @@ export function udpBuffers(system: SystemSockets = systemSockets()): EnlargeBuff
   const platform = PLATFORMS[process.platform];
   const value = new Int32Array([BUFFER_BYTES]);
   return (socket) => {
+    if (socket instanceof NodeUdp) return socket.enlarge(BUFFER_BYTES);
     if (platform === undefined) return;
     for (const options of [platform.receive, platform.send]) {
       // SO_RCVBUFFORCE needs CAP_NET_ADMIN; SO_RCVBUF takes what net.core.rmem_max allows.

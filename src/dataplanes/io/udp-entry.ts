@@ -3,6 +3,8 @@ import type { Endpoint } from "../../wire/endpoint.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import { bindCandidates, entryAddress, unmapped } from "./bind-address.ts";
+import type { PortSocket } from "./datagram-socket.ts";
+import { bindPort } from "./datagram-sockets.ts";
 import type { Descriptors } from "./descriptors.ts";
 import type { FlowEnd, FlowSink, Visit } from "./ends.ts";
 import { type EntryError, entryError } from "./entry-error.ts";
@@ -13,7 +15,7 @@ import { type GatedDatagram, type ProxyGate, visitOf } from "./proxy-gate.ts";
 import { SILENT_SINK } from "./silent-sink.ts";
 import { type EnlargeBuffers, udpBuffers } from "./udp-buffers.ts";
 import { CONNECTED, type Sender, type UdpOutbox, UdpQueue, UNCONNECTED } from "./udp-outbox.ts";
-import { bindBesideUdp, bindUdp, type ConnectedUdpSocket, connectBesideUdp, type UdpSocket } from "./udp-socket.ts";
+import { bindBesideUdp, type ConnectedUdpSocket, connectBesideUdp } from "./udp-socket.ts";
 import type { Admission, Visits } from "./visits.ts";
 
 /** How many flows one UDP port may have open, whatever the forward's own limit: a flow may cost a socket. */
@@ -73,7 +75,7 @@ function openPort(bind: string, number: number, host: FlowHost, shared: Shared):
 class UdpPort implements UdpListener {
   endpoint: Endpoint = { address: "", port: 0 };
   #draining = false;
-  #socket: UdpSocket | null = null;
+  #socket: PortSocket | null = null;
   #queue: UdpQueue | null = null;
   /** Each flow has a socket of its own: another process may have the others' datagrams. */
   #keepsFlows = false;
@@ -91,7 +93,7 @@ class UdpPort implements UdpListener {
   listen(address: string): unknown {
     const { outbox, enlarge, sharing } = this.shared;
     const beside = sharing?.isBeside("udp", this.externalPort) ?? false;
-    const socket = (beside ? bindBesideUdp : bindUdp)(address, this.externalPort, {
+    const socket = (beside ? bindBesideUdp : bindPort)(address, this.externalPort, {
       data: (_socket, datagram, port, from) => this.#received(datagram, port, from),
       // An ICMP error of a visitor that went away (IP_RECVERR): its flow ends by its idle timeout.
       error: () => undefined,

@@ -7,16 +7,12 @@ export type ConnectedUdpSocket = Bun.udp.ConnectedSocket<"buffer">;
 /** Payload of the largest IPv4 UDP datagram: 65,535 − 20 (IP header) − 8 (UDP header). */
 export const MAX_DATAGRAM_BYTES = 65_507;
 
-/**
- * A UDP socket bound to an IP literal and a port (0 = any free one). The error is the operating system's; on Node, which
- * binds too late for who asks, there are none.
- */
+/** Bun's UDP socket bound to an IP literal and a port (0 = any free one). The error is the operating system's. */
 export function bindUdp(
   address: string,
   port: number,
   socket: Bun.udp.SocketHandler<"buffer">,
 ): Result<UdpSocket, unknown> {
-  if (typeof Bun === "undefined") return err(new Error("UDP ports of this machine need Bun"));
   return settled(() => Bun.udpSocket({ hostname: address, port, socket }));
 }
 

@@ -1,4 +1,5 @@
 import type { WindowBudget } from "../../core/tunnel/window.ts";
+import { errorCode } from "../../os/errors.ts";
 import { formatHostPort, type HostPort } from "../../wire/endpoint.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import {
@@ -246,7 +247,8 @@ async function dial(
       drain: (socket) => socket.data.drain(),
       close: (socket, error) => socket.data.socketClosed(error),
       error: (socket, error) => socket.data.fail(error.message),
-      connectError: (_socket, error) => fail("unreachable", `${where} does not answer: ${error.message}`),
+      connectError: (_socket, error) =>
+        fail("unreachable", `${where} does not answer (${errorCode(error) ?? error.message})`),
     },
   });
   const result = await outcome.promise;

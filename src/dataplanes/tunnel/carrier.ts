@@ -84,6 +84,8 @@ export class Carrier implements FrameSink, Reader {
     private readonly group: CarrierGroup,
     public sink: CarrierSink,
     nowMs: number,
+    /** Of the peer and of this side, where the socket's are a load balancer's. */
+    private readonly ends: Pick<ByteSocket<Carrier>, "remoteAddress" | "localAddress"> = socket,
   ) {
     this.liveness = new Liveness(nowMs);
   }
@@ -98,11 +100,11 @@ export class Carrier implements FrameSink, Reader {
   }
 
   get remoteAddress(): string {
-    return this.socket.remoteAddress;
+    return this.ends.remoteAddress;
   }
 
   get localAddress(): string {
-    return this.socket.localAddress;
+    return this.ends.localAddress;
   }
 
   /** Bytes that the kernel did not take yet, gathered ones not counted. */

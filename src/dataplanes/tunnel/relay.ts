@@ -1,14 +1,16 @@
-import type { Socket, TCPSocketListener } from "bun";
+import type { Socket } from "bun";
 import type { WindowBudget } from "../../core/tunnel/window.ts";
 import { messageOf } from "../../os/errors.ts";
 import { type ControlOf, decodeControl, encodeControl, TUNNEL_VERSION } from "../../wire/tunnel/control.ts";
 import { FrameType, type FrameTypeCode } from "../../wire/tunnel/frame.ts";
-import { BESIDE, type PortSharing } from "../io/port-sharing.ts";
+import { GatedPort } from "../io/gated-port.ts";
+import type { PortSharing } from "../io/port-sharing.ts";
+import type { ProxyGate } from "../io/proxy-gate.ts";
 import type { Sweepable, Sweeper } from "../io/sweeper.ts";
-import { hasGone } from "../io/tcp-end.ts";
+import { AgentListener, type CarrierEnds } from "./agent-listener.ts";
 import { Carrier, CarrierGroup, type CarrierSink } from "./carrier.ts";
 import { type Peer, Session, type SessionEvents } from "./session.ts";
-import { ALPN_WIRE, type CertificatePair, HANDSHAKE_MS, sessionBinding, TLS_1_3_ONLY } from "./tls.ts";
+import { ALPN_WIRE, type CertificatePair, HANDSHAKE_MS, sessionBinding } from "./tls.ts";
 
 /** What a connecting device showed; the signature over the TLS session has been checked already. */
 export interface Credentials {
@@ -44,6 +46,8 @@ export interface RelayTunnelOptions {
   readonly sweeper: Sweeper;
   /** How its port passes from one process to the next; absent = it does not. */
   readonly sharing?: PortSharing;
+  /** Where load balancers say who the agents are; absent = agents are whom sockets show. */
+  readonly gate?: ProxyGate;
   nowMs(): number;
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
   /** A new connection: false = too many are pending, or the source is under a penalty. */
@@ -66,39 +70,39 @@ export class RelayTunnel implements Sweepable {
   private readonly byDevice = new Map<string, Session>();
   private readonly pending = new Set<PendingCarrier>();
   private readonly group: CarrierGroup;
-  private listener: TCPSocketListener<Carrier>;
+  private readonly gated: GatedPort | null;
+  private certificate: CertificatePair;
+  private listener: AgentListener;
 
   /** Throws what Bun.listen throws (EADDRINUSE …): the caller classifies it. */
   constructor(private readonly options: RelayTunnelOptions) {
     this.group = new CarrierGroup(options.sweeper.turnstile);
-    this.listener = this.listen(options.port, options.certificate);
+    this.gated = options.gate === undefined ? null : new GatedPort(options.gate);
+    this.certificate = options.certificate;
+    this.listener = this.listen(options.port);
     options.sweeper.add(this);
   }
 
-  private listen(port: number, certificate: CertificatePair): TCPSocketListener<Carrier> {
+  private listen(port: number): AgentListener {
     const { options } = this;
-    const beside = options.sharing?.isBeside("tcp", port) ?? false;
-    const listener = Bun.listen<Carrier>({
+    return new AgentListener({
       hostname: options.hostname,
       port,
-      tls: {
-        ...certificate,
-        ALPNProtocols: ALPN_WIRE,
-        ...TLS_1_3_ONLY,
-        ...(options.clientCa === null ? {} : { ca: options.clientCa, requestCert: true, rejectUnauthorized: true }),
-      },
-      socket: {
-        open: (socket) => this.onOpen(socket),
+      certificate: this.certificate,
+      clientCa: options.clientCa,
+      sharing: options.sharing ?? null,
+      gated: this.gated,
+      descriptors: options.sweeper.descriptors,
+      admit: ({ remoteAddress }) => options.admit(remoteAddress),
+      begin: (socket, ends) => this.begin(socket, ends),
+      handlers: {
         handshake: (socket, success, error) => this.onHandshake(socket, success, error),
         data: (socket, bytes) => socket.data?.receive(bytes, options.nowMs()),
         drain: (socket) => socket.data?.drain(),
         close: (socket, error) => socket.data?.socketClosed(error),
         error: (socket, error) => socket.data?.fail(error.message),
       },
-      ...(beside ? BESIDE : {}),
     });
-    if (beside) options.sharing?.steerHere(listener);
-    return listener;
   }
 
   /**
@@ -107,9 +111,19 @@ export class RelayTunnel implements Sweepable {
    */
   renew(certificate: CertificatePair): void {
     // Bun.listen keeps its certificate for life (decision 0026).
+    this.certificate = certificate;
+    this.relisten();
+  }
+
+  /** Load balancers are believed from now on that were not, or the other way round. Throws, as `renew` does. */
+  gateChanged(): void {
+    if (this.gated !== null && this.gated.active !== this.listener.takesHeaders) this.relisten();
+  }
+
+  private relisten(): void {
     const { port } = this;
     this.listener.stop();
-    this.listener = this.listen(port, certificate);
+    this.listener = this.listen(port);
   }
 
   get port(): number {
@@ -133,16 +147,13 @@ export class RelayTunnel implements Sweepable {
     return this.sessions.size;
   }
 
-  private onOpen(socket: Socket<Carrier>): void {
-    const address = socket.remoteAddress;
-    if (hasGone(socket) || !this.options.admit(address)) {
-      socket.terminate();
-      return;
-    }
-    const waiting = new PendingCarrier(address, this.options, (hello, carrier) => this.onHello(hello, carrier, socket));
+  private begin(socket: Socket<Carrier>, ends: CarrierEnds): void {
+    const waiting = new PendingCarrier(ends.remoteAddress, this.options, (hello, carrier) =>
+      this.onHello(hello, carrier, socket),
+    );
     this.pending.add(waiting);
     waiting.onSettled = () => this.pending.delete(waiting);
-    socket.data = new Carrier(socket, this.group, waiting, this.options.nowMs());
+    socket.data = new Carrier(socket, this.group, waiting, this.options.nowMs(), ends);
     waiting.carrier = socket.data;
   }
 
@@ -181,11 +192,11 @@ export class RelayTunnel implements Sweepable {
     if (verdict.kind === "denied") return verdict.afterMs;
     if (!proven || carrier.isClosed) return 0;
     return hello.role === "control"
-      ? this.begin({ ...verdict.peer, features: hello.features ?? [] }, carrier)
+      ? this.beginSession({ ...verdict.peer, features: hello.features ?? [] }, carrier)
       : this.join(hello, verdict.peer, carrier);
   }
 
-  private begin(peer: Peer, carrier: Carrier): null {
+  private beginSession(peer: Peer, carrier: Carrier): null {
     carrier.trust();
     carrier.role = "control";
     carrier.index = 0;
@@ -277,7 +288,7 @@ export class RelayTunnel implements Sweepable {
 
   /** Lets another process of this relay listen at its port too, or no more. False: this system cannot. */
   setShared(shared: boolean): boolean {
-    return this.options.sharing?.setShared(this.listener, shared) ?? false;
+    return this.listener.setShared(shared);
   }
 
   /** Whoever has not been taken into a session is to try again. */
@@ -293,6 +304,7 @@ export class RelayTunnel implements Sweepable {
   close(): void {
     this.options.sweeper.remove(this);
     this.listener.stop();
+    this.gated?.close();
     for (const waiting of [...this.pending]) waiting.carrier?.fail("the relay is shutting down");
     for (const session of [...this.sessions.values()]) {
       session.send({ t: "bye", why: "shutdown" });

@@ -28,6 +28,8 @@ let nowMs: number;
 /** Tokens that are answered for now. */
 let published: Set<string>;
 let pauses: number[];
+/** The CA comes to this process. */
+let isFound: boolean;
 let told: { readonly level: "info" | "warn"; readonly fields: Record<string, unknown> }[];
 
 beforeEach(async () => {
@@ -40,6 +42,7 @@ beforeEach(async () => {
   ended = new AbortController();
   nowMs = Date.now();
   [published, pauses, told] = [new Set(), [], []];
+  isFound = true;
 });
 afterEach(async () => {
   ended.abort();
@@ -73,14 +76,16 @@ async function open(
     ca,
     dataDir,
     fallback: fixedCertificate(ours as RelayCertificate),
-    publish(token, text) {
+    ways: ["http-01"],
+    async publish({ token, keyAuthorization }) {
       published.add(token);
-      const unpublish = challenges.publish(token, text);
+      const unpublish = challenges.publish(token, keyAuthorization);
       return () => {
         published.delete(token);
         unpublish();
       };
     },
+    canProve: () => isFound,
     wallMs: () => nowMs,
     random: () => 0,
     async pause(ms) {
@@ -158,7 +163,7 @@ describe("an order", () => {
     expect(isOwn(source)).toBe(true);
     // Twice for an authorization, whose Retry-After is 7 s, once for the order, which has none: or what comes first.
     expect(pauses.length).toBe(3);
-    expect(pauses.every((ms) => ms >= 2_000 && ms <= 60_000)).toBe(true);
+    expect(pauses.every((ms) => ms >= 500 && ms <= 60_000)).toBe(true);
     expect(pauses.some((ms) => ms > 6_000)).toBe(true);
   });
 
@@ -186,6 +191,16 @@ describe("an order", () => {
     await swept(source);
     expect(acme.count("newOrder")).toBe(2);
     expect(certificateOf(source.current.certificatePem, source.current.keyPem, ["other.example.com"])).not.toBeNull();
+  });
+
+  test("is not made while another process has who comes", async () => {
+    isFound = false;
+    const source = await open();
+    await swept(source);
+    expect([acme.asked, warnings()]).toEqual([[], []]);
+    isFound = true;
+    await swept(source);
+    expect(isOwn(source)).toBe(true);
   });
 
   test("ends with everything else, and is not held against the server", async () => {
@@ -309,18 +324,25 @@ describe("a failure is told in one sentence, remembered, and tried again later e
   test("a reload tries again at once, but for what the limits of a CA bear", async () => {
     acme.httpPort = 1;
     const source = await open();
-    for (let count = 0; count < 3; count++) {
-      nowMs += DAY_MS;
-      await swept(source);
-    }
-    acme.httpPort = challenges.port;
-    expect((await source.look()).kind).toBe("refused");
-    nowMs += 15 * MINUTE_MS;
     await swept(source);
-    expect(isOwn(source)).toBe(false);
+    for (let count = 2; count <= 4; count++) {
+      expect((await source.look()).kind).toBe("same");
+      await source.idle();
+      expect(acme.count("newOrder")).toBe(count);
+    }
+    expect(await source.look()).toMatchObject({ kind: "refused", message: expect.stringContaining("next try is at") });
+    await source.idle();
+    expect(acme.count("newOrder")).toBe(4);
+    // Not after a restart either.
+    expect((await (await open()).look()).kind).toBe("refused");
+    acme.httpPort = challenges.port;
+    nowMs += 60 * MINUTE_MS;
     expect((await source.look()).kind).toBe("same");
     await source.idle();
     expect(isOwn(source)).toBe(true);
+    expect((await source.look()).kind).toBe("same");
+    await source.idle();
+    expect(acme.count("newOrder")).toBe(5);
   });
 
   test("a server that is away keeps the certificate that there is, and is found when it is back", async () => {

@@ -1,9 +1,12 @@
 import { type AcmeFailure, acmePlan, afterFailure, mayRetryAtOnce, renewAtMs } from "../../core/acme/plan.ts";
+import type { NameProof } from "../../core/acme/steps.ts";
+import { waysOfTry } from "../../core/acme/ways.ts";
 import type { Sweepable } from "../../dataplanes/io/sweeper.ts";
 import { certificateOf, type RelayCertificate } from "../../os/certificate.ts";
 import { messageOf } from "../../os/errors.ts";
 import type { Logger } from "../../os/log.ts";
 import { type AcmeRecord, type AcmeWish, readAcme, writeAcme } from "../../store/acme-state.ts";
+import type { ChallengeType } from "../../wire/acme/messages.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import { CertificateHolder, type CertificateSource, type Looked, type TakeCertificate } from "../certificate/source.ts";
 import { type AcmeSettings, ControlError } from "../control.ts";
@@ -20,8 +23,12 @@ export interface AcmeCertificateOptions {
   readonly account?: { readonly directory: string; readonly keyPem: string };
   /** Shown until there is one. */
   readonly fallback: CertificateSource;
-  /** Answers the CA's question; the result ends that. */
-  publish(token: string, keyAuthorization: string): () => void;
+  /** How names can be proven, the best first. */
+  readonly ways: readonly ChallengeType[];
+  /** See ObtainOptions. */
+  publish(proof: NameProof): Promise<() => void>;
+  /** A CA that comes now comes to this process: before that nothing is ordered. */
+  canProve(): boolean;
   wallMs(): number;
   random(): number;
   pause(ms: number): Promise<void>;
@@ -39,6 +46,8 @@ export class AcmeCertificate implements CertificateSource, Sweepable {
   /** It is no longer the fallback's. */
   #own: boolean;
   #ordering: Promise<void> | null = null;
+  /** A person wants what failed tried again now. */
+  #isHurried = false;
 
   private constructor(options: AcmeCertificateOptions, record: AcmeRecord, present: RelayCertificate | null) {
     const { settings, fallback, log } = options;
@@ -82,23 +91,48 @@ export class AcmeCertificate implements CertificateSource, Sweepable {
     return this.#failed()?.message ?? null;
   }
 
+  /** Unix time of the next order; null = the last one did not come to nothing. */
+  get retryAtMs(): number | null {
+    return this.#failed()?.retryAtMs ?? null;
+  }
+
   follow(take: TakeCertificate): void {
     this.#holder.follow(take);
   }
 
   sweep(): void {
     this.#holder.settle();
-    if (acmePlan(this.#state(), this.#options.wallMs()).kind === "order") this.#begin();
+    if (this.isDue) this.#begin();
+  }
+
+  /** It is to be ordered now. */
+  get isDue(): boolean {
+    return this.#isHurried || acmePlan(this.#state(), this.#options.wallMs()).kind === "order";
+  }
+
+  /** Makes what failed due now. False = that is not for a person to do, as `waitSentence` says. */
+  hurry(): boolean {
+    const failed = this.#failed();
+    this.#isHurried = failed !== null && !this.isOrdering && mayRetryAtOnce(failed, this.#options.wallMs());
+    return this.#isHurried || failed === null || this.isOrdering;
+  }
+
+  /** What failed, and when it is tried again. */
+  get waitSentence(): string {
+    const failed = this.#failed();
+    return failed === null ? "" : `${failed.message} The next try is at ${isoTime(failed.retryAtMs)}.`;
+  }
+
+  /** The server asked for a pause less than `ms` ago. */
+  wasLimited(ms: number): boolean {
+    const failed = this.#failed();
+    return failed?.limited === true && this.#options.wallMs() < failed.lastMs + ms;
   }
 
   async look(): Promise<Looked> {
-    const failed = this.#failed();
-    if (failed === null || this.#ordering !== null) return { kind: "same" };
-    if (mayRetryAtOnce(failed, this.#options.wallMs())) {
-      this.#begin();
-      return { kind: "same" };
-    }
-    return { kind: "refused", message: `${failed.message} The next try is at ${isoTime(failed.retryAtMs)}.` };
+    if (!this.hurry()) return { kind: "refused", message: this.waitSentence };
+    if (this.#isHurried) this.#begin();
+    return { kind: "same" };
   }
 
   /** Resolves when nothing is under way. */
@@ -122,7 +156,9 @@ export class AcmeCertificate implements CertificateSource, Sweepable {
   }
 
   #begin(): void {
-    if (this.#ordering !== null || this.#options.signal.aborted) return;
+    const { signal, canProve } = this.#options;
+    if (this.#ordering !== null || signal.aborted || !canProve()) return;
+    this.#isHurried = false;
     this.#ordering = this.#order().finally(() => {
       this.#ordering = null;
     });
@@ -158,7 +194,9 @@ export class AcmeCertificate implements CertificateSource, Sweepable {
     // Asked each time: it gives the account that there is (RFC 8555 section 7.3.1), also one that was made anew.
     const registered = await client.account(settings.email);
     if (!registered.ok) return registered;
-    const obtained = await obtainCertificate({ client, key, account: registered.value, hosts, publish, wallMs, pause });
+    const ways = waysOfTry(this.#options.ways, this.#failed()?.count ?? 0);
+    const orderer = registered.value;
+    const obtained = await obtainCertificate({ client, key, account: orderer, hosts, ways, publish, wallMs, pause });
     if (!obtained.ok) return obtained;
     const { chainPem, keyPem } = obtained.value;
     const certificate = certificateOf(chainPem, keyPem, hosts);

@@ -1,4 +1,5 @@
 import type { AcmeFailure, AcmeFailureKind } from "../../core/acme/plan.ts";
+import { problemText } from "../../core/acme/problem-text.ts";
 import { errorCode } from "../../os/errors.ts";
 import { boundedText } from "../../os/response-text.ts";
 import { VERSION } from "../../os/version.ts";
@@ -147,7 +148,8 @@ export class AcmeClient {
 
   #failureOf(response: Response, problem: AcmeProblem | null): AcmeFailure {
     const name = problem === null ? null : acmeErrorName(problem);
-    const why = [name ?? `status ${response.status}`, problem?.detail ?? ""].filter((part) => part !== "").join(": ");
+    const status = `status ${response.status}`;
+    const why = problem === null ? status : problemText(problem, status);
     const notBeforeMs = this.#retryAt(response);
     const kind = kindOf(name, response.status);
     switch (kind) {

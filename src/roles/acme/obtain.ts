@@ -1,13 +1,14 @@
 import type { AcmeFailure } from "../../core/acme/plan.ts";
-import { authorizationStep, orderStep } from "../../core/acme/steps.ts";
+import { authorizationStep, type NameProof, orderStep } from "../../core/acme/steps.ts";
 import { certificateRequest } from "../../os/certificate-request.ts";
-import { AcmeAuthorization, AcmeOrder } from "../../wire/acme/messages.ts";
+import { AcmeAuthorization, AcmeOrder, type ChallengeType } from "../../wire/acme/messages.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import type { AccountKey } from "./account-key.ts";
 import { type AcmeClient, type AcmeReply, decoded } from "./client.ts";
 
-/** A server that says nothing of when to ask again is asked after this. */
-const POLL_MS = 2_000;
+/** A server that says nothing of when to ask again is asked after this, and then after twice as long each time, up to the most. */
+const FIRST_POLL_MS = 500;
+const MAX_OWN_POLL_MS = 4_000;
 const MAX_POLL_MS = 60_000;
 /** For everything that is waited for in one order. */
 const PATIENCE_MS = 10 * 60_000;
@@ -18,7 +19,10 @@ export interface ObtainOptions {
   /** The account's URL. */
   readonly account: string;
   readonly hosts: readonly string[];
-  publish(token: string, keyAuthorization: string): () => void;
+  /** How names can be proven, the best first. */
+  readonly ways: readonly ChallengeType[];
+  /** Answers the CA's question from when it resolves; what it gives ends that. */
+  publish(proof: NameProof): Promise<() => void>;
   wallMs(): number;
   /** Resolves early when all is to end: then the requests fail. */
   pause(ms: number): Promise<void>;
@@ -90,6 +94,7 @@ export async function obtainCertificate(options: ObtainOptions): Promise<Result<
 class OrderRun {
   readonly #options: ObtainOptions;
   readonly #endMs: number;
+  #pollMs = FIRST_POLL_MS;
 
   constructor(options: ObtainOptions) {
     this.#options = options;
@@ -101,8 +106,10 @@ class OrderRun {
     if (nowMs >= this.#endMs) {
       return err(refused("The ACME server did not come to an end with the order in ten minutes: it is made again."));
     }
-    const askedMs = retryAtMs === null ? POLL_MS : retryAtMs - nowMs;
-    await this.#options.pause(Math.min(MAX_POLL_MS, Math.max(POLL_MS, askedMs)));
+    const ownMs = this.#pollMs;
+    this.#pollMs = Math.min(MAX_OWN_POLL_MS, ownMs * 2);
+    const askedMs = retryAtMs === null ? 0 : retryAtMs - nowMs;
+    await this.#options.pause(Math.min(MAX_POLL_MS, Math.max(ownMs, askedMs)));
     return ok(null);
   }
 
@@ -116,7 +123,7 @@ class OrderRun {
   }
 
   async #prove(url: string): Promise<Result<null, AcmeFailure>> {
-    const { client, account, key, publish } = this.#options;
+    const { client, account, key, hosts, ways, publish } = this.#options;
     let unpublish: () => void = () => undefined;
     let responded = false;
     try {
@@ -125,12 +132,19 @@ class OrderRun {
         if (!reply.ok) return reply;
         const authorization = decoded(AcmeAuthorization, reply.value.text);
         if (!authorization.ok) return authorization;
-        const step = authorizationStep(authorization.value, responded);
+        // What is answered for a name is seen by whoever asks for that name: it is to be one that was ordered.
+        if (!hosts.includes(authorization.value.identifier.value)) {
+          return err(
+            refused("The ACME server asks for the proof of another name than was ordered: it is ordered again."),
+          );
+        }
+        const step = authorizationStep(authorization.value, responded, ways);
         switch (step.kind) {
           case "done":
             return ok(null);
           case "respond": {
-            unpublish = publish(step.token, key.authorizationOf(step.token));
+            const { type, name, token } = step;
+            unpublish = await publish({ type, name, token, keyAuthorization: key.authorizationOf(token) });
             const told = await client.post(step.url, account, {});
             if (!told.ok) return told;
             responded = true;

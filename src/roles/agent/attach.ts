@@ -57,7 +57,7 @@ export async function* attach(
     Promise.all([...attached.values()].map(({ spec }) => agent.forwards.put(spec, "cli", true))).catch(
       (error: unknown) => queue.fail(error),
     );
-    timer = countEvery(agent, queue, () => [...attached.keys()]);
+    timer = countEvery(agent, queue, () => [...attached.keys()], tell);
     yield* queue;
     if (agent.ended.aborted && !signal.aborted) throw new ControlError("unreachable", "The agent was stopped.");
   } finally {
@@ -81,13 +81,20 @@ function tellLink(queue: EventQueue<AttachEvent>, state: LinkState): void {
   else if (state.kind === "rejected") queue.push({ event: "down", ...V, message: state.message, retryInMs: null });
 }
 
-function countEvery(agent: AgentView, queue: EventQueue<AttachEvent>, ids: () => readonly string[]): Timer {
+/** `tell`: what keeps its visitors away may be something else now. */
+function countEvery(
+  agent: AgentView,
+  queue: EventQueue<AttachEvent>,
+  ids: () => readonly string[],
+  tell: (id: string) => void,
+): Timer {
   let asking = false;
   return setInterval(() => {
     // The relay takes its time: one question at a time is enough.
     if (asking) return;
     asking = true;
     tellCounters(agent, queue, ids())
+      .then(() => ids().forEach(tell))
       .catch((error: unknown) => queue.fail(error))
       .finally(() => {
         asking = false;

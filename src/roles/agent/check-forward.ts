@@ -8,6 +8,7 @@ import { type Asking, dial, dialService, pickAddress } from "../check/dial.ts";
 import { openStandIn, type StandIn } from "../check/stand-in.ts";
 import { askRelay, type CheckOutcome, canonical, linkMessage } from "./ask-relay.ts";
 import type { Subject } from "./check-subject.ts";
+import { countersOfAll } from "./counters.ts";
 import type { AgentView } from "./view.ts";
 
 type RemoteSubject = Extract<Subject, { kind: "remote" | "nobodys" }>;
@@ -27,6 +28,10 @@ export async function checkRemoteForward(
   const host = publicHost(agent, subject);
   const what = `${formatHostPort(host, port)}/${protocol}`;
   const linkWhy = linkMessage(link);
+  // What keeps visitors away may be over since it was asked last.
+  if (subject.kind === "remote" && subject.held !== null) {
+    await countersOfAll(agent, [[subject.spec.remote.id, subject.held]]);
+  }
   const fact = factOf(subject);
   const service = serviceOf(subject);
   const base = {
@@ -93,12 +98,12 @@ function factOf(subject: RemoteSubject): ForwardFact {
   if (subject.kind === "nobodys") return { state: "none" };
   if (!subject.spec.remote.enabled) return { state: "disabled" };
   if (subject.held === null) return { state: "not-run" };
-  const { answer } = subject.held.forward;
+  const { answer, trouble } = subject.held.forward;
   switch (answer.kind) {
     case "waiting":
       return { state: "waiting" };
     case "open":
-      return { state: "open" };
+      return trouble === null ? { state: "open" } : { state: "refused", why: "failed", message: trouble.message };
     case "refused":
       return { state: "refused", why: answer.why, message: answer.message };
     default:

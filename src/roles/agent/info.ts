@@ -113,16 +113,15 @@ function stateOf(held: Held): { readonly state: ForwardState; readonly message: 
     return held.error === null ? { state: "open", message: null } : { state: "refused", message: held.error.message };
   }
   if (held.kind === "upstream") return upstreamState(held.forward?.state ?? ASKING);
-  const { answer, healthy } = held.forward;
+  const { answer, healthy, trouble } = held.forward;
   switch (answer.kind) {
     case "waiting":
       return { state: "waiting", message: "The relay is not reachable now." };
     case "refused":
       return { state: "refused", message: answer.message };
     case "open":
-      return healthy
-        ? { state: "open", message: null }
-        : { state: "unhealthy", message: "The service behind it does not answer." };
+      if (!healthy) return { state: "unhealthy", message: "The service behind it does not answer." };
+      return trouble ?? { state: "open", message: null };
     default:
       return answer satisfies never;
   }

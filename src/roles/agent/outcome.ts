@@ -18,12 +18,12 @@ export function outcomeEvent(spec: ForwardSpec, held: Held): OutcomeEvent | null
     return exposed(base, spec, endpointsOf(held));
   }
   if (held.kind === "upstream") return upstreamEvent(base, held.forward?.state ?? null);
-  const { answer } = held.forward;
+  const { answer, trouble } = held.forward;
   switch (answer.kind) {
     case "waiting":
       return null;
     case "open":
-      return exposed(base, spec, endpointsOf(held));
+      return { ...exposed(base, spec, endpointsOf(held)), ...(trouble === null ? {} : { note: trouble.message }) };
     case "refused":
       return { event: "refused", ...base, kind: answer.why, message: answer.message };
     default:

@@ -1,4 +1,5 @@
 import type { RemoteSpec } from "../../core/forward.ts";
+import type { Trouble } from "../../core/names/certificates.ts";
 import { RisingCounts } from "../../core/rising-counts.ts";
 import { same } from "../../core/same.ts";
 import type { Dials } from "../../dataplanes/direct/dial.ts";
@@ -47,6 +48,8 @@ export class RemoteForward {
   /** Visitors that the relay turned away; it counts from zero when its entry is opened again. */
   readonly refusedAtRelay = new RisingCounts();
   answer: RemoteAnswer = { kind: "waiting" };
+  /** Why the relay lets no visitors in although it is open, as it told last; null = it does. */
+  trouble: Trouble | null = null;
   /** What is wanted; the relay may not have heard of it, or have refused it. */
   setting: RemoteSetting;
   readonly #options: RemoteForwardOptions;
@@ -109,6 +112,7 @@ export class RemoteForward {
   answered(question: Question, outcome: ResultOutcome | null): void {
     if (outcome?.kind === "open") this.#serve(question.setting, outcome.endpoints);
     if (question !== this.#latest) return;
+    this.trouble = outcome?.kind === "open" ? (outcome.trouble ?? null) : null;
     if (outcome === null) this.answer = { kind: "waiting" };
     else if (outcome.kind === "open" || outcome.kind === "refused") this.answer = outcome;
   }

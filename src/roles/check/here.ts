@@ -169,5 +169,7 @@ function placeOf(target: CheckRequest["target"]): { readonly protocol: Protocol;
 }
 
 function factOf({ state, message }: ForwardInfo): ForwardFact {
-  return state === "refused" ? { state, why: "failed", message: message ?? "" } : { state };
+  // A relay's own forward waits for a certificate, and for no answer of the relay.
+  const isKept = state === "refused" || state === "waiting";
+  return isKept ? { state: "refused", why: "failed", message: message ?? "" } : { state };
 }

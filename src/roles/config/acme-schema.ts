@@ -32,7 +32,12 @@ export const acmeSection = z.strictObject({
     .min(1)
     .meta({ description: "PEM file: the CA of the ACME server's own certificate; default: the system's CAs." })
     .exactOptional(),
-  listen: field.hostPort("HOST:PORT where port 80 of the names arrives; default *:80.", HTTP_PORT).exactOptional(),
+  listen: field
+    .hostPort(
+      "HOST:PORT where port 80 of the names arrives; default *:80, or [names] http if that has port 80.",
+      HTTP_PORT,
+    )
+    .exactOptional(),
 });
 
 function isHttpsUrl(text: string): boolean {

@@ -1,5 +1,5 @@
 import { classifyAddress, parseAddress } from "../../wire/address.ts";
-import { type HostPort, parseHost } from "../../wire/endpoint.ts";
+import { ANY_HOST, type HostPort, parseHost } from "../../wire/endpoint.ts";
 import type { AcmeSettings } from "../control.ts";
 import { DEFAULT_DIRECTORY, HTTP_PORT } from "./acme-schema.ts";
 import type { Problem } from "./problem.ts";
@@ -53,14 +53,16 @@ function acmeProblems(file: ConfigFile): Problem[] {
 
 /** `[acme]` with its defaults, when it has no problems. `beside`: the path of a file that the config names. */
 export function acmeSettings(file: ConfigFile, beside: (path: string) => string): AcmeSettings | null {
-  const { acme } = file;
+  const { acme, names } = file;
   if (acme === undefined) return null;
+  // One program has port 80: where sites have it, the console's names are proven by them.
+  const usual = names?.http?.port === HTTP_PORT ? names.http : { host: ANY_HOST, port: HTTP_PORT };
   return {
     hosts: acmeHosts(file),
     email: acme.email ?? null,
     directory: acme.directory ?? DEFAULT_DIRECTORY,
     ca: acme.ca === undefined ? null : beside(acme.ca),
-    listen: acme.listen ?? { host: "*", port: HTTP_PORT },
+    listen: acme.listen ?? usual,
   };
 }
 

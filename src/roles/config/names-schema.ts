@@ -1,3 +1,4 @@
+import { CHALLENGE_TYPES } from "../../wire/acme/messages.ts";
 import { parseSitePattern } from "../../wire/site-name.ts";
 import { z } from "../../wire/zod.ts";
 import { acmeSection } from "./acme-schema.ts";
@@ -12,7 +13,15 @@ const domains = z
   .meta({ description: "Names, and *.example.org for all names below." });
 
 /** Where certificates of sites are ordered. */
-export const namesAcme = acmeSection.pick({ "accept-terms": true, email: true, directory: true, ca: true });
+export const namesAcme = acmeSection.pick({ "accept-terms": true, email: true, directory: true, ca: true }).extend({
+  challenge: z
+    .enum(CHALLENGE_TYPES)
+    .meta({
+      description:
+        "How the CA proves names: http-01 at http, tls-alpn-01 at https; default: by the ports that there are, port 80 first.",
+    })
+    .exactOptional(),
+});
 
 export const DomainsEntry = z.strictObject({
   account: z.string().min(1).max(64).meta({ description: "The account whose they are, and nobody else's." }),
@@ -35,7 +44,7 @@ export const namesSection = z.strictObject({
     .exactOptional(),
   key: z.string().min(1).meta({ description: "The key of certificate, PEM." }).exactOptional(),
   acme: namesAcme
-    .meta({ description: "The CA that gives certificates for the other names; needs http." })
+    .meta({ description: "The CA that gives certificates for the other names; needs https." })
     .exactOptional(),
 });
 export type NamesSection = z.infer<typeof namesSection>;

@@ -1,11 +1,11 @@
+import { ANY_HOST, type HostPort } from "../../wire/endpoint.ts";
 import type { NamesSettings } from "../control.ts";
 import { DEFAULT_DIRECTORY } from "./acme-schema.ts";
 import type { NamesSection } from "./names-schema.ts";
 import type { Problem } from "./problem.ts";
 import type { ConfigFile } from "./schema.ts";
 
-/** Let's Encrypt proves names at this port, and a private CA mostly too. */
-const PROOF_PORT = 80;
+const EVERYWHERE: readonly string[] = [ANY_HOST, "0.0.0.0", "::"];
 
 /** What is wrong with `[names]`, beside the form of its keys. */
 export function namesProblems({ names, acme, console: pages }: ConfigFile): Problem[] {
@@ -18,21 +18,29 @@ export function namesProblems({ names, acme, console: pages }: ConfigFile): Prob
   }
   if (names.certificate !== undefined && names.https === undefined) add(["certificate"], "needs https");
   if (names.acme !== undefined) {
-    if (names.http === undefined) add(["acme"], "needs http: the CA proves names there");
+    if (names.acme.challenge === "http-01" && names.http === undefined) {
+      add(["acme", "challenge"], "is http-01, which needs http: the CA proves names there");
+    }
     if (names.https === undefined) add(["acme"], "needs https: that is what certificates are for");
     if (names.acme["accept-terms"] !== true) {
       const terms = names.acme.directory === undefined ? " (https://letsencrypt.org/repository/)" : "";
       add(["acme", "accept-terms"], `must be true: read the terms of service of the CA first${terms}`);
     }
   }
-  const proof = acme === undefined || pages === undefined ? null : (acme.listen ?? { port: PROOF_PORT });
-  if (proof !== null && names.http?.port === proof.port) {
+  const proof = pages === undefined ? undefined : acme?.listen;
+  if (proof !== undefined && names.http !== undefined && isInTheWay(proof, names.http)) {
     add(
       ["http"],
-      `has the port of [acme] listen (${proof.port}): give the console's proofs another port, or its certificate by files`,
+      `has the port of [acme] listen (${proof.port}) at another address: leave listen out, or write the same`,
     );
   }
   return problems;
+}
+
+/** Two listeners that cannot both be, and are not one. */
+function isInTheWay(one: HostPort, other: HostPort): boolean {
+  const everywhere = [one.host, other.host].some((host) => EVERYWHERE.includes(host));
+  return one.port === other.port && one.host !== other.host && everywhere;
 }
 
 /** `[names]` with its defaults; nothing when it is not there. `beside`: the path of a file that the config names. */
@@ -54,6 +62,7 @@ export function namesSettings(
         acme === undefined
           ? null
           : {
+              challenge: acme.challenge ?? null,
               email: acme.email ?? null,
               directory: acme.directory ?? DEFAULT_DIRECTORY,
               ca: acme.ca === undefined ? null : beside(acme.ca),

@@ -11,10 +11,10 @@ export type ProtocolChoice = "tcp" | "udp" | "tcp+udp";
 const DEFAULT_BIND = "127.0.0.1";
 const MAX_PORT = 65_535;
 
-/** Port 0: any free port of this machine. */
-const ANY_PORT: PortSet = { ranges: [{ protocol: null, first: 0, last: 0, internalFirst: 0 }] };
+/** Port 0: any free port of this machine, `0/udp` in that protocol. */
+const ANY_PORT = /^0(?:\/(tcp|udp))?$/;
 
-/** `8810-8815`, `127.0.0.1:8080`, `*:80`, `[::1]:8080`: where a local, dynamic or direct forward listens. */
+/** `8810-8815`, `127.0.0.1:8080`, `*:80`, `[::1]:8080`, `0`: where a local, dynamic or direct forward listens. */
 export interface Listen {
   readonly bind: string;
   readonly ports: PortSet;
@@ -25,7 +25,12 @@ export function parseListen(text: string): Result<Listen, TextError> {
   const split = splitHost(text);
   if (!split.ok) return split;
   const { host, rest, restOffset } = split.value;
-  if (rest === "0") return ok({ bind: host ?? DEFAULT_BIND, ports: ANY_PORT, text });
+  const any = ANY_PORT.exec(rest);
+  if (any !== null) {
+    const protocol = (any[1] ?? null) as "tcp" | "udp" | null;
+    const ports = { ranges: [{ protocol, first: 0, last: 0, internalFirst: 0 }] };
+    return ok({ bind: host ?? DEFAULT_BIND, ports, text });
+  }
   const ports = parsePortSet(rest);
   if (!ports.ok) return err({ ...ports.error, offset: ports.error.offset + restOffset });
   const mapped = ports.value.ranges.some((range) => range.internalFirst !== range.first);
@@ -110,9 +115,11 @@ export function pairPorts(
 ): Result<readonly PortMapping[], string> {
   const entry = settleProtocol(listen.ports, protocol);
   if (target.ports === null) {
-    return listen.ports === ANY_PORT ? err("must name its port when any port may be the entry") : ok(entry);
+    return entry.some(({ first }) => first === 0)
+      ? err("must name its port when any port may be the entry")
+      : ok(entry);
   }
-  return zipPorts(entry, settleProtocol(target.ports, protocol), {
+  return zipPorts(entry, settleLike(target.ports, entry, protocol), {
     fewer: (wanted, have) =>
       `${listen.text} is ${wanted} and ${target.text} is ${have}; give both the same number of ports.`,
   });
@@ -135,9 +142,17 @@ export function exposePorts(
   if (as === "any") {
     return ok(inside.map((mapping) => ({ ...mapping, first: ANY_EXTERNAL, last: mapping.last - mapping.first })));
   }
-  return zipPorts(settleProtocol(as, protocol), inside, {
+  return zipPorts(settleLike(as, inside, protocol), inside, {
     fewer: (wanted, have) => `\`as\` is ${wanted} and the ports are ${have}; give both the same number of ports.`,
   });
+}
+
+/** Where one side says its protocols, the other need not: `53/udp` leads to port 53 of `db:53` in UDP. */
+function settleLike(ports: PortSet, other: readonly PortMapping[], protocol: ProtocolChoice): readonly PortMapping[] {
+  const has = (name: "tcp" | "udp") => other.some((mapping) => mapping.protocol === name);
+  const others = has("tcp") && has("udp") ? "tcp+udp" : has("udp") ? "udp" : "tcp";
+  const saysNone = ports.ranges.every((range) => range.protocol === null);
+  return settleProtocol(ports, saysNone ? others : protocol);
 }
 
 /** Pairs `outer` and `inner` one for one within each protocol, in ascending order. */

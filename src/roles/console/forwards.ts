@@ -62,7 +62,7 @@ export function forwardOf(relay: RelayView, held: HeldForward, accountName: stri
     editable: assigned !== null,
     removable: assigned !== null,
     way: "relay",
-    ...forwardState(held, relay.forwards, relay.session),
+    ...forwardState(held, relay),
     endpoints: endpoints.map((one) => ({ ...one, internalHost: assigned?.to ?? null })),
     leaseEndsMs: relay.forwards.leaseEndsMs(held),
     allow: options.source.allow,

@@ -66,7 +66,7 @@ export class ConsoleRelay implements ForwardsBackend {
     const devices = await this.#devices(who);
     const forwards = this.#heldBy(who);
     const isAdmin = seesAll(who);
-    const states = forwards.map((held) => forwardState(held, this.#relay.forwards, this.#relay.session).state);
+    const states = forwards.map((held) => forwardState(held, this.#relay).state);
     return {
       version: status.version,
       startedMs: status.startedMs,

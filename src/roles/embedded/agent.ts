@@ -69,7 +69,7 @@ export class EmbeddedAgent {
         resolver: this.#resolver,
         // What a SOCKS client asks for from here: the app wrote down that this port is one.
         allows: ALLOWS_ALL,
-        session: () => this.#link.session,
+        session: () => this.#link.dialSession,
       },
       random: Math.random,
       openUpstream: noUpstream,
@@ -169,7 +169,7 @@ export class EmbeddedAgent {
     const device = via.kind === "agent" ? via.device : "";
     const visit: Visit = { visitor: THIS_PROGRAM, entry: THIS_PROGRAM, externalPort: 0 };
     const exit = tunnelExit(({ visitor, entry }) => {
-      const { session } = this.#link;
+      const session = this.#link.dialSession;
       if (session === null) return "carrierLost";
       return {
         link: session,

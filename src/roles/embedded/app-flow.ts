@@ -5,12 +5,17 @@ import { EventQueue } from "../event-queue.ts";
 
 /** Of an app that reads slowly the oldest datagrams are dropped, as a full socket buffer drops. */
 const MAX_WAITING_DATAGRAMS = 512;
+/** The same by their bytes: any stranger may fill it, once for each port that he has. */
+const MAX_WAITING_BYTES = 1024 * 1024;
 
 /** One visitor's UDP flow that ends in the app. */
 export class AppFlow implements FlowEnd {
   sink: FlowSink = SILENT_SINK;
   readonly socket: AppFlowSocket;
-  readonly #received = new EventQueue<Uint8Array>(() => false, MAX_WAITING_DATAGRAMS);
+  readonly #received = new EventQueue<Uint8Array>(() => false, MAX_WAITING_DATAGRAMS, {
+    of: ({ length }) => length,
+    max: MAX_WAITING_BYTES,
+  });
   #closed = false;
 
   constructor(visit: Visit) {

@@ -78,6 +78,7 @@ export async function openGatewayConsole(options: GatewayConsoleOptions): Promis
   const askRouter = routerAsker({ inspect: inspectRouter, after, wallMs: gateway.wallMs });
   const opened = await openConsole({
     backends: {
+      ssh: null,
       forwards: backends.forwards,
       gateway: backends.gateway,
       checks: { pingForward: async () => notMeasured(), askRouter: (_who, asking) => askRouter(asking) },

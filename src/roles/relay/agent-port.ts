@@ -1,6 +1,7 @@
 import { WindowBudget } from "../../core/tunnel/window.ts";
 import { entryError } from "../../dataplanes/io/entry-error.ts";
 import type { PortSharing } from "../../dataplanes/io/port-sharing.ts";
+import type { ProxyGate } from "../../dataplanes/io/proxy-gate.ts";
 import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { RelayTunnel } from "../../dataplanes/tunnel/relay.ts";
 import type { Session } from "../../dataplanes/tunnel/session.ts";
@@ -30,6 +31,8 @@ export interface AgentPortOptions {
   phase(): RelayPhase;
   readonly sweeper: Sweeper;
   readonly sharing: PortSharing;
+  /** Where load balancers say who the agents are. */
+  readonly proxyGate: ProxyGate;
   /** What would change the store waits for it. */
   readonly gate: Gate;
   readonly log: Logger;
@@ -104,7 +107,7 @@ export class AgentPort {
   }
 
   #open(): RelayTunnel {
-    const { settings, certificate, clientCa, auth, sessions, dials, phase, sweeper, sharing, gate, log } =
+    const { settings, certificate, clientCa, auth, sessions, dials, phase, sweeper, sharing, proxyGate, gate, log } =
       this.#options;
     const { host, port } = settings().listen;
     try {
@@ -120,6 +123,7 @@ export class AgentPort {
         budget: new WindowBudget(WINDOW_BUDGET_BYTES),
         sweeper,
         sharing,
+        gate: proxyGate,
         nowMs: monotonicMs,
         verify: verifyDeviceSignature,
         admit: (address) => (phase() === "serving" || phase() === "waiting") && auth.admit(address),
@@ -147,12 +151,21 @@ export class AgentPort {
     }
   }
 
+  /** Load balancers may be believed that were not, or the other way round. An error: nobody listens, until it is called again. */
+  gateChanged(): Result<null, string> {
+    return this.#again((tunnel) => tunnel.gateChanged());
+  }
+
   #renew(certificate: RelayCertificate): Result<null, string> {
+    return this.#again((tunnel) => tunnel.renew(tlsPair(certificate)));
+  }
+
+  #again(listen: (tunnel: RelayTunnel) => void): Result<null, string> {
     const { phase, settings } = this.#options;
     // While it drains it is not to listen again.
     if (this.#tunnel === null || phase() === "draining") return ok(null);
     try {
-      this.#tunnel.renew(tlsPair(certificate));
+      listen(this.#tunnel);
       return ok(null);
     } catch (error) {
       return err(entryError(error, "tcp", settings().listen.host, this.#tunnel.port).message);

@@ -9,7 +9,7 @@ import type { Protocol } from "../../wire/port-set.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import type { ControlOf, ResultOutcome } from "../../wire/tunnel/control.ts";
 import type { LinkOf } from "./device-link.ts";
-import { forwardState } from "./forward-state.ts";
+import { entryState } from "./forward-state.ts";
 import type { RelayForwards } from "./forwards.ts";
 import { refused } from "./refused.ts";
 
@@ -127,7 +127,7 @@ export class RelayCheck {
     const { forwards, linkOf } = this.#options;
     const forward = forwards.get(device, id);
     if (forward === null) return { state: "none", allowsAsker: false, visitors: 0, refused: {} };
-    const { state } = forwardState(forward, forwards, linkOf);
+    const { state } = entryState(forward, forwards, linkOf);
     const counters = forwards.entryOf(forward)?.entry?.visits.counters;
     return {
       state,

@@ -5,6 +5,7 @@ import { areaLogger } from "../../os/log.ts";
 import { after } from "../../os/timers.ts";
 import type { CountriesBackend } from "../../servers/api/backend.ts";
 import type { Settings } from "../../servers/api/schema.ts";
+import type { ProofPlace } from "../acme/open.ts";
 import type { CertificateSource } from "../certificate/source.ts";
 import type { GatewayBeside } from "../console/beside.ts";
 import { bothBackends } from "../console/both.ts";
@@ -15,8 +16,10 @@ import { recordNowAndThen } from "../console/record.ts";
 import { ConsoleRelay } from "../console/relay.ts";
 import { routerAsker } from "../console/router.ts";
 import { type ConsolePlace, ConsoleServer } from "../console/settings.ts";
+import { ConsoleSsh } from "../console/ssh.ts";
+import { tellingOfStorage } from "../console/storage.ts";
 import { TrafficRecorder } from "../console/traffic.ts";
-import type { ConsoleSettings, RelayControl, RelaySettings } from "../control.ts";
+import type { AcmeSettings, ConsoleSettings, RelayControl, RelaySettings } from "../control.ts";
 import { inspectRouter } from "../router/inspect.ts";
 import { type RelayView, relayControl, revoke } from "./control.ts";
 
@@ -33,6 +36,8 @@ export interface RelayConsoleOptions {
   relaySettings(): RelaySettings;
   /** What browsers are shown, when they come by HTTPS; while ACME has given none, if it is asked. */
   readonly certificate: CertificateSource;
+  /** Where sites are, if its names are proven there: `homeUrl` is shown to people; null = somewhere else. */
+  proofPlace(settings: AcmeSettings, homeUrl: () => string): ProofPlace | null;
   /** Null = no database was given. */
   readonly countries: CountriesBackend | null;
   /** What a scrape is answered. */
@@ -81,6 +86,7 @@ export async function openRelayConsole(options: RelayConsoleOptions): Promise<Op
         askRouter: routerAsker({ inspect: inspectRouter, after, wallMs }),
         signal,
       }),
+      ssh: tellingOfStorage(new ConsoleSsh(relay)),
       settings: new ConsoleServer({
         store,
         place,
@@ -106,7 +112,8 @@ export async function openRelayConsole(options: RelayConsoleOptions): Promise<Op
       if (acme === undefined) return null;
       const { openAcme } = await import("../acme/open.ts");
       const { certificate: fallback } = options;
-      return openAcme({ settings: acme, fallback, homeUrl, dataDir: place.dataDir, sweeper, signal });
+      const at = options.proofPlace(acme, homeUrl);
+      return openAcme({ settings: acme, fallback, place: at, homeUrl, dataDir: place.dataDir, sweeper, signal });
     },
     endDevice: async (deviceId, actor) => {
       await revoke(relay, deviceId, actor);

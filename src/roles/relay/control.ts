@@ -1,4 +1,5 @@
 import type { HeldForward } from "../../core/held.ts";
+import type { SiteCertificate } from "../../core/names/certificates.ts";
 import { residentBytes } from "../../os/memory.ts";
 import { OPERATOR } from "../../store/audit.ts";
 import type { Store } from "../../store/store.ts";
@@ -44,6 +45,8 @@ export interface RelayView extends SshKeysView {
   /** Where people open the console; empty while that is not known. */
   consoleUrl(): string;
   consoleCertificate(): RelayStatus["consoleCertificate"];
+  /** See StateMeans. */
+  certificateOf(host: string): SiteCertificate;
   /** The pool as a port set. */
   ports(): string;
   draining(): boolean;
@@ -80,7 +83,7 @@ export function relayControl(relay: RelayView): RelayControl {
 
 export async function status(relay: RelayView): Promise<RelayStatus> {
   const devices = await relay.store.devices.list();
-  const states = [...relay.forwards.list()].map((held) => forwardState(held, relay.forwards, relay.session).state);
+  const states = [...relay.forwards.list()].map((held) => forwardState(held, relay).state);
   const { host, port } = relay.listen();
   return {
     role: "relay",
@@ -140,7 +143,7 @@ function forwardInfo(relay: RelayView, forward: HeldForward): ForwardInfo {
   const { owner, spec } = forward;
   const assigned = relay.forwards.assignments.get(owner.device, spec.id);
   const shared = relay.forwards.entryOf(forward);
-  const { state, message } = forwardState(forward, relay.forwards, relay.session);
+  const { state, message } = forwardState(forward, relay);
   return {
     id: spec.id,
     name: spec.name,

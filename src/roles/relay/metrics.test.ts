@@ -47,6 +47,7 @@ function fakeRelay(count: number): RelayMetricsOptions["relay"] {
     store: { devices: { list: async () => [] } },
     dials: { visits: new Visits(DEFAULT_OPTIONS) },
     session: () => ({}) as Session,
+    certificateOf: () => ({ kind: "there" }),
     forwards: {
       list: () => [...all.values()].map(({ held }) => held),
       get: (device, id) => of(device, id)?.held ?? null,

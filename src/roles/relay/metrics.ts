@@ -2,11 +2,12 @@ import type { MetricPage } from "../../core/metrics/catalogue.ts";
 import { ForwardSeries, type Series, type SeriesRow } from "../../core/metrics/series.ts";
 import type { ForwardCounters } from "../../dataplanes/io/counters.ts";
 import type { Store } from "../../store/store.ts";
+import type { ForwardState } from "../control.ts";
 import { type MetricSource, nextTurn } from "../metrics/page.ts";
 import { sumCounters, totalsOf } from "../views.ts";
 import type { RelayView } from "./control.ts";
 import type { RelayDials } from "./dials.ts";
-import { forwardState, type RelayForwardState } from "./forward-state.ts";
+import { forwardState } from "./forward-state.ts";
 import type { RelayForwards } from "./forwards.ts";
 
 /** Wrong credentials since the start. */
@@ -16,7 +17,7 @@ export interface RefusedCredentials {
 }
 
 export interface RelayMetricsOptions {
-  readonly relay: Pick<RelayView, "session"> & {
+  readonly relay: Pick<RelayView, "session" | "certificateOf"> & {
     readonly store: { readonly devices: Pick<Store["devices"], "list"> };
     readonly forwards: Pick<RelayForwards, "list" | "get" | "entryOf" | "deviceName" | "total" | "assignments">;
     readonly dials: Pick<RelayDials, "visits">;
@@ -29,7 +30,7 @@ export interface RelayMetricsOptions {
 const MS_PER_SEC = 1_000;
 /** Forwards that are looked at in one turn of the event loop: some 2 ms, so that no visitor waits for a scrape. */
 const TURN_FORWARDS = 1_000;
-const STATES: readonly RelayForwardState[] = ["open", "away", "disabled", "refused", "unhealthy"];
+const STATES: readonly ForwardState[] = ["open", "waiting", "away", "disabled", "refused", "unhealthy"];
 
 /** What a relay tells a scrape. O(forwards). */
 export function relayMetrics({ relay, refused, tunnel }: RelayMetricsOptions): MetricSource {
@@ -69,14 +70,14 @@ async function addForwards(
 ): Promise<void> {
   const { forwards } = relay;
   const all = [...forwards.list()];
-  const states = new Map<RelayForwardState, number>(STATES.map((state) => [state, 0]));
+  const states = new Map<ForwardState, number>(STATES.map((state) => [state, 0]));
   const round = series.begin();
   for (const [at, forward] of all.entries()) {
     if (at > 0 && at % TURN_FORWARDS === 0) await nextTurn();
     const { owner, spec } = forward;
     // Gone meanwhile.
     if (forwards.get(owner.device, spec.id) !== forward) continue;
-    const { state } = forwardState(forward, forwards, relay.session);
+    const { state } = forwardState(forward, relay);
     states.set(state, (states.get(state) ?? 0) + 1);
     const counters = forwards.entryOf(forward)?.entry?.visits.counters ?? null;
     round.add(rowOf(spec.name, forwards.deviceName(owner.device), state === "open", counters));

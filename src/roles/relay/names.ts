@@ -1,4 +1,6 @@
+import { type ProofPorts, proofWays } from "../../core/acme/ways.ts";
 import type { RemoteSpec, SiteSpec } from "../../core/forward.ts";
+import type { SiteCertificate } from "../../core/names/certificates.ts";
 import type { ReservedName, SitePolicy } from "../../core/names/policy.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import type { PortSharing } from "../../dataplanes/io/port-sharing.ts";
@@ -12,8 +14,11 @@ import { formatHostPort } from "../../wire/endpoint.ts";
 import type { Result } from "../../wire/result.ts";
 import { siteNameOf } from "../../wire/site-name.ts";
 import type { TunnelEndpoint } from "../../wire/tunnel/control.ts";
-import { type CertificateSource, fixedCertificate } from "../certificate/source.ts";
-import { type CertificateFiles, ControlError, type RelaySettings } from "../control.ts";
+import type { ProofPlace } from "../acme/open.ts";
+import { fixedCertificate } from "../certificate/source.ts";
+import type { WatchedFiles } from "../certificate/watched.ts";
+import { type AcmeSettings, ControlError, type RelaySettings } from "../control.ts";
+import { publishProof } from "./proofs.ts";
 import { SiteAcme } from "./site-acme.ts";
 import { SiteCertificates } from "./site-certificates.ts";
 
@@ -24,8 +29,8 @@ export interface RelayNamesOptions {
   readonly gate: ProxyGate;
   readonly sharing: PortSharing;
   readonly dataDir: string;
-  /** The operator's, which is looked at now and then. Throws ControlError. */
-  certificate(key: string, files: CertificateFiles): Promise<CertificateSource>;
+  /** The operator's certificate and what else a reload looks at come to these. */
+  readonly files: Pick<WatchedFiles, "load" | "add">;
   /** Shown to nobody. */
   readonly fallback: RelayCertificate;
   readonly log: Logger;
@@ -59,20 +64,23 @@ export class RelayNames {
 
   /** Has certificates, and orders others from then on. Before devices ask for sites. Throws ControlError. */
   async prepare(): Promise<void> {
-    const { sweeper, dataDir, fallback, log, signal, settings } = this.#options;
+    const { sweeper, dataDir, files, fallback, log, signal, settings } = this.#options;
     const { certificate = null, acme = null } = settings().names ?? {};
-    if (certificate !== null) this.#certificates.use(await this.#options.certificate("names.certificate", certificate));
+    if (certificate !== null) this.#certificates.use(await files.load("names.certificate", certificate));
     if (acme !== null) {
       this.#acme = await SiteAcme.open({
         settings: acme,
         dataDir,
         fallback: fixedCertificate(fallback),
-        publish: (token, authorization) => this.server.publish(token, authorization),
+        ports: this.#configured,
+        proofs: this.server.proofs,
+        canProve: () => this.server.isFound,
         wanted: () => this.sites.ended().filter((name) => !this.#certificates.isGiven(name)),
         log,
         signal,
       });
       this.#certificates.order(this.#acme);
+      files.add("names.acme", this.#acme);
       sweeper.add(this.#acme);
     }
   }
@@ -82,6 +90,32 @@ export class RelayNames {
     const { http = null, https = null } = this.#options.settings().names ?? {};
     if (http !== null) opened("http", this.server.openHttp(http));
     if (https !== null) opened("https", this.server.openHttps(https));
+  }
+
+  /** Where the console's names are proven, if sites have that port; null = somewhere else. People are sent to `homeUrl`. */
+  proofPlace({ listen, hosts }: AcmeSettings, homeUrl: () => string): ProofPlace | null {
+    const { http = null } = this.#options.settings().names ?? {};
+    if (http === null || http.port !== listen.port || http.host !== listen.host) return null;
+    const { homes, proofs } = this.server;
+    for (const host of hosts) homes.set(host, homeUrl);
+    return {
+      port: null,
+      ways: proofWays(null, this.#configured),
+      publish: (proof) => publishProof(proofs, proof),
+      canProve: () => this.server.isFound,
+      // People find the console where they are sent also when another process has it.
+      close: () => Promise.resolve(),
+    };
+  }
+
+  get #configured(): ProofPorts {
+    const { http = null, https = null } = this.#options.settings().names ?? {};
+    return { http: http?.port ?? null, https: https?.port ?? null };
+  }
+
+  /** Of a name whose TLS is ended here. */
+  certificateOf(host: string): SiteCertificate {
+    return this.#certificates.stateOf(host);
   }
 
   /** Where it listens. */

@@ -13,7 +13,7 @@ export interface OwnServers {
   readonly agentPort: number;
   readonly stun: Pick<RelayStun, "reserved"> | null;
   readonly page: Listener | null;
-  readonly console: (Listener & { readonly acme: Listener | null }) | null;
+  readonly console: (Listener & { readonly acme: { readonly port: number | null } | null }) | null;
   readonly metrics: Listener | null;
   /** Of the sites. */
   readonly names?: { readonly http: number | null; readonly https: number | null };
@@ -29,7 +29,7 @@ export function relayPolicy(settings: RelaySettings, own: OwnServers): RelayPoli
       ...(own.stun?.reserved ?? []),
       ...ownPort(own.page, "the relay's check page"),
       ...ownPort(own.console, "the relay's console"),
-      ...ownPort(own.console?.acme ?? null, "where [acme] proves the console's names"),
+      ...ownPort(listenerAt(own.console?.acme?.port), "where [acme] proves the console's names"),
       ...ownPort(own.metrics, "the relay's metrics"),
       ...ownPort(listenerAt(own.names?.http), "shared by sites: expose one by --host"),
       ...ownPort(listenerAt(own.names?.https), "shared by sites: expose one by --host"),

@@ -3,6 +3,7 @@ import type { Lookable } from "../certificate/watched.ts";
 import type { NamesSettings, RelaySettings, ReloadReport } from "../control.ts";
 import type { LiveExitPolicy } from "../exits.ts";
 import { V } from "../views.ts";
+import type { AgentPort } from "./agent-port.ts";
 import type { RelayForwards } from "./forwards.ts";
 import type { RelayStun } from "./stun.ts";
 
@@ -10,6 +11,7 @@ export interface RelayReloadOptions {
   readonly forwards: Pick<RelayForwards, "size">;
   readonly exitPolicy: Pick<LiveExitPolicy, "changed">;
   readonly gate: Pick<ProxyGate, "change">;
+  readonly agentPort: Pick<AgentPort, "gateChanged">;
   /** Null while it is not there. */
   stun(): Pick<RelayStun, "refresh"> | null;
   /** Certificates and other files that may be others now, by their keys of the config. */
@@ -31,13 +33,15 @@ export class RelayReload {
 
   /** Rejects with ControlError when they cannot be read, and nothing has changed. */
   async run(): Promise<ReloadReport> {
-    const { forwards, exitPolicy, gate, stun, looked, readSettings, use } = this.#options;
+    const { forwards, exitPolicy, gate, agentPort, stun, looked, readSettings, use } = this.#options;
     const next = await readSettings();
     const { renewed, refused } = await lookAtFiles(looked);
     const { settings, changed, needRestart } = changeSettings(this.#options.settings(), next);
     use(settings);
     exitPolicy.changed();
     gate.change(settings.proxyProtocolFrom);
+    const listening = agentPort.gateChanged();
+    if (!listening.ok) refused.push(listening.error);
     stun()?.refresh();
     return {
       ...V,

@@ -27,6 +27,7 @@ import { type RelayView, relayControl } from "./control.ts";
 import type { DeviceLink, LinkOf } from "./device-link.ts";
 import { RelayDials } from "./dials.ts";
 import { RelayEntries } from "./entries.ts";
+import { troubleOf } from "./forward-state.ts";
 import { RelayForwards } from "./forwards.ts";
 import { type RefusedCredentials, relayMetrics } from "./metrics.ts";
 import { RelayNames } from "./names.ts";
@@ -133,7 +134,7 @@ export class Relay {
       gate: this.#gate,
       sharing: this.#succession.sharing,
       dataDir: parts.dataDir,
-      certificate: (key, files) => this.#files.load(key, files),
+      files: this.#files,
       fallback: parts.identity.certificate,
       log: this.#log,
       signal: this.#abort.signal,
@@ -181,6 +182,7 @@ export class Relay {
       check: this.#check,
       linkOf: this.#linkOf,
       draining: () => this.#phase === "draining",
+      troubleOf: (forward) => troubleOf(forward, this.#view),
       gate: this.#succession.gate,
       seen: (from) => this.#seen(from),
       failed: (error) => this.#failed("a device's request failed", error),
@@ -203,6 +205,7 @@ export class Relay {
       dials: this.#dialRequests,
       sessions: this.#sessions,
       sweeper: this.#sweeper,
+      proxyGate: this.#gate,
       log: this.#log,
       agentPort: () => this.#agentPort,
       phase: () => this.#phase,
@@ -220,6 +223,7 @@ export class Relay {
       phase: () => this.#phase,
       sweeper: this.#sweeper,
       sharing: this.#succession.sharing,
+      proxyGate: this.#gate,
       gate: this.#succession.gate,
       log: this.#log,
     });
@@ -228,6 +232,7 @@ export class Relay {
       forwards: this.#forwards,
       exitPolicy: this.#exitPolicy,
       gate: this.#gate,
+      agentPort: this.#agentPort,
       stun: () => this.#side.stun,
       looked: this.#files.all,
       readSettings: () => parts.readSettings(),
@@ -264,6 +269,7 @@ export class Relay {
       settings: () => this.#settings.console,
       publicHost: () => this.#settings.publicHost,
       fallback: this.#certificate,
+      proofPlace: (acme, homeUrl) => this.#names.proofPlace(acme, homeUrl),
       files: this.#files,
       metrics: () => this.#metrics.text(),
       onDenied: () => {
@@ -383,6 +389,7 @@ export class Relay {
       listen: () => this.#listenAt(),
       publicHost: (link) => this.#publicHost(link),
       consoleUrl: () => this.#console.listener?.url ?? "",
+      certificateOf: (host) => this.#names.certificateOf(host),
       consoleCertificate: () => this.#console.listener?.certificate() ?? null,
       ports: () => formatPortSet(poolOf(this.#settings)),
       draining: () => this.#phase === "draining",

@@ -1,3 +1,5 @@
+import type { HeldForward } from "../../core/held.ts";
+import type { Trouble } from "../../core/names/certificates.ts";
 import type { Peer, Session } from "../../dataplanes/tunnel/session.ts";
 import type { ControlMessage, ControlOf, ResultOutcome } from "../../wire/tunnel/control.ts";
 import type { RelayCheck } from "./check.ts";
@@ -14,6 +16,8 @@ export interface RelaySessionsOptions {
   draining(): boolean;
   /** What devices ask waits for it. */
   readonly gate: Gate;
+  /** Why visitors of an open forward are not let in; null = they are. */
+  troubleOf(forward: HeldForward): Trouble | null;
   /** Notes when and from where the device was seen; never rejects. */
   seen(session: Session): Promise<void>;
   /** A request failed by a fault of this program. */
@@ -134,9 +138,17 @@ export class RelaySessions {
     }
   }
 
-  #put(session: Session, { handle, spec }: ControlOf<"put">): Promise<ResultOutcome> | ResultOutcome {
-    if (this.#options.draining()) return refused("failed", "The relay is shutting down; it opens no more forwards.");
-    return this.#options.forwards.put(session, handle, spec);
+  async #put(session: Session, { handle, spec }: ControlOf<"put">): Promise<ResultOutcome> {
+    const { forwards, draining } = this.#options;
+    if (draining()) return refused("failed", "The relay is shutting down; it opens no more forwards.");
+    const outcome = await forwards.put(session, handle, spec);
+    const held = outcome.kind === "open" ? forwards.get(session.peer.deviceId, spec.id) : null;
+    return held === null ? outcome : { ...outcome, ...this.#trouble(held) };
+  }
+
+  #trouble(forward: HeldForward): { readonly trouble?: Trouble } {
+    const trouble = this.#options.troubleOf(forward);
+    return trouble === null ? {} : { trouble };
   }
 
   #check(session: Session, message: ControlOf<"check">): Promise<ResultOutcome> | ResultOutcome {
@@ -147,10 +159,12 @@ export class RelaySessions {
   #stats(deviceId: string, ids: readonly string[]) {
     return ids.flatMap((id) => {
       const forward = this.#options.forwards.get(deviceId, id);
-      const counters = forward === null ? undefined : this.#options.forwards.entryOf(forward)?.entry?.visits.counters;
+      if (forward === null) return [];
+      const counters = this.#options.forwards.entryOf(forward)?.entry?.visits.counters;
       if (counters === undefined) return [];
       const { visitorsTotal: visitors, visitorsOpen: open, bytesIn, bytesOut } = counters;
-      return [{ id, visitors, open, bytesIn, bytesOut, refused: counters.refused() as Record<string, number> }];
+      const refused = counters.refused() as Record<string, number>;
+      return [{ id, visitors, open, bytesIn, bytesOut, refused, ...this.#trouble(forward) }];
     });
   }
 }

@@ -1,22 +1,28 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { SecureContext } from "node:tls";
+import { type ProofPorts, proofWays } from "../../core/acme/ways.ts";
+import type { SiteCertificate } from "../../core/names/certificates.ts";
 import type { Sweepable } from "../../dataplanes/io/sweeper.ts";
 import { nowMs } from "../../os/clock.ts";
 import { messageOf } from "../../os/errors.ts";
 import type { Logger } from "../../os/log.ts";
+import type { Proofs } from "../../servers/names/proofs.ts";
 import { readAcme, writeAcme } from "../../store/acme-state.ts";
 import { ok } from "../../wire/result.ts";
 import { AccountKey } from "../acme/account-key.ts";
 import { AcmeCertificate } from "../acme/certificate.ts";
-import type { CertificateSource } from "../certificate/source.ts";
+import type { CertificateSource, Looked } from "../certificate/source.ts";
 import { readPem } from "../certificates.ts";
 import { ControlError, type NamesSettings } from "../control.ts";
 import { pause } from "../pause.ts";
+import { publishProof } from "./proofs.ts";
 import { contextFor } from "./site-certificates.ts";
 
 /** Orders that are under way at once: the others wait a second for their turn. */
 const MOST_ORDERS = 4;
+/** Nothing is ordered for so long after a CA wanted no more orders. */
+const LIMITED_MS = 60_000;
 /** Certificates at once; beyond that a name gets none until another one is gone. */
 const MOST_NAMES = 5_000;
 
@@ -26,7 +32,11 @@ export interface SiteAcmeOptions {
   readonly dataDir: string;
   /** What an order that is not through has; it is shown to nobody. */
   readonly fallback: CertificateSource;
-  publish(token: string, keyAuthorization: string): () => void;
+  /** Where visitors come in, as configured. */
+  readonly ports: ProofPorts;
+  readonly proofs: Proofs;
+  /** See AcmeCertificateOptions. */
+  canProve(): boolean;
   /** The names that want a certificate now. */
   wanted(): readonly string[];
   readonly log: Logger;
@@ -39,10 +49,20 @@ interface Account {
 }
 
 interface Held {
+  /** Resolves when its file was read. */
+  opening: Promise<void>;
   /** Null while its file is read. */
   source: AcmeCertificate | null;
   context: SecureContext | null;
+  /** Why its file cannot be had, one sentence; null = it can. */
+  unkept: string | null;
 }
+
+const FULL: SiteCertificate = {
+  kind: "failed",
+  message: `The relay has ${MOST_NAMES} certificates of sites, which is the most: remove some, or give a certificate by files.`,
+  retryAtMs: null,
+};
 
 /** A certificate for each name of a site, ordered when the site is opened and renewed by itself, with one account for all. */
 export class SiteAcme implements Sweepable {
@@ -80,36 +100,69 @@ export class SiteAcme implements Sweepable {
     return this.#byName.get(name)?.context ?? null;
   }
 
+  /** A certificate that has not ended goes before what becomes of the next one. */
+  stateOf(name: string): SiteCertificate {
+    const held = this.#byName.get(name);
+    if (held === undefined) return this.#byName.size < MOST_NAMES ? { kind: "ordered" } : FULL;
+    const { source, unkept } = held;
+    if (unkept !== null) return { kind: "failed", message: unkept, retryAtMs: null };
+    if (source === null) return { kind: "ordered" };
+    if (source.isOwn && nowMs() < source.current.notAfterMs) return { kind: "there" };
+    const { problem, retryAtMs, isOrdering, isDue } = source;
+    return problem === null || isOrdering || isDue
+      ? { kind: "ordered" }
+      : { kind: "failed", message: problem, retryAtMs };
+  }
+
   sweep(): void {
     const wanted = new Set(this.#options.wanted());
     for (const name of this.#byName.keys()) if (!wanted.has(name)) this.#byName.delete(name);
-    let ordering = [...this.#byName.values()].filter(({ source }) => source?.isOrdering === true).length;
+    const sources = [...this.#byName.values()].flatMap(({ source }) => source ?? []);
+    let ordering = sources.filter(({ isOrdering }) => isOrdering).length;
+    // One name's limit may be the account's: the others do not run against it at once.
+    const isLimited = sources.some((source) => source.wasLimited(LIMITED_MS));
     for (const name of wanted) {
       const held = this.#byName.get(name);
       if (held === undefined) this.#begin(name);
-      else if (ordering < MOST_ORDERS && held.source !== null) {
+      else if (held.source !== null && ordering < MOST_ORDERS && !isLimited) {
         held.source.sweep();
         if (held.source.isOrdering) ordering++;
       }
     }
   }
 
+  /** A person may have mended what failed: it is tried again now, as far as the CA bears it. */
+  async look(): Promise<Looked> {
+    const waiting: string[] = [];
+    for (const [name, { source, unkept }] of this.#byName) {
+      if (unkept !== null) this.#byName.delete(name);
+      else if (source?.hurry() === false) waiting.push(source.waitSentence);
+    }
+    this.sweep();
+    const [first] = waiting;
+    if (first === undefined) return { kind: "same" };
+    const more = waiting.length === 1 ? "" : ` So it is with ${waiting.length - 1} more names of sites.`;
+    return { kind: "refused", message: `${first}${more}` };
+  }
+
   /** Resolves when nothing is under way. */
   async idle(): Promise<void> {
+    await Promise.all([...this.#byName.values()].map(({ opening }) => opening));
     await Promise.all([...this.#byName.values()].map(({ source }) => source?.idle()));
   }
 
   #begin(name: string): void {
     if (this.#byName.size >= MOST_NAMES || this.#options.signal.aborted) return;
-    const held: Held = { source: null, context: null };
+    const held: Held = { opening: Promise.resolve(), source: null, context: null, unkept: null };
     this.#byName.set(name, held);
-    this.#open(name, held).catch((error: unknown) => {
-      this.#options.log.warn("the certificate of a site cannot be kept: {error}", { name, error: messageOf(error) });
+    held.opening = this.#open(name, held).catch((error: unknown) => {
+      held.unkept = `The certificate of ${name} cannot be kept (${messageOf(error)}): mend that, and reload the relay.`;
+      this.#options.log.warn("{message}", { message: held.unkept });
     });
   }
 
   async #open(name: string, held: Held): Promise<void> {
-    const { settings, fallback, publish, log, signal } = this.#options;
+    const { settings, ports, proofs, canProve, fallback, log, signal } = this.#options;
     // A name that was checked has no character that means something in a path.
     const dataDir = join(this.#directory, name);
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
@@ -119,7 +172,9 @@ export class SiteAcme implements Sweepable {
       account: this.#account,
       dataDir,
       fallback,
-      publish,
+      ways: proofWays(settings.challenge, ports),
+      publish: (proof) => publishProof(proofs, proof),
+      canProve,
       wallMs: nowMs,
       random: Math.random,
       pause: (ms) => pause(ms, signal),

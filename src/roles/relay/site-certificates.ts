@@ -1,5 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";
+import type { SiteCertificate } from "../../core/names/certificates.ts";
+import { noCertificate } from "../../core/names/policy.ts";
 import type { RelayCertificate } from "../../os/certificate.ts";
 import { ok } from "../../wire/result.ts";
 import { isWildcard } from "../../wire/site-name.ts";
@@ -8,6 +10,7 @@ import type { CertificateSource } from "../certificate/source.ts";
 /** What is ordered for single names. */
 interface Ordered {
   contextOf(name: string): SecureContext | null;
+  stateOf(name: string): SiteCertificate;
 }
 
 interface Held {
@@ -41,6 +44,13 @@ export class SiteCertificates {
     return this.#ordered?.contextOf(name) ?? null;
   }
 
+  stateOf(host: string): SiteCertificate {
+    if (this.isGiven(host)) return { kind: "there" };
+    if (this.#ordered !== null && !isWildcard(host)) return this.#ordered.stateOf(host);
+    // It was there, or could be ordered, when the site was opened.
+    return { kind: "failed", message: noCertificate(host), retryAtMs: null };
+  }
+
   isGiven(host: string): boolean {
     return this.#given !== null && covers(this.#given, host);
   }
@@ -51,7 +61,10 @@ export class SiteCertificates {
   }
 }
 
-export function contextFor({ certificatePem, keyPem }: RelayCertificate): SecureContext {
+export function contextFor({
+  certificatePem,
+  keyPem,
+}: Pick<RelayCertificate, "certificatePem" | "keyPem">): SecureContext {
   return createSecureContext({ cert: certificatePem, key: keyPem, minVersion: "TLSv1.2" });
 }
 

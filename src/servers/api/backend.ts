@@ -21,6 +21,8 @@ import type {
   Role,
   Scope,
   SignIn,
+  SshKey,
+  SshKeyDraft,
   Token,
   TokenDraft,
   TrafficReport,
@@ -231,6 +233,17 @@ export interface GatewayBackend {
   removeTrigger(who: Principal, id: string): Promise<void>;
 }
 
+/** How SSH clients, who need no agent, come in: an administrator sees and changes every account's keys, others their own's. */
+export interface SshBackend {
+  /** Null: it does not listen for them. */
+  server(who: Principal): Promise<z.infer<typeof schema.Ssh>["server"]>;
+  /** `device`: name or id; null = of all. */
+  listKeys(who: Principal, page: PageRequest, filter: { readonly device: string | null }): Promise<Page<SshKey>>;
+  addKey(who: Principal, draft: SshKeyDraft): Promise<SshKey>;
+  /** Its connections are cut when this resolves. */
+  removeKey(who: Principal, fingerprint: string): Promise<void>;
+}
+
 /** What is measured when somebody asks. */
 export interface ChecksBackend {
   /**
@@ -267,6 +280,8 @@ export interface ApiBackend {
   readonly forwards: ForwardsBackend;
   /** Null: this server is no gateway. */
   readonly gateway: GatewayBackend | null;
+  /** Null: this server is no relay. */
+  readonly ssh: SshBackend | null;
   readonly checks: ChecksBackend;
   readonly settings: SettingsBackend;
   /** Null: no database was given. */

@@ -137,6 +137,13 @@ export function createClient(options: ClientOptions) {
     makeJoinCode: (draft: In<typeof shape.JoinCodeDraft>, once: Once = {}) =>
       http.json<Of<typeof shape.MadeJoinCode>>("POST", "/v1/join-codes", draft, once),
 
+    getSsh: () => http.json<Of<typeof shape.Ssh>>("GET", "/v1/ssh"),
+    listSshKeys: (ask: PageAsk & { readonly device?: string } = {}) =>
+      http.json<Page<shape.SshKey>>("GET", `/v1/ssh/keys${query({ ...ask })}`),
+    addSshKey: (draft: In<typeof shape.SshKeyDraft>, once: Once = {}) =>
+      http.json<shape.SshKey>("POST", "/v1/ssh/keys", draft, once),
+    removeSshKey: (fingerprint: string) => http.done("DELETE", `/v1/ssh/keys/${part(fingerprint)}`),
+
     getVpn: () => http.json<Of<typeof shape.Vpn>>("GET", "/v1/vpn"),
     changeVpn: (change: In<typeof shape.VpnChange>) => http.json<Of<typeof shape.Vpn>>("PUT", "/v1/vpn", change),
     listVpnPeers: (ask: PageAsk = {}) => http.json<Page<shape.VpnPeer>>("GET", `/v1/vpn/peers${query({ ...ask })}`),

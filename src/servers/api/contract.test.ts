@@ -33,6 +33,7 @@ const invite = (lab: ApiLab) => {
 };
 const forward = { id: () => "f-1", others: () => "f-2" };
 const device = { id: () => "d-1", others: () => "d-2" };
+const sshKey = { id: () => "SHA256:den@home/+", others: () => "SHA256:loft@home/+" };
 const peer = { id: () => "p-1", others: () => "p-2" };
 const keys = { publicKey: "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", presharedKey: null };
 const answer = { challengeId: "challenge-1", response: { id: "x" } };
@@ -77,6 +78,10 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
   listDevices: {},
   getDevice: device,
   removeDevice: device,
+  getSsh: {},
+  listSshKeys: {},
+  addSshKey: { body: { key: "ssh-ed25519 AAAA ada@laptop", device: "den" } },
+  removeSshKey: sshKey,
   makeJoinCode: { body: { name: "nas" } },
   getVpn: {},
   changeVpn: { body: { endpointHost: "vpn.example" } },

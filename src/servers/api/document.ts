@@ -59,6 +59,7 @@ const TAGS: readonly { readonly name: Tag; readonly description: string }[] = [
   { name: "People", description: "Users and invitations. For administrators." },
   { name: "Forwards", description: "What is forwarded, from which port to where." },
   { name: "Devices", description: "The agents that have joined." },
+  { name: "SSH", description: "Clients that need no agent, by their keys. A server that is no relay answers 404." },
   { name: "Gateway", description: "A gateway's VPN and port triggers. A server that is none answers 404." },
   { name: "Relay", description: "The relay as a whole, and what happens at it." },
   { name: "Checks", description: "What is measured when somebody asks." },

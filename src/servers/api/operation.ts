@@ -8,7 +8,17 @@ import type { PageQuery, Preset } from "./schema.ts";
 import { checked } from "./validate.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-export type Tag = "Session" | "Me" | "People" | "Forwards" | "Devices" | "Gateway" | "Relay" | "Checks" | "Settings";
+export type Tag =
+  | "Session"
+  | "Me"
+  | "People"
+  | "Forwards"
+  | "Devices"
+  | "SSH"
+  | "Gateway"
+  | "Relay"
+  | "Checks"
+  | "Settings";
 
 export interface PresetSource {
   readonly all: readonly Preset[];

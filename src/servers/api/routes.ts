@@ -8,6 +8,7 @@ import { PEOPLE_ROUTES } from "./routes/people.ts";
 import { RELAY_ROUTES } from "./routes/relay.ts";
 import { SESSION_ROUTES } from "./routes/session.ts";
 import { SETTINGS_ROUTES } from "./routes/settings.ts";
+import { SSH_ROUTES } from "./routes/ssh.ts";
 
 /** Every route of the API: the server, the document and the tests are made of this table. */
 export const OPERATIONS: readonly Operation[] = [
@@ -16,6 +17,7 @@ export const OPERATIONS: readonly Operation[] = [
   ...PEOPLE_ROUTES,
   ...FORWARD_ROUTES,
   ...DEVICE_ROUTES,
+  ...SSH_ROUTES,
   ...GATEWAY_ROUTES,
   ...RELAY_ROUTES,
   ...CHECK_ROUTES,

@@ -13,6 +13,7 @@ export { PROBLEM_TYPES } from "./protocol.ts";
 export * from "./router-schema.ts";
 export * from "./schema-gateway.ts";
 export * from "./schema-people.ts";
+export * from "./schema-ssh.ts";
 export * from "./settings-schema.ts";
 
 /** RFC 9457, as `application/problem+json`. */

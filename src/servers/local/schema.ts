@@ -61,8 +61,8 @@ export type RouterName = z.infer<typeof RouterName>;
 
 export const ForwardState = z.enum(["open", "waiting", "refused", "disabled", "away", "unhealthy"]);
 /**
- * open: entries accept. waiting: asked for, the relay (or the router) is not reachable now. refused: see `message`. disabled: by its
- * owner. away: (on the relay) the device is not connected, the ports are reserved. unhealthy: the service fails its check.
+ * open: entries accept. waiting: asked for, and the relay (or the router) is not reachable now, or a site's certificate is being
+ * ordered. refused: see `message`. disabled: by its owner. away: (on the relay) the device is not connected, the ports are reserved. unhealthy: the service fails its check.
  */
 export type ForwardState = z.infer<typeof ForwardState>;
 
@@ -292,9 +292,10 @@ const exposed = z.object({
   type: z.enum(["remote", "local", "dynamic", "direct", "upstream"]),
   via: z.string(),
   endpoints: z.array(Endpoint).readonly(),
-  /** These three with `upstream` only; it comes again when the lease is renewed. */
+  /** These two with `upstream` only; it comes again when the lease is renewed. */
   router: RouterName.exactOptional(),
   leaseEndsMs: timeMs.nullable().exactOptional(),
+  /** One sentence, such as why visitors cannot use it yet; it comes again when there is another. */
   note: z.string().nullable().exactOptional(),
 });
 const refused = z.object({

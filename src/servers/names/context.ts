@@ -4,6 +4,7 @@ import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { sourceKey } from "../../wire/address.ts";
 import type { Clients } from "../proxy/clients.ts";
 import type { LoginGuard } from "./logins.ts";
+import type { Proofs } from "./proofs.ts";
 import type { Sites } from "./sites.ts";
 
 /** What all visitors of a relay's names share. */
@@ -14,8 +15,9 @@ export interface NamesContext {
   readonly logins: LoginGuard;
   readonly pending: Pending;
   readonly sweeper: Sweeper;
-  /** For ACME (http-01): what proves a token; null = there is no such one. */
-  challenge(token: string): string | null;
+  readonly proofs: Proofs;
+  /** See NamesServer. */
+  readonly homes: ReadonlyMap<string, () => string>;
   /** What ends TLS for a name; null = there is no certificate, perhaps not yet. */
   certificate(name: string): SecureContext | null;
   /** A fault of this program. */

@@ -111,6 +111,11 @@ class FirstRequest implements ByteSink, Impatient {
       this.#refuse(MISDIRECTED);
       return;
     }
+    const home = named === null ? context.homes.get(name.value) : undefined;
+    if (home !== undefined) {
+      this.#moved(head, home(), "The console is by HTTPS only.");
+      return;
+    }
     const site = named?.site ?? context.sites.find(name.value);
     if (site === null) {
       this.#refuse(UNKNOWN);
@@ -163,13 +168,17 @@ class FirstRequest implements ByteSink, Impatient {
 
   #challenge({ method, target }: RequestHead): string | null {
     const token = method === "GET" ? challengeToken(target) : null;
-    return token === null ? null : this.context.challenge(token);
+    return token === null ? null : this.context.proofs.ofToken(token);
   }
 
-  #sendToHttps({ method, target }: RequestHead, name: string, { externalPort }: Site): void {
-    const path = target.startsWith("/") ? target : "/";
-    const location = `https://${externalPort === HTTPS_PORT ? name : formatHostPort(name, externalPort)}${path}`;
-    const sentence = method === "HEAD" ? "" : "This site is by HTTPS only.";
+  #sendToHttps(head: RequestHead, name: string, { externalPort }: Site): void {
+    const path = head.target.startsWith("/") ? head.target : "/";
+    const place = externalPort === HTTPS_PORT ? name : formatHostPort(name, externalPort);
+    this.#moved(head, `https://${place}${path}`, "This site is by HTTPS only.");
+  }
+
+  #moved({ method }: RequestHead, location: string, words: string): void {
+    const sentence = method === "HEAD" ? "" : words;
     this.#refuse({ status: 308, sentence }, [{ name: "Location", value: location }]);
   }
 

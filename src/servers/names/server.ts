@@ -15,6 +15,7 @@ import { type NamesContext, takePlace } from "./context.ts";
 import { H2Server } from "./h2-session.ts";
 import { type Arrival, receiveHttp } from "./http-arrival.ts";
 import { LoginGuard } from "./logins.ts";
+import { Proofs } from "./proofs.ts";
 import { Sites } from "./sites.ts";
 import { receiveTls } from "./tls-arrival.ts";
 
@@ -35,14 +36,18 @@ export interface NamesServerOptions {
 /** Listens for the visitors of several sites on one port of each kind, and tells them apart by name. */
 export class NamesServer {
   readonly sites = new Sites();
+  readonly proofs = new Proofs();
+  /** By name: where people are sent who come by plain HTTP to a name of the relay's own. */
+  readonly homes = new Map<string, () => string>();
   readonly #options: NamesServerOptions;
   readonly #clients: Clients;
   readonly #context: NamesContext;
   /** Those who came to no site. */
   readonly #refused = new ForwardCounters();
-  readonly #challenges = new Map<string, string>();
   #http: Listeners<Listener> | null = null;
   #https: Listeners<Listener> | null = null;
+  /** Another process may have all who come. */
+  #isShared = false;
 
   constructor(options: NamesServerOptions) {
     const { sweeper } = options;
@@ -54,7 +59,8 @@ export class NamesServer {
       logins: new LoginGuard(this.#clients, () => sweeper.nowMs()),
       pending: new Pending(PENDING),
       sweeper,
-      challenge: (token) => this.#challenges.get(token) ?? null,
+      proofs: this.proofs,
+      homes: this.homes,
       certificate: (name) => options.certificate(name),
       unexpected: (error) => options.unexpected(error),
     };
@@ -63,6 +69,11 @@ export class NamesServer {
   /** The ports that visitors come by; null = that kind is not open. */
   get ports(): { readonly http: number | null; readonly https: number | null } {
     return { http: portOf(this.#http), https: portOf(this.#https) };
+  }
+
+  /** It listens, and who comes now comes to this process. */
+  get isFound(): boolean {
+    return !this.#isShared && (this.#http !== null || this.#https !== null);
   }
 
   openHttp(listen: HostPort): Result<null, EntryError> {
@@ -78,14 +89,9 @@ export class NamesServer {
     return opened.ok ? ok(null) : opened;
   }
 
-  /** Answers for this token until the returned function is called (http-01, RFC 8555 section 8.3). */
-  publish(token: string, keyAuthorization: string): () => void {
-    this.#challenges.set(token, keyAuthorization);
-    return () => this.#challenges.delete(token);
-  }
-
   /** Lets another process of this program listen at its ports too, or no more. False: this system cannot. */
   setShared(shared: boolean): boolean {
+    this.#isShared = shared;
     const listeners = [this.#http, this.#https].flatMap((kind) => kind?.ports ?? []);
     return listeners.every((listener) => listener.setShared(shared));
   }

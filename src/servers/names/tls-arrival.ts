@@ -17,6 +17,7 @@ import type { NamesContext } from "./context.ts";
 import type { H2Server } from "./h2-session.ts";
 import { type Arrival, receiveHttp } from "./http-arrival.ts";
 import type { Site } from "./sites.ts";
+import { proveByTls } from "./tls-proof.ts";
 
 const HTTP1 = "http/1.1";
 const HTTP2 = "h2";
@@ -67,10 +68,18 @@ class Hello implements ByteSink, Impatient {
   }
 
   #take({ serverName, protocols }: ClientHello): void {
-    const { sites } = this.context;
+    const { sites, proofs } = this.context;
     const { visit } = this.arrival;
     // With encrypted names (ECH) the outer one counts, which is all that is seen here; nobody's is refused.
     const site = serverName === null ? null : sites.find(serverName);
+    // A service that has its own TLS proves its name itself: what is passed through is passed through.
+    const proof = serverName === null || site?.spec.tls === "pass" ? null : proofs.ofHandshake(serverName, protocols);
+    if (proof !== null) {
+      this.#left = true;
+      this.context.clients.remove(this);
+      proveByTls(this.context, this.arrival, proof, this.#reader.bytes);
+      return;
+    }
     if (serverName === null || site === null || site.spec.tls === "off") {
       this.#refuse("unrecognizedName");
       return;

@@ -1,6 +1,7 @@
+import type { PortSocket } from "../../dataplanes/io/datagram-socket.ts";
+import { bindPort } from "../../dataplanes/io/datagram-sockets.ts";
 import type { ByteEnd, ByteSink, FlowEnd, FlowSink, Visit } from "../../dataplanes/io/ends.ts";
 import type { EntryHost } from "../../dataplanes/io/entry.ts";
-import { bindUdp, type UdpSocket } from "../../dataplanes/io/udp-socket.ts";
 import type { Admission, IdleLimits, OpenVisit } from "../../dataplanes/io/visits.ts";
 import { errorCode } from "../../os/errors.ts";
 import { parseAddress } from "../../wire/address.ts";
@@ -38,7 +39,7 @@ class Association implements OpenVisit, ByteSink {
   bytesIn = 0;
   bytesOut = 0;
   #id = 0;
-  #socket: UdpSocket | null = null;
+  #socket: PortSocket | null = null;
   /** The client's port: as it said, or that of its first datagram. */
   #clientPort: number;
   /** As the socket gives it: what replies are sent to. */
@@ -53,7 +54,7 @@ class Association implements OpenVisit, ByteSink {
 
   open(): boolean {
     const { client, host, visit } = this.spec;
-    const socket = bindUdp(visit.entry.address, ANY_PORT, {
+    const socket = bindPort(visit.entry.address, ANY_PORT, {
       data: (_socket, datagram, port, from) => this.#fromClient(datagram, port, from),
       // An ICMP error of the client's own port: its TCP connection tells when it is gone.
       error: () => undefined,

@@ -7,7 +7,6 @@ import { INITIAL_WINDOW_BYTES, WindowBudget } from "../../core/tunnel/window.ts"
 import type { ByteEnd } from "../../dataplanes/io/ends.ts";
 import type { Reader, Turnstile } from "../../dataplanes/io/turnstile.ts";
 import { messageOf } from "../../os/errors.ts";
-import { parseAddress } from "../../wire/address.ts";
 import { type Endpoint, formatHostPort, type HostPort } from "../../wire/endpoint.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import { type SshAuthority, UserAuth } from "./auth.ts";
@@ -28,6 +27,12 @@ export interface SshHandler extends ForwardRequests {
   readonly view: TextView;
   /** The last call. */
   closed(why: string): void;
+}
+
+/** The client and what it came to, as a visit tells them: by the socket, or by what a load balancer says. */
+export interface SshEnds {
+  readonly visitor: Endpoint;
+  readonly entry: Endpoint;
 }
 
 /** What all connections of a server share. */
@@ -89,8 +94,7 @@ export class SshConnection<P> implements Reader, ChannelsHost {
   constructor(
     socket: Socket<unknown>,
     shared: ConnectionShared<P>,
-    /** Of the client, an IP literal. */
-    readonly address: string,
+    readonly ends: SshEnds,
     /** Monotonic. */
     readonly sinceMs: number,
   ) {
@@ -119,7 +123,7 @@ export class SshConnection<P> implements Reader, ChannelsHost {
     this.#auth = new UserAuth({
       authority: shared.authority,
       answers: this.peer,
-      address,
+      address: ends.visitor.address,
       isClosed: () => this.isClosed,
       accepted: (principal) => this.#accepted(principal),
       giveUp: (why) => this.violated(why),
@@ -138,23 +142,19 @@ export class SshConnection<P> implements Reader, ChannelsHost {
     return this.#handler !== null;
   }
 
+  /** Of the client, an IP literal. */
+  get address(): string {
+    return this.ends.visitor.address;
+  }
+
   /** `address:port` of the client. */
   get remoteAddress(): string {
-    return formatHostPort(this.address, this.#socket.remotePort);
+    return formatHostPort(this.address, this.ends.visitor.port);
   }
 
-  /** The address of this machine that it reached. */
+  /** The address that the client reached. */
   get localAddress(): string {
-    return this.#socket.localAddress;
-  }
-
-  /** The client's end and this machine's, as a visit tells them. */
-  get ends(): { readonly visitor: Endpoint; readonly entry: Endpoint } {
-    const { remotePort, localAddress, localPort } = this.#socket;
-    return {
-      visitor: { address: this.address, port: remotePort },
-      entry: { address: plainAddress(localAddress), port: localPort },
-    };
+    return this.ends.entry.address;
   }
 
   get measuredRttMs(): number | null {
@@ -440,10 +440,4 @@ export class SshConnection<P> implements Reader, ChannelsHost {
     this.#handler?.closed(why);
     this.#shared.closed(this, why);
   }
-}
-
-/** Bun shows an IPv4 client of a socket for both families as an IPv6 address. */
-function plainAddress(address: string): string {
-  const parsed = parseAddress(address);
-  return parsed.ok ? parsed.value : address;
 }

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
 import { Client, type ConnectConfig, utils } from "ssh2";
-import { generateKeyPairSync } from "ssh2/lib/keygen.js";
 import type { ByteEnd } from "../../dataplanes/io/ends.ts";
 import { startSweeper } from "../../dataplanes/io/sweeper.ts";
+import { makeSshKey } from "../../roles/relay/ssh/host-key.ts";
 import { err, ok } from "../../wire/result.ts";
 import type { SshConnection } from "./connection.ts";
 import { SshServer } from "./server.ts";
@@ -13,8 +13,8 @@ const FORBIDDEN_PORT = 25;
 /** Asking for it takes for ever. */
 const SLOW_PORT = 26;
 const abort = new AbortController();
-const key = generateKeyPairSync("ed25519", { comment: "known" });
-const unknown = generateKeyPairSync("ed25519", { comment: "unknown" });
+const key = makeSshKey("known");
+const unknown = makeSshKey("unknown");
 const knownBlob = publicBlob(key.public);
 const connections: SshConnection<string>[] = [];
 const dialled: ByteEnd[] = [];
@@ -26,7 +26,7 @@ beforeAll(() => {
   server = new SshServer<string>({
     hostname: "127.0.0.1",
     port: 0,
-    hostKey: generateKeyPairSync("ed25519", { comment: "host" }).private,
+    hostKey: makeSshKey("host").private,
     version: "1.2.3",
     sweeper,
     nowMs: () => performance.now(),

@@ -3,13 +3,17 @@ import { parseKey } from "ssh2/lib/protocol/keyParser.js";
 import { Penalties, type PenaltyOptions, SOURCE_PENALTIES } from "../../core/penalty.ts";
 import { Pending } from "../../core/pending.ts";
 import { WindowBudget } from "../../core/tunnel/window.ts";
+import { canonicalPeer } from "../../dataplanes/io/bind-address.ts";
+import { GatedPort, GatedSocket } from "../../dataplanes/io/gated-port.ts";
+import type { ProxyGate } from "../../dataplanes/io/proxy-gate.ts";
 import type { Sweepable, Sweeper } from "../../dataplanes/io/sweeper.ts";
+import { hasGone } from "../../dataplanes/io/tcp-end.ts";
 import { sshFingerprint } from "../../os/ssh-key.ts";
 import { parseAddress, sourceKey } from "../../wire/address.ts";
 import { formatKey } from "../../wire/ssh/public-key.ts";
 import { offerOf } from "./algorithms.ts";
 import type { SshAuthority } from "./auth.ts";
-import { type ConnectionShared, SshConnection, type SshHandler } from "./connection.ts";
+import { type ConnectionShared, SshConnection, type SshEnds, type SshHandler } from "./connection.ts";
 import { Gathered } from "./gathered.ts";
 import { OutboxGroup } from "./outbox.ts";
 
@@ -22,6 +26,8 @@ export interface SshServerOptions<P> {
   /** Of this program, as clients are told it. */
   readonly version: string;
   readonly sweeper: Sweeper;
+  /** Where load balancers say who the clients are; absent = clients are whom sockets show. */
+  readonly gate?: ProxyGate;
   /** Monotonic. */
   nowMs(): number;
   random(): number;
@@ -48,6 +54,9 @@ const DENIALS: PenaltyOptions = {
 /** Windows beyond the first 256 KiB of every channel, all channels of the process together. */
 const WINDOW_BUDGET_BYTES = 64 * 1024 * 1024;
 
+/** The `data` of a socket; undefined = it was cut before it was anybody's. */
+type Client<P> = SshConnection<P> | GatedSocket<SshConnection<P>> | undefined;
+
 /** An SSH server that forwards, and does nothing else: it listens, and knows nothing of what its handlers do. */
 export class SshServer<P> implements Sweepable {
   /** `ssh-ed25519 AAAA…`, to pin. */
@@ -55,7 +64,8 @@ export class SshServer<P> implements Sweepable {
   readonly fingerprint: string;
   readonly #options: SshServerOptions<P>;
   readonly #shared: ConnectionShared<P>;
-  readonly #listener: TCPSocketListener<SshConnection<P> | undefined>;
+  readonly #gated: GatedPort | null;
+  readonly #listener: TCPSocketListener<Client<P>>;
   readonly #connections = new Set<SshConnection<P>>();
   /** Those that said their last words, until their sockets are closed. */
   readonly #leaving = new Set<SshConnection<P>>();
@@ -66,6 +76,7 @@ export class SshServer<P> implements Sweepable {
   /** Throws the system's error when it cannot listen, and an Error that says what to do when the host key is none. */
   constructor(options: SshServerOptions<P>) {
     this.#options = options;
+    this.#gated = options.gate === undefined ? null : new GatedPort(options.gate);
     const hostKey = parseKey(options.hostKey);
     if (hostKey instanceof Error || hostKey.getPrivatePEM() === null) {
       throw new Error(
@@ -92,7 +103,7 @@ export class SshServer<P> implements Sweepable {
       },
       failed: options.onUnexpected,
     };
-    this.#listener = Bun.listen<SshConnection<P> | undefined>({
+    this.#listener = Bun.listen<Client<P>>({
       hostname: options.hostname,
       port: options.port,
       data: undefined,
@@ -110,13 +121,13 @@ export class SshServer<P> implements Sweepable {
     return { sessions: this.#connections.size - this.#pending.total, pending: this.#pending.total };
   }
 
-  #socketHandler(): SocketHandler<SshConnection<P> | undefined> {
+  #socketHandler(): SocketHandler<Client<P>> {
     return {
       open: (socket) => this.#accept(socket),
       data: (socket, bytes) => socket.data?.receive(bytes),
       drain: (socket) => socket.data?.drain(),
       // SSH knows no half-closed connection.
-      end: (socket) => socket.data?.socketClosed(undefined),
+      end: ({ data }) => (data instanceof GatedSocket ? data.ended() : data?.socketClosed(undefined)),
       close: (socket, error) => this.#gone(socket.data, error),
       // Reached only when a handler throws: a defect, which must not be silent nor leave the connection half alive.
       error: (socket, error) => {
@@ -126,27 +137,42 @@ export class SshServer<P> implements Sweepable {
     };
   }
 
-  #accept(socket: Socket<SshConnection<P> | undefined>): void {
-    const { serving, random, nowMs, sweeper } = this.#options;
-    const parsed = parseAddress(socket.remoteAddress);
-    const address = parsed.ok ? parsed.value : socket.remoteAddress;
-    const admitted = serving() && !sweeper.descriptors.scarce;
-    if (!admitted || this.#pending.enter(keyOf(address), random()) !== null) {
+  #accept(socket: Socket<Client<P>>): void {
+    const { serving, sweeper } = this.#options;
+    if (hasGone(socket) || !serving() || sweeper.descriptors.scarce) {
       socket.terminate();
       return;
     }
+    if (this.#gated?.active === true) {
+      sweeper.descriptors.taken();
+      this.#gated.receive<SshConnection<P>>(socket, this.port, (ends) => this.#begin(socket, ends));
+      return;
+    }
+    const connection = this.#begin(socket, endsOf(socket));
+    if (connection === null) return;
     sweeper.descriptors.taken();
-    socket.setNoDelay(true);
-    const connection = new SshConnection<P>(socket, this.#shared, address, nowMs());
     socket.data = connection;
-    this.#connections.add(connection);
   }
 
-  #gone(connection: SshConnection<P> | undefined, error: Error | undefined): void {
-    if (connection === undefined) return;
+  /** Null: too many have not proved yet who they are, and the connection was cut. */
+  #begin(socket: Socket<Client<P>>, ends: SshEnds): SshConnection<P> | null {
+    const { random, nowMs } = this.#options;
+    if (this.#pending.enter(keyOf(ends.visitor.address), random()) !== null) {
+      socket.terminate();
+      return null;
+    }
+    socket.setNoDelay(true);
+    const connection = new SshConnection<P>(socket, this.#shared, ends, nowMs());
+    this.#connections.add(connection);
+    return connection;
+  }
+
+  #gone(client: Client<P>, error: Error | undefined): void {
+    if (client === undefined) return;
     this.#options.sweeper.descriptors.given();
-    connection.socketClosed(error);
-    this.#leaving.delete(connection);
+    client.socketClosed(error);
+    const connection = client instanceof GatedSocket ? client.owner : client;
+    if (connection !== null) this.#leaving.delete(connection);
   }
 
   #denied(address: string): Promise<void> {
@@ -178,11 +204,19 @@ export class SshServer<P> implements Sweepable {
 
   close(): void {
     this.#listener.stop();
+    this.#gated?.close();
     this.#options.sweeper.remove(this);
     for (const connection of [...this.#connections]) connection.close("the relay is shutting down");
     for (const timer of this.#answering) clearTimeout(timer);
     this.#answering.clear();
   }
+}
+
+function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket<unknown>): SshEnds {
+  return {
+    visitor: { address: canonicalPeer(remoteAddress), port: remotePort },
+    entry: { address: canonicalPeer(localAddress), port: localPort },
+  };
 }
 
 function keyOf(address: string): string {

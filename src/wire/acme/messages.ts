@@ -9,6 +9,13 @@ const MAX_DETAIL_CHARS = 400;
 const MAX_IDENTIFIERS = 100;
 const MAX_CHALLENGES = 20;
 
+/** Ways to prove a name: by plain HTTP (RFC 8555 section 8.3), and in a handshake of TLS (RFC 8737). */
+export const CHALLENGE_TYPES = ["http-01", "tls-alpn-01"] as const;
+export type ChallengeType = (typeof CHALLENGE_TYPES)[number];
+
+/** What a CA that proves a name by tls-alpn-01 offers in its hello, and nothing beside it (RFC 8737 section 3). */
+export const ACME_TLS_PROTOCOL = "acme-tls/1";
+
 /** All of it goes by HTTPS (section 6.1). */
 const url = z
   .string()

@@ -123,7 +123,7 @@ export function encodeEd25519(publicKey: Uint8Array): Uint8Array {
  */
 export function parseKeyText(text: string): Result<KeyLine, KeyError> {
   if (text.length > MAX_TEXT_CHARS) return err({ kind: "malformed" });
-  if (text.includes("PRIVATE KEY-----") || text.startsWith("PuTTY-User-Key-File")) {
+  if (text.includes("PRIVATE KEY-----") || text.trimStart().startsWith("PuTTY-User-Key-File")) {
     return err({ kind: "not-public", found: "private" });
   }
   const lines = text
@@ -161,9 +161,10 @@ function parseRfc4716(lines: readonly string[]): Result<KeyLine, KeyError> {
 function keyLine(base64: string, comment: string, type: string | null): Result<KeyLine, KeyError> {
   let blob: Uint8Array;
   try {
-    blob = Uint8Array.fromBase64(base64);
+    // Not Uint8Array.fromBase64, which browsers of 2024 have not.
+    blob = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
   } catch {
-    return err({ kind: "malformed" }); // a SyntaxError: not base64
+    return err({ kind: "malformed" }); // not base64
   }
   const key = decodeKey(blob);
   if (!key.ok) return key;
@@ -214,7 +215,7 @@ function notPublic(found: Extract<KeyError, { kind: "not-public" }>["found"]): s
     case "several":
       return "There are several lines in it: give one public key at a time.";
     case "options":
-      return "Give the key without options in front: what it may open is told with --ports.";
+      return "Give the key without options in front: what may be opened with it is told by the ports of its device.";
     default:
       return found satisfies never;
   }

@@ -72,6 +72,25 @@ const MESSAGES: readonly ControlMessage[] = [
       endpoints: [{ protocol: "udp", host: "relay.example", port: 1, lastPort: 2, internalPort: 53 }],
     },
   },
+  { t: "result", rid: 1, outcome: { kind: "open", endpoints: [], trouble: { state: "waiting", message: "Soon." } } },
+  {
+    t: "result",
+    rid: 1,
+    outcome: {
+      kind: "stats",
+      forwards: [
+        {
+          id: "f-2",
+          visitors: 0,
+          open: 0,
+          bytesIn: 0,
+          bytesOut: 0,
+          refused: {},
+          trouble: { state: "refused", message: "No." },
+        },
+      ],
+    },
+  },
   { t: "result", rid: 1, outcome: { kind: "refused", why: "conflict", message: "Port 8840 is taken." } },
   {
     t: "result",

@@ -101,12 +101,18 @@ export const endpointSchema = z.object({
   /** Of a site: what visitors type. */
   url: text(300).exactOptional(),
 });
+/** Why the visitors of a forward that is open are not let in: `waiting` passes by itself. */
+const trouble = z.object({ state: z.enum(["waiting", "refused"]), message: text(400) });
 export const refusalKind = z.enum(["policy", "conflict", "failed"]);
 const result = z.object({
   t: z.literal("result"),
   rid,
   outcome: z.discriminatedUnion("kind", [
-    z.object({ kind: z.literal("open"), endpoints: z.array(endpointSchema).readonly() }),
+    z.object({
+      kind: z.literal("open"),
+      endpoints: z.array(endpointSchema).readonly(),
+      trouble: trouble.exactOptional(),
+    }),
     z.object({ kind: z.literal("done") }),
     z.object({ kind: z.literal("refused"), why: refusalKind, message: text(2000) }),
     z.object({
@@ -119,6 +125,7 @@ const result = z.object({
           bytesIn: z.number(),
           bytesOut: z.number(),
           refused: z.record(z.string(), z.number()),
+          trouble: trouble.exactOptional(),
         }),
       ),
     }),

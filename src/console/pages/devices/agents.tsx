@@ -1,7 +1,8 @@
 import { useMemo, useState } from "react";
-import type { Device, MadeJoinCode } from "../../api.ts";
+import type { Device, MadeJoinCode, SshServer } from "../../api.ts";
 import { count, formatAgo, formatMs } from "../../format.ts";
 import { PortField, readPorts } from "../../forwards/port-field.tsx";
+import { HostKey } from "../../ssh/host-key.tsx";
 import { useAction } from "../../state/action.ts";
 import { useNow } from "../../state/resource.ts";
 import { useMayChange, useServices } from "../../state/services.tsx";
@@ -15,8 +16,14 @@ import { Icon } from "../../ui/icons.tsx";
 import { filterRows } from "../../ui/table-view.ts";
 import { useSay } from "../../ui/toaster.tsx";
 
+interface AgentsProps {
+  readonly devices: readonly Device[];
+  /** Null = SSH clients are not served, as far as is known. */
+  readonly ssh: SshServer | null;
+}
+
 /** The machines that run the agent, and how another one joins. */
-export function Agents({ devices }: { readonly devices: readonly Device[] }) {
+export function Agents({ devices, ssh }: AgentsProps) {
   const { api, live, me } = useServices();
   const mayChange = useMayChange();
   const say = useSay();
@@ -60,7 +67,7 @@ export function Agents({ devices }: { readonly devices: readonly Device[] }) {
       id: "managed",
       title: "Forwards from here",
       sortBy: ({ managed }) => managed,
-      cell: ({ managed }) => <ManagedCell managed={managed} />,
+      cell: ({ managed, connected }) => <ManagedCell managed={managed} connected={connected} />,
     },
     {
       id: "address",
@@ -109,7 +116,7 @@ export function Agents({ devices }: { readonly devices: readonly Device[] }) {
   ];
   return (
     <>
-      {mayChange ? <AddDevice devices={devices} /> : null}
+      {mayChange ? <AddDevice devices={devices} ssh={ssh} /> : null}
       <Card className="card-table">
         {devices.length === 0 ? (
           <Empty icon="devices" title="No device has joined yet">
@@ -144,8 +151,8 @@ export function Agents({ devices }: { readonly devices: readonly Device[] }) {
   );
 }
 
-function ManagedCell({ managed }: { readonly managed: boolean | null }) {
-  if (managed === null) return <span className="quiet">not known while it is away</span>;
+function ManagedCell({ managed, connected }: Pick<Device, "managed" | "connected">) {
+  if (managed === null) return <span className="quiet">{connected ? "not by ssh" : "not known while it is away"}</span>;
   if (managed) return <Pill tone="ok">Taken</Pill>;
   return (
     <>
@@ -164,7 +171,7 @@ const LIFETIMES = [
 ] as const;
 type Lifetime = (typeof LIFETIMES)[number]["value"];
 
-function AddDevice({ devices }: { readonly devices: readonly Device[] }) {
+function AddDevice({ devices, ssh }: AgentsProps) {
   const { api } = useServices();
   const [name, setName] = useState("");
   const [ports, setPorts] = useState("");
@@ -223,7 +230,7 @@ function AddDevice({ devices }: { readonly devices: readonly Device[] }) {
           </Button>
         </div>
       </form>
-      {made === null ? null : <JoinCommand made={made} devices={devices} onClose={() => setMade(null)} />}
+      {made === null ? null : <JoinCommand made={made} devices={devices} ssh={ssh} onClose={() => setMade(null)} />}
     </Card>
   );
 }
@@ -231,10 +238,11 @@ function AddDevice({ devices }: { readonly devices: readonly Device[] }) {
 interface JoinCommandProps {
   readonly made: { readonly name: string; readonly code: MadeJoinCode };
   readonly devices: readonly Device[];
+  readonly ssh: SshServer | null;
   readonly onClose: () => void;
 }
 
-function JoinCommand({ made, devices, onClose }: JoinCommandProps) {
+function JoinCommand({ made, devices, ssh, onClose }: JoinCommandProps) {
   const nowMs = useNow();
   const joined = devices.find(({ name, connected }) => name === made.name && connected);
   const left = made.code.expiresMs - nowMs;
@@ -259,8 +267,22 @@ function JoinCommand({ made, devices, onClose }: JoinCommandProps) {
           <Pill tone="ok">{made.name} has joined</Pill>
         )}
       </p>
+      {ssh === null ? null : <BySsh name={made.name} ssh={ssh} />}
       <Button onClick={onClose}>Done</Button>
     </section>
+  );
+}
+
+/** For a machine on which nothing is to be installed. */
+function BySsh({ name, ssh }: { readonly name: string; readonly ssh: SshServer }) {
+  return (
+    <div className="by-ssh">
+      <p>
+        <strong>If nothing can be installed there,</strong> ssh does as well: let the public key of {name} in under{" "}
+        <em>Plain ssh</em> below, and leave this code unused.
+      </p>
+      <HostKey server={ssh} />
+    </div>
   );
 }
 

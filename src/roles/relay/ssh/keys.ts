@@ -1,13 +1,15 @@
 import { OPERATOR } from "../../../store/audit.ts";
-import type { KeyOfDevice } from "../../../store/ssh-keys.ts";
+import type { KeyOfDevice, RemovedSshKey, SshKeyRefusal, SshKeyRemoval } from "../../../store/ssh-keys.ts";
 import type { Store } from "../../../store/store.ts";
+import type { Result } from "../../../wire/result.ts";
 import { formatKnownHosts, keyProblem, parseKeyText } from "../../../wire/ssh/public-key.ts";
-import { ControlError, type SshKeyInfo, type SshKeysControl, type SshReady } from "../../control.ts";
+import { ControlError, type SshHostInfo, type SshKeyInfo, type SshKeysControl, type SshReady } from "../../control.ts";
+import { sshKeyCalled } from "../../named.ts";
 import type { DeviceLink } from "../device-link.ts";
 import type { RelayForwards } from "../forwards.ts";
 
 export interface SshKeysView {
-  readonly store: Pick<Store, "sshKeys" | "accounts">;
+  readonly store: Pick<Store, "sshKeys" | "devices" | "accounts">;
   readonly forwards: Pick<RelayForwards, "removeDevice">;
   /** Its SSH server; undefined = it has none. */
   ssh(): SshReady | undefined;
@@ -44,31 +46,46 @@ export function sshKeysControl(relay: SshKeysView): SshKeysControl {
       return info(added.value, await accountNames(relay));
     },
     async removeSshKey(fingerprintOrComment) {
-      const removed = await store.sshKeys.remove(fingerprintOrComment, relay.wallMs(), OPERATOR);
+      const { fingerprint } = sshKeyCalled(
+        fingerprintOrComment,
+        (await store.sshKeys.list()).map(({ key }) => key),
+      );
+      const removed = await removeSshKey(relay, fingerprint);
       if (!removed.ok) throw new ControlError("usage", removed.error.message);
-      const { key, device, deviceRevoked } = removed.value;
-      if (deviceRevoked) {
-        relay.cut(device.id);
-        await relay.forwards.removeDevice(device.id);
-      } else relay.cutSshKey(device.id, key.fingerprint);
-      return { key: info(removed.value, await accountNames(relay)), deviceRevoked };
+      return { key: info(removed.value, await accountNames(relay)), deviceRevoked: removed.value.deviceRevoked };
     },
     async sshHost() {
-      const ssh = relay.ssh();
-      if (ssh === undefined) {
-        throw new ControlError(
-          "usage",
-          "This relay has no SSH server: add [ssh] to its hatchway.toml and start it again.",
-        );
-      }
-      return { ...hostOf(relay, ssh), fingerprint: ssh.fingerprint };
+      const host = sshHostOf(relay);
+      if (host !== null) return host;
+      const message = "This relay has no SSH server: add [ssh] to its hatchway.toml and start it again.";
+      throw new ControlError("usage", message);
     },
   };
 }
 
-function hostOf(relay: SshKeysView, { listen, hostKey }: SshReady) {
+/** Who came in by the key goes with it, and has no ports any more when this resolves. */
+export async function removeSshKey(
+  relay: SshKeysView,
+  fingerprint: string,
+  removal: SshKeyRemoval = {},
+): Promise<Result<RemovedSshKey, SshKeyRefusal>> {
+  const removed = await relay.store.sshKeys.remove(fingerprint, relay.wallMs(), removal);
+  if (!removed.ok) return removed;
+  const { key, device, deviceRevoked } = removed.value;
+  if (deviceRevoked) {
+    relay.cut(device.id);
+    await relay.forwards.removeDevice(device.id);
+  } else relay.cutSshKey(device.id, key.fingerprint);
+  return removed;
+}
+
+/** How clients know the relay's SSH server; null = it has none. */
+export function sshHostOf(relay: Pick<SshKeysView, "ssh" | "publicHost">): SshHostInfo | null {
+  const ssh = relay.ssh();
+  if (ssh === undefined) return null;
   const host = relay.publicHost(undefined);
-  return { host, port: listen.port, knownHosts: formatKnownHosts(host, listen.port, hostKey) };
+  const { port } = ssh.listen;
+  return { host, port, fingerprint: ssh.fingerprint, knownHosts: formatKnownHosts(host, port, ssh.hostKey) };
 }
 
 async function accountNames({ store }: SshKeysView): Promise<ReadonlyMap<string, string>> {

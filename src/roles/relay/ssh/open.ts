@@ -1,5 +1,6 @@
 import type { Logger } from "@logtape/logtape";
 import { entryError } from "../../../dataplanes/io/entry-error.ts";
+import type { ProxyGate } from "../../../dataplanes/io/proxy-gate.ts";
 import type { Sweeper } from "../../../dataplanes/io/sweeper.ts";
 import { monotonicMs, nowMs as wallMs } from "../../../os/clock.ts";
 import { errorCode, messageOf } from "../../../os/errors.ts";
@@ -25,6 +26,8 @@ export interface OpenSshOptions {
   readonly forwards: RelayForwards;
   readonly dials: RelayDials;
   readonly sweeper: Sweeper;
+  /** Where load balancers say who the clients are. */
+  readonly proxyGate: ProxyGate;
   readonly log: Logger;
   /** The agent of that account by that name is connected. */
   hasAgentCalled(account: string, name: string): boolean;
@@ -81,6 +84,7 @@ export async function openSsh(options: OpenSshOptions): Promise<RelaySsh> {
     hostKey,
     version: VERSION,
     sweeper,
+    gate: options.proxyGate,
     nowMs: monotonicMs,
     random: Math.random,
     find: (credential, address) => findPrincipal({ store, trusted: () => trusted, wallMs }, credential, address),
