@@ -37,7 +37,7 @@ const NETNS = readdirSync(`${ROOT}test/netns`).filter((file) => file.endsWith(".
  */
 const LANES = [
   "check doctor executable expose names recovery service service-gateway trust",
-  "check-router docs map router router-forged router-igd router-portmap",
+  "check-router docs map router router-forged router-igd router-portmap upgrade-ssh",
   `console gateway-console gateway-docs gateway-network gateway-pages gateway-triggers
    library library-docs readme router-console router-two ssh-console stun`,
   `gateway gateway-apps gateway-crash gateway-hooks gateway-igd gateway-metrics gateway-relay

@@ -31,7 +31,7 @@ export function defineCheck(program: Command, run: Run): void {
     .addHelpText(
       "after",
       `
-It says where it fails: isp, router, relay, policy (a rule says no), agent, host-firewall or service. A relay looks only
+It says where it fails: dns (a site's name leads elsewhere), isp, router, relay, policy (a rule says no), agent, host-firewall or service. A relay looks only
 at the address that asks, and makes few checks a minute. Where nothing has the port, this command takes it for as long as
 the check lasts, so that the way to it can be tried. As root it sees packets come before the firewall does.
 Exit code 0: open, 1: not. With --json, one line:

@@ -181,7 +181,11 @@ export async function assignedSpecOf(
   given: Readonly<Record<string, unknown>>,
 ): Promise<RemoteForwardSpec> {
   const { assignedSpec } = await import("../roles/config/specs.ts");
-  return remoteSpecOf(ports, given, assignedSpec);
+  const { loginsOf } = await import("../roles/config/logins.ts");
+  return remoteSpecOf(ports, given, async (entry) => {
+    const logins = await loginsOf(entry, (path) => resolve(path));
+    return logins.ok ? assignedSpec(entry, logins.value) : logins;
+  });
 }
 
 /** An upstream mapping from `map`'s arguments. */

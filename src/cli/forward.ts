@@ -23,7 +23,7 @@ export function defineForward(program: Command, run: Run): void {
     .description("Lists the forwards of the agent (or else the relay) and of the gateway that run with --data.")
     .addHelpText(
       "after",
-      '\nWith --json: {"v":1,"forwards":[…]}\n\nExamples:\n  hatchway forward ls\n  hatchway forward ls --remote https://relay.example:7780 --token-file token.txt',
+      '\nWith --json: {"v":1,"forwards":[{"id":…,"name":…,"state":…,"endpoints":[…],…}]}; a site has "site":{"hosts":[…],"tls":…,"http2":…,"users":[…]} as well, and its endpoints "url".\n\nExamples:\n  hatchway forward ls\n  hatchway forward ls --remote https://relay.example:7780 --token-file token.txt',
     )
     .action(async (_given: unknown, command: Command) => run(command, list));
   const add = group
@@ -41,10 +41,13 @@ export function defineForward(program: Command, run: Run): void {
       `${PORTSET_HELP}
 On a gateway --to is needed: the client's address or name, or a VPN peer's name; --lifetime ends the forward (default:
 permanent); and --protocol, --name, --allow, --deny, --connections-per-source and --new-per-source are the other options it knows.
-With --json: {"v":1,"forward":{…}}
+One of the same --name is replaced: give all of its options again.
+With --json: {"v":1,"forward":{…}}, as in the list of \`forward ls --json\`
 
 Examples:
   hatchway forward add 25565 --name minecraft
+  hatchway forward add 8080 --name shop --host shop.example.org
+  hatchway forward add 8080 --name shop --host shop.example.org --basic-auth-file logins.txt --device den
   hatchway forward add plex
   hatchway forward add 8810-8815 --to 192.168.1.20 --protocol tcp+udp
   hatchway forward add 8000:80 --to 192.168.1.20 --on gateway

@@ -16,6 +16,7 @@ export type {
   JoinCodeDraft,
   LiveEvent,
   Me,
+  NameReport,
   Overview,
   PingEvent,
   Preset,
@@ -28,6 +29,7 @@ export type {
   Session,
   Settings,
   SignIn,
+  SiteOffer,
   SshKey,
   Token,
   TokenDraft,
@@ -327,6 +329,8 @@ export class Api {
     this.#stream(`/forwards/${at(id)}/ping`, { query: { samples }, signal });
 
   /** The router of the server's own machine. */
+  checkName = (host: string, signal: AbortSignal): Promise<schema.NameReport> =>
+    this.#json("/names/check", { method: "POST", body: { host }, signal });
   askRouter = (signal: AbortSignal): Promise<schema.RouterReport> => this.#json("/router", { method: "POST", signal });
 
   devices = (onPage: (items: readonly schema.Device[]) => void, signal: AbortSignal) =>

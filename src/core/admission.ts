@@ -39,15 +39,33 @@ export class Admission {
     // Deny wins over allow.
     if (this.#deny?.contains(address) === true) return "sourceNotAllowed";
     if (this.#allow?.contains(address) === false) return "sourceNotAllowed";
-    const { connections, connectionsPerSource } = this.#limits;
-    if (connections !== undefined && this.#open >= connections) return "connectionLimit";
     const source = this.#key(address);
-    const open = this.#openBySource.get(source) ?? 0;
-    if (connectionsPerSource !== undefined && open >= connectionsPerSource) return "connectionLimit";
+    if (!this.#hasRoom(source)) return "connectionLimit";
     if (this.#rate?.take(source, nowMs) === false) return "rateLimit";
-    this.#openBySource.set(source, open + 1);
-    this.#open++;
+    this.#enter(source);
     return null;
+  }
+
+  /**
+   * A visitor who is in wants one more connection to the service: a request of HTTP/2. Neither the lists nor the rate are
+   * asked, which are about who comes. False = it may not, and nothing is counted.
+   */
+  admitMore(address: string): boolean {
+    const source = this.#key(address);
+    if (!this.#hasRoom(source)) return false;
+    this.#enter(source);
+    return true;
+  }
+
+  #hasRoom(source: string): boolean {
+    const { connections, connectionsPerSource } = this.#limits;
+    if (connections !== undefined && this.#open >= connections) return false;
+    return connectionsPerSource === undefined || (this.#openBySource.get(source) ?? 0) < connectionsPerSource;
+  }
+
+  #enter(source: string): void {
+    this.#openBySource.set(source, (this.#openBySource.get(source) ?? 0) + 1);
+    this.#open++;
   }
 
   /** An admitted visit ended. Once per `admit` that returned null. */

@@ -34,6 +34,11 @@ export class Pending {
     return this.#total;
   }
 
+  /** Of one source. */
+  of(source: string): number {
+    return this.#bySource.get(source) ?? 0;
+  }
+
   get sources(): number {
     return this.#bySource.size;
   }

@@ -23,13 +23,13 @@ export interface CheckReport {
     readonly forward: string | null;
   };
   readonly state: "open" | "closed" | "filtered" | "dead-service" | "unknown";
-  readonly hop: "isp" | "router" | "relay" | "policy" | "agent" | "host-firewall" | "service" | "none";
+  readonly hop: "dns" | "isp" | "router" | "relay" | "policy" | "agent" | "host-firewall" | "service" | "none";
   readonly sure: boolean;
   readonly rule: string;
   readonly sentence: string;
   readonly remedy: string | null;
   readonly evidence: readonly {
-    readonly hop: "isp" | "router" | "relay" | "policy" | "agent" | "host-firewall" | "service" | "none";
+    readonly hop: "dns" | "isp" | "router" | "relay" | "policy" | "agent" | "host-firewall" | "service" | "none";
     readonly mark: "ok" | "bad" | "unknown";
     readonly text: string;
   }[];
@@ -96,6 +96,7 @@ export interface Forward {
   };
   readonly proxyProtocol: "v1" | "v2" | null;
   readonly healthCheck: boolean;
+  readonly site: Site | null;
   readonly counters: Counters;
 }
 
@@ -119,6 +120,10 @@ export interface ForwardDraft {
   readonly idle?: string;
   readonly udpIdle?: string;
   readonly lifetime?: string;
+  readonly host?: string[];
+  readonly tls?: "end" | "pass" | "off";
+  readonly http2?: boolean;
+  readonly logins?: { readonly user: string; readonly password: string }[];
 }
 
 export interface ForwardPatch {
@@ -135,6 +140,10 @@ export interface ForwardPatch {
   readonly bandwidth?: string | null;
   readonly proxyProtocol?: "v1" | "v2" | null;
   readonly healthCheck?: boolean | string | null;
+  readonly host?: string[];
+  readonly tls?: "end" | "pass" | "off";
+  readonly http2?: boolean;
+  readonly logins?: { readonly user: string; readonly password?: string }[];
 }
 
 export interface ForwardPreview {
@@ -241,6 +250,19 @@ export interface Me {
   readonly passkeys: number;
 }
 
+export interface NameQuestion {
+  readonly host: string;
+}
+
+export interface NameReport {
+  readonly host: string;
+  readonly leads: "here" | "partly" | "elsewhere" | "nowhere" | "unknown";
+  readonly addresses: readonly string[];
+  readonly sentence: string;
+  readonly remedy: string | null;
+  readonly records: readonly { readonly name: string; readonly type: "A" | "AAAA" | "CNAME"; readonly value: string }[];
+}
+
 export interface Overview {
   readonly version: string;
   readonly startedMs: number;
@@ -257,6 +279,7 @@ export interface Overview {
   readonly fingerprint: string | null;
   readonly draining: boolean;
   readonly consoleCertificate: { readonly untilMs: number; readonly problem: string | null } | null;
+  readonly names: SiteOffer | null;
 }
 
 export interface Passkey {
@@ -435,6 +458,19 @@ export interface SignIn {
   readonly name: string;
   readonly password: string;
   readonly code?: string;
+}
+
+export interface Site {
+  readonly hosts: readonly string[];
+  readonly tls: "end" | "pass" | "off";
+  readonly http2: boolean;
+  readonly users: readonly string[];
+}
+
+export interface SiteOffer {
+  readonly http: number | null;
+  readonly https: number | null;
+  readonly domains: readonly string[];
 }
 
 export interface Ssh {

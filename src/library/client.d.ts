@@ -92,6 +92,8 @@ export interface Client {
     id: string,
     reading?: Reading & { readonly samples?: number },
   ): AsyncGenerator<shape.PingEvent, void, void>;
+  /** Whether visitors of a site's name come to this relay, and else which DNS records it wants. */
+  checkName(question: shape.NameQuestion): Promise<shape.NameReport>;
   /** The router of the server's own machine, and whether ports opened on it are reached. For administrators. */
   askRouter(): Promise<shape.RouterReport>;
 

@@ -47,7 +47,7 @@ export interface RelaySettings {
   readonly clientCa: string | null;
   /** Answer STUN on UDP, at the number of the agent port and at the next one. */
   readonly stun: boolean;
-  /** Load balancers before the public ports, whose PROXY protocol header is asked for and believed. Empty = none. */
+  /** Load balancers before the public ports, the agent port and the SSH port, whose PROXY protocol header is asked for and believed. Empty = none. */
   readonly proxyProtocolFrom: readonly Cidr[];
   readonly check: CheckSettings;
   /** Null = no console. */

@@ -10,6 +10,8 @@ import {
   encodeBackupHeader,
   encodeManifest,
   HEADER_BYTES,
+  MAX_SITE_PARTS,
+  sitePart,
 } from "./backup.ts";
 
 const SALT = Uint8Array.from({ length: 16 }, (_, at) => at);
@@ -83,6 +85,14 @@ describe("the manifest", () => {
     });
   });
 
+  test("with as many sites as a relay has, of the longest names", () => {
+    const labels = ["a", "b", "c"].map((letter) => letter.repeat(60)).join(".");
+    const hosts = Array.from({ length: MAX_SITE_PARTS }, (_, at) => `${labels}.${"d".repeat(60)}.n${at}`);
+    const manifest = { ...MANIFEST, parts: hosts.map((host) => ({ name: sitePart(host), bytes: 5_000 })) };
+    const decoded = decodeManifest(encodeManifest(manifest));
+    expect(decoded.ok && decoded.value?.value.parts.length).toBe(MAX_SITE_PARTS);
+  });
+
   test("cut at any byte, it needs more", () => {
     const bytes = encodeManifest(MANIFEST);
     for (let length = 0; length < bytes.length; length++) {
@@ -92,6 +102,11 @@ describe("the manifest", () => {
 
   test.each([
     ["a part outside of the directory", { ...MANIFEST, parts: [{ name: "../etc/passwd", bytes: 1 }] }],
+    ["a site outside of the directory", { ...MANIFEST, parts: [{ name: "names/../acme.json", bytes: 1 }] }],
+    ["a site that is a path", { ...MANIFEST, parts: [{ name: "names/a.example.org/../acme.json", bytes: 1 }] }],
+    ["a site in another form", { ...MANIFEST, parts: [{ name: "names/A.example.org/acme.json", bytes: 1 }] }],
+    ["another file of a site", { ...MANIFEST, parts: [{ name: "names/a.example.org/key.pem", bytes: 1 }] }],
+    ["a site where a file is", { ...MANIFEST, parts: [{ name: "names/acme.json/acme.json", bytes: 1 }] }],
     ["a part twice", { ...MANIFEST, parts: [MANIFEST.parts[0], MANIFEST.parts[0]] }],
     ["a part of less than nothing", { ...MANIFEST, parts: [{ name: "hatchway.db", bytes: -1 }] }],
     ["a part that fills every disk", { ...MANIFEST, parts: [{ name: "hatchway.db", bytes: 2 ** 50 }] }],

@@ -1,5 +1,6 @@
 import { parseJson } from "./json.ts";
 import { err, ok, type Result } from "./result.ts";
+import { siteNameOf } from "./site-name.ts";
 import { decodeUtf8 } from "./utf8.ts";
 import { z } from "./zod.ts";
 
@@ -91,21 +92,44 @@ export function chunkNonce(index: number, isLast: boolean): Uint8Array {
   return nonce;
 }
 
-/** What a data directory holds, by its name in there; nothing else is ever written by a restore. */
+/** What a data directory holds, by its name in there. Nothing else is ever written by a restore, but certificates of sites. */
 export const BACKUP_PARTS = [
   "hatchway.db",
   "relay-key.pem",
   "relay-cert.pem",
+  "acme.json",
+  "names/acme.json",
   "ssh_host_ed25519_key",
   "device-key.pem",
   "agent.json",
   "hatchway.toml",
   "privileged/wireguard.key",
 ] as const;
-export type BackupPart = (typeof BACKUP_PARTS)[number];
+type FixedPart = (typeof BACKUP_PARTS)[number];
+export type BackupPart = FixedPart | `names/${string}/acme.json`;
+
+/** Sites with a certificate of their own: as many as a relay has. */
+export const MAX_SITE_PARTS = 5_000;
+const SITE_PART = /^names\/([^/]+)\/acme\.json$/;
+
+/** Where the certificate of a site is, by its name in canonical form. */
+export function sitePart(host: string): BackupPart {
+  return `names/${host}/acme.json`;
+}
+
+export function isSitePart(part: string): part is BackupPart {
+  const host = SITE_PART.exec(part)?.[1];
+  // What is the name of a site has nothing in it that a path understands; this one is the name of a file there.
+  return host !== undefined && siteNameOf(host) === host && host !== "acme.json";
+}
+
+function isPart(part: string): part is BackupPart {
+  return isSitePart(part) || BACKUP_PARTS.some((known) => known === part);
+}
 
 const LENGTH_BYTES = 4;
-const MAX_MANIFEST_BYTES = 16 * 1_024;
+/** A name has 253 letters at most. */
+const MAX_MANIFEST_BYTES = 2 * 1_024 * 1_024;
 const MAX_PART_BYTES = 16 * 1_024 ** 3;
 
 export const BackupManifest = z.strictObject({
@@ -121,8 +145,8 @@ export const BackupManifest = z.strictObject({
   }),
   /** In the order in which they follow. */
   parts: z
-    .array(z.strictObject({ name: z.enum(BACKUP_PARTS), bytes: z.int().min(0).max(MAX_PART_BYTES) }))
-    .max(BACKUP_PARTS.length)
+    .array(z.strictObject({ name: z.string().refine(isPart), bytes: z.int().min(0).max(MAX_PART_BYTES) }))
+    .max(BACKUP_PARTS.length + MAX_SITE_PARTS)
     .refine((parts) => new Set(parts.map(({ name }) => name)).size === parts.length, "a part is there twice"),
 });
 export type BackupManifest = z.infer<typeof BackupManifest>;

@@ -13,6 +13,7 @@ const MESSAGES: readonly HandoverMessage[] = [
       { protocol: "udp", first: 53, last: 53 },
     ],
     devices: ["a device's id"],
+    bySsh: ["another's"],
   },
   { t: "refused", message: "It is stopping." },
   { t: "serving" },

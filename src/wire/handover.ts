@@ -24,8 +24,9 @@ const yours = z.object({
     .array(z.object({ protocol: z.enum(["tcp", "udp"]), first: port, last: port }))
     .max(131_072)
     .readonly(),
-  /** The devices that are connected to it, by their ids. */
+  /** The devices whose agents are connected to it, by their ids; and those that are by SSH, which a version before left out. */
   devices: z.array(text).max(100_000).readonly(),
+  bySsh: z.array(text).max(100_000).readonly().exactOptional(),
 });
 /** Of the old one: it cannot be handed over now. Of the new one: why it cannot take over. One sentence. */
 const refused = z.object({ t: z.literal("refused"), message: z.string().max(MAX_REFUSAL_CHARS) });

@@ -1,4 +1,5 @@
 import { type Cidr, parseAddress, parseCidr } from "./address.ts";
+import { isPasswordHash } from "./password-hash.ts";
 import { parseSitePattern } from "./site-name.ts";
 import { z } from "./zod.ts";
 
@@ -88,7 +89,6 @@ const forwardOptions = z.object({
 
 const MAX_SITE_NAMES = 100;
 const MAX_LOGINS = 100;
-const MAX_HASH_CHARS = 255;
 
 const sitePattern = z.string().transform((value, context): string => {
   const parsed = parseSitePattern(value);
@@ -109,10 +109,7 @@ const siteSchema = z.object({
           .min(1)
           .max(MAX_SECRET_CHARS)
           .regex(/^[^:\p{Cc}]+$/u),
-        hash: z
-          .string()
-          .max(MAX_HASH_CHARS)
-          .regex(/^\$argon2id\$[!-~]+$/),
+        hash: z.string().refine(isPasswordHash, "not a hash of a password"),
       }),
     )
     .max(MAX_LOGINS)

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import axe from "axe-core";
 import { buildConsole, firstLoadBytes } from "../../scripts/console.ts";
 import { PATHS } from "../../src/console/paths.ts";
+import { AXE_RULES, axeFaults } from "../fixtures/console-axe.ts";
 import { TestBrowser, type Visit } from "../fixtures/console-browser.ts";
 import { anAppForward, aPeer, aTrigger, bothWorld, VPN_SERVER } from "../fixtures/console-gateway.ts";
 import { aKey } from "../fixtures/console-keys.ts";
@@ -59,20 +59,6 @@ async function ask({ page }: Visit, path: string): Promise<void> {
 }
 
 describe("axe finds nothing serious", () => {
-  /** In the dark only the colours are others. */
-  const RULES = {
-    light: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-    dark: ["color-contrast"],
-  };
-
-  async function faultsOf({ page }: Visit, runOnly: readonly string[]): Promise<string[]> {
-    await page.evaluate(axe.source);
-    const found = await page.evaluate<axe.AxeResults>(`axe.run(document, ${JSON.stringify({ runOnly })})`);
-    return found.violations
-      .filter(({ impact }) => impact === "serious" || impact === "critical")
-      .flatMap(({ id, nodes }) => nodes.map(({ html, any }) => `${id}: ${html} ${any[0]?.message ?? ""}`));
-  }
-
   type Look = (visit: Visit) => Promise<void>;
   const page =
     (path: string): Look =>
@@ -152,7 +138,7 @@ describe("axe finds nothing serious", () => {
             server,
             async (visit) => {
               await look(visit);
-              expect(await faultsOf(visit, RULES[colorScheme])).toEqual([]);
+              expect(await axeFaults(visit.page, AXE_RULES[colorScheme])).toEqual([]);
             },
             { colorScheme, reducedMotion: "reduce" },
           );

@@ -1,12 +1,23 @@
+import { H2Conduct } from "../../src/core/names/h2-conduct.ts";
 import { judgeRequest, siteOfRequest } from "../../src/core/names/request.ts";
 import { BodyReader, type Framing, requestFraming } from "../../src/wire/http1/body.ts";
 import { encodeRequestHead, HeadReader, parseRequestHead, parseResponseHead } from "../../src/wire/http1/head.ts";
+import { encodeFrameHead, type FrameHead, FrameReader, PREFACE } from "../../src/wire/http2/frames.ts";
 import { parseSitePattern, siteOfAuthority } from "../../src/wire/site-name.ts";
 import { clientHello, record } from "../../src/wire/tls/client-hello.fixture.ts";
 import { ClientHelloReader } from "../../src/wire/tls/client-hello.ts";
 import { type FuzzCodec, latin1, must, mustBeResult, mustEqual, streamCodec, text, textCodec } from "./codec.ts";
 
 const ASKER = { address: "203.0.113.9", scheme: "https" } as const;
+const LONG: FrameHead = { type: 1, flags: 0, stream: 5, payloadBytes: 0xff_ffff };
+const FRAMES = Buffer.concat([
+  PREFACE,
+  encodeFrameHead({ type: 4, flags: 0, stream: 0, payloadBytes: 6 }),
+  Buffer.alloc(6),
+  encodeFrameHead({ type: 1, flags: 5, stream: 1, payloadBytes: 3 }),
+  Buffer.alloc(3),
+  encodeFrameHead({ type: 9, flags: 4, stream: 1, payloadBytes: 0 }),
+]);
 const CHUNKED: Framing = { kind: "chunked" };
 
 export const names: readonly FuzzCodec[] = [
@@ -79,6 +90,32 @@ export const names: readonly FuzzCodec[] = [
         taken += fed.value;
       }
       return { accepted: body.isDone, outcome: { taken, content, done: body.isDone } };
+    },
+  }),
+  streamCodec({
+    name: "http2-frames",
+    seeds: [FRAMES, FRAMES.subarray(0, 40), Buffer.concat([FRAMES, encodeFrameHead(LONG)])],
+    feed(chunks) {
+      const reader = new FrameReader();
+      const conduct = new H2Conduct(0);
+      const heads: FrameHead[] = [];
+      for (const chunk of chunks) {
+        const goesOn = reader.feed(chunk, (head) => {
+          heads.push(head);
+          return conduct.frame(head, 0) === null;
+        });
+        if (!goesOn) return { accepted: false, outcome: heads };
+      }
+      const again: FrameHead[] = [];
+      for (const head of heads) {
+        const bytes = Buffer.concat([PREFACE, encodeFrameHead(head)]);
+        must(
+          new FrameReader().feed(bytes, (one) => again.push(one) > 0),
+          "what is written is read",
+        );
+      }
+      mustEqual(again, heads, "its heads");
+      return { accepted: heads.length > 0, outcome: heads };
     },
   }),
   {

@@ -138,6 +138,36 @@ export const CASES = {
     assert.equal(_server.visitors, 0);
   },
 
+  async "ranges, both protocols of a number, and several by one connection: each is closed alone"(lib, lab) {
+    const { key } = await lib.enrol({ joinCode: await lab.joinCode("several") });
+    const [first = 0, , last = 0, single = 0] = await lab.ports(4);
+    await using relay = await lib.openRelay({ key });
+    const both = await relay.expose(
+      { ports: `${first}-${last}`, protocol: "tcp+udp" },
+      {
+        socket: (socket) => socket.end(`tcp ${socket.localPort}`),
+        async flow(flow) {
+          for await (const _ of flow) flow.send(Buffer.from(`udp ${flow.localPort}`));
+        },
+      },
+    );
+    await using other = await relay.expose({ ports: 25565, externalPort: single }, (socket) => socket.end("other"));
+    const runs = both.endpoints.map((run) => `${run.protocol} ${run.port}-${run.lastPort}`).sort();
+    assert.deepEqual(runs, [`tcp ${first}-${last}`, `udp ${first}-${last}`]);
+    assert.deepEqual([other.endpoints[0]?.port, other.endpoints[0]?.internalPort], [single, 25565]);
+    const visitor = createSocket("udp4");
+    for (let port = first; port <= last; port++) {
+      assert.equal(await ask(port), `tcp ${port}`);
+      visitor.send("x", port, HERE);
+      const [answer] = (await once(visitor, "message")) as [Buffer];
+      assert.equal(String(answer), `udp ${port}`);
+    }
+    visitor.close();
+    await both.close();
+    await assert.rejects(once(dial(first, HERE), "connect"));
+    assert.equal(await ask(single), "other");
+  },
+
   async "an abort closes it, and the port with it"(lib, lab) {
     const { key } = await lib.enrol({ joinCode: await lab.joinCode("abort") });
     const [port = 0] = await lab.ports(1);

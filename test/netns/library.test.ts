@@ -21,10 +21,13 @@ const RUNTIMES: [string, () => string[]][] = [
 
 const place = (lab: HomeLab): MiniupnpdPlace => ({ host: lab.router, wan: "wan", lans: ["lan"], external: null });
 
+/** A lease may be as short as a client asks for: see the end of a pinhole. */
+const SETTINGS = { enable_natpmp: "yes", ipv6_disable: "no", min_lifetime: "1" };
+
 async function homeBehindMiniupnpd(): Promise<{ lab: HomeLab; router: Child }> {
   const lab = createHomeLab();
   prepareMiniupnpd(place(lab));
-  return { lab, router: await startMiniupnpd(lab, place(lab), { enable_natpmp: "yes", ipv6_disable: "no" }) };
+  return { lab, router: await startMiniupnpd(lab, place(lab), SETTINGS) };
 }
 
 async function redirects(lab: HomeLab): Promise<string[]> {
@@ -68,7 +71,8 @@ describe.each(RUNTIMES)("an app on %s", (runtime, program) => {
     // Nothing keeps it running, and nobody but the app itself has said anything.
     expect([await app.exited, app.stderr]).toEqual([0, []]);
     expect(await redirects(lab)).toEqual([]);
-    // On a busy machine a visitor has come in right after the router said that its pinhole was gone.
+    // Where the machine was busy, and the app asked for its pinhole twice, this miniupnpd (2.3.1) has forgotten whose it is, and
+    // refuses to delete it. The app has made its lease a second then, and the router ends it at its next look.
     const isGone = async () => ((await visit(lab, HOME.agent6, 8080)) === "" ? true : undefined);
     await eventually("the end of the pinhole", isGone, 5_000);
   });
@@ -86,7 +90,7 @@ describe.each(RUNTIMES)("an app on %s", (runtime, program) => {
     // It tells its starts apart by the second in which they were (BOOTID.UPNP.ORG).
     const isLater = () => (Date.now() / 1000 > startedSec + 1 ? true : undefined);
     await eventually("a later second", isLater, 2000);
-    await startMiniupnpd(lab, place(lab), { enable_natpmp: "yes", ipv6_disable: "no" });
+    await startMiniupnpd(lab, place(lab), SETTINGS);
     const told = await app.line(
       "what happened",
       (line) => (line.includes('"state":"open"') ? line : undefined),

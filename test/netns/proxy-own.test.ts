@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { type ConsoleReady, firstAdmin } from "./api-kit.ts";
 import type { Child } from "./child.ts";
 import {
   AGENT_PORT,
@@ -26,7 +27,10 @@ import { newDevice, SSH_PORT, SSH_TOML, stay } from "./ssh-kit.ts";
 const WEB = 8080;
 const SSH_WEB = 8090;
 const AGENT_TOML = `[[expose]]\nports = ${WEB}\nname = "web"\n`;
-const RELAY_TOML = `[relay]\nproxy-protocol-from = ["203.0.113.20"]\n${SSH_TOML}`;
+const CONSOLE_PORT = 7780;
+const CONSOLE_TOML = `[console]\nlisten = "*:${CONSOLE_PORT}"\nproxy-protocol-from = ["203.0.113.20"]\n`;
+const REST_TOML = `${SSH_TOML}${CONSOLE_TOML}`;
+const RELAY_TOML = `[relay]\nproxy-protocol-from = ["203.0.113.20"]\n${REST_TOML}`;
 
 let lab: Lab;
 let relayHome: Home;
@@ -44,7 +48,7 @@ async function startHaproxy(): Promise<void> {
     " timeout connect 5s",
     " timeout client 60s",
     " timeout server 60s",
-    ...[AGENT_PORT, SSH_PORT, WEB, SSH_WEB].flatMap((port) => [
+    ...[AGENT_PORT, SSH_PORT, WEB, SSH_WEB, CONSOLE_PORT].flatMap((port) => [
       `listen at${port}`,
       ` bind :::${port} v4v6`,
       // The agent port is checked as well, by LOCAL headers.
@@ -94,6 +98,14 @@ const addressOf = async (name: string): Promise<string | null> => {
 const say = async (from: Host, text: string, port: number): Promise<string> =>
   (await lab.exec(from, ["sh", "-c", `printf '${text}' | socat -T2 - TCP:${lab.relay.v4}:${port}`])).stdout;
 
+const banner = async (from: Host, to: Host): Promise<string> =>
+  (await lab.exec(from, ["socat", "-u", `TCP:${to.v4}:${SSH_PORT},readbytes=16`, "-"])).stdout;
+
+const signIn = (from: Host, to: Host) => {
+  const body = ["--json", '{"name":"nobody","password":"a wrong password"}'];
+  return curl(lab, from, "--insecure", ...body, `https://${to.v4}:${CONSOLE_PORT}/v1/session`);
+};
+
 const HEADER = "PROXY TCP4 192.0.2.1 198.51.100.2 1 2\\r\\n";
 
 describe("the agent port", () => {
@@ -133,13 +145,28 @@ describe("the SSH port", () => {
   });
 
   test("greets others at once", async () => {
-    const hear = ["socat", "-u", `TCP:${lab.relay.v4}:${SSH_PORT},readbytes=16`, "-"];
-    expect((await lab.exec(lab.visitor, hear)).stdout).toBe("SSH-2.0-Hatchway");
+    expect(await banner(lab.visitor, lab.relay)).toBe("SSH-2.0-Hatchway");
+  });
+});
+
+describe("the console's port", () => {
+  test("knows who asks by their own address", async () => {
+    const ready = await relay.event<{ console: ConsoleReady }>("ready");
+    await firstAdmin(lab, lab.agent, ready.console);
+    expect((await signIn(lab.other, front)).exitCode).toBe(0);
+    await told("a sign-in was refused", lab.other.v4);
+    expect((await signIn(lab.visitor, lab.relay)).exitCode).toBe(0);
+    await told("a sign-in was refused", lab.visitor.v4);
+  });
+
+  test("lets nobody in who comes by the balancer's address without a header", async () => {
+    expect((await signIn(lab.other, lab.relay)).exitCode).not.toBe(0);
+    await told("it is in [console] proxy-protocol-from and sent no PROXY protocol header");
   });
 });
 
 test("an emptied list takes agents as they come, and keeps those who are there", async () => {
-  writeConfig(relayHome, SSH_TOML);
+  writeConfig(relayHome, REST_TOML);
   relay.signal("SIGHUP");
   const direct = newHome(lab, lab.other, `[agent]\nrelay = "${lab.relay.v4}:${AGENT_PORT}"\n`);
   await using _ = await startAgent(lab, direct, await joinCode(lab, relayHome, "den"));
@@ -151,10 +178,14 @@ test("an emptied list takes agents as they come, and keeps those who are there",
   await eventually("headers again", async () => (await say(lab.other, "nonsense", AGENT_PORT)) === "" || undefined);
 }, 30_000);
 
-test("an upgrade in place: the agent follows to the new process, by its own address", async () => {
+test("an upgrade in place: the new process takes headers at each of the ports", async () => {
   const { pid } = await query<{ pid: number }>(lab, relayHome, "relay", "upgrade");
   expect(pid).not.toBe(relay.pid);
   await eventually("the agent is back", async () => ((await addressOf("attic")) === lab.agent.v4 ? true : undefined));
   expect((await curl(lab, lab.visitor, `http://${front.v4}:${WEB}/`)).stdout).toBe("by the agent");
+  expect(await banner(lab.other, front)).toBe("SSH-2.0-Hatchway");
+  expect(await banner(lab.other, lab.relay)).toBe("");
+  expect(JSON.parse((await signIn(lab.other, front)).stdout)).toMatchObject({ status: 401 });
+  expect((await signIn(lab.other, lab.relay)).exitCode).not.toBe(0);
   expect(agent.stdout.filter((line) => line.includes('"disconnected"'))).toEqual([]);
 }, 30_000);

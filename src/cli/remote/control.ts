@@ -149,7 +149,7 @@ function relayStatus(overview: Overview): RelayStatus {
 
 /** Its id is the API's: unique on the relay, as the visits have it. */
 function forwardInfo(forward: Forward): ForwardInfo {
-  const { id, name, way, origin, device, group, state, message, endpoints, leaseEndsMs, counters } = forward;
+  const { id, name, way, origin, device, group, state, message, endpoints, leaseEndsMs, counters, site } = forward;
   const isKernels = way === "kernel";
   return {
     id,
@@ -161,6 +161,7 @@ function forwardInfo(forward: Forward): ForwardInfo {
     state,
     message,
     endpoints,
+    ...(site == null ? {} : { site }),
     via: isKernels ? "kernel" : `agent:${device.name}`,
     leaseEndsMs,
     counters,

@@ -1,5 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { temporaryDirectory } from "../../../test/fixtures/directory.ts";
 import { specOfDraft } from "../../roles/console/drafts.ts";
+import { loginsOf } from "../../roles/console/site-logins.ts";
 import { assignedSpecOf } from "../entry-options.ts";
 import { draftOf } from "./draft.ts";
 
@@ -27,8 +31,26 @@ describe("a forward's options come through the API as they were given", () => {
     ["PROXY", "80", { proxyProtocol: "v2" }],
     ["a health check", "80", { healthCheck: true }],
     ["a health check's interval", "80", { healthCheck: "45s" }],
+    ["a site", "8080", { host: ["app.example.org", "www.example.org"], to: "web.lan" }],
+    ["a site with a name and sources", "8080", { host: ["app.example.org"], name: "app", allow: ["192.0.2.0/24"] }],
+    ["a site of gRPC", "8080", { host: ["app.example.org"], http2: true }],
+    ["a site that is passed through", "8443", { host: ["app.example.org"], tls: "pass", proxyProtocol: "v2" }],
+    ["many names, whose title is cut", "8080", { host: Array.from({ length: 9 }, (_, n) => `app${n}.example.org`) }],
   ])("%s", async (_what, ports, given) => {
     const { remote: spec, to } = await assignedSpecOf(ports, given);
     expect(specOfDraft(draftOf({ device: "den", spec, to }))).toEqual({ spec, to });
+  });
+
+  test("a site's logins, which are hashes from then on", async () => {
+    await using directory = await temporaryDirectory();
+    const file = join(directory.path, "logins.txt");
+    writeFileSync(file, "guest:swordfish\nann:trout\n", { mode: 0o600 });
+    const given = { host: ["app.example.org"], basicAuthFile: file };
+    const { remote: spec, to } = await assignedSpecOf("8080", given);
+    const draft = draftOf({ device: "den", spec, to });
+    expect(JSON.stringify(draft)).not.toMatch(/swordfish|trout/);
+    const logins = await loginsOf(draft.logins ?? [], []);
+    expect(logins.map(({ user }) => user)).toEqual(["guest", "ann"]);
+    expect(specOfDraft(draft, logins)).toEqual({ spec, to });
   });
 });

@@ -1,5 +1,5 @@
 import { ANY_EXTERNAL } from "../../core/allocate.ts";
-import { DEFAULT_OPTIONS } from "../../core/forward.ts";
+import { DEFAULT_OPTIONS, type SiteSpec } from "../../core/forward.ts";
 import { titleOf } from "../../roles/config/naming.ts";
 import { formatMappings } from "../../roles/config/ports.ts";
 import { LOOPBACK } from "../../roles/config/specs.ts";
@@ -16,11 +16,11 @@ export function draftOf({ device, spec, to }: AssignRequest): ForwardDraft {
   const { connections, connectionsPerSource, newPerSourcePerSec, bandwidthBytesPerSec } = limits;
   return {
     device,
-    ...portWordsOf(spec.ports),
+    ...(spec.site === undefined ? portWordsOf(spec.ports) : siteWordsOf(spec.ports, spec.site)),
     // The device's own machine is what is meant when nothing is said; a gateway leads nowhere else.
     ...(to === LOOPBACK ? {} : { to }),
     // Without a name a forward is known by what it is; with one, by that.
-    ...(name === titleOf(undefined, formatMappings(spec.ports)) ? {} : { name }),
+    ...(name === titleOf(undefined, spec.site?.hosts.join(", ") ?? formatMappings(spec.ports)) ? {} : { name }),
     ...(enabled ? {} : { enabled }),
     ...(group === null ? {} : { group }),
     ...(source.allow.length === 0 ? {} : { allow: [...source.allow] }),
@@ -34,6 +34,20 @@ export function draftOf({ device, spec, to }: AssignRequest): ForwardDraft {
     ...(tcpIdleSec === null ? {} : { idle: `${tcpIdleSec}s` }),
     ...(udpIdleSec === DEFAULT_OPTIONS.udpIdleSec ? {} : { udpIdle: `${udpIdleSec}s` }),
     ...(lifetimeSec === null ? {} : { lifetime: `${lifetimeSec}s` }),
+  };
+}
+
+/** Passwords are hashes here already, which the API takes as such. */
+function siteWordsOf(
+  [port]: readonly PortMapping[],
+  { hosts, tls, service, logins }: SiteSpec,
+): Pick<ForwardDraft, "ports" | "host" | "tls" | "http2" | "logins"> {
+  return {
+    ports: String(port?.internalFirst ?? ""),
+    host: [...hosts],
+    tls,
+    ...(service === "h2c" ? { http2: true } : {}),
+    ...(logins.length === 0 ? {} : { logins: logins.map(({ user, hash }) => ({ user, password: hash })) }),
   };
 }
 

@@ -17,6 +17,7 @@ const VERDICTS = {
 } as const satisfies Record<CheckReport["state"], { readonly word: string; readonly tone: Tone }>;
 
 const HOPS = {
+  dns: "Name (DNS)",
   isp: "Internet provider",
   router: "Router",
   relay: "Relay",

@@ -1,5 +1,6 @@
 import type { Forward, ForwardDraft, ForwardPatch } from "../../servers/api/schema.ts";
 import type { PortSet } from "../../wire/port-set.ts";
+import { type SiteFields, siteDraft, siteFieldsOf, sitePatch } from "./site-draft.ts";
 import type { ProtocolChoice } from "./words.ts";
 
 /** A forward as its form holds it: every field a text, as it is typed. */
@@ -21,6 +22,8 @@ export interface ForwardFields {
   readonly bandwidth: string;
   readonly proxyProtocol: "" | "v1" | "v2";
   readonly healthCheck: boolean;
+  /** Null = it is reached by ports, and else they say nothing. */
+  readonly site: SiteFields | null;
 }
 
 export function emptyFields(device: string): ForwardFields {
@@ -39,6 +42,7 @@ export function emptyFields(device: string): ForwardFields {
     bandwidth: "",
     proxyProtocol: "",
     healthCheck: false,
+    site: null,
   };
 }
 
@@ -86,6 +90,7 @@ export function fieldsOf(forward: Forward): ForwardFields {
     bandwidth: bandwidthText(limits.bandwidthBytesPerSec),
     proxyProtocol: forward.proxyProtocol ?? "",
     healthCheck: forward.healthCheck,
+    site: siteFieldsOf(forward),
   };
 }
 
@@ -95,8 +100,7 @@ export function draftOf(fields: ForwardFields, way: Forward["way"]): ForwardDraf
   const deny = list(fields.deny);
   return {
     device: fields.device.trim(),
-    ports: fields.ports.trim(),
-    protocol: fields.protocol,
+    ...(fields.site === null ? { ports: fields.ports.trim(), protocol: fields.protocol } : siteDraft(fields.site)),
     ...(fields.name.trim() === "" ? {} : { name: fields.name.trim() }),
     ...(allow.length === 0 ? {} : { allow }),
     ...(deny.length === 0 ? {} : { deny }),
@@ -122,8 +126,7 @@ export function patchOf(before: ForwardFields, after: ForwardFields): ForwardPat
   const orNull = (text: string): string | null => (text.trim() === "" ? null : text.trim());
   const numberOrNull = (text: string): number | null => (text === "" ? null : Number(text));
   return {
-    // The ports are settled by the protocol: one without the other would mean something else.
-    ...(changed("ports") || changed("protocol") ? { ports: after.ports.trim(), protocol: after.protocol } : {}),
+    ...placePatch(before, after),
     ...(changed("to") ? { to: orNull(after.to) } : {}),
     ...(changed("name") && after.name.trim() !== "" ? { name: after.name.trim() } : {}),
     ...(changed("allow") ? { allow: list(after.allow) } : {}),
@@ -135,6 +138,14 @@ export function patchOf(before: ForwardFields, after: ForwardFields): ForwardPat
     ...(changed("proxyProtocol") ? { proxyProtocol: after.proxyProtocol === "" ? null : after.proxyProtocol } : {}),
     ...(changed("healthCheck") ? { healthCheck: after.healthCheck } : {}),
   };
+}
+
+/** Where visitors come in. */
+function placePatch(before: ForwardFields, after: ForwardFields): ForwardPatch {
+  if (before.site !== null && after.site !== null) return sitePatch(before.site, after.site);
+  // The ports are settled by the protocol: one without the other would mean something else.
+  const isSame = before.ports === after.ports && before.protocol === after.protocol;
+  return isSame ? {} : { ports: after.ports.trim(), protocol: after.protocol };
 }
 
 /** Whether the choice of protocol does anything: some ports do not say theirs. */

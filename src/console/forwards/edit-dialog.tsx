@@ -1,5 +1,5 @@
 import { useEffect, useState } from "react";
-import { type Forward, PROBLEM, sentenceOf, type Versioned } from "../api.ts";
+import { type Forward, PROBLEM, type SiteOffer, sentenceOf, type Versioned } from "../api.ts";
 import { useAction } from "../state/action.ts";
 import { useServices } from "../state/services.tsx";
 import { Loading, Notice } from "../ui/bits.tsx";
@@ -13,12 +13,13 @@ interface EditDialogProps {
   readonly forward: Forward;
   readonly targets: Targets;
   readonly publicHost: string | null;
+  readonly offer: SiteOffer | null;
   readonly onClose: () => void;
   readonly onSaved: (forward: Forward) => void;
 }
 
 /** Changes a forward as it was when the dialog opened: what somebody else changed meanwhile is not overwritten. */
-export function EditDialog({ forward, targets, publicHost, onClose, onSaved }: EditDialogProps) {
+export function EditDialog({ forward, targets, publicHost, offer, onClose, onSaved }: EditDialogProps) {
   const { api } = useServices();
   const [read, setRead] = useState<Versioned<Forward> | null>(null);
   const [fields, setFields] = useState<ForwardFields | null>(null);
@@ -71,6 +72,8 @@ export function EditDialog({ forward, targets, publicHost, onClose, onSaved }: E
           onFields={setFields}
           targets={targets}
           publicHost={publicHost}
+          offer={offer}
+          kinds={false}
           editing={forward.id}
           busy={saving.busy}
           problem={changed ? null : saving.problem}

@@ -10,6 +10,7 @@ import { Icon } from "../ui/icons.tsx";
 import { Switch } from "../ui/switch.tsx";
 import { filterRows } from "../ui/table-view.ts";
 import { CheckPanel } from "./check-panel.tsx";
+import { siteWords } from "./site-draft.ts";
 import { TRAFFIC_COLUMN } from "./traffic-column.tsx";
 import type { Checks } from "./use-checks.ts";
 import { STATE_WORDS, sourcesWords } from "./words.ts";
@@ -54,6 +55,7 @@ function isWanted(forward: Forward, which: Which): boolean {
 }
 
 function searchText(forward: Forward): string {
+  // A site is found by its names: they are its endpoints' hosts.
   const hosts = forward.endpoints.map(({ host, port }) => `${host}:${port}`).join(" ");
   return `${forward.name} ${forward.ports} ${forward.device.name} ${forward.account.name} ${forward.to ?? ""} ${forward.state} ${hosts}`;
 }
@@ -233,11 +235,16 @@ function PortsCell({ forward }: { readonly forward: Forward }) {
   // A site has no port of its own.
   const urls = forward.endpoints.flatMap(({ url }) => (url === undefined ? [] : [url]));
   if (urls.length > 0) {
-    return urls.map((url) => (
-      <a key={url} className="address sub" href={url} target="_blank" rel="noreferrer">
-        {url.replace(/^https?:\/\//, "")}
-      </a>
-    ));
+    return (
+      <>
+        {urls.map((url) => (
+          <a key={url} className="address sub" href={url} target="_blank" rel="noreferrer">
+            {url}
+          </a>
+        ))}
+        {forward.site === null ? null : <span className="sub quiet">{siteWords(forward.site)}</span>}
+      </>
+    );
   }
   const protocols = [...new Set(forward.endpoints.map(({ protocol }) => protocol.toUpperCase()))].sort();
   return (
@@ -261,7 +268,7 @@ function changeItThere({ device, way }: Forward): string {
 }
 
 function TargetCell({ forward }: { readonly forward: Forward }) {
-  const { device, to, editable, way, endpoints } = forward;
+  const { device, to, editable, way, endpoints, site, ports } = forward;
   if (way === "kernel") {
     const address = endpoints[0]?.internalHost ?? to;
     return (
@@ -276,6 +283,7 @@ function TargetCell({ forward }: { readonly forward: Forward }) {
       <span>{device.name}</span>
       <span className="sub quiet">
         {to === null || to === LOOPBACK ? (editable ? "itself" : "as the device says") : to}
+        {site === null ? "" : `, port ${ports}`}
       </span>
     </>
   );
@@ -289,7 +297,10 @@ function StateCell({ forward, nowMs }: { readonly forward: Forward; readonly now
     <div className="state">
       <Pill tone={tone}>{word}</Pill>
       {forward.message === null ? null : <span className="sub quiet">{forward.message}</span>}
-      {forward.state === "open" && host !== undefined ? (
+      {forward.state === "open" && forward.site !== null && limited ? (
+        <span className="sub quiet">to {sourcesWords(forward)}</span>
+      ) : null}
+      {forward.state === "open" && forward.site === null && host !== undefined ? (
         <span className="sub quiet">
           at {host}
           {limited ? `, to ${sourcesWords(forward)}` : ""}

@@ -56,6 +56,15 @@ export function Meaning({ set, fields, target, publicHost, preview }: MeaningPro
         </>
       )}
       {target === null ? null : <Trouble target={target} />}
+      <PreviewNotices preview={preview} />
+    </section>
+  );
+}
+
+/** What is in the way of it, and what to think of. */
+export function PreviewNotices({ preview }: Pick<MeaningProps, "preview">) {
+  return (
+    <>
       {preview?.problems.map((problem) => (
         <Notice key={`${problem.path} ${problem.message}`} kind="bad">
           {problem.message}
@@ -66,11 +75,11 @@ export function Meaning({ set, fields, target, publicHost, preview }: MeaningPro
           {warning}
         </Notice>
       ))}
-    </section>
+    </>
   );
 }
 
-function targetWords(target: Target, { to }: ForwardFields): string {
+export function targetWords(target: Target, { to }: ForwardFields): string {
   switch (target.kind) {
     case "device":
       return `${target.device.name}, ${to.trim() === "" ? "the same machine" : to.trim()}`;
@@ -84,7 +93,7 @@ function targetWords(target: Target, { to }: ForwardFields): string {
 }
 
 /** What keeps the chosen one from being reached now. */
-function Trouble({ target }: { readonly target: Target }) {
+export function Trouble({ target }: { readonly target: Target }) {
   switch (target.kind) {
     case "device": {
       const { name, connected, managed } = target.device;

@@ -2,6 +2,7 @@ import { createContext, type ReactNode, use, useCallback, useEffect, useRef, use
 import { type Forward, sentenceOf } from "../api.ts";
 import { useServices } from "../state/services.tsx";
 import { useSay } from "../ui/toaster.tsx";
+import { openedText } from "./site-draft.ts";
 
 const UNDO_MS = 8_000;
 
@@ -79,7 +80,7 @@ function useOwnRemovals(): Removals {
     }
     say({
       title: `Removed ${forward.name}`,
-      description: `${forward.ports} is closed.`,
+      description: `${openedText(forward)} is closed.`,
       timeoutMs: UNDO_MS,
       action: { label: "Undo", act: () => void undo(forward) },
       onLeft: () => void commit(forward),

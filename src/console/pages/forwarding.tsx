@@ -1,5 +1,5 @@
 import { useEffect, useState } from "react";
-import { type Forward, sentenceOf } from "../api.ts";
+import { type Forward, type SiteOffer, sentenceOf } from "../api.ts";
 import { count } from "../format.ts";
 import { draftOf, emptyFields, type ForwardFields } from "../forwards/draft.ts";
 import { EditDialog } from "../forwards/edit-dialog.tsx";
@@ -7,6 +7,7 @@ import { ForwardForm } from "../forwards/forward-form.tsx";
 import { ForwardTable } from "../forwards/forward-table.tsx";
 import { isByApp } from "../forwards/origin.ts";
 import { useRemovals } from "../forwards/removals.tsx";
+import { emptySite, openedText } from "../forwards/site-draft.ts";
 import { settleTarget, type Targets, targetOf, wayOf } from "../forwards/target.ts";
 import { useChecks } from "../forwards/use-checks.ts";
 import { PATHS } from "../paths.ts";
@@ -31,6 +32,7 @@ export function ForwardingPage() {
   const removals = useRemovals();
   const overview = useResource(api.overview);
   const publicHost = overview.value?.publicHost ?? null;
+  const offer = overview.value?.names ?? null;
   const [editing, setEditing] = useState<Forward | null>(null);
   const [removing, setRemoving] = useState<Forward | null>(null);
   const [fresh, setFresh] = useState<string | null>(null);
@@ -47,7 +49,7 @@ export function ForwardingPage() {
     setFresh(forward.id);
     say({
       title: `Saved ${forward.name}`,
-      description: forward.message ?? `${forward.ports} on ${forward.device.name}.`,
+      description: forward.message ?? `${openedText(forward)} on ${forward.device.name}.`,
       action: { label: "Test now", act: () => void checks.run(forward.id) },
     });
   };
@@ -82,7 +84,9 @@ export function ForwardingPage() {
         }
       />
       {failure === null ? null : <Failure message={failure} onRetry={live.retryNow} />}
-      {mayChange && targets !== null ? <AddForward targets={targets} publicHost={publicHost} onSaved={saved} /> : null}
+      {mayChange && targets !== null ? (
+        <AddForward targets={targets} publicHost={publicHost} offer={offer} onSaved={saved} />
+      ) : null}
       {forwards === null ? (
         failure === null ? (
           <Loading what="the forwards" />
@@ -134,6 +138,7 @@ export function ForwardingPage() {
           forward={editing}
           targets={targets}
           publicHost={publicHost}
+          offer={offer}
           onClose={() => setEditing(null)}
           onSaved={saved}
         />
@@ -145,18 +150,22 @@ export function ForwardingPage() {
 interface AddForwardProps {
   readonly targets: Targets;
   readonly publicHost: string | null;
+  readonly offer: SiteOffer | null;
   readonly onSaved: (forward: Forward) => void;
 }
 
-function AddForward({ targets, publicHost, onSaved }: AddForwardProps) {
+function AddForward({ targets, publicHost, offer, onSaved }: AddForwardProps) {
   const { api } = useServices();
   const [fields, setFields] = useState<ForwardFields>(() => emptyFields(""));
   /** A form that was saved begins anew: with it goes what it remembered of presets and faults. */
   const [turn, setTurn] = useState(0);
-  const settled = settleTarget(fields, targets);
+  // Sites lead to the relay's devices: a kernel reads no names.
+  const reached = fields.site === null ? targets : { ...targets, peers: null, lan: false };
+  const settled = settleTarget(fields, reached);
   const saving = useAction(async () => {
-    const { value } = await api.addForward(draftOf(settled, wayOf(targetOf(settled, targets), settled)));
-    setFields({ ...emptyFields(settled.device), lan: settled.lan });
+    const { value } = await api.addForward(draftOf(settled, wayOf(targetOf(settled, reached), settled)));
+    const site = settled.site === null || offer === null ? null : emptySite(offer);
+    setFields({ ...emptyFields(settled.device), lan: settled.lan, site });
     setTurn(turn + 1);
     onSaved(value);
   });
@@ -167,8 +176,10 @@ function AddForward({ targets, publicHost, onSaved }: AddForwardProps) {
         key={turn}
         fields={settled}
         onFields={setFields}
-        targets={targets}
+        targets={reached}
         publicHost={publicHost}
+        offer={offer}
+        kinds={offer !== null && targets.devices.length > 0}
         editing={null}
         busy={saving.busy}
         problem={saving.problem}

@@ -1,6 +1,7 @@
 import type { Device, Forward, Overview, VpnPeer } from "../api.ts";
 import { count, formatAge, formatBytes } from "../format.ts";
 import { isByApp } from "../forwards/origin.ts";
+import { openedText } from "../forwards/site-draft.ts";
 import { STATE_WORDS, sourcesWords } from "../forwards/words.ts";
 import { PATHS } from "../paths.ts";
 import { Link } from "../router.tsx";
@@ -180,7 +181,7 @@ function Health({ forwards, devices }: { readonly forwards: readonly Forward[]; 
             <li key={forward.id}>
               <Pill tone={STATE_WORDS[forward.state].tone}>{STATE_WORDS[forward.state].word}</Pill>
               <strong className="name">{forward.name}</strong>
-              <span className="quiet">{forward.message ?? forward.ports}</span>
+              <span className="quiet">{forward.message ?? openedText(forward)}</span>
             </li>
           ))}
         </ul>
@@ -217,7 +218,7 @@ function OpenTo({ forwards }: { readonly forwards: readonly Forward[] }) {
         <ul className="plain-list open-list">
           {open.slice(0, MAX_LISTED).map((forward) => (
             <li key={forward.id}>
-              <span className="ports">{forward.ports.replaceAll(/,\s*/g, ", ")}</span>
+              <span className="ports">{openedText(forward).replaceAll(/,\s*/g, ", ")}</span>
               <strong className="name">{forward.name}</strong>
               <span className="quiet">on {forward.device.name}</span>
               <span className={forward.allow.length === 0 ? "to-anyone" : ""}>to {sourcesWords(forward)}</span>

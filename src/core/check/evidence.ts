@@ -9,8 +9,8 @@ import type { ReasonName } from "../../wire/reason.ts";
 export const SAW = ["open", "ended", "closed", "filtered", "silent", "unreachable", "failed"] as const;
 export type Saw = (typeof SAW)[number];
 
-/** Of the way from a visitor to the service, from outside to inside; `none`: nothing fails. */
-export const HOPS = ["isp", "router", "relay", "policy", "agent", "host-firewall", "service", "none"] as const;
+/** Of the way from a visitor to the service, from outside to inside; `dns`: of a site's name. `none`: nothing fails. */
+export const HOPS = ["dns", "isp", "router", "relay", "policy", "agent", "host-firewall", "service", "none"] as const;
 export type Hop = (typeof HOPS)[number];
 
 /** The service, dialled from the end that it is behind. */

@@ -48,6 +48,11 @@ export function siteRefusal(site: SiteSpec, account: string, policy: SitePolicy 
   return null;
 }
 
+/** Why an account may not have a name, whatever comes of it, one sentence; null = it may. */
+export function nameRefusal(host: string, account: string, policy: SitePolicy | null): string | null {
+  return policy === null ? NO_NAMES : hostRefusal(host, account, policy);
+}
+
 /** The port that visitors of a site come to; null = the relay has none of that kind. */
 export function siteHostPort({ tls }: Pick<SiteSpec, "tls">, { ports }: SitePolicy): number | null {
   return tls === "off" ? ports.http : ports.https;

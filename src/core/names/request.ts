@@ -27,6 +27,8 @@ export interface JudgedRequest {
 }
 
 const MALFORMED: RequestRefusal = { status: 400, sentence: "This request is not in order." };
+const EXPECTATION: RequestRefusal = { status: 417, sentence: "This site expects nothing but 100-continue." };
+const CONTINUE = "100-continue";
 const ABSOLUTE = /^https?:\/\/([^/?#]*)(.*)$/i;
 
 /**
@@ -58,9 +60,28 @@ const HOP_BY_HOP = [
   "upgrade",
   "http2-settings",
   "proxy-authorization",
+  // Fields behind chunks are read here, and go no further: some services would take them for fields of the head.
+  "trailer",
 ];
+/** Written anew, in one form: `Content-Length: 010` is 8 to some. */
+const FRAMING = ["content-length", "transfer-encoding", "expect"];
 /** What services believe of their proxy, so that it must never be the visitor's word; and httpoxy's `Proxy`. */
-const OURS = ["forwarded", "x-real-ip", "x-client-ip", "true-client-ip", "client-ip", "proxy"];
+const OURS = [
+  "forwarded",
+  "forwarded-for",
+  "x-forwarded",
+  "x-real-ip",
+  "x-client-ip",
+  "x-cluster-client-ip",
+  "x-original-forwarded-for",
+  "x-remote-ip",
+  "x-remote-addr",
+  "true-client-ip",
+  "client-ip",
+  "cf-connecting-ip",
+  "fastly-client-ip",
+  "proxy",
+];
 const OUR_PREFIX = "x-forwarded-";
 /** What a Connection may not take out of a request. */
 const NEEDED = ["host", "content-length", "transfer-encoding", "cookie", "authorization"];
@@ -74,6 +95,9 @@ export function judgeRequest(
 ): Result<JudgedRequest, RequestRefusal> {
   const framing = requestFraming(head);
   if (!framing.ok) return err(MALFORMED);
+  const expects = valuesOf(head.fields, "expect");
+  // RFC 9110 §10.1.1: there is one expectation, and one way to write it.
+  if (expects.length > 1 || expects.some((value) => value.toLowerCase() !== CONTINUE)) return err(EXPECTATION);
   const options = membersOf(head.fields, "connection");
   if (options.some((option) => NEEDED.includes(option))) return err(MALFORMED);
   const protocol = valuesOf(head.fields, "upgrade").join(", ");
@@ -87,6 +111,8 @@ export function judgeRequest(
   const fields: Field[] = [
     { name: "Host", value: authority },
     ...kept,
+    ...framingFields(head, framing.value),
+    ...(expects.length > 0 && head.minor === 1 && !isEmpty ? [{ name: "Expect", value: CONTINUE }] : []),
     { name: "X-Forwarded-For", value: asker.address },
     { name: "X-Forwarded-Proto", value: asker.scheme },
     { name: "X-Forwarded-Host", value: authority },
@@ -101,8 +127,22 @@ export function judgeRequest(
 /** Whether a field of the visitor's reaches the service. CGI takes `_` and `-` for one. */
 export function isKept(name: string, options: readonly string[], hidesAuthorization: boolean): boolean {
   const key = name.toLowerCase().replaceAll("_", "-");
-  if (key === "host" || HOP_BY_HOP.includes(key) || OURS.includes(key) || key.startsWith(OUR_PREFIX)) return false;
+  if (
+    key === "host" ||
+    FRAMING.includes(key) ||
+    HOP_BY_HOP.includes(key) ||
+    OURS.includes(key) ||
+    key.startsWith(OUR_PREFIX)
+  )
+    return false;
   return !options.includes(name.toLowerCase()) && !(hidesAuthorization && key === "authorization");
+}
+
+/** None, where the request had none. */
+function framingFields({ fields }: RequestHead, framing: Framing): Field[] {
+  if (framing.kind === "chunked") return [{ name: "Transfer-Encoding", value: "chunked" }];
+  if (framing.kind !== "length" || valuesOf(fields, "content-length").length === 0) return [];
+  return [{ name: "Content-Length", value: String(framing.bytes) }];
 }
 
 function connectionOf(upgrades: boolean, closes: boolean, minor: 0 | 1): Field[] {
@@ -111,7 +151,8 @@ function connectionOf(upgrades: boolean, closes: boolean, minor: 0 | 1): Field[]
   return minor === 0 ? [{ name: "Connection", value: "keep-alive" }] : [];
 }
 
-function originForm(target: string): string | null {
+/** The path and query of a target; null = it has none that can be asked for. */
+export function originForm(target: string): string | null {
   const absolute = ABSOLUTE.exec(target);
   if (absolute === null) return target;
   const [path = ""] = (absolute[2] ?? "").split("#", 1);

@@ -8,9 +8,9 @@ const map = (internalPort: number): PortMapQuestion => ({
   protocol: "nat-pmp",
   request: { kind: "map", protocol: "tcp", internalPort, externalPort: 0, lifetimeSec: 60 },
 });
-const mapped = (internalPort: number): PortMapAnswer => ({
+const mapped = (internalPort: number, lifetimeSec = 60): PortMapAnswer => ({
   protocol: "nat-pmp",
-  response: { kind: "map", protocol: "tcp", internalPort, externalPort: 1, lifetimeSec: 60, epochSec: 1 },
+  response: { kind: "map", protocol: "tcp", internalPort, externalPort: 1, lifetimeSec, epochSec: 1 },
 });
 const LIMIT_MS = 2_000;
 
@@ -127,7 +127,9 @@ describe("many questions", () => {
     expect(words(exchanges.ask(3, map(80), LIMIT_MS, 0))).toEqual([]);
     expect(words(exchanges.ask(4, map(81), LIMIT_MS, 0))).toEqual(["send 4"]);
     expect(words(exchanges.onAnswer(mapped(80), 5))).toEqual(["answered 1", "send 2"]);
-    expect(words(exchanges.onAnswer(mapped(80), 6))).toEqual(["answered 2", "send 3"]);
+    // The first question's, once more.
+    expect(words(exchanges.onAnswer(mapped(80), 6))).toEqual([]);
+    expect(words(exchanges.onAnswer(mapped(80, 0), 7))).toEqual(["answered 2", "send 3"]);
   });
   test("a silent router costs one limit, however many wait", () => {
     const exchanges = newExchanges();

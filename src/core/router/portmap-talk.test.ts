@@ -44,8 +44,8 @@ const questions = {
 } satisfies Record<string, PortMapQuestion>;
 
 const natPmp = (response: NatPmpResponse): Uint8Array => encodeNatPmpResponse(response);
-const success = (body: PcpMap | { readonly opcode: "announce" }): Uint8Array => {
-  const encoded = encodePcpSuccess({ kind: "success", lifetimeSec: 60, epochSec: 7, body });
+const success = (body: PcpMap | { readonly opcode: "announce" }, lifetimeSec = 60): Uint8Array => {
+  const encoded = encodePcpSuccess({ kind: "success", lifetimeSec, epochSec: 7, body });
   if (!encoded.ok) throw new Error(encoded.error.kind);
   return encoded.value;
 };
@@ -107,6 +107,19 @@ describe("which question an answer is to", () => {
     const answered = Object.entries(questions).filter(([, question]) => matchOf(question, answer) === "yes");
     expect(answered.map(([name]) => name)).toEqual(expected);
     expect(epochSecOf(answer)).toBe(epochSec);
+  });
+
+  test("the end of a mapping is not answered by what answered its making once more", () => {
+    const end = {
+      tcp: { ...questions.tcp, request: { ...questions.tcp.request, lifetimeSec: 0 } },
+      map: { ...questions.map, request: { ...questions.map.request, lifetimeSec: 0 } },
+    };
+    const mapped = { kind: "map", protocol: "tcp", internalPort: 80, externalPort: 8080, epochSec: 7 } as const;
+    expect(matchOf(end.tcp, read(natPmp({ ...mapped, lifetimeSec: 60 })))).toBe("no");
+    expect(matchOf(end.tcp, read(natPmp({ ...mapped, externalPort: 0, lifetimeSec: 0 })))).toBe("yes");
+    expect(matchOf(end.map, read(success(BODY)))).toBe("no");
+    expect(matchOf(end.map, read(success(BODY, 0)))).toBe("yes");
+    expect(matchOf(end.map, read(refusal("map")))).toBe("yes");
   });
 
   test("another nonce is told apart from another mapping", () => {

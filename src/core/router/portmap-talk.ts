@@ -80,7 +80,11 @@ function answersNatPmp(request: NatPmpRequest, response: NatPmpResponse): boolea
     case "external-address":
       return request.kind === "external-address";
     case "map":
-      return isSameMapping(request, response);
+      return (
+        request.kind === "map" &&
+        isSameMapping(request, response) &&
+        isInStep(request.lifetimeSec, response.lifetimeSec)
+      );
     case "failure":
       return response.request.kind === "map"
         ? isSameMapping(request, response.request)
@@ -103,11 +107,21 @@ function isSameMapping(
   );
 }
 
-function matchPcp({ body }: PcpRequest, response: PcpResponse): Match {
+/**
+ * A mapping that was asked for twice, because the first answer was late, is answered twice; the second answer may come when
+ * its end is asked for, and is none to that. The end is said with a lifetime of 0 (RFC 6886 §3.4, RFC 6887 §15.1).
+ */
+function isInStep(askedSec: number, answeredSec: number): boolean {
+  return askedSec !== 0 || answeredSec === 0;
+}
+
+function matchPcp(request: PcpRequest, response: PcpResponse): Match {
+  const { body } = request;
   if (response.kind === "unsupported-version") return "no";
   const opcode = response.kind === "success" ? response.body.opcode : response.opcode;
   if (opcode !== body.opcode) return "no";
   if (body.opcode === "announce") return "yes";
+  if (response.kind === "success" && !isInStep(request.lifetimeSec, response.lifetimeSec)) return "no";
   const mapping =
     response.kind === "refused" ? response.mapping : response.body.opcode === "announce" ? null : response.body;
   if (mapping === null || mapping.protocol !== body.protocol || mapping.internalPort !== body.internalPort) return "no";

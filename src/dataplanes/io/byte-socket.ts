@@ -9,6 +9,7 @@ export interface ByteSocket<Data> {
   readonly remoteAddress: string;
   readonly remotePort: number;
   readonly localAddress: string;
+  readonly localPort: number;
   /** How many bytes were taken: fewer than all of them = `drain` follows; −1 = closed, `close` follows. */
   write(bytes: Uint8Array): number;
   /** Half-close; the rest of the other direction is still read. */

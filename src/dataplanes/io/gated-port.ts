@@ -12,10 +12,7 @@ export interface GatedOwner {
   socketClosed(error: Error | undefined): void;
 }
 
-type RawSocket = Pick<
-  ByteSocket<unknown>,
-  "remoteAddress" | "remotePort" | "localAddress" | "pause" | "resume" | "end" | "terminate"
->;
+type RawSocket = Pick<ByteSocket<unknown>, "remoteAddress" | "remotePort" | "localAddress" | "end" | "terminate">;
 
 /**
  * Whose connection it is, is known: returns who has it from now on; null = it was cut. `first` is what the owner will hear

@@ -38,7 +38,7 @@ function joined(bytesPerSec: number | null = null) {
   const exit = new MemoryFlow();
   const visits = new Visits(LIMITS);
   const left: string[] = [];
-  const admission = { admit: () => null, leave: (address: string) => void left.push(address) };
+  const admission = { admit: () => null, admitMore: () => true, leave: (address: string) => void left.push(address) };
   const shaping = bytesPerSec === null ? undefined : new Shaper(bytesPerSec);
   const open = joinFlows(visitor, exit, VISIT, visits, admission, shaping);
   return { visitor, exit, visits, left, open };

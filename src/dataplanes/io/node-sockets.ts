@@ -68,6 +68,7 @@ class NodeSocket<Data, Raw extends net.Socket, Self extends ByteSocket<Data>> im
   remoteAddress = "";
   remotePort = 0;
   localAddress = "";
+  localPort = 0;
   #isOpen = false;
   /** The last event was told. */
   #isOver = false;
@@ -90,6 +91,7 @@ class NodeSocket<Data, Raw extends net.Socket, Self extends ByteSocket<Data>> im
     this.remoteAddress = raw.remoteAddress ?? "";
     this.remotePort = raw.remotePort ?? 0;
     this.localAddress = raw.localAddress ?? "";
+    this.localPort = raw.localPort ?? 0;
     raw.on("data", (bytes: Buffer) => {
       if (!this.#isOver) handlers.data(this.#self, bytes);
     });

@@ -15,6 +15,10 @@ export class PausedReading {
     this.#stream = stream;
   }
 
+  get isPaused(): boolean {
+    return this.#paused;
+  }
+
   backlog(queuedBytes: number): void {
     if (queuedBytes > PAUSE_ABOVE_BYTES && !this.#paused) {
       this.#paused = true;

@@ -160,6 +160,11 @@ export class TcpEnd implements ByteEnd, Reader {
     return this.#socket?.localAddress ?? "";
   }
 
+  /** This side's port; 0 when the end is not connected. */
+  get localPort(): number {
+    return this.#socket?.localPort ?? 0;
+  }
+
   get isClosed(): boolean {
     return this.#closed;
   }

@@ -16,6 +16,8 @@ export interface IdleLimits {
 export interface Admission {
   /** Null = welcome: `leave` follows when the visit ends. `nowMs` is monotonic. */
   admit(address: string, nowMs: number): ReasonName | null;
+  /** One more connection of a visitor who is in already: false = there is no room for it. Else `leave` follows, too. */
+  admitMore(address: string): boolean;
   leave(address: string): void;
 }
 

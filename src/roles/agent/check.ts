@@ -3,6 +3,7 @@ import { reportOf } from "../check/report.ts";
 import type { CheckReport, CheckRequest } from "../control.ts";
 import { checkOwnAddress } from "./check-address.ts";
 import { checkRemoteForward } from "./check-forward.ts";
+import { checkOwnSite } from "./check-site.ts";
 import { subjectOf } from "./check-subject.ts";
 import type { AgentView } from "./view.ts";
 
@@ -12,6 +13,8 @@ const LINK_PATIENCE_MS = 8_000;
 export async function check(agent: AgentView, request: CheckRequest): Promise<CheckReport> {
   await linkSettled(agent);
   const subject = await subjectOf(agent, request.target);
+  const site = await checkOwnSite(agent, subject);
+  if (site !== null) return site;
   const { protocol, port } = subject;
   const { resolver } = agent.checkMeans;
   const asking = askingWith({ protocol, resolver, signal: agent.ended, payload: request.payload, port });

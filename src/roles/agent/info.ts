@@ -2,6 +2,7 @@ import { partOf } from "../../core/forward.ts";
 import type { PortMapping } from "../../wire/port-set.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import type { AttachEvent, Counters, Endpoint, ForwardInfo, ForwardSpec, ForwardState } from "../control.ts";
+import { siteInfo } from "../site-info.ts";
 import { noteText, type UpstreamState } from "../upstream/forward.ts";
 import { countersOf, NO_COUNTERS } from "../views.ts";
 import type { Held } from "./held.ts";
@@ -100,6 +101,7 @@ export function forwardInfo(held: Held, counters: Counters): ForwardInfo {
     state,
     message,
     endpoints: endpointsOf(held),
+    ...(spec.kind === "remote" && spec.remote.site !== undefined ? { site: siteInfo(spec.remote.site) } : {}),
     via: viaOf(spec),
     leaseEndsMs: upstream?.leaseEndsMs ?? null,
     ...(upstream === null ? {} : { router: upstream.router }),

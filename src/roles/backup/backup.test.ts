@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { temporaryDirectory } from "../../../test/fixtures/directory.ts";
 import { type DataPaths, dataPaths } from "../../os/paths.ts";
@@ -87,6 +87,34 @@ describe("a backup", () => {
     expect(manifest.counts.accounts).toBeGreaterThanOrEqual(2);
     expect(file.includes("key of old")).toBe(false);
     expect(names().filter((name) => name.startsWith("backup-"))).toEqual([]);
+  });
+
+  test("holds what ACME gave, for the console and for each site, and nothing else of that directory", async () => {
+    await furnish("old");
+    const names = join(directory.path, "names");
+    for (const host of ["a.example.org", "b.example.org", "Not-a-Name"])
+      mkdirSync(join(names, host), { recursive: true });
+    const files = ["acme.json", "names/acme.json", "names/a.example.org/acme.json"];
+    for (const file of files) writeFileSync(join(directory.path, file), `secret of ${file}`, { mode: 0o600 });
+    writeFileSync(join(names, "a.example.org", "acme.json.tmp"), "half");
+    writeFileSync(join(names, "Not-a-Name", "acme.json"), "{}");
+    const bytes = await made();
+    rmSync(names, { recursive: true });
+    rmSync(join(directory.path, "acme.json"));
+    expect((await check(bytes)).manifest.parts.map(({ name }) => String(name)).toSorted()).toEqual(
+      ["hatchway.db", "relay-key.pem", ...files].toSorted(),
+    );
+    await stageRestore(paths);
+    await applyRestore(paths, 3_000);
+    for (const file of files) {
+      const path = join(directory.path, file);
+      expect([file, readFileSync(path, "utf8"), statSync(path).mode & 0o777]).toEqual([
+        file,
+        `secret of ${file}`,
+        0o600,
+      ]);
+    }
+    expect([names, join(names, "a.example.org")].map((path) => statSync(path).mode & 0o777)).toEqual([0o700, 0o700]);
   });
 
   test("that nobody reads to its end leaves nothing behind", async () => {

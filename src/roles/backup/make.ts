@@ -1,13 +1,13 @@
 import { createReadStream } from "node:fs";
-import { mkdtemp, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { copyFile, mkdtemp, rm, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { errorCode } from "../../os/errors.ts";
 import type { DataPaths } from "../../os/paths.ts";
 import { seal } from "../../os/sealed.ts";
 import { VERSION } from "../../os/version.ts";
 import { copyDatabase, type DatabaseFacts } from "../../store/snapshot.ts";
 import { type BackupHeader, type BackupManifest, type BackupPart, encodeManifest } from "../../wire/backup.ts";
-import { DATABASE, partsFor, pathOf } from "./parts.ts";
+import { DATABASE, partsFor, pathOf, sitePartsIn } from "./parts.ts";
 
 export interface MakeOptions {
   readonly paths: DataPaths;
@@ -28,6 +28,7 @@ export interface Backup {
   close(): Promise<void>;
 }
 
+const ACME_FILE = "acme.json";
 export const WORK_PREFIX = "backup-making-";
 
 /** A backup of a data directory, whether or not a relay runs on it. Rejects with StoreFailure, and with the system's own errors. */
@@ -39,8 +40,9 @@ export async function makeBackup(options: MakeOptions): Promise<Backup> {
     const copy = join(work, DATABASE);
     const facts = (await sizeOf(paths.database)) === null ? NO_DATABASE : copyDatabase(paths.database, copy);
     const sources: { readonly name: BackupPart; readonly path: string; readonly bytes: number }[] = [];
-    for (const name of partsFor(isRoot)) {
-      const path = name === DATABASE ? copy : pathOf(paths, name);
+    for (const name of [...partsFor(isRoot), ...(await sitePartsIn(paths))]) {
+      // What is replaced now and then is copied first: a part is of one piece.
+      const path = name === DATABASE ? copy : await steadied(pathOf(paths, name), join(work, `${sources.length}`));
       const bytes = await sizeOf(path);
       if (bytes !== null) sources.push({ name, path, bytes });
     }
@@ -73,6 +75,17 @@ async function* content(
     }
     if (left !== 0) throw new Error(`${path} was changed while it was read: make the backup again.`);
   }
+}
+
+/** A copy of what ACME gave, which a relay that runs may renew while it is read; others as they are. */
+async function steadied(path: string, copy: string): Promise<string> {
+  if (basename(path) !== ACME_FILE) return path;
+  try {
+    await copyFile(path, copy);
+  } catch (error) {
+    if (errorCode(error) !== "ENOENT" && errorCode(error) !== "EACCES") throw error;
+  }
+  return copy;
 }
 
 /** Null = there is no such file. */

@@ -2,6 +2,7 @@ import type { AddressEvidence, ForwardEvidence, ForwardFact } from "../../core/c
 import { refusalsBetween } from "../../core/check/refusals.ts";
 import { type Resolver, systemResolver } from "../../dataplanes/direct/resolver.ts";
 import { ownAddresses } from "../../os/interfaces.ts";
+import { after } from "../../os/timers.ts";
 import { formatHostPort, type HostPort } from "../../wire/endpoint.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 import {
@@ -15,6 +16,8 @@ import {
 import { askingWith, dial, dialService } from "./dial.ts";
 import { ownService, sightService } from "./own-service.ts";
 import { reportOf } from "./report.ts";
+import { checkSite } from "./site.ts";
+import { reachableAddresses } from "./site-name.ts";
 
 /** A relay's own port, dialled on its machine: a refusal by the agent comes within a round trip to it. */
 const HOLD_MS = 1_000;
@@ -70,17 +73,24 @@ export async function checkAtRelay(
 ): Promise<CheckReport> {
   const found = findForward(await relay.listForwards(), request.target);
   const { publicHost } = await relay.status();
+  if (found?.forward.site !== undefined) {
+    const { id, device, site } = found.forward;
+    const again = async () =>
+      (await relay.listForwards()).find((one) => one.id === id && one.device === device) ?? null;
+    const names = { resolver: systemResolver(), publicHost, ownAddresses: reachableAddresses(), after };
+    return checkSite({ site: found.forward, tls: site.tls, again, names, side: "relay", signal });
+  }
   const place = found ?? placeOf(request.target);
   const { protocol, port } = place;
   const asking = askingWith({ protocol, port, payload: request.payload, resolver: systemResolver(), signal });
   const seen = await dial(asking, RELAY_ITSELF, port, { holdMs: HOLD_MS, tries: TRIES });
-  const after =
+  const later =
     found === null ? null : ((await relay.listForwards()).find(({ id }) => id === found.forward.id) ?? null);
   const isOpen = seen.saw === "open";
-  const came = found !== null && after !== null && after.counters.visitorsTotal > found.forward.counters.visitorsTotal;
-  const fact = found === null ? ({ state: "none" } as const) : factOf(after ?? found.forward);
+  const came = found !== null && later !== null && later.counters.visitorsTotal > found.forward.counters.visitorsTotal;
+  const fact = found === null ? ({ state: "none" } as const) : factOf(later ?? found.forward);
   const turnedAway = (one: ForwardInfo | null) => ({ ...one?.counters.refused }) as Record<string, number>;
-  const refusals = isOpen ? [] : refusalsBetween(turnedAway(found?.forward ?? null), turnedAway(after));
+  const refusals = isOpen ? [] : refusalsBetween(turnedAway(found?.forward ?? null), turnedAway(later));
   const evidence: ForwardEvidence = {
     kind: "forward",
     side: "relay",

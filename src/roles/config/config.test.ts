@@ -522,9 +522,13 @@ describe("units", () => {
   });
 });
 
-describe("[relay] proxy-protocol-from", () => {
-  const settings = async (value: string) =>
-    relaySettings(await readConfig(`[relay]\nproxy-protocol-from = ${value}\n`, "t.toml")).proxyProtocolFrom;
+describe.each(["relay", "console"])("[%s] proxy-protocol-from", (table) => {
+  const settings = async (value: string) => {
+    const listen = table === "console" ? 'listen = "*:7780"\n' : "";
+    const config = await readConfig(`[${table}]\nproxy-protocol-from = ${value}\n${listen}`, "t.toml");
+    const { proxyProtocolFrom, console } = relaySettings(config);
+    return table === "console" ? console?.proxyProtocolFrom : proxyProtocolFrom;
+  };
 
   test("addresses and networks", async () => {
     const cidr = (text: string): Cidr => {

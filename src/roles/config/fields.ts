@@ -68,7 +68,7 @@ export const balancers = z
   .max(256)
   .meta({
     description:
-      "Load balancers before the public ports: they must send PROXY protocol (v1, v2), and the visitor is whom it names.",
+      "Load balancers before the relay: they must send PROXY protocol (v1, v2), and who connects is whom it names.",
   });
 export const exitRules = z
   .array(z.string().transform(parsed(parseExitRule)))

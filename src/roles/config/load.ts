@@ -245,6 +245,7 @@ export function consoleAt(config: Config, listen: HostPort): ConsoleSettings {
     trustedProxies: section["trusted-proxies"] ?? [],
     ...(acme === null ? {} : { acme }),
     ...(countries === null ? {} : { countryDatabase: countries }),
+    ...(section["proxy-protocol-from"] === undefined ? {} : { proxyProtocolFrom: section["proxy-protocol-from"] }),
     ...(section.hsts === undefined ? {} : { hstsSec: section.hsts }),
   };
 }

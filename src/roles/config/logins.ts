@@ -1,5 +1,6 @@
 import type { SiteLogin } from "../../core/forward.ts";
 import { readPrivateText } from "../../os/files.ts";
+import { isPasswordHash } from "../../wire/password-hash.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 import type { Problem } from "./problem.ts";
 import type { ExposeEntry } from "./schema.ts";
@@ -30,16 +31,33 @@ export async function loginsOf(
     const colon = line.indexOf(":");
     const [user, secret] = [line.slice(0, Math.max(0, colon)), line.slice(colon + 1)];
     // The message never holds a part of the line.
-    if (!isPart(user) || !isPart(secret) || logins.some((login) => login.user === user)) {
+    if (!isLoginPart(user) || !isLoginPart(secret) || logins.some((login) => login.user === user)) {
       return no(
         `Line ${lines.indexOf(line) + 1} of ${path} must be USER:PASSWORD, each of 1 to ${MAX_CHARS} characters, and each user once.`,
       );
     }
-    logins.push({ user, hash: secret.startsWith(HASHED) ? secret : await Bun.password.hash(secret, COST) });
+    if (isBadHash(secret)) {
+      return no(`The hash in line ${lines.indexOf(line) + 1} of ${path} is none that the relay takes: ${HASH_RULE}.`);
+    }
+    logins.push({ user, hash: await hashOf(secret) });
   }
   return ok(logins);
 }
 
-function isPart(text: string): boolean {
+/** After a colon. */
+export const HASH_RULE = "argon2id of version 19, with at most 64 MiB, 10 passes and 4 lanes";
+
+/** What begins like a hash of a password, and is none that may be used. */
+export function isBadHash(secret: string): boolean {
+  return secret.startsWith(HASHED) && !isPasswordHash(secret);
+}
+
+/** Of a password, or the hash that it is already. */
+export async function hashOf(secret: string): Promise<string> {
+  return secret.startsWith(HASHED) ? secret : await Bun.password.hash(secret, COST);
+}
+
+/** A user or a password as HTTP can carry it; a user has no colon besides. */
+export function isLoginPart(text: string): boolean {
   return text.length > 0 && text.length <= MAX_CHARS && !/\p{Cc}/u.test(text);
 }

@@ -103,6 +103,12 @@ const consoleSection = z.strictObject({
   "trusted-proxies": field.cidrs
     .meta({ description: "Reverse proxies before the console, whose X-Forwarded-For is believed." })
     .exactOptional(),
+  "proxy-protocol-from": field.balancers
+    .meta({
+      description:
+        "TCP load balancers before the console: they must send PROXY protocol (v1, v2), and who asks is whom it names.",
+    })
+    .exactOptional(),
   "country-database": file(
     "A database of countries in the MaxMind DB format, such as GeoLite2-Country.mmdb: live connections show theirs.",
   ).exactOptional(),

@@ -72,7 +72,7 @@ function siteForward(
   if (loginFile !== undefined && tls === "pass") {
     return err({
       path: ["basic-auth-file"],
-      message: 'cannot be asked for where TLS is passed through: set tls to "end"',
+      message: 'is not asked for where TLS is passed through: set tls to "end"',
     });
   }
   if (http2 && tls !== "end")
@@ -90,8 +90,8 @@ function siteForward(
 }
 
 /** The same for a forward that people at a relay give a device: its ports are kept for good unless told otherwise. */
-export function assignedSpec(entry: ExposeEntry): Result<RemoteForwardSpec, Problem> {
-  const made = exposeSpec(entry);
+export function assignedSpec(entry: ExposeEntry, logins?: readonly SiteLogin[]): Result<RemoteForwardSpec, Problem> {
+  const made = exposeSpec(entry, undefined, logins);
   if (!made.ok) return made;
   const { remote, to } = made.value;
   const id = stableId("relay", entry.name, { ports: remote.ports, to, hosts: remote.site?.hosts });

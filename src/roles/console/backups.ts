@@ -5,6 +5,7 @@ import type { RestoreInfo } from "../../servers/api/schema.ts";
 import { StoreFailure } from "../../store/failure.ts";
 import type { Store } from "../../store/store.ts";
 import { type Backup, makeBackup } from "../backup/make.ts";
+import { shownParts } from "../backup/parts.ts";
 import { checkRestore, discardRestore, type PendingRestore, pendingRestore, stageRestore } from "../backup/restore.ts";
 import { actorOf } from "./access/context.ts";
 
@@ -33,7 +34,7 @@ export class Backups {
       const about = { paths: this.#paths, passphrase, isRoot: false, workDir: dataDir, nowMs: wallMs() };
       const backup = await makeBackup(about);
       try {
-        await this.#note(who, "backup.made", { parts: backup.manifest.parts.map(({ name }) => name) });
+        await this.#note(who, "backup.made", { parts: shownParts(backup.manifest.parts) });
       } catch (error) {
         await backup.close();
         throw error;
@@ -132,7 +133,7 @@ function closing({ bytes, close }: Backup, leave: () => void): AsyncIterable<Uin
 }
 
 function infoOf({ state, manifest: { madeMs, version, counts, parts } }: PendingRestore): RestoreInfo {
-  return { state, madeMs, version, counts, parts: parts.map(({ name }) => name) };
+  return { state, madeMs, version, counts, parts: shownParts(parts) };
 }
 
 function nothingWaits(): ApiFailure {

@@ -3,6 +3,7 @@ import type { PingEvent } from "../../servers/api/schema.ts";
 import type { Clock } from "../ping/probe.ts";
 import type { RelayView } from "../relay/control.ts";
 import { heldBy } from "./forwards.ts";
+import { checkName, type NameCheckOptions } from "./name-check.ts";
 import { pingRun } from "./ping.ts";
 import type { AskRouter } from "./router.ts";
 
@@ -10,6 +11,7 @@ export interface ConsoleChecksOptions {
   readonly relay: RelayView;
   readonly clock: Clock;
   readonly askRouter: AskRouter;
+  readonly names: NameCheckOptions;
   /** Ends what is under way. */
   readonly signal: AbortSignal;
 }
@@ -36,6 +38,10 @@ export class ConsoleChecks implements ChecksBackend {
       );
     }
     return (signal: AbortSignal) => this.#run(who, owner.device, spec.id, { port: tcp.first, samples }, signal);
+  }
+
+  checkName(who: Principal, host: string) {
+    return checkName(this.#options.names, who, host);
   }
 
   askRouter(_who: Principal, signal: AbortSignal) {

@@ -2,10 +2,11 @@ import { seesAll } from "../../core/access/rights.ts";
 import type { HeldForward } from "../../core/held.ts";
 import { ApiFailure, type Principal } from "../../servers/api/backend.ts";
 import type { Forward } from "../../servers/api/schema.ts";
-import { formatMappings } from "../config/ports.ts";
 import type { RelayView } from "../relay/control.ts";
 import { forwardState } from "../relay/forward-state.ts";
+import { siteInfo } from "../site-info.ts";
 import { countersOf, NO_COUNTERS } from "../views.ts";
+import { portsText } from "./drafts.ts";
 
 /** The API's name for a forward: unique on the relay, where a device's id and its own name for the forward are one. */
 export function apiId(device: string, specId: string): string {
@@ -55,7 +56,7 @@ export function forwardOf(relay: RelayView, held: HeldForward, accountName: stri
     device: { id: owner.device, name: relay.forwards.deviceName(owner.device) },
     account: { id: owner.account, name: accountName },
     group: spec.group,
-    ports: formatMappings(spec.ports),
+    ports: portsText(spec),
     to: assigned?.to ?? null,
     enabled: spec.enabled,
     origin: assigned === null ? "cli" : "api",
@@ -75,6 +76,7 @@ export function forwardOf(relay: RelayView, held: HeldForward, accountName: stri
     },
     proxyProtocol: options.proxyProtocol,
     healthCheck: options.healthCheck !== null,
+    site: spec.site === undefined ? null : siteInfo(spec.site),
     counters: entry === null ? NO_COUNTERS : countersOf(entry.visits.counters),
   };
 }

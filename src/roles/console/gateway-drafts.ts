@@ -30,6 +30,10 @@ const NOT_THE_KERNELS = [
   "bandwidth",
   "proxyProtocol",
   "healthCheck",
+  "host",
+  "tls",
+  "http2",
+  "logins",
 ] as const;
 
 type Wish = Partial<Record<keyof ForwardPatch | keyof ForwardDraft, unknown>>;

@@ -157,6 +157,7 @@ describe("a forward", () => {
   test.each<[string, ForwardPatch, string]>([
     ["a port that another has", { ports: "8850" }, "conflict ports"],
     ["what only a relay does", { bandwidth: "1 MB/s" }, "invalid bandwidth"],
+    ["a site", { host: ["app.example.org"] }, "invalid host"],
     ["nothing of a relay's", { bandwidth: null, proxyProtocol: null, healthCheck: false, to: null }, "nothing"],
     ["another protocol", { ports: "8840", protocol: "udp" }, "nothing"],
   ])("that is changed to %s", async (_name, patch, expected) => {

@@ -94,6 +94,7 @@ export class ConsoleMappings implements ForwardsBackend {
       fingerprint: null,
       draining: false,
       consoleCertificate: null,
+      names: null,
     };
   }
 

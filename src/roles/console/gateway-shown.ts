@@ -67,6 +67,7 @@ export function forwardShown(
     },
     proxyProtocol: null,
     healthCheck: false,
+    site: null,
     counters: countersOf(runsOfOne(gateway, held), traffic),
   };
 }

@@ -1,5 +1,6 @@
 import { PRESETS } from "../../core/presets/presets.ts";
 import { searchPresets } from "../../core/presets/search.ts";
+import { type Sweeper, startSweeper } from "../../dataplanes/io/sweeper.ts";
 import { monotonicMs } from "../../os/clock.ts";
 import { ownAddresses } from "../../os/interfaces.ts";
 import { areaLogger } from "../../os/log.ts";
@@ -9,7 +10,7 @@ import { type Api, createApi } from "../../servers/api/api.ts";
 import type { ApiBackend, CountriesBackend } from "../../servers/api/backend.ts";
 import type { StaticFiles } from "../../servers/api/files.ts";
 import { problemResponse, Refusal, Status } from "../../servers/api/problem.ts";
-import { serveApi } from "../../servers/api/server.ts";
+import { type ApiServerOptions, serveApi } from "../../servers/api/server.ts";
 import type { Store } from "../../store/store.ts";
 import { compileCidrs, parseAddress } from "../../wire/address.ts";
 import { ANY_HOST, formatHostPort, type HostPort } from "../../wire/endpoint.ts";
@@ -17,6 +18,7 @@ import { err, ok } from "../../wire/result.ts";
 import type { OpenAcme } from "../acme/open.ts";
 import { type CertificateSource, tlsPair } from "../certificate/source.ts";
 import { type ConsoleSettings, ControlError, type RelayStatus } from "../control.ts";
+import { openProxyGate } from "../relay/proxy-refusals.ts";
 import { openAccess } from "./access.ts";
 
 /** What a relay or a gateway gives to its console. */
@@ -46,6 +48,8 @@ export interface ConsoleOptions {
   metrics(): Promise<string>;
   /** A wrong password or code. */
   onDenied(): void;
+  /** Of this process; absent = it has none, and gets one when it is needed. */
+  readonly sweeper?: Sweeper;
   /** Nothing is to change the store for a moment; absent = that never is so. */
   isWaiting?(): boolean;
   /** Resolves when its ports are free; absent = they are. */
@@ -78,6 +82,7 @@ const READS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 export async function openConsole(options: ConsoleOptions): Promise<OpenConsole> {
   const { store, wallMs, settings, signal, onUnexpected } = options;
   const log = areaLogger("console");
+  const warn = (message: string) => log.warn("{message}", { message });
   const { listen, tls } = settings();
   let port = listen.port;
   const url = () => publicUrl(settings(), options.publicHost(), port);
@@ -120,7 +125,7 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
   const pair = certificate === null ? null : tlsPair(certificate.current);
   const opened = serveApi(
     patient(api, () => options.isWaiting?.() ?? false),
-    { bind: listen.host, port: listen.port, tls: pair },
+    { bind: listen.host, port: listen.port, tls: pair, ...balancersOf(options, warn) },
   );
   if (!opened.ok) {
     await acme?.close();
@@ -165,6 +170,19 @@ function patient(api: Api, isWaiting: () => boolean): Api {
   };
 }
 
+/** They are settled at the start, as its port is. */
+function balancersOf(
+  { settings, signal, sweeper: present }: Pick<ConsoleOptions, "settings" | "signal" | "sweeper">,
+  warn: (message: string) => void,
+): Pick<ApiServerOptions, "balancers"> {
+  const { proxyProtocolFrom = [] } = settings();
+  if (proxyProtocolFrom.length === 0) return {};
+  const sweeper = present ?? startSweeper(signal);
+  const gate = openProxyGate(sweeper, warn, "[console] proxy-protocol-from");
+  gate.change(proxyProtocolFrom);
+  return { balancers: { gate, sweeper } };
+}
+
 /** By which it is called, besides the relay's public name. */
 function namesOf({ hosts, acme }: ConsoleSettings): readonly string[] {
   return [...hosts, ...(acme?.hosts ?? [])];
@@ -192,7 +210,8 @@ function isOwnHost(
   publicHost: string | null,
   ownPort: number,
 ): boolean {
-  if (port !== ownPort && settings.trustedProxies.length === 0) return false;
+  const isFronted = settings.trustedProxies.length > 0 || (settings.proxyProtocolFrom ?? []).length > 0;
+  if (port !== ownPort && !isFronted) return false;
   const names = [LOCALHOST, ...namesOf(settings), ...(publicHost === null ? [] : [publicHost.toLowerCase()])];
   return names.includes(host) || ownAddresses().some(({ address }) => address === host);
 }

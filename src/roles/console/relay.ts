@@ -1,5 +1,5 @@
 import { seesAll } from "../../core/access/rights.ts";
-import type { RemoteSpec } from "../../core/forward.ts";
+import type { RemoteSpec, SiteSpec } from "../../core/forward.ts";
 import type { HeldForward } from "../../core/held.ts";
 import {
   ApiFailure,
@@ -27,18 +27,21 @@ import type {
 import type { Device as StoredDevice } from "../../store/devices.ts";
 import { portWords } from "../../wire/port-words.ts";
 import { checkAtRelay } from "../check/here.ts";
-import { formatMappings } from "../config/ports.ts";
+import { checkSite } from "../check/site.ts";
+import type { NameMeans } from "../check/site-name.ts";
 import { ControlError, type Counters, type RelayControl } from "../control.ts";
 import { createJoinCode, type RelayView, revoke } from "../relay/control.ts";
 import { forwardState } from "../relay/forward-state.ts";
 import type { Refused } from "../relay/refused.ts";
 import { countersOf, NO_COUNTERS, sumCounters, visitId, visitInfo } from "../views.ts";
 import { actorOf } from "./access/context.ts";
-import { type Drafted, patched, specOfDraft } from "./drafts.ts";
+import { type Drafted, patched, portsText, specOfDraft } from "./drafts.ts";
 import { forwardOf, heldBy, idOf, noForward, sees, versionOf } from "./forwards.ts";
 import { liveEvents } from "./live.ts";
 import { newestFirst, pageOf, shownPage } from "./pages.ts";
 import { auditPage, type TrafficAsk, trafficReport } from "./records.ts";
+import { loginsOf, loginsProblem } from "./site-logins.ts";
+import { offerTo, placeOf, siteWarnings, siteWords } from "./sites.ts";
 import { storageFailure } from "./storage.ts";
 import { inTurns } from "./turns.ts";
 
@@ -47,6 +50,8 @@ export interface ConsoleRelayOptions {
   readonly control: RelayControl;
   /** Dangers of what a port set would open, a sentence each. */
   warningsFor(ports: RemoteSpec["ports"]): readonly string[];
+  /** To look up where the names of sites lead. */
+  nameMeans(): NameMeans;
   /** Ends what is under way. */
   readonly signal: AbortSignal;
 }
@@ -86,6 +91,7 @@ export class ConsoleRelay implements ForwardsBackend {
       fingerprint: status.fingerprint,
       draining: status.draining,
       consoleCertificate: isAdmin ? status.consoleCertificate : null,
+      names: offerTo((await this.#accountNames()).get(who.accountId) ?? "", this.#relay.forwards.siteNames()),
     };
   }
 
@@ -109,7 +115,7 @@ export class ConsoleRelay implements ForwardsBackend {
   #searched({ owner, spec }: HeldForward): string[] {
     const { forwards } = this.#relay;
     const to = forwards.assignments.get(owner.device, spec.id)?.to ?? "";
-    return [spec.name, formatMappings(spec.ports), forwards.deviceName(owner.device), to];
+    return [spec.name, portsText(spec), ...(spec.site?.hosts ?? []), forwards.deviceName(owner.device), to];
   }
 
   async getForward(who: Principal, id: string): Promise<Versioned<Forward>> {
@@ -119,6 +125,7 @@ export class ConsoleRelay implements ForwardsBackend {
   async previewForward(who: Principal, draft: ForwardDraft, replaces: string | null): Promise<ForwardPreview> {
     const device = await this.#device(who, draft.device);
     const problems: { path: string; message: string }[] = [];
+    const before = replaces === null ? null : this.#held(who, replaces);
     let drafted: Drafted;
     try {
       drafted = specOfDraft(draft);
@@ -126,18 +133,24 @@ export class ConsoleRelay implements ForwardsBackend {
       if (!(error instanceof ApiFailure)) throw error;
       return { meaning: [], problems: error.errors, warnings: [] };
     }
-    const before = replaces === null ? null : this.#held(who, replaces);
+    // Who keeps a password is told by the patch: a preview takes all of them as given.
+    const wrong = loginsProblem(draft.logins ?? [], []);
+    if (wrong !== null) problems.push({ path: "logins", message: wrong });
     const spec = before === null ? drafted.spec : { ...drafted.spec, id: before.spec.id };
     const present = this.#relay.forwards.get(device.id, spec.id);
     if (before === null && present !== null) problems.push({ path: "name", message: nameTaken(present.spec.name) });
     const refused = await this.#relay.forwards.assignable(ownerOf(device), spec);
-    if (refused !== null) problems.push({ path: "ports", message: refused.message });
+    if (refused !== null) problems.push({ path: placeOf(spec), message: refused.message });
+    if (spec.site !== undefined) {
+      const warnings = siteWarnings(spec.site, (draft.logins ?? []).length > 0);
+      return { meaning: siteWords(spec, spec.site, this.#relay.forwards.siteNames()), problems, warnings };
+    }
     return { meaning: portWords(spec.ports), problems, warnings: this.#options.warningsFor(spec.ports) };
   }
 
   async addForward(who: Principal, draft: ForwardDraft, replace: boolean): Promise<Versioned<Forward>> {
     const device = await this.#device(who, draft.device);
-    const drafted = specOfDraft(draft);
+    const drafted = specOfDraft(draft, await loginsOf(draft.logins ?? [], []));
     const present = this.#relay.forwards.get(device.id, drafted.spec.id);
     const isOurs = this.#relay.forwards.assignments.get(device.id, drafted.spec.id) !== null;
     if (present !== null && !(replace && isOurs)) throw new ApiFailure("conflict", nameTaken(present.spec.name));
@@ -150,10 +163,12 @@ export class ConsoleRelay implements ForwardsBackend {
     patch: ForwardPatch,
     version: string | null,
   ): Promise<Versioned<Forward>> {
+    const seen = this.#editable(who, id, version).held;
+    const device = await this.#device(who, seen.owner.device);
+    const logins = patch.logins === undefined ? undefined : await loginsOf(patch.logins, seen.spec.site?.logins ?? []);
+    // Hashing takes a while: what somebody else did meanwhile is not overwritten.
     const { held, to } = this.#editable(who, id, version);
-    const device = await this.#device(who, held.owner.device);
-    const { ports } = await this.#versioned(held).then(({ value }) => value);
-    return this.#versioned(await this.#assign(who, device, patched({ spec: held.spec, to, ports }, patch)));
+    return this.#versioned(await this.#assign(who, device, patched({ spec: held.spec, to }, patch, logins)));
   }
 
   async removeForward(who: Principal, id: string, version: string | null): Promise<void> {
@@ -162,10 +177,22 @@ export class ConsoleRelay implements ForwardsBackend {
   }
 
   async checkForward(who: Principal, id: string): Promise<CheckReport> {
-    const [first] = this.#held(who, id).spec.ports;
+    const held = this.#held(who, id);
+    const [first] = held.spec.ports;
     if (first === undefined) throw noForward();
+    if (held.spec.site !== undefined) return this.#checkSite(held, held.spec.site);
     const target = { kind: "port", host: null, port: first.first, protocol: first.protocol } as const;
     return checkAtRelay(this.#options.control, { target, payload: null, service: null }, this.#options.signal);
+  }
+
+  async #checkSite({ owner, spec }: HeldForward, { tls }: SiteSpec): Promise<CheckReport> {
+    const { control, nameMeans, signal } = this.#options;
+    const device = this.#relay.forwards.deviceName(owner.device);
+    const again = async () =>
+      (await control.listForwards()).find((one) => one.id === spec.id && one.device === device) ?? null;
+    const site = await again();
+    if (site === null) throw noForward();
+    return checkSite({ site, tls, again, names: nameMeans(), side: "relay", signal });
   }
 
   async listDevices(who: Principal, page: PageRequest): Promise<Page<Device>> {
@@ -242,7 +269,7 @@ export class ConsoleRelay implements ForwardsBackend {
   async #assign(who: Principal, device: StoredDevice, { spec, to }: Drafted): Promise<HeldForward> {
     const assignment = { name: device.name, spec, to, actor: actorOf(who) };
     const assigned = await this.#relay.forwards.assign(ownerOf(device), assignment).catch(rethrow);
-    if (!assigned.ok) throw failureOf(assigned.error);
+    if (!assigned.ok) throw failureOf(assigned.error, placeOf(spec));
     return assigned.value;
   }
 
@@ -343,12 +370,13 @@ function ownerOf(device: StoredDevice): { readonly account: string; readonly dev
   return { account: device.accountId, device: device.id };
 }
 
-function failureOf({ why, message }: Refused): ApiFailure {
+/** `path`: the field that it is about. */
+function failureOf({ why, message }: Refused, path: string): ApiFailure {
   switch (why) {
     case "policy":
-      return new ApiFailure("forbidden", message, { errors: [{ path: "ports", message }] });
+      return new ApiFailure("forbidden", message, { errors: [{ path, message }] });
     case "conflict":
-      return new ApiFailure("conflict", message, { errors: [{ path: "ports", message }] });
+      return new ApiFailure("conflict", message, { errors: [{ path, message }] });
     case "failed":
       return new ApiFailure("unavailable", message);
     default:

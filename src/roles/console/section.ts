@@ -19,6 +19,8 @@ export interface ConsoleSettings {
   readonly tls: boolean;
   /** Reverse proxies whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly Cidr[];
+  /** Load balancers before it, whose PROXY protocol header is asked for and believed; absent = none. */
+  readonly proxyProtocolFrom?: readonly Cidr[];
   /** Where its certificate comes from; absent = from `certificate`. */
   readonly acme?: AcmeSettings;
   /** Path of a database of countries, in the MaxMind DB format; absent = none. */

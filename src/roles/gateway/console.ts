@@ -81,7 +81,11 @@ export async function openGatewayConsole(options: GatewayConsoleOptions): Promis
       ssh: null,
       forwards: backends.forwards,
       gateway: backends.gateway,
-      checks: { pingForward: async () => notMeasured(), askRouter: (_who, asking) => askRouter(asking) },
+      checks: {
+        pingForward: async () => notMeasured(),
+        checkName: async () => noNames(),
+        askRouter: (_who, asking) => askRouter(asking),
+      },
       settings: new ConsoleServer({
         store: gateway.store,
         place: options.place,
@@ -156,6 +160,10 @@ function warn(message: string): void {
 /** For the console of a relay in the same process. */
 export function backendsBeside(gateway: GatewayView, signal: AbortSignal) {
   return gatewayBackends({ gateway, warningsFor: (ranges) => warningsFor({ ranges }), signal, warn });
+}
+
+function noNames(): never {
+  throw new ApiFailure("forbidden", "A gateway has no sites: it leads packets, and reads no names in them.");
 }
 
 function notMeasured(): never {

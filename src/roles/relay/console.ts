@@ -1,4 +1,5 @@
 import { warningsFor } from "../../core/presets/dangers.ts";
+import { systemResolver } from "../../dataplanes/direct/resolver.ts";
 import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { monotonicMs } from "../../os/clock.ts";
 import { areaLogger } from "../../os/log.ts";
@@ -7,6 +8,7 @@ import type { CountriesBackend } from "../../servers/api/backend.ts";
 import type { Settings } from "../../servers/api/schema.ts";
 import type { ProofPlace } from "../acme/open.ts";
 import type { CertificateSource } from "../certificate/source.ts";
+import { type NameMeans, reachableAddresses } from "../check/site-name.ts";
 import type { GatewayBeside } from "../console/beside.ts";
 import { bothBackends } from "../console/both.ts";
 import { ConsoleChecks } from "../console/checks.ts";
@@ -44,7 +46,7 @@ export interface RelayConsoleOptions {
   metrics(): Promise<string>;
   /** A wrong password or code. */
   onDenied(): void;
-  readonly sweeper: Pick<Sweeper, "add">;
+  readonly sweeper: Sweeper;
   /** Another process may be about to have the store: nothing is to change it. */
   isWaiting(): boolean;
   /** Resolves when its ports are free. */
@@ -68,10 +70,15 @@ export async function openRelayConsole(options: RelayConsoleOptions): Promise<Op
     warn,
   });
   const control = relayControl(relay);
+  const resolver = systemResolver();
+  const nameMeans = (): NameMeans => {
+    return { resolver, publicHost: relay.publicHost(undefined), ownAddresses: reachableAddresses(), after };
+  };
   const own = new ConsoleRelay({
     relay,
     control,
     warningsFor: (ranges) => warningsFor({ ranges }),
+    nameMeans,
     signal,
   });
   const opened = await openConsole({
@@ -83,6 +90,11 @@ export async function openRelayConsole(options: RelayConsoleOptions): Promise<Op
       checks: new ConsoleChecks({
         relay,
         clock: { nowMs: monotonicMs, after },
+        names: {
+          policy: () => forwards.siteNames(),
+          accountName: async (id) => (await store.accounts.find(id))?.name ?? "",
+          means: nameMeans,
+        },
         askRouter: routerAsker({ inspect: inspectRouter, after, wallMs }),
         signal,
       }),
@@ -121,6 +133,7 @@ export async function openRelayConsole(options: RelayConsoleOptions): Promise<Op
     accountChanged: (accountId) => relay.accountChanged(accountId),
     metrics: () => options.metrics(),
     onDenied: () => options.onDenied(),
+    sweeper,
     isWaiting: () => options.isWaiting(),
     beforeListening: () => options.beforeListening(),
     signal,

@@ -20,6 +20,7 @@ import {
 } from "../control.ts";
 import { forwardCalled } from "../named.ts";
 import { peopleControl } from "../people.ts";
+import { siteInfo } from "../site-info.ts";
 import { byAge, countersOf, NO_COUNTERS, sumCounters, totalsOf, V, visitInfos } from "../views.ts";
 import type { DeviceLink } from "./device-link.ts";
 import type { RelayDials } from "./dials.ts";
@@ -156,6 +157,7 @@ function forwardInfo(relay: RelayView, forward: HeldForward): ForwardInfo {
     endpoints: relay.forwards
       .endpointsOf(forward, relay.session(owner.device))
       .map((endpoint) => ({ ...endpoint, internalHost: assigned?.to ?? null })),
+    ...(spec.site === undefined ? {} : { site: siteInfo(spec.site) }),
     via: `agent:${relay.forwards.deviceName(owner.device)}`,
     leaseEndsMs: relay.forwards.leaseEndsMs(forward),
     counters: shared?.entry == null ? NO_COUNTERS : countersOf(shared.entry.visits.counters),

@@ -125,10 +125,10 @@ export class RelayForwards {
     return forward.spec.enabled && this.entryOf(forward)?.members.has(forward.owner.device) !== true;
   }
 
-  /** Opens those that are not. */
-  openRest(): void {
+  /** Opens those that are not; `device`: of this one alone. */
+  openRest(device: string | null = null): void {
     const { entries, warn } = this.#options;
-    for (const forward of this.#table.list()) {
+    for (const forward of device === null ? this.#table.list() : this.#table.ofDevice(device)) {
       if (!this.#isMissing(forward)) continue;
       const opened = entries.open(forward);
       if (!opened.ok) warn(`forward "${forward.spec.name}" is not open: ${opened.error.message}`);
@@ -158,6 +158,11 @@ export class RelayForwards {
   /** Of every entry since the start, also of those that are closed. */
   total(): Counters {
     return this.#options.entries.total();
+  }
+
+  /** Which names there are, and for whom; null = the relay hands out none. */
+  siteNames(): SitePolicy | null {
+    return this.#options.names?.() ?? null;
   }
 
   deviceName(device: string): string {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
 import { join } from "node:path";
 import { temporaryDirectory } from "../../../test/fixtures/directory.ts";
+import type { Sweepable } from "../../dataplanes/io/sweeper.ts";
 import type { Session } from "../../dataplanes/tunnel/session.ts";
 import { areaLogger } from "../../os/log.ts";
 import { type HandoverLink, joinPredecessor } from "../../servers/local/handover-link.ts";
@@ -41,7 +42,18 @@ async function handOverLab(options: Partial<HandOverOptions> = {}) {
   ends.push(() => directory[Symbol.asyncDispose]());
   const did: string[] = [];
   const sessions = [new FakeSession("old", []), new FakeSession("new", ["handover"])];
+  const ssh = {
+    listener: { port: 2_222 },
+    listen: () => undefined,
+    devices: ["by ssh"],
+    setShared: () => true,
+    give: () => void did.push("ssh given"),
+    letGo: () => void did.push("ssh let go"),
+    isEmpty: false,
+    stopListening: () => void did.push("ssh stopped listening"),
+  };
   const clock = { nowMs: 0 };
+  const swept: Sweepable[] = [];
   const handOver = new HandOver({
     path: join(directory.path, "upgrade.sock"),
     agentPort: {
@@ -54,6 +66,7 @@ async function handOverLab(options: Partial<HandOverOptions> = {}) {
     entries: { all: () => [], get: () => undefined, close: () => undefined },
     forwards: { get: () => null },
     names: { ports: [], setShared: () => true, drain: () => undefined },
+    ssh,
     startSuccessor: null,
     kill: (pid) => void did.push(`kill ${pid}`),
     handedOver: async (pid) => void did.push(`supervise ${pid}`),
@@ -69,17 +82,17 @@ async function handOverLab(options: Partial<HandOverOptions> = {}) {
     stop: (drainMs) => void did.push(`stop ${drainMs}`),
     drainLimitMs: () => 3_600_000,
     cut: (device) => void did.push(`cut ${device}`),
-    sweeper: { add: () => undefined, nowMs: () => clock.nowMs },
+    sweeper: { add: (one) => void swept.push(one), nowMs: () => clock.nowMs },
     log: areaLogger("relay"),
     ...options,
   });
-  const heard: HandoverMessage["t"][] = [];
+  const said: HandoverMessage[] = [];
   const waiting = new Map<string, () => void>();
   const arrives = (t: HandoverMessage["t"] | "end") => new Promise<void>((resolve) => waiting.set(t, resolve));
   const come = async (): Promise<HandoverLink> => {
     const link = await joinPredecessor(await handOver.offer(), {
       onMessage: (_link, message) => {
-        heard.push(message.t);
+        said.push(message);
         waiting.get(message.t)?.();
       },
       onEnd: () => waiting.get("end")?.(),
@@ -101,9 +114,9 @@ async function handOverLab(options: Partial<HandOverOptions> = {}) {
   };
   const later = (ms: number) => {
     clock.nowMs += ms;
-    handOver.sweep(clock.nowMs);
+    for (const one of swept) one.sweep(clock.nowMs);
   };
-  return { handOver, did, sessions, heard, arrives, come, takeOver, later };
+  return { handOver, did, sessions, ssh, said, arrives, come, takeOver, later };
 }
 
 describe("a relay that hands over", () => {
@@ -112,7 +125,37 @@ describe("a relay that hands over", () => {
     expect(handOver.isGiven).toBe(false);
     await takeOver();
     expect(handOver.isGiven).toBe(true);
-    expect(did).toEqual(["paused", "lent", "given", "supervise 42", "dropped", "servers closed"]);
+    expect(did).toEqual(["paused", "lent", "given", "supervise 42", "dropped", "ssh given", "servers closed"]);
+  });
+
+  test("lends the port of SSH, and names the devices that are connected by it", async () => {
+    const { said, takeOver } = await handOverLab();
+    await takeOver();
+    expect(said.find(({ t }) => t === "yours")).toMatchObject({
+      ports: [{ protocol: "tcp", first: 2_222, last: 2_222 }],
+      devices: ["old", "new"],
+      bySsh: ["by ssh"],
+    });
+  });
+
+  test("lets SSH clients in until the other has all, and ends when none of their connections goes on", async () => {
+    const { did, ssh, sessions, arrives, takeOver, later } = await handOverLab();
+    const link = await takeOver();
+    for (const session of sessions) session.openStreams = 0;
+    const released = arrives("released");
+    expect(did).not.toContain("ssh stopped listening");
+    link.send({ t: "done" });
+    const sweeping = setInterval(() => later(1_000), 1);
+    await released;
+    clearInterval(sweeping);
+    later(1_000);
+    later(1_000);
+    expect(did).toContain("ssh stopped listening");
+    expect(did).toContain("ssh let go");
+    expect(did).not.toContain("drained");
+    ssh.isEmpty = true;
+    later(1_000);
+    expect(did).toContain("drained");
   });
 
   test("tells the devices that can follow, and lets them go when the other has all and they are idle", async () => {

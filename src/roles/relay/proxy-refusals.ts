@@ -7,6 +7,8 @@ const TELL_EVERY_MS = 60_000;
 export interface ProxyRefusalsOptions {
   /** Monotonic. */
   nowMs(): number;
+  /** The list that it is about, as the config calls it. */
+  readonly list: string;
   warn(message: string): void;
 }
 
@@ -26,7 +28,7 @@ export class ProxyRefusals {
   }
 
   add(refusal: ProxyRefusal, address: string): void {
-    const { nowMs, warn } = this.#options;
+    const { nowMs, list, warn } = this.#options;
     const now = nowMs();
     const told = this.#told.get(refusal);
     if (told !== undefined && now < told.untilMs) {
@@ -35,27 +37,33 @@ export class ProxyRefusals {
     }
     const more = told?.silent ?? 0;
     this.#told.set(refusal, { untilMs: now + TELL_EVERY_MS, silent: 0 });
-    warn(`${sentence(refusal, address)}${more === 0 ? "" : ` ${more} more were refused since this was last told.`}`);
+    warn(
+      `${sentence(refusal, address, list)}${more === 0 ? "" : ` ${more} more were refused since this was last told.`}`,
+    );
   }
 }
 
-function sentence(refusal: ProxyRefusal, address: string): string {
+function sentence(refusal: ProxyRefusal, address: string, list: string): string {
   switch (refusal) {
     case "missing":
-      return `A visitor by ${address} was refused: it is in [relay] proxy-protocol-from and sent no PROXY protocol header. Turn it on there (HAProxy: send-proxy-v2, nginx: proxy_protocol on), or take ${address} out of the list.`;
+      return `A visitor by ${address} was refused: it is in ${list} and sent no PROXY protocol header. Turn it on there (HAProxy: send-proxy-v2, nginx: proxy_protocol on), or take ${address} out of the list.`;
     case "wrong":
       return `A visitor by ${address} was refused: the PROXY protocol header that it sent is wrong. Set it to send version 1 or 2 for TCP, and version 2 for UDP.`;
     case "unlisted":
-      return `A visitor from ${address} was refused: it sent a PROXY protocol header. If ${address} is a load balancer of yours, add it to [relay] proxy-protocol-from.`;
+      return `A visitor from ${address} was refused: it sent a PROXY protocol header. If ${address} is a load balancer of yours, add it to ${list}.`;
     default:
       return refusal satisfies never;
   }
 }
 
-/** The gate of a relay's entries: believes nobody yet, and tells what it refuses. */
-export function openProxyGate(sweeper: Sweeper, warn: (message: string) => void): ProxyGate {
+/** A gate that believes nobody yet, and tells what it refuses. `list`: see ProxyRefusalsOptions. */
+export function openProxyGate(
+  sweeper: Sweeper,
+  warn: (message: string) => void,
+  list = "[relay] proxy-protocol-from",
+): ProxyGate {
   const nowMs = () => sweeper.nowMs();
-  const refusals = new ProxyRefusals({ nowMs, warn });
+  const refusals = new ProxyRefusals({ nowMs, list, warn });
   const gate = new ProxyGate({ nowMs, onRefused: (refusal, address) => refusals.add(refusal, address) });
   sweeper.add(gate);
   return gate;

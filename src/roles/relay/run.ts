@@ -210,6 +210,12 @@ export class Relay {
       agentPort: () => this.#agentPort,
       phase: () => this.#phase,
       publicHost: (localAddress) => this.#publicHost({ localAddress }),
+      sharing: this.#succession.sharing,
+      gate: this.#succession.gate,
+      arrived: (deviceId) => {
+        const isAlone = this.#succession.takeOver?.arrivedBySsh(deviceId) === true;
+        if (isAlone && this.#agentPort.session(deviceId) === undefined) this.#forwards.openRest(deviceId);
+      },
       refused: this.#refused,
       onUnexpected: (error) => this.#failed("the SSH server failed", error),
     });
@@ -295,6 +301,7 @@ export class Relay {
       await this.#side.openMetrics();
       await this.#console.start();
       await this.#ssh.start(this.#settings.ssh);
+      this.#ssh.listen();
       this.#phase = "serving";
     } else await this.#succession.begin(takeOver, this.#amongOthers());
     this.#sweeper.add(this.#side);
@@ -314,6 +321,7 @@ export class Relay {
       entries: this.#entries,
       forwards: this.#forwards,
       names: this.#names,
+      ssh: this.#ssh,
       port: () => this.#settings.listen.port,
       phase: () => this.#phase,
       become: (phase) => {
@@ -342,8 +350,6 @@ export class Relay {
   }
 
   async #closeServers(): Promise<void> {
-    // SSH connections cannot move: their clients connect again.
-    this.#ssh.close();
     await Promise.all([this.#side.close(), this.#console.close()]);
   }
 
@@ -442,7 +448,7 @@ export class Relay {
     this.#ssh.stopListening();
     this.#dialRequests.drain();
     this.#names.drain();
-    const open = [this.#dialRequests.visits];
+    const open = [this.#dialRequests.visits, ...this.#ssh.passing];
     for (const shared of this.#entries.all()) {
       shared.drain();
       if (shared.entry !== null) open.push(shared.entry.visits);

@@ -6,6 +6,7 @@ import type { AgentPort } from "./agent-port.ts";
 import type { RelayEntries } from "./entries.ts";
 import type { RelayForwards } from "./forwards.ts";
 import type { RelayNames } from "./names.ts";
+import type { HandedOverSsh } from "./ssh/handed-over.ts";
 import type { TakeOver } from "./take-over.ts";
 
 export interface SettleOptions {
@@ -14,6 +15,7 @@ export interface SettleOptions {
   readonly entries: Pick<RelayEntries, "all">;
   readonly agentPort: Pick<AgentPort, "setShared">;
   readonly names: Pick<RelayNames, "listen" | "setShared">;
+  readonly ssh: Pick<HandedOverSsh, "listen" | "setShared">;
   readonly sharing: Pick<PortSharing, "forget">;
   readonly sweeper: Pick<Sweeper, "add" | "remove" | "nowMs">;
   readonly log: Logger;
@@ -27,7 +29,7 @@ const DEVICES_WITHIN_MS = 15_000;
  * process listens nowhere any more, the ports are bound alone again.
  */
 export async function settle(options: SettleOptions): Promise<void> {
-  const { takeOver, forwards, entries, agentPort, names, sharing, log } = options;
+  const { takeOver, forwards, entries, agentPort, names, ssh, sharing, log } = options;
   await devicesCame(options);
   forwards.openRest();
   // Its ports are many devices' together: until all are here, visitors are better off there.
@@ -36,9 +38,14 @@ export async function settle(options: SettleOptions): Promise<void> {
   } catch (error) {
     log.error("sites are not served: {error}", { error: messageOf(error) });
   }
+  try {
+    ssh.listen();
+  } catch (error) {
+    log.error("SSH clients are not let in: {error}", { error: messageOf(error) });
+  }
   await takeOver.done();
   sharing.forget();
-  for (const holder of [agentPort, names, ...entries.all()]) holder.setShared(false);
+  for (const holder of [agentPort, names, ssh, ...entries.all()]) holder.setShared(false);
   log.info("the process before has left every port; its streams go on there until they end");
 }
 

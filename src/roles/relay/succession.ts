@@ -15,6 +15,7 @@ import { Gate } from "./gate.ts";
 import { HandOver } from "./hand-over.ts";
 import type { RelayNames } from "./names.ts";
 import { settle } from "./settle.ts";
+import type { HandedOverSsh } from "./ssh/handed-over.ts";
 import type { TakeOver } from "./take-over.ts";
 
 /** How one process of a relay meets the others. */
@@ -36,6 +37,7 @@ export interface SuccessionOptions {
   readonly entries: RelayEntries;
   readonly forwards: RelayForwards;
   readonly names: RelayNames;
+  readonly ssh: HandedOverSsh;
   /** The agent port's, as configured. */
   port(): number;
   phase(): RelayPhase;

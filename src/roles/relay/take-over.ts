@@ -18,6 +18,7 @@ export class TakeOver implements EntryWatcher {
   readonly #released = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<void>();
   readonly #devices = new Set<string>();
+  readonly #bySsh = new Set<string>();
   #agentPort = 0;
   #isServing = false;
   #isFreeing = false;
@@ -46,9 +47,10 @@ export class TakeOver implements EntryWatcher {
     taken = new TakeOver(link);
     if (link.isClosed) taken.onEnd();
     link.send({ t: "hello", v: HANDOVER_VERSION, pid: process.pid, version: VERSION });
-    const { agentPort, devices } = await taken.#yours.promise;
+    const { agentPort, devices, bySsh = [] } = await taken.#yours.promise;
     taken.#agentPort = agentPort;
     for (const device of devices) taken.#devices.add(device);
+    for (const device of bySsh) taken.#bySsh.add(device);
     return taken;
   }
 
@@ -67,11 +69,11 @@ export class TakeOver implements EntryWatcher {
 
   /** The device is connected to the other process, and has not come here. */
   expects(device: string): boolean {
-    return this.#devices.has(device);
+    return this.#devices.has(device) || this.#bySsh.has(device);
   }
 
   get expected(): number {
-    return this.#devices.size;
+    return this.#devices.size + this.#bySsh.size;
   }
 
   /** This process is the relay from now on. Throws ControlError when the other has ended meanwhile. */
@@ -100,8 +102,14 @@ export class TakeOver implements EntryWatcher {
     this.#devices.delete(device);
   }
 
+  /** True when its agent is not to come as well: what is not open for the device yet, nobody else opens. */
+  arrivedBySsh(device: string): boolean {
+    return this.#bySsh.delete(device) && !this.#devices.has(device);
+  }
+
   cut(device: string): void {
     this.#devices.delete(device);
+    this.#bySsh.delete(device);
     this.#link.send({ t: "cut", device });
   }
 
@@ -165,5 +173,6 @@ export class TakeOver implements EntryWatcher {
     this.#released.resolve();
     this.#ended.resolve();
     this.#devices.clear();
+    this.#bySsh.clear();
   }
 }

@@ -16,6 +16,7 @@ import type {
   JoinCodeDraft,
   LiveEvent,
   Me,
+  NameReport,
   Overview,
   Redeem,
   Role,
@@ -251,6 +252,8 @@ export interface ChecksBackend {
    * ends the one before. Rejects when the forward cannot be measured.
    */
   pingForward(who: Principal, id: string, samples: number): Promise<(signal: AbortSignal) => AsyncIterable<PingEvent>>;
+  /** Looks up whether the visitors of a site's name come to this relay. */
+  checkName(who: Principal, host: string): Promise<NameReport>;
   /** Asks the router of the server's own machine, once at a time: `limited` while somebody else does. */
   askRouter(who: Principal, signal: AbortSignal): Promise<RouterReport>;
 }

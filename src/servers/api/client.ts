@@ -129,6 +129,8 @@ export function createClient(options: ClientOptions) {
         EVENTS_TYPE,
         reading,
       ),
+    checkName: (question: In<typeof shape.NameQuestion>) =>
+      http.json<shape.NameReport>("POST", "/v1/names/check", question),
     askRouter: () => http.json<shape.RouterReport>("POST", "/v1/router"),
 
     listDevices: (ask: PageAsk = {}) => http.json<Page<shape.Device>>("GET", `/v1/devices${query({ ...ask })}`),

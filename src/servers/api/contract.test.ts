@@ -74,6 +74,7 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
   removeForward: forward,
   checkForward: forward,
   pingForward: forward,
+  checkName: { body: { host: "app.example.org" } },
   askRouter: {},
   listDevices: {},
   getDevice: device,

@@ -1,7 +1,7 @@
-import type { ChecksBackend, Principal } from "./backend.ts";
+import { ApiFailure, type ChecksBackend, type Principal } from "./backend.ts";
 import { FAKE_NOW_MS } from "./fake-data.ts";
 import type { FakeForwards } from "./fake-forwards.ts";
-import type { PingEvent, RouterReport } from "./schema.ts";
+import type { NameReport, PingEvent, RouterReport } from "./schema.ts";
 
 /** Every second sample is lost, and none is waited for. */
 export class FakeChecks implements ChecksBackend {
@@ -10,6 +10,15 @@ export class FakeChecks implements ChecksBackend {
   async pingForward(who: Principal, id: string, samples: number) {
     await this.forwards.getForward(who, id);
     return (signal: AbortSignal) => fakePing(samples, signal);
+  }
+
+  async checkName({ role }: Principal, host: string): Promise<NameReport> {
+    if (role !== "admin" && !host.endsWith(".example.org")) {
+      throw new ApiFailure("forbidden", `The name ${host} belongs to another account; choose another name.`);
+    }
+    const records = [{ name: host, type: "CNAME", value: "relay.example" }] as const;
+    const sentence = `${host} leads nowhere yet: it has no address in DNS.`;
+    return { host, leads: "nowhere", addresses: [], sentence, remedy: "Make a CNAME record.", records };
   }
 
   async askRouter(_who: Principal, _signal: AbortSignal): Promise<RouterReport> {

@@ -41,6 +41,7 @@ export function fakeForward(id: string, name: string, ports: string, device: Dev
     limits: { connections: null, connectionsPerSource: null, newPerSourcePerSec: null, bandwidthBytesPerSec: null },
     proxyProtocol: null,
     healthCheck: false,
+    site: null,
     counters: NO_COUNTERS,
   };
 }
@@ -138,4 +139,5 @@ export const FAKE_OVERVIEW: Overview = {
   fingerprint: "ab".repeat(32),
   draining: false,
   consoleCertificate: null,
+  names: { http: 80, https: 443, domains: ["*.example.org"] },
 };

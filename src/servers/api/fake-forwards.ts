@@ -10,7 +10,7 @@ import {
   fakeVisit,
 } from "./fake-data.ts";
 import { pageOf } from "./fake-page.ts";
-import type { Device, Forward, ForwardDraft, ForwardPatch, JoinCodeDraft, LiveEvent, Visit } from "./schema.ts";
+import type { Device, Forward, ForwardDraft, ForwardPatch, JoinCodeDraft, LiveEvent, Site, Visit } from "./schema.ts";
 
 const AUDIT_ENTRIES = 1_200;
 
@@ -76,19 +76,22 @@ export class FakeForwards implements ForwardsBackend {
     const name = draft.name ?? draft.ports;
     const present = [...this.all.values()].find((one) => one.device.id === device.id && one.name === name);
     if (present !== undefined && !replace) throw new ApiFailure("conflict", `There is a forward "${name}" already.`);
-    const forward = fakeForward(present?.id ?? `f-new-${this.#count}`, name, draft.ports, device);
+    const made = fakeForward(present?.id ?? `f-new-${this.#count}`, name, draft.ports, device);
+    const forward = { ...made, site: fakeSite(null, draft) };
     this.#put(forward);
     this.emit({ event: "forward", forward });
     return this.#versioned(forward);
   }
-  async changeForward(who: Principal, id: string, { ports, name, enabled }: ForwardPatch, version: string | null) {
+  async changeForward(who: Principal, id: string, patch: ForwardPatch, version: string | null) {
     const before = this.#forward(who, id);
     this.#mustBe(id, version);
+    const { ports, name, enabled } = patch;
     this.#put({
       ...before,
       ports: ports ?? before.ports,
       name: name ?? before.name,
       enabled: enabled ?? before.enabled,
+      site: fakeSite(before.site, patch),
     });
     return this.#versioned(this.#forward(who, id));
   }
@@ -191,6 +194,23 @@ export class FakeForwards implements ForwardsBackend {
     if (device === undefined || !sees(who, device.account.id)) throw missing("device");
     return device;
   }
+}
+
+/** One name is somebody else's. */
+function fakeSite(before: Site | null, { host, tls, http2, logins }: ForwardPatch): Site | null {
+  const hosts = host ?? before?.hosts;
+  if (hosts === undefined) return null;
+  const taken = 'The name taken.example.org is held by device "loft": choose another name.';
+  if (hosts.includes("taken.example.org")) {
+    throw new ApiFailure("conflict", taken, { errors: [{ path: "host", message: taken }] });
+  }
+  const users = logins?.map(({ user }) => user);
+  return {
+    hosts,
+    tls: tls ?? before?.tls ?? "end",
+    http2: http2 ?? before?.http2 ?? false,
+    users: users ?? before?.users ?? [],
+  };
 }
 
 function sees(who: Principal, accountId: string): boolean {

@@ -3,6 +3,7 @@ import { CheckReport } from "../local/check-schema.ts";
 import { Counters, Endpoint, ForwardInfo, RelayStatus, VisitInfo } from "../local/schema.ts";
 import { GATEWAY_EVENTS, GatewayOverview } from "./schema-gateway.ts";
 import { id, name, portSet, timeMs } from "./shapes.ts";
+import { SITE_DRAFT, SITE_PATCH, Site, SiteOffer } from "./site-schema.ts";
 
 /**
  * What the HTTP API takes and gives, under /v1: JSON, camelCase, times in milliseconds since the epoch (`…Ms`). The server
@@ -15,6 +16,7 @@ export * from "./schema-gateway.ts";
 export * from "./schema-people.ts";
 export * from "./schema-ssh.ts";
 export * from "./settings-schema.ts";
+export { NameQuestion, NameReport, Site, SiteOffer } from "./site-schema.ts";
 
 /** RFC 9457, as `application/problem+json`. */
 export const Problem = z.object({
@@ -74,6 +76,7 @@ export const ForwardDraft = z.strictObject({
   udpIdle: z.string().max(32).exactOptional(),
   /** How long the ports stay reserved while the device is away: `10m`, `permanent`; default permanent. */
   lifetime: z.string().max(32).exactOptional(),
+  ...SITE_DRAFT,
 });
 export type ForwardDraft = z.infer<typeof ForwardDraft>;
 /** What is absent stays as it is; null takes a setting away. */
@@ -94,6 +97,7 @@ export const ForwardPatch = z.strictObject({
     .union([z.boolean(), z.string().max(32)])
     .nullable()
     .exactOptional(),
+  ...SITE_PATCH,
 });
 export type ForwardPatch = z.infer<typeof ForwardPatch>;
 
@@ -105,7 +109,7 @@ export const Forward = z.object({
   account: z.object({ id, name: z.string() }),
   /** Null = it shares its ports with nobody. */
   group: z.string().nullable(),
-  /** As it would be written: `8840,8820` or `8000:80/tcp`. */
+  /** As it would be written: `8840,8820` or `8000:80/tcp`; of a site the port of its service. */
   ports: z.string(),
   /** Null = the device made it itself, and the relay does not know where it leads. */
   to: z.string().nullable(),
@@ -131,6 +135,8 @@ export const Forward = z.object({
   }),
   proxyProtocol: z.enum(["v1", "v2"]).nullable(),
   healthCheck: z.boolean(),
+  /** Null = it is reached by ports of its own. */
+  site: Site.nullable(),
   counters: Counters,
 });
 export type Forward = z.infer<typeof Forward>;
@@ -246,6 +252,8 @@ export const Overview = z.object({
   draining: z.boolean(),
   /** When the certificate of the console ends, and why it could not be renewed. Null: no HTTPS, or for others than administrators. */
   consoleCertificate: RelayStatus.shape.consoleCertificate.unwrap(),
+  /** Null: it hands out no names, and so has no sites. */
+  names: SiteOffer.nullable(),
 });
 export type Overview = z.infer<typeof Overview>;
 

@@ -1,8 +1,10 @@
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import { ok, type Result } from "../../wire/result.ts";
+import { CARRIED_TO, CarriedPort, type CarriedPortOptions } from "../carried-port.ts";
 import { ALONE, type HttpListener, listenHttp } from "../http-listen.ts";
 import type { Api } from "./api.ts";
 import { API_LIMITS } from "./options.ts";
+import { Status } from "./problem.ts";
 import { OPERATIONS } from "./routes.ts";
 
 export interface TlsPair {
@@ -29,6 +31,8 @@ export interface ApiServerOptions {
   readonly port: number;
   /** PEM; null = plain HTTP. */
   readonly tls: TlsPair | null;
+  /** Load balancers before it say who its visitors are; absent = visitors are whom sockets show. */
+  readonly balancers?: Pick<CarriedPortOptions, "gate" | "sweeper">;
   /** The most that is read of a body, at least what the API takes. */
   readonly maxBodyBytes?: number;
   /** Without a byte from either side: between requests, and while one is being sent. */
@@ -53,9 +57,16 @@ const IDLE_SEC = 15;
 
 /** HTTP/1.1 on Bun.serve. */
 export function serveApi(api: Api, options: ApiServerOptions): Result<ApiServer, EntryError> {
-  const { bind, maxBodyBytes = API_LIMITS.maxBodyBytes, idleSec = IDLE_SEC } = options;
+  const { bind, balancers, maxBodyBytes = API_LIMITS.maxBodyBytes, idleSec = IDLE_SEC } = options;
+  const opened = balancers === undefined ? null : CarriedPort.open({ bind, port: options.port, ...balancers });
+  if (opened?.ok === false) return opened;
+  const carried = opened?.value ?? null;
+  const clientOf = (peer: Bun.SocketAddress | null): string | null => {
+    if (carried === null) return peer?.address ?? "";
+    return peer === null ? null : carried.clientAt(peer.port);
+  };
   const listen = (port: number, tls: TlsPair | null) =>
-    listenHttp(bind, port, (hostname) =>
+    listenHttp(carried === null ? bind : CARRIED_TO, port, (hostname) =>
       Bun.serve({
         hostname,
         port,
@@ -63,16 +74,21 @@ export function serveApi(api: Api, options: ApiServerOptions): Result<ApiServer,
         maxRequestBodySize: Math.max(maxBodyBytes * BODY_MARGIN, UPLOAD_BYTES + maxBodyBytes),
         idleTimeout: idleSec,
         ...ALONE,
-        fetch: (request, server) =>
-          api.fetch(request, {
-            address: server.requestIP(request)?.address ?? "",
-            allow: (sec) => server.timeout(request, sec ?? idleSec),
-          }),
+        fetch: (request, server) => {
+          const address = clientOf(server.requestIP(request));
+          // By a port of this machine that is no way in.
+          if (address === null) return new Response(null, { status: Status.forbidden });
+          return api.fetch(request, { address, allow: (sec) => server.timeout(request, sec ?? idleSec) });
+        },
       }),
     );
-  const first = listen(options.port, options.tls);
-  if (!first.ok) return first;
-  const { port } = first.value;
+  const first = listen(carried === null ? options.port : 0, options.tls);
+  if (!first.ok) {
+    carried?.close();
+    return first;
+  }
+  carried?.carryTo(first.value.port);
+  const port = carried?.port ?? first.value.port;
   let current = first.value;
   /** Those before it, while requests of theirs are under way. */
   const retired = new Set<HttpListener>();
@@ -83,12 +99,14 @@ export function serveApi(api: Api, options: ApiServerOptions): Result<ApiServer,
       const before = current;
       retired.add(before);
       void before.retire().then(() => retired.delete(before));
-      const next = listen(port, tls);
+      const next = listen(carried === null ? port : 0, tls);
       if (!next.ok) return next;
       current = next.value;
+      carried?.carryTo(current.port);
       return ok(null);
     },
     async close() {
+      carried?.close();
       await Promise.all([current, ...retired].map((listener) => listener.close()));
     },
   });

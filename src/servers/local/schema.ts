@@ -66,6 +66,18 @@ export const ForwardState = z.enum(["open", "waiting", "refused", "disabled", "a
  */
 export type ForwardState = z.infer<typeof ForwardState>;
 
+/** A forward that is reached by name, on the relay's ports for HTTP and TLS. */
+export const SiteInfo = z.object({
+  hosts: z.array(z.string()).readonly(),
+  /** end: the relay has the certificate. pass: the service has it. off: plain HTTP. */
+  tls: z.enum(["end", "pass", "off"]),
+  /** The service speaks HTTP/2 without TLS. */
+  http2: z.boolean(),
+  /** Who may come in; empty = everybody. */
+  users: z.array(z.string()).readonly(),
+});
+export type SiteInfo = z.infer<typeof SiteInfo>;
+
 export const ForwardInfo = z.object({
   id: z.string(),
   name: z.string(),
@@ -78,6 +90,8 @@ export const ForwardInfo = z.object({
   /** One sentence when the state is not `open`, else null. */
   message: z.string().nullable(),
   endpoints: z.array(Endpoint).readonly(),
+  /** Absent = it is reached by ports. */
+  site: SiteInfo.exactOptional(),
   /** `here`, `relay`, `agent:NAME` or `router`. */
   via: z.string(),
   /** The reservation of a device that is away, or the router's lease, ends then; null = not running out. */

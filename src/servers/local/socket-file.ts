@@ -41,13 +41,7 @@ export function reserveSocket(path: string, role: LocalRole): SocketFile {
   let released = false;
   return {
     path,
-    bound: (bind) => {
-      const made = nameToBind(path, role);
-      rmSync(made, { force: true });
-      const server = privately(() => bind(made));
-      renameSync(made, path);
-      return server;
-    },
+    bound: (bind) => boundBeside(path, bind),
     release: () => {
       // Released once: after that the name may be another process's.
       if (released) return;
@@ -59,12 +53,17 @@ export function reserveSocket(path: string, role: LocalRole): SocketFile {
 }
 
 /**
- * Bun (1.4.5) removes what is at the name that it bound when it stops, though that may be the socket of the process that took
+ * Runs `bind`, which makes the socket at once, and puts it at `path`: in the place of another process's, if there is one. Bun
+ * (1.4.5) removes what is at the name that it bound when it stops, though that may be the socket of the process that took
  * over. So the socket is bound under a name of this process's own, as long as the one that it gets.
  */
-function nameToBind(path: string, role: LocalRole): string {
-  const name = `.${role.charAt(0)}${process.pid.toString(36)}`;
-  return join(dirname(path), name.padEnd(basename(path).length, "-"));
+export function boundBeside<T>(path: string, bind: (path: string) => T): T {
+  const name = `.${basename(path).charAt(0)}${process.pid.toString(36)}`;
+  const made = join(dirname(path), name.padEnd(basename(path).length, "-"));
+  rmSync(made, { force: true });
+  const server = privately(() => bind(made));
+  renameSync(made, path);
+  return server;
 }
 
 function openLock(path: string) {

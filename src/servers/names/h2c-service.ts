@@ -12,7 +12,11 @@ import { EndDuplex } from "../../dataplanes/io/end-duplex.ts";
 import { endPair } from "../../dataplanes/io/end-pair.ts";
 import type { Visit } from "../../dataplanes/io/ends.ts";
 import { join } from "../../dataplanes/io/join.ts";
+import { PausedReading } from "../../dataplanes/io/paused-reading.ts";
+import { H2Outlet } from "./h2-outlet.ts";
 import { sayOn, taken } from "./h2-stream-end.ts";
+import type { H2Wire } from "./h2-wire.ts";
+import { refusalOf } from "./page.ts";
 import type { Site } from "./sites.ts";
 
 const HOP_BY_HOP = ["host", "connection", "transfer-encoding"];
@@ -21,11 +25,13 @@ const HOP_BY_HOP = ["host", "connection", "transfer-encoding"];
 export class H2cService {
   readonly #site: Site;
   readonly #visit: Visit;
+  readonly #wire: H2Wire;
   #session: ClientHttp2Session | null = null;
 
-  constructor(site: Site, visit: Visit) {
+  constructor(site: Site, visit: Visit, wire: H2Wire) {
     this.#site = site;
     this.#visit = visit;
+    this.#wire = wire;
   }
 
   /** `te`: what the visitor says of trailers (RFC 9110 §10.1.4): gRPC wants it. */
@@ -47,8 +53,9 @@ export class H2cService {
     taken(() => {
       request = session.request(headers, { endStream: stream.endAfterHeaders });
     });
-    if (request === null) failed(stream);
-    else connectStreams(stream, request);
+    const failed: Failed = (code) => fail(stream, head.method, code);
+    if (request === null) failed(constants.NGHTTP2_INTERNAL_ERROR);
+    else connectStreams(stream, new H2Outlet(stream, this.#wire), request, failed);
   }
 
   close(): void {
@@ -70,34 +77,44 @@ export class H2cService {
   }
 }
 
+type Failed = (code: number) => void;
+
 /** Both ways at once, until each has ended. */
-function connectStreams(stream: ServerHttp2Stream, asked: ClientHttp2Stream): void {
+function connectStreams(stream: ServerHttp2Stream, outlet: H2Outlet, asked: ClientHttp2Stream, failed: Failed): void {
+  const reading = new PausedReading(asked);
+  outlet.onDrain = (queuedBytes) => reading.backlog(queuedBytes);
   let trailers: IncomingHttpHeaders = {};
   asked.on("headers", (interim) => {
     if (!stream.destroyed && !stream.headersSent) taken(() => stream.additionalHeaders(plain(interim)));
   });
   asked.on("response", (answer) => {
     if (stream.destroyed) return;
-    if (taken(() => stream.respond(plain(answer), { waitForTrailers: true }))) asked.pipe(stream);
-    else asked.close(constants.NGHTTP2_CANCEL);
+    if (!taken(() => stream.respond(plain(answer), { waitForTrailers: true }))) {
+      asked.close(constants.NGHTTP2_CANCEL);
+      return;
+    }
+    asked.on("data", (bytes: Uint8Array) => {
+      if (!stream.destroyed) reading.backlog(outlet.write(bytes));
+    });
+    asked.on("end", () => void stream.end());
   });
   asked.on("trailers", (fields) => {
     trailers = fields;
   });
   stream.on("wantTrailers", () => void taken(() => stream.sendTrailers(plain(trailers))));
-  asked.on("error", () => failed(stream));
+  asked.on("error", () => failed(constants.NGHTTP2_INTERNAL_ERROR));
   stream.on("error", () => asked.close(constants.NGHTTP2_CANCEL));
   stream.on("aborted", () => asked.close(constants.NGHTTP2_CANCEL));
   asked.on("close", () => {
-    if (asked.rstCode !== constants.NGHTTP2_NO_ERROR) failed(stream, asked.rstCode);
+    if (asked.rstCode !== constants.NGHTTP2_NO_ERROR) failed(asked.rstCode);
   });
   if (!stream.endAfterHeaders) stream.pipe(asked);
 }
 
-function failed(stream: ServerHttp2Stream, code: number = constants.NGHTTP2_INTERNAL_ERROR): void {
+function fail(stream: ServerHttp2Stream, method: string, code: number): void {
   if (stream.destroyed) return;
   if (stream.headersSent) stream.close(code);
-  else sayOn(stream, { status: 502, sentence: "The site does not answer." });
+  else sayOn(stream, refusalOf("reset"), method);
 }
 
 /** Without what is Node's own. */

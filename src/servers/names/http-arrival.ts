@@ -1,4 +1,4 @@
-import { type Asker, judgeRequest, type RequestRefusal, siteOfRequest } from "../../core/names/request.ts";
+import { type Asker, judgeRequest, originForm, type RequestRefusal, siteOfRequest } from "../../core/names/request.ts";
 import { type ByteEnd, type ByteSink, HOLD_BYTES, type Visit } from "../../dataplanes/io/ends.ts";
 import { join } from "../../dataplanes/io/join.ts";
 import type { Admission } from "../../dataplanes/io/visits.ts";
@@ -10,7 +10,7 @@ import { err } from "../../wire/result.ts";
 import type { Impatient } from "../proxy/clients.ts";
 import type { NamesContext } from "./context.ts";
 import { faultOf, Http1Front, type Judgement, type JudgeRequest } from "./http1-front.ts";
-import { pageBytes, refusalOf } from "./page.ts";
+import { pageBytes, refusalOf, UNFINISHED } from "./page.ts";
 import type { Site } from "./sites.ts";
 
 const HTTPS_PORT = 443;
@@ -44,6 +44,8 @@ export function receiveHttp(context: NamesContext, arrival: Arrival): void {
 
 class FirstRequest implements ByteSink, Impatient {
   readonly #head = new HeadReader();
+  /** Of the request, once it is read. */
+  #method: string | null = null;
   #left = false;
   /** Let in at the first request; by TLS it was already. */
   #admitted: Admission | null = null;
@@ -87,7 +89,7 @@ class FirstRequest implements ByteSink, Impatient {
 
   expired(): void {
     if (this.#head.isEmpty) this.arrival.client.reset("idle");
-    else this.#refuse({ status: 408, sentence: "The request did not come to an end." });
+    else this.#refuse(UNFINISHED);
   }
 
   closed(): void {
@@ -97,6 +99,7 @@ class FirstRequest implements ByteSink, Impatient {
   #take(head: RequestHead, rest: Uint8Array): void {
     const { context, arrival } = this;
     const { named, visit } = arrival;
+    this.#method = head.method;
     const proof = named === null ? this.#challenge(head) : null;
     if (proof !== null) {
       this.#refuse({ status: 200, sentence: proof });
@@ -113,7 +116,7 @@ class FirstRequest implements ByteSink, Impatient {
     }
     const home = named === null ? context.homes.get(name.value) : undefined;
     if (home !== undefined) {
-      this.#moved(head, home(), "The console is by HTTPS only.");
+      this.#moved(home(), "The console is by HTTPS only.");
       return;
     }
     const site = named?.site ?? context.sites.find(name.value);
@@ -172,18 +175,17 @@ class FirstRequest implements ByteSink, Impatient {
   }
 
   #sendToHttps(head: RequestHead, name: string, { externalPort }: Site): void {
-    const path = head.target.startsWith("/") ? head.target : "/";
+    const path = originForm(head.target) ?? "/";
     const place = externalPort === HTTPS_PORT ? name : formatHostPort(name, externalPort);
-    this.#moved(head, `https://${place}${path}`, "This site is by HTTPS only.");
+    this.#moved(`https://${place}${path === "*" ? "/" : path}`, "This site is by HTTPS only.");
   }
 
-  #moved({ method }: RequestHead, location: string, words: string): void {
-    const sentence = method === "HEAD" ? "" : words;
+  #moved(location: string, sentence: string): void {
     this.#refuse({ status: 308, sentence }, [{ name: "Location", value: location }]);
   }
 
   #refuse(refusal: RequestRefusal, more: readonly Field[] = []): void {
-    this.#bidFarewell(pageBytes(refusal, more));
+    this.#bidFarewell(pageBytes(refusal, this.#method, more));
   }
 
   #bidFarewell(words: Uint8Array | null): void {

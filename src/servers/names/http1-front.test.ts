@@ -146,6 +146,32 @@ const CASES: [string, (() => void)[], string[]][] = [
     ["> GET /a HTTP/1.1", "held", "< HTTP/1.1 101 Switching", "> early", "< hello", "> \0\n", "> end"],
   ],
   [
+    "a request whose content stands still is waited for no longer",
+    [
+      () => begin(`POST /a HTTP/1.1\r\n${HOST}Content-Length: 9\r\n\r\nhi`),
+      () => front.expired(),
+      () => visitor("late"),
+    ],
+    ["> POST /a HTTP/1.1", "> hi", "< HTTP/1.1 408 Request Timeout", "< end", "> closed idle"],
+  ],
+  [
+    "but not where the service does not take it, or answers already",
+    [
+      () => begin(`POST /a HTTP/1.1\r\n${HOST}Content-Length: 9\r\n\r\nhi`),
+      () => front.backlog(1),
+      () => front.expired(),
+      () => front.backlog(0),
+      () => service("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"),
+      () => front.expired(),
+    ],
+    ["> POST /a HTTP/1.1", "> hi", "< HTTP/1.1 200 OK"],
+  ],
+  [
+    "a HEAD that is refused has no content either",
+    [() => begin(GET.replace("GET", "HEAD")), () => front.reset("serviceRefused")],
+    ["> HEAD /a HTTP/1.1", "< HTTP/1.1 502 Bad Gateway", "< end", "> closed serviceRefused"],
+  ],
+  [
     "HEAD has no content",
     [
       () => begin(GET.replace("GET", "HEAD")),

@@ -1,7 +1,7 @@
 import type { JudgedRequest, RequestRefusal } from "../../core/names/request.ts";
 import { type ByteEnd, type ByteSink, HOLD_BYTES } from "../../dataplanes/io/ends.ts";
 import { SILENT_SINK } from "../../dataplanes/io/silent-sink.ts";
-import { BodyReader, responseFraming } from "../../wire/http1/body.ts";
+import { BodyReader, encodeChunk, encodeLastChunk, responseFraming } from "../../wire/http1/body.ts";
 import {
   encodeRequestHead,
   encodeResponseHead,
@@ -16,7 +16,7 @@ import {
 import type { ReasonName } from "../../wire/reason.ts";
 import type { Result } from "../../wire/result.ts";
 import type { Clients, Impatient } from "../proxy/clients.ts";
-import { pageBytes, refusalOf } from "./page.ts";
+import { CONTENT_MS, pageBytes, refusalOf, UNFINISHED } from "./page.ts";
 
 /** Between two requests of one connection. */
 const KEEP_ALIVE_MS = 75_000;
@@ -103,8 +103,16 @@ export class Http1Front implements ByteEnd, ByteSink, Impatient {
   }
 
   expired(): void {
-    if (this.#requests.isEmpty) this.#finish();
-    else this.#refuse({ status: 408, sentence: "The request did not come to an end." });
+    if (this.#asked !== null) this.#stoodStill(this.#asked);
+    else if (this.#requests.isEmpty) this.#finish();
+    else this.#refuse(UNFINISHED);
+  }
+
+  /** No content came for a while. */
+  #stoodStill({ method }: Asked): void {
+    // The service does not take it, or answers already: then it is not the visitor who is waited for.
+    if (this.#exitQueued > 0 || this.#answerBegan) this.clients.add(this, CONTENT_MS);
+    else this.#say(UNFINISHED, "idle", method);
   }
 
   closed(): void {
@@ -144,13 +152,14 @@ export class Http1Front implements ByteEnd, ByteSink, Impatient {
       return false;
     }
     this.clients.remove(this);
+    const { method } = head.value;
     const judged = this.judge(head.value);
-    if (!(judged instanceof Promise)) return this.#judged(judged);
+    if (!(judged instanceof Promise)) return this.#judged(judged, method);
     this.#judging = true;
     judged
       .then((later) => {
         this.#judging = false;
-        if (!this.#left && !this.#closing && this.#judged(later)) this.#release();
+        if (!this.#left && !this.#closing && this.#judged(later, method)) this.#release();
       })
       .catch((error: unknown) => {
         this.reset("resources");
@@ -159,9 +168,9 @@ export class Http1Front implements ByteEnd, ByteSink, Impatient {
     return true;
   }
 
-  #judged(judged: Judgement): boolean {
+  #judged(judged: Judgement, method: string): boolean {
     if (judged.ok) this.#forward(judged.value);
-    else this.#refuse(judged.error);
+    else this.#refuse(judged.error, method);
     return judged.ok;
   }
 
@@ -171,18 +180,25 @@ export class Http1Front implements ByteEnd, ByteSink, Impatient {
     this.#answerBegan = false;
     const content = new BodyReader(framing);
     this.#content = content.isDone ? null : content;
+    if (this.#content !== null) this.clients.add(this, CONTENT_MS);
     this.sink.onData(encodeRequestHead(head));
   }
 
   #takeContent(content: BodyReader, bytes: Uint8Array): Uint8Array {
-    const taken = content.feed(bytes);
+    // Chunks are written anew: their sizes and extensions are not read alike by all, and what follows them least of all.
+    const taken = content.isChunked
+      ? content.feed(bytes, (piece) => this.sink.onData(encodeChunk(piece)))
+      : content.feed(bytes);
     if (!taken.ok) {
       // The service has a part of it: nothing but the end of its connection says that the rest does not come.
       this.reset("protocolError");
       return new Uint8Array(0);
     }
+    this.clients.remove(this);
     if (content.isDone) this.#content = null;
-    this.sink.onData(bytes.subarray(0, taken.value));
+    else this.clients.add(this, CONTENT_MS);
+    if (!content.isChunked) this.sink.onData(bytes.subarray(0, taken.value));
+    else if (content.isDone) this.sink.onData(encodeLastChunk());
     return bytes.subarray(taken.value);
   }
 
@@ -317,7 +333,7 @@ export class Http1Front implements ByteEnd, ByteSink, Impatient {
       this.onClose(reason);
       return;
     }
-    this.#say(refusalOf(reason), reason);
+    this.#say(refusalOf(reason), reason, this.#asked.method);
   }
 
   keepAlive(): void {
@@ -325,14 +341,14 @@ export class Http1Front implements ByteEnd, ByteSink, Impatient {
   }
 
   /** No request is under way: the visitor is told why the next one is none. */
-  #refuse(refusal: RequestRefusal): void {
-    this.#say(refusal, null);
+  #refuse(refusal: RequestRefusal, method: string | null = null): void {
+    this.#say(refusal, null, method);
   }
 
-  #say(refusal: RequestRefusal, reason: ReasonName | null): void {
+  #say(refusal: RequestRefusal, reason: ReasonName | null, method: string | null): void {
     if (this.#left) return;
     this.#closing = true;
-    this.clients.bidFarewell(this.client, pageBytes(refusal));
+    this.clients.bidFarewell(this.client, pageBytes(refusal, method));
     this.onClose(reason ?? "protocolError");
   }
 }

@@ -1,13 +1,18 @@
 import { createHmac, randomBytes } from "node:crypto";
 import type { SiteLogin } from "../../core/forward.ts";
 import type { RequestRefusal } from "../../core/names/request.ts";
+import { Pending } from "../../core/pending.ts";
+import { sourceKey } from "../../wire/address.ts";
 import type { Field } from "../../wire/http1/head.ts";
 import { valuesOf } from "../../wire/http1/head.ts";
 import type { Clients } from "../proxy/clients.ts";
 import { Guesses } from "../proxy/guesses.ts";
 
-/** Hashing is meant to be slow (20 ms and 19 MiB each): so many at once, and the others are asked to come again. */
-const MOST_AT_ONCE = 16;
+/**
+ * Hashing is meant to be slow (20 ms and 19 MiB each): so many at once, and of one source, and the others are asked to come
+ * again. A source that has its fill of held answers is not hashed for: guesses would cost their maker less than the relay.
+ */
+const CHECKS = { total: 16, perSource: 4, earlyFrom: 16 } as const;
 /** Of those who were right: browsers send the password with every request. */
 const MOST_REMEMBERED = 10_000;
 const MAX_CREDENTIALS = 1_024;
@@ -30,7 +35,9 @@ export class LoginGuard {
   /** Of right credentials only what cannot be turned back into them. */
   readonly #key = randomBytes(32);
   readonly #right = new Set<string>();
-  #checking = 0;
+  readonly #checks = new Pending(CHECKS);
+  /** What is being checked: a page asks for its files side by side, each with the same password. */
+  readonly #underWay = new Map<string, Promise<RequestRefusal | null>>();
 
   constructor(clients: Clients, nowMs: () => number) {
     this.#clients = clients;
@@ -49,9 +56,19 @@ export class LoginGuard {
     const login = logins.find(({ user }) => user === given.user);
     const mark = login === undefined ? null : this.#markOf(login, given.password);
     if (mark !== null && this.#right.has(mark)) return null;
-    if (this.#checking >= MOST_AT_ONCE) return BUSY;
+    const source = sourceKey(address);
+    const same = `${source} ${mark ?? ""}`;
+    const underWay = mark === null ? undefined : this.#underWay.get(same);
+    if (underWay !== undefined) return underWay;
+    if (this.#guesses.isFull(address)) return SLOWER;
+    // Nobody is drawn by lot: `earlyFrom` is `total`.
+    if (this.#checks.enter(source, 1) !== null) return BUSY;
     // A user that is not there takes as long as a wrong password.
-    return this.#verify(login ?? null, logins[0]?.hash ?? "", given.password, address);
+    const checked = this.#verify(login ?? null, logins[0]?.hash ?? "", given.password, address);
+    if (mark === null) return checked;
+    const shared = checked.finally(() => this.#underWay.delete(same));
+    this.#underWay.set(same, shared);
+    return shared;
   }
 
   async #verify(
@@ -60,7 +77,6 @@ export class LoginGuard {
     password: string,
     address: string,
   ): Promise<RequestRefusal | null> {
-    this.#checking += 1;
     let matches = false;
     try {
       matches = await Bun.password.verify(password, login?.hash ?? otherwise);
@@ -68,7 +84,7 @@ export class LoginGuard {
       // What is no hash matches nothing.
       matches = false;
     } finally {
-      this.#checking -= 1;
+      this.#checks.leave(sourceKey(address));
     }
     const isRight = matches && login !== null;
     const heldMs = this.#guesses.heldMs(address, isRight, this.#nowMs());

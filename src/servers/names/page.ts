@@ -11,6 +11,7 @@ const REASONS: Readonly<Record<number, string>> = {
   404: "Not Found",
   405: "Method Not Allowed",
   408: "Request Timeout",
+  417: "Expectation Failed",
   421: "Misdirected Request",
   429: "Too Many Requests",
   431: "Request Header Fields Too Large",
@@ -21,27 +22,46 @@ const REASONS: Readonly<Record<number, string>> = {
 };
 const RETRY_AFTER_SEC = 10;
 /** RFC 7617: every site is a realm of its own, because it has an origin of its own. */
-export const CHALLENGE = 'Basic realm="site", charset="UTF-8"';
+const CHALLENGE = 'Basic realm="site", charset="UTF-8"';
 
-/** A whole answer of the relay's own, in plain text; the connection ends after it. */
-export function pageBytes({ status, sentence }: RequestRefusal, more: readonly Field[] = []): Uint8Array {
-  const text = new TextEncoder().encode(sentence === "" ? "" : `${sentence}\n`);
-  const fields: Field[] = [
+export function pageText(sentence: string): Uint8Array {
+  return new TextEncoder().encode(`${sentence}\n`);
+}
+
+/** Of an answer of the relay's own, whichever HTTP it goes by. */
+export function pageFields(status: number): readonly Field[] {
+  return [
     { name: "Content-Type", value: "text/plain; charset=utf-8" },
-    { name: "Content-Length", value: String(text.length) },
     { name: "Cache-Control", value: "no-store" },
     { name: "X-Content-Type-Options", value: "nosniff" },
     ...(status === 503 || status === 429 ? [{ name: "Retry-After", value: String(RETRY_AFTER_SEC) }] : []),
     ...(status === 401 ? [{ name: "WWW-Authenticate", value: CHALLENGE }] : []),
-    ...more,
-    { name: "Connection", value: "close" },
   ];
+}
+
+/**
+ * A whole answer of the relay's own, in plain text; the connection ends after it. `method`: of the request, if it came so far
+ * (to HEAD there is no content, RFC 9110 §9.3.2).
+ */
+export function pageBytes(
+  { status, sentence }: RequestRefusal,
+  method: string | null,
+  more: readonly Field[] = [],
+): Uint8Array {
+  const text = pageText(sentence);
+  const length = { name: "Content-Length", value: String(text.length) };
+  const fields = [...pageFields(status), length, ...more, { name: "Connection", value: "close" }];
   const head = encodeResponseHead({ status, reason: REASONS[status] ?? "", minor: 1, fields });
+  if (method === "HEAD") return head;
   const bytes = new Uint8Array(head.length + text.length);
   bytes.set(head);
   bytes.set(text, head.length);
   return bytes;
 }
+
+/** The visitor sends no more of its request's content, and is not waited for any longer: a service holds a worker for it. */
+export const CONTENT_MS = 75_000;
+export const UNFINISHED: RequestRefusal = { status: 408, sentence: "The request did not come to an end." };
 
 /** What a visitor is told when its visit came to nothing. It learns of the service only whether trying again helps. */
 export function refusalOf(reason: ReasonName): RequestRefusal {

@@ -42,6 +42,7 @@ export class NamesServer {
   readonly #options: NamesServerOptions;
   readonly #clients: Clients;
   readonly #context: NamesContext;
+  #h2: H2Server | null = null;
   /** Those who came to no site. */
   readonly #refused = new ForwardCounters();
   #http: Listeners<Listener> | null = null;
@@ -85,7 +86,10 @@ export class NamesServer {
   openHttps(listen: HostPort): Result<null, EntryError> {
     const h2 = new H2Server(this.#context);
     const opened = this.#listen(listen, (arrival) => receiveTls(this.#context, h2, arrival));
-    if (opened.ok) this.#https = opened.value;
+    if (opened.ok) {
+      this.#https = opened.value;
+      this.#h2 = h2;
+    } else h2.close();
     return opened.ok ? ok(null) : opened;
   }
 
@@ -100,10 +104,12 @@ export class NamesServer {
   drain(): void {
     this.#http?.close();
     this.#https?.close();
+    this.#h2?.drain();
   }
 
   close(): void {
     this.drain();
+    this.#h2?.close();
     this.#clients.close();
   }
 

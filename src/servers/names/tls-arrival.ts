@@ -160,19 +160,24 @@ class Handshake implements Impatient {
     clients.add(this);
     secured.on("error", () => this.#failed());
     secured.on("close", () => this.#failed());
-    // Of a client that goes away in the middle nothing else is heard (Bun 1.4.5).
+    // Of a client that goes away in the middle nothing else is heard, nor of one that is cut later (Bun 1.4.5).
     raw.on("end", () => this.#failed());
-    secured.once("secure", () => this.#secure(secured));
+    raw.on("error", () => secured.destroy());
+    raw.on("close", () => {
+      if (secured.readableEnded) secured.destroy();
+      else secured.on("end", () => secured.destroy());
+    });
+    secured.once("secure", () => this.#secure(secured, raw));
     raw.onData(hello);
   }
 
-  #secure(secured: TLSSocket): void {
+  #secure(secured: TLSSocket, raw: EndDuplex): void {
     if (this.#over) return;
     this.#over = true;
     this.context.clients.remove(this);
     const arrival: Arrival = { ...this.arrival, named: this.named };
-    if (secured.alpnProtocol === HTTP2) this.h2.receive(secured, arrival, this.named);
-    else receiveHttp(this.context, { ...arrival, client: new DuplexEnd(secured) });
+    if (secured.alpnProtocol === HTTP2) this.h2.receive(secured, raw, arrival, this.named);
+    else receiveHttp(this.context, { ...arrival, client: new DuplexEnd(secured, raw) });
   }
 
   #failed(): void {

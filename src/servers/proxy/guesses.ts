@@ -31,6 +31,11 @@ export class Guesses {
     return waitMs === 0 || this.#waiting.enter(source, 1) === null ? waitMs : null;
   }
 
+  /** As many answers of this source are held back as may be: the next one would be turned away. */
+  isFull(address: string): boolean {
+    return this.#waiting.of(sourceKey(address)) >= WAITING.perSource;
+  }
+
   answered(address: string): void {
     this.#waiting.leave(sourceKey(address));
   }

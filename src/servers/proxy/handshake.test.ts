@@ -65,7 +65,7 @@ function proxyLab() {
     },
   };
   let left = 0;
-  const admission = { admit: () => null, leave: () => void left++ };
+  const admission = { admit: () => null, admitMore: () => true, leave: () => void left++ };
   const host = new EntryHost({ bind: HERE, ports: [], options: DEFAULT_OPTIONS, admission, sweeper }, exit);
   const context = { host, clients: new Clients(sweeper), guesses: new Guesses(), credentials: () => CREDENTIALS };
   return {

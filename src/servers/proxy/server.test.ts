@@ -359,6 +359,7 @@ describe("the proxy", () => {
   test("closing cuts the clients that have not asked yet", async () => {
     const admitted = Promise.withResolvers<void>();
     const entry = openOn(null, sweeper, {
+      admitMore: () => true,
       admit: () => {
         admitted.resolve();
         return null;

@@ -1,33 +1,19 @@
 import type { Socket } from "bun";
 import type { KexInit } from "ssh2/lib/protocol/kex.js";
 import type { ParsedKey } from "ssh2/lib/protocol/keyParser.js";
-import Protocol, { type ChannelOpen, type MessageHandlers } from "ssh2/lib/protocol/Protocol.js";
+import Protocol, { type MessageHandlers } from "ssh2/lib/protocol/Protocol.js";
 import { Liveness } from "../../core/tunnel/liveness.ts";
-import { INITIAL_WINDOW_BYTES, WindowBudget } from "../../core/tunnel/window.ts";
+import { WindowBudget } from "../../core/tunnel/window.ts";
 import type { ByteEnd } from "../../dataplanes/io/ends.ts";
 import type { Reader, Turnstile } from "../../dataplanes/io/turnstile.ts";
 import { messageOf } from "../../os/errors.ts";
 import { type Endpoint, formatHostPort, type HostPort } from "../../wire/endpoint.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import { type SshAuthority, UserAuth } from "./auth.ts";
-import { MAX_PACKET_BYTES, type SshChannel } from "./channel.ts";
-import { Channels, type ChannelsHost } from "./channels.ts";
+import type { ChannelsHost } from "./channels.ts";
 import type { Gathered } from "./gathered.ts";
-import { OpenFailure } from "./open-failure.ts";
 import { Outbox, type OutboxGroup } from "./outbox.ts";
-import { type ForwardRequests, GlobalRequests } from "./requests.ts";
-import { TextSession, type TextView } from "./text-session.ts";
-
-/** What a client that proved who it is may ask for; one a connection. */
-export interface SshHandler extends ForwardRequests {
-  /** `-L`, `-D`, `-J`, `-W`. Sets the channel's sink before it returns, or resets it. */
-  dial(target: HostPort, channel: ByteEnd): void;
-  /** `-L PORT:/PATH`. The same. */
-  dialSocket(path: string, channel: ByteEnd): void;
-  readonly view: TextView;
-  /** The last call. */
-  closed(why: string): void;
-}
+import { ConnectionService, type SshHandler, serviceMessages } from "./service.ts";
 
 /** The client and what it came to, as a visit tells them: by the socket, or by what a load balancer says. */
 export interface SshEnds {
@@ -64,7 +50,6 @@ const REKEY_AFTER_BYTES = 2 ** 36;
  * 2 MiB do not feel that.
  */
 const LEAST_RTT_MS = 20;
-const MAX_SESSIONS = 10;
 /** After the last words the client may take this long to read them. */
 const LINGER_MS = 2_000;
 
@@ -79,17 +64,14 @@ export class SshConnection<P> implements Reader, ChannelsHost {
   readonly #outbox: Outbox;
   readonly #liveness: Liveness;
   readonly #auth: UserAuth<P>;
-  readonly #channels: Channels;
-  readonly #sessions = new Map<number, TextSession>();
-  #requests: GlobalRequests | null = null;
-  #handler: SshHandler | null = null;
+  /** Null until the client has proved who it is. */
+  #service: ConnectionService | null = null;
   #why: string | null = null;
   #lingerUntilMs = Number.POSITIVE_INFINITY;
   /** Its user ended it: most clients leave by themselves before. */
   #quitAtMs = Number.POSITIVE_INFINITY;
   #pingedAtMs: number | null = null;
   #bytesSinceKeys = 0;
-  #noMoreSessions = false;
 
   constructor(
     socket: Socket<unknown>,
@@ -115,11 +97,10 @@ export class SshConnection<P> implements Reader, ChannelsHost {
       },
       onHandshakeComplete: () => {
         this.#bytesSinceKeys = 0;
-        this.#channels.turns();
+        this.#service?.channels.turns();
       },
       messageHandlers: this.#handlers(),
     });
-    this.#channels = new Channels(this);
     this.#auth = new UserAuth({
       authority: shared.authority,
       answers: this.peer,
@@ -139,7 +120,7 @@ export class SshConnection<P> implements Reader, ChannelsHost {
   }
 
   get isAuthenticated(): boolean {
-    return this.#handler !== null;
+    return this.#service !== null;
   }
 
   /** Of the client, an IP literal. */
@@ -162,38 +143,22 @@ export class SshConnection<P> implements Reader, ChannelsHost {
   }
 
   get channelCount(): number {
-    return this.#channels.size;
+    return this.#service?.channels.size ?? 0;
   }
 
-  /** Towards the client, for a visitor of its `-R`. `bound`: as the client asked for it, with the port that it got. */
+  /** See ConnectionService. */
   openForwarded(bound: HostPort, visitor: Endpoint, onGone: (() => void) | null): ByteEnd | ReasonName {
-    const channel = this.#open(onGone);
-    if (typeof channel === "string") return channel;
-    const from = { boundAddr: bound.host, boundPort: bound.port };
-    const to = { remoteAddr: visitor.address, remotePort: visitor.port };
-    this.peer.forwardedTcpip(channel.id, INITIAL_WINDOW_BYTES, MAX_PACKET_BYTES, { ...from, ...to });
-    return channel;
+    return this.#service?.openForwarded(bound, visitor, onGone) ?? "deviceAway";
   }
 
-  /** The same for a socket of `-R /PATH`. */
+  /** See ConnectionService. */
   openForwardedSocket(path: string, onGone: (() => void) | null): ByteEnd | ReasonName {
-    const channel = this.#open(onGone);
-    if (typeof channel === "string") return channel;
-    this.peer.openssh_forwardedStreamLocal(channel.id, INITIAL_WINDOW_BYTES, MAX_PACKET_BYTES, { socketPath: path });
-    return channel;
-  }
-
-  #open(onGone: (() => void) | null): SshChannel | ReasonName {
-    if (this.isClosed) return "deviceAway";
-    const channel = this.#channels.open();
-    if (channel === null) return "resources";
-    channel.onGone = onGone;
-    return channel;
+    return this.#service?.openForwardedSocket(path, onGone) ?? "deviceAway";
   }
 
   /** Said in every session that shows text. */
   say(lines: readonly string[]): void {
-    for (const session of this.#sessions.values()) session.changed(lines);
+    this.#service?.say(lines);
   }
 
   /** Ends it in order: the client is told. */
@@ -249,7 +214,7 @@ export class SshConnection<P> implements Reader, ChannelsHost {
   drain(): void {
     if (!this.#outbox.drain()) return;
     if (this.isClosed) this.#socket.end();
-    else this.#channels.turns();
+    else this.#service?.channels.turns();
   }
 
   standStill(): void {
@@ -271,12 +236,12 @@ export class SshConnection<P> implements Reader, ChannelsHost {
       if (nowMs >= this.#lingerUntilMs) this.#socket.terminate();
       return;
     }
-    if (!this.isAuthenticated) return;
+    if (this.#service === null) return;
     if (nowMs >= this.#quitAtMs) {
       this.close("its user ended it");
       return;
     }
-    for (const session of this.#sessions.values()) session.tick();
+    this.#service.tick();
     switch (this.#liveness.tick(nowMs)) {
       case "ping":
         this.#liveness.pinged(nowMs);
@@ -294,15 +259,11 @@ export class SshConnection<P> implements Reader, ChannelsHost {
   // ——— what it is made of ———
 
   #accepted(principal: P): void {
-    this.#handler = this.#shared.open(principal, this);
-    this.#requests = new GlobalRequests({
-      handler: this.#handler,
-      answers: this.peer,
-      isClosed: () => this.isClosed,
-      refused: (message) => {
-        if (message !== "") this.say([`Refused: ${message}`]);
+    this.#service = new ConnectionService(this, {
+      handler: this.#shared.open(principal, this),
+      quit: () => {
+        this.#quitAtMs = this.nowMs() + LINGER_MS;
       },
-      giveUp: (why) => this.violated(why),
       failed: (error) => this.#shared.failed(error),
     });
     this.#shared.settled(this, "accepted");
@@ -310,25 +271,6 @@ export class SshConnection<P> implements Reader, ChannelsHost {
 
   /** Each message that comes before its time ends the connection: none of them is answered to who is not known. */
   #handlers(): MessageHandlers {
-    const { gathered } = this.#shared;
-    const served = <A extends unknown[]>(handle: (...args: A) => void) => {
-      return (_: Protocol, ...args: A): void => {
-        // What follows data is heard after it.
-        gathered.flush();
-        if (this.isClosed) return;
-        if (this.isAuthenticated) handle(...args);
-        else this.violated("it asks before it has proved who it is");
-      };
-    };
-    const onChannel = <A extends unknown[]>(handle: (channel: SshChannel, ...args: A) => void) =>
-      served((recipient: number, ...args: A) => {
-        const channel = this.#channels.get(recipient);
-        if (channel === undefined) this.violated("it names a channel that is not there");
-        else handle(channel, ...args);
-      });
-    const pong = () => {
-      if (this.#pingedAtMs !== null) this.#liveness.pong(this.#pingedAtMs, this.#shared.nowMs());
-    };
     return {
       DISCONNECT: () => this.#fail("the client said goodbye"),
       SERVICE_REQUEST: (_, name) => {
@@ -339,74 +281,16 @@ export class SshConnection<P> implements Reader, ChannelsHost {
       USERAUTH_REQUEST: (_, user, service, method, data) => {
         if (!this.isClosed && !this.isAuthenticated) this.#auth.request(user, service, method, data);
       },
-      GLOBAL_REQUEST: served((name: string, wantReply: boolean, data: unknown) => {
-        if (name === "no-more-sessions@openssh.com") this.#noMoreSessions = true;
-        this.#requests?.request(name, wantReply, data);
-      }),
-      REQUEST_SUCCESS: served(pong),
-      REQUEST_FAILURE: served(pong),
-      CHANNEL_OPEN: served((info: ChannelOpen) => this.#channelOpen(info)),
-      CHANNEL_OPEN_CONFIRMATION: served((info) => this.#channels.confirmed(info)),
-      CHANNEL_OPEN_FAILURE: onChannel((channel, code: number) => channel.receiveFailure(code)),
-      CHANNEL_WINDOW_ADJUST: onChannel((channel, bytes: number) => channel.receiveWindow(bytes)),
-      CHANNEL_DATA: (_, recipient, data) => {
-        if (this.isClosed) return;
-        const channel = this.isAuthenticated ? this.#channels.get(recipient) : undefined;
-        if (channel === undefined) this.violated("it sends data to a channel that is not there");
-        else gathered.add(channel, data);
-      },
-      // Only servers have a second stream (RFC 4254 §5.2 knows stderr alone).
-      CHANNEL_EXTENDED_DATA: onChannel((channel, data: Buffer) => channel.receiveUnwanted(data.length)),
-      CHANNEL_EOF: onChannel((channel) => channel.receiveEnd()),
-      CHANNEL_CLOSE: onChannel((channel) => channel.receiveClose()),
-      CHANNEL_REQUEST: onChannel((channel, type: string, wantReply: boolean) => {
-        const session = this.#sessions.get(channel.id);
-        if (session !== undefined) session.request(type, wantReply);
-        else if (wantReply && channel.remoteId !== null) this.peer.channelFailure(channel.remoteId);
+      ...serviceMessages({
+        gathered: this.#shared.gathered,
+        isClosed: () => this.isClosed,
+        service: () => this.#service,
+        answered: () => {
+          if (this.#pingedAtMs !== null) this.#liveness.pong(this.#pingedAtMs, this.#shared.nowMs());
+        },
+        violated: (why) => this.violated(why),
       }),
     };
-  }
-
-  #channelOpen(info: ChannelOpen): void {
-    const { type, sender, data } = info;
-    const handler = this.#handler;
-    if (handler === null) return;
-    switch (type) {
-      case "session": {
-        if (this.#noMoreSessions || this.#sessions.size >= MAX_SESSIONS) {
-          this.peer.channelOpenFail(sender, OpenFailure.prohibited, "no more sessions");
-          return;
-        }
-        this.#accept(info, (channel) => this.#openSession(channel, handler));
-        return;
-      }
-      case "direct-tcpip":
-        this.#accept(info, (channel) => handler.dial({ host: data.destIP ?? "", port: data.destPort ?? 0 }, channel));
-        return;
-      case "direct-streamlocal@openssh.com":
-        this.#accept(info, (channel) => handler.dialSocket(data.socketPath ?? "", channel));
-        return;
-      default:
-        this.peer.channelOpenFail(sender, OpenFailure.unknownType, "there is no such kind of channel here");
-    }
-  }
-
-  #accept(info: ChannelOpen, serve: (channel: SshChannel) => void): void {
-    const channel = this.#channels.accept(info);
-    if (channel !== null) serve(channel);
-  }
-
-  #openSession(channel: SshChannel, { view }: SshHandler): void {
-    const session = new TextSession({
-      channel,
-      answers: this.peer,
-      view,
-      quit: () => {
-        this.#quitAtMs = this.nowMs() + LINGER_MS;
-      },
-      ended: () => this.#sessions.delete(channel.id),
-    });
-    this.#sessions.set(channel.id, session);
   }
 
   /** Tells the client, and lets it read that for a moment. */
@@ -434,10 +318,8 @@ export class SshConnection<P> implements Reader, ChannelsHost {
   #closed(why: string): void {
     this.#why = why;
     this.peer.cleanup();
-    this.#channels.cutAll();
-    this.#sessions.clear();
-    if (this.#handler === null) this.#shared.settled(this, "left");
-    this.#handler?.closed(why);
+    if (this.#service === null) this.#shared.settled(this, "left");
+    this.#service?.end(why);
     this.#shared.closed(this, why);
   }
 }

@@ -80,6 +80,7 @@ function startServer(list: readonly string[]) {
       throw error;
     },
   });
+  server.listen();
   stop = () => {
     server.close();
     abort.abort();

@@ -59,6 +59,7 @@ beforeAll(() => {
       throw error;
     },
   });
+  server.listen();
 });
 afterAll(() => {
   server.close();

@@ -5,6 +5,7 @@ import { Pending } from "../../core/pending.ts";
 import { WindowBudget } from "../../core/tunnel/window.ts";
 import { canonicalPeer } from "../../dataplanes/io/bind-address.ts";
 import { GatedPort, GatedSocket } from "../../dataplanes/io/gated-port.ts";
+import { BESIDE, type PortSharing } from "../../dataplanes/io/port-sharing.ts";
 import type { ProxyGate } from "../../dataplanes/io/proxy-gate.ts";
 import type { Sweepable, Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { hasGone } from "../../dataplanes/io/tcp-end.ts";
@@ -13,9 +14,10 @@ import { parseAddress, sourceKey } from "../../wire/address.ts";
 import { formatKey } from "../../wire/ssh/public-key.ts";
 import { offerOf } from "./algorithms.ts";
 import type { SshAuthority } from "./auth.ts";
-import { type ConnectionShared, SshConnection, type SshEnds, type SshHandler } from "./connection.ts";
+import { type ConnectionShared, SshConnection, type SshEnds } from "./connection.ts";
 import { Gathered } from "./gathered.ts";
 import { OutboxGroup } from "./outbox.ts";
+import type { SshHandler } from "./service.ts";
 
 export interface SshServerOptions<P> {
   /** An IP literal. */
@@ -26,6 +28,8 @@ export interface SshServerOptions<P> {
   /** Of this program, as clients are told it. */
   readonly version: string;
   readonly sweeper: Sweeper;
+  /** How its port passes from one process to the next; absent = it does not. */
+  readonly sharing?: PortSharing;
   /** Where load balancers say who the clients are; absent = clients are whom sockets show. */
   readonly gate?: ProxyGate;
   /** Monotonic. */
@@ -65,7 +69,7 @@ export class SshServer<P> implements Sweepable {
   readonly #options: SshServerOptions<P>;
   readonly #shared: ConnectionShared<P>;
   readonly #gated: GatedPort | null;
-  readonly #listener: TCPSocketListener<Client<P>>;
+  #listener: TCPSocketListener<Client<P>> | null = null;
   readonly #connections = new Set<SshConnection<P>>();
   /** Those that said their last words, until their sockets are closed. */
   readonly #leaving = new Set<SshConnection<P>>();
@@ -73,7 +77,7 @@ export class SshServer<P> implements Sweepable {
   readonly #penalties = new Penalties(DENIALS);
   readonly #answering = new Set<Timer>();
 
-  /** Throws the system's error when it cannot listen, and an Error that says what to do when the host key is none. */
+  /** Throws an Error that says what to do when the host key is none. */
   constructor(options: SshServerOptions<P>) {
     this.#options = options;
     this.#gated = options.gate === undefined ? null : new GatedPort(options.gate);
@@ -103,17 +107,32 @@ export class SshServer<P> implements Sweepable {
       },
       failed: options.onUnexpected,
     };
-    this.#listener = Bun.listen<Client<P>>({
-      hostname: options.hostname,
-      port: options.port,
-      data: undefined,
-      socket: this.#socketHandler(),
-    });
     options.sweeper.add(this);
   }
 
+  /** Throws the system's error. */
+  listen(): void {
+    const { hostname, port, sharing } = this.#options;
+    const beside = sharing?.isBeside("tcp", port) ?? false;
+    const listener = Bun.listen<Client<P>>({
+      hostname,
+      port,
+      data: undefined,
+      socket: this.#socketHandler(),
+      ...(beside ? BESIDE : {}),
+    });
+    if (beside) sharing?.steerHere(listener);
+    this.#listener = listener;
+  }
+
+  /** Before it listens: the one that it was given. */
   get port(): number {
-    return this.#listener.port;
+    return this.#listener?.port ?? this.#options.port;
+  }
+
+  /** Lets another process of this relay listen at its port too, or no more. False: this system cannot. */
+  setShared(shared: boolean): boolean {
+    return this.#listener === null || (this.#options.sharing?.setShared(this.#listener, shared) ?? false);
   }
 
   /** Now: of those that proved who they are, and of others. */
@@ -199,11 +218,11 @@ export class SshServer<P> implements Sweepable {
 
   /** Connections go on. */
   stopListening(): void {
-    this.#listener.stop();
+    this.#listener?.stop();
   }
 
   close(): void {
-    this.#listener.stop();
+    this.#listener?.stop();
     this.#gated?.close();
     this.#options.sweeper.remove(this);
     for (const connection of [...this.#connections]) connection.close("the relay is shutting down");

@@ -52,13 +52,30 @@ function framingOf(fields: RequestHead["fields"]): Result<Framing | null, Framin
 
 const CR = 13;
 const LF = 10;
+const ZERO = 48;
 /** Of a chunk's size with its extensions, or of a line behind the last chunk. */
 const MAX_LINE_BYTES = 1_024;
 const MAX_TRAILERS = 64;
 /** `size [; extensions]`: 13 digits are exact. Extensions hold no control characters: a bare CR or LF is a line's end to some. */
 const CHUNK_LINE = /^([0-9A-Fa-f]{1,13})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
 
-/** Finds the end of a message's content in bytes that are handed on as they are. */
+/** One chunk (§7.1), as whoever hands content on writes it: without extensions, its size in one form. */
+export function encodeChunk(content: Uint8Array): Uint8Array {
+  if (content.length === 0) return new Uint8Array(0);
+  const size = `${content.length.toString(16)}\r\n`;
+  const bytes = new Uint8Array(size.length + content.length + 2);
+  for (let at = 0; at < size.length; at++) bytes[at] = size.charCodeAt(at);
+  bytes.set(content, size.length);
+  bytes.set([CR, LF], size.length + content.length);
+  return bytes;
+}
+
+/** The end of chunked content, without trailers. */
+export function encodeLastChunk(): Uint8Array {
+  return Uint8Array.of(ZERO, CR, LF, CR, LF);
+}
+
+/** Finds content, and its end, in the bytes of a message. */
 export class BodyReader {
   #left: number;
   #state: "data" | "size" | "data-end" | "trailer" | "until-close" | "done";
@@ -87,6 +104,10 @@ export class BodyReader {
 
   get isDone(): boolean {
     return this.#state === "done";
+  }
+
+  get isChunked(): boolean {
+    return this.#chunked;
   }
 
   /** Its end is the connection's. */

@@ -42,6 +42,17 @@ export async function findPrincipal(
   return device.ok ? { peer: peerOf(device.value), keyFingerprint: null } : null;
 }
 
+/** Who proved that to another process of this relay, as the device is now; null = it was revoked since. */
+export async function findCarried(
+  { devices }: Pick<SshAuthorityOptions["store"], "devices">,
+  deviceId: string,
+  keyFingerprint: string | null,
+): Promise<SshPrincipal | null> {
+  const device = await devices.find(deviceId);
+  if (!device.ok || device.value.id !== deviceId || device.value.revokedMs !== null) return null;
+  return { peer: peerOf(device.value), keyFingerprint };
+}
+
 async function ofKey(store: SshAuthorityOptions["store"], { parts, blob }: SshKey): Promise<SshPrincipal | null> {
   const added = await store.sshKeys.find(blob);
   if (added !== null) return { peer: peerOf(added.device), keyFingerprint: sshFingerprint(blob) };

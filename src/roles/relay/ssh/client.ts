@@ -1,7 +1,6 @@
 import { DEFAULT_OPTIONS, type RemoteSpec } from "../../../core/forward.ts";
 import type { ByteEnd, Visit } from "../../../dataplanes/io/ends.ts";
 import { join } from "../../../dataplanes/io/join.ts";
-import type { SshConnection, SshHandler } from "../../../servers/ssh/connection.ts";
 import type { TextView } from "../../../servers/ssh/text-session.ts";
 import type { HostPort } from "../../../wire/endpoint.ts";
 import { parseHost } from "../../../wire/endpoint.ts";
@@ -11,8 +10,7 @@ import type { OpenRequest } from "../../../wire/tunnel/open.ts";
 import type { RelayDials } from "../dials.ts";
 import type { SharedEntry } from "../entries.ts";
 import type { RelayForwards } from "../forwards.ts";
-import type { SshPrincipal } from "./authority.ts";
-import type { ConnectedClient, ConnectedDevice, ServedForward } from "./model.ts";
+import type { Behind, ClientConnection, ConnectedClient, ConnectedDevice, ServedForward } from "./model.ts";
 import type { SshSockets } from "./sockets.ts";
 import { clientView } from "./view.ts";
 
@@ -27,7 +25,7 @@ export interface SshHubOptions {
   draining(): boolean;
   /** What visitors type, to a device that reached the relay at this address. */
   publicHost(localAddress: string): string;
-  connected(device: ConnectedDevice, connection: SshConnection<SshPrincipal>): void;
+  connected(device: ConnectedDevice, connection: ClientConnection): void;
   disconnected(device: ConnectedDevice, why: string): void;
   failed(error: unknown): void;
 }
@@ -48,7 +46,7 @@ const LIFETIME_SEC = 600;
 const MOST_FORWARDS = 256;
 
 /** What one SSH connection of a device asks of the relay. */
-export class SshClient implements SshHandler, ConnectedClient {
+export class SshClient implements Behind, ConnectedClient {
   readonly forwards = new Map<number, ServedForward>();
   readonly claimed = new Set<string>();
   readonly view: TextView;
@@ -57,7 +55,7 @@ export class SshClient implements SshHandler, ConnectedClient {
   constructor(
     readonly hub: ClientHost,
     readonly device: ConnectedDevice,
-    readonly connection: SshConnection<SshPrincipal>,
+    readonly connection: ClientConnection,
     readonly keyFingerprint: string | null,
   ) {
     this.view = clientView({
@@ -77,29 +75,73 @@ export class SshClient implements SshHandler, ConnectedClient {
   // ——— -R ———
 
   async forward(bind: HostPort): Promise<Result<number, string>> {
-    const { forwards } = this.hub.options;
-    const { device } = this;
-    await device.begun;
+    await this.device.begun;
     const refusal = this.#refusal(bind);
+    return refusal === null ? this.#open(this.#spec(bind.port), bind.host) : err(refusal);
+  }
+
+  /** Of a client that another process carries: what was open for it there goes on as it was. */
+  async resume({ id, port, bindHost }: Omit<ServedForward, "handle">): Promise<Result<number, string>> {
+    await this.device.begun;
+    const held = this.hub.options.forwards.get(this.device.peer.deviceId, id);
+    if (held === null || held.spec.ports[0]?.first !== port) return err(`Its forward of port ${port} was removed.`);
+    const refusal = this.#refusal({ host: bindHost, port });
     if (refusal !== null) return err(refusal);
-    const spec = this.#spec(bind.port);
+    // A connection that came to this process is the newer one.
+    if ([...this.device.clients].some(({ forwards }) => forwards.has(port))) {
+      this.connection.lost?.(port);
+      return ok(port);
+    }
+    const handle = this.hub.nextHandle();
+    // It has its answer since long: visitors may come within the call.
+    this.#serves({ id, handle, port, bindHost });
+    const opened = await this.#put(held.spec, handle);
+    if (!opened.ok) this.forwards.delete(port);
+    return opened;
+  }
+
+  async #open(spec: RemoteSpec, bindHost: string): Promise<Result<number, string>> {
     const handle = this.hub.nextHandle();
     this.claimed.add(spec.id);
-    device.serving.set(handle, this);
-    const outcome = await forwards.put({ peer: device.peer, localAddress: this.connection.localAddress }, handle, spec);
+    const opened = await this.#put(spec, handle);
     this.claimed.delete(spec.id);
-    const port = outcome.kind === "open" ? outcome.endpoints[0]?.port : undefined;
-    if (port === undefined || this.#isClosed) {
-      device.serving.delete(handle);
-      forwards.withdraw(device.peer.deviceId, spec.id, handle);
-      return err(outcome.kind === "refused" ? outcome.message : "The connection ended meanwhile.");
-    }
-    const served = { id: spec.id, handle, port, bindHost: bind.host };
-    const before = this.forwards.get(port);
-    if (before !== undefined) device.serving.delete(before.handle);
-    this.forwards.set(port, served);
+    if (!opened.ok) return opened;
+    this.#serves({ id: spec.id, handle, port: opened.value, bindHost });
     this.connection.say(this.view.lines());
-    return ok(port);
+    return opened;
+  }
+
+  /** The port that is open, leading here. */
+  async #put(spec: RemoteSpec, handle: number): Promise<Result<number, string>> {
+    const { forwards } = this.hub.options;
+    const { peer, serving } = this.device;
+    serving.set(handle, this);
+    const outcome = await forwards.put({ peer, localAddress: this.connection.localAddress }, handle, spec);
+    const port = outcome.kind === "open" ? outcome.endpoints[0]?.port : undefined;
+    if (port !== undefined && !this.#isClosed) return ok(port);
+    serving.delete(handle);
+    forwards.withdraw(peer.deviceId, spec.id, handle);
+    return err(outcome.kind === "refused" ? outcome.message : "The connection ended meanwhile.");
+  }
+
+  /** No connection of the device serves it by another handle any more. */
+  #serves(served: ServedForward): void {
+    for (const client of this.device.clients) client.lose(served.port);
+    this.forwards.set(served.port, served);
+  }
+
+  /** The process that is the relay has opened it. */
+  adopt(served: ServedForward): void {
+    this.forwards.set(served.port, served);
+    this.connection.say(this.view.lines());
+  }
+
+  lose(port: number): void {
+    const served = this.forwards.get(port);
+    if (served === undefined) return;
+    this.forwards.delete(port);
+    this.device.serving.delete(served.handle);
+    this.connection.lost?.(port);
   }
 
   #refusal(bind: HostPort): string | null {

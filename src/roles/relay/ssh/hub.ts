@@ -1,21 +1,40 @@
 import type { ByteEnd, FlowEnd } from "../../../dataplanes/io/ends.ts";
 import type { Peer } from "../../../dataplanes/tunnel/session.ts";
-import type { SshConnection, SshHandler } from "../../../servers/ssh/connection.ts";
+import type { SshHandler } from "../../../servers/ssh/service.ts";
 import type { ReasonName } from "../../../wire/reason.ts";
 import type { OpenRequest } from "../../../wire/tunnel/open.ts";
 import type { DeviceLink } from "../device-link.ts";
+import type { Gate } from "../gate.ts";
 import type { SshPrincipal } from "./authority.ts";
 import { type ClientHost, SshClient, type SshHubOptions } from "./client.ts";
-import type { ConnectedClient, ConnectedDevice } from "./model.ts";
+import type { Following } from "./following.ts";
+import type { ClientConnection, ConnectedClient, ConnectedDevice } from "./model.ts";
+import { MovableClient } from "./movable.ts";
 
 /** Every device that is connected by SSH. */
 export class SshHub implements ClientHost {
   readonly options: SshHubOptions;
+  readonly #gate: Pick<Gate, "passed">;
   readonly #devices = new Map<string, SshDevice>();
+  /** Clients whose connections are this process's. */
+  readonly #own = new Set<MovableClient>();
+  #following: Following | null = null;
   #lastHandle = 0;
+  #lastNumber = 0;
 
-  constructor(options: SshHubOptions) {
+  /** What clients ask for waits for the gate. */
+  constructor(options: SshHubOptions, gate: Pick<Gate, "passed">) {
     this.options = options;
+    this.#gate = gate;
+  }
+
+  get own(): Iterable<MovableClient> {
+    return this.#own;
+  }
+
+  /** The ids of those that are connected. */
+  get devices(): readonly string[] {
+    return [...this.#devices.keys()];
   }
 
   /** The device as forwards and lists see it; undefined = it is not connected by SSH. */
@@ -23,8 +42,21 @@ export class SshHub implements ClientHost {
     return this.#devices.get(deviceId);
   }
 
-  /** A client proved who it is. */
-  open({ peer, keyFingerprint }: SshPrincipal, connection: SshConnection<SshPrincipal>): SshHandler {
+  /** A client of this process proved who it is. */
+  open(principal: SshPrincipal, connection: ClientConnection): SshHandler {
+    this.#lastNumber += 1;
+    const client = this.join(principal, connection);
+    const movable: MovableClient = new MovableClient(this.#lastNumber, client, this.#gate, (why) => {
+      this.#own.delete(movable);
+      this.#following?.left(movable, why);
+    });
+    this.#own.add(movable);
+    this.#following?.came(movable);
+    return movable;
+  }
+
+  /** The same for one that another process may carry. */
+  join({ peer, keyFingerprint }: SshPrincipal, connection: ClientConnection): SshClient {
     const device = this.#devices.get(peer.deviceId) ?? this.#up(peer);
     const client = new SshClient(this, device, connection, keyFingerprint);
     device.clients.add(client);
@@ -34,11 +66,22 @@ export class SshHub implements ClientHost {
 
   #up(peer: Peer): SshDevice {
     const { forwards, hasAgent } = this.options;
-    // A device is up once, whichever way it came first.
-    const device = new SshDevice(peer, hasAgent(peer.deviceId) ? Promise.resolve() : forwards.sessionUp(peer));
+    // A device is up once, whichever way it came first, and at the process that is the relay.
+    const isUp = hasAgent(peer.deviceId) || this.#following !== null;
+    const device = new SshDevice(peer, isUp ? Promise.resolve() : forwards.sessionUp(peer));
     device.begun.catch((error: unknown) => this.options.failed(error));
     this.#devices.set(peer.deviceId, device);
     return device;
+  }
+
+  /** Another process is the relay: this one's clients are taken in there. */
+  follow(following: Following): void {
+    this.#following = following;
+    // Their names, and files, are that process's from now on.
+    for (const { clients } of this.#devices.values()) {
+      for (const client of clients) this.options.sockets.closeAll(client);
+    }
+    following.start();
   }
 
   left(client: ConnectedClient, why: string): void {

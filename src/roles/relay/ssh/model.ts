@@ -1,9 +1,30 @@
 import type { ByteEnd } from "../../../dataplanes/io/ends.ts";
 import type { Peer } from "../../../dataplanes/tunnel/session.ts";
-import type { SshConnection } from "../../../servers/ssh/connection.ts";
+import type { SshHandler } from "../../../servers/ssh/service.ts";
+import type { Endpoint, HostPort } from "../../../wire/endpoint.ts";
 import type { ReasonName } from "../../../wire/reason.ts";
 import type { OpenRequest } from "../../../wire/tunnel/open.ts";
-import type { SshPrincipal } from "./authority.ts";
+
+/** A client's connection: of this process, or carried by one that was the relay before (carried.ts). */
+export interface ClientConnection {
+  /** `address:port` of the client. */
+  readonly remoteAddress: string;
+  /** The address of this machine that it reached. */
+  readonly localAddress: string;
+  readonly ends: { readonly visitor: Endpoint; readonly entry: Endpoint };
+  readonly measuredRttMs: number | null;
+  /** See ConnectionService. */
+  openForwarded(bound: HostPort, visitor: Endpoint, onGone: (() => void) | null): ByteEnd | ReasonName;
+  openForwardedSocket(path: string, onGone: (() => void) | null): ByteEnd | ReasonName;
+  /** Another connection of its device has the port now: who carries it is told. */
+  lost?(port: number): void;
+  /** Said in every session that shows text. */
+  say(lines: readonly string[]): void;
+  close(why: string): void;
+}
+
+/** What carries out what a client asks: this process, or the one that is the relay now. */
+export type Behind = Omit<SshHandler, "view" | "closed">;
 
 /** A forward that one connection serves. */
 export interface ServedForward {
@@ -28,7 +49,7 @@ export interface ConnectedDevice {
 /** And of one of its connections. */
 export interface ConnectedClient {
   readonly device: ConnectedDevice;
-  readonly connection: SshConnection<SshPrincipal>;
+  readonly connection: ClientConnection;
   /** See SshPrincipal. */
   readonly keyFingerprint: string | null;
   /** By public port. */
@@ -36,4 +57,6 @@ export interface ConnectedClient {
   /** Ids of forwards that are being asked for. */
   readonly claimed: ReadonlySet<string>;
   openForwarded(request: Extract<OpenRequest, { kind: "forward" }>, onGone: (() => void) | null): ByteEnd | ReasonName;
+  /** Another connection of its device has the port now. */
+  lose(port: number): void;
 }

@@ -1,8 +1,10 @@
+import type { Visits } from "../../../dataplanes/io/visits.ts";
 import type { SshReady, SshSettings } from "../../control.ts";
 import type { AgentPort, RelayPhase } from "../agent-port.ts";
 import type { DeviceLink } from "../device-link.ts";
 import type { RefusedCredentials } from "../metrics.ts";
 import type { RelaySessions } from "../sessions.ts";
+import type { HandedOverSsh } from "./handed-over.ts";
 import type { OpenSshOptions, RelaySsh } from "./open.ts";
 
 type Made = "settings" | "onDenied" | "hasAgentCalled" | "hasAgent" | "serving" | "draining";
@@ -21,7 +23,7 @@ interface Counts {
 }
 
 /** A relay's SSH server, which most relays do not have: it is loaded by those that do. */
-export class OptionalSsh {
+export class OptionalSsh implements HandedOverSsh {
   readonly #options: OptionalSshOptions;
   #open: { readonly ssh: RelaySsh; readonly settings: SshSettings } | null = null;
 
@@ -29,7 +31,7 @@ export class OptionalSsh {
     this.#options = options;
   }
 
-  /** Nothing happens without settings. */
+  /** Nothing happens without settings. Clients of a process before this one may come; others when it listens. */
   async start(settings: SshSettings | undefined): Promise<void> {
     if (settings === undefined) return;
     const { agentPort, sessions, phase, refused } = this.#options;
@@ -42,7 +44,7 @@ export class OptionalSsh {
       onDenied: () => {
         refused.devices += 1;
       },
-      serving: () => phase() === "serving",
+      serving: () => phase() === "serving" || phase() === "waiting",
       draining: () => phase() === "draining",
     });
     this.#open = { ssh, settings };
@@ -50,14 +52,14 @@ export class OptionalSsh {
 
   /** Null = it does not listen. */
   get listener(): { readonly port: number } | null {
-    return this.#open?.ssh ?? null;
+    return this.#open?.ssh.listener ?? null;
   }
 
   ready(): { readonly ssh?: SshReady } {
     if (this.#open === null) return {};
     const { ssh, settings } = this.#open;
-    const { port, hostKey, fingerprint } = ssh;
-    return { ssh: { listen: { host: settings.listen.host, port }, hostKey, fingerprint } };
+    const { listener, hostKey, fingerprint } = ssh;
+    return { ssh: { listen: { host: settings.listen.host, port: listener.port }, hostKey, fingerprint } };
   }
 
   /** With those of the agent port. */
@@ -80,6 +82,34 @@ export class OptionalSsh {
 
   cutKey(deviceId: string, fingerprint: string): void {
     this.#open?.ssh.cutKey(deviceId, fingerprint);
+  }
+
+  get devices(): readonly string[] {
+    return this.#open?.ssh.devices ?? [];
+  }
+
+  listen(): void {
+    this.#open?.ssh.listen();
+  }
+
+  setShared(shared: boolean): boolean {
+    return this.#open?.ssh.setShared(shared) ?? true;
+  }
+
+  give(): void {
+    this.#open?.ssh.give();
+  }
+
+  letGo(): void {
+    this.#open?.ssh.letGo();
+  }
+
+  get isEmpty(): boolean {
+    return this.#open?.ssh.isEmpty ?? true;
+  }
+
+  get passing(): readonly Visits[] {
+    return this.#open === null ? [] : [this.#open.ssh.passing];
   }
 
   stopListening(): void {

@@ -2,7 +2,7 @@ import { z } from "../../../wire/zod.ts";
 import { needOf } from "../need.ts";
 import { type Operation, operation } from "../operation.ts";
 import { EVENTS_TYPE } from "../protocol.ts";
-import { PingEvent, RouterReport } from "../schema.ts";
+import { NameQuestion, NameReport, PingEvent, RouterReport } from "../schema.ts";
 
 /** One a second, so a minute at most. */
 const MAX_SAMPLES = 60;
@@ -22,6 +22,19 @@ export const CHECK_ROUTES: readonly Operation[] = [
     streams: [EVENTS_TYPE],
     run: async ({ backend, who, id, query, stream }) =>
       stream(await backend.checks.pingForward(who, id, query.samples)),
+  }),
+  operation({
+    id: "checkName",
+    method: "POST",
+    path: "/v1/names/check",
+    tag: "Checks",
+    summary: "Looks up whether the visitors of a site's name come to this relay",
+    description:
+      "And if not, which DNS records the name wants. The relay's own machine looks it up, so a resolver elsewhere may know a new record later. Others than administrators ask for names that their account may have.",
+    need: needOf("forwards.check"),
+    body: NameQuestion,
+    reply: NameReport,
+    run: ({ backend, who, body }) => backend.checks.checkName(who, body.host),
   }),
   operation({
     id: "askRouter",
