@@ -1,10 +1,12 @@
 import type { Stats } from "node:fs";
-import { lchown, lstat, mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { lstat, mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { errorCode } from "../../os/errors.ts";
 import { PRIVATE_DIRECTORY_MODE, replaceFile, syncDirectory } from "../../os/files.ts";
 import type { DataPaths } from "../../os/paths.ts";
+import { giveFiles } from "../../os/privileges.ts";
 import { SealedError } from "../../os/sealed.ts";
+import { ControlError } from "../../servers/local/error.ts";
 import { examineDatabase, prepareRestored } from "../../store/snapshot.ts";
 import { BackupManifest, type BackupPart } from "../../wire/backup.ts";
 import { parseJson } from "../../wire/json.ts";
@@ -182,8 +184,8 @@ async function makeFolder(paths: DataPaths, folder: string): Promise<void> {
   await mkdir(path, { mode: PRIVATE_DIRECTORY_MODE });
   // Root restores for whoever runs the server; its own part stays its own.
   if (process.getuid?.() !== ROOT_UID || folder === PRIVILEGED) return;
-  const { uid, gid } = await stat(paths.directory);
-  await lchown(path, uid, gid);
+  const given = giveFiles([path], await stat(paths.directory));
+  if (!given.ok) throw new ControlError("failed", given.error);
 }
 
 async function stateOf(path: string): Promise<Stats | null> {
