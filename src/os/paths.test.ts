@@ -13,6 +13,8 @@ describe("the data directory", () => {
       relayCertificate: "/var/lib/hatchway/relay-cert.pem",
       relayKey: "/var/lib/hatchway/relay-key.pem",
       acmeState: "/var/lib/hatchway/acme.json",
+      sites: "/var/lib/hatchway/names",
+      sshHostKey: "/var/lib/hatchway/ssh_host_ed25519_key",
       deviceKey: "/var/lib/hatchway/device-key.pem",
       agentState: "/var/lib/hatchway/agent.json",
       relaySocket: "/var/lib/hatchway/relay.sock",

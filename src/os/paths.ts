@@ -12,6 +12,9 @@ export interface DataPaths {
   readonly relayKey: string;
   /** What ACME gave, and the account's key. */
   readonly acmeState: string;
+  /** The same for each site: a directory of directories. */
+  readonly sites: string;
+  readonly sshHostKey: string;
   readonly deviceKey: string;
   /** The agent's enrolment and added forwards. */
   readonly agentState: string;
@@ -37,6 +40,8 @@ export function dataPaths(directory: string): DataPaths {
     relayCertificate: join(root, "relay-cert.pem"),
     relayKey: join(root, "relay-key.pem"),
     acmeState: join(root, "acme.json"),
+    sites: join(root, "names"),
+    sshHostKey: join(root, "ssh_host_ed25519_key"),
     deviceKey: join(root, "device-key.pem"),
     agentState: join(root, "agent.json"),
     relaySocket: join(root, "relay.sock"),
@@ -47,12 +52,13 @@ export function dataPaths(directory: string): DataPaths {
   };
 }
 
-/** Every file that a relay or an agent keeps there, whether it is there or not. */
+/** Every file, and directory of files, that a relay or an agent keeps there, whether it is there or not. */
 export function dataFiles(directory: string): string[] {
   const { database, relaySocket, agentSocket, gatewaySocket, ...paths } = dataPaths(directory);
   const sockets = [relaySocket, agentSocket, gatewaySocket].map((path) => `${path}.lock`);
-  const keys = [paths.relayCertificate, paths.relayKey, paths.acmeState, paths.deviceKey, paths.agentState];
-  return [database, `${database}-wal`, `${database}-shm`, ...keys, ...sockets];
+  const { relayCertificate, relayKey, acmeState, sites, sshHostKey, deviceKey, agentState } = paths;
+  const kept = [relayCertificate, relayKey, acmeState, sites, sshHostKey, deviceKey, agentState];
+  return [database, `${database}-wal`, `${database}-shm`, ...kept, ...sockets];
 }
 
 /** By how many bytes the paths of the sockets are too long for the system; 0 = they fit. */

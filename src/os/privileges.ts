@@ -22,12 +22,20 @@ import type { SystemUser } from "./users.ts";
 const ROOT_UID = 0;
 
 /**
- * Gives a directory of ours and the files in it to the user, unless it is another's already: then what is in it may be
- * anything (links to files of root's, say), and is left as it is. Links are never followed. An error is a sentence.
+ * Gives a directory of ours, the files in it and those of its `folders` that are named to the user, unless it is another's
+ * already: then what is in it may be anything (links to files of root's, say), and is left as it is. Links are never
+ * followed. An error is a sentence.
  */
-export function giveDirectory(directory: string, { uid, gid }: SystemUser): Result<null, string> {
+export function giveDirectory(
+  directory: string,
+  user: SystemUser,
+  folders: readonly string[] = [],
+): Result<null, string> {
+  const { uid, gid } = user;
   return orSentence(directory, () => {
     if (lstatSync(directory).uid !== ROOT_UID) return ok(null);
+    const inside = giveFiles(folders, user);
+    if (!inside.ok) return inside;
     for (const name of readdirSync(directory)) {
       const path = join(directory, name);
       const found = lstatSync(path);
@@ -52,29 +60,47 @@ export function giveToGroup(directory: string, { uid, gid }: SystemUser): Result
 }
 
 /**
- * Gives those of the files to the user that are root's: of a command that root ran in a directory of the user's. Who
- * owns the directory may put anything into it meanwhile, so what is given is what was looked at: never what a link
- * leads to, nor a file with another name elsewhere. An error is a sentence.
+ * Gives those of the files, and of the directories with what is in them, to the user that are root's: of a command that root
+ * ran in a directory of the user's. Who owns the directory may put anything into it meanwhile, so what is given is
+ * what was looked at: never what a link leads to, nor a file with another name elsewhere. `kept`: names that stay root's.
+ * Returns how many were given; an error is a sentence.
  */
-export function giveFiles(paths: readonly string[], { uid, gid }: SystemUser): Result<number, string> {
+export function giveFiles(
+  paths: readonly string[],
+  { uid, gid }: Pick<SystemUser, "uid" | "gid">,
+  kept: ReadonlySet<string> = new Set(),
+): Result<number, string> {
   let given = 0;
+  const give = (path: string): void => {
+    const descriptor = openFile(path);
+    if (descriptor === null) return;
+    try {
+      const found = fstatSync(descriptor);
+      const isDirectory = found.isDirectory();
+      if (found.uid !== ROOT_UID || !(isDirectory || (found.isFile() && found.nlink === 1))) return;
+      if (isDirectory) {
+        const inside = byDescriptor(descriptor, path);
+        for (const name of readdirSync(inside)) if (!kept.has(name)) give(join(inside, name));
+      }
+      fchownSync(descriptor, uid, gid);
+      given++;
+    } finally {
+      closeSync(descriptor);
+    }
+  };
   for (const path of paths) {
     const done = orSentence(path, () => {
-      const descriptor = openFile(path);
-      if (descriptor === null) return ok(null);
-      try {
-        const found = fstatSync(descriptor);
-        if (!found.isFile() || found.uid !== ROOT_UID || found.nlink > 1) return ok(null);
-        fchownSync(descriptor, uid, gid);
-        given++;
-        return ok(null);
-      } finally {
-        closeSync(descriptor);
-      }
+      give(path);
+      return ok(null);
     });
     if (!done.ok) return done;
   }
   return ok(given);
+}
+
+/** The path of the open directory itself, whatever has the name by now; elsewhere than on Linux there is none. */
+function byDescriptor(descriptor: number, path: string): string {
+  return process.platform === "linux" ? `/proc/self/fd/${descriptor}` : path;
 }
 
 /** Null: there is none, or it is no file (ELOOP: a link; ENXIO: a socket). */

@@ -79,7 +79,7 @@ export const startGateway: StartGateway = async ({
   // A relay's console shows both.
   if (relayPorts !== undefined) await loadRelayConsole();
   const console = consoleAt === null ? null : await prepared(consoleAt);
-  const given = giveDirectory(paths.value.directory, user);
+  const given = giveDirectory(paths.value.directory, user, [paths.value.sites]);
   if (!given.ok) throw new ControlError("usage", given.error);
   const own = makeRootDirectory(paths.value.privileged);
   if (!own.ok) throw new ControlError("usage", own.error);

@@ -1,32 +1,20 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import {
-  chmodSync,
-  cpSync,
-  linkSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { ownTarget } from "../../src/roles/upgrade/check.ts";
 import { copyProject, makeRelease } from "../fixtures/release.ts";
-import type { Child } from "./child.ts";
+import { doesItsJob, linkOrCopy, PROGRAM, SERVICE_PORT } from "./executable-kit.ts";
 import { nft } from "./gateway-kit.ts";
-import { AGENT_PORT, newHome } from "./hatchway.ts";
+import { newHome } from "./hatchway.ts";
 import { curl, startService } from "./kit.ts";
-import { createLab, type Host, type Lab } from "./lab.ts";
+import { createLab, type Lab } from "./lab.ts";
 import { tool } from "./namespaces.ts";
 
 setDefaultTimeout(60_000);
 
 /** The executable as a release has it, made twice, and run where nothing else is. */
 const TARGET = ownTarget();
-const SERVICE_PORT = 8_000;
-const CONSOLE = "127.0.0.1:7780";
 const releases = mkdtempSync(join(tmpdir(), "hatchway-release-"));
 /** One deeper than the other: no path may be in what is made. */
 const MADE = [join(releases, "a/out"), join(releases, "b/deeper/out")] as const;
@@ -63,7 +51,7 @@ test("two builds in two places are the same bytes", () => {
 /** A root directory with the executable and the five files of Debian's libc6 that it names, and no other program. */
 function makeRoot(): string {
   const root = mkdtempSync(join(lab.directory, "root-"));
-  linkOrCopy(executable, join(root, "hatchway"));
+  linkOrCopy(executable, join(root, PROGRAM));
   for (const [library = ""] of tool(["ldd", executable]).matchAll(/\/\S+/g)) {
     mkdirSync(join(root, dirname(library)), { recursive: true });
     cpSync(library, join(root, library), { dereference: true });
@@ -76,58 +64,8 @@ function makeRoot(): string {
   return root;
 }
 
-function linkOrCopy(from: string, to: string): void {
-  try {
-    linkSync(from, to);
-  } catch {
-    cpSync(from, to); // another file system
-  }
-}
-
-/** With /proc, which every system has: Bun finds its stack there. It goes with the program. */
-const inRoot = (root: string, ...args: readonly string[]): string[] => [
-  "unshare",
-  `--mount-proc=${join(root, "proc")}`,
-  "chroot",
-  root,
-  "/hatchway",
-  ...args,
-];
-
-async function joinCode(root: string): Promise<string> {
-  const made = await lab.exec(lab.relay, inRoot(root, "join-code", "create", "--name", "attic", "--data", "/relay"));
-  expect(made.stderr).toBe("");
-  return made.stdout.trim();
-}
-
 test("where nothing else is, a visitor reaches a service through it, and the console has its pages", async () => {
-  const root = makeRoot();
-  await startService(lab, lab.nat, "--host", "127.0.0.1", `peer:tcp:${SERVICE_PORT}`);
-  const spawn = (host: Host, ...args: string[]): Child => lab.spawn(host, inRoot(root, ...args, "--json"));
-  const places = ["--listen", `0.0.0.0:${AGENT_PORT}`, "--public", lab.relay.v4, "--console", CONSOLE];
-  const relay = spawn(lab.relay, "serve", ...places, "--data", "/relay");
-  await relay.event("ready");
-
-  const agent = spawn(lab.nat, "agent", "--join", await joinCode(root), "--data", "/agent");
-  await agent.event("connected");
-  const exposed = spawn(lab.nat, "expose", `${SERVICE_PORT}`, "--data", "/agent");
-  await exposed.event("exposed");
-  const { stdout: answer } = await curl(lab, lab.visitor, "--http0.9", `${lab.relay.v4}:${SERVICE_PORT}`);
-  expect(answer).toMatch(/^127\.0\.0\.1 \d+$/);
-
-  const page = await curl(lab, lab.relay, `http://${CONSOLE}/`);
-  expect(page.stdout).toStartWith("<!doctype html>");
-  const assets = [...page.stdout.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, path = ""]) => path);
-  expect(assets.map((path) => path.slice(path.lastIndexOf(".")))).toEqual([".svg", ".css", ".js"]);
-  for (const path of [...assets, "/docs/api"]) {
-    const { stdout } = await curl(lab, lab.relay, "-o", "/dev/null", "-w", "%{http_code}", `http://${CONSOLE}${path}`);
-    expect({ path, status: stdout }).toEqual({ path, status: "200" });
-  }
-  for (const child of [exposed, agent, relay]) {
-    child.signal("SIGTERM");
-    expect(await child.exited).toBe(0);
-  }
-  expect(relay.stderr).toEqual([]);
+  await doesItsJob(lab, makeRoot());
 });
 
 test("as a gateway it starts itself again, as the helper that keeps root", async () => {

@@ -1,5 +1,18 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { temporaryDirectory } from "../../../test/fixtures/directory.ts";
 import { type DataPaths, dataPaths } from "../../os/paths.ts";
@@ -7,6 +20,7 @@ import { SealedError, seal } from "../../os/sealed.ts";
 import { StoreFailure } from "../../store/failure.ts";
 import { openStore } from "../../store/store.ts";
 import { encodeManifest } from "../../wire/backup.ts";
+import { restore } from "./command.ts";
 import { makeBackup } from "./make.ts";
 import { applyRestore, checkRestore, discardRestore, PLACES, pendingRestore, stageRestore } from "./restore.ts";
 
@@ -14,6 +28,7 @@ const PASSPHRASE = "correct horse battery staple";
 const CHILD = join(import.meta.dir, "../../../test/fixtures/restore-child.ts");
 /** The cheapest that is read. */
 const CHEAP = { logN: 14, r: 8, p: 1 };
+const NOBODY = 65_534;
 const BY = { actor: "user:ann", nowMs: 2_000 };
 let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
 let paths: DataPaths;
@@ -116,6 +131,32 @@ describe("a backup", () => {
     }
     expect([names, join(names, "a.example.org")].map((path) => statSync(path).mode & 0o777)).toEqual([0o700, 0o700]);
   });
+
+  test.if(process.getuid?.() === 0)(
+    "that root restores is whoever's the directory is, and follows no link there",
+    async () => {
+      await furnish("old");
+      const names = join(directory.path, "names");
+      mkdirSync(join(names, "a.example.org"), { recursive: true });
+      writeFileSync(join(names, "a.example.org", "acme.json"), "secret", { mode: 0o600 });
+      const bytes = await made();
+      const elsewhere = mkdtempSync(join(tmpdir(), "hatchway-elsewhere-"));
+      rmSync(names, { recursive: true });
+      symlinkSync(elsewhere, names);
+      chownSync(directory.path, NOBODY, NOBODY);
+      const file = join(elsewhere, "backup");
+      writeFileSync(file, bytes);
+      const request = { paths, file, passphrase: PASSPHRASE, isRoot: true, nowMs: 3_000, checkOnly: false };
+      const { before } = await restore(request);
+      const restored = ["hatchway.db", "names", "names/a.example.org", "names/a.example.org/acme.json"];
+      const found = restored.map((name) => lstatSync(join(directory.path, name)));
+      expect(found.map(({ uid }) => uid)).toEqual(restored.map(() => NOBODY));
+      expect(found[1]?.isDirectory()).toBe(true);
+      expect(readdirSync(elsewhere)).toEqual(["backup"]);
+      expect(lstatSync(join(before ?? "", "names~")).isSymbolicLink()).toBe(true);
+      rmSync(elsewhere, { recursive: true });
+    },
+  );
 
   test("that nobody reads to its end leaves nothing behind", async () => {
     await furnish("old");

@@ -1,16 +1,17 @@
 import { createReadStream } from "node:fs";
-import { chown, open, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { open, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { errorCode } from "../../os/errors.ts";
 import { fileError, PRIVATE_FILE_MODE } from "../../os/files.ts";
 import type { DataPaths } from "../../os/paths.ts";
+import { giveFiles } from "../../os/privileges.ts";
 import { SealedError } from "../../os/sealed.ts";
 import { ControlError } from "../../servers/local/error.ts";
 import { OPERATOR } from "../../store/audit.ts";
 import { StoreFailure } from "../../store/failure.ts";
 import type { BackupManifest } from "../../wire/backup.ts";
 import { makeBackup } from "./make.ts";
-import { isPrivileged, pathOf } from "./parts.ts";
+import { isPrivileged, PRIVILEGED, pathOf } from "./parts.ts";
 import { applyRestore, checkRestore, discardRestore, PLACES, stageRestore } from "./restore.ts";
 import { withDirectory } from "./start.ts";
 
@@ -68,7 +69,7 @@ export async function restore(
         await discardRestore(paths);
         return { manifest, before: null };
       }
-      if (isRoot) await giveToOwner(paths, manifest);
+      if (isRoot) await giveToOwner(paths);
       await stageRestore(paths);
       return { manifest, before: (await applyRestore(paths, nowMs))?.before ?? null };
     });
@@ -78,11 +79,9 @@ export async function restore(
 }
 
 /** Who runs the server owns its directory; root's own part stays root's. Before it is staged: a crash leaves no file out of reach. */
-async function giveToOwner(paths: DataPaths, { parts }: BackupManifest): Promise<void> {
-  const { uid, gid } = await stat(paths.directory);
-  const checked = pathOf(paths, PLACES.checked);
-  await chown(checked, uid, gid);
-  for (const { name } of parts) if (!isPrivileged(name)) await chown(join(checked, name), uid, gid);
+async function giveToOwner(paths: DataPaths): Promise<void> {
+  const given = giveFiles([pathOf(paths, PLACES.checked)], await stat(paths.directory), new Set([PRIVILEGED]));
+  if (!given.ok) throw new ControlError("failed", given.error);
 }
 
 function controlErrorOf(error: unknown, file: string): unknown {

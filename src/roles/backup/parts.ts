@@ -9,11 +9,11 @@ export const DATABASE: BackupPart = "hatchway.db";
 export const DATABASE_LOGS = ["hatchway.db-wal", "hatchway.db-shm"] as const;
 const SITES = "names";
 /** Root's own, whoever owns the rest. */
-const PRIVILEGED = "privileged/";
+export const PRIVILEGED = "privileged";
 
 /** What whoever asks may read: the gateway's privileged directory is for root alone. */
 export function partsFor(isRoot: boolean): readonly BackupPart[] {
-  return BACKUP_PARTS.filter((name) => isRoot || !name.startsWith(PRIVILEGED));
+  return BACKUP_PARTS.filter((name) => isRoot || !isPrivileged(name));
 }
 
 /** The certificates of sites that are there. */
@@ -36,7 +36,7 @@ export function shownParts(parts: readonly { readonly name: BackupPart }[]): rea
 }
 
 export function isPrivileged(name: BackupPart): boolean {
-  return name.startsWith(PRIVILEGED);
+  return name.startsWith(`${PRIVILEGED}/`);
 }
 
 export function pathOf({ directory }: Pick<DataPaths, "directory">, name: string): string {

@@ -1,14 +1,17 @@
-import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import { lstat, mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { errorCode } from "../../os/errors.ts";
 import { PRIVATE_DIRECTORY_MODE, replaceFile, syncDirectory } from "../../os/files.ts";
 import type { DataPaths } from "../../os/paths.ts";
+import { giveFiles } from "../../os/privileges.ts";
 import { SealedError } from "../../os/sealed.ts";
+import { ControlError } from "../../servers/local/error.ts";
 import { examineDatabase, prepareRestored } from "../../store/snapshot.ts";
-import { BackupManifest } from "../../wire/backup.ts";
+import { BackupManifest, type BackupPart } from "../../wire/backup.ts";
 import { parseJson } from "../../wire/json.ts";
 import { WORK_PREFIX } from "./make.ts";
-import { DATABASE, DATABASE_LOGS, pathOf } from "./parts.ts";
+import { DATABASE, DATABASE_LOGS, PRIVILEGED, pathOf } from "./parts.ts";
 import { unpack } from "./unpack.ts";
 
 /**
@@ -25,6 +28,7 @@ export const PLACES = {
   leaving: "before-restore",
 } as const;
 const MANIFEST = "manifest.json";
+const ROOT_UID = 0;
 
 /** A restore that waits. `staged`: the next start takes it. */
 export interface PendingRestore {
@@ -150,19 +154,47 @@ export async function applyRestore(
 }
 
 /** What is not in `applying` any more is in its place already. */
-async function takePart(paths: DataPaths, name: string, atStep: AtStep): Promise<void> {
+async function takePart(paths: DataPaths, name: BackupPart, atStep: AtStep): Promise<void> {
   const from = join(pathOf(paths, PLACES.applying), name);
   if (!(await exists(from))) return;
   const leaving = pathOf(paths, PLACES.leaving);
+  for (const folder of foldersOf(name)) await makeFolder(paths, folder);
   // The old database's log first goes beside it: the new one must not read it.
   for (const old of name === DATABASE ? [...DATABASE_LOGS, name] : [name]) {
     await moved(pathOf(paths, old), join(leaving, old));
     atStep(`left ${old}`);
   }
   await syncDirectory(leaving);
-  await mkdir(join(pathOf(paths, name), ".."), { recursive: true, mode: PRIVATE_DIRECTORY_MODE });
   await rename(from, pathOf(paths, name));
   atStep(`took ${name}`);
+}
+
+/** `names`, `names/a.example.org` of `names/a.example.org/acme.json`. */
+function foldersOf(name: string): string[] {
+  const steps = name.split("/").slice(0, -1);
+  return steps.map((_, at) => steps.slice(0, at + 1).join("/"));
+}
+
+/** What has its name and is none (a link that leads elsewhere, say) is put beside what was there before. */
+async function makeFolder(paths: DataPaths, folder: string): Promise<void> {
+  const path = join(paths.directory, folder);
+  const found = await stateOf(path);
+  if (found?.isDirectory() === true) return;
+  if (found !== null) await rename(path, join(pathOf(paths, PLACES.leaving), `${folder}~`));
+  await mkdir(path, { mode: PRIVATE_DIRECTORY_MODE });
+  // Root restores for whoever runs the server; its own part stays its own.
+  if (process.getuid?.() !== ROOT_UID || folder === PRIVILEGED) return;
+  const given = giveFiles([path], await stat(paths.directory));
+  if (!given.ok) throw new ControlError("failed", given.error);
+}
+
+async function stateOf(path: string): Promise<Stats | null> {
+  try {
+    return await lstat(path);
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return null;
+    throw error;
+  }
 }
 
 /** What a crash left of a backup or of an upload: nothing that anybody waits for. */

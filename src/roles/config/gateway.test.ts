@@ -1,21 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { formatPermissionRule } from "../../core/mapping/permission-rule.ts";
-import { ControlError } from "../control.ts";
 import { gatewaySettings } from "./gateway.ts";
 import { readConfig } from "./load.ts";
+import { mistakes } from "./mistakes.fixture.ts";
 
 async function settingsOf(text: string) {
   return gatewaySettings((await readConfig(text, "t.toml")).file, (path) => path);
-}
-
-async function mistakes(text: string): Promise<string> {
-  try {
-    await readConfig(text, "t.toml");
-  } catch (error) {
-    if (error instanceof ControlError && error.kind === "usage") return error.message;
-    throw error;
-  }
-  throw new Error("the config was accepted");
 }
 
 test("an empty file has the safe defaults", async () => {

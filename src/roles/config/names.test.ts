@@ -1,19 +1,9 @@
 import { expect, test } from "bun:test";
-import { ControlError } from "../control.ts";
 import { readConfig, relaySettings } from "./load.ts";
+import { mistakes } from "./mistakes.fixture.ts";
 
 const NAMES = '[names]\nhttp = "*:80"\nhttps = "*:443"\n';
 const ACME = "[names.acme]\naccept-terms = true\n";
-
-async function mistakes(text: string): Promise<string> {
-  const read = readConfig(text, "t.toml").then(
-    () => new Error("the config was accepted"),
-    (error: unknown) => error,
-  );
-  const error = await read;
-  if (error instanceof ControlError && error.kind === "usage") return error.message;
-  throw error;
-}
 
 const namesOf = async (text: string) => relaySettings(await readConfig(text, "/etc/hatchway/hatchway.toml")).names;
 

@@ -7,6 +7,7 @@ import type { Sweepable } from "../../dataplanes/io/sweeper.ts";
 import { nowMs } from "../../os/clock.ts";
 import { messageOf } from "../../os/errors.ts";
 import type { Logger } from "../../os/log.ts";
+import { dataPaths } from "../../os/paths.ts";
 import type { Proofs } from "../../servers/names/proofs.ts";
 import { readAcme, writeAcme } from "../../store/acme-state.ts";
 import { ok } from "../../wire/result.ts";
@@ -82,7 +83,7 @@ export class SiteAcme implements Sweepable {
   /** Throws ControlError when what is on the disk cannot be used. */
   static async open(options: SiteAcmeOptions): Promise<SiteAcme> {
     const { settings, dataDir } = options;
-    const directory = join(dataDir, "names");
+    const directory = dataPaths(dataDir).sites;
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const ca = settings.ca === null ? null : await readPem(settings.ca);
     const record = await readAcme(directory);

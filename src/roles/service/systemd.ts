@@ -5,7 +5,7 @@ import { type ServiceSpec, serviceName, startsAsRoot } from "../../core/service/
 import type { CommandOutput } from "../../os/command.ts";
 import { errorCode } from "../../os/errors.ts";
 import { fileError, PRIVATE_DIRECTORY_MODE, replacePublicFile } from "../../os/files.ts";
-import { dataFiles } from "../../os/paths.ts";
+import { dataFiles, dataPaths } from "../../os/paths.ts";
 import { giveDirectory, giveFiles, giveToGroup } from "../../os/privileges.ts";
 import { findUser } from "../../os/users.ts";
 import { ControlError } from "../../servers/local/control.ts";
@@ -192,7 +192,7 @@ function makeDataDirectory(host: ServiceHost, spec: ServiceSpec, done: string[])
     const message = `${spec.dataDir} belongs to another user (number ${uid}): name that one ${how}, or another directory with --data.`;
     throw new ControlError("usage", message);
   }
-  const given = giveDirectory(path, user);
+  const given = giveDirectory(path, user, [dataPaths(path).sites]);
   if (!given.ok) throw new ControlError("failed", given.error);
   done.push(`Gave ${spec.dataDir} to user ${spec.user}.`);
 }

@@ -1,14 +1,12 @@
-import { join } from "node:path";
 import { generateKeyPairSync } from "ssh2/lib/keygen.js";
 import { parseKey } from "ssh2/lib/protocol/keyParser.js";
 import { createFile, readPrivateText } from "../../../os/files.ts";
+import { dataPaths } from "../../../os/paths.ts";
 import { ControlError } from "../../control.ts";
-
-const FILE = "ssh_host_ed25519_key";
 
 /** The relay's key for SSH, from its data directory; made at the first start (mode 0600). Throws ControlError `failed`. */
 export async function loadHostKey(dataDir: string): Promise<string> {
-  const path = join(dataDir, FILE);
+  const path = dataPaths(dataDir).sshHostKey;
   const present = await readPrivateText(path);
   if (!present.ok) throw new ControlError("failed", present.error.message, { cause: present.error.cause });
   if (present.value !== null) return present.value;
