@@ -357,6 +357,8 @@ describe("docs/gateway.md", () => {
     const kept = words.split(" ").map((word) => word.replace("CAP_", "+").toLowerCase());
     const bounded = `setpriv --inh-caps=-all --bounding-set=-all,${kept.join(",")} --no-new-privs`;
     await using reader = new Reader("When it stops");
+    // As StateDirectory= does it.
+    await reader.shell(lab.nat, 'chown nobody: "$HATCHWAY_DATA"');
     await reader.start(`exec ${bounded} hatchway gateway --wan wan --lan lan1 --vpn`);
     const { gateway } = JSON.parse(await reader.shell(lab.nat, "hatchway status --json"));
     expect(gateway.warnings).toEqual([]);
