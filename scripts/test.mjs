@@ -45,6 +45,13 @@ const LANES = [
    nat-firewalls nat-plane nat-plane-reconcile nat-plane-triggers portmap-server proxy-in proxy-own upgrade upgrade-asks
    vpn-interface`,
 ].map((names) => names.split(/\s+/));
+/** Half of the console's scenarios, by what they take. */
+const CONSOLE_1 = ["first-run", "gateway", "pages", "safety", "ssh"].map((name) => `${name}.test.ts`);
+const CONSOLE_TIMES = "scale.test.ts";
+const consoleTests = (first) =>
+  readdirSync(`${ROOT}test/console`)
+    .filter((file) => file.endsWith(".test.ts") && file !== CONSOLE_TIMES && CONSOLE_1.includes(file) === first)
+    .map((file) => `./test/console/${file}`);
 /** Null = it runs alone. */
 const laneOf = (file) => {
   const lane = LANES.findIndex((names) => names.includes(file.replace(".test.ts", "")));
@@ -71,8 +78,11 @@ const STEPS = [
   // Either waits about half of its time.
   { name: "unit", argv: bun("./src", "./bench"), count: bunTest, together: "unit" },
   { name: "e2e", argv: bun("./test", ...without("netns", "console")), count: bunTest, together: "unit" },
+  // Two browsers at once take three quarters of the time of one after the other; with anything else beside them pages wait too long.
+  { name: "console-1", argv: bun(...consoleTests(true)), count: bunTest, together: "console" },
+  { name: "console-2", argv: bun(...consoleTests(false)), count: bunTest, together: "console" },
   // It times pages in a browser.
-  { name: "console", argv: bun("./test/console"), count: bunTest },
+  { name: "console-times", argv: bun(`./test/console/${CONSOLE_TIMES}`), count: bunTest },
   { name: "fuzz", argv: [BUN, "test/fuzz/run.ts", "--seconds", "10", "--seed", "1"], count: whole },
   ...LANES.map((_, lane) => ({
     name: `netns-waiting-${lane + 1}`,
