@@ -77,8 +77,8 @@ test("it forwards what people and apps ask for, after a reload and after a resta
   kit.json("forward", "add", "8002:8000", "--to", CLIENT, "--data", DATA);
   expect(inNetwork("client", "natpmpc", "-g", INSIDE, "-a", "8003", "8000", "tcp", "600").code).toBe(0);
   expect(inNetwork("client", "upnpc", "-i", "-a", CLIENT, "8000", "8004", "tcp", "600").code).toBe(0);
-  const bun = [process.execPath, "--no-env-file", "--config=/dev/null"];
-  const pcp = join(machine.checkout, "test/netns/peers/pcp-client.ts");
+  const bun = [machine.inside(process.execPath), "--no-env-file", "--config=/dev/null"];
+  const pcp = machine.inside(join(import.meta.dir, "peers/pcp-client.ts"));
   const granted = inNetwork("client", ...bun, pcp, INSIDE, "map", "tcp", "9000", "8005", "600");
   expect(granted.out).toContain('"externalPort":8005');
   const asked = [8002, 8003, 8004, 8005];
