@@ -6,8 +6,14 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 
 /** A sender that uses all its credit at once, and a reader that takes it all after `readMs`; returns the window's sizes. */
-function run(rounds: number, readMs: number, rttMs: number, budget = new WindowBudget(64 * MIB)): number[] {
-  const window = new ReceiveWindow(budget, 0);
+function run(
+  rounds: number,
+  readMs: number,
+  rttMs: number,
+  budget = new WindowBudget(64 * MIB),
+  mostBytes = MAX_WINDOW_BYTES,
+): number[] {
+  const window = new ReceiveWindow(budget, 0, mostBytes);
   const sizes: number[] = [];
   let allowed = INITIAL_WINDOW_BYTES;
   let nowMs = 0;
@@ -24,6 +30,7 @@ describe("autotuning", () => {
   test("doubles while the reader keeps up, to the most there is", () => {
     expect(run(8, 20, 20).map((size) => size / KIB)).toEqual([512, 1024, 2048, 4096, 8192, 16_384, 16_384, 16_384]);
     expect(run(20, 20, 20).at(-1)).toBe(MAX_WINDOW_BYTES);
+    expect(run(5, 20, 20, undefined, MIB).map((size) => size / KIB)).toEqual([512, 1024, 1024, 1024, 1024]);
   });
 
   test("stays when the reader takes two round trips or more", () => {

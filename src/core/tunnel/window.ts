@@ -38,6 +38,7 @@ export class WindowBudget {
   }
 }
 
+/** `mostBytes`: how far it grows at the most; at least INITIAL_WINDOW_BYTES. */
 export class ReceiveWindow {
   private windowBytes = INITIAL_WINDOW_BYTES;
   /** What the sender may still send. */
@@ -49,6 +50,7 @@ export class ReceiveWindow {
   constructor(
     private readonly budget: WindowBudget,
     nowMs: number,
+    private readonly mostBytes = MAX_WINDOW_BYTES,
   ) {
     this.grantedAtMs = nowMs;
   }
@@ -71,8 +73,8 @@ export class ReceiveWindow {
     let credit = freed;
     const tookMs = nowMs - this.grantedAtMs;
     this.grantedAtMs = nowMs;
-    if (tookMs < 2 * Math.max(rttMs, LEAST_RTT_MS) && this.windowBytes < MAX_WINDOW_BYTES) {
-      const growth = Math.min(this.windowBytes, MAX_WINDOW_BYTES - this.windowBytes);
+    if (tookMs < 2 * Math.max(rttMs, LEAST_RTT_MS) && this.windowBytes < this.mostBytes) {
+      const growth = Math.min(this.windowBytes, this.mostBytes - this.windowBytes);
       if (this.budget.take(growth)) {
         this.windowBytes += growth;
         credit += growth;

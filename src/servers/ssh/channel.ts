@@ -9,6 +9,11 @@ import { openFailureOf, reasonOfFailure } from "./open-failure.ts";
 export const MAX_PACKET_BYTES = 32 * 1024;
 /** RFC 4254 §5.2 */
 const MAX_WINDOW = 0xffff_ffff;
+/**
+ * OpenSSH's own (64 packets). Its client takes as much from its side as a window allows, and moves all of that about for each
+ * packet: with 16 MiB it was busy with that alone, and a channel carried 0.4 to 0.8 Gbit/s every other time, in place of 2.1 to 2.7.
+ */
+const MOST_WINDOW_BYTES = 2 * 1024 * 1024;
 /** One turn of a channel on a connection that others wait for. */
 const QUANTUM_BYTES = 64 * 1024;
 
@@ -74,7 +79,7 @@ export class SshChannel implements ByteEnd {
     this.remote = remote;
     this.accepted = remote !== null;
     this.credit = remote?.windowBytes ?? 0;
-    this.window = new ReceiveWindow(host.budget, host.nowMs());
+    this.window = new ReceiveWindow(host.budget, host.nowMs(), MOST_WINDOW_BYTES);
   }
 
   private readonly accepted: boolean;
