@@ -270,7 +270,7 @@ export class HandOver {
       return;
     }
     this.#isLent = false;
-    // What it was to have is given back when it has all been laid down.
+    // What it was to have is given back when it has all been laid down; of what failed in that, `#lend` has told the other process.
     await pausing.catch(() => undefined);
     for (const holder of [agentPort, names, ssh, ...entries.all()]) holder.setShared(false);
     try {

@@ -25,6 +25,7 @@ export class TakeOver implements EntryWatcher {
 
   private constructor(link: HandoverLink) {
     this.#link = link;
+    // Whoever waits for it hears why it does not come; it may fail before anybody does.
     this.#yours.promise.catch(() => undefined);
   }
 
