@@ -12,7 +12,7 @@ const A = "127.0.0.1";
 const B = "127.0.0.2";
 /** 30 ms for a server that is silent. */
 const QUICK: StunTiming = { rtoMs: 5, requests: 3, lastWaitRtos: 3, paceMs: 1 };
-const NONE_IGNORED = { unreadable: 0, unknown: 0, foreign: 0 };
+const NONE_IGNORED = { unreadable: 0, unknown: 0, late: 0, foreign: 0 };
 
 let stop: AbortController;
 beforeEach(() => {
@@ -95,7 +95,7 @@ describe("the mapped address", () => {
     const found = await discoverMapped({ server: { host: A, port }, signal: stop.signal });
     if (!found.ok) throw new Error(found.error.message);
     expect(found.value.mapped).toEqual(found.value.local);
-    expect(found.value.ignored).toEqual({ unreadable: 1, unknown: 1, foreign: 1 });
+    expect(found.value.ignored).toEqual({ unreadable: 1, unknown: 1, late: 0, foreign: 1 });
   });
 
   test("is asked for again when an answer does not come", async () => {

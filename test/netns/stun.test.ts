@@ -126,7 +126,8 @@ describe("behind a NAT of nftables", () => {
         expect(found.mapped?.address).toBe(lab.nat.v4);
         expect(found.local?.address).toBe(lab.agent.v4);
         expect([found.mappingWhy, found.filteringWhy]).toEqual([null, null]);
-        expect(found.ignored).toEqual({ unreadable: 0, unknown: 0, foreign: 0 });
+        // A busy machine answers after the next request was sent: that one's answer is late.
+        expect(found.ignored).toMatchObject({ unreadable: 0, unknown: 0, foreign: 0 });
       },
       BEHAVIOUR_MS,
     );

@@ -21,6 +21,8 @@ interface World {
   readonly port?: number | null;
   /** Places of the server's that nothing reaches, or leaves. */
   readonly dead?: readonly string[];
+  /** From here to the server, and back; default ONE_WAY_MS. */
+  readonly oneWayMs?: number;
   /** How often a datagram of the first ones is lost. */
   readonly loseFirst?: number;
   /** What the server does instead of answering by the RFC. */
@@ -37,7 +39,7 @@ interface Run {
 }
 
 function run(world: World, options: Partial<DiscoveryOptions> = {}): Run {
-  const { address: otherAddress = A2, port: otherPort = 3479, dead = [] } = world;
+  const { address: otherAddress = A2, port: otherPort = 3479, dead = [], oneWayMs = ONE_WAY_MS } = world;
   const nat = new ModelledNat(world.nat);
   const responder = new StunResponder(0);
   const ids = { made: 0 };
@@ -79,7 +81,7 @@ function run(world: World, options: Partial<DiscoveryOptions> = {}): Run {
       if (lose-- > 0 || dead.includes(formatEndpoint(to))) continue;
       for (const answer of answers(bytes, from, to)) {
         if (dead.includes(formatEndpoint(answer.from)) || !nat.lets(answer.from, from, inside)) continue;
-        arriving.push({ atMs: nowMs + 2 * ONE_WAY_MS, socket, ...answer });
+        arriving.push({ atMs: nowMs + 2 * oneWayMs, socket, ...answer });
       }
     }
   };
@@ -155,6 +157,13 @@ describe("a server with two addresses and two ports tells everything", () => {
 
   test("a lost datagram or two change nothing", () => {
     expect(verdicts(run({ nat: SYMMETRIC, loseFirst: 2 }).behaviour)).toBe(verdicts(run({ nat: SYMMETRIC }).behaviour));
+  });
+
+  test("answers slower than the next request are late, not forged", () => {
+    const { behaviour } = run({ nat: SYMMETRIC, oneWayMs: 300 });
+    expect(verdicts(behaviour)).toBe(verdicts(run({ nat: SYMMETRIC }).behaviour));
+    // The first question's second answer; those of the last four come when all is over.
+    expect(behaviour.ignored).toEqual({ unreadable: 0, unknown: 0, late: 1, foreign: 0 });
   });
 
   test("without knowing its own address it cannot say none", () => {
@@ -344,7 +353,7 @@ describe("servers that are otherwise", () => {
     };
     const { behaviour } = run({ nat: { mapping: "none", filtering: "none" }, answer }, { goal: "mapped" });
     expect(behaviour.mapped).toEqual(LOCAL);
-    expect(behaviour.ignored).toEqual({ unreadable: 2, unknown: 1, foreign: 1 });
+    expect(behaviour.ignored).toEqual({ unreadable: 2, unknown: 1, late: 0, foreign: 1 });
   });
 
   test("an answer from another address than the test asks for is none", () => {

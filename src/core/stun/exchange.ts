@@ -54,8 +54,10 @@ export interface StunSend {
 export interface StunIgnored {
   /** Not STUN, or nothing that a client gets. */
   readonly unreadable: number;
-  /** Of no transaction that is open: forged, or too late. */
+  /** Of no transaction of this client's: forged. */
   readonly unknown: number;
+  /** To a question that is over: it was asked more than once and is answered as often, or the answer is too late. */
+  readonly late: number;
   /** The right transaction, from an address or port that was not asked, or at another socket. */
   readonly foreign: number;
 }
@@ -73,7 +75,9 @@ export class StunExchange<K> {
   readonly #timing: StunTiming;
   readonly #newTransactionId: () => string;
   readonly #open = new Map<string, Transaction<K>>();
-  readonly #ignored = { unreadable: 0, unknown: 0, foreign: 0 };
+  /** A discovery asks a few questions, and then is over. */
+  readonly #over = new Set<string>();
+  readonly #ignored = { unreadable: 0, unknown: 0, late: 0, foreign: 0 };
   #lastStartMs = Number.NEGATIVE_INFINITY;
 
   /** `newTransactionId`: 24 hexadecimal digits that nobody can guess. */
@@ -101,7 +105,7 @@ export class StunExchange<K> {
 
   /** Its answer does not matter any more. */
   cancel(key: K): void {
-    for (const [id, { ask }] of this.#open) if (ask.key === key) this.#open.delete(id);
+    for (const [id, { ask }] of this.#open) if (ask.key === key) this.#end(id);
   }
 
   nextDeadlineMs(): number | null {
@@ -117,7 +121,7 @@ export class StunExchange<K> {
     for (const [id, transaction] of this.#open) {
       if (transaction.nextMs > nowMs) continue;
       if (transaction.sent === requests) {
-        this.#open.delete(id);
+        this.#end(id);
         silent.push(transaction.ask.key);
         continue;
       }
@@ -146,7 +150,7 @@ export class StunExchange<K> {
     const { transactionId } = decoded.value;
     const transaction = this.#open.get(transactionId);
     if (transaction === undefined || transaction.sent === 0) {
-      this.#ignored.unknown++;
+      this.#ignored[this.#over.has(transactionId) ? "late" : "unknown"]++;
       return null;
     }
     const { ask, sent, firstSentMs } = transaction;
@@ -157,9 +161,14 @@ export class StunExchange<K> {
       this.#ignored.foreign++;
       return null;
     }
-    this.#open.delete(transactionId);
+    this.#end(transactionId);
     const rttMs = sent === 1 ? nowMs - firstSentMs : null;
     return { key: ask.key, outcome: outcome.kind === "success" ? { ...outcome, rttMs } : outcome };
+  }
+
+  #end(id: string): void {
+    this.#open.delete(id);
+    this.#over.add(id);
   }
 }
 
