@@ -66,8 +66,9 @@ async function removeKey(name: string, ssh: Child): Promise<void> {
   await query(lab, site.relayHome, "ssh-key", "rm", name);
   const startedMs = performance.now();
   await ssh.exited;
+  const endedMs = performance.now() - startedMs;
   expect((await lab.exec(lab.visitor, talk)).exitCode).toBe(1);
-  expect(performance.now() - startedMs).toBeLessThan(1_000);
+  expect(endedMs).toBeLessThan(1_000);
 }
 
 describe("an upgrade in place", () => {
