@@ -173,6 +173,12 @@ export async function iperf(lab: Machines, host: Host, args: readonly string[]):
   return end;
 }
 
+/**
+ * For curl, where a firewall may drop it: that the kernel does not answer is known after a second; what answers is a
+ * program, which may take its time on a busy machine.
+ */
+export const CONNECTS_OR_NOT = ["--connect-timeout", "1", "--max-time", "15"] as const;
+
 export async function curl(
   lab: Machines,
   host: Host,

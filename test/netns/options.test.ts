@@ -87,7 +87,7 @@ describe("who may come in", () => {
 
   test("deny keeps its networks out", async () => {
     const echoes = async (bind: string, host: string): Promise<string> =>
-      (await lab.exec(lab.visitor, ["sh", "-c", `echo hi | socat -T2 - TCP:${host}:12000,bind=${bind}`])).stdout;
+      (await lab.exec(lab.visitor, ["sh", "-c", `echo hi | socat -t10 -T10 - TCP:${host}:12000,bind=${bind}`])).stdout;
     expect(await echoes(lab.visitor.v4, lab.relay.v4)).toBe("hi");
     expect(await echoes(VISITOR_SECOND_V4, lab.relay.v4)).toBe("");
     expect(await echoes(`[${VISITOR_SECOND_V6}]`, `[${lab.relay.v6}]`)).toBe("");

@@ -113,7 +113,8 @@ const told = (words: string) =>
 
 /** Sends the text and gives back what came until the end. */
 const say = async (text: string, port: number): Promise<string> =>
-  (await lab.exec(lab.visitor, ["sh", "-c", `printf '${text}' | socat -T2 - TCP:${lab.relay.v4}:${port}`])).stdout;
+  (await lab.exec(lab.visitor, ["sh", "-c", `printf '${text}' | socat -t10 -T10 - TCP:${lab.relay.v4}:${port}`]))
+    .stdout;
 
 describe("behind a balancer that is listed", () => {
   test.each([

@@ -4,7 +4,7 @@ import type { Gateway, Grant, MappingWish, RouterFailure } from "../../src/core/
 import { MAPPING_SERVER_PORT } from "../../src/wire/natpmp.ts";
 import { fastestMs } from "../fixtures/fastest.ts";
 import type { Child } from "./child.ts";
-import { startService, visit, visitUdp } from "./kit.ts";
+import { CONNECTS_OR_NOT, startService, visit, visitUdp } from "./kit.ts";
 import { createLab, type Host, type Lab } from "./lab.ts";
 import { MINIUPNPD_EXTERNAL, type MiniupnpdSettings, natBox, prepareMiniupnpd, startMiniupnpd } from "./miniupnpd.ts";
 import { tool } from "./namespaces.ts";
@@ -272,7 +272,7 @@ describe("IPv6 by PCP", () => {
   /** What is not let in is dropped without a word. */
   async function reach6(): Promise<string> {
     const url = `http://[${lab.agent.v6}]:8005/`;
-    return (await lab.exec(lab.visitor, ["curl", "--http0.9", "--noproxy", "-", "-s", "-m", "1", url])).stdout;
+    return (await lab.exec(lab.visitor, ["curl", "--http0.9", "--noproxy", "-", "-s", ...CONNECTS_OR_NOT, url])).stdout;
   }
 
   let pinhole: Partial<MappingWish>;

@@ -266,7 +266,7 @@ test("no more comes back than was sent: 20 bytes for nothing, and 32 for 40", as
   const octal = [...bare].map((byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
   const sent = async (source: string, count: number) => {
     const sends = Array.from({ length: count }, () => `printf '${octal}'; sleep 0.1`).join("; ");
-    const script = `(${sends}) | socat -T1 - UDP4:${lab.relay.v4}:${AGENT_PORT},bind=${source} | wc -c`;
+    const script = `(${sends}) | socat -t1.5 - UDP4:${lab.relay.v4}:${AGENT_PORT},bind=${source} | wc -c`;
     return Number((await lab.exec(lab.visitor, ["sh", "-c", script])).stdout);
   };
   expect(await sent("203.0.113.11", 1)).toBe(0);

@@ -61,7 +61,7 @@ const stateOf = async (name: string) => (await forwards(lab, site.relayHome)).fi
 
 /** It loses its connection, and its port 7010, within a second. */
 async function removeKey(name: string, ssh: Child): Promise<void> {
-  const talk = ["sh", "-c", `echo hi | socat -T1 - TCP:${lab.relay.v4}:7010`];
+  const talk = ["sh", "-c", `echo hi | socat -t10 -T10 - TCP:${lab.relay.v4}:7010`];
   expect((await lab.exec(lab.visitor, talk)).stdout).toBe("hi");
   await query(lab, site.relayHome, "ssh-key", "rm", name);
   const startedMs = performance.now();

@@ -203,6 +203,10 @@ describe("under systemd", () => {
 });
 
 async function talks(): Promise<boolean> {
-  const { stdout } = await lab.exec(lab.visitor, ["sh", "-c", `echo hi | socat -T1 - TCP:${lab.relay.v4}:${PORT}`]);
+  const { stdout } = await lab.exec(lab.visitor, [
+    "sh",
+    "-c",
+    `echo hi | socat -t10 -T10 - TCP:${lab.relay.v4}:${PORT}`,
+  ]);
   return stdout === "hi";
 }
