@@ -85,7 +85,8 @@ describe("an upgrade in place", () => {
     await using local = await startVisitors(2, 5, lab.other, "127.0.0.1", 9002);
     const one = `${sshArgs(lab, laptop).join(" ")} -W attic:${WEB_PORT} ${lab.relay.v4}`;
     const ask = `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | ${one} | grep -c 'of the agent'`;
-    const clients = lab.exec(lab.other, ["sh", "-c", `for i in $(seq ${NEW_CLIENTS}); do ${ask}; done`]);
+    const script = `for i in $(seq ${NEW_CLIENTS}); do ${ask}; done`;
+    const clients = lab.exec(lab.other, ["sh", "-c", script], { timeoutMs: 60_000 });
     pids.push(await upgrade());
     const { stdout, stderr } = await clients;
     expect([stdout.trim(), stderr]).toEqual([Array.from({ length: NEW_CLIENTS }, () => "1").join("\n"), ""]);
@@ -103,7 +104,7 @@ describe("an upgrade in place", () => {
     await ssh.exited;
     for (const pid of pids.slice(0, -1)) await gone(pid);
     expect(await stateOf(`ssh ${PORT}`)).toBe("away");
-  }, 60_000);
+  }, 100_000);
 
   test("whose new process is killed leaves the streams, and the next start takes the clients in", async () => {
     await using ssh = await stay(lab, lab.other, lab.relay, laptop, "-R", echo);
