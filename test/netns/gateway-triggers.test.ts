@@ -8,7 +8,8 @@ import { eventually } from "./ready.ts";
 setDefaultTimeout(30_000);
 
 /** What opens and closes by itself: leases that nobody renews, and port triggers. Visitors prove it by packets. */
-const TIMEOUT_SEC = 3;
+/** A busy machine takes a second for a command, and there are a few of them between two packets. */
+const TIMEOUT_SEC = 5;
 /** The issue's bound on a lease; a trigger's timeout is the kernel's own. */
 const LATE_MS = 2_000;
 const TOML = `
@@ -57,7 +58,11 @@ async function dialOut(host: Host, port: number): Promise<void> {
 const reach = async (port: number): Promise<string> =>
   (await lab.exec(lab.visitor, ["curl", "-s", "--http0.9", ...CONNECTS_OR_NOT, `${lab.nat.v4}:${port}`])).stdout;
 const closed = (name: string) =>
-  eventually(`${name} is armed again`, async () => ((await trigger(name))?.state === "armed" ? true : undefined));
+  eventually(
+    `${name} is armed again`,
+    async () => ((await trigger(name))?.state === "armed" ? true : undefined),
+    TIMEOUT_SEC * 1000 + 10_000,
+  );
 
 describe("a NAT-PMP lease in the way of VPN clients (-a 1 0)", () => {
   test("keeps its port over renewals, and closes within 2 s of its end, for packets as in the list", async () => {
@@ -117,7 +122,8 @@ describe.each([
     await closed(name);
     const tookMs = performance.now() - startedMs;
     expect(tookMs).toBeGreaterThan((TIMEOUT_SEC - 1) * 1000);
-    expect(tookMs).toBeLessThan(TIMEOUT_SEC * 1000 + 3_000);
+    // What kept it open would do so for ever; the last command that asks may be slow.
+    expect(tookMs).toBeLessThan(TIMEOUT_SEC * 1000 + 6_000);
     expect(await reach(6201)).toBe("");
     await eventually("its connection is forgotten", async () => {
       const { stdout } = await lab.exec(lab.nat, ["conntrack", "-L", "-p", "tcp", "--orig-port-dst", "6200"]);
