@@ -102,7 +102,16 @@ describe("a LAN host reaches a forward by the external address", () => {
       const { stdout } = await lab.exec(lab.other, ["natpmpc", "-g", "10.77.0.1"]);
       return stdout.includes("Public IP address") ? true : undefined;
     });
-    const bound = ["curl", "-s", "--http0.9", ...CONNECTS_OR_NOT, "--interface", added.peer.v4];
+    const bound = [
+      "curl",
+      "-s",
+      "--http0.9",
+      ...CONNECTS_OR_NOT,
+      "--connect-timeout",
+      "2",
+      "--interface",
+      added.peer.v4,
+    ];
     const seen = async (port: number) => (await lab.exec(lab.other, [...bound, `${FIRST}:${port}`])).stdout;
     expect(await seen(8000)).toStartWith("192.168.77.1 ");
     expect((await run(lab, site.home, "forward", "add", "8200:8000", "--to", "phone")).exitCode).toBe(0);
