@@ -39,8 +39,8 @@ let site: Site;
 
 async function startHaproxy(): Promise<Child> {
   const to = (port: number, how: string) => `server relay ${lab.relay.v4}:${port} ${how}`;
-  // Its checks are LOCAL headers, or UNKNOWN ones: after three that fail it would let nobody in.
-  const checked = "check inter 100ms fall 3";
+  // Its checks are LOCAL headers, or UNKNOWN ones: after three that fail it would let nobody in. `inter` is their deadline, too.
+  const checked = "check inter 300ms fall 3";
   const fronts: [number, string][] = [
     [PORT.v2, to(WHO, `send-proxy-v2 ${checked}`)],
     [PORT.v1, to(WHO, `send-proxy ${checked}`)],
