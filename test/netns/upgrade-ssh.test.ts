@@ -85,7 +85,7 @@ function startSession(key: string, ...args: readonly string[]): Child {
 /** A visitor says "hi", and hears it; the session counts it, as the so manieth. */
 async function visitAndSee(session: Child, port: number, count: number): Promise<void> {
   expect((await lab.exec(lab.visitor, talkTo(port))).stdout).toBe("hi");
-  const counted = `${count} visitors, 0 now; ${3 * count} B in, ${3 * count} B out`;
+  const counted = `${count} visitor${count === 1 ? "" : "s"}, 0 now; ${3 * count} B in, ${3 * count} B out`;
   await session.line(counted, (line) => (line.includes(counted) ? true : undefined));
 }
 

@@ -46,6 +46,6 @@ function lines({ client, publicHost, sockets }: Viewed): string[] {
 }
 
 function counters({ visitorsTotal, visitorsOpen, bytesIn, bytesOut }: Traffic): string {
-  const visitors = `${visitorsTotal} visitors, ${visitorsOpen} now`;
+  const visitors = `${visitorsTotal} visitor${visitorsTotal === 1 ? "" : "s"}, ${visitorsOpen} now`;
   return `${visitors}; ${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out`;
 }
