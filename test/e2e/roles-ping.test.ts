@@ -4,6 +4,7 @@ import { ControlError } from "../../src/roles/control.ts";
 import { startPing } from "../../src/roles/ping.ts";
 import { agentClient } from "../../src/servers/local/client.ts";
 import { delayingLink } from "../fixtures/delaying-link.ts";
+import { fastestMs } from "../fixtures/fastest.ts";
 import { freePorts } from "../fixtures/free-ports.ts";
 import { anyPort, failureOf, local, mapping, remote, rolesLab, until } from "../fixtures/roles-lab.ts";
 import { tcpService, udpService } from "../fixtures/services.ts";
@@ -234,10 +235,13 @@ describe("a forward of one's own", () => {
     using link = delayingLink(lab.relay.ready.listen, DELAY_MS);
     const agent = await lab.agent("attic", { relay: link.address });
     const { endpoints } = await agent.add(remote("web", anyPort(held.port)));
-    const found = await run(agent, request(forward(endpoints[0]!.port), { timeoutMs: 200 }));
-    expect(found.started.paths.map(({ measure }) => measure)).toEqual(["connect", "accept"]);
+    const acceptedMs = async () => {
+      const found = await run(agent, request(forward(endpoints[0]!.port), { timeoutMs: 200 }));
+      expect(found.started.paths.map(({ measure }) => measure)).toEqual(["connect", "accept"]);
+      return found.minMs("forwarded");
+    };
     // The lie that the name warns of: the tunnel's delay is not in it. It would be in each probe, the fastest too.
-    expect(found.minMs("forwarded")).toBeLessThan(2 * DELAY_MS);
+    expect(await fastestMs(2 * DELAY_MS, acceptedMs)).toBeLessThan(2 * DELAY_MS);
   });
 
   test("that says nothing but answers a payload is measured by it", async () => {
@@ -335,9 +339,12 @@ describe("a host through a SOCKS5 proxy, without an agent", () => {
     await using lab = await rolesLab();
     using link = await proxyBehind(lab, service.port);
     const via = { kind: "socks5", proxy: link.address } as const;
-    const found = await measured(startPing(request(host(service.port, "udp"), { via }), never));
-    expect(found.lost("forwarded")).toEqual([]);
-    expect(found.minMs("forwarded")).toBeLessThan(DELAY_MS);
+    const answeredMs = async () => {
+      const found = await measured(startPing(request(host(service.port, "udp"), { via }), never));
+      expect(found.lost("forwarded")).toEqual([]);
+      return found.minMs("forwarded");
+    };
+    expect(await fastestMs(DELAY_MS, answeredMs)).toBeLessThan(DELAY_MS);
   });
 
   test("that forbids it", async () => {

@@ -82,6 +82,13 @@ function done<T>(answer: Answer<unknown> | undefined): T {
   return answer.value as T;
 }
 
+/** It is what the router's list says is left of it: a second may have gone since it was given. */
+function expectLease(answer: Answer<unknown> | undefined, sec: number): void {
+  const { lifetimeSec } = done<Grant>(answer);
+  expect(lifetimeSec).toBeGreaterThan(sec - 10);
+  expect(lifetimeSec).toBeLessThanOrEqual(sec);
+}
+
 const step = (name: string, over: Partial<MappingWish> = {}): string => `${name} ${JSON.stringify(wish(over))}`;
 
 const reach = async (port: number): Promise<string | undefined> =>
@@ -128,8 +135,11 @@ describe("mapped", () => {
       "external",
       "uptime",
     ]);
-    expect(mapped?.value).toEqual({ externalAddress: null, externalPort: 8000, lifetimeSec: 3600, ticket: "" });
-    expect(renewed?.value).toMatchObject({ externalPort: 8000, lifetimeSec: 1200 } satisfies Partial<Grant>);
+    const lifetimeSec = expect.any(Number) as unknown as number;
+    expect(mapped?.value).toEqual({ externalAddress: null, externalPort: 8000, lifetimeSec, ticket: "" });
+    expectLease(mapped, 3600);
+    expect(renewed?.value).toMatchObject({ externalPort: 8000 } satisfies Partial<Grant>);
+    expectLease(renewed, 1200);
     expect(held?.value).toBe(true);
     expect(listed?.value).toMatchObject([
       {
@@ -152,7 +162,8 @@ describe("mapped", () => {
   test("UDP, to another port inside", async () => {
     const udp = { protocol: "udp", externalPort: 8100, internalPort: 8001 } as const;
     const [, mapped] = await client(lab.agent, [step("map", udp)]);
-    expect(mapped?.value).toMatchObject({ externalPort: 8100, lifetimeSec: 3600 });
+    expect(mapped?.value).toMatchObject({ externalPort: 8100 });
+    expectLease(mapped, 3600);
     const asked = await visitUdp<{ answer: string | null }>(lab, lab.visitor, "ask", lab.nat.v4, 8100, "hello");
     expect(asked.answer).toBe("hello");
     const [, unmapped, held] = await client(lab.agent, [step("unmap", udp), step("holds", udp)]);
@@ -163,9 +174,7 @@ describe("mapped", () => {
     "for good, as version %p: a week, as its own list says",
     async (version) => {
       const [, mapped] = await client(lab.agent, [step("map", { lifetimeSec: null }), step("unmap")], { version });
-      const { lifetimeSec } = done<Grant>(mapped);
-      expect(lifetimeSec).toBeGreaterThan(WEEK_SEC - 10);
-      expect(lifetimeSec).toBeLessThanOrEqual(WEEK_SEC);
+      expectLease(mapped, WEEK_SEC);
     },
     20_000,
   );
