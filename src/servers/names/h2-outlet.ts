@@ -6,6 +6,8 @@ export interface OutletsWire {
   readonly queuedBytes: number;
   readonly outlets: Set<H2Outlet>;
   forget(outlet: H2Outlet): void;
+  /** Content was given to one of its streams. */
+  wrote(): void;
 }
 
 /** What a visitor is sent by one stream: it waits there for the stream's window, and below for the visitor's connection. */
@@ -29,6 +31,7 @@ export class H2Outlet {
     this.#writtenBytes += bytes.length;
     // A copy: what cannot leave is kept.
     this.#stream.write(Buffer.from(bytes));
+    this.#wire.wrote();
     return this.queuedBytes;
   }
 
