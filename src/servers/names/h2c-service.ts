@@ -43,13 +43,14 @@ export class H2cService {
   /** `te`: what the visitor says of trailers (RFC 9110 §10.1.4): gRPC wants it. */
   forward(stream: ServerHttp2Stream, { head }: JudgedRequest, name: string, te: IncomingHttpHeaders[string]): void {
     const { session, turn } = this.#present(name);
-    const headers: OutgoingHttpHeaders = {
+    // With no prototype: a field may be called `constructor`.
+    const headers: OutgoingHttpHeaders = Object.assign(Object.create(null), {
       ":method": head.method,
       ":path": head.target,
       ":scheme": "http",
       ":authority": name,
       ...(te === "trailers" ? { te } : {}),
-    };
+    });
     for (const { name: field, value } of head.fields) {
       const key = field.toLowerCase();
       if (!HOP_BY_HOP.includes(key))
