@@ -35,6 +35,14 @@ export class H2Outlet {
     return this.queuedBytes;
   }
 
+  /** All of it was written, but for `last`: with that the end goes in one frame. */
+  end(last: Uint8Array): void {
+    this.#writtenBytes += last.length;
+    if (last.length === 0) this.#stream.end();
+    else this.#stream.end(Buffer.from(last));
+    this.#wire.wrote();
+  }
+
   /** Here, and for all streams below. */
   get queuedBytes(): number {
     return (this.#stream.writableNeedDrain ? this.#stream.writableLength : 0) + this.#wire.queuedBytes;

@@ -19,6 +19,7 @@ import { CONTENT_MS, pageFields, pageText, refusalOf, UNFINISHED } from "./page.
 
 const FIRST_FINAL = 200;
 const SWITCHING = 101;
+const NOTHING = new Uint8Array(0);
 /** Of HTTP/1's connections: HTTP/2 has none of them (RFC 9113 §8.2.2). */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "connection",
@@ -161,13 +162,16 @@ export class H2StreamEnd implements ByteEnd {
         continue;
       }
       if (this.#answer.isDone) break;
-      const taken = this.#answer.feed(left, (content) => void this.#outlet.write(content));
+      const pieces: Uint8Array[] = [];
+      const taken = this.#answer.feed(left, (piece) => void pieces.push(piece));
       if (!taken.ok) {
         this.#fail("protocolError");
         return 0;
       }
       left = left.subarray(taken.value);
-      if (this.#answer.isDone) this.#endOf();
+      const last = this.#answer.isDone ? (pieces.pop() ?? NOTHING) : null;
+      for (const piece of pieces) this.#outlet.write(piece);
+      if (last !== null) this.#endOf(last);
     }
     if (this.#whole) this.#over(left.length === 0);
     return this.#outlet.queuedBytes;
@@ -215,9 +219,10 @@ export class H2StreamEnd implements ByteEnd {
     return !(answer.isDone && announces);
   }
 
-  #endOf(): void {
+  /** `last`: of its content. */
+  #endOf(last: Uint8Array): void {
     this.#whole = true;
-    this.#stream.end();
+    this.#outlet.end(last);
     stopUpload(this.#stream);
   }
 
@@ -229,7 +234,7 @@ export class H2StreamEnd implements ByteEnd {
   end(): void {
     if (this.#closed) return;
     if (this.#answer === null) this.reset("reset");
-    else if (this.#answer.isOpenEnded) this.#endOf();
+    else if (this.#answer.isOpenEnded) this.#endOf(NOTHING);
     else if (!this.#answer.isDone) this.reset("reset");
   }
 
