@@ -4,6 +4,7 @@ import type { H2Conduct, Misconduct } from "../../core/names/h2-conduct.ts";
 import type { EndDuplex } from "../../dataplanes/io/end-duplex.ts";
 import { FrameReader } from "../../wire/http2/frames.ts";
 import type { H2Outlet, OutletsWire } from "./h2-outlet.ts";
+import { H2Turn } from "./h2-turn.ts";
 
 /** Of TLS (RFC 8446 §5.1). A record, and a call of the system, for each frame cost a third of the requests a second. */
 const RECORD_BYTES = 16_384;
@@ -34,6 +35,7 @@ export class H2Wire extends Duplex implements OutletsWire {
   /** Frames of this turn of the event loop. */
   #held: Uint8Array[] = [];
   #heldBytes = 0;
+  readonly #turn = new H2Turn(this, () => this.#flush());
 
   constructor(options: H2WireOptions) {
     super({ allowHalfOpen: true });
@@ -67,6 +69,10 @@ export class H2Wire extends Duplex implements OutletsWire {
     return below.writableNeedDrain ? below.writableLength : 0;
   }
 
+  wrote(): void {
+    this.#turn.wrote();
+  }
+
   #take(bytes: Uint8Array): void {
     if (this.#misbehaves) return;
     const { conduct, nowMs, secured } = this.#options;
@@ -92,7 +98,7 @@ export class H2Wire extends Duplex implements OutletsWire {
       this.#flush();
       this.#options.secured.write(chunk);
     } else {
-      if (this.#held.length === 0) setImmediate(() => this.#flush());
+      this.wrote();
       // A copy: it is kept beyond this call.
       this.#held.push(Buffer.from(chunk));
       this.#heldBytes += chunk.length;
