@@ -21,6 +21,8 @@ export class ApiProblem extends Error {
 
 export interface Reading {
   readonly signal?: AbortSignal;
+  /** The server has begun to answer: what happens from now on is told. */
+  readonly onOpen?: () => void;
 }
 
 interface CallerOptions {
@@ -84,10 +86,11 @@ export class HttpCaller {
   }
 
   /** JSON lines, or the data of server-sent events. */
-  async *stream<T>(path: string, type: string, { signal }: Reading): AsyncGenerator<T, void, void> {
+  async *stream<T>(path: string, type: string, { signal, onOpen }: Reading): AsyncGenerator<T, void, void> {
     const ends = [signal, this.#options.signal].filter((end) => end !== undefined);
     try {
       const response = await this.#send("GET", path, undefined, {}, { accept: type }, ends);
+      onOpen?.();
       if (response.body === null) return;
       for await (const line of lines(response.body)) {
         const text = type === LINES_TYPE ? line : line.startsWith("data:") ? line.slice("data:".length) : "";
