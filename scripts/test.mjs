@@ -47,6 +47,14 @@ const LANES = [
   `executable gateway-crash names router router-portmap router-two service service-gateway trust upgrade upgrade-asks
    upgrade-ssh vpn-interface`,
 ].map((names) => names.split(/\s+/));
+/** Half of the tests from end to end, by what they take: most of these start programs again and again. */
+const E2E_1 = "acme backup bundle log-format names-acme output release roles-remote secrets store-kill"
+  .split(" ")
+  .map((name) => `e2e/${name}.test.ts`);
+const e2eTests = (first) =>
+  readdirSync(`${ROOT}test`, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".test.ts") && !/^(netns|console)\//.test(file) && E2E_1.includes(file) === first)
+    .map((file) => `./test/${file}`);
 /** Half of the console's scenarios, by what they take. */
 const CONSOLE_1 = ["first-run", "gateway", "pages", "safety", "ssh"].map((name) => `${name}.test.ts`);
 const CONSOLE_TIMES = "scale.test.ts";
@@ -64,7 +72,6 @@ const TIMEOUT = "--timeout=20000";
 const netns = (files) => [BUN, "test", TIMEOUT, ...files.map((file) => `./test/netns/${file}`)];
 
 const bun = (...args) => [BUN, "test", TIMEOUT, "--only-failures", ...args];
-const without = (...folders) => folders.map((folder) => `--path-ignore-patterns=test/${folder}/**`);
 
 /** Steps next to one another with the same `together` run at the same time. */
 const STEPS = [
@@ -77,9 +84,10 @@ const STEPS = [
     together: "checks",
   },
   { name: "lint", argv: ["node_modules/.bin/biome", "check", "."], count: whole, together: "checks" },
-  // Either waits about half of its time.
+  // Each waits about half of its time.
   { name: "unit", argv: bun("./src", "./bench"), count: bunTest, together: "unit" },
-  { name: "e2e", argv: bun("./test", ...without("netns", "console")), count: bunTest, together: "unit" },
+  { name: "e2e-1", argv: bun(...e2eTests(true)), count: bunTest, together: "unit" },
+  { name: "e2e-2", argv: bun(...e2eTests(false)), count: bunTest, together: "unit" },
   // Two browsers at once take three quarters of the time of one after the other; with anything else beside them pages wait too long.
   { name: "console-1", argv: bun(...consoleTests(true)), count: bunTest, together: "console" },
   { name: "console-2", argv: bun(...consoleTests(false)), count: bunTest, together: "console" },
