@@ -10,7 +10,7 @@ import type * as schema from "../servers/api/schema.ts";
 import type { z } from "../wire/zod.ts";
 import { dropPageKey, keepPageKey, storedPageKey } from "./page-key.ts";
 
-export { ApiProblem, type Page, PROBLEM_TYPES, type Versioned } from "../servers/api/client.ts";
+export { ApiProblem, type Page, type PageAsk, PROBLEM_TYPES, type Versioned } from "../servers/api/client.ts";
 export type {
   AuditEntry,
   CheckReport,

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from "react";
-import { isAbort, type Page, readAll, sentenceOf } from "../api.ts";
+import { isAbort, type Page, type PageAsk, readAll, sentenceOf } from "../api.ts";
 
 export interface Resource<T> {
   /** Null = not read yet. */
@@ -47,7 +47,7 @@ export function useResource<T>(read: () => Promise<T>, everyMs: number | null = 
 
 /** Every item of a list. */
 export function useList<T>(
-  list: (ask: { readonly limit?: number; readonly cursor?: string | null }) => Promise<Page<T>>,
+  list: (ask: PageAsk) => Promise<Page<T>>,
   everyMs: number | null = null,
 ): Resource<readonly T[]> {
   return useResource(

@@ -111,6 +111,7 @@ export class HttpCaller {
     file?: Blob | Uint8Array<ArrayBuffer>,
   ): Promise<Response> {
     const { baseUrl, token } = this.#options;
+    const [end, ...others] = signals;
     const response = await this.#fetch(`${baseUrl.replace(/\/$/, "")}${path}`, {
       method,
       headers: {
@@ -127,7 +128,8 @@ export class HttpCaller {
       credentials: "same-origin",
       // No answer of the API is one, and a token is for the server that it was meant for.
       redirect: "error",
-      ...(signals.length === 0 ? {} : { signal: AbortSignal.any([...signals]) }),
+      // Safari has no AbortSignal.any before 17.4: where one signal is enough, none is needed.
+      ...(end === undefined ? {} : { signal: others.length === 0 ? end : AbortSignal.any([end, ...others]) }),
     });
     if (!response.ok) throw await problemOf(response);
     return response;
