@@ -33,8 +33,8 @@ function netnsTest(output, exitCode) {
 const NETNS = readdirSync(`${ROOT}test/netns`).filter((file) => file.endsWith(".test.ts"));
 /**
  * Scenarios that wait most of their time: for what does not answer, for leases and handshakes to end, for programs to
- * start. Five lanes of some 280 s each keep two cores busy for three fifths of it. Each is its own namespaces and folders,
- * so that any may stand in any lane. The others measure, load or time, and run alone.
+ * start. One after another they take 1,400 s: five lanes have some 280 each. Each has namespaces and folders of its own, so
+ * that any may stand in any lane. The others measure, load or time, and run alone.
  */
 const LANES = [
   "check doctor expose recovery",

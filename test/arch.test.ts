@@ -19,7 +19,8 @@ const ARROWS: Record<string, readonly string[]> = {
   // The command line talks to a running relay or agent through servers/local's client, to a relay elsewhere (--remote) through
   // the API's, and reads what people write.
   cli: ["roles", "servers/local", "servers/api/client.ts", "core", "wire", "os"],
-  // In a browser: of the API it knows the client and the types, and of the rest what is pure and small. core/vpn makes peers' files there.
+  // In a browser: of the API it knows the client and the types, and of the rest what is pure and small. core/vpn makes peers'
+  // files there.
   console: ["servers/api", "core/vpn", "wire"],
   roles: ["servers", "dataplanes", "router", "store", "core", "wire", "os"],
   // A SOCKS server hands on the connection it accepted: it knows byte ends, and not where they lead.
