@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { TestBrowser, type Visit } from "../fixtures/console-browser.ts";
+import { repainted, TestBrowser, type Visit } from "../fixtures/console-browser.ts";
 import { gatewayWorld } from "../fixtures/console-gateway.ts";
 import { ConsoleServer } from "../fixtures/console-server.ts";
 import { NOW_MS, World } from "../fixtures/console-world.ts";
@@ -126,6 +126,7 @@ for (const [kind, window] of [
     }
     if (kind === "wide") return;
     await visit.page.setViewportSize(NARROWEST_PHONE);
+    await repainted(visit.page);
     await expectFits(visit, name);
     await visit.page.setViewportSize(PHONE.viewport);
   };
