@@ -35,7 +35,7 @@ const TEST_PROGRAMS = {
   miniupnpd: "miniupnpd-nftables",
   "iptables-legacy": "iptables",
   python3: "python3",
-  chromium: "chromium",
+  "chromium-headless-shell": "chromium-headless-shell",
   pebble: "pebble",
   zsh: "zsh",
   fish: "fish",
