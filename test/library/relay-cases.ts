@@ -24,6 +24,7 @@ import {
 } from "./case-kit.ts";
 import { LOCAL_UDP_CASES } from "./local-udp-cases.ts";
 import { OUTGOING_CASES } from "./outgoing-cases.ts";
+import { SERVER_CASES } from "./server-cases.ts";
 
 export const CASES = {
   async "a visitor is the app's socket, and half-closes"(lib, lab) {
@@ -352,6 +353,7 @@ export const CASES = {
   ...ABORT_CASES,
   ...OUTGOING_CASES,
   ...LOCAL_UDP_CASES,
+  ...SERVER_CASES,
 } satisfies Record<string, Case>;
 
 export type CaseName = keyof typeof CASES;
