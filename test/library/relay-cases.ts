@@ -202,8 +202,13 @@ export const CASES = {
     const [events, links] = [server.events(), relay.events()];
     const [lost, down] = [next(events), next(links)];
     await lab.restart();
-    assert.equal((await lost)?.type, "lost");
-    assert.equal((await down)?.type, "down");
+    const toldOf = async (coming: typeof lost) => {
+      const { type, kind, message } = (await coming) as library.ExposedEvent & { type: "lost" };
+      return [type, kind, message.replace(/\(.+\)/, "(why)")];
+    };
+    const broke = `The connection to the relay at ${relay.address} was lost (why): it is made again as soon as the relay answers.`;
+    assert.deepEqual(await toldOf(lost), ["lost", "lost", broke]);
+    assert.deepEqual(await toldOf(down), ["down", "lost", broke]);
     assert.equal((await next(events))?.type, "reopened");
     assert.equal((await next(links))?.type, "up");
     assert.deepEqual([server.state, server.error, relay.state, server.endpoints[0]?.port], ["open", null, "up", port]);
@@ -220,7 +225,8 @@ export const CASES = {
     assert.equal(second.endpoints[0]?.port, port);
     assert.equal(await ask(port), "second");
     assert.equal((await lost)?.type, "lost");
-    assert.match(first.error?.message ?? "", /another program connected with this device's key/);
+    assert.equal(first.error?.kind, "lost");
+    assert.match(first.error?.message ?? "", /^Another program connected .+ with this device's key: enrol each/);
   },
 
   async "a revoked device hears so, and everything of it is closed"(lib, lab) {
