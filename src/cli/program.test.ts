@@ -368,6 +368,14 @@ describe("agent --managed", () => {
   });
 });
 
+test("a command's own options stand before those of every command, also where --help is all", async () => {
+  for (const line of ["forward", "forward ls", "man", "serve", ""]) {
+    const { out } = await outcome([...line.split(" "), "--help"].filter((word) => word !== ""));
+    const [own, common] = ["\nOptions:\n", "\nOptions of every command:\n"].map((title) => out.indexOf(title));
+    expect([line, (own ?? 0) > 0, (own ?? 0) < (common ?? 0)]).toEqual([line, true, true]);
+  }
+});
+
 describe("with a relay and an agent that run", () => {
   const data = freshData();
   const [fakeRelay, fakeAgent] = [new FakeRelay(), new FakeAgent()];
