@@ -12,6 +12,7 @@ import type { ReasonName } from "../../wire/reason.ts";
 import { type SshAuthority, UserAuth } from "./auth.ts";
 import type { ChannelsHost } from "./channels.ts";
 import type { Gathered } from "./gathered.ts";
+import { guardInbound } from "./inbound.ts";
 import { Outbox, type OutboxGroup } from "./outbox.ts";
 import { ConnectionService, type SshHandler, serviceMessages } from "./service.ts";
 
@@ -91,7 +92,8 @@ export class SshConnection<P> implements Reader, ChannelsHost {
       ident: shared.ident,
       offer: shared.offer,
       onWrite: (bytes) => this.#outbox.write(bytes),
-      onError: (error) => this.#fail(error.message),
+      // It has told the client.
+      onError: (error) => this.#leave(error.message),
       onHeader: ({ versions }) => {
         this.software = versions.software;
       },
@@ -100,6 +102,11 @@ export class SshConnection<P> implements Reader, ChannelsHost {
         this.#service?.channels.turns();
       },
       messageHandlers: this.#handlers(),
+    });
+    guardInbound(this.peer, {
+      isClosed: () => this.isClosed,
+      isAuthenticated: () => this.isAuthenticated,
+      violated: (why) => this.violated(why),
     });
     this.#auth = new UserAuth({
       authority: shared.authority,
@@ -293,7 +300,7 @@ export class SshConnection<P> implements Reader, ChannelsHost {
     };
   }
 
-  /** Tells the client, and lets it read that for a moment. */
+  /** Tells the client. */
   #end(why: string, code: number): void {
     if (this.isClosed) return;
     try {
@@ -301,6 +308,12 @@ export class SshConnection<P> implements Reader, ChannelsHost {
     } catch (error) {
       this.#shared.failed(error);
     }
+    this.#leave(why);
+  }
+
+  /** Lets the client read for a moment what it was told. */
+  #leave(why: string): void {
+    if (this.isClosed) return;
     this.#outbox.flush();
     this.#lingerUntilMs = this.#shared.nowMs() + LINGER_MS;
     const isSent = this.#outbox.isEmpty;

@@ -203,7 +203,11 @@ export function serviceMessages(options: ServiceMessagesOptions): ServiceMessage
     ),
     REQUEST_SUCCESS: served(() => answered()),
     REQUEST_FAILURE: served(() => answered()),
-    CHANNEL_OPEN: served((service, info: ChannelOpen) => service.channelOpen(info)),
+    CHANNEL_OPEN: served((service, { type, sender, window, packetSize, data }: Partial<ChannelOpen>) => {
+      if (type === undefined || sender === undefined || window === undefined || packetSize === undefined) {
+        violated("its request for a channel is cut off");
+      } else service.channelOpen({ type, sender, window, packetSize, data: data ?? {} });
+    }),
     CHANNEL_OPEN_CONFIRMATION: served((service, info) => service.channels.confirmed(info)),
     CHANNEL_OPEN_FAILURE: onChannel((channel, _service, code: number) => channel.receiveFailure(code)),
     CHANNEL_WINDOW_ADJUST: onChannel((channel, _service, bytes: number) => channel.receiveWindow(bytes)),
