@@ -7,6 +7,8 @@ import { openFailureOf, reasonOfFailure } from "./open-failure.ts";
 
 /** RFC 4253 §6.1: what every implementation takes. ssh2 takes no packet that is much longer. */
 export const MAX_PACKET_BYTES = 32 * 1024;
+/** RFC 4254 §5.2: the one kind of extended data that there is. */
+const STDERR = 1;
 /** RFC 4254 §5.2 */
 const MAX_WINDOW = 0xffff_ffff;
 /**
@@ -20,6 +22,7 @@ const QUANTUM_BYTES = 64 * 1024;
 /** What a channel sends; all within the one connection. */
 export interface ChannelPeer {
   channelData(remoteId: number, data: Buffer): void;
+  channelExtData(remoteId: number, data: Buffer, type: number): void;
   channelEOF(remoteId: number): void;
   channelClose(remoteId: number): void;
   channelWindowAdjust(remoteId: number, bytes: number): void;
@@ -111,6 +114,14 @@ export class SshChannel implements ByteEnd {
       this.awaitIfBlocked();
     }
     return this.pendingBytes;
+  }
+
+  /** A few words on the second stream of a session: said at once, or not at all where the client has no room for them. */
+  writeError(words: Uint8Array): void {
+    if (this.remote === null || this.state !== "open" || this.localEnd) return;
+    if (words.length > Math.min(this.credit, this.remote.packetBytes)) return;
+    this.host.peer.channelExtData(this.remote.id, Buffer.from(words), STDERR);
+    this.credit -= words.length;
   }
 
   private get pendingBytes(): number {

@@ -9,6 +9,7 @@ function channelsOf(refused: () => void): Channels {
   return new Channels({
     peer: {
       channelData: ignore,
+      channelExtData: ignore,
       channelEOF: ignore,
       channelClose: ignore,
       channelWindowAdjust: ignore,

@@ -13,6 +13,7 @@ import { type SshAuthority, UserAuth } from "./auth.ts";
 import type { ChannelsHost } from "./channels.ts";
 import type { Gathered } from "./gathered.ts";
 import { guardInbound } from "./inbound.ts";
+import { sayGoodbye } from "./outbound.ts";
 import { Outbox, type OutboxGroup } from "./outbox.ts";
 import { ConnectionService, type SshHandler, serviceMessages } from "./service.ts";
 
@@ -304,7 +305,7 @@ export class SshConnection<P> implements Reader, ChannelsHost {
   #end(why: string, code: number): void {
     if (this.isClosed) return;
     try {
-      this.peer.disconnect(code);
+      sayGoodbye(this.peer, code, `The relay ends the connection: ${why}.`);
     } catch (error) {
       this.#shared.failed(error);
     }

@@ -1,74 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { Client, type ConnectConfig } from "ssh2";
-import { startSweeper } from "../../dataplanes/io/sweeper.ts";
-import { makeSshKey } from "../../roles/relay/ssh/host-key.ts";
-import { ok } from "../../wire/result.ts";
-import type { SshConnection } from "./connection.ts";
-import { SshServer } from "./server.ts";
+import type { ConnectConfig } from "ssh2";
+import { type Reached, startTestServer, type TestServer } from "./server.fixture.ts";
 
 /** What clients send that no client has to: strangers, and those that were let in. */
-const abort = new AbortController();
-const key = makeSshKey("known");
-const connections: SshConnection<string>[] = [];
-const closed: string[] = [];
-const unexpected: unknown[] = [];
-let server: SshServer<string>;
-
+let server: TestServer;
 beforeAll(() => {
-  const known = Uint8Array.fromBase64(key.public.split(" ")[1] ?? "");
-  server = new SshServer<string>({
-    hostname: "127.0.0.1",
-    port: 0,
-    hostKey: makeSshKey("host").private,
-    version: "1.2.3",
-    sweeper: startSweeper(abort.signal),
-    nowMs: () => performance.now(),
-    random: Math.random,
-    find: async (credential) =>
-      credential.kind === "key" && Buffer.compare(credential.key.blob, known) === 0 ? "ada" : null,
-    serving: () => true,
-    open(_, connection) {
-      connections.push(connection);
-      return {
-        forward: async ({ port }) => ok(port),
-        cancelForward: async () => true,
-        forwardSocket: async () => ok(null),
-        cancelSocket: async () => false,
-        dial: (_target, channel) => channel.reset("policy"),
-        dialSocket: (_path, channel) => channel.reset("policy"),
-        view: { lines: () => ["what is open"], counters: () => "nothing yet" },
-        closed: (why) => void closed.push(why),
-      };
-    },
-    onDenied: () => undefined,
-    onUnexpected: (error) => void unexpected.push(error),
-  });
-  server.listen();
+  server = startTestServer();
 });
-afterAll(() => {
-  server.close();
-  abort.abort();
-});
-
-interface Reached extends Disposable {
-  readonly client: Client;
-  /** Resolves when the connection is gone. */
-  readonly ended: Promise<void>;
-}
-
-/** A client whose connection has come to `event`. */
-async function reach(event: "handshake" | "ready", more: Partial<ConnectConfig> = {}): Promise<Reached> {
-  const client = new Client();
-  const ended = new Promise<void>((resolve) => client.once("close", () => resolve()));
-  const reached = new Promise<void>((resolve, reject) => {
-    client.on("error", reject);
-    if (event === "ready") client.once(event, () => resolve());
-    else client.once(event, () => resolve());
-  });
-  client.connect({ host: "127.0.0.1", port: server.port, username: "x", privateKey: key.private, ...more });
-  await reached;
-  return { client, ended, [Symbol.dispose]: () => void client.end() };
-}
+afterAll(() => server[Symbol.dispose]());
 
 /** One packet of these bytes, by the inner parts of ssh2's client: it would not say this itself. */
 function sayRaw({ client }: Reached, payload: Uint8Array): void {
@@ -106,7 +45,7 @@ describe("a stranger", () => {
     "does not make the relay calculate by %s",
     async (kex) => {
       const algorithms = { kex: [kex] } as unknown as NonNullable<ConnectConfig["algorithms"]>;
-      await expect(reach("ready", { algorithms })).rejects.toThrow("no matching key exchange algorithm");
+      await expect(server.reach("ready", { algorithms })).rejects.toThrow("no matching key exchange algorithm");
     },
     60_000,
   );
@@ -117,7 +56,7 @@ describe("a stranger", () => {
   ])(
     "sends %s that take no memory",
     async (_, type) => {
-      using bad = await reach("handshake");
+      using bad = await server.reach("handshake");
       bad.client.on("error", () => undefined);
       const before = process.memoryUsage().rss;
       sayRaw(bad, authRequest("keyboard-interactive", string(""), string("")));
@@ -138,47 +77,47 @@ describe("a stranger", () => {
     ["no algorithm", authRequest("publickey", Buffer.of(0), u32(99), string("x"))],
     ["no name", message(USERAUTH_REQUEST, u32(9_999), string("ssh-connection"), string("none"))],
   ])("asks with %s, and is no defect of the relay", async (_, request) => {
-    using bad = await reach("handshake");
+    using bad = await server.reach("handshake");
     bad.client.on("error", () => undefined);
     const ready = new Promise<void>((resolve) => bad.client.once("ready", () => resolve()));
     sayRaw(bad, request);
     // What its library asks then is answered, or it lost the connection.
     await Promise.race([ready, bad.ended]);
-    expect(unexpected).toEqual([]);
+    expect(server.unexpected).toEqual([]);
   });
 });
 
 describe("who was let in", () => {
   test("asks to log in for ever, and nothing is kept of it", async () => {
-    using bad = await reach("ready");
+    using bad = await server.reach("ready");
     for (let count = 0; count < 200; count++) sayRaw(bad, authRequest("m".repeat(30_000)));
     const answered = new Promise<void>((resolve) => bad.client.forwardIn("", 8080, () => resolve()));
     await answered;
-    const { peer } = connections.at(-1) as unknown as { peer: { _authsQueue: readonly string[] } };
+    const { peer } = server.connections.at(-1) as unknown as { peer: { _authsQueue: readonly string[] } };
     expect(peer._authsQueue.length).toBe(0);
   });
 
   test("says what only a server says, and loses the connection", async () => {
-    using bad = await reach("ready");
+    using bad = await server.reach("ready");
     bad.client.on("error", () => undefined);
     sayRaw(bad, message(61, u32(MANY_PLACES)));
     await bad.ended;
-    expect(closed.at(-1)).toContain("what only a server says");
+    expect(server.closed.at(-1)).toContain("what only a server says");
   });
 
   test.each<[string, Uint8Array, string]>([
     ["a channel", message(90, string("session"), u32(0), u32(1_000)), "channel is cut off"],
     ["a channel of an unknown kind", message(90, string("odd")), "channel is cut off"],
   ])("asks for %s with half a message, and loses the connection", async (_, request, why) => {
-    using bad = await reach("ready");
+    using bad = await server.reach("ready");
     bad.client.on("error", () => undefined);
     sayRaw(bad, request);
     await bad.ended;
-    expect(closed.at(-1)).toContain(why);
+    expect(server.closed.at(-1)).toContain(why);
   });
 
   test("asks for a port without a whole address, and is refused", async () => {
-    using bad = await reach("ready");
+    using bad = await server.reach("ready");
     const answered = new Promise<string>((resolve) => {
       const { _protocol } = bad.client as unknown as { _protocol: { _handlers: Record<string, () => void> } };
       _protocol._handlers["REQUEST_SUCCESS"] = () => resolve("granted");

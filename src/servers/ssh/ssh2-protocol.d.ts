@@ -83,12 +83,20 @@ declare module "ssh2/lib/protocol/Protocol.js" {
     readonly _kexinit: unknown;
     /** Reads what came in one packet after the first key exchange, but for those that change keys. Each new cipher takes the one that is here. */
     _onPayload: (payload: Buffer) => number | false | undefined;
+    /** For messages that have no method of their own, or one that says too little (outbound.ts). */
+    readonly _packetRW: {
+      readonly write: {
+        readonly allocStartKEX: number;
+        alloc(payloadBytes: number, force: true): Buffer;
+        finalize(packet: Buffer, force: true): Buffer;
+      };
+    };
+    readonly _cipher: { encrypt(packet: Buffer): void };
     start(): void;
     /** Throws on what is not SSH, or was forged. */
     parse(bytes: Buffer, from: number, to: number): void;
     /** Every call after it throws. */
     cleanup(): void;
-    disconnect(reason: number): void;
     ping(): void;
     rekey(): void;
     serviceAccept(name: string): void;
@@ -100,6 +108,7 @@ declare module "ssh2/lib/protocol/Protocol.js" {
     channelSuccess(remoteId: number): void;
     channelFailure(remoteId: number): void;
     channelData(remoteId: number, data: Buffer): void;
+    channelExtData(remoteId: number, data: Buffer, type: number): void;
     channelEOF(remoteId: number): void;
     channelClose(remoteId: number): void;
     channelWindowAdjust(remoteId: number, bytes: number): void;
