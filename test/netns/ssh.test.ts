@@ -210,6 +210,19 @@ describe("PuTTY's plink", () => {
   }, 20_000);
 });
 
+describe("dropbear's dbclient, as routers have it", () => {
+  test("-R and -L", async () => {
+    const key = join(lab.directory, "laptop.dropbear");
+    await lab.exec(lab.other, ["dropbearconvert", "openssh", "dropbear", laptop, key]);
+    const dbclient = ["dbclient", "-y", "-y", "-N", "-p", String(SSH_PORT), "-i", key];
+    const ports = ["-R", "18310:localhost:8080", "-L", "9009:203.0.113.10:7000", `x@${lab.relay.v4}`];
+    await using _ = lab.spawn(lab.other, [...dbclient, ...ports]);
+    const stdout = await eventually("dbclient's forward", async () => (await page(18_310)).stdout || undefined);
+    expect(stdout).toBe("hello by ssh");
+    expect((await lab.exec(lab.other, ["curl", "-s", "--http0.9", "http://127.0.0.1:9009/"])).stdout).toBe("7000");
+  }, 20_000);
+});
+
 async function keyCalled(device: string): Promise<{ fingerprint: string }> {
   const { keys } = await query<{ keys: { device: string; fingerprint: string }[] }>(
     lab,

@@ -12,7 +12,9 @@ const KEX = [
   "ecdh-sha2-nistp256",
   "ecdh-sha2-nistp384",
   "ecdh-sha2-nistp521",
-];
+] as const;
+/** The one that is liked best. */
+export const FIRST_KEX = KEX[0];
 /** RFC 8308 §3.1 knows no such name: the extension is OpenSSH's (PROTOCOL, 1.10). */
 const STRICT_KEX = "kex-strict-s-v00@openssh.com";
 const DIRECTION = {

@@ -12,7 +12,7 @@ import type { ReasonName } from "../../wire/reason.ts";
 import { type SshAuthority, UserAuth } from "./auth.ts";
 import type { ChannelsHost } from "./channels.ts";
 import type { Gathered } from "./gathered.ts";
-import { guardInbound } from "./inbound.ts";
+import { guardInbound, heedGuesses } from "./inbound.ts";
 import { sayGoodbye } from "./outbound.ts";
 import { Outbox, type OutboxGroup } from "./outbox.ts";
 import { ConnectionService, type SshHandler, serviceMessages } from "./service.ts";
@@ -97,6 +97,7 @@ export class SshConnection<P> implements Reader, ChannelsHost {
       onError: (error) => this.#leave(error.message),
       onHeader: ({ versions }) => {
         this.software = versions.software;
+        heedGuesses(this.peer, this.peer._decipher, shared.hostKey.type);
       },
       onHandshakeComplete: () => {
         this.#bytesSinceKeys = 0;
@@ -104,6 +105,7 @@ export class SshConnection<P> implements Reader, ChannelsHost {
       },
       messageHandlers: this.#handlers(),
     });
+    heedGuesses(this.peer, this.peer, shared.hostKey.type);
     guardInbound(this.peer, {
       isClosed: () => this.isClosed,
       isAuthenticated: () => this.isAuthenticated,

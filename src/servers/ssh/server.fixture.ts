@@ -12,6 +12,7 @@ export const FORBIDDEN = "Port 25 is not for you: choose another.";
 
 /** A server on loopback that knows one key, and what happened at it. */
 export interface TestServer extends Disposable {
+  readonly port: number;
   readonly connections: SshConnection<string>[];
   /** Why connections ended. */
   readonly closed: string[];
@@ -65,6 +66,7 @@ export function startTestServer(more: Partial<SshHandler> = {}): TestServer {
   });
   server.listen();
   return {
+    port: server.port,
     connections,
     closed,
     unexpected,

@@ -83,6 +83,10 @@ declare module "ssh2/lib/protocol/Protocol.js" {
     readonly _kexinit: unknown;
     /** Reads what came in one packet after the first key exchange, but for those that change keys. Each new cipher takes the one that is here. */
     _onPayload: (payload: Buffer) => number | false | undefined;
+    /** What deciphers now: before the first key exchange is done, with a reader of its own. There when `onHeader` is called. */
+    readonly _decipher: Pick<Protocol, "_onPayload">;
+    /** The client guessed how keys will be exchanged, and guessed wrong. */
+    _skipNextInboundPacket: boolean;
     /** For messages that have no method of their own, or one that says too little (outbound.ts). */
     readonly _packetRW: {
       readonly write: {
