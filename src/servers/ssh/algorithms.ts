@@ -3,15 +3,12 @@ import { KexInit } from "ssh2/lib/protocol/kex.js";
 /**
  * Safe from Terrapin (CVE-2023-48795) with every client, not only with those that have the strict key exchange that ssh2
  * speaks as well: the attack needs chacha20-poly1305, or a CBC or CTR cipher with an encrypt-then-MAC, and none of these is
- * offered. No Diffie-Hellman of whole numbers: Bun makes sure that the prime of the group is one each time it is used, and a
- * stranger's wish for group 16 held up everything for seconds. Whoever knows host keys of Ed25519 knows curves. No SHA-1, no CBC, and no compression: it would let a peer send a little that becomes much.
+ * offered. Key exchanges that a stranger may ask for are cheap ones (decision 0055). No SHA-1, no CBC, and no compression: it would let a peer send a little that becomes much.
  */
 const KEX = [
   "curve25519-sha256",
   "curve25519-sha256@libssh.org",
   "ecdh-sha2-nistp256",
-  "ecdh-sha2-nistp384",
-  "ecdh-sha2-nistp521",
 ] as const;
 /** The one that is liked best. */
 export const FIRST_KEX = KEX[0];

@@ -43,6 +43,9 @@ export interface ConnectionShared<P> {
 
 /** RFC 4253 §11.1 */
 const Disconnect = { protocolError: 2, byApplication: 11 } as const;
+/** RFC 4253 §4.2 */
+const MAX_GREETING_BYTES = 255;
+const NEW_LINE = 0x0a;
 /** What a connection may hold by windows beyond the first: all connections have the server's budget together. */
 const WINDOW_BUDGET_BYTES = 64 * 1024 * 1024;
 /** RFC 4344 §3.2: long before any counter of AES comes round. Clients mostly ask for new keys earlier themselves. */
@@ -68,6 +71,8 @@ export class SshConnection<P> implements Reader, ChannelsHost {
   readonly #auth: UserAuth<P>;
   /** Null until the client has proved who it is. */
   #service: ConnectionService | null = null;
+  /** What came of the client's greeting; null = all of it did. */
+  #greeting: Buffer | null = Buffer.alloc(0);
   #why: string | null = null;
   #lingerUntilMs = Number.POSITIVE_INFINITY;
   /** Its user ended it: most clients leave by themselves before. */
@@ -200,7 +205,8 @@ export class SshConnection<P> implements Reader, ChannelsHost {
     if (this.isClosed) return;
     this.#liveness.heard(this.#shared.nowMs());
     // Before keys are there, ssh2 keeps views of what it was given, and Bun uses its buffer again.
-    const kept = this.isAuthenticated ? bytes : Buffer.from(bytes);
+    const kept = this.isAuthenticated ? bytes : this.#withGreeting(bytes);
+    if (kept === null) return;
     try {
       this.peer.parse(kept, 0, kept.length);
       this.#shared.gathered.flush();
@@ -212,6 +218,16 @@ export class SshConnection<P> implements Reader, ChannelsHost {
     this.#countForKeys(bytes.length);
     this.#shared.turnstile.passed(this, bytes.length);
     if (this.#outbox.overflows) this.#fail("the client does not read what it asks for");
+  }
+
+  /** A copy, from the greeting on; null = the greeting is not whole yet. In three pieces, ssh2 1.17.0 would lose the second. */
+  #withGreeting(bytes: Buffer): Buffer | null {
+    const begun = this.#greeting;
+    if (begun === null) return Buffer.from(bytes);
+    const whole = Buffer.concat([begun, bytes]);
+    const isWhole = whole.includes(NEW_LINE) || whole.length > MAX_GREETING_BYTES;
+    this.#greeting = isWhole ? null : whole;
+    return isWhole ? whole : null;
   }
 
   #countForKeys(bytes: number): void {

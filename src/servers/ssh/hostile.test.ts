@@ -41,7 +41,7 @@ const MANY_PLACES = 40_000_000;
 const BYTES_A_PLACE = 8;
 
 describe("a stranger", () => {
-  test.each(["diffie-hellman-group14-sha256", "diffie-hellman-group16-sha512"])(
+  test.each(["diffie-hellman-group14-sha256", "diffie-hellman-group16-sha512", "ecdh-sha2-nistp521"])(
     "does not make the relay calculate by %s",
     async (kex) => {
       const algorithms = { kex: [kex] } as unknown as NonNullable<ConnectConfig["algorithms"]>;
