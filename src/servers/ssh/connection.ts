@@ -323,7 +323,7 @@ export class SshConnection<P> implements Reader, ChannelsHost {
   #end(why: string, code: number): void {
     if (this.isClosed) return;
     try {
-      sayGoodbye(this.peer, code, `The relay ends the connection: ${why}.`);
+      sayGoodbye(this.peer, code, `The relay ends the connection: ${why.replace(/\.$/, "")}.`);
     } catch (error) {
       this.#shared.failed(error);
     }

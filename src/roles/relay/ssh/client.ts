@@ -127,7 +127,11 @@ export class SshClient implements Behind, ConnectedClient {
 
   /** No connection of the device serves it by another handle any more. */
   #serves(served: ServedForward): void {
-    for (const client of this.device.clients) client.lose(served.port);
+    for (const client of this.device.clients) {
+      const hadIt = client !== this && client.forwards.has(served.port);
+      client.lose(served.port);
+      if (hadIt) client.connection.say([`Port ${served.port} leads to a newer connection of this device now.`]);
+    }
     this.forwards.set(served.port, served);
   }
 
