@@ -26,6 +26,8 @@ function openChannel(windowBytes = MIB) {
       nowMs: () => 0,
       await: () => undefined,
       forget: () => told.push("forget"),
+      abandoned: () => undefined,
+      ended: () => undefined,
       violated: (why) => {
         throw new Error(why);
       },

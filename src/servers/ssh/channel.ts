@@ -41,6 +41,9 @@ export interface ChannelHost {
   await(channel: SshChannel): void;
   /** Both sides closed it: its number is free. */
   forget(channel: SshChannel): void;
+  /** The client closed it, but its other side has not ended: until `ended` it is to be cut with the connection. */
+  abandoned(channel: SshChannel): void;
+  ended(channel: SshChannel): void;
   /** The peer broke the protocol. */
   violated(why: string): void;
 }
@@ -314,6 +317,7 @@ export class SshChannel implements ByteEnd {
   /** What the client sent was all delivered, and its end; what it did not take any more is nobody's. */
   private abandon(): void {
     this.abandoned = true;
+    this.host.abandoned(this);
     this.queue = null;
     this.window.release();
     // Whoever waited to send goes on, and learns by that.
@@ -329,6 +333,7 @@ export class SshChannel implements ByteEnd {
   private finish(reason: ReasonName | null): void {
     if (this.state === "closed") return;
     this.state = "closed";
+    if (this.abandoned) this.host.ended(this);
     this.queue = null;
     this.window.release();
     this.onGone?.();
