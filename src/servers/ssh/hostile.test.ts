@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { ConnectConfig } from "ssh2";
-import { type Reached, startTestServer, type TestServer } from "./server.fixture.ts";
+import { type Reached, startTestServer, type TestServer } from "../../../test/fixtures/ssh-server.ts";
 
 /** What clients send that no client has to: strangers, and those that were let in. */
 let server: TestServer;

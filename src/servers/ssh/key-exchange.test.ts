@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createECDH, generateKeyPairSync } from "node:crypto";
 import { connect } from "node:net";
+import { startTestServer, type TestServer } from "../../../test/fixtures/ssh-server.ts";
 import { encodeStrings } from "../../wire/ssh/fields.ts";
-import { startTestServer, type TestServer } from "./server.fixture.ts";
 
 /** How connections begin, by bytes that no library would send. */
 let server: TestServer;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Client, ClientChannel, PseudoTtyOptions } from "ssh2";
+import { FORBIDDEN, FORBIDDEN_PORT, startTestServer, type TestServer } from "../../../test/fixtures/ssh-server.ts";
 import { eventually } from "../../../test/netns/ready.ts";
-import { FORBIDDEN, FORBIDDEN_PORT, startTestServer, type TestServer } from "./server.fixture.ts";
 
 /** What people read: in a session, and when something is refused or ends. */
 let server: TestServer;
