@@ -23,6 +23,7 @@ const TEST_PROGRAMS = {
   sshd: "openssh-server",
   ssh: "openssh-client",
   plink: "putty-tools",
+  dbclient: "dropbear-bin",
   curl: "curl",
   dig: "dnsutils",
   sysctl: "procps",
