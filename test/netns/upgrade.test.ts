@@ -141,6 +141,8 @@ describe("an upgrade that fails", () => {
         { protocol: "tcp", first: 80, last: 80 },
         { protocol: "tcp", first: PORT, last: PORT },
         { protocol: "udp", first: UDP_PORT, last: UDP_PORT },
+        // STUN's.
+        { protocol: "udp", first: 7744, last: 7745 },
       ],
     });
     const lock = acquireLock(`${socket}.lock`);

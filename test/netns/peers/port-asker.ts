@@ -12,7 +12,12 @@ const [pace = "", ...targets] = process.argv.slice(2);
 const PATIENCE_MS = 10_000;
 /** STUN: an answer takes one round trip. */
 const UDP_PATIENCE_MS = 2_000;
+/** A site that nobody has is answered by the relay itself. */
+const ANSWERS: readonly string[] = ["200", "308", "404", "421"];
 const TRANSACTION_BYTES = 12;
+/** A relay sends no more than it was sent (decision 0023). */
+const PADDING_BYTES = 100;
+const HTTP_PORT = 80;
 const STATUS_LINE = /^HTTP\/1\.1 (\d{3}) /;
 
 interface Target {
@@ -47,7 +52,8 @@ function askHttp({ url, waitMs }: Target): Promise<string> {
   const timer = setTimeout(() => end("no answer in time"), PATIENCE_MS);
   Bun.connect({
     hostname,
-    port: Number(port),
+    // Of `http://HOST:80` a URL has none.
+    port: Number(port) || HTTP_PORT,
     ...(protocol === "https:" ? { tls: { rejectUnauthorized: false } } : {}),
     socket: {
       open(socket) {
@@ -81,7 +87,12 @@ async function askStun({ url }: Target): Promise<string> {
       error: () => resolve("refused"),
     },
   });
-  const question = encodeStun({ kind: "request", transactionId, attributes: [], fingerprint: false });
+  const question = encodeStun({
+    kind: "request",
+    transactionId,
+    attributes: [{ kind: "padding", bytes: PADDING_BYTES }],
+    fingerprint: false,
+  });
   socket.send(question, Number(url.port), url.hostname);
   const timer = setTimeout(() => resolve("lost"), UDP_PATIENCE_MS);
   const how = await promise;
@@ -100,7 +111,7 @@ async function ask(target: Target): Promise<void> {
   outcome.asked++;
   const startedMs = performance.now();
   const how = await (target.url.protocol === "stun:" ? askStun(target) : askHttp(target));
-  if (how === "200" || how === "308") {
+  if (ANSWERS.includes(how)) {
     outcome.answered++;
     outcome.worstMs = Math.max(outcome.worstMs, Math.round(performance.now() - startedMs - target.waitMs));
   } else outcome.others[how] = (outcome.others[how] ?? 0) + 1;
