@@ -21,7 +21,7 @@ export interface Api {
   readonly document: OpenApiDocument;
   /** Never rejects. */
   fetch(request: Request, info: RequestInfo): Promise<Response>;
-  /** Ends the event streams, in order, and others as soon as they begin: whoever follows comes again, to another process. */
+  /** Ends the event streams, in order, and begins no others: whoever follows is to come again, to another process. */
   endStreams(): void;
 }
 

@@ -177,6 +177,11 @@ export class OperationRunner {
     if (request.method === "HEAD") return new Response(null, { headers: { "content-type": EVENTS_TYPE } });
     const { after } = this.#options;
     const signal = AbortSignal.any([this.#options.signal, this.#streamsEnd.signal]);
+    if (signal.aborted) {
+      throw new Refusal(Status.unavailable, "This process of the server ends: ask again in a second.", {
+        headers: { "retry-after": "1" },
+      });
+    }
     const { who } = asker;
     const leave = this.#streamsOf.enter(who.userId);
     if (leave === null) {
@@ -200,7 +205,7 @@ export class OperationRunner {
         return now !== null && now.who.role === who.role && now.who.accountId === who.accountId;
       },
     });
-    if (!signal.aborted && !request.signal.aborted) this.#streams.add(stream);
+    if (!request.signal.aborted) this.#streams.add(stream);
     // Who has our answer reads the lists next, and must miss nothing that comes after them.
     await stream.opened;
     return stream.response;
