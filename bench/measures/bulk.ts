@@ -1,7 +1,7 @@
 import { ADDRESS } from "../lab/namespaces.ts";
-import type { Site } from "../lab/site.ts";
 import { FORWARD } from "../peers/peer.ts";
 import { field, type Measure, serve, type Trial, WARM_UP_SEC } from "./measure.ts";
+import { repeatsOf, transfer } from "./transfer.ts";
 
 /** Few enough that asking is no load of its own. */
 const PING_PER_SEC = 100;
@@ -10,50 +10,8 @@ const MIN_PING_SEC = 5;
 const BULK_STREAMS = 8;
 /** Until eight streams are past their slow start. */
 const SLOW_START_MS = 700;
-const END_LIMIT_MS = 15_000;
-const BUSY_TRIES = 20;
-const BUSY_PAUSE_MS = 250;
-
-interface Transfer {
-  readonly gbitPerSec: number;
-  readonly bytes: number;
-  /** Of both ends, with what the kernel does in their name: most of the way between them on one machine. */
-  readonly cpuSec: number;
-}
-
-interface IperfReport {
-  readonly error?: string;
-  readonly end?: {
-    readonly sum_received?: { readonly bits_per_second: number; readonly bytes: number; readonly seconds: number };
-    readonly cpu_utilization_percent?: { readonly host_total: number; readonly remote_total: number };
-  };
-}
 
 const ENTRY = [ADDRESS.relay, FORWARD.bulk.entryPort] as const;
-
-/** `more`: options of iperf3. */
-export async function transfer(
-  site: Site,
-  [host, port]: readonly [string, number],
-  seconds: number,
-  more: readonly string[] = [],
-): Promise<Transfer> {
-  const command = ["iperf3", "-c", host, "-p", `${port}`, "-t", `${seconds}`, "-J", ...more];
-  let report = JSON.parse(await site.visit(command, seconds * 1_000 + END_LIMIT_MS)) as IperfReport;
-  // The end of the transfer before is still on its way through a forward.
-  for (let tries = 0; report.error?.includes("busy") === true && tries < BUSY_TRIES; tries++) {
-    await Bun.sleep(BUSY_PAUSE_MS);
-    report = JSON.parse(await site.visit(command, seconds * 1_000 + END_LIMIT_MS)) as IperfReport;
-  }
-  const received = report.end?.sum_received;
-  if (report.error !== undefined || received === undefined) throw new Error(`iperf3: ${report.error ?? "no result"}`);
-  const { host_total = 0, remote_total = 0 } = report.end?.cpu_utilization_percent ?? {};
-  return {
-    gbitPerSec: received.bits_per_second / 1e9,
-    bytes: received.bytes,
-    cpuSec: ((host_total + remote_total) / 100) * received.seconds,
-  };
-}
 
 async function cpuSec({ site, peer }: Trial): Promise<number> {
   const sides = peer.type === "remote" ? (["relay", "agent"] as const) : (["relay"] as const);
@@ -74,12 +32,21 @@ export const bulk: Measure = {
   ],
   async run(trial) {
     await serve(trial, [FORWARD.web, FORWARD.bulk]);
-    for (const direction of [[], ["-R"]]) await transfer(trial.site, ENTRY, WARM_UP_SEC, direction);
+    const warmUps = [
+      await transfer(trial.site, ENTRY, WARM_UP_SEC),
+      await transfer(trial.site, ENTRY, WARM_UP_SEC, ["-R"]),
+    ];
     const before = await cpuSec(trial);
     const up = await transfer(trial.site, ENTRY, trial.seconds);
     const down = await transfer(trial.site, ENTRY, trial.seconds, ["-R"]);
     const spent = (await cpuSec(trial)) - before;
-    return { up: up.gbitPerSec, down: down.gbitPerSec, cpu: spent / ((up.bytes + down.bytes) / 1e9) };
+    const perGigabyte = spent / ((up.bytes + down.bytes) / 1e9);
+    return {
+      up: up.gbitPerSec,
+      down: down.gbitPerSec,
+      cpu: perGigabyte,
+      ...repeatsOf([...warmUps, up, down]),
+    };
   },
 };
 
@@ -103,6 +70,6 @@ export const mixed: Measure = {
       return trial.site.load(["requests", ...where, "1", "paced", `${PING_PER_SEC}`, `${seconds}`]);
     });
     const [moved, asked] = await Promise.all([load, ask]);
-    return { p50: field(asked, "p50Ms"), p99: field(asked, "p99Ms"), bulk: moved.gbitPerSec };
+    return { p50: field(asked, "p50Ms"), p99: field(asked, "p99Ms"), bulk: moved.gbitPerSec, ...repeatsOf([moved]) };
   },
 };

@@ -2,9 +2,9 @@ import type { Site } from "../lab/site.ts";
 import { askAll, type Lan, openLan } from "../mapping/lan.ts";
 import { listForwards, startGateway } from "../peers/hatchway.ts";
 import { FORWARD, type GatewayPeer } from "../peers/peer.ts";
-import { transfer } from "./bulk.ts";
 import { GATEWAY_FORWARDS, gatewayMeasure, gatewayPeer, untilServed, where } from "./gateway.ts";
 import { field, type Measure, refuseFailures, type Trial, WARM_UP_SEC, warmLoad } from "./measure.ts";
+import { transfer } from "./transfer.ts";
 
 const MAPPINGS = 20_000;
 const AT_ONCE = 64;

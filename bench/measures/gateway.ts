@@ -1,7 +1,7 @@
 import type { Site } from "../lab/site.ts";
 import { FORWARD, type Forward, type GatewayPeer } from "../peers/peer.ts";
-import { transfer } from "./bulk.ts";
 import { field, type Measure, refuseFailures, type Trial, WARM_UP_SEC, warmLoad } from "./measure.ts";
+import { transfer } from "./transfer.ts";
 
 const AT_ONCE = 64;
 const START_LIMIT_SEC = 15;

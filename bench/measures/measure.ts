@@ -22,7 +22,7 @@ export interface Measure {
   /** True for what is compared with itself and not with peers. */
   readonly oursOnly: boolean;
   readonly figures: readonly Figure[];
-  /** Returns a value for each figure. Throws when the peer does not serve what it should. */
+  /** Returns a value for each figure; another is only told of when the round ends. Throws when the peer does not serve what it should. */
   run(trial: Trial): Promise<Readonly<Record<string, number>>>;
 }
 

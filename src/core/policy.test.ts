@@ -89,7 +89,7 @@ describe("refused, with what to do", () => {
     [
       "outside the join code's grant",
       { ports: ["8500"], account: { ports: portSet("8000-8999") }, device: { ports: portSet("8000-8099") } },
-      "pool: Port 8500 is outside the ports its join code grants to this device (8000-8099); choose one of those, or join again with a code that has it in --ports.",
+      "pool: Port 8500 is outside the ports granted to this device (8000-8099); choose one of those, or come with a join code or an SSH key that has it in --ports.",
     ],
     [
       "the agent port inside a range",

@@ -87,7 +87,7 @@ function checkPool(ports: ExternalPorts, { relay, account, device }: Policy): Po
   return (
     outside(ports, relay.pool, "this relay hands out", "ask the relay's operator to add it to --ports") ??
     outside(ports, account.ports, "granted to this account", "ask the relay's operator to grant more") ??
-    outside(ports, device.ports, "its join code grants to this device", "join again with a code that has it in --ports")
+    outside(ports, device.ports, "granted to this device", "come with a join code or an SSH key that has it in --ports")
   );
 }
 

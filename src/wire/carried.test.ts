@@ -18,8 +18,11 @@ const MESSAGES: readonly CarriedMessage[] = [
   { t: "cancel", client: 2, request: 2, bind: "*", port: 8_080 },
   { t: "socket", client: 2, request: 3, path: "/web" },
   { t: "cancelSocket", client: 2, request: 4, path: "/web" },
+  { t: "count", client: 2 },
   { t: "gone", client: 2, why: "the client said goodbye" },
   { t: "ready", client: 1 },
+  { t: "ready", client: 1, counts: true },
+  { t: "counted", client: 1, visitorsTotal: 3, visitorsOpen: 1, bytesIn: 2 ** 40, bytesOut: 0 },
   { t: "opened", client: 2, request: 1, id: "ssh-any-1", port: 20_000 },
   { t: "done", client: 2, request: 2 },
   { t: "refused", client: 2, request: 3, message: "A socket of the relay has a name." },
@@ -41,6 +44,8 @@ describe("what a process that carries SSH clients and the relay say to each othe
   const WRONG: Readonly<Record<string, string>> = {
     "an unknown type": '{"t":"mine"}',
     "a client that is none": '{"t":"ready","client":0}',
+    "a count of less than nothing":
+      '{"t":"counted","client":1,"visitorsTotal":0,"visitorsOpen":-1,"bytesIn":0,"bytesOut":0}',
     "a port that is none": '{"t":"lost","client":1,"port":65536}',
     "an address that is none":
       '{"t":"here","client":1,"device":"d","key":null,"visitor":{"address":"here","port":1},"entry":{"address":"::1","port":1},"forwards":[],"sockets":[]}',

@@ -50,13 +50,25 @@ const forward = z.object({ t: z.literal("forward"), client, request, bind: text,
 const cancel = z.object({ t: z.literal("cancel"), client, request, bind: text, port: z.int().min(0).max(65_535) });
 const socket = z.object({ t: z.literal("socket"), client, request, path: text });
 const cancelSocket = z.object({ t: z.literal("cancelSocket"), client, request, path: text });
+/** What was counted for it there, of a relay that says so. */
+const count = z.object({ t: z.literal("count"), client });
 /** Its connection ended. */
 const gone = z.object({ t: z.literal("gone"), client, why: z.string().max(MAX_WHY_CHARS) });
 
 // ——— from the relay ———
 
-/** All that was open for it is open there. */
-const ready = z.object({ t: z.literal("ready"), client });
+/** All that was open for it is open there. `counts`: it answers `count`, which a program of before it does not know. */
+const ready = z.object({ t: z.literal("ready"), client, counts: z.boolean().optional() });
+const total = z.int().nonnegative();
+/** Of all forwards of the client, since they are open there. */
+const counted = z.object({
+  t: z.literal("counted"),
+  client,
+  visitorsTotal: total,
+  visitorsOpen: total,
+  bytesIn: total,
+  bytesOut: total,
+});
 const opened = z.object({ t: z.literal("opened"), client, request, id: text, port });
 const done = z.object({ t: z.literal("done"), client, request });
 const refused = z.object({ t: z.literal("refused"), client, request, message: z.string().max(MAX_REFUSAL_CHARS) });
@@ -77,8 +89,10 @@ const messageSchema = z.discriminatedUnion("t", [
   cancel,
   socket,
   cancelSocket,
+  count,
   gone,
   ready,
+  counted,
   opened,
   done,
   refused,

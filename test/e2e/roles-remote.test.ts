@@ -170,7 +170,7 @@ describe("what the relay refuses", () => {
       ports: (pool: readonly number[]) => `${pool[0]}-${pool[1]}`,
       asks: (pool: readonly number[]) => mapping("tcp", pool[2]!),
       says: (pool: readonly number[]) =>
-        `Port ${pool[2]} is outside the ports its join code grants to this device (${pool[0]}-${pool[1]}); choose one of those, or join again with a code that has it in --ports.`,
+        `Port ${pool[2]} is outside the ports granted to this device (${pool[0]}-${pool[1]}); choose one of those, or come with a join code or an SSH key that has it in --ports.`,
     },
   ];
   for (const { name, ports, asks, says } of cases) {

@@ -29,6 +29,8 @@ export const handover: readonly FuzzCodec[] = [
       '{"t":"here","client":1,"device":"d","key":null,"visitor":{"address":"203.0.113.7","port":9},"entry":{"address":"::1","port":22},"forwards":[{"id":"ssh-80","port":80,"bind":""}],"sockets":["/web"]}',
       '{"t":"forward","client":1,"request":2,"bind":"localhost","port":0}',
       '{"t":"opened","client":1,"request":2,"id":"ssh-any-1","port":20000}',
+      '{"t":"ready","client":1,"counts":true}',
+      '{"t":"counted","client":1,"visitorsTotal":3,"visitorsOpen":1,"bytesIn":70,"bytesOut":9000}',
       '{"t":"end","client":1,"why":"its key was removed"}',
     ),
     check(input) {

@@ -66,6 +66,19 @@ describe("ssh -R", () => {
     expect((await page(18_102)).stdout).toBe("hello by ssh");
   }, 20_000);
 
+  test("a visitor that sends on to a service that has closed is told", async () => {
+    const service = "socat TCP-LISTEN:8090,fork,reuseaddr SYSTEM:'head -c 1'";
+    await using _service = lab.spawn(lab.other, ["sh", "-c", `exec ${service}`]);
+    await eventually("the service", async () => {
+      const { exitCode } = await lab.exec(lab.other, ["sh", "-c", "echo | socat - TCP:127.0.0.1:8090"]);
+      return exitCode === 0 ? true : undefined;
+    });
+    await using _ = await stay(lab, lab.other, lab.relay, laptop, "-R", "18090:localhost:8090");
+    const upload = ["timeout", "8", "sh", "-c", `yes | socat -u - TCP:${lab.relay.v4}:18090`];
+    // 124 would be the time that is over.
+    expect(await lab.exec(lab.visitor, upload)).toMatchObject({ exitCode: 1 });
+  }, 20_000);
+
   test("what the device may not have is refused, and said so", async () => {
     const narrow = await newDevice(lab, site.relayHome, "narrow", "--ports", "19000-19009");
     const refused = await lab.exec(lab.other, [

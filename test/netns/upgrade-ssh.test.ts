@@ -57,11 +57,14 @@ async function end(visitors: Child): Promise<unknown> {
 }
 
 const echo = `${PORT}:localhost:${PORT}`;
-const stateOf = async (name: string) => (await forwards(lab, site.relayHome)).find((one) => one.name === name)?.state;
+const forwardOf = async (name: string) => (await forwards(lab, site.relayHome)).find((one) => one.name === name);
+const stateOf = async (name: string) => (await forwardOf(name))?.state;
+
+const talkTo = (port: number) => ["sh", "-c", `echo hi | socat -T1 - TCP:${lab.relay.v4}:${port}`];
 
 /** It loses its connection, and its port 7010, within a second. */
 async function removeKey(name: string, ssh: Child): Promise<void> {
-  const talk = ["sh", "-c", `echo hi | socat -T1 - TCP:${lab.relay.v4}:7010`];
+  const talk = talkTo(7_010);
   expect((await lab.exec(lab.visitor, talk)).stdout).toBe("hi");
   await query(lab, site.relayHome, "ssh-key", "rm", name);
   const startedMs = performance.now();
@@ -70,7 +73,36 @@ async function removeKey(name: string, ssh: Child): Promise<void> {
   expect(performance.now() - startedMs).toBeLessThan(1_000);
 }
 
+/** Hands on what it reads, with an end of line after each piece: a session writes its counters over and over, and ends no line. */
+const IN_LINES = `perl -e '$| = 1; while (sysread STDIN, $_, 4096) { print "$_\\n" }'`;
+
+/** A session on a terminal. */
+function startSession(key: string, ...args: readonly string[]): Child {
+  const ssh = [...sshArgs(lab, key), "-tt", ...args, lab.relay.v4].join(" ");
+  return lab.spawn(lab.other, ["sh", "-c", `tail -f /dev/null | ${ssh} | ${IN_LINES}`]);
+}
+
+/** A visitor says "hi", and hears it; the session counts it, as the so manieth. */
+async function visitAndSee(session: Child, port: number, count: number): Promise<void> {
+  expect((await lab.exec(lab.visitor, talkTo(port))).stdout).toBe("hi");
+  const counted = `${count} visitor${count === 1 ? "" : "s"}, 0 now; ${3 * count} B in, ${3 * count} B out`;
+  await session.line(counted, (line) => (line.includes(counted) ? true : undefined));
+}
+
 describe("an upgrade in place", () => {
+  test("leaves the session of an SSH client its counters", async () => {
+    const watcher = await newDevice(lab, site.relayHome, "watcher");
+    await using session = startSession(watcher, "-R", `7030:localhost:${PORT}`);
+    await session.line("the list", (line) => (line.includes(":7030/tcp") ? true : undefined));
+    await visitAndSee(session, 7_030, 1);
+    await upgrade();
+    let count = 1;
+    const counts = async () => (await forwardOf("ssh 7030"))?.counters.visitorsTotal ?? 0;
+    // Until the process before has left the port to the next, either has the visitor.
+    while ((await counts()) === 0) await visitAndSee(session, 7_030, ++count);
+    await query(lab, site.relayHome, "ssh-key", "rm", "watcher");
+  }, 40_000);
+
   test(`under ${STREAMS} streams and ${VISITORS_PER_SEC} new visitors a second by ssh -R drops nothing, also when the next one follows; a removed key ends its connection`, async () => {
     const guest = await newDevice(lab, site.relayHome, "guest");
     await using guests = await stay(lab, lab.other, lab.relay, guest, "-R", `7010:localhost:${PORT}`);

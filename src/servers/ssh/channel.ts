@@ -67,6 +67,8 @@ export class SshChannel implements ByteEnd {
   private closing = false;
   private closeSent = false;
   private remoteEnd = false;
+  /** The client closed it, and the other side of the visit has not ended yet. */
+  private abandoned = false;
   private sinkBacklog = 0;
   private readonly window: ReceiveWindow;
 
@@ -85,7 +87,7 @@ export class SshChannel implements ByteEnd {
   private readonly accepted: boolean;
 
   get isOpen(): boolean {
-    return this.state === "open";
+    return this.state === "open" && !this.abandoned;
   }
 
   /** Null until the client confirmed it. */
@@ -104,6 +106,11 @@ export class SshChannel implements ByteEnd {
 
   write(bytes: Uint8Array): number {
     if (this.state === "closed" || this.localEnd) return 0;
+    if (this.abandoned) {
+      // As a kernel answers for a socket that its program closed.
+      this.finish("reset");
+      return 0;
+    }
     const sent = this.pendingBytes === 0 ? this.transmit(bytes) : 0;
     if (sent < bytes.length) {
       this.queue ??= new ByteQueue();
@@ -166,7 +173,8 @@ export class SshChannel implements ByteEnd {
   end(): void {
     if (this.state === "closed" || this.localEnd) return;
     this.localEnd = true;
-    this.sendEndIfDone();
+    if (this.abandoned) this.finish(null);
+    else this.sendEndIfDone();
   }
 
   /** Ends both directions, after what is queued: the client has nothing to say any more that matters. */
@@ -286,10 +294,19 @@ export class SshChannel implements ByteEnd {
       return;
     }
     this.receiveEnd();
-    // What its side had sent was all delivered; what it did not take any more is nobody's.
     this.sendClose();
-    this.finish(null);
+    if (this.state === "open" && !this.localEnd) this.abandon();
+    else this.finish(null);
     this.host.forget(this);
+  }
+
+  /** What the client sent was all delivered, and its end; what it did not take any more is nobody's. */
+  private abandon(): void {
+    this.abandoned = true;
+    this.queue = null;
+    this.window.release();
+    // Whoever waited to send goes on, and learns by that.
+    this.sink.onDrain(0);
   }
 
   /** The connection is gone: nothing is sent. */

@@ -196,6 +196,18 @@ describe("what is asked for", () => {
   });
 });
 
+test("a session that its client closes makes room for the next", async () => {
+  using one = await login({ strictVendor: false });
+  for (let count = 0; count < 12; count++) {
+    await new Promise<void>((resolve, reject) =>
+      one.client.shell(false, (error, channel) => {
+        if (error) return reject(error);
+        channel.once("data", () => channel.close()).once("close", () => resolve());
+      }),
+    );
+  }
+});
+
 /** What a client is told; "granted" = what it asked for. */
 function answer(ask: (told: (error: Error | undefined) => void) => void): Promise<string> {
   return new Promise((resolve) => ask((error) => resolve(error?.message ?? "granted")));

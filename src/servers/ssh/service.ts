@@ -121,6 +121,12 @@ export class ConnectionService {
     else if (wantReply && channel.remoteId !== null) this.#host.peer.channelFailure(channel.remoteId);
   }
 
+  channelClosed(channel: SshChannel): void {
+    // A session has nothing to say to a client that hears it no more.
+    if (this.#sessions.has(channel.id)) channel.end();
+    channel.receiveClose();
+  }
+
   channelOpen(info: ChannelOpen): void {
     const { type, sender, data } = info;
     const { handler } = this.#options;
@@ -216,7 +222,7 @@ export function serviceMessages(options: ServiceMessagesOptions): ServiceMessage
     // Only servers have a second stream (RFC 4254 §5.2 knows stderr alone).
     CHANNEL_EXTENDED_DATA: onChannel((channel, _service, data: Buffer) => channel.receiveUnwanted(data.length)),
     CHANNEL_EOF: onChannel((channel) => channel.receiveEnd()),
-    CHANNEL_CLOSE: onChannel((channel) => channel.receiveClose()),
+    CHANNEL_CLOSE: onChannel((channel, service) => service.channelClosed(channel)),
     CHANNEL_REQUEST: onChannel((channel, service, type: string, wantReply: boolean) =>
       service.channelRequest(channel, type, wantReply),
     ),

@@ -6,7 +6,7 @@ import { WindowBudget } from "../../../core/tunnel/window.ts";
 import type { ByteEnd } from "../../../dataplanes/io/ends.ts";
 import { startSweeper } from "../../../dataplanes/io/sweeper.ts";
 import { listenForPipes, openPipe } from "../../../dataplanes/tunnel/pipe-sockets.ts";
-import { encodeCarried } from "../../../wire/carried.ts";
+import { decodeCarried, encodeCarried } from "../../../wire/carried.ts";
 import type { HostPort } from "../../../wire/endpoint.ts";
 import { err, ok, type Result } from "../../../wire/result.ts";
 import { Gate } from "../gate.ts";
@@ -57,6 +57,12 @@ function fakeClient(name: string, told: Told, connection: ClientConnection, devi
     device: { peer: { deviceId: device } },
     keyFingerprint: "SHA256:key",
     view: { lines: () => [], counters: () => "" },
+    elsewhere: null as SshClient["elsewhere"],
+    traffic: () => {
+      told.say(`${name}: traffic`);
+      return { visitorsTotal: 1, visitorsOpen: 1, bytesIn: 10, bytesOut: 20 };
+    },
+    socketName: (path: string) => path.slice(1),
     async forward({ host, port }: HostPort): Promise<Result<number, string>> {
       told.say(`${name}: forward ${host}:${port}`);
       if (port === FORBIDDEN_PORT) return err("Not that one.");
@@ -369,6 +375,55 @@ describe("a client that another process carries", () => {
     first.carried.letGo();
     expect(first.carried.carriers).toBe(0);
     await told.heard("sponge still here");
+  });
+
+  test("shows what each process counted for it, and asks only when somebody looks", async () => {
+    const first = relay("new");
+    const { following, movable, client } = carrier({ forwards: [open("ssh-8080", 8_080)] });
+    movable.sockets.add("/web");
+    following.start();
+    // Its answers come in the order of what was asked.
+    const answered = () => movable.forward({ host: "localhost", port: 8_080 });
+    await answered();
+    expect(client.elsewhere?.sockets()).toEqual(["web"]);
+    const shown = () => client.elsewhere?.traffic();
+    const asked = { visitorsTotal: 1, visitorsOpen: 1, bytesIn: 10, bytesOut: 20 };
+    expect(shown()).toEqual({ visitorsTotal: 0, visitorsOpen: 0, bytesIn: 0, bytesOut: 0 });
+    shown();
+    await answered();
+    expect([shown(), told.all.filter((one) => one === "new: traffic").length]).toEqual([asked, 1]);
+    first.carried.moved();
+    // This question has no answer any more.
+    shown();
+    relay("newest");
+    await answered();
+    expect(shown()).toEqual({ ...asked, visitorsOpen: 0 });
+    await answered();
+    expect(shown()).toEqual({ visitorsTotal: 2, visitorsOpen: 1, bytesIn: 20, bytesOut: 40 });
+  });
+
+  test("asks no process for what it counted that does not know the question", async () => {
+    const heard: string[] = [];
+    const listener = listenForPipes(path, shared(), () => ({
+      onOpen() {},
+      onStream() {},
+      onClose() {},
+      onMessage: (pipe, bytes) => {
+        const message = decodeCarried(bytes);
+        if (!message.ok) return;
+        heard.push(message.value.t);
+        if (message.value.t === "here") pipe.send(encodeCarried({ t: "ready", client: 1 }));
+        if (message.value.t === "cancel") pipe.send(encodeCarried({ ...message.value, t: "done" }));
+      },
+    }));
+    ends.push(() => listener.stop());
+    const { following, movable, client } = carrier();
+    following.start();
+    const ask = () => movable.cancelForward({ host: "localhost", port: 8_080 });
+    await ask();
+    client.elsewhere?.traffic();
+    await ask();
+    expect(heard).toEqual(["hello", "here", "all", "cancel", "cancel"]);
   });
 
   test("is taken in again after a crash, and ends when nobody takes it in", async () => {

@@ -186,10 +186,14 @@ class ClientCarrier implements PipeEvents {
       case "cancelSocket":
         this.#answer(message);
         return;
+      case "count":
+        this.#count(message.client);
+        return;
       case "gone":
         this.#clients.get(message.client)?.gone(message.why);
         return;
       case "ready":
+      case "counted":
       case "opened":
       case "done":
       case "refused":
@@ -238,7 +242,12 @@ class ClientCarrier implements PipeEvents {
     }
     for (const path of message.sockets) await client.forwardSocket(path);
     if (connection.isClosed) return;
-    this.send({ t: "ready", client: message.client });
+    this.send({ t: "ready", client: message.client, counts: true });
+  }
+
+  #count(number: number): void {
+    const client = this.#clients.get(number)?.client ?? null;
+    if (client !== null) this.send({ t: "counted", client: number, ...client.traffic() });
   }
 
   #answer(asked: Asked): void {

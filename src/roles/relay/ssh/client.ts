@@ -12,7 +12,7 @@ import type { SharedEntry } from "../entries.ts";
 import type { RelayForwards } from "../forwards.ts";
 import type { Behind, ClientConnection, ConnectedClient, ConnectedDevice, ServedForward } from "./model.ts";
 import type { SshSockets } from "./sockets.ts";
-import { clientView } from "./view.ts";
+import { clientView, NO_TRAFFIC, sumTraffic, type Traffic, type Viewed } from "./view.ts";
 
 export interface SshHubOptions {
   readonly forwards: RelayForwards;
@@ -50,6 +50,8 @@ export class SshClient implements Behind, ConnectedClient {
   readonly forwards = new Map<number, ServedForward>();
   readonly claimed = new Set<string>();
   readonly view: TextView;
+  /** What another process, which is the relay now, has for it; null = this one is. */
+  elsewhere: Pick<Viewed, "sockets" | "traffic"> | null = null;
   #isClosed = false;
 
   constructor(
@@ -61,9 +63,16 @@ export class SshClient implements Behind, ConnectedClient {
     this.view = clientView({
       client: this,
       publicHost: () => hub.options.publicHost(connection.localAddress),
-      sockets: () => hub.options.sockets.namesOf(this),
-      countersOf: (served) => this.#entryOf(served)?.entry?.visits.counters,
+      sockets: () => this.elsewhere?.sockets() ?? hub.options.sockets.namesOf(this),
+      traffic: () => sumTraffic([this.traffic(), this.elsewhere?.traffic() ?? NO_TRAFFIC]),
     });
+  }
+
+  /** What its forwards counted in this process. */
+  traffic(): Traffic {
+    return sumTraffic(
+      [...this.forwards.values()].flatMap((served) => this.#entryOf(served)?.entry?.visits.counters ?? []),
+    );
   }
 
   #entryOf({ id }: ServedForward): SharedEntry | undefined {
@@ -238,6 +247,11 @@ export class SshClient implements Behind, ConnectedClient {
   }
 
   // ——— sockets ———
+
+  /** Of what the client wrote; null = no socket can have it. */
+  socketName(path: string): string | null {
+    return this.hub.options.sockets.nameIn(this, path);
+  }
 
   forwardSocket(path: string): Promise<Result<null, string>> {
     return this.hub.options.sockets.open(this, path);

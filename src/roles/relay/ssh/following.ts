@@ -203,12 +203,15 @@ class Link implements PipeEvents {
         const movable = this.#clients.get(message.client);
         this.#isGood = true;
         if (movable === undefined) return;
-        const behind = this.#behind(movable);
+        const behind = this.#behind(movable, message.counts === true);
         movable.move(behind);
         this.#ready.set(movable, behind);
         if (this.#isWhole) movable.moveDials(behind);
         return;
       }
+      case "counted":
+        if (!this.#isMoved) this.#clients.get(message.client)?.counted(message);
+        return;
       case "whole":
         this.#isWhole = true;
         for (const [movable, behind] of this.#ready) movable.moveDials(behind);
@@ -243,6 +246,7 @@ class Link implements PipeEvents {
       case "cancel":
       case "socket":
       case "cancelSocket":
+      case "count":
       case "gone":
         pipe.close(`the other process sent ${message.t}, which is not its to send`);
         return;
@@ -264,7 +268,7 @@ class Link implements PipeEvents {
   }
 
   /** What this client asks for, asked there. */
-  #behind(movable: MovableClient): Behind {
+  #behind(movable: MovableClient, counts: boolean): Behind {
     const { client, number } = movable;
     const dial = (host: string, port: number, channel: ByteEnd) => {
       const { ends } = client.connection;
@@ -306,6 +310,7 @@ class Link implements PipeEvents {
         else dial(host, port, channel);
       },
       dialSocket: (path, channel) => dial(path, SOCKET_PORT, channel),
+      ...(counts && { count: () => this.#send({ t: "count", client: number }) }),
     };
   }
 

@@ -24,7 +24,10 @@ export interface ClientConnection {
 }
 
 /** What carries out what a client asks: this process, or the one that is the relay now. */
-export type Behind = Omit<SshHandler, "view" | "closed">;
+export interface Behind extends Omit<SshHandler, "view" | "closed"> {
+  /** Asks another process what it counted for the client: the answer comes later. Left out where there is none. */
+  count?(): void;
+}
 
 /** A forward that one connection serves. */
 export interface ServedForward {

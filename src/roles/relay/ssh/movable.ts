@@ -6,6 +6,7 @@ import { ok, type Result } from "../../../wire/result.ts";
 import type { Gate } from "../gate.ts";
 import type { SshClient } from "./client.ts";
 import type { Behind } from "./model.ts";
+import { NO_TRAFFIC, sumTraffic, type Traffic } from "./view.ts";
 
 /** A client of this process, whose requests may be carried out by another one from some moment on. */
 export class MovableClient implements SshHandler {
@@ -16,6 +17,10 @@ export class MovableClient implements SshHandler {
   readonly #left: (why: string) => void;
   #behind: Behind;
   #dialler: Pick<Behind, "dial">;
+  /** What the process counted that is the relay now, as it said last; and what those had said before it. */
+  #there = NO_TRAFFIC;
+  #before = NO_TRAFFIC;
+  #isAsking = false;
 
   constructor(
     /** As the process that carries clients calls it. */
@@ -37,7 +42,28 @@ export class MovableClient implements SshHandler {
   /** What it asks for from now on goes there, and so does what waits. */
   move(behind: Behind): void {
     this.#behind = behind;
+    this.#isAsking = false;
+    this.client.elsewhere = { sockets: () => this.#socketNames(), traffic: () => this.#elsewhere() };
     this.#moved.resolve();
+  }
+
+  #socketNames(): string[] {
+    return [...this.sockets].flatMap((path) => this.client.socketName(path) ?? []);
+  }
+
+  /** As it was when it was looked at last: only who is looked at is asked for, and only once until it is answered. */
+  #elsewhere(): Traffic {
+    if (!this.#isAsking && this.#behind.count !== undefined) {
+      this.#isAsking = true;
+      this.#behind.count();
+    }
+    return sumTraffic([this.#before, this.#there]);
+  }
+
+  /** The process that is the relay has counted this since it has the client. */
+  counted(traffic: Traffic): void {
+    this.#isAsking = false;
+    this.#there = traffic;
   }
 
   /** What it dials by TCP from now on is dialled there: the devices that it may name are there, too. */
@@ -48,6 +74,9 @@ export class MovableClient implements SshHandler {
   /** Nobody carries out requests now: they wait for `move`. */
   hold(): void {
     this.#moved = Promise.withResolvers();
+    // Who visits through that process now is not asked for any more.
+    this.#before = { ...sumTraffic([this.#before, this.#there]), visitorsOpen: 0 };
+    this.#there = NO_TRAFFIC;
   }
 
   /** While one process takes over from another, nothing changes the store. A gate is never open again where another is the relay. */

@@ -50,7 +50,7 @@ export class SshSockets {
   }
 
   async open(client: ConnectedClient, path: string): Promise<Result<null, string>> {
-    const name = this.#nameIn(client, path);
+    const name = this.nameIn(client, path);
     if (name === null) {
       return err("A socket of the relay has a name of letters, digits, dots and dashes: -R /web:localhost:80.");
     }
@@ -70,7 +70,7 @@ export class SshSockets {
   }
 
   close(client: ConnectedClient, path: string): boolean {
-    const name = this.#nameIn(client, path);
+    const name = this.nameIn(client, path);
     const key = name === null ? "" : keyOf(client, name);
     const open = this.#open.get(key);
     if (open?.client !== client) return false;
@@ -94,7 +94,7 @@ export class SshSockets {
 
   /** `-L PORT:/NAME`: only what a device of the same account exposes. */
   dial(client: ConnectedClient, path: string, channel: ByteEnd): void {
-    const name = this.#nameIn(client, path);
+    const name = this.nameIn(client, path);
     const { visitor, entry } = client.connection.ends;
     this.#serve(name === null ? "" : keyOf(client, name), channel, { visitor, entry, externalPort: 0 });
   }
@@ -105,8 +105,8 @@ export class SshSockets {
     join(end, typeof opened === "string" ? refusedEnd(opened) : opened, visit, this.#options.visits);
   }
 
-  /** `/web`, `web`, or the file's own path. */
-  #nameIn(client: ConnectedClient, path: string): string | null {
+  /** The name in `/web`, `web`, or the file's own path; null = none. */
+  nameIn(client: ConnectedClient, path: string): string | null {
     const directory = this.#directoryOf(client);
     const inside = directory !== null && path.startsWith(`${directory}/`) ? path.slice(directory.length + 1) : null;
     const name = inside ?? (path.startsWith("/") ? path.slice(1) : path);

@@ -3,19 +3,35 @@ import type { TextView } from "../../../servers/ssh/text-session.ts";
 import { formatBytes } from "../../../wire/byte-words.ts";
 import { formatHostPort } from "../../../wire/endpoint.ts";
 import { printable } from "../../../wire/igd/printable.ts";
-import type { ConnectedClient, ServedForward } from "./model.ts";
+import type { ConnectedClient } from "./model.ts";
+
+/** What the forwards of one connection counted together. */
+export type Traffic = Readonly<Pick<ForwardCounters, "visitorsTotal" | "visitorsOpen" | "bytesIn" | "bytesOut">>;
+
+export const NO_TRAFFIC: Traffic = { visitorsTotal: 0, visitorsOpen: 0, bytesIn: 0, bytesOut: 0 };
+
+export function sumTraffic(all: readonly Traffic[]): Traffic {
+  const sum = (of: (one: Traffic) => number) => all.reduce((total, one) => total + of(one), 0);
+  return {
+    visitorsTotal: sum((one) => one.visitorsTotal),
+    visitorsOpen: sum((one) => one.visitorsOpen),
+    bytesIn: sum((one) => one.bytesIn),
+    bytesOut: sum((one) => one.bytesOut),
+  };
+}
 
 /** What is shown, asked each time. */
 export interface Viewed {
   readonly client: Pick<ConnectedClient, "device" | "forwards">;
   publicHost(): string;
+  /** Their names. */
   sockets(): readonly string[];
-  countersOf(served: ServedForward): ForwardCounters | undefined;
+  traffic(): Traffic;
 }
 
 /** What the sessions of one connection show. */
 export function clientView(viewed: Viewed): TextView {
-  return { lines: () => lines(viewed), counters: () => counters(viewed) };
+  return { lines: () => lines(viewed), counters: () => counters(viewed.traffic()) };
 }
 
 function lines({ client, publicHost, sockets }: Viewed): string[] {
@@ -29,9 +45,7 @@ function lines({ client, publicHost, sockets }: Viewed): string[] {
   return [head, "Open, and leading to you:", ...open, ...named];
 }
 
-function counters({ client, countersOf }: Viewed): string {
-  const all = [...client.forwards.values()].flatMap((served) => countersOf(served) ?? []);
-  const sum = (of: (one: ForwardCounters) => number) => all.reduce((total, one) => total + of(one), 0);
-  const visitors = `${sum((one) => one.visitorsTotal)} visitors, ${sum((one) => one.visitorsOpen)} now`;
-  return `${visitors}; ${formatBytes(sum((one) => one.bytesIn))} in, ${formatBytes(sum((one) => one.bytesOut))} out`;
+function counters({ visitorsTotal, visitorsOpen, bytesIn, bytesOut }: Traffic): string {
+  const visitors = `${visitorsTotal} visitor${visitorsTotal === 1 ? "" : "s"}, ${visitorsOpen} now`;
+  return `${visitors}; ${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out`;
 }
