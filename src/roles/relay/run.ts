@@ -29,7 +29,7 @@ import { RelayDials } from "./dials.ts";
 import { RelayEntries } from "./entries.ts";
 import { troubleOf } from "./forward-state.ts";
 import { RelayForwards } from "./forwards.ts";
-import { together } from "./lent-servers.ts";
+import { type LentServers, together } from "./lent-servers.ts";
 import { type RefusedCredentials, relayMetrics } from "./metrics.ts";
 import { RelayNames } from "./names.ts";
 import { OwnConsole } from "./own-console.ts";
@@ -332,7 +332,7 @@ export class Relay {
       },
       never: () => (this.#parts.gatewayBeside === null ? null : GATEWAY_BESIDE),
       record: () => this.#console.record(),
-      servers: together([this.#side, this.#console]),
+      servers: this.#servers,
       openServers: [
         // It takes longest to make, and asks whether it may listen when all else is done.
         (mayListen) => this.#console.start(mayListen),
@@ -352,8 +352,8 @@ export class Relay {
     };
   }
 
-  async #closeServers(): Promise<void> {
-    await Promise.all([this.#side.close(), this.#console.close()]);
+  get #servers(): LentServers {
+    return together([this.#side, this.#console]);
   }
 
   /** As the agent port is bound, once it is. */
@@ -458,7 +458,7 @@ export class Relay {
     }
     await Promise.race([Promise.all(open.map((visits) => visits.drained())), this.#cutShort(drainMs)]);
     this.#abort.abort();
-    await Promise.all([this.#succession.local.close(), this.#closeServers()]);
+    await Promise.all([this.#succession.local.close(), this.#servers.close()]);
     await this.#console.record();
     await this.#names.close();
     this.#entries.closeAll();
