@@ -173,6 +173,7 @@ test("README.md does what it says", async () => {
   for (const line of [
     "bin/hatchway forward add 25565 --name minecraft --connections-per-source 5",
     "bin/hatchway forward add 19132/udp --name bedrock",
+    "bin/hatchway forward set minecraft --connections 40",
   ]) {
     expect(await den.run(line)).toMatchObject({ exitCode: 0 });
   }
