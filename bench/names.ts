@@ -1,5 +1,5 @@
 // Sites whose TLS the relay ends, beside a port forward, TLS passed through, and nginx and HAProxy that end TLS in front of the
-// same service: requests a second and one large file, all on this machine's loopback, in rounds.
+// same service: requests a second, the processor time of a request, and one large file, all on this machine's loopback, in rounds.
 // node_modules/.bin/bun bench/names.ts [rounds; 3] [seconds a load; 3] [only ways with this in their name]
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { connect as connectH2 } from "node:http2";
@@ -10,6 +10,7 @@ import { connect as connectTls } from "node:tls";
 import { testAuthority } from "../test/fixtures/certificates.ts";
 import { freePorts } from "../test/fixtures/free-ports.ts";
 import { findProgram, ROOT, run } from "./lab/commands.ts";
+import { usage, withChildren } from "./lab/processes.ts";
 import { startProgram } from "./lab/program.ts";
 import { describeMachine } from "./report/machine.ts";
 
@@ -35,6 +36,8 @@ const ports = await freePorts(8);
 const [plain = 0, own = 0, nginx = 0, haproxy = 0, agentPort = 0, http = 0, https = 0, forwarded = 0] = ports;
 
 const programs: number[] = [];
+/** What stands between visitor and service, by the first word of a way's name. */
+const between: Record<string, number[]> = { Hatchway: [], nginx: [], HAProxy: [] };
 function start(name: string, command: readonly string[], environment: Readonly<Record<string, string>> = {}) {
   const program = startProgram((words) => [...words], command, {
     name,
@@ -71,10 +74,17 @@ async function startAll(): Promise<void> {
     file("nginx.conf"),
     `error_log stderr; pid ${file("nginx.pid")}; worker_processes 1; events { worker_connections 4096; }
      http {
-       access_log off; client_body_temp_path ${file("body")}; proxy_temp_path ${file("proxy")}; sendfile on; keepalive_requests 10000000;
-       upstream service { server ${HERE}:${plain}; keepalive 64; keepalive_requests 10000000; }
+       access_log off; client_body_temp_path ${file("body")}; sendfile on; keepalive_requests 10000000;
        server { listen ${HERE}:${plain}; root ${file("www")}; }
        server { listen ${HERE}:${own} ssl; ${tls} root ${file("www")}; }
+     }`,
+  );
+  await Bun.write(
+    file("front.conf"),
+    `error_log stderr; pid ${file("front.pid")}; worker_processes 1; events { worker_connections 4096; }
+     http {
+       access_log off; client_body_temp_path ${file("front-body")}; proxy_temp_path ${file("proxy")}; keepalive_requests 10000000;
+       upstream service { server ${HERE}:${plain}; keepalive 64; keepalive_requests 10000000; }
        server { listen ${HERE}:${nginx} ssl http2; ${tls} http2_max_requests 10000000;
          location / { proxy_pass http://service; proxy_http_version 1.1; proxy_set_header Connection ""; } }
      }`,
@@ -96,14 +106,18 @@ backend service
   server service ${HERE}:${plain}
 `,
   );
-  await start("nginx", [
+  const nginxBy = (name: string) => [
     findProgram("nginx") ?? "nginx",
     "-c",
-    file("nginx.conf"),
+    file(`${name}.conf`),
     "-g",
     "daemon off; user root;",
-  ]).listening(own);
-  await start("haproxy", [findProgram("haproxy") ?? "haproxy", "-db", "-f", file("haproxy.cfg")]).listening(haproxy);
+  ];
+  await start("nginx", nginxBy("nginx")).listening(own);
+  const front = start("front", nginxBy("front"));
+  await front.listening(nginx);
+  const balancer = start("haproxy", [findProgram("haproxy") ?? "haproxy", "-db", "-f", file("haproxy.cfg")]);
+  await balancer.listening(haproxy);
   const program = join(ROOT, "bin/hatchway");
   const [relay, agent] = [file("relay"), file("agent")];
   for (const data of [relay, agent]) await mkdir(data, { mode: 0o700 });
@@ -124,15 +138,30 @@ backend service
   );
   const options = (data: string) => ["--data", data, "--config", join(data, "hatchway.toml"), "--json"];
   const where = ["--listen", `${HERE}:${agentPort}`, "--public", HERE, "--ports", `${forwarded}`];
-  await start("relay", [program, "serve", ...where, ...options(relay)]).printed('"event":"ready"');
+  const serving = start("relay", [program, "serve", ...where, ...options(relay)]);
+  await serving.printed('"event":"ready"');
   const code = (await run([program, "join-code", "create", "--name", "bench", "--data", relay])).trim();
-  start("agent", [program, "agent", "--join", code, ...options(agent)]);
+  const away = start("agent", [program, "agent", "--join", code, ...options(agent)]);
+  Object.assign(between, { Hatchway: [serving.id, away.id], nginx: [front.id], HAProxy: [balancer.id] });
   const asked = () => run([program, "forward", "ls", "--json", "--data", relay]);
   while ((await asked()).split('"state":"open"').length < 5) await Bun.sleep(100);
 }
 
-/** Keep-alive requests, the next as soon as one is answered; how many a second. */
-async function requests(way: Way, forMs: number): Promise<number> {
+/** Seconds of processor time that what stands between has had. */
+async function spentSec({ name }: Way): Promise<number> {
+  const ids = await Promise.all((between[name.split(/[: ]/)[0] ?? ""] ?? []).map(withChildren));
+  return (await usage(ids.flat())).cpuSec;
+}
+
+interface Load {
+  readonly perSec: number;
+  /** Processor time of a request, of all that stands between. */
+  readonly cpuUs: number;
+}
+
+/** Keep-alive requests, the next as soon as one is answered. */
+async function requests(way: Way, forMs: number): Promise<Load> {
+  const before = await spentSec(way);
   const until = performance.now() + forMs;
   let answered = 0;
   const one = way.speaks === "h2" ? overH2 : overHttp1;
@@ -144,7 +173,8 @@ async function requests(way: Way, forMs: number): Promise<number> {
       }),
     ),
   );
-  return (answered * 1_000) / forMs;
+  const cpuUs = (((await spentSec(way)) - before) * 1e6) / answered;
+  return { perSec: (answered * 1_000) / forMs, cpuUs };
 }
 
 function overHttp1({ port, host, speaks }: Way, goesOn: () => boolean): Promise<void> {
@@ -213,21 +243,25 @@ try {
   const rows = new Map(
     WAYS.filter(({ name }) => name.includes(only)).map((way) => [
       way,
-      { perSec: [] as number[], gbits: [] as number[] },
+      { perSec: [] as number[], cpuUs: [] as number[], gbits: [] as number[] },
     ]),
   );
   for (let round = 0; round < Number(rounds); round++) {
-    for (const [way, { perSec, gbits }] of rows) {
+    for (const [way, { perSec, cpuUs, gbits }] of rows) {
       await requests(way, 500);
-      perSec.push(await requests(way, Number(seconds) * 1_000));
+      const load = await requests(way, Number(seconds) * 1_000);
+      perSec.push(load.perSec);
+      cpuUs.push(load.cpuUs);
       gbits.push(await bulk(way));
       console.error(`round ${round + 1}: ${way.name}`);
     }
   }
   console.log(await describeMachine());
-  console.log("| way | requests/s | Gbit/s |\n|---|---|---|");
-  for (const [{ name }, { perSec, gbits }] of rows) {
-    console.log(`| ${name} | ${Math.round(median(perSec))} | ${median(gbits).toFixed(2)} |`);
+  console.log("| way | requests/s | CPU µs a request | Gbit/s |\n|---|---|---|---|");
+  for (const [{ name }, { perSec, cpuUs, gbits }] of rows) {
+    console.log(
+      `| ${name} | ${Math.round(median(perSec))} | ${Math.round(median(cpuUs))} | ${median(gbits).toFixed(2)} |`,
+    );
   }
 } finally {
   for (const id of programs.toReversed()) process.kill(id);

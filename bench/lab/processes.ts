@@ -39,6 +39,18 @@ export async function usage(ids: readonly number[]): Promise<Usage> {
   };
 }
 
+/** The process and those that it started, and theirs. */
+export async function withChildren(id: number): Promise<readonly number[]> {
+  const children = await readFile(`/proc/${id}/task/${id}/children`, "utf8").catch(() => "");
+  const below = await Promise.all(
+    children
+      .split(" ")
+      .filter((child) => child !== "")
+      .map((child) => withChildren(Number(child))),
+  );
+  return [id, ...below.flat()];
+}
+
 /**
  * Asks these processes to end, and ends those that are still there after `graceMs`. Resolves when all are gone for good:
  * a process leaves its namespace before its sockets are closed, and its ports would still be taken.

@@ -4,6 +4,8 @@ import { temporaryDirectory } from "../../test/fixtures/directory.ts";
 import { followCommand, MAX_LINE_CHARS, runCommand } from "./command.ts";
 
 const sh = (script: string): string[] => ["sh", "-c", script];
+/** It is waited for in full: no less than a shell takes to start on a busy machine. */
+const STARTED_BY_MS = 2_000;
 
 describe("runCommand", () => {
   test.each([
@@ -68,7 +70,7 @@ describe("runCommand", () => {
     await using directory = await temporaryDirectory();
     const held = join(directory.path, "held");
     expect(Bun.spawnSync(["mkfifo", held]).exitCode).toBe(0);
-    const running = runCommand(sh(`{ echo up; exec sleep 1000; } > ${held} & wait`), { timeoutMs: 500 });
+    const running = runCommand(sh(`{ echo up; exec sleep 1000; } > ${held} & wait`), { timeoutMs: STARTED_BY_MS });
     const reader = Bun.file(held).stream().getReader();
     expect((await reader.read()).done).toBe(false);
     expect(await running).toMatchObject({ ok: false, error: { kind: "timeout" } });
@@ -77,7 +79,7 @@ describe("runCommand", () => {
   });
 
   test("what it leaves behind with its output open is ended in time, too", async () => {
-    const result = await runCommand(sh("sleep 1000 & echo started"), { timeoutMs: 200 });
+    const result = await runCommand(sh("sleep 1000 & echo started"), { timeoutMs: STARTED_BY_MS });
     expect(result).toMatchObject({ ok: true, value: { exitCode: 0, stdout: "started\n" } });
   });
 

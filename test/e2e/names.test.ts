@@ -10,7 +10,7 @@ import { testAuthority } from "../fixtures/certificates.ts";
 import { temporaryDirectory } from "../fixtures/directory.ts";
 import { ask, curl, talk } from "../fixtures/names-client.ts";
 import { openNamesLab, site, startWeb, tellOf } from "../fixtures/names-lab.ts";
-import { failureOf, type LabAgent, until } from "../fixtures/roles-lab.ts";
+import { away, failureOf, type LabAgent, until } from "../fixtures/roles-lab.ts";
 
 const HERE = "127.0.0.1";
 let running: AsyncDisposableStack;
@@ -108,9 +108,10 @@ test("who is away is said so, and comes back to its name", async () => {
   const request = "GET / HTTP/1.1\r\nHost: one.example.org\r\nConnection: close\r\n\r\n";
   expect((await ask(port, request)).body).toBe("here");
   await agent.stop();
+  await away(lab, "home");
   expect(await ask(port, request)).toMatchObject({ status: 503, head: expect.stringContaining("Retry-After") });
   const again = await lab.agent("home");
-  await again.link("connected");
+  await until(async () => (await again.forward("one"))?.state === "open");
   const back = await ask(await portOf(again, "one"), request);
   expect(back.body).toBe("here");
 });

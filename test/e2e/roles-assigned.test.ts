@@ -188,6 +188,7 @@ describe("who has the say", () => {
     const [first = 0, second = 0] = lab.pool;
     const agent = await lab.agent("den", { managed: true, ports: `${first}` });
     await agent.stop();
+    await away(lab, "den");
     const asked = request("den", "relay/web", [mapping("tcp", second)]);
     expect(await failureOf(lab.relay.addForward(asked))).toMatchObject({ kind: "refused" });
     await lab.relay.addForward(request("den", "relay/web", [mapping("tcp", first)]));

@@ -73,7 +73,7 @@ describe("a forward of the relay", () => {
       expect(report.evidence.map(({ mark }) => mark)).toEqual(["ok", "ok", "ok", "ok"]);
     }
     expect(await atRelay(lab, byName("game"))).toMatchObject({ state: "open", target: { forward: "game" } });
-  }, 10_000);
+  });
 
   test("over UDP, when the service answers", async () => {
     using service = await udpService("dns");

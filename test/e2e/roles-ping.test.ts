@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { summarize } from "../../src/core/ping/series.ts";
 import type { PingEvent, PingRequest, RunningAgent } from "../../src/roles/control.ts";
 import { ControlError } from "../../src/roles/control.ts";
 import { startPing } from "../../src/roles/ping.ts";
 import { agentClient } from "../../src/servers/local/client.ts";
 import { delayingLink } from "../fixtures/delaying-link.ts";
+import { fastestMs } from "../fixtures/fastest.ts";
 import { freePorts } from "../fixtures/free-ports.ts";
 import { anyPort, failureOf, local, mapping, remote, rolesLab, until } from "../fixtures/roles-lab.ts";
 import { tcpService, udpService } from "../fixtures/services.ts";
@@ -12,8 +12,9 @@ import { tcpService, udpService } from "../fixtures/services.ts";
 const HERE = "127.0.0.1";
 /** Each way; a round trip over the link takes twice that. */
 const DELAY_MS = 10;
-/** Of a difference of medians that is one round trip over the link: none would be 0, two of them 40 ms. */
+/** Of a difference that is one round trip over the link: none would be 0, two of them 40 ms. */
 const ONE_ROUND_TRIP = { min: 18, max: 35 };
+const MAX_ROUNDS = 8;
 
 const allow = (port: number) => [{ host: HERE, ports: [mapping("tcp", port), mapping("udp", port)] }];
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
@@ -30,7 +31,6 @@ const host = (port: number, protocol: "tcp" | "udp" = "tcp"): PingRequest["targe
 interface Measured {
   readonly started: Extract<PingEvent, { event: "started" }>;
   readonly probes: readonly Extract<PingEvent, { event: "probe" }>[];
-  medianMs(path: "direct" | "forwarded"): number;
   /** Of the fastest probe: what a busy machine adds is in the others. */
   minMs(path: "direct" | "forwarded"): number;
   lost(path: "direct" | "forwarded"): readonly string[];
@@ -48,10 +48,6 @@ async function measured(events: AsyncIterable<PingEvent>): Promise<Measured> {
   return {
     started,
     probes,
-    medianMs: (path) => {
-      const outcomes = of(path).map(({ ms }) => (ms === null ? { lost: "timeout" as const } : { ms }));
-      return summarize(outcomes).figures?.medianMs ?? Number.NaN;
-    },
     minMs: (path) => Math.min(...of(path).flatMap(({ ms }) => (ms === null ? [] : [ms]))),
     lost: (path) => of(path).flatMap(({ lost }) => (lost === null ? [] : [lost])),
   };
@@ -66,10 +62,22 @@ async function failure(promise: Promise<unknown>): Promise<[string, string]> {
   return [error.kind, error.message];
 }
 
-function expectOneRoundTrip({ medianMs, minMs }: Measured): void {
-  expect(medianMs("direct")).toBeLessThan(medianMs("forwarded"));
-  expect(minMs("forwarded")).toBeGreaterThan(ONE_ROUND_TRIP.min);
-  expect(minMs("forwarded") - minMs("direct")).toBeLessThan(ONE_ROUND_TRIP.max);
+/**
+ * The forwarded path takes one round trip over the link more. What a busy machine adds is in some probes, a second round
+ * trip would be in each: it is measured again as long as all were slow.
+ */
+async function oneRoundTrip(measure: () => Promise<Measured>): Promise<Measured> {
+  let [direct, forwarded] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  for (let round = 1; ; round++) {
+    const found = await measure();
+    direct = Math.min(direct, found.minMs("direct"));
+    forwarded = Math.min(forwarded, found.minMs("forwarded"));
+    expect(forwarded).toBeGreaterThan(ONE_ROUND_TRIP.min);
+    if (round < MAX_ROUNDS && forwarded - direct >= ONE_ROUND_TRIP.max) continue;
+    expect(direct).toBeLessThan(forwarded);
+    expect(forwarded - direct).toBeLessThan(ONE_ROUND_TRIP.max);
+    return found;
+  }
 }
 
 describe("a host through the relay", () => {
@@ -78,7 +86,7 @@ describe("a host through the relay", () => {
     await using lab = await rolesLab({ allow: allow(service.port) });
     using link = delayingLink(lab.relay.ready.listen, DELAY_MS);
     const agent = await lab.agent("laptop", { relay: link.address });
-    const found = await run(agent, request(host(service.port), { via: { kind: "relay" } }));
+    const found = await oneRoundTrip(() => run(agent, request(host(service.port), { via: { kind: "relay" } })));
     expect(found.started).toMatchObject({
       v: 1,
       protocol: "tcp",
@@ -91,7 +99,6 @@ describe("a host through the relay", () => {
       const numbers = found.probes.filter((probe) => probe.path === path).map(({ seq }) => seq);
       expect(numbers.toSorted()).toEqual([1, 2, 3, 4, 5, 6]);
     }
-    expectOneRoundTrip(found);
   });
 
   test("by a payload: from the payload to the answer, without the connection's making", async () => {
@@ -99,9 +106,10 @@ describe("a host through the relay", () => {
     await using lab = await rolesLab({ allow: allow(service.port) });
     using link = delayingLink(lab.relay.ready.listen, DELAY_MS);
     const agent = await lab.agent("laptop", { relay: link.address });
-    const found = await run(agent, request(host(service.port), { via: { kind: "relay" }, payload: base64("ping") }));
+    const found = await oneRoundTrip(() =>
+      run(agent, request(host(service.port), { via: { kind: "relay" }, payload: base64("ping") })),
+    );
     expect(found.started.paths.map(({ measure }) => measure)).toEqual(["answer", "answer"]);
-    expectOneRoundTrip(found);
   });
 
   test("whose service greets: the greeting, which nobody asked for, is no answer", async () => {
@@ -109,11 +117,9 @@ describe("a host through the relay", () => {
     await using lab = await rolesLab({ allow: allow(service.port) });
     using link = delayingLink(lab.relay.ready.listen, DELAY_MS);
     const agent = await lab.agent("laptop", { relay: link.address });
-    const found = await run(
-      agent,
-      request(host(service.port), { via: { kind: "relay" }, payload: base64("NOOP\r\n") }),
+    await oneRoundTrip(() =>
+      run(agent, request(host(service.port), { via: { kind: "relay" }, payload: base64("NOOP\r\n") })),
     );
-    expectOneRoundTrip(found);
   });
 
   test("by datagrams", async () => {
@@ -121,9 +127,8 @@ describe("a host through the relay", () => {
     await using lab = await rolesLab({ allow: allow(service.port) });
     using link = delayingLink(lab.relay.ready.listen, DELAY_MS);
     const agent = await lab.agent("laptop", { relay: link.address });
-    const found = await run(agent, request(host(service.port, "udp"), { via: { kind: "relay" } }));
+    const found = await oneRoundTrip(() => run(agent, request(host(service.port, "udp"), { via: { kind: "relay" } })));
     expect(found.started.paths.map(({ measure }) => measure)).toEqual(["answer", "answer"]);
-    expectOneRoundTrip(found);
   });
 
   test("leaves nothing behind, at no hop", async () => {
@@ -179,9 +184,8 @@ describe("a host through another agent", () => {
     await lab.agent("office", { allow: allow(service.port), relay: link.address });
     const agent = await lab.agent("laptop");
     const via = { kind: "agent", device: "office" } as const;
-    const found = await run(agent, request(host(service.port), { via }));
+    const found = await oneRoundTrip(() => run(agent, request(host(service.port), { via })));
     expect(found.started.paths[1]).toMatchObject({ via: "agent:office" });
-    expectOneRoundTrip(found);
   });
 
   for (const { name, device, kind, words } of [
@@ -217,12 +221,11 @@ describe("a forward of one's own", () => {
       const agent = await lab.agent("attic", { relay: link.address });
       const { endpoints } = await agent.add(remote("web", anyPort(held.port)));
       const port = endpoints[0]!.port;
-      const found = await run(agent, request(forward(port)));
+      const found = await oneRoundTrip(() => run(agent, request(forward(port))));
       expect(found.started.paths).toEqual([
         { path: "direct", via: "here", to: `${HERE}:${held.port}`, measure: "sign" },
         { path: "forwarded", via: "entry", to: `${HERE}:${port}`, measure: "sign" },
       ]);
-      expectOneRoundTrip(found);
     });
   }
 
@@ -232,10 +235,13 @@ describe("a forward of one's own", () => {
     using link = delayingLink(lab.relay.ready.listen, DELAY_MS);
     const agent = await lab.agent("attic", { relay: link.address });
     const { endpoints } = await agent.add(remote("web", anyPort(held.port)));
-    const found = await run(agent, request(forward(endpoints[0]!.port), { timeoutMs: 200 }));
-    expect(found.started.paths.map(({ measure }) => measure)).toEqual(["connect", "accept"]);
-    // The lie that the name warns of: the tunnel's delay is not in it.
-    expect(found.medianMs("forwarded")).toBeLessThan(2 * DELAY_MS);
+    const acceptedMs = async () => {
+      const found = await run(agent, request(forward(endpoints[0]!.port), { timeoutMs: 200 }));
+      expect(found.started.paths.map(({ measure }) => measure)).toEqual(["connect", "accept"]);
+      return found.minMs("forwarded");
+    };
+    // The lie that the name warns of: the tunnel's delay is not in it. It would be in each probe, the fastest too.
+    expect(await fastestMs(2 * DELAY_MS, acceptedMs)).toBeLessThan(2 * DELAY_MS);
   });
 
   test("that says nothing but answers a payload is measured by it", async () => {
@@ -244,9 +250,10 @@ describe("a forward of one's own", () => {
     using link = delayingLink(lab.relay.ready.listen, DELAY_MS);
     const agent = await lab.agent("attic", { relay: link.address });
     const { endpoints } = await agent.add(remote("web", anyPort(held.port)));
-    const found = await run(agent, request(forward(endpoints[0]!.port), { payload: base64("ping") }));
+    const found = await oneRoundTrip(() =>
+      run(agent, request(forward(endpoints[0]!.port), { payload: base64("ping") })),
+    );
     expect(found.started.paths.map(({ measure }) => measure)).toEqual(["answer", "answer"]);
-    expectOneRoundTrip(found);
   });
 
   test("by datagrams", async () => {
@@ -255,7 +262,7 @@ describe("a forward of one's own", () => {
     using link = delayingLink(lab.relay.ready.listen, DELAY_MS);
     const agent = await lab.agent("attic", { relay: link.address });
     const { endpoints } = await agent.add(remote("web", anyPort(held.port, "udp")));
-    expectOneRoundTrip(await run(agent, request(forward(endpoints[0]!.port, "udp"))));
+    await oneRoundTrip(() => run(agent, request(forward(endpoints[0]!.port, "udp"))));
   });
 
   test("whose service is down answers on no path, though its entry accepts", async () => {
@@ -286,9 +293,8 @@ describe("a forward of one's own", () => {
     const agent = await lab.agent("laptop", { relay: link.address });
     const [port] = await freePorts(1);
     await agent.add(local("web", { ports: [mapping("tcp", port!, port!, held.port)], via: { kind: "relay" } }));
-    const found = await run(agent, request(forward(port!)));
+    const found = await oneRoundTrip(() => run(agent, request(forward(port!))));
     expect(found.started.paths[1]).toMatchObject({ via: "relay", measure: "connect" });
-    expectOneRoundTrip(found);
   });
 
   test("that is a proxy has no target, and one that is not open no port", async () => {
@@ -323,9 +329,8 @@ describe("a host through a SOCKS5 proxy, without an agent", () => {
       await using lab = await rolesLab();
       using link = await proxyBehind(lab, service.port);
       const via = { kind: "socks5", proxy: link.address } as const;
-      const found = await measured(startPing(request(host(service.port), { via, payload }), never));
+      const found = await oneRoundTrip(() => measured(startPing(request(host(service.port), { via, payload }), never)));
       expect(found.started.paths[1]).toMatchObject({ via: `socks5://127.0.0.1:${link.address.port}` });
-      expectOneRoundTrip(found);
     });
   }
 
@@ -334,9 +339,12 @@ describe("a host through a SOCKS5 proxy, without an agent", () => {
     await using lab = await rolesLab();
     using link = await proxyBehind(lab, service.port);
     const via = { kind: "socks5", proxy: link.address } as const;
-    const found = await measured(startPing(request(host(service.port, "udp"), { via }), never));
-    expect(found.lost("forwarded")).toEqual([]);
-    expect(found.medianMs("forwarded")).toBeLessThan(DELAY_MS);
+    const answeredMs = async () => {
+      const found = await measured(startPing(request(host(service.port, "udp"), { via }), never));
+      expect(found.lost("forwarded")).toEqual([]);
+      return found.minMs("forwarded");
+    };
+    expect(await fastestMs(DELAY_MS, answeredMs)).toBeLessThan(DELAY_MS);
   });
 
   test("that forbids it", async () => {

@@ -71,11 +71,12 @@ test("a relay whose port another program has starts without it", async () => {
 });
 
 test("a reload turns it off and on", async () => {
-  const { made, quick } = await lab();
+  const { made, query, quick } = await lab();
   await using _ = made;
   for (const stun of [false, true]) {
     made.relaySettings = { ...made.relaySettings, stun };
     expect(await made.relay.reload()).toMatchObject({ changed: ["relay.stun"], needRestart: [] });
-    expect((await discoverMapped(quick)).ok).toBe(stun);
+    // An answer may take its time; silence is not waited for.
+    expect((await discoverMapped(stun ? query : quick)).ok).toBe(stun);
   }
 });

@@ -192,7 +192,7 @@ test("a test of a site goes to its service by its name, and says what is of each
     "service ok",
   ]);
   await people.bob.removeForward(value.id);
-}, 15_000);
+});
 
 test("a name is looked up for whom it may be", async () => {
   const { bob, carol } = people;

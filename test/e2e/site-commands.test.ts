@@ -69,7 +69,7 @@ describe.each(["locally", "remotely"] as const)("%s", (where) => {
     expect([(await listed()).site.users, await status("")]).toEqual([[], 200]);
     await done(["forward", "rm", where, "--device", "den"], where);
     expect(await status("")).toBe(404);
-  }, 15_000);
+  });
 
   test.each([
     [["--host", "example.net"], 3, "none that this relay hands out"],
@@ -99,4 +99,4 @@ test("a test of a site says what is of each hop, on the relay's machine and on t
       "service ok",
     ]);
   }
-}, 15_000);
+});

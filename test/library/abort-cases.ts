@@ -2,7 +2,7 @@ import { strict as assert } from "node:assert";
 import { getEventListeners, once } from "node:events";
 import { createServer, connect as dial } from "node:net";
 import type * as library from "../../src/index.ts";
-import { type Case, gone, HERE, kindOf, type Library, service, settled } from "./case-kit.ts";
+import { becomes, type Case, gone, HERE, kindOf, type Library, service } from "./case-kit.ts";
 
 /** What each call opens, for a signal to close. */
 type Opening = (
@@ -65,8 +65,7 @@ export const ABORT_CASES = {
       if ("destroyed" in opened) await gone(opened.destroy());
       else await opened.close();
     }
-    await settled(() => listening(stop.signal));
-    assert.equal(listening(stop.signal), 0);
+    await becomes(() => listening(stop.signal), 0);
     db.close();
   },
 

@@ -95,6 +95,11 @@ export function writeAll(socket: Socket, bytes: Uint8Array, times: number): Prom
   });
 }
 
+/** Resolves when `value` is what it is sure to become. */
+export async function becomes<T>(value: () => T | Promise<T>, wanted: T): Promise<void> {
+  while ((await value()) !== wanted) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
 /** Resolves when `value` has stood still for a while that no working link stands still for. */
 export async function settled(value: () => number): Promise<number> {
   for (let [before, same] = [-1, 0]; ; ) {

@@ -10,7 +10,7 @@ import {
   encodeSocks5Request,
   encodeSocksDatagram,
 } from "../../src/wire/socks.ts";
-import { ask, type Case, gone, HERE, kindOf, service, settled, udpService } from "./case-kit.ts";
+import { ask, becomes, type Case, gone, HERE, kindOf, service, udpService } from "./case-kit.ts";
 
 /** Where a SOCKS datagram says which part of a larger one it is (RFC 1928 section 7). */
 const FRAGMENT = 2;
@@ -124,8 +124,7 @@ export const LOCAL_UDP_CASES = {
       assert.equal(proxy.visitors, 1);
       control.end();
       await gone(control);
-      await settled(() => proxy.visitors);
-      assert.equal(proxy.visitors, 0);
+      await becomes(() => proxy.visitors, 0);
       mine.close();
       strangers.close();
     }

@@ -8,6 +8,7 @@ import { decodeDeviceIdentity, encodeDeviceIdentity } from "../../src/wire/devic
 import { ABORT_CASES } from "./abort-cases.ts";
 import {
   ask,
+  becomes,
   type Case,
   type CaseLab,
   gone,
@@ -126,16 +127,15 @@ export const CASES = {
     const first = dial(port, HERE);
     (await came.promise).destroy();
     await gone(first);
-    for (const _ of [2, 3]) {
+    for (const number of [2, 3]) {
       const visitor = dial(port, HERE);
       visitor.write("x");
       await once(visitor, "connect");
-      await settled(() => visitors);
+      await becomes(() => visitors, number);
       visitor.resetAndDestroy();
     }
     assert.equal(await told.promise, "reset");
-    await settled(() => _server.visitors);
-    assert.equal(_server.visitors, 0);
+    await becomes(() => _server.visitors, 0);
   },
 
   async "ranges, both protocols of a number, and several by one connection: each is closed alone"(lib, lab) {
@@ -188,8 +188,7 @@ export const CASES = {
     await assert.rejects(once(dial(port, HERE), "connect"));
     const calledOff = AbortSignal.abort();
     assert.equal(await kindOf(lib.expose({ key, ports: port, signal: calledOff })), "aborted");
-    const devices = await lab.devices();
-    assert.equal(devices.find(({ name }) => name === "abort")?.connected, false);
+    await becomes(async () => (await lab.devices()).find(({ name }) => name === "abort")?.connected, false);
   },
 
   async "the relay starts again: the same port, and visitors"(lib, lab) {
@@ -304,8 +303,12 @@ export const CASES = {
       // One by one: the kernel's buffers are none of the app's.
       if (number % 8 === 7) await new Promise((resolve) => setTimeout(resolve, 1));
     }
-    visitor.send("last", port, HERE);
     const flow = await came.promise;
+    // Of what comes to a busy machine all at once some is dropped, by the kernel too.
+    for (let times = 0; times < 10; times++) {
+      visitor.send("last", port, HERE);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
     const waiting: Uint8Array[] = [];
     await settled(() => flow.localPort);
     void server.close();

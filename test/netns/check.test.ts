@@ -313,10 +313,13 @@ describe("what the relay refuses", () => {
 
   test("more than a few checks a minute", async () => {
     const codes: number[] = [];
-    for (let n = 0; n < 8; n++) codes.push((await check(site.agentHome, "7202")).exitCode);
-    expect(codes.slice(0, 6)).toEqual([1, 1, 1, 1, 1, 1]);
-    expect(codes).toContain(3);
-    expect(await check(site.agentHome, "7202")).toMatchObject({ stderr: expect.stringContaining("check again in") });
+    for (let n = 0; n < 6; n++) codes.push((await check(site.agentHome, "7202")).exitCode);
+    expect(codes).toEqual([1, 1, 1, 1, 1, 1]);
+    // At once: one after the other they may be as slow as the relay allows.
+    const more = await Promise.all(Array.from({ length: 4 }, () => check(site.agentHome, "7202")));
+    expect(more).toContainEqual(
+      expect.objectContaining({ exitCode: 3, stderr: expect.stringContaining("check again in") }),
+    );
   }, 30_000);
 });
 

@@ -41,7 +41,8 @@ export async function doesItsJob(lab: Lab, root: string): Promise<void> {
   const spawn = (host: Host, ...args: string[]): Child => lab.spawn(host, inRoot(root, ...args, "--json"));
   const places = ["--listen", `0.0.0.0:${AGENT_PORT}`, "--public", lab.relay.v4, "--console", CONSOLE];
   const relay = spawn(lab.relay, "serve", ...places, "--data", "/relay");
-  await relay.event("ready");
+  // A program of a hundred megabytes, that nothing has read before.
+  await relay.event("ready", { deadlineMs: 40_000 });
 
   const agent = spawn(lab.nat, "agent", "--join", await joinCode(lab, root), "--data", "/agent");
   await agent.event("connected");

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { join } from "node:path";
 import { PINHOLE_MARK } from "../../src/dataplanes/nat/names.ts";
 import { type GatewaySite, launchGateway, mappings, openPorts, startGateway } from "./gateway-kit.ts";
-import { startService, visit, visitUdp } from "./kit.ts";
+import { CONNECTS_OR_NOT, startService, visit, visitUdp } from "./kit.ts";
 import { createLab, type Host, type Lab } from "./lab.ts";
 import { eventually } from "./ready.ts";
 
@@ -109,7 +109,15 @@ describe("PCP", () => {
     const mapped = await pcp(lab.agent, "map", "tcp", 8005, 8005, 120, "filter=203.0.113.11/32");
     expect(mapped).toMatchObject({ kind: "success", body: { externalPort: 8005, externalAddress: lab.nat.v4 } });
     const from = (address: string) =>
-      lab.exec(lab.visitor, ["curl", "-s", "--http0.9", "-m", "1", "--interface", address, `${lab.nat.v4}:8005`]);
+      lab.exec(lab.visitor, [
+        "curl",
+        "-s",
+        "--http0.9",
+        ...CONNECTS_OR_NOT,
+        "--interface",
+        address,
+        `${lab.nat.v4}:8005`,
+      ]);
     expect((await from("203.0.113.11")).stdout).toContain("203.0.113.11");
     expect((await from(lab.visitor.v4)).exitCode).toBe(28);
     expect(await pcp(lab.agent, "map", "tcp", 8005, 0, 0)).toMatchObject({ kind: "success", lifetimeSec: 0 });

@@ -12,7 +12,7 @@ import { type ConsoleReady, firstAdmin, follow, newPerson } from "./api-kit.ts";
 import { type Child, parseJson } from "./child.ts";
 import { type GatewaySite, openPorts } from "./gateway-kit.ts";
 import { command, HATCHWAY, newHome, run } from "./hatchway.ts";
-import { startService } from "./kit.ts";
+import { CONNECTS_OR_NOT, startService } from "./kit.ts";
 import { createLab, type Lab } from "./lab.ts";
 import { eventually } from "./ready.ts";
 import { freshInterfaceName, startClient, sweepSockets } from "./wireguard.ts";
@@ -56,7 +56,7 @@ async function launch(home: GatewaySite["home"]): Promise<Child> {
 
 /** Empty = nobody answers. */
 const reach = async (port: number): Promise<string> =>
-  (await lab.exec(lab.visitor, ["curl", "-s", "--http0.9", "-m", "1", `${lab.nat.v4}:${port}`])).stdout;
+  (await lab.exec(lab.visitor, ["curl", "-s", "--http0.9", ...CONNECTS_OR_NOT, `${lab.nat.v4}:${port}`])).stdout;
 
 async function problemOf(asked: Promise<unknown>): Promise<number> {
   try {
@@ -168,8 +168,11 @@ describe("a device of the VPN", () => {
 describe("live", () => {
   /** upnpc, told where the gateway is, takes one with an address of a documentation range for connected, too. */
   const addByUpnp = async (port: number, lifetimeSec: number): Promise<void> => {
-    const found = await lab.exec(lab.other, ["upnpc", "-m", "eth0", "-s"]);
-    const url = /desc: (\S+)/.exec(found.stdout)?.[1] ?? "";
+    // It listens for 2 s, of which the gateway may take a part: UPnP has answers come one after the other.
+    const url = await eventually("the gateway is found", async () => {
+      const found = await lab.exec(lab.other, ["upnpc", "-m", "eth0", "-s"]);
+      return /desc: (\S+)/.exec(found.stdout)?.[1];
+    });
     const asked = ["-a", lab.other.v4, `${port}`, `${port}`, "tcp", `${lifetimeSec}`];
     await lab.exec(lab.other, ["upnpc", "-u", url, "-i", ...asked]);
   };

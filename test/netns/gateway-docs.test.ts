@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Child } from "./child.ts";
-import { startService, visitUdp } from "./kit.ts";
+import { CONNECTS_OR_NOT, startService, visitUdp } from "./kit.ts";
 import { createLab, type Host, type Lab, VISITOR_SECOND_V4 } from "./lab.ts";
 import { SBIN_PATH } from "./namespaces.ts";
 import { eventually } from "./ready.ts";
@@ -165,7 +165,7 @@ class Reader implements AsyncDisposable {
 async function reach(port: number, host = lab.nat.v4, from = lab.visitor.v4): Promise<string> {
   const url = `${host.includes(":") ? `[${host}]` : host}:${port}`;
   const source = host.includes(":") ? [] : ["--interface", from];
-  return (await lab.exec(lab.visitor, ["curl", "-s", "--http0.9", "-m", "1", ...source, url])).stdout;
+  return (await lab.exec(lab.visitor, ["curl", "-s", "--http0.9", ...CONNECTS_OR_NOT, ...source, url])).stdout;
 }
 
 async function reached(port: number): Promise<void> {
@@ -261,7 +261,7 @@ describe("docs/gateway.md", () => {
     await reader.writeConfig(config);
     await reader.reload();
     await eventually("gluetun's interface answers", async () => {
-      const { exitCode } = await lab.exec(lab.agent, ["curl", "-s", "-m", "1", "10.77.0.1:8000"]);
+      const { exitCode } = await lab.exec(lab.agent, ["curl", "-s", ...CONNECTS_OR_NOT, "10.77.0.1:8000"]);
       return exitCode === 0 || undefined;
     });
     await reader.shell(
@@ -279,8 +279,11 @@ describe("docs/gateway.md", () => {
     await using reader = new Reader("Consoles");
     await reader.writeConfig(PUBLIC);
     await reader.start();
-    const asked = await lab.exec(lab.agent, ["upnpc", "-m", "eth0", "-a", lab.agent.v4, "3074", "3074", "udp", "60"]);
-    expect(asked.stdout).toContain("is redirected to");
+    const ask = ["upnpc", "-m", "eth0", "-a", lab.agent.v4, "3074", "3074", "udp", "60"];
+    await eventually(
+      "a port",
+      async () => (await lab.exec(lab.agent, ask)).stdout.includes("is redirected to") || undefined,
+    );
     const echo = () => visitUdp<object>(lab, lab.visitor, "ask", lab.nat.v4, 3074, "hello");
     expect(await echo()).toMatchObject({ answer: "hello" });
     await lab.exec(lab.agent, ["upnpc", "-m", "eth0", "-d", "3074", "udp"]);
@@ -303,7 +306,7 @@ describe("docs/gateway.md", () => {
     await reader.start("hatchway gateway --wan wan --lan lan1");
     expect(await reader.run()).toContain("armed");
     expect(await reach(113)).toBe("");
-    await lab.exec(lab.agent, ["curl", "-s", "-m", "1", `${lab.visitor.v4}:6667`]);
+    await lab.exec(lab.agent, ["curl", "-s", ...CONNECTS_OR_NOT, `${lab.visitor.v4}:6667`]);
     await reached(113);
   }, 30_000);
 

@@ -50,8 +50,12 @@ async function upnpc(host: Host, ...args: readonly string[]): Promise<string> {
   return (await lab.exec(host, ["upnpc", "-u", url.replace("192.168.77.1", "[fd00:77::1]"), ...rest])).stdout;
 }
 
-async function search(host: Host): Promise<string> {
-  return (await lab.exec(host, ["upnpc", "-m", "eth0", "-s"])).stdout;
+/** It listens for 2 s, of which the gateway takes a part drawn by lot, as UPnP wants it: a busy machine may use up the rest. */
+function search(host: Host): Promise<string> {
+  return eventually("the gateway is found", async () => {
+    const { stdout } = await lab.exec(host, ["upnpc", "-m", "eth0", "-s"]);
+    return stdout.includes("desc: ") ? stdout : undefined;
+  });
 }
 const reach = async (port: number): Promise<string | undefined> =>
   (await visit<{ answers: Record<string, string> }>(lab, lab.visitor, "ports", lab.nat.v4, port)).answers[port];

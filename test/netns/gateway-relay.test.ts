@@ -3,7 +3,7 @@ import { chmodSync } from "node:fs";
 import { dirname } from "node:path";
 import { type ConsoleReady, firstAdmin } from "./api-kit.ts";
 import { command, forwards, type Home, joinCode, newHome, open, run, startAgent } from "./hatchway.ts";
-import { startService } from "./kit.ts";
+import { CONNECTS_OR_NOT, startService } from "./kit.ts";
 import { createLab, type Lab } from "./lab.ts";
 
 /** One process that is a relay and a gateway: an agent on one LAN host, an app that asks for ports on the other. */
@@ -32,7 +32,7 @@ beforeAll(async () => {
 afterAll(() => lab[Symbol.asyncDispose]());
 
 const reach = async (port: number): Promise<string> =>
-  (await lab.exec(lab.visitor, ["curl", "-s", "--http0.9", "-m", "2", `${lab.nat.v4}:${port}`])).stdout;
+  (await lab.exec(lab.visitor, ["curl", "-s", "--http0.9", ...CONNECTS_OR_NOT, `${lab.nat.v4}:${port}`])).stdout;
 const ask = async (port: string): Promise<string> =>
   (await lab.exec(lab.other, ["natpmpc", "-g", "192.168.78.1", "-a", port, "8000", "tcp", "60"])).stdout;
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { askNatPmp } from "./asking.ts";
 import { type GatewaySite, launchGateway, nft, openPorts, startGateway } from "./gateway-kit.ts";
 import { command, type Home, newHome, query, run, writeConfig } from "./hatchway.ts";
-import { startService } from "./kit.ts";
+import { CONNECTS_OR_NOT, startService } from "./kit.ts";
 import { createLab, type ExecResult, type Lab } from "./lab.ts";
 import { tool } from "./namespaces.ts";
 import { eventually, listening } from "./ready.ts";
@@ -27,7 +27,7 @@ afterAll(() => lab[Symbol.asyncDispose]());
 const start = (home: Home, ...args: readonly string[]): Promise<ExecResult> =>
   lab.exec(lab.nat, command(home, "gateway", ...args));
 const reach = async (port: number): Promise<string> =>
-  (await lab.exec(lab.visitor, ["curl", "-s", "--http0.9", "-m", "1", `${lab.nat.v4}:${port}`])).stdout;
+  (await lab.exec(lab.visitor, ["curl", "-s", "--http0.9", ...CONNECTS_OR_NOT, `${lab.nat.v4}:${port}`])).stdout;
 const chown = (uid: number, ...paths: readonly string[]): string => tool(["chown", "-R", `${uid}:${uid}`, ...paths]);
 const warnings = async (site: GatewaySite): Promise<readonly string[]> =>
   (await query<{ gateway: { warnings: readonly string[] } }>(lab, site.home, "status")).gateway.warnings;

@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type GatewaySite, launchGateway, mappings, openPorts, startGateway, triggers } from "./gateway-kit.ts";
 import { query, run, writeConfig } from "./hatchway.ts";
-import { startService, startVisitor, visitUdp } from "./kit.ts";
+import { CONNECTS_OR_NOT, startService, startVisitor, visitUdp } from "./kit.ts";
 import { createLab, type Host, type Lab } from "./lab.ts";
 import { eventually } from "./ready.ts";
 
 setDefaultTimeout(30_000);
 
 /** What opens and closes by itself: leases that nobody renews, and port triggers. Visitors prove it by packets. */
-const TIMEOUT_SEC = 3;
+/** A busy machine takes a second for a command, and there are a few of them between two packets. */
+const TIMEOUT_SEC = 5;
 /** The issue's bound on a lease; a trigger's timeout is the kernel's own. */
 const LATE_MS = 2_000;
 const TOML = `
@@ -55,9 +56,13 @@ async function dialOut(host: Host, port: number): Promise<void> {
 }
 /** Empty = nobody answers. */
 const reach = async (port: number): Promise<string> =>
-  (await lab.exec(lab.visitor, ["curl", "-s", "--http0.9", "-m", "1", `${lab.nat.v4}:${port}`])).stdout;
+  (await lab.exec(lab.visitor, ["curl", "-s", "--http0.9", ...CONNECTS_OR_NOT, `${lab.nat.v4}:${port}`])).stdout;
 const closed = (name: string) =>
-  eventually(`${name} is armed again`, async () => ((await trigger(name))?.state === "armed" ? true : undefined));
+  eventually(
+    `${name} is armed again`,
+    async () => ((await trigger(name))?.state === "armed" ? true : undefined),
+    TIMEOUT_SEC * 1000 + 10_000,
+  );
 
 describe("a NAT-PMP lease in the way of VPN clients (-a 1 0)", () => {
   test("keeps its port over renewals, and closes within 2 s of its end, for packets as in the list", async () => {
@@ -73,13 +78,16 @@ describe("a NAT-PMP lease in the way of VPN clients (-a 1 0)", () => {
     const endMs = (await mappings(lab, site))[0]?.leaseEndsMs ?? 0;
     // A new visitor each time, until one gets no answer.
     const isAnswered = `[ "$(echo on | socat -t 0.3 - UDP4:${lab.nat.v4}:${port})" = on ]`;
-    const script = `while ${isAnswered}; do date +%s%3N; done; echo silent`;
-    const { stdout } = await lab.exec(lab.visitor, ["sh", "-c", script], { timeoutMs: 15_000 });
+    // On a busy machine an answer may take longer than one of them waits.
+    const script = `while ${isAnswered} || ${isAnswered}; do date +%s%3N; done; echo silent`;
+    const [{ stdout }, closedMs] = await Promise.all([
+      lab.exec(lab.visitor, ["sh", "-c", script], { timeoutMs: 15_000 }),
+      eventually("no open port", async () => ((await openPorts(lab, site)).length === 0 ? Date.now() : undefined)),
+    ]);
     const [lastAnswer, silent] = stdout.split("\n").slice(-2);
     expect(silent).toBe("silent");
     expect(Math.abs(Number(lastAnswer) - endMs)).toBeLessThan(LATE_MS);
-    expect(await openPorts(lab, site)).toEqual([]);
-    expect(Math.abs(Date.now() - endMs)).toBeLessThan(LATE_MS);
+    expect(Math.abs(closedMs - endMs)).toBeLessThan(LATE_MS);
   }, 30_000);
 });
 
@@ -114,7 +122,8 @@ describe.each([
     await closed(name);
     const tookMs = performance.now() - startedMs;
     expect(tookMs).toBeGreaterThan((TIMEOUT_SEC - 1) * 1000);
-    expect(tookMs).toBeLessThan(TIMEOUT_SEC * 1000 + 3_000);
+    // What kept it open would do so for ever; the last command that asks may be slow.
+    expect(tookMs).toBeLessThan(TIMEOUT_SEC * 1000 + 6_000);
     expect(await reach(6201)).toBe("");
     await eventually("its connection is forgotten", async () => {
       const { stdout } = await lab.exec(lab.nat, ["conntrack", "-L", "-p", "tcp", "--orig-port-dst", "6200"]);

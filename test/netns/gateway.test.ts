@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { type GatewaySite, launchGateway, mappings, nft, openPorts, startGateway } from "./gateway-kit.ts";
 import { query, run, writeConfig } from "./hatchway.ts";
-import { startService, visit, visitUdp } from "./kit.ts";
+import { CONNECTS_OR_NOT, startService, visit, visitUdp } from "./kit.ts";
 import { createLab, type Lab } from "./lab.ts";
 import { eventually } from "./ready.ts";
 
@@ -65,8 +65,7 @@ describe("what hatchway.toml lists", () => {
         "curl",
         "-s",
         "--http0.9",
-        "--max-time",
-        "2",
+        ...CONNECTS_OR_NOT,
         "--interface",
         address,
         `${lab.nat.v4}:7000`,

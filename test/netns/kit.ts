@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Child } from "./child.ts";
 import type { Host, Machines } from "./lab.ts";
-import { listening } from "./ready.ts";
+import { eventually, listening } from "./ready.ts";
 
 /** Real programs and small peers that the scenarios put behind a forward or in front of it. */
 
@@ -164,14 +164,23 @@ interface IperfReport {
   };
 }
 
-/** Runs iperf3's client and gives the end of its report. */
+/** Runs iperf3's client and gives the end of its report. A server that has not done with the client before refuses it. */
 export async function iperf(lab: Machines, host: Host, args: readonly string[]): Promise<IperfReport["end"]> {
-  const { exitCode, stdout, stderr } = await lab.exec(host, ["iperf3", "-J", ...args]);
+  const { exitCode, stdout, stderr } = await eventually("iperf3's server has done with the one before", async () => {
+    const result = await lab.exec(host, ["iperf3", "-J", ...args]);
+    return result.stdout.includes("the server is busy") ? undefined : result;
+  });
   if (exitCode !== 0) throw new Error(`iperf3 ${args.join(" ")} failed: ${stdout.slice(-500)} ${stderr}`);
   const { end, error } = JSON.parse(stdout) as IperfReport;
   if (error !== undefined) throw new Error(`iperf3 ${args.join(" ")}: ${error}`);
   return end;
 }
+
+/**
+ * For curl, where a firewall may drop it: that the kernel does not answer is known after a second; what answers is a
+ * program, which may take its time on a busy machine.
+ */
+export const CONNECTS_OR_NOT = ["--connect-timeout", "1", "--max-time", "15"] as const;
 
 export async function curl(
   lab: Machines,

@@ -14,7 +14,13 @@ beforeAll(() => {
 afterAll(() => lab?.[Symbol.asyncDispose]());
 
 const reaches = async (from: "visitor" | "agent" | "other" | "relay", host: string, port: number): Promise<string> => {
-  const { stdout, stderr } = await lab.exec(lab[from], ["socat", "-T2", "-", `TCP:${host}:${port},connect-timeout=1`]);
+  const { stdout, stderr } = await lab.exec(lab[from], [
+    "socat",
+    "-u",
+    "-T10",
+    `TCP:${host}:${port},connect-timeout=1`,
+    "-",
+  ]);
   return stdout || stderr;
 };
 
@@ -35,9 +41,10 @@ describe("the network", () => {
     await using _ = await startService(lab, lab.relay, "peer:tcp:7");
     const { stdout } = await lab.exec(lab.visitor, [
       "socat",
-      "-T2",
-      "-",
+      "-u",
+      "-T10",
       `TCP:${lab.relay.v4}:7,bind=${VISITOR_SECOND_V4}`,
+      "-",
     ]);
     expect(stdout).toStartWith(`::ffff:${VISITOR_SECOND_V4} `);
   });

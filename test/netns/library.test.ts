@@ -37,8 +37,8 @@ async function redirects(lab: HomeLab): Promise<string[]> {
 
 /** What the service behind a port says to a visitor; "" = nobody is there. */
 async function visit(lab: HomeLab, address: string, port: number): Promise<string> {
-  const script = `exec 3<>/dev/tcp/${address}/${port}; head -n 1 <&3`;
-  return (await lab.exec(lab.visitor, ["timeout", "1", "bash", "-c", script])).stdout.trim();
+  const place = `TCP:${address.includes(":") ? `[${address}]` : address}:${port},connect-timeout=1`;
+  return (await lab.exec(lab.visitor, ["socat", "-u", "-T10", place, "-"])).stdout.trim();
 }
 
 interface Opened {

@@ -19,7 +19,11 @@ beforeAll(async () => {
 afterAll(() => lab[Symbol.asyncDispose]());
 
 const talks = async (port: number): Promise<boolean> => {
-  const { stdout } = await lab.exec(lab.visitor, ["sh", "-c", `echo hi | socat -T1 - TCP:${lab.relay.v4}:${port}`]);
+  const { stdout } = await lab.exec(lab.visitor, [
+    "sh",
+    "-c",
+    `echo hi | socat -t10 -T10 - TCP:${lab.relay.v4}:${port}`,
+  ]);
   return stdout === "hi";
 };
 

@@ -55,6 +55,8 @@ export function sweepLeftovers(): void {
   if (!existsSync(NETNS_DIRECTORY)) return;
   for (const name of readdirSync(NETNS_DIRECTORY)) {
     const owner = name.match(new RegExp(`^${PREFIX}-(\\d+)-`))?.[1];
-    if (owner !== undefined && !existsSync(`/proc/${owner}`)) removeNamespace(name);
+    if (owner === undefined || existsSync(`/proc/${owner}`)) continue;
+    // Its owner may have removed it and ended since the directory was read, or another run sweeps it, too.
+    if (existsSync(`${NETNS_DIRECTORY}/${name}`)) removeNamespace(name);
   }
 }

@@ -63,7 +63,7 @@ afterAll(async () => {
 
 async function reaches(from: Host, host: string, port: number): Promise<boolean> {
   const to = `${host.includes(":") ? `TCP6:[${host}]` : `TCP4:${host}`}:${port},connect-timeout=1`;
-  return (await lab.exec(from, ["socat", "-T2", "-", to])).stdout === String(port);
+  return (await lab.exec(from, ["socat", "-u", "-T10", to, "-"])).stdout === String(port);
 }
 
 /** What goes through now, by the words of the findings. */

@@ -140,8 +140,8 @@ describe("what others do to our table", () => {
   });
 
   test("the monitor's end is no end of it", async () => {
-    const { nft } = net();
-    for (const pid of await monitors()) process.kill(pid, "SIGKILL");
+    const { lab, nft } = net();
+    for (const pid of await monitors()) await lab.exec(lab.nat, ["kill", "-9", String(pid)]);
     await nft("delete element inet hatchway hw_dnat { tcp . 8001 }");
     await mended();
   });

@@ -87,7 +87,7 @@ describe("who may come in", () => {
 
   test("deny keeps its networks out", async () => {
     const echoes = async (bind: string, host: string): Promise<string> =>
-      (await lab.exec(lab.visitor, ["sh", "-c", `echo hi | socat -T2 - TCP:${host}:12000,bind=${bind}`])).stdout;
+      (await lab.exec(lab.visitor, ["sh", "-c", `echo hi | socat -t10 -T10 - TCP:${host}:12000,bind=${bind}`])).stdout;
     expect(await echoes(lab.visitor.v4, lab.relay.v4)).toBe("hi");
     expect(await echoes(VISITOR_SECOND_V4, lab.relay.v4)).toBe("");
     expect(await echoes(`[${VISITOR_SECOND_V6}]`, `[${lab.relay.v6}]`)).toBe("");
@@ -115,17 +115,17 @@ describe("how many and how fast", () => {
       `for n in $(seq 40); do socat -T1 -u TCP:${lab.relay.v4}:12005 - </dev/null & done; wait`,
     ]);
     expect((await status(lab, site.relayHome)).counters.refused["rateLimit"]).toBeGreaterThanOrEqual(20);
-  }, 15_000);
+  });
 
   test("bandwidth is kept within a quarter", async () => {
     const { bytesPerSec } = await visit<{ bytesPerSec: number }>(lab, lab.visitor, "rate", lab.relay.v4, 12003, 3_000);
     expect(bytesPerSec).toBeGreaterThan(1_500_000);
     expect(bytesPerSec).toBeLessThan(2_500_000);
-  }, 15_000);
+  });
 
   test("idle ends a silent connection", async () => {
     const end = await visit<VisitEnd>(lab, lab.visitor, "watch", lab.relay.v4, 12004);
     expect(end.ms).toBeGreaterThan(900);
     expect((await status(lab, site.relayHome)).counters.refused["idle"]).toBeGreaterThanOrEqual(1);
-  }, 15_000);
+  });
 });

@@ -39,8 +39,8 @@ let site: Site;
 
 async function startHaproxy(): Promise<Child> {
   const to = (port: number, how: string) => `server relay ${lab.relay.v4}:${port} ${how}`;
-  // Its checks are LOCAL headers, or UNKNOWN ones: after three that fail it would let nobody in.
-  const checked = "check inter 100ms fall 3";
+  // Its checks are LOCAL headers, or UNKNOWN ones: after three that fail it would let nobody in. `inter` is their deadline, too.
+  const checked = "check inter 300ms fall 3";
   const fronts: [number, string][] = [
     [PORT.v2, to(WHO, `send-proxy-v2 ${checked}`)],
     [PORT.v1, to(WHO, `send-proxy ${checked}`)],
@@ -113,7 +113,8 @@ const told = (words: string) =>
 
 /** Sends the text and gives back what came until the end. */
 const say = async (text: string, port: number): Promise<string> =>
-  (await lab.exec(lab.visitor, ["sh", "-c", `printf '${text}' | socat -T2 - TCP:${lab.relay.v4}:${port}`])).stdout;
+  (await lab.exec(lab.visitor, ["sh", "-c", `printf '${text}' | socat -t10 -T10 - TCP:${lab.relay.v4}:${port}`]))
+    .stdout;
 
 describe("behind a balancer that is listed", () => {
   test.each([

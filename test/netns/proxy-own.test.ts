@@ -96,7 +96,7 @@ const addressOf = async (name: string): Promise<string | null> => {
 };
 
 const say = async (from: Host, text: string, port: number): Promise<string> =>
-  (await lab.exec(from, ["sh", "-c", `printf '${text}' | socat -T2 - TCP:${lab.relay.v4}:${port}`])).stdout;
+  (await lab.exec(from, ["sh", "-c", `printf '${text}' | socat -t10 -T10 - TCP:${lab.relay.v4}:${port}`])).stdout;
 
 const banner = async (from: Host, to: Host): Promise<string> =>
   (await lab.exec(from, ["socat", "-u", `TCP:${to.v4}:${SSH_PORT},readbytes=16`, "-"])).stdout;

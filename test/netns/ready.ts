@@ -2,7 +2,8 @@ import { readFileSync, readlinkSync } from "node:fs";
 import type { Child } from "./child.ts";
 
 const POLL_MS = 10;
-const READY_DEADLINE_MS = 10_000;
+/** For what hangs, as that of a line: what is promised sooner has its own. */
+const READY_DEADLINE_MS = 15_000;
 /** `st` of /proc/net/tcp and /proc/net/udp. */
 const TCP_LISTEN = "0A";
 const UDP_UNCONNECTED = "07";

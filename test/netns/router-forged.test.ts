@@ -187,9 +187,10 @@ describe.each([
       const from = reason === "other-host" ? HOME.other : reason === "other-port" ? HOME.router : TRUE_PORT;
       await forge(lab, protocol, from, port, 8081, TIMES);
     }
-    const counted = await ignoredBy(lab, home, wanted);
+    // At once: the question waits for no more than 4 s. What was forged is heard before the answer.
     router.signal("SIGCONT");
     expect(await asking.exited).toBe(0);
+    const counted = await ignoredBy(lab, home, wanted);
     expect(parseJson(asking.stdout.join(""))).toMatchObject({
       forward: { state: "open", endpoints: [{ host: HOME.line, port: 8081 }] },
     });
@@ -219,6 +220,7 @@ test("a restart that another host announces changes nothing; one in the router's
   expect(await ignoredBy(lab, home, others)).toEqual(expect.arrayContaining(others));
   expect(await leases()).toEqual(before);
 
+  const startedMs = performance.now();
   await forge(lab, "epoch", HOME.router, TIMES);
   await forge(lab, "alive", HOME.router, ELSEWHERE, TIMES);
   const all = [...others, upnp("location-elsewhere")];
@@ -233,8 +235,9 @@ test("a restart that another host announces changes nothing; one in the router's
   const twice = [...others, upnp("location-elsewhere", 2 * TIMES)];
   expect(await ignoredBy(lab, home, twice)).toEqual(expect.arrayContaining(twice));
   // The first one and the renewal; of two hundred announcements one counts in 30 s, which a slow machine may take.
+  const atMost = 2 + Math.ceil((performance.now() - startedMs) / 30_000);
   for (const asked of [/PCP MAP: added/, /AddPortMapping: ext port/]) {
-    expect(router.stderr.filter((line) => asked.test(line)).length).toBeLessThanOrEqual(3);
+    expect(router.stderr.filter((line) => asked.test(line)).length).toBeLessThanOrEqual(atMost);
   }
   expect(reasonsIn(agent.stderr)).toEqual(["location-elsewhere", "other-announcement", "other-announcement"]);
   expect(web.stdout).toEqual(['{"event":"ready"}']);

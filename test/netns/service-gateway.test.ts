@@ -76,7 +76,9 @@ test("it forwards what people and apps ask for, after a reload and after a resta
 
   kit.json("forward", "add", "8002:8000", "--to", CLIENT, "--data", DATA);
   expect(inNetwork("client", "natpmpc", "-g", INSIDE, "-a", "8003", "8000", "tcp", "600").code).toBe(0);
-  expect(inNetwork("client", "upnpc", "-i", "-a", CLIENT, "8000", "8004", "tcp", "600").code).toBe(0);
+  // It listens for 2 s, of which the gateway takes a part drawn by lot, as UPnP wants it.
+  const byUpnp = () => inNetwork("client", "upnpc", "-i", "-a", CLIENT, "8000", "8004", "tcp", "600").code === 0;
+  expect([1, 2, 3, 4].some(byUpnp)).toBe(true);
   const bun = [machine.inside(process.execPath), "--no-env-file", "--config=/dev/null"];
   const pcp = machine.inside(join(import.meta.dir, "peers/pcp-client.ts"));
   const granted = inNetwork("client", ...bun, pcp, INSIDE, "map", "tcp", "9000", "8005", "600");

@@ -147,8 +147,9 @@ describe("who comes in", () => {
     await query(lab, site.relayHome, "ssh-key", "rm", fingerprint);
     const startedMs = performance.now();
     await ssh.exited;
+    const endedMs = performance.now() - startedMs;
     expect((await page(18_200)).exitCode).toBe(7);
-    expect(performance.now() - startedMs).toBeLessThan(1_000);
+    expect(endedMs).toBeLessThan(1_000);
     expect((await lab.exec(lab.other, [...sshArgs(lab, key), "-N", `x@${lab.relay.v4}`])).stderr).toContain(
       "Permission denied (publickey)",
     );

@@ -69,16 +69,19 @@ describe("a join code", () => {
     const attempts = [await tryToJoin(used), await tryToJoin(wrong), await tryToJoin(expired)];
     expect(attempts.map(({ exitCode }) => exitCode)).toEqual([REFUSED, REFUSED, REFUSED]);
     expect(new Set(attempts.map(({ said }) => said)).size).toBe(1);
-    expect(attempts[1]!.ms).toBeGreaterThan(attempts[0]!.ms + 500);
-    expect(attempts[2]!.ms).toBeGreaterThan(attempts[1]!.ms + 1_000);
+    // A busy machine adds to each, and takes from none.
+    for (const [n, { ms }] of attempts.entries()) expect(ms).toBeGreaterThan(2 ** n * 1_000);
+    expect(attempts[2]!.ms).toBeGreaterThan(attempts[0]!.ms);
   }, 90_000);
 
   test("that is mistyped is told apart on the spot, without asking the relay", async () => {
     const code = await joinCode(lab, site.relayHome, "typo");
     const last = code.at(-9) === "a" ? "b" : "a";
-    const { exitCode, ms } = await tryToJoin(code.slice(0, -9) + last + code.slice(-8));
+    // Who asks the relay now gets no answer.
+    lab.blackhole();
+    const { exitCode } = await tryToJoin(code.slice(0, -9) + last + code.slice(-8));
+    lab.restore();
     expect(exitCode).toBe(2);
-    expect(ms).toBeLessThan(2_000);
   });
 });
 

@@ -60,7 +60,7 @@ const echo = `${PORT}:localhost:${PORT}`;
 const forwardOf = async (name: string) => (await forwards(lab, site.relayHome)).find((one) => one.name === name);
 const stateOf = async (name: string) => (await forwardOf(name))?.state;
 
-const talkTo = (port: number) => ["sh", "-c", `echo hi | socat -T1 - TCP:${lab.relay.v4}:${port}`];
+const talkTo = (port: number) => ["sh", "-c", `echo hi | socat -t10 -T10 - TCP:${lab.relay.v4}:${port}`];
 
 /** It loses its connection, and its port 7010, within a second. */
 async function removeKey(name: string, ssh: Child): Promise<void> {
@@ -69,8 +69,9 @@ async function removeKey(name: string, ssh: Child): Promise<void> {
   await query(lab, site.relayHome, "ssh-key", "rm", name);
   const startedMs = performance.now();
   await ssh.exited;
+  const endedMs = performance.now() - startedMs;
   expect((await lab.exec(lab.visitor, talk)).exitCode).toBe(1);
-  expect(performance.now() - startedMs).toBeLessThan(1_000);
+  expect(endedMs).toBeLessThan(1_000);
 }
 
 /** Hands on what it reads, with an end of line after each piece: a session writes its counters over and over, and ends no line. */
@@ -116,7 +117,8 @@ describe("an upgrade in place", () => {
     await using local = await startVisitors(2, 5, lab.other, "127.0.0.1", 9002);
     const one = `${sshArgs(lab, laptop).join(" ")} -W attic:${WEB_PORT} ${lab.relay.v4}`;
     const ask = `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | ${one} | grep -c 'of the agent'`;
-    const clients = lab.exec(lab.other, ["sh", "-c", `for i in $(seq ${NEW_CLIENTS}); do ${ask}; done`]);
+    const script = `for i in $(seq ${NEW_CLIENTS}); do ${ask}; done`;
+    const clients = lab.exec(lab.other, ["sh", "-c", script], { timeoutMs: 60_000 });
     pids.push(await upgrade());
     const { stdout, stderr } = await clients;
     expect([stdout.trim(), stderr]).toEqual([Array.from({ length: NEW_CLIENTS }, () => "1").join("\n"), ""]);
@@ -134,7 +136,7 @@ describe("an upgrade in place", () => {
     await ssh.exited;
     for (const pid of pids.slice(0, -1)) await gone(pid);
     expect(await stateOf(`ssh ${PORT}`)).toBe("away");
-  }, 60_000);
+  }, 100_000);
 
   test("whose new process is killed leaves the streams, and the next start takes the clients in", async () => {
     await using ssh = await stay(lab, lab.other, lab.relay, laptop, "-R", echo);

@@ -95,13 +95,14 @@ describe("an upgrade in place", () => {
   test("hands sites over when every agent has come: each request is answered", async () => {
     const url = "http://app.example.org/";
     const get = `curl -s -o /dev/null -m 10 -w '%{http_code} ' --resolve app.example.org:80:${lab.relay.v4} ${url}`;
-    const requests = lab.exec(lab.visitor, ["sh", "-c", `for i in $(seq ${REQUESTS}); do ${get}; done`]);
+    const script = `for i in $(seq ${REQUESTS}); do ${get}; done`;
+    const requests = lab.exec(lab.visitor, ["sh", "-c", script], { timeoutMs: 90_000 });
     await upgrade(site.relayHome);
     const { stdout } = await requests;
     expect(
       Object.entries(Object.groupBy(stdout.trim().split(" "), String)).map(([code, all]) => [code, all?.length]),
     ).toEqual([["200", REQUESTS]]);
-  }, 40_000);
+  }, 100_000);
 
   test("keeps what was stored, and the ports to itself", async () => {
     expect((await run(lab, site.relayHome, "join-code", "create", "--name", "cellar")).exitCode).toBe(0);
@@ -203,6 +204,10 @@ describe("under systemd", () => {
 });
 
 async function talks(): Promise<boolean> {
-  const { stdout } = await lab.exec(lab.visitor, ["sh", "-c", `echo hi | socat -T1 - TCP:${lab.relay.v4}:${PORT}`]);
+  const { stdout } = await lab.exec(lab.visitor, [
+    "sh",
+    "-c",
+    `echo hi | socat -t10 -T10 - TCP:${lab.relay.v4}:${PORT}`,
+  ]);
   return stdout === "hi";
 }

@@ -128,9 +128,9 @@ describe("a VPN server and its peers", () => {
     return { peer: added.value, pair, client, host };
   };
   /** Who the service at the far end says asked; null when there is no answer. */
-  const ask = async (from: Host, address: string, timeoutSec = 1): Promise<string | null> => {
+  const ask = async (from: Host, address: string, timeoutSec = 5): Promise<string | null> => {
     const target = `TCP:${address.includes(":") ? `[${address}]` : address}:7,connect-timeout=${timeoutSec}`;
-    const { stdout } = await lab.exec(from, ["socat", "-T1", "-", target]);
+    const { stdout } = await lab.exec(from, ["socat", "-u", "-T10", target, "-"]);
     return stdout === "" ? null : stdout.split(" ")[0]!.replace("::ffff:", "");
   };
   const startSteady = async (from: Host, address: string): Promise<Child> => {
@@ -233,7 +233,7 @@ describe("a VPN server and its peers", () => {
       expect(await statusOf(agent.peer)).toBeUndefined();
       peers = all;
       await apply(nowMs, new Map([[agent.peer.publicKey, endpoint!]]));
-      await eventually("the agent is back", async () => (await ask(lab.agent, server4)) ?? undefined);
+      await eventually("the agent is back", async () => (await ask(lab.agent, server4, 1)) ?? undefined);
     }
     const { sent, answered } = await stopSteady(steady);
     expect(sent).toBeGreaterThan(500);
@@ -277,8 +277,8 @@ describe("a VPN server and its peers", () => {
       return next !== null && next !== pid ? true : undefined;
     });
     // The server speaks first: it knows where the peers were.
-    await eventually("the agent is reached", async () => (await ask(lab.nat, agent.peer.v4)) ?? undefined);
-    await eventually("the visitor is reached", async () => (await ask(lab.nat, visitor.peer.v6)) ?? undefined);
+    await eventually("the agent is reached", async () => (await ask(lab.nat, agent.peer.v4, 1)) ?? undefined);
+    await eventually("the visitor is reached", async () => (await ask(lab.nat, visitor.peer.v6, 1)) ?? undefined);
     expect(notices).toContain(`The VPN's interface ${name} was gone; it is made again.`);
     const dumped = await lab.exec(lab.nat, ["wg", "show", name, "persistent-keepalive"]);
     expect(dumped.stdout.match(/off$/gm)).toHaveLength(2);
@@ -306,7 +306,7 @@ describe("a VPN server and its peers", () => {
       writeFileSync(path, file, { mode: 0o600 });
       const quickly = (verb: string) => lab.exec(lab.agent, ["wg-quick", verb, path]);
       expect(await quickly("up")).toMatchObject({ exitCode: 0 });
-      expect(await ask(lab.agent, lab.relay.v4)).toBeNull();
+      expect(await ask(lab.agent, lab.relay.v4, 1)).toBeNull();
       expect(await ask(lab.agent, visitor.peer.v4)).toBe(rotated.value.v4);
       // What DHCP's option 121 does (TunnelVision): a route to the destination, past the tunnel.
       const route = (verb: string) =>

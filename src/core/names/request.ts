@@ -51,8 +51,9 @@ export function siteOfRequest({ method, target, fields }: RequestHead): Result<s
   return err(MALFORMED);
 }
 
-/** Fields of one connection only (RFC 9110 §7.6.1), beside those that its Connection names. */
-const HOP_BY_HOP = [
+const DROPPED: ReadonlySet<string> = new Set([
+  "host",
+  // Fields of one connection only (RFC 9110 §7.6.1), beside those that its Connection names.
   "connection",
   "keep-alive",
   "proxy-connection",
@@ -62,11 +63,11 @@ const HOP_BY_HOP = [
   "proxy-authorization",
   // Fields behind chunks are read here, and go no further: some services would take them for fields of the head.
   "trailer",
-];
-/** Written anew, in one form: `Content-Length: 010` is 8 to some. */
-const FRAMING = ["content-length", "transfer-encoding", "expect"];
-/** What services believe of their proxy, so that it must never be the visitor's word; and httpoxy's `Proxy`. */
-const OURS = [
+  // Written anew, in one form: `Content-Length: 010` is 8 to some.
+  "content-length",
+  "transfer-encoding",
+  "expect",
+  // What services believe of their proxy, so that it must never be the visitor's word; and httpoxy's `Proxy`.
   "forwarded",
   "forwarded-for",
   "x-forwarded",
@@ -81,7 +82,7 @@ const OURS = [
   "cf-connecting-ip",
   "fastly-client-ip",
   "proxy",
-];
+]);
 const OUR_PREFIX = "x-forwarded-";
 /** What a Connection may not take out of a request. */
 const NEEDED = ["host", "content-length", "transfer-encoding", "cookie", "authorization"];
@@ -126,16 +127,10 @@ export function judgeRequest(
 
 /** Whether a field of the visitor's reaches the service. CGI takes `_` and `-` for one. */
 export function isKept(name: string, options: readonly string[], hidesAuthorization: boolean): boolean {
-  const key = name.toLowerCase().replaceAll("_", "-");
-  if (
-    key === "host" ||
-    FRAMING.includes(key) ||
-    HOP_BY_HOP.includes(key) ||
-    OURS.includes(key) ||
-    key.startsWith(OUR_PREFIX)
-  )
-    return false;
-  return !options.includes(name.toLowerCase()) && !(hidesAuthorization && key === "authorization");
+  const written = name.toLowerCase();
+  const key = written.replaceAll("_", "-");
+  if (DROPPED.has(key) || key.startsWith(OUR_PREFIX)) return false;
+  return !options.includes(written) && !(hidesAuthorization && key === "authorization");
 }
 
 /** None, where the request had none. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { processorMs } from "../../../test/fixtures/processor-time.ts";
 import { PRESETS } from "./presets.ts";
 import { findPreset, searchPresets } from "./search.ts";
 
@@ -89,9 +90,10 @@ describe("a word in the place of ports", () => {
 
 test("a hostile query costs no time", () => {
   const query = "minecraft ".repeat(100_000);
-  const before = performance.now();
-  searchPresets(query);
-  findPreset(query);
-  searchPresets("é".repeat(1_000_000));
-  expect(performance.now() - before).toBeLessThan(500);
+  const tookMs = processorMs(() => {
+    searchPresets(query);
+    findPreset(query);
+    searchPresets("é".repeat(1_000_000));
+  });
+  expect(tookMs).toBeLessThan(500);
 });

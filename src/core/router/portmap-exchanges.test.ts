@@ -8,6 +8,10 @@ const map = (internalPort: number): PortMapQuestion => ({
   protocol: "nat-pmp",
   request: { kind: "map", protocol: "tcp", internalPort, externalPort: 0, lifetimeSec: 60 },
 });
+const unmap: PortMapQuestion = {
+  protocol: "nat-pmp",
+  request: { kind: "map", protocol: "tcp", internalPort: 80, externalPort: 0, lifetimeSec: 0 },
+};
 const mapped = (internalPort: number, lifetimeSec = 60): PortMapAnswer => ({
   protocol: "nat-pmp",
   response: { kind: "map", protocol: "tcp", internalPort, externalPort: 1, lifetimeSec, epochSec: 1 },
@@ -118,10 +122,6 @@ describe("many questions", () => {
   });
   test("two that have the same answer one after the other, in order, and others do not wait for them", () => {
     const exchanges = newExchanges();
-    const unmap: PortMapQuestion = {
-      protocol: "nat-pmp",
-      request: { kind: "map", protocol: "tcp", internalPort: 80, externalPort: 0, lifetimeSec: 0 },
-    };
     expect(words(exchanges.ask(1, map(80), LIMIT_MS, 0))).toEqual(["send 1"]);
     expect(words(exchanges.ask(2, unmap, LIMIT_MS, 0))).toEqual([]);
     expect(words(exchanges.ask(3, map(80), LIMIT_MS, 0))).toEqual([]);
@@ -130,6 +130,22 @@ describe("many questions", () => {
     // The first question's, once more.
     expect(words(exchanges.onAnswer(mapped(80), 6))).toEqual([]);
     expect(words(exchanges.onAnswer(mapped(80, 0), 7))).toEqual(["answered 2", "send 3"]);
+  });
+  test("an end that is said twice is none of the mapping that is asked for next", () => {
+    const exchanges = newExchanges();
+    exchanges.ask(1, unmap, LIMIT_MS, 0);
+    expect(words(exchanges.onTime(250))).toEqual(["send 1"]);
+    exchanges.ask(2, map(80), LIMIT_MS, 260);
+    expect(words(exchanges.onAnswer(mapped(80, 0), 300))).toEqual(["answered 1", "send 2"]);
+    expect(words(exchanges.onAnswer(mapped(80, 0), 310))).toEqual([]);
+    expect(words(exchanges.onAnswer(mapped(80), 320))).toEqual(["answered 2"]);
+  });
+  test("an end that nobody asked for is a mapping's answer, for it to judge", () => {
+    const exchanges = newExchanges();
+    exchanges.ask(1, map(80), LIMIT_MS, 0);
+    exchanges.onAnswer(mapped(80), 10);
+    exchanges.ask(2, map(80), LIMIT_MS, 20);
+    expect(words(exchanges.onAnswer(mapped(80, 0), 30))).toEqual(["answered 2"]);
   });
   test("a silent router costs one limit, however many wait", () => {
     const exchanges = newExchanges();

@@ -1,4 +1,4 @@
-import { keyOf, matchOf, type PortMapAnswer, type PortMapQuestion } from "./portmap-talk.ts";
+import { asksEnd, keyOf, matchOf, type PortMapAnswer, type PortMapQuestion, saysEnd } from "./portmap-talk.ts";
 
 /** RFC 6886 §3.1, each wait twice the one before. PCP's own 3 s (RFC 6887 §8.1.1) would leave one try within the limits here. */
 const FIRST_WAIT_MS = 250;
@@ -74,7 +74,7 @@ export class PortMapExchanges {
     for (const one of [...this.#underWay.values()]) {
       const match = matchOf(one.question, answer);
       otherNonce ||= match === "other-nonce";
-      if (match !== "yes") continue;
+      if (match !== "yes" || this.#isLateEnd(one.question, answer, nowMs)) continue;
       this.#end(one, nowMs);
       actions.push({ kind: "answered", id: one.id, answer });
     }
@@ -159,7 +159,14 @@ export class PortMapExchanges {
     return all.map(({ id }) => ({ kind: "failed", id, why }));
   }
 
-  #isEcho(answer: PortMapAnswer, nowMs: number): boolean {
-    return this.#echoes.some(({ question, untilMs }) => nowMs < untilMs && matchOf(question, answer) === "yes");
+  #isEcho(answer: PortMapAnswer, nowMs: number, isMeant = (_question: PortMapQuestion): boolean => true): boolean {
+    return this.#echoes.some(
+      ({ question, untilMs }) => nowMs < untilMs && isMeant(question) && matchOf(question, answer) === "yes",
+    );
+  }
+
+  /** An end that was asked for twice is said twice: the second time maybe to who asks for the mapping anew. */
+  #isLateEnd(question: PortMapQuestion, answer: PortMapAnswer, nowMs: number): boolean {
+    return saysEnd(answer) && !asksEnd(question) && this.#isEcho(answer, nowMs, asksEnd);
   }
 }

@@ -115,6 +115,17 @@ function isInStep(askedSec: number, answeredSec: number): boolean {
   return askedSec !== 0 || answeredSec === 0;
 }
 
+/** It wants an end, which is said with a lifetime of 0. */
+export function asksEnd({ protocol, request }: PortMapQuestion): boolean {
+  if (protocol === "nat-pmp") return request.kind === "map" && request.lifetimeSec === 0;
+  return request.body.opcode !== "announce" && request.lifetimeSec === 0;
+}
+
+export function saysEnd({ protocol, response }: PortMapAnswer): boolean {
+  if (protocol === "nat-pmp") return response.kind === "map" && response.lifetimeSec === 0;
+  return response.kind === "success" && response.body.opcode !== "announce" && response.lifetimeSec === 0;
+}
+
 function matchPcp(request: PcpRequest, response: PcpResponse): Match {
   const { body } = request;
   if (response.kind === "unsupported-version") return "no";

@@ -4,7 +4,8 @@ import { probeTcp, probeUdp } from "./probe.ts";
 
 const HERE = "127.0.0.1";
 const never = new AbortController().signal;
-const DEADLINE_MS = 300;
+/** Nothing here waits for its end. */
+const DEADLINE_MS = 15_000;
 const HOLD_MS = 200;
 
 /** A listener that does this with each connection. */
@@ -26,8 +27,8 @@ describe("a TCP probe", () => {
   for (const { name, port, holdMs, saw } of [
     { name: "of a service that waits", port: listeners.waits.port, holdMs: HOLD_MS, saw: "open" },
     { name: "of a service that speaks and ends", port: listeners.speaks.port, holdMs: HOLD_MS, saw: "open" },
-    { name: "of a service that ends the connection", port: listeners.ends.port, holdMs: HOLD_MS, saw: "ended" },
-    { name: "of a service that resets it", port: listeners.resets.port, holdMs: HOLD_MS, saw: "ended" },
+    { name: "of a service that ends the connection", port: listeners.ends.port, holdMs: DEADLINE_MS, saw: "ended" },
+    { name: "of a service that resets it", port: listeners.resets.port, holdMs: DEADLINE_MS, saw: "ended" },
     { name: "that does not look how it goes on", port: listeners.ends.port, holdMs: 0, saw: "open" },
     { name: "of a port that nobody has", port: 1, holdMs: 0, saw: "closed" },
   ] as const) {

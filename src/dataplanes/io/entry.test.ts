@@ -3,6 +3,7 @@ import { connect as connectNode } from "node:net";
 import { MemoryEnd } from "../../../test/contract/memory-end.ts";
 import { counted } from "../../../test/fixtures/counted.ts";
 import { freePorts } from "../../../test/fixtures/free-ports.ts";
+import { processorMs } from "../../../test/fixtures/processor-time.ts";
 import { askUdp, visit } from "../../../test/fixtures/services.ts";
 import { Admission } from "../../core/admission.ts";
 import { DEFAULT_OPTIONS, type ForwardOptions } from "../../core/forward.ts";
@@ -146,11 +147,13 @@ describe("opening", () => {
 
   test("1,000 ports of each protocol in under a second", async () => {
     const numbers = await freePorts(1_000);
-    const started = performance.now();
-    const { entry } = open([...run("tcp", numbers), ...run("udp", numbers)]);
-    expect(performance.now() - started).toBeLessThan(1_000);
-    expect(entry.ports).toHaveLength(2_000);
-    entry.close();
+    let entry: Entry | undefined;
+    const tookMs = processorMs(() => {
+      entry = open([...run("tcp", numbers), ...run("udp", numbers)]).entry;
+    });
+    expect(tookMs).toBeLessThan(1_000);
+    expect(entry?.ports).toHaveLength(2_000);
+    entry?.close();
   });
 
   test("closing frees the ports at once", () => {

@@ -42,7 +42,8 @@ describe("Shaper", () => {
   });
 
   test("datagrams above the rate are dropped", () => {
-    const shaper = new Shaper(1_000);
+    // At a byte a second: a busy machine may pause here for as long as it likes.
+    const shaper = new Shaper(1);
     let passed = 0;
     for (let sent = 0; sent < 100; sent++) if (shaper.allows(1_400)) passed++;
     expect(passed).toBe(Math.floor((64 * KIB) / 1_400));

@@ -26,12 +26,12 @@ for (const bind of [HERE, "*"]) {
     const port = await freePort("tcp");
     const standIn = openStandIn({ protocol: "tcp", bind, port, nonce });
     expect(standIn?.reached).toBe(false);
-    expect(await probeTcp({ address: HERE, port, deadlineMs: 1_000, holdMs: 1_000, signal })).toMatchObject({
+    expect(await probeTcp({ address: HERE, port, deadlineMs: 15_000, holdMs: 15_000, signal })).toMatchObject({
       saw: "ended",
     });
     expect(standIn?.reached).toBe(true);
     standIn?.close();
-    expect(await probeTcp({ address: HERE, port, deadlineMs: 1_000, holdMs: 0, signal })).toMatchObject({
+    expect(await probeTcp({ address: HERE, port, deadlineMs: 15_000, holdMs: 0, signal })).toMatchObject({
       saw: "closed",
     });
   });

@@ -58,7 +58,8 @@ function heldPorts(first: number) {
   return ports;
 }
 
-const timing = { rtoMs: 5, requests: 2, lastWaitRtos: 2, paceMs: 1 };
+/** 0.3 s for a server that is silent: a busy machine takes its time to answer. */
+const timing = { rtoMs: 50, requests: 3, lastWaitRtos: 3, paceMs: 1 };
 const answers = async (host: string) =>
   (await discoverMapped({ server: { host, port }, signal: stop.signal, timing })).ok;
 const numbers = (stun: RelayStun) => stun.reserved.map(({ protocol, port: one }) => `${one}/${protocol}`);

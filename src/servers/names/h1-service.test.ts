@@ -93,7 +93,8 @@ function setUp(limits: Limits): void {
     },
     {},
   );
-  const wire = { outlets: new Set(), queuedBytes: 0, forget: () => undefined } as unknown as H2Wire;
+  const ignore = () => undefined;
+  const wire = { outlets: new Set(), queuedBytes: 0, forget: ignore, wrote: ignore } as unknown as H2Wire;
   service = new H1Service({ site: { host } as unknown as Site, visit: VISIT, wire, places, sweeper });
 }
 

@@ -6,6 +6,8 @@ export interface OutletsWire {
   readonly queuedBytes: number;
   readonly outlets: Set<H2Outlet>;
   forget(outlet: H2Outlet): void;
+  /** Content was given to one of its streams. */
+  wrote(): void;
 }
 
 /** What a visitor is sent by one stream: it waits there for the stream's window, and below for the visitor's connection. */
@@ -29,7 +31,16 @@ export class H2Outlet {
     this.#writtenBytes += bytes.length;
     // A copy: what cannot leave is kept.
     this.#stream.write(Buffer.from(bytes));
+    this.#wire.wrote();
     return this.queuedBytes;
+  }
+
+  /** All of it was written, but for `last`: with that the end goes in one frame. */
+  end(last: Uint8Array): void {
+    this.#writtenBytes += last.length;
+    if (last.length === 0) this.#stream.end();
+    else this.#stream.end(Buffer.from(last));
+    this.#wire.wrote();
   }
 
   /** Here, and for all streams below. */

@@ -1,13 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http2";
 import type { RequestRefusal } from "../../core/names/request.ts";
-import {
-  encodeRequestHead,
-  type Field,
-  HeadReader,
-  parseRequestHead,
-  type RequestHead,
-} from "../../wire/http1/head.ts";
-import { err, ok, type Result } from "../../wire/result.ts";
+import { checkRequestHead, type Field, type RequestHead } from "../../wire/http1/head.ts";
+import { err, type Result } from "../../wire/result.ts";
 
 const MALFORMED: RequestRefusal = { status: 400, sentence: "This request is not in order." };
 /** Fields of HTTP/1's connections, which a request of HTTP/2 must not have (RFC 9113 §8.2.2). */
@@ -36,14 +30,7 @@ export function requestOfH2(headers: IncomingHttpHeaders, hasContent: boolean): 
   if (hasContent && headers["content-length"] === undefined) {
     fields.push({ name: "Transfer-Encoding", value: "chunked" });
   }
-  return strict({ method, target, minor: 1, fields });
-}
-
-/** Read again as HTTP/1 reads it: HTTP/2 can carry what would be two lines there (RFC 9113 §8.2.1). */
-function strict(head: RequestHead): Result<RequestHead, RequestRefusal> {
-  const read = new HeadReader().feed(encodeRequestHead(head));
-  if (read === null || !read.ok || read.value.rest.length > 0) return err(MALFORMED);
-  const parsed = parseRequestHead(read.value.head);
-  if (!parsed.ok || parsed.value.fields.length !== head.fields.length) return err(MALFORMED);
-  return ok(parsed.value);
+  // HTTP/2 can carry what would be two lines of HTTP/1 (RFC 9113 §8.2.1).
+  const checked = checkRequestHead({ method, target, minor: 1, fields });
+  return checked.ok ? checked : err(MALFORMED);
 }

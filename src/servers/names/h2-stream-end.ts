@@ -19,8 +19,17 @@ import { CONTENT_MS, pageFields, pageText, refusalOf, UNFINISHED } from "./page.
 
 const FIRST_FINAL = 200;
 const SWITCHING = 101;
+const NOTHING = new Uint8Array(0);
 /** Of HTTP/1's connections: HTTP/2 has none of them (RFC 9113 §8.2.2). */
-const HOP_BY_HOP = ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "transfer-encoding",
+  "upgrade",
+]);
+/** It alone may not become one line with another of its name (RFC 9110 §5.3). */
+const SET_COOKIE = "set-cookie";
 
 /** Asking for them twice is as asking once (RFC 9110 §9.2.1). */
 const SAFE = ["GET", "HEAD", "OPTIONS"];
@@ -153,13 +162,16 @@ export class H2StreamEnd implements ByteEnd {
         continue;
       }
       if (this.#answer.isDone) break;
-      const taken = this.#answer.feed(left, (content) => void this.#outlet.write(content));
+      const pieces: Uint8Array[] = [];
+      const taken = this.#answer.feed(left, (piece) => void pieces.push(piece));
       if (!taken.ok) {
         this.#fail("protocolError");
         return 0;
       }
       left = left.subarray(taken.value);
-      if (this.#answer.isDone) this.#endOf();
+      const last = this.#answer.isDone ? (pieces.pop() ?? NOTHING) : null;
+      for (const piece of pieces) this.#outlet.write(piece);
+      if (last !== null) this.#endOf(last);
     }
     if (this.#whole) this.#over(left.length === 0);
     return this.#outlet.queuedBytes;
@@ -178,13 +190,14 @@ export class H2StreamEnd implements ByteEnd {
   #begins(head: ResponseHead): boolean {
     const { status } = head;
     if (status === SWITCHING) return false;
+    const headers = fieldsOf(head);
+    headers[":status"] = status;
     if (status < FIRST_FINAL) {
-      return taken(() => this.#stream.additionalHeaders({ ...fieldsOf(head), ":status": status }));
+      return taken(() => this.#stream.additionalHeaders(headers));
     }
     const framing = responseFraming(head, this.#request.head.method);
     if (!framing.ok) return false;
     const answer = new BodyReader(framing.value);
-    const headers = { ...fieldsOf(head), ":status": status };
     if (!taken(() => this.#stream.respond(headers, { endStream: answer.isDone }))) return false;
     this.#answer = answer;
     this.#keeps = this.#isKept(head, answer);
@@ -206,9 +219,10 @@ export class H2StreamEnd implements ByteEnd {
     return !(answer.isDone && announces);
   }
 
-  #endOf(): void {
+  /** `last`: of its content. */
+  #endOf(last: Uint8Array): void {
     this.#whole = true;
-    this.#stream.end();
+    this.#outlet.end(last);
     stopUpload(this.#stream);
   }
 
@@ -220,7 +234,7 @@ export class H2StreamEnd implements ByteEnd {
   end(): void {
     if (this.#closed) return;
     if (this.#answer === null) this.reset("reset");
-    else if (this.#answer.isOpenEnded) this.#endOf();
+    else if (this.#answer.isOpenEnded) this.#endOf(NOTHING);
     else if (!this.#answer.isDone) this.reset("reset");
   }
 
@@ -284,14 +298,18 @@ function stopUpload(stream: ServerHttp2Stream): void {
   });
 }
 
+/** Without those of the connection; each name once. */
 function fieldsOf({ fields }: ResponseHead): OutgoingHttpHeaders {
-  const headers: Record<string, string[]> = {};
-  const ofConnection = [...HOP_BY_HOP, ...membersOf(fields, "connection")];
+  const ofConnection = membersOf(fields, "connection");
+  // With no prototype: a field may be called `constructor`.
+  const headers: OutgoingHttpHeaders = Object.create(null);
   for (const { name, value } of fields) {
     const key = name.toLowerCase();
-    if (!ofConnection.includes(key)) headers[key] = [...(headers[key] ?? []), value];
+    if (HOP_BY_HOP.has(key) || ofConnection.includes(key)) continue;
+    const before = headers[key];
+    if (before === undefined) headers[key] = key === SET_COOKIE ? [value] : value;
+    else if (Array.isArray(before)) before.push(value);
+    else headers[key] = `${before}, ${value}`;
   }
-  return Object.fromEntries(
-    Object.entries(headers).map(([key, values]) => [key, key === "set-cookie" ? values : values.join(", ")]),
-  );
+  return headers;
 }

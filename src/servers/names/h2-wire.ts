@@ -5,6 +5,7 @@ import { FrameReader } from "../../wire/http2/frames.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import type { Clients, Impatient } from "../proxy/clients.ts";
 import type { H2Outlet, OutletsWire } from "./h2-outlet.ts";
+import { H2Turn } from "./h2-turn.ts";
 
 /** Of TLS (RFC 8446 §5.1). A record, and a call of the system, for each frame cost a third of the requests a second. */
 const RECORD_BYTES = 16_384;
@@ -43,6 +44,7 @@ export class H2Wire extends Duplex implements OutletsWire, ByteSink {
   /** Frames of this turn of the event loop. */
   #held: Uint8Array[] = [];
   #heldBytes = 0;
+  readonly #turn = new H2Turn(this, () => this.#flush());
 
   constructor(options: H2WireOptions) {
     super({ allowHalfOpen: true });
@@ -66,6 +68,10 @@ export class H2Wire extends Duplex implements OutletsWire, ByteSink {
   /** Of all its streams, beside what waits in each for its window. */
   get queuedBytes(): number {
     return this.#queuedBytes;
+  }
+
+  wrote(): void {
+    this.#turn.wrote();
   }
 
   onOpen(): void {}
@@ -125,7 +131,7 @@ export class H2Wire extends Duplex implements OutletsWire, ByteSink {
       this.#flush();
       this.#send(chunk);
     } else {
-      if (this.#held.length === 0) setImmediate(() => this.#flush());
+      this.wrote();
       // A copy: it is kept beyond this call.
       this.#held.push(Buffer.from(chunk));
       this.#heldBytes += chunk.length;

@@ -15,9 +15,15 @@ import { join } from "../../dataplanes/io/join.ts";
 import { PausedReading } from "../../dataplanes/io/paused-reading.ts";
 import { H2Outlet } from "./h2-outlet.ts";
 import { sayOn, taken } from "./h2-stream-end.ts";
+import { H2Turn } from "./h2-turn.ts";
 import type { H2Wire } from "./h2-wire.ts";
 import { refusalOf } from "./page.ts";
 import type { Site } from "./sites.ts";
+
+interface Opened {
+  readonly session: ClientHttp2Session;
+  readonly turn: H2Turn;
+}
 
 const HOP_BY_HOP = ["host", "connection", "transfer-encoding"];
 
@@ -26,7 +32,7 @@ export class H2cService {
   readonly #site: Site;
   readonly #visit: Visit;
   readonly #wire: H2Wire;
-  #session: ClientHttp2Session | null = null;
+  #open: Opened | null = null;
 
   constructor(site: Site, visit: Visit, wire: H2Wire) {
     this.#site = site;
@@ -36,14 +42,15 @@ export class H2cService {
 
   /** `te`: what the visitor says of trailers (RFC 9110 §10.1.4): gRPC wants it. */
   forward(stream: ServerHttp2Stream, { head }: JudgedRequest, name: string, te: IncomingHttpHeaders[string]): void {
-    const session = this.#open(name);
-    const headers: OutgoingHttpHeaders = {
+    const { session, turn } = this.#present(name);
+    // With no prototype: a field may be called `constructor`.
+    const headers: OutgoingHttpHeaders = Object.assign(Object.create(null), {
       ":method": head.method,
       ":path": head.target,
       ":scheme": "http",
       ":authority": name,
       ...(te === "trailers" ? { te } : {}),
-    };
+    });
     for (const { name: field, value } of head.fields) {
       const key = field.toLowerCase();
       if (!HOP_BY_HOP.includes(key))
@@ -55,16 +62,16 @@ export class H2cService {
     });
     const failed: Failed = (code) => fail(stream, head.method, code);
     if (request === null) failed(constants.NGHTTP2_INTERNAL_ERROR);
-    else connectStreams(stream, new H2Outlet(stream, this.#wire), request, failed);
+    else connectStreams(stream, new H2Outlet(stream, this.#wire), request, turn, failed);
   }
 
   close(): void {
-    this.#session?.destroy();
-    this.#session = null;
+    this.#open?.session.destroy();
+    this.#open = null;
   }
 
-  #open(name: string): ClientHttp2Session {
-    if (this.#session !== null && !this.#session.closed && !this.#session.destroyed) return this.#session;
+  #present(name: string): Opened {
+    if (this.#open !== null && !this.#open.session.closed && !this.#open.session.destroyed) return this.#open;
     const { a, b } = endPair();
     const { host } = this.#site;
     const duplex = new EndDuplex(b);
@@ -72,15 +79,21 @@ export class H2cService {
     const session = connect(`http://${name}`, { createConnection: () => duplex });
     session.on("error", () => undefined);
     session.on("close", () => duplex.destroy());
-    this.#session = session;
-    return session;
+    this.#open = { session, turn: new H2Turn(duplex) };
+    return this.#open;
   }
 }
 
 type Failed = (code: number) => void;
 
 /** Both ways at once, until each has ended. */
-function connectStreams(stream: ServerHttp2Stream, outlet: H2Outlet, asked: ClientHttp2Stream, failed: Failed): void {
+function connectStreams(
+  stream: ServerHttp2Stream,
+  outlet: H2Outlet,
+  asked: ClientHttp2Stream,
+  turn: H2Turn,
+  failed: Failed,
+): void {
   const reading = new PausedReading(asked);
   outlet.onDrain = (queuedBytes) => reading.backlog(queuedBytes);
   let trailers: IncomingHttpHeaders = {};
@@ -108,7 +121,9 @@ function connectStreams(stream: ServerHttp2Stream, outlet: H2Outlet, asked: Clie
   asked.on("close", () => {
     if (asked.rstCode !== constants.NGHTTP2_NO_ERROR) failed(asked.rstCode);
   });
-  if (!stream.endAfterHeaders) stream.pipe(asked);
+  if (stream.endAfterHeaders) return;
+  stream.pipe(asked);
+  stream.on("data", () => turn.wrote());
 }
 
 function fail(stream: ServerHttp2Stream, method: string, code: number): void {

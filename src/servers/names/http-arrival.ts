@@ -147,7 +147,7 @@ class FirstRequest implements ByteSink, Impatient {
       return;
     }
     this.context.clients.remove(this);
-    this.#waiting = [rest];
+    this.#waiting = [new Uint8Array(rest)];
     arrival.client.backlog(HOLD_BYTES);
     first
       .then((judged) => {

@@ -22,6 +22,9 @@ import { CONTENT_MS, pageBytes, refusalOf, UNFINISHED } from "./page.ts";
 const KEEP_ALIVE_MS = 75_000;
 const SWITCHING = 101;
 const FIRST_FINAL = 200;
+/** Of a record of TLS (RFC 8446 §5.1): above it, sending at once what came at once spares nothing. */
+const JOINED_BYTES = 16_384;
+const NOTHING = new Uint8Array(0);
 
 export type Judgement = Result<JudgedRequest, RequestRefusal>;
 /** Judges a request of a connection; that takes a while where a password is to be checked. */
@@ -48,6 +51,8 @@ export class Http1Front implements ByteEnd, ByteSink, Impatient {
   #content: BodyReader | null = null;
   #answer: BodyReader | null = null;
   #answerBegan = false;
+  /** The head of the answer, before its content: both in one call of the system spare a small answer a third of its cost. */
+  #head: Uint8Array | null = null;
   /** Both sides speak another protocol now. */
   #raw = false;
   /** Came before it was its turn; reading is paused, so it is little. */
@@ -232,7 +237,7 @@ export class Http1Front implements ByteEnd, ByteSink, Impatient {
           this.reset("protocolError");
           return 0;
         }
-        queued = this.client.write(left.subarray(0, taken.value));
+        queued = this.#send(left.subarray(0, taken.value));
         left = left.subarray(taken.value);
         if (this.#answer.isDone) this.#answered();
         continue;
@@ -252,7 +257,16 @@ export class Http1Front implements ByteEnd, ByteSink, Impatient {
       left = head.value.rest;
       queued = this.#takeResponse(parsed.value, this.#asked);
     }
-    return queued;
+    return this.#head === null ? queued : this.#send(NOTHING);
+  }
+
+  #send(content: Uint8Array): number {
+    const head = this.#head;
+    this.#head = null;
+    if (head === null) return this.client.write(content);
+    if (head.length + content.length <= JOINED_BYTES) return this.client.write(joined(head, content));
+    this.client.write(head);
+    return this.client.write(content);
   }
 
   #takeResponse(head: ResponseHead, asked: Asked): number {
@@ -280,8 +294,10 @@ export class Http1Front implements ByteEnd, ByteSink, Impatient {
     const options = membersOf(head.fields, "connection");
     const stays = head.minor === 1 ? !options.includes("close") : options.includes("keep-alive");
     if (!stays) this.#asked = { ...asked, closes: true };
-    const queued = this.client.write(encodeResponseHead(head));
-    if (this.#answer.isDone) this.#answered();
+    this.#head = encodeResponseHead(head);
+    if (!this.#answer.isDone) return 0;
+    const queued = this.#send(NOTHING);
+    this.#answered();
     return queued;
   }
 
@@ -351,6 +367,14 @@ export class Http1Front implements ByteEnd, ByteSink, Impatient {
     this.clients.bidFarewell(this.client, pageBytes(refusal, method));
     this.onClose(reason ?? "protocolError");
   }
+}
+
+function joined(head: Uint8Array, content: Uint8Array): Uint8Array {
+  if (content.length === 0) return head;
+  const bytes = new Uint8Array(head.length + content.length);
+  bytes.set(head);
+  bytes.set(content, head.length);
+  return bytes;
 }
 
 export function faultOf(fault: HeadFault): RequestRefusal {

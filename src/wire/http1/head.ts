@@ -35,7 +35,17 @@ const MAX_FIELDS = 200;
 const MAX_TARGET_CHARS = 16_384;
 const CR = 13;
 const LF = 10;
+const TAB = 9;
+const SPACE = 32;
 const HEAD_END_BYTES = 4;
+const LEAST_KEPT_BYTES = 1_024;
+const NOTHING = new Uint8Array(0);
+/** Every byte of ASCII is below it. */
+const BEYOND_ASCII = 0x80;
+
+/** ` `, ` HTTP/1.1` and the line's end; `: ` and the line's end. */
+const FIRST_LINE_REST_BYTES = 12;
+const FIELD_REST_BYTES = 4;
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** No control character but the tab (RFC 9110 §5.5). */
@@ -43,12 +53,17 @@ const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const TARGET = /^[\x21-\x7e]+$/;
 const REASON = VALUE;
 
-/** Collects a head byte by byte: bytes are fed as they come. */
+const ENCODER = new TextEncoder();
+const DECODER = new TextDecoder();
+
+/** Finds a head in bytes, which are fed as they come. */
 export class HeadReader {
-  #bytes = new Uint8Array(1_024);
+  /** Of a head that did not come at once. */
+  #bytes: Uint8Array = NOTHING;
   #length = 0;
-  /** How far it was looked at for the end. */
+  /** How far it was looked at for the end, and all bits of those bytes. */
   #seen = 0;
+  #bits = 0;
 
   /** Nothing of it came yet. */
   get isEmpty(): boolean {
@@ -56,26 +71,33 @@ export class HeadReader {
   }
 
   /**
-   * Null = more bytes are needed. `rest`: what follows the head, a view that is valid until the next call. The reader
-   * begins anew after a head.
+   * Null = more bytes are needed. `rest`: what follows the head, a view of `bytes`, or one that is valid until the next call.
+   * The reader begins anew after a head.
    */
   feed(bytes: Uint8Array): Result<{ readonly head: string; readonly rest: Uint8Array }, HeadFault> | null {
+    // Most come in one piece, and need no copy.
+    const whole = this.#length === 0 ? this.#read(bytes, bytes.length) : null;
+    if (whole !== null) return whole;
     this.#keep(bytes);
-    const end = this.#findEnd();
-    if (end === null) return this.#length > MAX_HEAD_BYTES ? err("too-long") : null;
+    return this.#read(this.#bytes, this.#length);
+  }
+
+  #read(bytes: Uint8Array, length: number): ReturnType<HeadReader["feed"]> {
+    const end = this.#findEnd(bytes, length);
+    if (end === null) return length > MAX_HEAD_BYTES ? err("too-long") : null;
     if (end === "malformed") return err("malformed");
     if (end > MAX_HEAD_BYTES) return err("too-long");
-    const head = latin1(this.#bytes.subarray(0, end - HEAD_END_BYTES));
-    const rest = this.#bytes.slice(end, this.#length);
+    const head = textOf(bytes.subarray(0, end - HEAD_END_BYTES), this.#bits);
     this.#length = 0;
     this.#seen = 0;
-    return ok({ head, rest });
+    this.#bits = 0;
+    return ok({ head, rest: bytes.subarray(end, length) });
   }
 
   #keep(bytes: Uint8Array): void {
     const needed = this.#length + bytes.length;
     if (needed > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(needed, 2 * this.#bytes.length));
+      const grown = new Uint8Array(Math.max(needed, 2 * this.#bytes.length, LEAST_KEPT_BYTES));
       grown.set(this.#bytes.subarray(0, this.#length));
       this.#bytes = grown;
     }
@@ -84,13 +106,15 @@ export class HeadReader {
   }
 
   /** Where the head ends; a line that ends otherwise than in CR LF is malformed. */
-  #findEnd(): number | "malformed" | null {
-    const bytes = this.#bytes;
-    for (let at = this.#seen; at < this.#length; at++) {
-      const byte = bytes[at];
+  #findEnd(bytes: Uint8Array, length: number): number | "malformed" | null {
+    let bits = this.#bits;
+    for (let at = this.#seen; at < length; at++) {
+      const byte = bytes[at] as number;
+      bits |= byte;
       if (byte === LF) {
         if (bytes[at - 1] !== CR) return "malformed";
         if (at === 1 || (bytes[at - 2] === LF && bytes[at - 3] === CR)) {
+          this.#bits = bits;
           // An empty line before anything else is no head.
           return at === 1 ? "malformed" : at + 1;
         }
@@ -98,7 +122,8 @@ export class HeadReader {
         return "malformed";
       }
     }
-    this.#seen = this.#length;
+    this.#seen = length;
+    this.#bits = bits;
     return null;
   }
 }
@@ -113,6 +138,23 @@ export function parseRequestHead(head: string): Result<RequestHead, HeadFault> {
   if (minor === null) return err(/^HTTP\/\d\.\d$/.test(version) ? "version" : "malformed");
   const fields = parseFields(rest);
   return fields.ok ? ok({ method, target, minor, fields: fields.value }) : fields;
+}
+
+/**
+ * A head that came in parts, as HTTP/2 carries it: refused if it would be read as another one when it is written. What it
+ * allows is what `parseRequestHead` makes of `encodeRequestHead`.
+ */
+export function checkRequestHead({ method, target, minor, fields }: RequestHead): Result<RequestHead, HeadFault> {
+  if (!TOKEN.test(method) || !TARGET.test(target)) return err("malformed");
+  if (target.length > MAX_TARGET_CHARS || fields.length > MAX_FIELDS) return err("too-long");
+  let bytes = method.length + target.length + FIRST_LINE_REST_BYTES + HEAD_END_BYTES / 2;
+  const checked: Field[] = [];
+  for (const { name, value } of fields) {
+    if (!TOKEN.test(name) || !VALUE.test(value)) return err("malformed");
+    bytes += name.length + value.length + FIELD_REST_BYTES;
+    checked.push({ name, value: trimmed(value) });
+  }
+  return bytes > MAX_HEAD_BYTES ? err("too-long") : ok({ method, target, minor, fields: checked });
 }
 
 export function parseResponseHead(head: string): Result<ResponseHead, HeadFault> {
@@ -143,12 +185,18 @@ export function encodeResponseHead({ status, reason, minor, fields }: ResponseHe
 
 /** The values of a field, in their order; `name` in lower case. */
 export function valuesOf(fields: readonly Field[], name: string): readonly string[] {
-  return fields.filter((field) => field.name.toLowerCase() === name).map(({ value }) => value);
+  const values: string[] = [];
+  for (const field of fields) {
+    if (field.name.length === name.length && field.name.toLowerCase() === name) values.push(field.value);
+  }
+  return values;
 }
 
 /** The members of a list field (RFC 9110 §5.6.1), in lower case. */
 export function membersOf(fields: readonly Field[], name: string): readonly string[] {
-  return valuesOf(fields, name)
+  const values = valuesOf(fields, name);
+  if (values.length === 0) return values;
+  return values
     .flatMap((value) => value.split(","))
     .map((member) => trimmed(member).toLowerCase())
     .filter((member) => member !== "");
@@ -157,17 +205,22 @@ export function membersOf(fields: readonly Field[], name: string): readonly stri
 /** Without the blanks around it: other white space is a part of it, and malformed. */
 function trimmed(text: string): string {
   let [from, to] = [0, text.length];
-  while (from < to && isBlank(text[from])) from++;
-  while (to > from && isBlank(text[to - 1])) to--;
+  while (from < to && isBlank(text.charCodeAt(from))) from++;
+  while (to > from && isBlank(text.charCodeAt(to - 1))) to--;
   return text.slice(from, to);
 }
 
-function isBlank(letter: string | undefined): boolean {
-  return letter === " " || letter === "\t";
+function isBlank(code: number): boolean {
+  return code === SPACE || code === TAB;
 }
 
 function encodeHead(first: string, fields: readonly Field[]): Uint8Array {
-  const text = `${first}\r\n${fields.map(({ name, value }) => `${name}: ${value}\r\n`).join("")}\r\n`;
+  let text = `${first}\r\n`;
+  for (const { name, value } of fields) text += `${name}: ${value}\r\n`;
+  text += "\r\n";
+  const ascii = ENCODER.encode(text);
+  if (ascii.length === text.length) return ascii;
+  // A byte for each letter (ISO 8859-1), as it came.
   const bytes = new Uint8Array(text.length);
   for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
   return bytes;
@@ -196,9 +249,10 @@ function minorOf(version: string): 0 | 1 | null {
   return version === "HTTP/1.0" ? 0 : null;
 }
 
-function latin1(bytes: Uint8Array): string {
+/** A letter for each byte (ISO 8859-1). `bits`: all that are set in any of them. */
+function textOf(bytes: Uint8Array, bits: number): string {
+  if (bits < BEYOND_ASCII) return DECODER.decode(bytes);
   let text = "";
-  const PIECE = 4_096;
-  for (let at = 0; at < bytes.length; at += PIECE) text += String.fromCharCode(...bytes.subarray(at, at + PIECE));
+  for (const byte of bytes) text += String.fromCharCode(byte);
   return text;
 }

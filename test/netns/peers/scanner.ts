@@ -3,7 +3,7 @@
  * that it scans from. One JSON line at the end, `{ event: "done", found, scanned, silent, ms }`:
  *
  * tcp  found = ports that accept a connection; silent = those that neither accept nor refuse: what drops is not known
- *      from what is slow, so each has WAIT_MS, which is more than the kernel's first repetition of a SYN (1 s)
+ *      from what is slow, so each has WAIT_MS, which is more than the kernel's first repetition of a SYN (1 s), twice
  * udp  found = port → what answers (hexadecimal, its first bytes) to any probe: NAT-PMP, PCP, SSDP, DNS, text
  */
 import { say } from "./bytes.ts";
@@ -62,7 +62,8 @@ function knock(hostname: string, port: number, localAddress: string | undefined)
   });
 }
 
-async function scanTcp(host: string, ports: readonly number[], from: string | undefined) {
+async function scanTcp(host: string, all: readonly number[], from: string | undefined) {
+  let ports = all;
   const [found, silent]: [number[], number[]] = [[], []];
   let next = 0;
   const worker = async (): Promise<void> => {
@@ -72,6 +73,10 @@ async function scanTcp(host: string, ports: readonly number[], from: string | un
       if (verdict === "silent") silent.push(port);
     }
   };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  // A machine that stands still for a moment takes all of that moment for silent.
+  next = 0;
+  ports = silent.splice(0);
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
   const ascending = (a: number, b: number): number => a - b;
   return { found: found.sort(ascending), silent: silent.sort(ascending) };

@@ -5,11 +5,13 @@
  */
 import { say } from "./bytes.ts";
 
-const LAST_ANSWERS_MS = 500;
+/** At the most, when answers are missing. */
+const LAST_ANSWERS_MS = 3_000;
 const [host = "", port = "", everyMs = ""] = process.argv.slice(2);
 const waiting = new Set<string>();
 let sent = 0;
 let answered = 0;
+let ending = false;
 
 const socket = await Bun.udpSocket({
   connect: { hostname: host, port: Number(port) },
@@ -17,6 +19,7 @@ const socket = await Bun.udpSocket({
     data(_, data) {
       if (!waiting.delete(data.toString())) return;
       if (answered++ === 0) say({ event: "started" });
+      if (ending && waiting.size === 0) finish();
     },
   },
 });
@@ -26,9 +29,13 @@ const timer = setInterval(() => {
   socket.send(text);
 }, Number(everyMs));
 process.on("SIGTERM", () => {
+  ending = true;
   clearInterval(timer);
-  setTimeout(() => {
-    say({ event: "done", sent, answered });
-    process.exit(0);
-  }, LAST_ANSWERS_MS);
+  if (waiting.size === 0) finish();
+  else setTimeout(finish, LAST_ANSWERS_MS);
 });
+
+function finish(): void {
+  say({ event: "done", sent, answered });
+  process.exit(0);
+}
