@@ -32,19 +32,29 @@ function netnsTest(output, exitCode) {
 
 const NETNS = readdirSync(`${ROOT}test/netns`).filter((file) => file.endsWith(".test.ts"));
 /**
- * Scenarios that wait most of their time: for what does not answer, for leases and handshakes to end, for a browser, for
- * programs to start. Four lanes of them take a quarter of the time. The others measure, load or time, and run alone.
+ * Scenarios that wait most of their time: for what does not answer, for leases and handshakes to end, for programs to
+ * start. One after another they take 1,400 s: five lanes have some 280 each. Each has namespaces and folders of its own, so
+ * that any may stand in any lane. The others measure, load or time, and run alone.
  */
 const LANES = [
-  "check doctor executable expose names recovery service service-gateway trust",
-  "check-router docs map router router-forged router-igd router-portmap upgrade-ssh",
-  `console gateway-console gateway-docs gateway-network gateway-pages gateway-triggers
-   library library-docs readme router-console router-two ssh-console stun`,
-  `gateway gateway-apps gateway-crash gateway-hooks gateway-igd gateway-metrics gateway-relay
-   gateway-rights gateway-scan gateway-start gateway-visits gateway-vpn home-lab igd-server nat-conntrack
-   nat-firewalls nat-plane nat-plane-reconcile nat-plane-triggers portmap-server proxy-in proxy-own upgrade upgrade-asks
-   vpn-interface`,
+  "check doctor expose recovery",
+  "check-router docs map router-forged router-igd",
+  `console gateway-console gateway-docs gateway-network gateway-pages gateway-triggers library library-docs readme
+   router-console ssh-console stun`,
+  `gateway gateway-apps gateway-hooks gateway-igd gateway-metrics gateway-relay gateway-rights gateway-scan gateway-start
+   gateway-visits gateway-vpn home-lab igd-server nat-conntrack nat-firewalls nat-plane nat-plane-reconcile
+   nat-plane-triggers portmap-server proxy-in proxy-own`,
+  `executable gateway-crash names router router-portmap router-two service service-gateway trust upgrade upgrade-asks
+   upgrade-ssh vpn-interface`,
 ].map((names) => names.split(/\s+/));
+/** Half of the tests from end to end, by what they take: most of these start programs again and again. */
+const E2E_1 = "acme backup bundle log-format names-acme output release roles-remote secrets store-kill"
+  .split(" ")
+  .map((name) => `e2e/${name}.test.ts`);
+const e2eTests = (first) =>
+  readdirSync(`${ROOT}test`, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".test.ts") && !/^(netns|console)\//.test(file) && E2E_1.includes(file) === first)
+    .map((file) => `./test/${file}`);
 /** Half of the console's scenarios, by what they take. */
 const CONSOLE_1 = ["first-run", "gateway", "pages", "safety", "ssh"].map((name) => `${name}.test.ts`);
 const CONSOLE_TIMES = "scale.test.ts";
@@ -62,7 +72,6 @@ const TIMEOUT = "--timeout=20000";
 const netns = (files) => [BUN, "test", TIMEOUT, ...files.map((file) => `./test/netns/${file}`)];
 
 const bun = (...args) => [BUN, "test", TIMEOUT, "--only-failures", ...args];
-const without = (...folders) => folders.map((folder) => `--path-ignore-patterns=test/${folder}/**`);
 
 /** Steps next to one another with the same `together` run at the same time. */
 const STEPS = [
@@ -75,15 +84,22 @@ const STEPS = [
     together: "checks",
   },
   { name: "lint", argv: ["node_modules/.bin/biome", "check", "."], count: whole, together: "checks" },
-  // Either waits about half of its time.
+  // Each waits about half of its time.
   { name: "unit", argv: bun("./src", "./bench"), count: bunTest, together: "unit" },
-  { name: "e2e", argv: bun("./test", ...without("netns", "console")), count: bunTest, together: "unit" },
+  { name: "e2e-1", argv: bun(...e2eTests(true)), count: bunTest, together: "unit" },
+  { name: "e2e-2", argv: bun(...e2eTests(false)), count: bunTest, together: "unit" },
   // Two browsers at once take three quarters of the time of one after the other; with anything else beside them pages wait too long.
   { name: "console-1", argv: bun(...consoleTests(true)), count: bunTest, together: "console" },
   { name: "console-2", argv: bun(...consoleTests(false)), count: bunTest, together: "console" },
   // It times pages in a browser.
   { name: "console-times", argv: bun(`./test/console/${CONSOLE_TIMES}`), count: bunTest },
-  { name: "fuzz", argv: [BUN, "test/fuzz/run.ts", "--seconds", "10", "--seed", "1"], count: whole },
+  // Beside those that wait: one core, for half a minute.
+  {
+    name: "fuzz",
+    argv: [BUN, "test/fuzz/run.ts", "--seconds", "10", "--seed", "1"],
+    count: whole,
+    together: "waiting",
+  },
   ...LANES.map((_, lane) => ({
     name: `netns-waiting-${lane + 1}`,
     argv: netns(NETNS.filter((file) => laneOf(file) === lane)),

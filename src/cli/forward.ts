@@ -1,11 +1,12 @@
 import type { Command } from "commander";
-import type { AddReply, ForwardInfo, ForwardSpec } from "../roles/control.ts";
+import type { AddReply, ForwardPatch, ForwardSpec } from "../roles/control.ts";
 import { ControlError } from "../servers/local/error.ts";
 import type { AskedRelay } from "./asked-relay.ts";
 import type { Context, Run } from "./context.ts";
 import { findPlace } from "./data-dir.ts";
 import { addEntryOptions, assignedSpecOf, EXPOSE_OPTIONS, exposeSpecOf, mappingDraftOf } from "./entry-options.ts";
 import { PORTSET_HELP } from "./expose.ts";
+import { forwardPatchOf, PATCH_OPTIONS } from "./forward-patch.ts";
 import { relayOf } from "./relay-of.ts";
 import { endpointTexts, forwardsTable, NO_FORWARDS, printable } from "./text.ts";
 import { requireSources, tellWanted, type WantedPorts, wantedPorts } from "./wanted-ports.ts";
@@ -13,7 +14,7 @@ import { requireSources, tellWanted, type WantedPorts, wantedPorts } from "./wan
 export function defineForward(program: Command, run: Run): void {
   const group = program
     .command("forward")
-    .summary("list, add and remove lasting forwards")
+    .summary("list, add, change and remove lasting forwards")
     .description(
       "The forwards of the agent, gateway or relay that runs with --data, or of the relay that --remote names.",
     );
@@ -41,7 +42,7 @@ export function defineForward(program: Command, run: Run): void {
       `${PORTSET_HELP}
 On a gateway --to is needed: the client's address or name, or a VPN peer's name; --lifetime ends the forward (default:
 permanent); and --protocol, --name, --allow, --deny, --connections-per-source and --new-per-source are the other options it knows.
-One of the same --name is replaced: give all of its options again.
+One of the same --name is replaced: give all of its options again, or change some by \`hatchway forward set\`.
 With --json: {"v":1,"forward":{…}}, as in the list of \`forward ls --json\`
 
 Examples:
@@ -56,6 +57,33 @@ Examples:
     )
     .action(async (ports: string, given: Readonly<Record<string, unknown>>, command: Command) =>
       run(command, (context) => addForward(context, ports, given)),
+    );
+  const set = group
+    .command("set")
+    .summary("change a forward that `forward add` made")
+    .description("Changes what its options name, at once; the rest stays, and so do connections.")
+    .argument("<NAME>", "its name or id");
+  addEntryOptions(set, PATCH_OPTIONS)
+    .option("--enable", "open it again after --disable")
+    .option("--disable", "close it, and keep it in the list")
+    .option("--device <NAME>", "on a relay: the device that has it, where several have one of that name")
+    .addHelpText(
+      "after",
+      `
+In the place of a value, none takes a setting away: --connections none, --allow none. --allow and --deny are the whole list.
+Lists and limits are for who comes from now on; --disable ends the connections of who is there.
+What --as, --name, --group and --lifetime say stays as \`forward add\` said: for another, remove it and add it again.
+What hatchway.toml lists is changed there; on a gateway, no more than \`forward add\` knows there.
+With --json: {"v":1,"forward":{…}}, as in the list of \`forward ls --json\`
+
+Examples:
+  hatchway forward set minecraft --allow 198.51.100.0/24 --allow 2001:db8::/32
+  hatchway forward set minecraft --connections-per-source none
+  hatchway forward set web --ports 8080:80 --bandwidth "20 MB/s"
+  hatchway forward set cameras --device attic --disable`,
+    )
+    .action(async (name: string, given: Given, command: Command) =>
+      run(command, (context) => change(context, name, given)),
     );
   group
     .command("rm")
@@ -167,28 +195,44 @@ async function remove(context: Context, name: string, device: string | null): Pr
   const isRelays = device !== null || context.options.remote !== undefined;
   const forward = isRelays
     ? await (await assigningRelay(context)).removeForward(name, device)
-    : await removeHere(context, name);
+    : await byWhoeverHasIt(await changing(context), (control) => control.removeForward(name));
   if (context.options.json) context.io.out(`${JSON.stringify({ v: 1, forward })}\n`);
   else context.io.err(`Removed ${printable(forward.name)}.\n`);
 }
 
-async function removeHere(context: Context, name: string): Promise<ForwardInfo> {
-  const { agent, gateway, anyAgent, relay } = await running(context);
-  const atRelay = await relay();
-  const ofRelay = atRelay === null ? null : { removeForward: (one: string) => atRelay.removeForward(one, null) };
-  return removeFrom([agent ?? (gateway === null && ofRelay === null ? anyAgent() : null), gateway, ofRelay], name);
+async function change(context: Context, name: string, { device, ...given }: Given): Promise<void> {
+  const patch = await forwardPatchOf(given);
+  const isRelays = device !== undefined || context.options.remote !== undefined;
+  const reply = isRelays
+    ? await (await assigningRelay(context)).changeForward(name, device === undefined ? null : String(device), patch)
+    : await byWhoeverHasIt(await changing(context), (control) => control.changeForward(name, patch));
+  tellAdded(context, reply);
 }
 
-/** From the first that has it: an id or a name says which. */
-async function removeFrom(
-  controls: readonly ({ removeForward(name: string): Promise<ForwardInfo> } | null)[],
-  name: string,
-): Promise<ForwardInfo> {
+/** What forwards here are changed and removed by: the agent, the gateway and the relay, as far as they run. */
+async function changing(context: Context) {
+  const { agent, gateway, anyAgent, relay } = await running(context);
+  const atRelay = await relay();
+  const ofRelay =
+    atRelay === null
+      ? null
+      : {
+          changeForward: (name: string, patch: ForwardPatch) => atRelay.changeForward(name, null, patch),
+          removeForward: (name: string) => atRelay.removeForward(name, null),
+        };
+  const found = [agent, gateway, ofRelay].filter((one) => one !== null);
+  return found.length > 0 ? found : [anyAgent()];
+}
+
+/** By the first that has it: an id or a name says which. */
+async function byWhoeverHasIt<Control, Reply>(
+  controls: readonly Control[],
+  act: (control: Control) => Promise<Reply>,
+): Promise<Reply> {
   let failure: unknown = null;
   for (const control of controls) {
-    if (control === null) continue;
     try {
-      return await control.removeForward(name);
+      return await act(control);
     } catch (error) {
       if (!(error instanceof ControlError && error.kind === "usage")) throw error;
       failure ??= error;

@@ -133,6 +133,8 @@ describe("forward, with a gateway that runs", () => {
       { id: "mapping/web", to: "192.168.1.20", allow: [{ network: "198.51.100.0/24", port: null }] },
     ]);
     expect((await at("forward ls")).out).toContain("203.0.113.1:8000/tcp");
+    expect((await at("forward set web --deny 198.51.100.9")).code).toBe(0);
+    expect(gateway.changes).toEqual([["web", { deny: ["198.51.100.9"] }]]);
     expect(await at("forward rm web")).toMatchObject({ code: 0, err: "Removed web.\n" });
     expect((await at("forward rm web")).code).toBe(2);
   });

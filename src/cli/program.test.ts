@@ -368,10 +368,19 @@ describe("agent --managed", () => {
   });
 });
 
+test("a command's own options stand before those of every command, also where --help is all", async () => {
+  for (const line of ["forward", "forward ls", "man", "serve", ""]) {
+    const { out } = await outcome([...line.split(" "), "--help"].filter((word) => word !== ""));
+    const [own, common] = ["\nOptions:\n", "\nOptions of every command:\n"].map((title) => out.indexOf(title));
+    expect([line, (own ?? 0) > 0, (own ?? 0) < (common ?? 0)]).toEqual([line, true, true]);
+  }
+});
+
 describe("with a relay and an agent that run", () => {
   const data = freshData();
-  const relay = serveRelayControl(new FakeRelay(), { path: join(data, "relay.sock"), onUnexpected: () => {} });
-  const agent = serveAgentControl(new FakeAgent(), { path: join(data, "agent.sock"), onUnexpected: () => {} });
+  const [fakeRelay, fakeAgent] = [new FakeRelay(), new FakeAgent()];
+  const relay = serveRelayControl(fakeRelay, { path: join(data, "relay.sock"), onUnexpected: () => {} });
+  const agent = serveAgentControl(fakeAgent, { path: join(data, "agent.sock"), onUnexpected: () => {} });
   afterAll(async () => {
     await relay.close();
     await agent.close();
@@ -397,6 +406,37 @@ describe("with a relay and an agent that run", () => {
     expect((await at("forward add 80")).code).toBe(3);
     expect(await at("forward rm web")).toEqual({ code: 0, out: "", err: "Removed web.\n" });
     expect(await at("forward rm web")).toEqual({ code: 2, out: "", err: "hatchway: No forward is called web.\n" });
+  });
+
+  test("forward set, here and at the relay", async () => {
+    await at("forward add 8082 --name shop");
+    expect(await at("forward set shop --allow 192.0.2.0/24 --connections none")).toEqual({
+      code: 0,
+      out: "relay.example:8082/tcp → 127.0.0.1:8082\n",
+      err: "",
+    });
+    expect(JSON.parse((await at("forward set shop --disable --json")).out)).toMatchObject({
+      v: 1,
+      forward: { name: "shop" },
+    });
+    expect(fakeAgent.changes).toEqual([
+      ["shop", { allow: ["192.0.2.0/24"], connections: null }],
+      ["shop", { enabled: false }],
+    ]);
+    expect(await at("forward set nothing --disable")).toEqual({
+      code: 2,
+      out: "",
+      err: "hatchway: No forward is called nothing.\n",
+    });
+    await at("forward rm shop");
+    await at("forward add 8083 --device den --name film");
+    expect((await at("forward set film --connections 5 --device den")).code).toBe(0);
+    expect((await at("forward set film --connections 6")).code).toBe(0);
+    expect(fakeRelay.changes).toEqual([
+      ["film", "den", { connections: 5 }],
+      ["film", null, { connections: 6 }],
+    ]);
+    await at("forward rm film --device den");
   });
 
   test("forward add and rm for a device of the relay", async () => {

@@ -1,4 +1,4 @@
-import { Command, CommanderError, Option } from "commander";
+import { Command, CommanderError, Help, Option } from "commander";
 import { messageOf } from "../os/errors.ts";
 import { VERSION } from "../os/version.ts";
 import { ControlError, EXIT_CODES } from "../servers/local/error.ts";
@@ -71,6 +71,10 @@ async function inJson(io: Io): Promise<Worlds> {
   };
 }
 
+/** As commander calls them. */
+const OWN_OPTIONS = "Options:";
+const { groupItems } = new Help();
+
 /** What sentences begin with that are no mere news. */
 const NAME_PREFIX = /^hatchway: /;
 
@@ -81,6 +85,7 @@ async function defineProgram(io: Io, run: Run, args: readonly string[]): Promise
     .version(VERSION, "-V, --version", "print the version")
     .helpOption("-h, --help", "show help, with examples")
     .helpCommand("help [COMMAND]", "show the help of a command")
+    .configureHelp({ groupItems: ownOptionsFirst })
     .showSuggestionAfterError(true)
     .addHelpText("after", EXAMPLES)
     .exitOverride()
@@ -102,6 +107,15 @@ async function defineProgram(io: Io, run: Run, args: readonly string[]): Promise
   if (program.commands.some(hasOwnRemote)) program.enablePositionalOptions();
   addGlobalOptions(program);
   return program;
+}
+
+/** Of a command that has no option but --help, commander would have them last. */
+function ownOptionsFirst<Item extends Command | Option>(
+  ...items: Parameters<typeof groupItems<Item>>
+): Map<string, Item[]> {
+  const groups = groupItems(...items);
+  const own = groups.get(OWN_OPTIONS);
+  return own === undefined ? groups : new Map([[OWN_OPTIONS, own], ...groups]);
 }
 
 /** `connect` has one, which is a list of forwards. */

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useMemo, useState } from "react";
-import { Api, ApiProblem, type Me, type ServerRole, type Session, sentenceOf } from "./api.ts";
+import { type Api, ApiProblem, createApi, type Me, type ServerRole, type Session, sentenceOf } from "./api.ts";
 import { RemovalsProvider } from "./forwards/removals.tsx";
 import { AccountPage } from "./pages/account.tsx";
 import { AppPortsPage } from "./pages/app-ports.tsx";
@@ -34,7 +34,7 @@ const ENDED = "Your session has ended: sign in again.";
 export function App() {
   const [who, setWho] = useState<Who>({ kind: "asking" });
   const { api, live } = useMemo(() => {
-    const made = new Api(() => setWho({ kind: "nobody", note: ENDED }));
+    const made = createApi(() => setWho({ kind: "nobody", note: ENDED }));
     return { api: made, live: new LiveStore(made) };
   }, []);
   const page = pageAt(usePath());
@@ -42,8 +42,8 @@ export function App() {
   const ask = useCallback(async () => {
     setWho({ kind: "asking" });
     try {
-      const { me } = await api.session();
-      setWho({ kind: "person", me, roles: (await api.overview()).roles });
+      const { me } = await api.getSession();
+      setWho({ kind: "person", me, roles: (await api.getOverview()).roles });
     } catch (error) {
       setWho(await whoAfter(api, error));
     }
@@ -61,7 +61,7 @@ export function App() {
     if (page === "signIn") navigate(PATHS.overview, { replace: true });
     setWho({ kind: "asking" });
     try {
-      setWho({ kind: "person", me, roles: (await api.overview()).roles });
+      setWho({ kind: "person", me, roles: (await api.getOverview()).roles });
     } catch (error) {
       setWho(await whoAfter(api, error));
     }
@@ -75,7 +75,7 @@ export function App() {
     }
   };
   const refreshMe = async () => {
-    const me = await api.me();
+    const me = await api.getMe();
     setWho((now) => (now.kind === "person" ? { ...now, me } : now));
   };
 
@@ -114,10 +114,10 @@ export function App() {
 }
 
 async function whoAfter(api: Api, error: unknown): Promise<Who> {
-  if (!(error instanceof ApiProblem) || error.status !== 401)
+  if (!(error instanceof ApiProblem) || error.problem.status !== 401)
     return { kind: "unreachable", message: sentenceOf(error) };
   try {
-    return (await api.isSetupNeeded()) ? { kind: "not-set-up" } : { kind: "nobody", note: null };
+    return (await api.getSetup()).needed ? { kind: "not-set-up" } : { kind: "nobody", note: null };
   } catch (again) {
     return { kind: "unreachable", message: sentenceOf(again) };
   }

@@ -140,6 +140,8 @@ export interface ForwardPatch {
   readonly bandwidth?: string | null;
   readonly proxyProtocol?: "v1" | "v2" | null;
   readonly healthCheck?: boolean | string | null;
+  readonly idle?: string | null;
+  readonly udpIdle?: string | null;
   readonly host?: string[];
   readonly tls?: "end" | "pass" | "off";
   readonly http2?: boolean;

@@ -59,6 +59,8 @@ export interface Once {
 export interface Reading {
   /** Ends the stream, without an error. */
   readonly signal?: AbortSignal;
+  /** The server has begun to answer: what a list says that is asked for now misses nothing that is told from now on. */
+  readonly onOpen?: () => void;
 }
 
 export interface TrafficAsk {

@@ -68,7 +68,9 @@ export class Exposed extends Kept<declared.ExposedEvent> implements declared.Exp
     }
     const failure = this.#failureNow();
     if (failure === null || failure.message === this.#down?.message) return;
-    const isNews = this.#down === null || this.#down.kind !== failure.kind;
+    // That what broke cannot be made again at once is none.
+    const before = this.#down?.kind;
+    const isNews = before !== failure.kind && !(before === "lost" && failure.kind === "unreachable");
     this.#down = failure;
     if (isNews) this.tell({ type: "lost", kind: failure.kind as declared.RelayFailureKind, message: failure.message });
   }

@@ -1,4 +1,4 @@
-import type { LinkState } from "../roles/agent/link.ts";
+import type { DownCause, LinkState } from "../roles/agent/link.ts";
 import type { EntryError } from "../roles/embedded/agent.ts";
 import type { ReasonName } from "../wire/reason.ts";
 import { HatchwayError } from "./error.ts";
@@ -13,17 +13,35 @@ export function linkFailure(state: LinkState, relay: string): HatchwayError | nu
     case "connecting":
     case "none":
       return null;
-    case "down": {
-      const why = state.message.replace(/\.$/, "");
-      if (state.untrusted === true)
-        return new HatchwayError("untrusted", `The relay at ${relay} is not trusted: ${why}.`);
-      const what = why.startsWith(`${relay} `) ? why : `${relay} cannot be reached: ${why}`;
-      return new HatchwayError("unreachable", `The relay at ${what}; see that it runs, and give relay if it moved.`);
-    }
+    case "down":
+      return downError(state.cause, state.message.replace(/\.$/, ""), relay);
     case "rejected":
       return new HatchwayError("denied", state.message);
     default:
       return state satisfies never;
+  }
+}
+
+function downError(cause: DownCause | undefined, why: string, relay: string): HatchwayError {
+  switch (cause) {
+    case "untrusted":
+      return new HatchwayError("untrusted", `The relay at ${relay} is not trusted: ${why}.`);
+    case "broke":
+      return new HatchwayError(
+        "lost",
+        `The connection to the relay at ${relay} was lost (${why}): it is made again as soon as the relay answers.`,
+      );
+    case "taken":
+      return new HatchwayError(
+        "lost",
+        `Another program connected to the relay at ${relay} with this device's key: enrol each program, so that it has one of its own.`,
+      );
+    case undefined: {
+      const what = why.startsWith(`${relay} `) ? why : `${relay} cannot be reached: ${why}`;
+      return new HatchwayError("unreachable", `The relay at ${what}; see that it runs, and give relay if it moved.`);
+    }
+    default:
+      return cause satisfies never;
   }
 }
 

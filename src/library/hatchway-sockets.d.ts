@@ -15,9 +15,26 @@ export interface TunnelSocket extends Duplex {
   /** Of an exposed port: the relay's address and the public port that the visitor came to. */
   readonly localAddress: string;
   readonly localPort: number;
+  /** `"IPv4"` or `"IPv6"`. */
+  readonly remoteFamily: string;
+  readonly localFamily: string;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+  readonly connecting: boolean;
   readonly destroyed: boolean;
+  /** Of `setTimeout`, in milliseconds; 0 = none. */
+  readonly timeout: number;
+  /** Emits `timeout` after so many milliseconds without a byte either way, and ends nothing by itself; 0 = never. */
+  setTimeout(idleMs: number, onTimeout?: () => void): this;
   /** Cuts the connection, both ways at once. */
   destroy(error?: Error): this;
+  /** `localAddress`, `localFamily` and `localPort`. */
+  address(): { readonly address: string; readonly family: string; readonly port: number };
+  /** For servers that call them of a socket of node:net: here they change nothing. */
+  setNoDelay(noDelay?: boolean): this;
+  setKeepAlive(enable?: boolean, initialDelayMs?: number): this;
+  ref(): this;
+  unref(): this;
 }
 
 /** The datagrams that one visitor sends from one port, for `for await` until the flow ends. Who reads late gets the newest 512, of 1 MiB at most. */

@@ -2,11 +2,15 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { ApiLab } from "../../test/fixtures/api-lab.ts";
 import { startBalancer } from "../../test/fixtures/balancer.ts";
+import { freePorts } from "../../test/fixtures/free-ports.ts";
 import { makeZoo } from "../../test/fixtures/tunnel-lab.ts";
+import { PortSharing } from "../dataplanes/io/port-sharing.ts";
 import { ProxyGate, type ProxyRefusal } from "../dataplanes/io/proxy-gate.ts";
 import { startSweeper } from "../dataplanes/io/sweeper.ts";
+import { systemSockets } from "../dataplanes/io/system-sockets.ts";
 import { type Cidr, compileCidrs, parseCidr } from "../wire/address.ts";
 import { encodeProxyHeader } from "../wire/proxy-protocol.ts";
+import { serveApi } from "./api/server.ts";
 
 /** The API behind a TCP load balancer: by Bun.serve, which never sees the header. */
 const zoo = await makeZoo();
@@ -28,12 +32,18 @@ function cidr(text: string): Cidr {
   return parsed.value;
 }
 
-function start(list: string, tls: typeof PAIR | null = null) {
+function gateOf(list: string) {
   const refused: [ProxyRefusal, string][] = [];
   const gate = new ProxyGate({ nowMs: () => 0, onRefused: (...refusal) => refused.push(refusal) });
   gate.change([cidr(list)]);
   const abort = new AbortController();
   const sweeper = startSweeper(abort.signal);
+  ends.push(() => abort.abort());
+  return { balancers: { gate, sweeper }, refused };
+}
+
+function start(list: string, tls: typeof PAIR | null = null) {
+  const { balancers, refused } = gateOf(list);
   const seen: string[] = [];
   const lab = new ApiLab(
     {
@@ -41,12 +51,9 @@ function start(list: string, tls: typeof PAIR | null = null) {
       // Asked with whoever a request is from.
       trustedProxies: () => ({ ...compileCidrs([]), contains: (address) => seen.push(address) < 0 }),
     },
-    { balancers: { gate, sweeper }, ...(tls === null ? {} : { tls }) },
+    { balancers, ...(tls === null ? {} : { tls }) },
   );
-  ends.push(
-    () => lab.close(),
-    () => abort.abort(),
-  );
+  ends.push(() => lab.close());
   return { lab, refused, seen };
 }
 
@@ -118,6 +125,43 @@ test("who comes to the server itself, from this machine, is nobody", async () =>
   expect(answers).not.toContain(200);
   expect(seen).toEqual([]);
 });
+
+// SO_REUSEPORT's groups are Linux's.
+test.if(process.platform === "linux")(
+  "the port changes hands between processes, and requests under way are answered",
+  async () => {
+    const [port = 0] = await freePorts(1);
+    const { lab } = start("10.0.0.0/8");
+    const come = Promise.withResolvers<void>();
+    const wanted = Promise.withResolvers<void>();
+    const serving = (name: string, sharing: PortSharing, until?: Promise<void>) => {
+      const fetch = async () => {
+        come.resolve();
+        await until;
+        return new Response(name);
+      };
+      const { balancers } = gateOf("10.0.0.0/8");
+      const served = serveApi({ ...lab.api, fetch }, { bind: "127.0.0.1", port, tls: null, sharing, balancers });
+      if (!served.ok) throw new Error(served.error.message);
+      ends.push(() => served.value.close());
+      return served.value;
+    };
+    const before = serving("old", new PortSharing(systemSockets()), wanted.promise);
+    const asked = get(port);
+    await come.promise;
+    expect(before.setShared(true)).toBe(true);
+    const sharing = new PortSharing(systemSockets());
+    sharing.expect([{ protocol: "tcp", port }]);
+    serving("new", sharing);
+    const answers = async () => Promise.all(Array.from({ length: 10 }, async () => (await get(port)).text()));
+    expect(new Set(await answers())).toEqual(new Set(["new"]));
+    const retired = before.retire();
+    expect(new Set(await answers())).toEqual(new Set(["new"]));
+    wanted.resolve();
+    expect(await (await asked).text()).toBe("old");
+    await retired;
+  },
+);
 
 test("the end frees the port and cuts what is carried", async () => {
   const { lab } = start("10.0.0.0/8");

@@ -4,6 +4,7 @@ import type { ByteEnd, Visit } from "../dataplanes/io/ends.ts";
 import type { EntryError } from "../dataplanes/io/entry-error.ts";
 import { join } from "../dataplanes/io/join.ts";
 import type { Listener, Listeners } from "../dataplanes/io/listeners.ts";
+import type { PortSharing } from "../dataplanes/io/port-sharing.ts";
 import type { GateHost, ProxyGate } from "../dataplanes/io/proxy-gate.ts";
 import type { Sweeper } from "../dataplanes/io/sweeper.ts";
 import { type Dialer, TcpEnd } from "../dataplanes/io/tcp-end.ts";
@@ -21,6 +22,8 @@ export interface CarriedPortOptions {
   readonly bind: string;
   /** 0 = any free one. */
   readonly port: number;
+  /** With other processes of this program; null = with none. */
+  readonly sharing: PortSharing | null;
   /** Where load balancers say who the visitors are. */
   readonly gate: ProxyGate;
   readonly sweeper: Sweeper;
@@ -56,12 +59,12 @@ export class CarriedPort {
   }
 
   #listen(): Result<null, EntryError> {
-    const { bind, port, gate, sweeper } = this.#options;
+    const { bind, port, sharing, gate, sweeper } = this.#options;
     const onVisitor = (end: ByteEnd, visit: Visit) => {
       if (sweeper.descriptors.scarce) end.reset("resources");
       else gate.receive(end, visit, this.#atGate);
     };
-    this.#listeners = tcpListeners(bind, onVisitor, sweeper, null);
+    this.#listeners = tcpListeners(bind, onVisitor, sweeper, sharing);
     sweeper.add(this.#visits);
     return this.#listeners.open(new Set([port]));
   }
@@ -86,6 +89,16 @@ export class CarriedPort {
     const exit = TcpEnd.dialled(carrier);
     join(end, exit, visit, this.#visits, carrier);
     exit.dial(CARRIED_TO, this.#target);
+  }
+
+  setShared(shared: boolean): boolean {
+    return (this.#listeners?.ports ?? []).every((listener) => listener.setShared(shared));
+  }
+
+  /** Frees the port at once; resolves when every connection has ended. */
+  async retire(): Promise<void> {
+    this.#listeners?.close();
+    await this.#visits.drained();
   }
 
   close(): void {

@@ -27,14 +27,19 @@ const yours = z.object({
   /** The devices whose agents are connected to it, by their ids; and those that are by SSH, which a version before left out. */
   devices: z.array(text).max(100_000).readonly(),
   bySsh: z.array(text).max(100_000).readonly().exactOptional(),
+  /** Among `ports` are those of console, check page, metrics and STUN, which a version before did not lend. */
+  servers: z.literal(true).exactOptional(),
 });
 /** Of the old one: it cannot be handed over now. Of the new one: why it cannot take over. One sentence. */
 const refused = z.object({ t: z.literal("refused"), message: z.string().max(MAX_REFUSAL_CHARS) });
 /** The new process is the relay from now on. */
 const serving = z.object({ t: z.literal("serving") });
-/** It is ready to open a console, check page, metrics and STUN. */
-const free = z.object({ t: z.literal("free") });
-/** The old one's console, check page, metrics and STUN have freed their ports. */
+/**
+ * It is ready to open a console, check page, metrics and STUN, whose ports are to be free for it. With `beside`: they were lent, and it
+ * has opened them beside the old one's.
+ */
+const free = z.object({ t: z.literal("free"), beside: z.literal(true).exactOptional() });
+/** The old one's console, check page, metrics and STUN have freed their ports, or need them no more. */
 const freed = z.object({ t: z.literal("freed") });
 /** The new process serves the visitors of this forward. */
 const opened = z.object({ t: z.literal("opened"), device: text, id: text });

@@ -339,6 +339,9 @@ describe("what others do is shown without a reload", () => {
     "a lost connection is told, and what happened meanwhile is read when it is back",
     () =>
       onForwards(async (page, server) => {
+        // It comes back by the press, and not by itself meanwhile.
+        await page.clock.install();
+        await page.clock.pauseAt(Date.now() + 1_000);
         server.down = true;
         server.dropListeners();
         await page.getByText("The connection to the server is lost.").waitFor();

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import jsQR from "jsqr";
-import { TestBrowser, type Visit } from "../fixtures/console-browser.ts";
+import { repainted, TestBrowser, type Visit } from "../fixtures/console-browser.ts";
 import type { ConsoleServer } from "../fixtures/console-server.ts";
 import { aDevice, aRouter, World } from "../fixtures/console-world.ts";
 
@@ -450,6 +450,7 @@ describe("the frame", () => {
         const background = () => page.evaluate<string>("getComputedStyle(document.body).backgroundColor");
         const light = await background();
         await page.getByRole("button", { name: "Dark" }).click();
+        await repainted(page);
         expect(await background()).not.toBe(light);
         const dark = await background();
         await page.reload();

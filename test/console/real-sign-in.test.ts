@@ -1,27 +1,24 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Page } from "playwright-core";
 import { TestBrowser, type Visit } from "../fixtures/console-browser.ts";
+import { ConsolePeople, PASSWORD } from "../fixtures/console-people.ts";
 import { type RolesLab, rolesLab } from "../fixtures/roles-lab.ts";
 
 setDefaultTimeout(30_000);
 
 /** What a stand-in cannot show: a relay's own accounts, and passkeys that its own library checks. */
-const PASSWORD = "correct horse battery";
 const NEW_PASSWORD = "another horse battery";
 
 let lab: RolesLab;
 let browser: TestBrowser;
 let origin: string;
-let setupLink: string;
 beforeAll(async () => {
   // By name: WebAuthn has no addresses, and of plain HTTP it takes this machine's own name alone.
-  const listen = { host: "127.0.0.1", port: 0 };
-  const console = { listen, hosts: ["localhost"], certificate: null, tls: false, trustedProxies: [] };
+  const console = { ...ConsolePeople.settings, hosts: ["localhost"] };
   [lab, browser] = await Promise.all([rolesLab({ console }, 1), TestBrowser.launch()]);
-  const ready = lab.relay.ready.console;
-  if (ready?.setupLink == null) throw new Error("no console");
-  origin = ready.url;
-  ({ setupLink } = ready);
+  const people = new ConsolePeople(lab);
+  origin = people.url;
+  await people.invited((await people.first("ann")).client, "user", "bob");
 });
 afterAll(async () => {
   await browser.close();
@@ -54,12 +51,7 @@ test("a passkey is made, signs in, and signs nobody in when it was removed", () 
   onConsole(async (visit) => {
     const { page } = visit;
     const signatures = await plugInKey(page);
-    await page.goto(setupLink);
-    await page.getByLabel("Name").fill("ann");
-    await page.getByLabel("Password").fill(PASSWORD);
-    await page.getByRole("button", { name: "Set up" }).click();
-    await page.getByText("Signed in as ann").waitFor();
-
+    await visit.signIn("ann", PASSWORD);
     await visit.open("/account");
     await page.getByLabel("Name of the passkey").fill("laptop");
     await page.getByRole("button", { name: "Add a passkey" }).click();
@@ -86,18 +78,18 @@ test("a passkey is made, signs in, and signs nobody in when it was removed", () 
 test("a reset link says for whom it is, sets a new password, and is good once", () =>
   onConsole(async (visit) => {
     const { page } = visit;
-    const link = await lab.relay.resetPerson({ name: "Ann", lifetimeSec: 60 });
+    const link = await lab.relay.resetPerson({ name: "Bob", lifetimeSec: 60 });
     await page.goto(link);
     await page.getByRole("heading", { level: 1, name: "Set a new password" }).waitFor();
-    expect(await page.getByLabel("Name").inputValue()).toBe("ann");
+    expect(await page.getByLabel("Name").inputValue()).toBe("bob");
     expect(await page.getByLabel("Name").isEditable()).toBe(false);
     await page.getByLabel("New password").fill(NEW_PASSWORD);
     await page.getByRole("button", { name: "Set the password" }).click();
-    await page.getByText("Signed in as ann").waitFor();
+    await page.getByText("Signed in as bob").waitFor();
     expect(page.url()).toBe(`${origin}/`);
 
     await page.getByRole("button", { name: "Sign out" }).click();
-    await visit.signIn("ann", NEW_PASSWORD);
+    await visit.signIn("bob", NEW_PASSWORD);
     await page.goto(link);
     await page.getByLabel("New password").fill(PASSWORD);
     await page.getByRole("button", { name: "Set the password" }).click();

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { TestBrowser, type Visit } from "../fixtures/console-browser.ts";
+import { repainted, TestBrowser, type Visit } from "../fixtures/console-browser.ts";
 import { gatewayWorld } from "../fixtures/console-gateway.ts";
 import { ConsoleServer } from "../fixtures/console-server.ts";
 import { NOW_MS, World } from "../fixtures/console-world.ts";
@@ -37,6 +37,14 @@ afterAll(async () => {
   await browser.close();
   await Promise.all([server.stop(), gateway.stop()]);
 });
+
+async function read({ page }: Visit): Promise<void> {
+  await page
+    .getByRole("main")
+    .getByText(/Reading/)
+    .first()
+    .waitFor({ state: "detached" });
+}
 
 /** The page as it is while somebody works on it. */
 async function writeForward({ page }: Visit): Promise<void> {
@@ -107,70 +115,64 @@ for (const [kind, window] of [
   ["wide", WIDE],
   ["phone", PHONE],
 ] as const) {
-  for (const colorScheme of ["light", "dark"] as const) {
-    test(
-      `${kind}, ${colorScheme}: each page fits, and its picture is kept`,
-      async () => {
-        await browser.visit(
-          server,
-          async (visit) => {
-            await visit.open("/sign-in");
-            await visit.page.getByLabel("Name").waitFor();
-            await visit.screen(`sign-in-${kind}-${colorScheme}`);
-            for (const [name, path] of PAGES) {
-              await visit.signedIn(path);
-              await visit.page
-                .getByRole("main")
-                .getByText(/Reading/)
-                .first()
-                .waitFor({ state: "detached" });
-              if (name === "overview") {
-                emitTraffic();
-                await visit.page.getByLabel("Traffic in the last minute").waitFor();
-              }
-              if (name === "forwards") await writeForward(visit);
-              if (name === "devices") await askForCode(visit);
-              if (name === "checks") await tryOut(visit);
-              expect(await visit.page.evaluate(SIDEWAYS)).toEqual([0]);
-              await visit.screen(`${name}-${kind}-${colorScheme}`);
-              if (kind === "wide" || colorScheme === "dark") continue;
-              await visit.page.setViewportSize(NARROWEST_PHONE);
-              expect(await visit.page.evaluate(SIDEWAYS)).toEqual([0]);
-              await visit.page.setViewportSize(PHONE.viewport);
-            }
-          },
-          { ...window, colorScheme },
-        );
-      },
-      TIMEOUT_MS,
-    );
+  const expectFits = async ({ page }: Visit, name: string) =>
+    expect([name, ...(await page.evaluate<unknown[]>(SIDEWAYS))]).toEqual([name, 0]);
+  /** A page is opened once: its colours change under it, as they do in the evening. */
+  const keep = async (visit: Visit, name: string) => {
+    for (const colorScheme of ["light", "dark"] as const) {
+      await visit.colors(colorScheme);
+      await expectFits(visit, name);
+      await visit.screen(`${name}-${kind}-${colorScheme}`);
+    }
+    if (kind === "wide") return;
+    await visit.page.setViewportSize(NARROWEST_PHONE);
+    await repainted(visit.page);
+    await expectFits(visit, name);
+    await visit.page.setViewportSize(PHONE.viewport);
+  };
 
-    test(
-      `${kind}, ${colorScheme}: so do those of a gateway`,
-      async () => {
-        await browser.visit(
-          gateway,
-          async (visit) => {
-            for (const [name, path] of GATEWAY_PAGES) {
-              await visit.signedIn(path);
-              await visit.page
-                .getByRole("main")
-                .getByText(/Reading/)
-                .first()
-                .waitFor({ state: "detached" });
-              if (name === "devices") await addPeer(visit, `tablet-${kind}-${colorScheme}`);
-              expect([name, ...(await visit.page.evaluate<unknown[]>(SIDEWAYS))]).toEqual([name, 0]);
-              await visit.screen(`gateway-${name}-${kind}-${colorScheme}`);
-              if (kind === "wide" || colorScheme === "dark") continue;
-              await visit.page.setViewportSize(NARROWEST_PHONE);
-              expect([name, ...(await visit.page.evaluate<unknown[]>(SIDEWAYS))]).toEqual([name, 0]);
-              await visit.page.setViewportSize(PHONE.viewport);
+  test(
+    `${kind}: each page fits in light and in dark, and its picture is kept`,
+    () =>
+      browser.visit(
+        server,
+        async (visit) => {
+          await visit.open("/sign-in");
+          await visit.page.getByLabel("Name").waitFor();
+          await keep(visit, "sign-in");
+          for (const [name, path] of PAGES) {
+            await visit.signedIn(path);
+            await read(visit);
+            if (name === "overview") {
+              emitTraffic();
+              await visit.page.getByLabel("Traffic in the last minute").waitFor();
             }
-          },
-          { ...window, colorScheme },
-        );
-      },
-      TIMEOUT_MS,
-    );
-  }
+            if (name === "forwards") await writeForward(visit);
+            if (name === "devices") await askForCode(visit);
+            if (name === "checks") await tryOut(visit);
+            await keep(visit, name);
+          }
+        },
+        window,
+      ),
+    TIMEOUT_MS,
+  );
+
+  test(
+    `${kind}: so do those of a gateway`,
+    () =>
+      browser.visit(
+        gateway,
+        async (visit) => {
+          for (const [name, path] of GATEWAY_PAGES) {
+            await visit.signedIn(path);
+            await read(visit);
+            if (name === "devices") await addPeer(visit, `tablet-${kind}`);
+            await keep(visit, `gateway-${name}`);
+          }
+        },
+        window,
+      ),
+    TIMEOUT_MS,
+  );
 }

@@ -102,6 +102,8 @@ const LINES: readonly (readonly [string, string, readonly string[]])[] = [
   ["commands that help is about", "help jo", ["join-code"]],
   ["files", "config validate no", ["notes.toml"]],
   ["names of what runs here", "forward rm ", ["forwards-den"]],
+  ["names of what is to be changed", "forward set ", ["forwards-den"]],
+  ["names of what is to be checked", "check ", ["forwards-den"]],
   ["names behind an option", "forward add 80 --device ", ["devices-den"]],
   ["shells", "completion ", ["bash", "fish", "powershell", "zsh"]],
 ];

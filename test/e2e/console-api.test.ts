@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { ApiProblem, type Client, createClient } from "../../src/servers/api/client.ts";
 import type { LiveEvent } from "../../src/servers/api/schema.ts";
 import { pageFetch, secretOf } from "../fixtures/page-fetch.ts";
@@ -7,6 +7,7 @@ import { ask, tcpService, visit } from "../fixtures/services.ts";
 
 /** The API of a real relay with real agents, as its own client uses it: three people of two accounts. */
 const PASSWORD = "correct horse battery";
+const DEVICES = ["den", "attic"];
 let lab: RolesLab;
 let ann: Client;
 let bob: Client;
@@ -30,12 +31,28 @@ beforeAll(async () => {
   await lab.agent("attic", { managed: true, account: account.id });
 }, 30_000);
 afterAll(() => lab[Symbol.asyncDispose]());
+// No test finds what another made, also when that one failed.
+afterEach(async () => {
+  const forwards = (await ann.listForwards()).items.filter(({ editable }) => editable);
+  for (const { id } of forwards) await ann.removeForward(id);
+  const devices = (await ann.listDevices()).items.filter(({ name }) => !DEVICES.includes(name));
+  for (const { id } of devices) await ann.removeDevice(id);
+});
 
 async function problemOf(promise: Promise<unknown>): Promise<{ status: number; type: string; detail: string }> {
   const error = await failureOf(promise);
   if (!(error instanceof ApiProblem)) throw error;
   const { status, type, detail } = error.problem;
   return { status, type, detail };
+}
+
+/** Bob's, as long as the test lasts. */
+async function bobsQuota(quota: { maxPorts: number } | { maxDevices: number }): Promise<AsyncDisposable> {
+  const { id = "" } = (await ann.listUsers()).items.find(({ name }) => name === "bob") ?? {};
+  await ann.changeUser(id, { quota });
+  return {
+    [Symbol.asyncDispose]: async () => void (await ann.changeUser(id, { quota: { maxPorts: null, maxDevices: null } })),
+  };
 }
 
 const openOf = async (client: Client, id: string) => (await client.getForward(id)).value.state === "open";
@@ -79,8 +96,6 @@ describe("a forward", () => {
     await agent.add(remote("relay/own", [mapping("tcp", port)], { name: "own" }));
     const stolen = ann.addForward({ device: "barn", name: "own", ports: `${other}:7` }, { replace: true });
     expect(await problemOf(stolen)).toMatchObject({ status: 409 });
-    await agent.running.removeForward("relay/own");
-    await ann.removeDevice((await ann.getDevice("barn")).id);
   });
 
   test("is previewed: what it means, what is in its way, what to think of", async () => {
@@ -101,7 +116,6 @@ describe("a forward", () => {
     // As itself it is in nobody's way.
     const again = await ann.previewForward({ device: "den", ports: `${taken}:7`, name: "taken" }, value.id);
     expect(again.problems).toEqual([]);
-    await ann.removeForward(value.id);
   });
 
   test("that a device made itself is shown, and changed there alone", async () => {
@@ -113,7 +127,6 @@ describe("a forward", () => {
     const id = items[0]?.id ?? "";
     expect(await problemOf(ann.changeForward(id, { enabled: false }))).toMatchObject({ status: 403 });
     expect(await problemOf(ann.removeForward(id))).toMatchObject({ status: 403 });
-    await agent.running.removeForward("own");
   });
 });
 
@@ -146,21 +159,16 @@ describe("whose it is", () => {
     expect(await problemOf(vic.removeForward(bobs.id))).toMatchObject({ status: 403 });
     expect(await problemOf(vic.addForward({ device: "attic", ports: "9" }))).toMatchObject({ status: 403 });
     expect(await problemOf(bob.listAudit())).toMatchObject({ status: 403 });
-    await ann.removeForward(anns.id);
-    await bob.removeForward(bobs.id);
   });
 
   test("a quota counts at once, and is told in the relay's own words", async () => {
-    const person = (await ann.listUsers()).items.find(({ name }) => name === "bob");
-    await ann.changeUser(person?.id ?? "", { quota: { maxPorts: 1 } });
+    await using _ = await bobsQuota({ maxPorts: 1 });
     const [, , , , , one = 0, two = 0] = lab.pool;
-    const { value } = await bob.addForward({ device: "attic", ports: `${one}:7`, name: "one" });
+    await bob.addForward({ device: "attic", ports: `${one}:7`, name: "one" });
     expect(await problemOf(bob.addForward({ device: "attic", ports: `${two}:7`, name: "two" }))).toMatchObject({
       status: 403,
       detail: expect.stringContaining("1 port"),
     });
-    await ann.changeUser(person?.id ?? "", { quota: { maxPorts: null } });
-    await bob.removeForward(value.id);
   });
 });
 
@@ -177,7 +185,6 @@ describe("what goes on", () => {
     expect((await bob.listVisits()).items).toEqual([]);
     await ann.endVisit(items[0]?.id ?? "");
     expect(await visitor.ended).toBe("reset");
-    await ann.removeForward(value.id);
   });
 
   test("events tell what changes and what is gone, to who may see it", async () => {
@@ -207,20 +214,25 @@ describe("what goes on", () => {
   });
 
   test("the audit log says who had which port", async () => {
+    const [, , , , , , , , , , port = 0] = lab.pool;
+    const anns = (await ann.addForward({ device: "den", ports: `${port}:7`, name: "anns own" })).value;
+    await ann.removeForward(anns.id);
+    await bob.removeForward((await bob.addForward({ device: "attic", ports: `${port}:7`, name: "bobs own" })).value.id);
     const { items } = await ann.listAudit({ limit: 200 });
-    expect(items).toContainEqual(
-      expect.objectContaining({
-        actor: "user:ann",
-        action: "ports.granted",
-        detail: expect.objectContaining({ forward: "relay/live" }),
-      }),
-    );
-    expect(items.some(({ actor, action }) => actor === "user:bob" && action === "ports.released")).toBe(true);
+    for (const [actor, forward] of [
+      ["user:ann", "relay/anns own"],
+      ["user:bob", "relay/bobs own"],
+    ]) {
+      for (const action of ["ports.granted", "ports.released"]) {
+        const detail = expect.objectContaining({ forward });
+        expect(items).toContainEqual(expect.objectContaining({ actor, action, detail }));
+      }
+    }
     expect(JSON.stringify(items)).not.toContain(PASSWORD);
   });
 
   test("an overview counts what is one's own", async () => {
-    expect((await ann.getOverview()).devices.enrolled).toBe(3);
+    expect((await ann.getOverview()).devices.enrolled).toBe(DEVICES.length);
     expect((await bob.getOverview()).devices).toEqual({ connected: 1, enrolled: 1 });
   });
 });
@@ -268,13 +280,11 @@ describe("devices", () => {
   });
 
   test("are as many as the account may have", async () => {
-    const person = (await ann.listUsers()).items.find(({ name }) => name === "bob");
-    await ann.changeUser(person?.id ?? "", { quota: { maxDevices: 1 } });
+    await using _ = await bobsQuota({ maxDevices: 1 });
     expect(await problemOf(bob.makeJoinCode({ name: "shed" }))).toMatchObject({
       status: 409,
       detail: expect.stringContaining("may have 1 device"),
     });
-    await ann.changeUser(person?.id ?? "", { quota: { maxDevices: null } });
   });
 
   test("of another one's name are told apart, and a port set that is none is refused", async () => {

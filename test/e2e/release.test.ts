@@ -137,6 +137,20 @@ describe("the container's files", () => {
     );
   });
 
+  test("compose.yaml works for each machine by what that one's .env says", () => {
+    // Compose puts variables into the whole file first, and then looks at profiles: one that is required is so everywhere.
+    expect(compose).not.toMatch(/\$\{\w+:?\?/);
+    const { services } = Bun.YAML.parse(compose) as { services: Record<string, { profiles?: string[] }> };
+    const started = (profile: string) =>
+      Object.keys(services).filter((name) => services[name]?.profiles?.includes(profile));
+    expect([started("relay"), started("agent")]).toEqual([["relay"], ["agent", "web"]]);
+    expect(Object.values(services).filter(({ profiles }) => profiles === undefined)).toEqual([]);
+    // The code is a secret until it was used.
+    for (const file of [".gitignore", ".dockerignore"]) {
+      expect(readFileSync(join(ROOT, file), "utf8").split("\n")).toContain(".env");
+    }
+  });
+
   test("compose.yaml is what the Compose Specification says", () => {
     // https://github.com/compose-spec/compose-spec, of June 2026
     const ajv = new Ajv({ strict: false, allErrors: true, allowUnionTypes: true, formats: { duration: true } });

@@ -182,6 +182,15 @@ describe.each(WAYS)("%s", (_way, index, asked) => {
       enabled: true,
       lifetimeSec: 7_200,
     });
+    await done(asked(`forward set ${name} --connections 8 --bandwidth none --udp-idle 40s`));
+    const after = await lab.openStore();
+    const changed = (await after.forwards.list()).find(({ spec }) => spec.name === name);
+    await after.close();
+    expect(changed?.spec.options).toMatchObject({
+      limits: { connections: 8, connectionsPerSource: 3, newPerSourcePerSec: 1.5 },
+      udpIdleSec: 40,
+    });
+    expect(changed?.spec.options.limits).not.toHaveProperty("bandwidthBytesPerSec");
     await done(asked(`forward rm ${name}`));
   });
 

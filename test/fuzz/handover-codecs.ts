@@ -8,7 +8,7 @@ export const handover: readonly FuzzCodec[] = [
     name: "handover",
     seeds: text(
       '{"t":"hello","v":1,"pid":7,"version":"0.2.0"}',
-      '{"t":"yours","v":1,"version":"0.1.0","agentPort":7744,"ports":[{"protocol":"tcp","first":80,"last":81}],"devices":["a"],"bySsh":["b"]}',
+      '{"t":"yours","v":1,"version":"0.1.0","agentPort":7744,"ports":[{"protocol":"tcp","first":80,"last":81}],"devices":["a"],"bySsh":["b"],"servers":true}',
       '{"t":"opened","device":"a","id":"web"}',
       '{"t":"stop","drainMs":10000}',
       '{"t":"released"}',

@@ -16,9 +16,9 @@ export interface CaseLab {
   ports(count: number): Promise<number[]>;
   /** What the relay and its agent "server" may connect to. */
   allow(port: number): Promise<void>;
-  /** Devices that the relay sees. */
   /** Of the agent "server". */
   dataDirectory(): Promise<string>;
+  /** Devices that the relay sees. */
   devices(): Promise<readonly { readonly id: string; readonly name: string; readonly connected: boolean }[]>;
 }
 

@@ -25,6 +25,7 @@ import {
 } from "./case-kit.ts";
 import { LOCAL_UDP_CASES } from "./local-udp-cases.ts";
 import { OUTGOING_CASES } from "./outgoing-cases.ts";
+import { SERVER_CASES } from "./server-cases.ts";
 
 export const CASES = {
   async "a visitor is the app's socket, and half-closes"(lib, lab) {
@@ -200,8 +201,13 @@ export const CASES = {
     const [events, links] = [server.events(), relay.events()];
     const [lost, down] = [next(events), next(links)];
     await lab.restart();
-    assert.equal((await lost)?.type, "lost");
-    assert.equal((await down)?.type, "down");
+    const toldOf = async (coming: typeof lost) => {
+      const { type, kind, message } = (await coming) as library.ExposedEvent & { type: "lost" };
+      return [type, kind, message.replace(/\(.+\)/, "(why)")];
+    };
+    const broke = `The connection to the relay at ${relay.address} was lost (why): it is made again as soon as the relay answers.`;
+    assert.deepEqual(await toldOf(lost), ["lost", "lost", broke]);
+    assert.deepEqual(await toldOf(down), ["down", "lost", broke]);
     assert.equal((await next(events))?.type, "reopened");
     assert.equal((await next(links))?.type, "up");
     assert.deepEqual([server.state, server.error, relay.state, server.endpoints[0]?.port], ["open", null, "up", port]);
@@ -218,7 +224,8 @@ export const CASES = {
     assert.equal(second.endpoints[0]?.port, port);
     assert.equal(await ask(port), "second");
     assert.equal((await lost)?.type, "lost");
-    assert.match(first.error?.message ?? "", /another program connected with this device's key/);
+    assert.equal(first.error?.kind, "lost");
+    assert.match(first.error?.message ?? "", /^Another program connected .+ with this device's key: enrol each/);
   },
 
   async "a revoked device hears so, and everything of it is closed"(lib, lab) {
@@ -355,6 +362,7 @@ export const CASES = {
   ...ABORT_CASES,
   ...OUTGOING_CASES,
   ...LOCAL_UDP_CASES,
+  ...SERVER_CASES,
 } satisfies Record<string, Case>;
 
 export type CaseName = keyof typeof CASES;

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { type Browser, chromium, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
+import { launchChromium } from "../fixtures/chromium.ts";
 import { ROOT } from "../fixtures/documents.ts";
 import type { Child } from "./child.ts";
 import { browserAt } from "./desk.ts";
@@ -64,8 +65,7 @@ describe.each([NPM_START, SERVE])("a new user, $name,", ({ desk, ownDevice, star
     lab = createLab();
     setupLink = await start(lab);
     services = await startService(lab, lab.agent, "port:tcp:8810-8815", "port:tcp:8820", "port:tcp:8840");
-    const executablePath = await browserAt(lab, desk(lab));
-    browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
+    browser = await launchChromium(await browserAt(lab, desk(lab)));
     // The relay's own certificate: a person has to accept it, too.
     page = await browser.newPage({ ignoreHTTPSErrors: true });
     page.setDefaultTimeout(PATIENCE_MS);

@@ -1,5 +1,6 @@
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { CHROMIUM } from "../fixtures/chromium.ts";
 import type { Host, Machines } from "./lab.ts";
 import { eventually } from "./ready.ts";
 
@@ -13,7 +14,7 @@ export async function browserAt(lab: Machines, host: Host): Promise<string> {
     return stdout === "" ? true : undefined;
   });
   const path = join(lab.directory, "chromium");
-  writeFileSync(path, `#!/bin/sh\nexec ip netns exec ${host.namespace} /usr/bin/chromium "$@"\n`);
+  writeFileSync(path, `#!/bin/sh\nexec ip netns exec ${host.namespace} ${CHROMIUM} "$@"\n`);
   chmodSync(path, 0o755);
   return path;
 }

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { chromium, type Page } from "playwright-core";
+import type { Page } from "playwright-core";
+import { launchChromium } from "../fixtures/chromium.ts";
 import { ROOT } from "../fixtures/documents.ts";
 import { browserAt } from "./desk.ts";
 import { AGENT_PORT, command, type Home, joinCode, newHome, run } from "./hatchway.ts";
@@ -79,8 +80,7 @@ async function must(...args: readonly string[]): Promise<void> {
 }
 
 async function openConsole(lab: Lab, link: string): Promise<Page> {
-  const executablePath = await browserAt(lab, lab.relay);
-  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
+  const browser = await launchChromium(await browserAt(lab, lab.relay));
   const settings = { viewport: { width: 1_280, height: 1_040 }, locale: "en-GB", timezoneId: "UTC" };
   const opened = await browser.newPage({ ...settings, colorScheme: "light" });
   opened.setDefaultTimeout(PATIENCE_MS);

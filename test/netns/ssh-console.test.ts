@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
-import { type Browser, chromium, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import type { Client } from "../../src/servers/api/client.ts";
-import { SCREENS } from "../fixtures/console-browser.ts";
+import { launchChromium } from "../fixtures/chromium.ts";
+import { keepScreen } from "../fixtures/console-browser.ts";
 import { firstAdmin, newPerson } from "./api-kit.ts";
 import { browserAt } from "./desk.ts";
 import { type Home, joinCode, newHome, query, run, startAgent, startRelay } from "./hatchway.ts";
@@ -79,10 +80,7 @@ test("a user's keys let their device in; one that they remove has neither connec
 
 test("in the console: a key is pasted, the command that is shown works, and removing it ends that", async () => {
   const key = await newKey(lab, lab.other, "tablet-key");
-  const browser: Browser = await chromium.launch({
-    executablePath: await browserAt(lab, lab.visitor),
-    args: ["--no-sandbox", "--disable-gpu"],
-  });
+  const browser: Browser = await launchChromium(await browserAt(lab, lab.visitor));
   try {
     const window: Page = await browser.newPage({ ignoreHTTPSErrors: true });
     window.setDefaultTimeout(15_000);
@@ -109,7 +107,7 @@ test("in the console: a key is pasted, the command that is shown works, and remo
     await made.getByText("tablet is connected").waitFor();
     await eventually("its port", async () => ((await page(18_100)) === "hello by ssh" ? true : undefined));
     await card.getByRole("row").filter({ hasText: "tablet-key" }).getByText("just now").waitFor();
-    await window.screenshot({ path: join(SCREENS, "ssh-real.png"), fullPage: true });
+    await keepScreen(window, "ssh-real");
 
     await card.getByRole("button", { name: "Remove the key tablet-key" }).click();
     await window.getByRole("button", { name: "Remove key" }).click();

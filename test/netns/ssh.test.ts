@@ -173,9 +173,9 @@ describe("who comes in", () => {
     expect(shown.stdout).toContain("Goodbye.");
     const command = await lab.exec(lab.other, [...sshArgs(lab, laptop), `x@${lab.relay.v4}`, "id"]);
     expect(command).toMatchObject({
-      exitCode: 255,
+      exitCode: 1,
       stdout: "",
-      stderr: expect.stringContaining("exec request failed"),
+      stderr: expect.stringContaining("No commands are run here"),
     });
     const copied = await lab.exec(lab.other, [
       "sftp",
@@ -184,7 +184,7 @@ describe("who comes in", () => {
         .map((one) => (one === "-p" ? "-P" : one)),
       `x@${lab.relay.v4}`,
     ]);
-    expect(copied.exitCode).not.toBe(0);
+    expect(copied).toMatchObject({ exitCode: 255, stderr: expect.stringContaining("No files are kept here") });
   }, 20_000);
 
   test("the host key is pinned by the line that `ssh-key host` prints", async () => {
@@ -221,6 +221,19 @@ describe("PuTTY's plink", () => {
     const stdout = await eventually("plink's forward", async () => (await page(18_300)).stdout || undefined);
     expect(stdout).toBe("hello by ssh");
     expect((await lab.exec(lab.other, ["curl", "-s", "--http0.9", "http://127.0.0.1:9007/"])).stdout).toBe("7000");
+  }, 20_000);
+});
+
+describe("dropbear's dbclient, as routers have it", () => {
+  test("-R and -L", async () => {
+    const key = join(lab.directory, "laptop.dropbear");
+    await lab.exec(lab.other, ["dropbearconvert", "openssh", "dropbear", laptop, key]);
+    const dbclient = ["dbclient", "-y", "-y", "-N", "-p", String(SSH_PORT), "-i", key];
+    const ports = ["-R", "18310:localhost:8080", "-L", "9009:203.0.113.10:7000", `x@${lab.relay.v4}`];
+    await using _ = lab.spawn(lab.other, [...dbclient, ...ports]);
+    const stdout = await eventually("dbclient's forward", async () => (await page(18_310)).stdout || undefined);
+    expect(stdout).toBe("hello by ssh");
+    expect((await lab.exec(lab.other, ["curl", "-s", "--http0.9", "http://127.0.0.1:9009/"])).stdout).toBe("7000");
   }, 20_000);
 });
 

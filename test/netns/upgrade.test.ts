@@ -21,7 +21,8 @@ const UDP_PORT = 7002;
 const WEB_PORT = 7003;
 const AGENT = `[[expose]]\nports = ${PORT}\nname = "echo"\n[[expose]]\nports = "${UDP_PORT}/udp"\nname = "flows"\nudp-idle = "2s"\n
 [[expose]]\nports = ${WEB_PORT}\nhost = "app.example.org"\ntls = "off"\n`;
-const RELAY = '[relay]\nstun = true\n[names]\nhttp = "*:80"\ndomains = ["app.example.org"]\n';
+const METRICS_PORT = 9464;
+const RELAY = `[relay]\nstun = true\n[names]\nhttp = "*:80"\ndomains = ["app.example.org"]\n[metrics]\nlisten = "127.0.0.1:${METRICS_PORT}"\n`;
 /** Requests for a site, one connection each: 200 while an upgrade goes on. */
 const REQUESTS = 300;
 
@@ -141,7 +142,10 @@ describe("an upgrade that fails", () => {
       ports: [
         { protocol: "tcp", first: 80, last: 80 },
         { protocol: "tcp", first: PORT, last: PORT },
+        { protocol: "tcp", first: METRICS_PORT, last: METRICS_PORT },
         { protocol: "udp", first: UDP_PORT, last: UDP_PORT },
+        // STUN's.
+        { protocol: "udp", first: 7744, last: 7745 },
       ],
     });
     const lock = acquireLock(`${socket}.lock`);

@@ -38,6 +38,11 @@ export function remoteRelay(client: Client): AskedRelay {
       const { value } = await client.addForward(draftOf({ ...request, device: id }), { replace: true });
       return { v: CONTROL_VERSION, forward: forwardInfo(value) };
     },
+    async changeForward(nameOrId, deviceName, patch) {
+      const named = (await forwards()).map((one) => ({ ...one, isRelays: one.editable }));
+      const { value } = await client.changeForward(forwardCalled(nameOrId, deviceName, named).id, patch);
+      return { v: CONTROL_VERSION, forward: forwardInfo(value) };
+    },
     async removeForward(nameOrId, deviceName) {
       const named = (await forwards()).map((one) => ({ ...one, isRelays: one.removable }));
       const forward = forwardCalled(nameOrId, deviceName, named);

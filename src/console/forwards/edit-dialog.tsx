@@ -1,5 +1,5 @@
 import { useEffect, useState } from "react";
-import { type Forward, PROBLEM, type SiteOffer, sentenceOf, type Versioned } from "../api.ts";
+import { type Forward, PROBLEM_TYPES, type SiteOffer, sentenceOf, type Versioned } from "../api.ts";
 import { useAction } from "../state/action.ts";
 import { useServices } from "../state/services.tsx";
 import { Loading, Notice } from "../ui/bits.tsx";
@@ -30,7 +30,7 @@ export function EditDialog({ forward, targets, publicHost, offer, onClose, onSav
   useEffect(() => {
     let wanted = true;
     api
-      .forward(forward.id)
+      .getForward(forward.id)
       .then((found) => {
         if (!wanted) return;
         setRead(found);
@@ -52,7 +52,7 @@ export function EditDialog({ forward, targets, publicHost, offer, onClose, onSav
     saving.clear();
     setTurn(turn + 1);
   };
-  const changed = saving.problem?.type === PROBLEM.changed;
+  const changed = saving.problem?.type === PROBLEM_TYPES.changed;
 
   return (
     <Modal title={`Edit ${forward.name}`} open wide onClose={onClose}>

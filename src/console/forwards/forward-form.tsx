@@ -1,5 +1,6 @@
 import { type FormEvent, useRef, useState } from "react";
-import type { ApiProblem, Preset, SiteOffer } from "../api.ts";
+import type { Preset, SiteOffer } from "../api.ts";
+import type { FormProblem } from "../state/form-problem.ts";
 import { Notice } from "../ui/bits.tsx";
 import { Button } from "../ui/button.tsx";
 import { SelectField, TextField } from "../ui/field.tsx";
@@ -31,7 +32,7 @@ interface ForwardFormProps {
   /** The forward that is changed; null = a new one. Its device stays. */
   readonly editing: string | null;
   readonly busy: boolean;
-  readonly problem: ApiProblem | null;
+  readonly problem: FormProblem | null;
   readonly onSave: () => void;
   readonly onCancel?: () => void;
 }

@@ -26,8 +26,8 @@ export function PresetField({ onPreset }: PresetFieldProps) {
     const asking = new AbortController();
     const ask = async () => {
       try {
-        const presets = await api.presets(query, asking.signal);
-        setFound({ query, presets, failure: null });
+        const { items } = await api.until(asking.signal).listPresets(query);
+        setFound({ query, presets: items, failure: null });
       } catch (error) {
         if (!isAbort(error)) setFound({ query, presets: [], failure: sentenceOf(error) });
       }

@@ -30,7 +30,7 @@ export function useNameChecks(names: readonly string[]): NameChecks {
     const askFor = async (name: string) => {
       set(name, { asking: true });
       try {
-        set(name, { report: await api.checkName(name, asking.signal) });
+        set(name, { report: await api.until(asking.signal).checkName({ host: name }) });
       } catch (error) {
         if (!isAbort(error)) set(name, { failure: sentenceOf(error) });
       }

@@ -17,7 +17,7 @@ export function usePreview(draft: ForwardDraft | null, replaces: string | null):
     const asking = new AbortController();
     const ask = async () => {
       try {
-        const preview = await api.preview(JSON.parse(text), replaces, asking.signal);
+        const preview = await api.until(asking.signal).previewForward(JSON.parse(text), replaces);
         setAnswer({ of: text, preview });
       } catch (error) {
         if (!isAbort(error)) setAnswer(null);

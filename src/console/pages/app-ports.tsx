@@ -25,7 +25,7 @@ export function AppPortsPage() {
   const { api, live } = useServices();
   const { forwards, failure } = useLive();
   const say = useSay();
-  const overview = useResource(api.overview);
+  const overview = useResource(api.getOverview);
   const [closing, setClosing] = useState<AppForward | null>(null);
   const asked = useMemo(() => forwards?.filter(isByApp) ?? null, [forwards]);
   const close = async (forward: AppForward) => {
@@ -33,7 +33,7 @@ export function AppPortsPage() {
       await api.removeForward(forward.id);
     } catch (error) {
       // It went by itself while the question stood there.
-      if (!(error instanceof ApiProblem) || error.status !== NOT_FOUND) throw error;
+      if (!(error instanceof ApiProblem) || error.problem.status !== NOT_FOUND) throw error;
     }
     live.show({ event: "forward-gone", id: forward.id });
     say({ title: `Closed ${forward.ports}`, description: `${forward.device.name} does not have it any more.` });

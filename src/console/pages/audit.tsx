@@ -1,4 +1,4 @@
-import { useCallback, useMemo, useState } from "react";
+import { useMemo, useState } from "react";
 import { type AuditEntry, sentenceOf } from "../api.ts";
 import { useAction } from "../state/action.ts";
 import { useResource } from "../state/resource.ts";
@@ -42,13 +42,13 @@ const COLUMNS: readonly Column<AuditEntry>[] = [
 /** Who did what, and when: newest first, more on demand. */
 export function AuditPage() {
   const { api } = useServices();
-  const first = useResource(useCallback(() => api.audit(null), [api]));
+  const first = useResource(api.listAudit);
   const [older, setOlder] = useState<readonly AuditEntry[]>([]);
   const [next, setNext] = useState<string | null | undefined>(undefined);
   const [text, setText] = useState("");
   const cursor = next === undefined ? (first.value?.next ?? null) : next;
   const reading = useAction(async () => {
-    const page = await api.audit(cursor);
+    const page = await api.listAudit({ cursor });
     setOlder([...older, ...page.items]);
     setNext(page.next);
   });

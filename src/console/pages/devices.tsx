@@ -1,4 +1,3 @@
-import { useCallback } from "react";
 import { count } from "../format.ts";
 import { useNow, useResource } from "../state/resource.ts";
 import { useHasRole, useLive, useServices } from "../state/services.tsx";
@@ -14,7 +13,7 @@ export function DevicesPage() {
   const { devices, peers, failure } = useLive();
   const isRelay = useHasRole("relay");
   const isGateway = useHasRole("gateway");
-  const ssh = useResource(useCallback(async () => ({ server: await api.ssh() }), [api]));
+  const ssh = useResource(api.getSsh);
   const nowMs = useNow();
   const parts = [
     isRelay && devices !== null

@@ -30,7 +30,7 @@ export function ForwardingPage() {
   const say = useSay();
   const checks = useChecks();
   const removals = useRemovals();
-  const overview = useResource(api.overview);
+  const overview = useResource(api.getOverview);
   const publicHost = overview.value?.publicHost ?? null;
   const offer = overview.value?.names ?? null;
   const [editing, setEditing] = useState<Forward | null>(null);

@@ -21,7 +21,7 @@ export function OverviewPage() {
   const { api, live } = useServices();
   const { forwards, devices, peers, traffic, failure } = useLive();
   const nowMs = useNow();
-  const overview = useResource(api.overview, EVERY_MS);
+  const overview = useResource(api.getOverview, EVERY_MS);
   const now = overview.value;
   return (
     <>

@@ -1,8 +1,9 @@
 import { type FormEvent, useState } from "react";
-import { type Api, ApiProblem, MIN_PASSWORD_CHARS, type Session } from "../api.ts";
+import { type Api, MIN_PASSWORD_CHARS, type Session } from "../api.ts";
 import { PATHS } from "../paths.ts";
 import { navigate } from "../router.tsx";
 import { useAction } from "../state/action.ts";
+import { FormProblem } from "../state/form-problem.ts";
 import { Notice, PageHead } from "../ui/bits.tsx";
 import { Button } from "../ui/button.tsx";
 import { TextField } from "../ui/field.tsx";
@@ -59,7 +60,7 @@ export function RedeemPage({ api, kind, onSession }: RedeemProps) {
   const redeeming = useAction(async () => {
     if (password.length < MIN_PASSWORD_CHARS) {
       const message = `A password has at least ${MIN_PASSWORD_CHARS} characters.`;
-      throw new ApiProblem(0, "about:blank", message, [{ path: "password", message }]);
+      throw new FormProblem(message, [{ path: "password", message }]);
     }
     const session = await api.redeem({ token, name: name.trim(), password });
     // The link is used up, and does not stay in the history.

@@ -1,4 +1,3 @@
-import { useCallback } from "react";
 import { useResource } from "../state/resource.ts";
 import { useServices } from "../state/services.tsx";
 import { Failure, Loading, PageHead } from "../ui/bits.tsx";
@@ -10,7 +9,7 @@ import { RestoreCard } from "./settings/restore-card.tsx";
 /** The server itself, for administrators. */
 export function SettingsPage() {
   const { api } = useServices();
-  const settings = useResource(useCallback(() => api.settings(), [api]));
+  const settings = useResource(api.getSettings);
   const { value, failure, reload } = settings;
   return (
     <>

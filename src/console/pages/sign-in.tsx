@@ -1,7 +1,8 @@
 import { type FormEvent, type ReactNode, useState } from "react";
-import { type Api, ApiProblem, PROBLEM, type Session } from "../api.ts";
+import { type Api, PROBLEM_TYPES, type Session } from "../api.ts";
 import { hasPasskeys, signWithPasskey } from "../passkey.ts";
 import { useAction } from "../state/action.ts";
+import { FormProblem } from "../state/form-problem.ts";
 import { Notice, PageHead } from "../ui/bits.tsx";
 import { Button } from "../ui/button.tsx";
 import { TextField } from "../ui/field.tsx";
@@ -32,14 +33,14 @@ export function SignInPage({ api, onSession, note }: SignInProps) {
   const signingIn = useAction(async () => {
     const typed = code.replaceAll(/\s/g, "");
     if (name.trim() === "" || password === "") {
-      throw new ApiProblem(0, "about:blank", "Write your name and your password.");
+      throw new FormProblem("Write your name and your password.");
     }
     onSession(await api.signIn({ name: name.trim(), password, ...(wantsCode ? { code: typed } : {}) }));
   });
   const byPasskey = useAction(async () => {
-    onSession(await api.signInByPasskey(await signWithPasskey(await api.passkeyChallenge())));
+    onSession(await api.signInByPasskey(await signWithPasskey(await api.beginPasskeySignIn())));
   });
-  const asksForCode = signingIn.problem?.type === PROBLEM.totp;
+  const asksForCode = signingIn.problem?.type === PROBLEM_TYPES.totp;
   if (asksForCode && !wantsCode) setWantsCode(true);
   const problem = asksForCode && code === "" ? null : (signingIn.problem ?? byPasskey.problem);
   const submit = (event: FormEvent) => {

@@ -29,7 +29,13 @@ export function TrafficPage() {
   const id = alone?.id ?? null;
   const traffic = useResource(
     useCallback(
-      () => api.traffic({ span, sinceMs, forward: id, device: device === EVERY_DEVICE ? null : device }),
+      () =>
+        api.getTraffic({
+          span,
+          sinceMs,
+          ...(id === null ? {} : { forward: id }),
+          ...(device === EVERY_DEVICE ? {} : { device }),
+        }),
       [api, span, sinceMs, id, device],
     ),
     EVERY_MS,

@@ -10,6 +10,8 @@ import { filterRows } from "../ui/table-view.ts";
 import { useSay } from "../ui/toaster.tsx";
 
 const EVERY_MS = 2_000;
+/** The most that one answer has. */
+const PAGE_LIMIT = 500;
 const SECOND_MS = 1_000;
 
 const COUNTRY_NAMES = new Intl.DisplayNames("en", { type: "region" });
@@ -52,7 +54,7 @@ export function VisitsPage() {
     const items: Visit[] = [];
     let next: string | null = null;
     for (let page = 0; page < pages; page++) {
-      const found = await api.visits(next);
+      const found = await api.listVisits({ limit: PAGE_LIMIT, cursor: next });
       items.push(...found.items);
       next = found.next;
       if (next === null) break;

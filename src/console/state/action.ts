@@ -1,10 +1,11 @@
 import { useCallback, useState } from "react";
-import { ApiProblem, isAbort, sentenceOf } from "../api.ts";
+import { isAbort } from "../api.ts";
+import { FormProblem } from "./form-problem.ts";
 
 export interface Action<A extends readonly unknown[]> {
   readonly busy: boolean;
   /** What went wrong the last time; null = nothing. */
-  readonly problem: ApiProblem | null;
+  readonly problem: FormProblem | null;
   readonly run: (...args: A) => Promise<void>;
   readonly clear: () => void;
 }
@@ -12,7 +13,7 @@ export interface Action<A extends readonly unknown[]> {
 /** Something that a button starts: once at a time, and what goes wrong is kept to be shown. */
 export function useAction<A extends readonly unknown[]>(act: (...args: A) => Promise<void>): Action<A> {
   const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<ApiProblem | null>(null);
+  const [problem, setProblem] = useState<FormProblem | null>(null);
   const run = useCallback(
     async (...args: A) => {
       setBusy(true);
@@ -20,7 +21,7 @@ export function useAction<A extends readonly unknown[]>(act: (...args: A) => Pro
       try {
         await act(...args);
       } catch (error) {
-        if (!isAbort(error)) setProblem(asProblem(error));
+        if (!isAbort(error)) setProblem(FormProblem.from(error));
       } finally {
         setBusy(false);
       }
@@ -29,8 +30,4 @@ export function useAction<A extends readonly unknown[]>(act: (...args: A) => Pro
   );
   const clear = useCallback(() => setProblem(null), []);
   return { busy, problem, run, clear };
-}
-
-function asProblem(error: unknown): ApiProblem {
-  return error instanceof ApiProblem ? error : new ApiProblem(0, "about:blank", sentenceOf(error));
 }

@@ -1,4 +1,4 @@
-import { type Api, type LiveEvent, type ServerRole, sentenceOf } from "../api.ts";
+import { type Api, type LiveEvent, readAll, type ServerRole, sentenceOf } from "../api.ts";
 import { applyEvent, type LiveData, NOTHING_YET } from "./live-data.ts";
 
 /** connecting: for the first time. lost: it was there, and is tried again. */
@@ -112,12 +112,13 @@ export class LiveStore {
   async #follow(following: AbortController): Promise<void> {
     const { signal } = following;
     try {
-      const events = await this.#api.events(signal);
-      if (signal.aborted) return;
-      this.#failures = 0;
-      this.#link = "live";
-      void this.#readLists();
-      for await (const event of events) {
+      const onOpen = () => {
+        if (signal.aborted) return;
+        this.#failures = 0;
+        this.#link = "live";
+        void this.#readLists();
+      };
+      for await (const event of this.#api.events({ signal, onOpen })) {
         if (signal.aborted) return;
         if (!EVENT_NAMES.includes(event.event)) continue;
         this.#take(event);
@@ -165,12 +166,13 @@ export class LiveStore {
   }
 
   async #lists(onPart: (part: Partial<Lists>) => void, signal: AbortSignal): Promise<Lists> {
+    const { listDevices, listForwards, listVpnPeers, listTriggers } = this.#api.until(signal);
     const isGateway = this.#roles.includes("gateway");
     const [devices, forwards, peers, triggers] = await Promise.all([
-      this.#roles.includes("relay") ? this.#api.devices((items) => onPart({ devices: items }), signal) : [],
-      this.#api.forwards((items) => onPart({ forwards: items }), signal),
-      isGateway ? this.#api.peers((items) => onPart({ peers: items }), signal) : null,
-      isGateway ? this.#api.triggers(signal) : null,
+      this.#roles.includes("relay") ? readAll(listDevices, (items) => onPart({ devices: items })) : [],
+      readAll(listForwards, (items) => onPart({ forwards: items })),
+      isGateway ? readAll(listVpnPeers, (items) => onPart({ peers: items })) : null,
+      isGateway ? readAll(listTriggers) : null,
     ]);
     return { devices, forwards, peers, triggers };
   }

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from "react";
-import { isAbort, sentenceOf } from "../api.ts";
+import { isAbort, type Page, type PageAsk, readAll, sentenceOf } from "../api.ts";
 
 export interface Resource<T> {
   /** Null = not read yet. */
@@ -43,6 +43,17 @@ export function useResource<T>(read: () => Promise<T>, everyMs: number | null = 
   }, [everyMs, reload]);
 
   return { value, failure, reload, set: setValue };
+}
+
+/** Every item of a list. */
+export function useList<T>(
+  list: (ask: PageAsk) => Promise<Page<T>>,
+  everyMs: number | null = null,
+): Resource<readonly T[]> {
+  return useResource(
+    useCallback(() => readAll(list), [list]),
+    everyMs,
+  );
 }
 
 /** The time, again every `everyMs`: for ages and countdowns. */

@@ -47,6 +47,11 @@ export class PortSharing {
     return this.#beside.has(keyOf(protocol, port));
   }
 
+  /** Of a server that does not tell its socket: what the others take. Good until that is closed. Null: it cannot be found. */
+  listenerAt(address: string, port: number): object | null {
+    return this.#system.listenerAt(address, port);
+  }
+
   /** Lets another process in at a listener's port, or nobody more. False: this system cannot. */
   setShared(listener: object, shared: boolean): boolean {
     return this.#set(listener, SO_REUSEPORT, shared);

@@ -1,4 +1,5 @@
 import type { NameProof } from "../../core/acme/steps.ts";
+import type { PortSharing } from "../../dataplanes/io/port-sharing.ts";
 import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { nowMs } from "../../os/clock.ts";
 import { areaLogger } from "../../os/log.ts";
@@ -19,6 +20,10 @@ export interface ProofPlace {
   /** See AcmeCertificateOptions. */
   publish(proof: NameProof): Promise<() => void>;
   canProve(): boolean;
+  /** Lets another process listen at that port too, or no more. False: this system cannot. */
+  setShared(shared: boolean): boolean;
+  /** Listens there no more. Resolves when what is under way has ended. */
+  retire(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -32,11 +37,13 @@ export interface OpenAcmeOptions {
   /** Where people are sent who come there by plain HTTP. */
   homeUrl(): string;
   readonly sweeper: Pick<Sweeper, "add">;
+  /** With other processes of this program; absent = it shares its port with none. */
+  readonly sharing?: PortSharing;
   /** Ends an order that is under way. */
   readonly signal: AbortSignal;
 }
 
-export interface OpenAcme extends Pick<ProofPlace, "port"> {
+export interface OpenAcme extends Pick<ProofPlace, "port" | "setShared" | "retire"> {
   readonly certificate: AcmeCertificate;
   close(): Promise<void>;
 }
@@ -45,7 +52,7 @@ export interface OpenAcme extends Pick<ProofPlace, "port"> {
 export async function openAcme(options: OpenAcmeOptions): Promise<OpenAcme> {
   const { settings, dataDir, fallback, sweeper, signal } = options;
   const ca = settings.ca === null ? null : await readPem(settings.ca);
-  const place = options.place ?? ownPlace(settings, options.homeUrl);
+  const place = options.place ?? ownPlace(options);
   const certificate = await AcmeCertificate.open({
     settings,
     ca,
@@ -68,19 +75,37 @@ export async function openAcme(options: OpenAcmeOptions): Promise<OpenAcme> {
     await certificate.idle();
     await place.close();
   };
-  return { port: place.port, certificate, close };
+  return {
+    port: place.port,
+    certificate,
+    setShared: (shared) => place.setShared(shared),
+    retire: () => place.retire(),
+    close,
+  };
 }
 
 /** Throws ControlError. */
-function ownPlace({ listen: { host, port } }: AcmeSettings, homeUrl: () => string): ProofPlace {
-  const challenges = serveChallenges({ bind: host, port, homeUrl });
+function ownPlace({ settings: { listen }, homeUrl, sharing }: OpenAcmeOptions): ProofPlace {
+  const challenges = serveChallenges({
+    bind: listen.host,
+    port: listen.port,
+    homeUrl,
+    ...(sharing === undefined ? {} : { sharing }),
+  });
   if (!challenges.ok) throw new ControlError("failed", `[acme] ${challenges.error.message}`);
   const server = challenges.value;
+  let isShared = false;
   return {
     port: server.port,
     ways: ["http-01"],
     publish: async ({ token, keyAuthorization }) => server.publish(token, keyAuthorization),
-    canProve: () => true,
+    // Else the CA would ask another process, which knows nothing of the token.
+    canProve: () => !isShared,
+    setShared(shared) {
+      isShared = shared;
+      return server.setShared(shared);
+    },
+    retire: () => server.retire(),
     close: () => server.close(),
   };
 }

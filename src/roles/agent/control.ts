@@ -1,11 +1,13 @@
 import { residentBytes } from "../../os/memory.ts";
 import { formatHostPort } from "../../wire/endpoint.ts";
+import { changed } from "../change.ts";
 import {
   type AddReply,
   type AgentControl,
   type AgentStatus,
   ControlError,
   type ForwardInfo,
+  type ForwardPatch,
   type ForwardSpec,
   type VisitInfo,
 } from "../control.ts";
@@ -14,6 +16,7 @@ import { attach } from "./attach.ts";
 import { check } from "./check.ts";
 import { countersOfAll } from "./counters.ts";
 import { idOf } from "./forwards.ts";
+import type { Held } from "./held.ts";
 import { countersOfHeld, forwardInfo, nameOf, specOf } from "./info.ts";
 import { outcomeEvent } from "./outcome.ts";
 import { ping } from "./ping.ts";
@@ -26,6 +29,7 @@ export function agentControl(agent: AgentView): AgentControl {
     status: () => status(agent),
     listForwards: () => listForwards(agent),
     addForward: (spec, { lasting }) => addForward(agent, spec, lasting),
+    changeForward: (idOrName, patch) => changeForward(agent, idOrName, patch),
     removeForward: (idOrName) => removeForward(agent, idOrName),
     check: (request) => check(agent, request),
     reload: () => reload(agent),
@@ -130,7 +134,28 @@ function ofACommand(name: string): ControlError {
   return new ControlError("usage", `"${name}" belongs to a command that is running: end that command instead.`);
 }
 
+async function changeForward(agent: AgentView, idOrName: string, patch: ForwardPatch): Promise<AddReply> {
+  const [, held] = ownForward(agent, idOrName, "change");
+  const present = specOf(held);
+  if (present.kind !== "remote") {
+    throw new ControlError("usage", `"${idOrName}" is no port of the relay: remove it, and open it as it should be.`);
+  }
+  const { spec: remote, to } = await changed({ spec: present.remote, to: present.to }, patch);
+  return await addForward(agent, { ...present, remote, to }, true);
+}
+
 async function removeForward(agent: AgentView, idOrName: string): Promise<ForwardInfo> {
+  const [id, held] = ownForward(agent, idOrName, "remove");
+  const info = forwardInfo(held, countersOfHeld(held));
+  const stored = await agent.state.remove(id);
+  if (!stored.ok) throw new ControlError("failed", stored.error.message, { cause: stored.error.cause });
+  agent.forwards.remove(id);
+  await agent.forwards.withdrawn();
+  return info;
+}
+
+/** The one that is meant, if local commands may do that to it. Throws ControlError `usage`. */
+function ownForward(agent: AgentView, idOrName: string, doing: "change" | "remove"): readonly [string, Held] {
   const matches = [...agent.forwards.list()].filter(
     ([id, held]) => id === idOrName || nameOf(specOf(held)) === idOrName,
   );
@@ -142,16 +167,11 @@ async function removeForward(agent: AgentView, idOrName: string): Promise<Forwar
     const ids = matches.map(([id]) => id).join(", ");
     throw new ControlError("usage", `Several forwards are called "${idOrName}": name one by its id (${ids}).`);
   }
-  const [id, held] = match;
+  const [, held] = match;
   if (held.origin === "config") {
-    throw new ControlError("usage", `"${idOrName}" is listed in hatchway.toml: remove it there, then reload.`);
+    throw new ControlError("usage", `"${idOrName}" is listed in hatchway.toml: ${doing} it there, then reload.`);
   }
   if (held.origin === "api") throw ofTheRelay(idOrName);
   if (held.attached) throw ofACommand(idOrName);
-  const info = forwardInfo(held, countersOfHeld(held));
-  const stored = await agent.state.remove(id);
-  if (!stored.ok) throw new ControlError("failed", stored.error.message, { cause: stored.error.cause });
-  agent.forwards.remove(id);
-  await agent.forwards.withdrawn();
-  return info;
+  return match;
 }

@@ -33,17 +33,22 @@ export type LinkState =
       readonly kind: "down";
       readonly message: string;
       readonly retryInMs: number;
-      /** Somebody else than the relay may have answered. */
-      readonly untrusted?: boolean;
+      /**
+       * untrusted: somebody else than the relay may have answered. broke: it was up until now. taken: another program has this
+       * device's key. Absent: the relay could not be reached.
+       */
+      readonly cause?: DownCause;
     }
   /** The relay does not take this device: no further attempt. */
   | { readonly kind: "rejected"; readonly message: string };
+
+export type DownCause = "untrusted" | "broke" | "taken";
 
 interface Ended {
   readonly kind: "ended";
   readonly why: string;
   readonly atLeastMs: number;
-  readonly untrusted?: boolean;
+  readonly cause?: DownCause;
 }
 
 export interface LinkEvents extends Pick<SessionEvents, "onStream" | "onFlow"> {
@@ -118,7 +123,7 @@ export class Link {
         kind: "down",
         message: message.why,
         retryInMs,
-        ...(message.untrusted === true ? { untrusted: true } : {}),
+        ...(message.cause === undefined ? {} : { cause: message.cause }),
       });
       await pause(retryInMs, signal);
     }
@@ -235,10 +240,11 @@ function ending(bye: ControlOf<"bye">["why"] | null, why: string, random: number
         kind: "ended",
         why: "another program connected with this device's key",
         atLeastMs: TAKEOVER_PAUSE_MS * random,
+        cause: "taken",
       };
     case "shutdown":
     case null:
-      return { kind: "ended", why, atLeastMs: 0 };
+      return { kind: "ended", why, atLeastMs: 0, cause: "broke" };
     default:
       return bye satisfies never;
   }
@@ -250,7 +256,7 @@ function refusal(error: ConnectError): Ended | Rejected {
       return { kind: "ended", why: error.message, atLeastMs: 0 };
     case "untrusted":
       // An attacker in between may go away; the agent has shown nothing and tries again.
-      return { kind: "ended", why: error.message, atLeastMs: 5_000, untrusted: true };
+      return { kind: "ended", why: error.message, atLeastMs: 5_000, cause: "untrusted" };
     case "denied":
       return {
         kind: "rejected",

@@ -83,6 +83,8 @@ describe("a patch", () => {
     ["renames, and the forward stays the same one", { name: "site" }, { ...spec, name: "site" }],
     ["takes a limit away", { connections: null }, { options: { limits: { bandwidthBytesPerSec: 1_000_000 } } }],
     ["sets a limit", { connectionsPerSource: 2 }, { options: { limits: { connections: 5, connectionsPerSource: 2 } } }],
+    ["ends silence", { idle: "10m", udpIdle: "30s" }, { options: { tcpIdleSec: 600, udpIdleSec: 30 } }],
+    ["suffers silence again", { idle: null, udpIdle: null }, { options: { tcpIdleSec: null, udpIdleSec: 120 } }],
     ["opens to everybody", { allow: [] }, { options: { source: { allow: [], deny: [] } } }],
     ["has other ports", { ports: "8810-8815" }, { ports: [{ first: 8810, last: 8815 }] }],
     ["has another protocol", { ports: "8000:80", protocol: "udp" }, { ports: [{ protocol: "udp", first: 8000 }] }],

@@ -95,6 +95,8 @@ export function patched(present: Drafted, patch: ForwardPatch, logins?: readonly
         limits: limitsOf(before.options.limits, spec.options.limits, has),
         proxyProtocol: has("proxyProtocol") ? spec.options.proxyProtocol : before.options.proxyProtocol,
         healthCheck: has("healthCheck") ? spec.options.healthCheck : before.options.healthCheck,
+        tcpIdleSec: has("idle") ? spec.options.tcpIdleSec : before.options.tcpIdleSec,
+        udpIdleSec: has("udpIdle") ? spec.options.udpIdleSec : before.options.udpIdleSec,
       },
       ...(site === undefined ? {} : { site }),
     },

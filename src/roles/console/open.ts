@@ -1,5 +1,6 @@
 import { PRESETS } from "../../core/presets/presets.ts";
 import { searchPresets } from "../../core/presets/search.ts";
+import type { PortSharing } from "../../dataplanes/io/port-sharing.ts";
 import { type Sweeper, startSweeper } from "../../dataplanes/io/sweeper.ts";
 import { monotonicMs } from "../../os/clock.ts";
 import { ownAddresses } from "../../os/interfaces.ts";
@@ -48,11 +49,13 @@ export interface ConsoleOptions {
   metrics(): Promise<string>;
   /** A wrong password or code. */
   onDenied(): void;
+  /** With other processes of this program; absent = it shares its ports with none. */
+  readonly sharing?: PortSharing;
   /** Of this process; absent = it has none, and gets one when it is needed. */
   readonly sweeper?: Sweeper;
   /** Nothing is to change the store for a moment; absent = that never is so. */
   isWaiting?(): boolean;
-  /** Resolves when its ports are free; absent = they are. */
+  /** Resolves when it may listen at its ports; absent = it may. */
   beforeListening?(): Promise<void>;
   /** Ends it with everything that is under way. */
   readonly signal: AbortSignal;
@@ -71,6 +74,14 @@ export interface OpenConsole {
   readonly acme: OpenAcme | null;
   /** Writes down what was carried until now. */
   record(): Promise<void>;
+  /** Where it listens. */
+  readonly ports: readonly number[];
+  /** Lets another process listen there too, or no more. False: this system cannot. */
+  setShared(shared: boolean): boolean;
+  /** The other has the ports: whoever is connected comes to it with the next request, and nothing under way is cut. */
+  leave(): void;
+  /** Listens no more. Resolves when what is under way has ended. */
+  retire(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -125,7 +136,7 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
   const pair = certificate === null ? null : tlsPair(certificate.current);
   const opened = serveApi(
     patient(api, () => options.isWaiting?.() ?? false),
-    { bind: listen.host, port: listen.port, tls: pair, ...balancersOf(options, warn) },
+    { bind: listen.host, port: listen.port, tls: pair, ...sharingOf(options), ...balancersOf(options, warn) },
   );
   if (!opened.ok) {
     await acme?.close();
@@ -133,8 +144,9 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
   }
   const server = opened.value;
   port = server.port;
+  let hasLeft = false;
   certificate?.follow((next) => {
-    const renewed = signal.aborted ? ok(null) : server.renew(tlsPair(next));
+    const renewed = signal.aborted || hasLeft ? ok(null) : server.renew(tlsPair(next));
     return renewed.ok ? renewed : err(renewed.error.message);
   });
   const close = async () => {
@@ -152,22 +164,43 @@ export async function openConsole(options: ConsoleOptions): Promise<OpenConsole>
     setupLink: await access.setupLink(url()),
     acme,
     record: () => options.record(),
+    ports: [port, ...(acme?.port == null ? [] : [acme.port])],
+    setShared: (shared) => server.setShared(shared) && (acme?.setShared(shared) ?? true),
+    leave() {
+      hasLeft = true;
+      api.endStreams();
+      server.endIdle();
+    },
+    async retire() {
+      await Promise.all([server.retire(), acme?.retire()]);
+    },
     close,
   };
 }
 
-/** While the relay waits, what would change something is to be asked again. */
+/**
+ * While the relay waits, what would change something is to be asked again. Every answer is its connection's last: the next request
+ * comes by a new connection, and so to the process that is the relay then.
+ */
 function patient(api: Api, isWaiting: () => boolean): Api {
   return {
     ...api,
-    fetch(request, from) {
-      if (!isWaiting() || READS.has(request.method)) return api.fetch(request, from);
-      const message = "The relay is being upgraded: ask again in a second.";
-      return Promise.resolve(
-        problemResponse(new Refusal(Status.unavailable, message, { headers: { "retry-after": "1" } })),
-      );
+    async fetch(request, from) {
+      if (!isWaiting()) return await api.fetch(request, from);
+      const response = READS.has(request.method) ? await api.fetch(request, from) : askAgain();
+      response.headers.set("connection", "close");
+      return response;
     },
   };
+}
+
+function askAgain(): Response {
+  const message = "The relay is being upgraded: ask again in a second.";
+  return problemResponse(new Refusal(Status.unavailable, message, { headers: { "retry-after": "1" } }));
+}
+
+function sharingOf({ sharing }: Pick<ConsoleOptions, "sharing">): Pick<ApiServerOptions, "sharing"> {
+  return sharing === undefined ? {} : { sharing };
 }
 
 /** They are settled at the start, as its port is. */

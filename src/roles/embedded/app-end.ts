@@ -1,77 +1,16 @@
-import { Duplex } from "node:stream";
 import type { ByteEnd, ByteSink } from "../../dataplanes/io/ends.ts";
 import { SILENT_SINK } from "../../dataplanes/io/silent-sink.ts";
-import type { Endpoint } from "../../wire/endpoint.ts";
 import type { ReasonName } from "../../wire/reason.ts";
+import { AppSocket, type AppSocketOwner, type AppSocketPlace, type Done } from "./app-socket.ts";
 
 /** The app may write on while no more than this waits for the tunnel; what its own buffer holds comes on top. */
 const WRITE_AHEAD_BYTES = 64 * 1024;
-/** Of each direction of the app's socket (`highWaterMark`). */
-const BUFFER_BYTES = 64 * 1024;
-
-export interface AppSocketPlace {
-  /** Who is at the other end. */
-  readonly remote: Endpoint;
-  /** Where it came to, or was made. */
-  readonly local: Endpoint;
-}
 
 /** What the app is told when a connection ends otherwise than in order. */
 export type ErrorOf = (reason: ReasonName) => Error;
 
-type Done = (error?: Error | null) => void;
-
-/** What the app sees of a connection: it half-closes as a TCP socket with `allowHalfOpen` does. */
-export class AppSocket extends Duplex {
-  readonly remoteAddress: string;
-  readonly remotePort: number;
-  readonly localAddress: string;
-  readonly localPort: number;
-  readonly #end: AppEnd;
-
-  constructor(end: AppEnd, { remote, local }: AppSocketPlace) {
-    super({ allowHalfOpen: true, readableHighWaterMark: BUFFER_BYTES, writableHighWaterMark: BUFFER_BYTES });
-    this.#end = end;
-    this.remoteAddress = remote.address;
-    this.remotePort = remote.port;
-    this.localAddress = local.address;
-    this.localPort = local.port;
-    // A visitor that goes away must not end a program that listens for no errors. (`pipe` listens, and then throws.)
-    this.on("error", () => undefined);
-  }
-
-  /** As of any stream, but whoever has read it to its end may still write: the other direction is open. */
-  override async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, undefined> {
-    let isRead = false;
-    try {
-      yield* this.iterator({ destroyOnReturn: false });
-      isRead = true;
-    } finally {
-      if (!isRead) this.destroy();
-    }
-  }
-
-  override _read(): void {
-    this.#end.appReads();
-  }
-
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
-    this.#end.appWrites(chunk, done);
-  }
-
-  override _final(done: Done): void {
-    this.#end.appEnds();
-    done();
-  }
-
-  override _destroy(error: Error | null, done: Done): void {
-    this.#end.appCloses();
-    done(error);
-  }
-}
-
 /** A byte stream that ends in the app: its socket's other side, to be joined with a stream of the tunnel. */
-export class AppEnd implements ByteEnd {
+export class AppEnd implements ByteEnd, AppSocketOwner {
   sink: ByteSink = SILENT_SINK;
   readonly socket: AppSocket;
   /** Why it ended; null = in order, by the app, or not yet. */
@@ -105,7 +44,7 @@ export class AppEnd implements ByteEnd {
 
   write(bytes: Uint8Array): number {
     if (this.#closed || this.#peerEnded) return 0;
-    this.socket.push(Buffer.from(bytes));
+    this.socket.received(Buffer.from(bytes));
     return this.socket.readableLength;
   }
 
@@ -120,7 +59,7 @@ export class AppEnd implements ByteEnd {
   end(): void {
     if (this.#closed || this.#peerEnded) return;
     this.#peerEnded = true;
-    this.socket.push(null);
+    this.socket.received(null);
     this.#closeIfDone();
   }
 

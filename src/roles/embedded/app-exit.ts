@@ -1,7 +1,8 @@
 import type { Exit } from "../../dataplanes/io/ends.ts";
 import { refusedEnd, refusedFlow } from "../../dataplanes/io/refused.ts";
-import { AppEnd, type AppSocket, type ErrorOf } from "./app-end.ts";
+import { AppEnd, type ErrorOf } from "./app-end.ts";
 import { AppFlow, type AppFlowSocket } from "./app-flow.ts";
+import type { AppSocket } from "./app-socket.ts";
 
 /** What an app does with its visitors; without a function for them they are refused. */
 export interface AppHandlers {

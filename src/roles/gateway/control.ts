@@ -1,10 +1,12 @@
 import type { HeldMapping } from "../../core/mapping/book.ts";
 import { residentBytes } from "../../os/memory.ts";
 import type { StoredVpnPeer } from "../../store/vpn-peers.ts";
+import { inWordsOfCommands } from "../change.ts";
 import {
   ControlError,
   type EventsRequest,
   type FollowedEvent,
+  type ForwardPatch,
   type GatewayControl,
   type GatewayStatus,
   type MappingDraft,
@@ -16,7 +18,7 @@ import { byAge, V } from "../views.ts";
 import { keyOf, runsOf } from "./entries.ts";
 import { type FixedView, fixedSpec, putFixed } from "./fixed.ts";
 import { countersOf, forwardInfo, type InfoView, NO_TRAFFIC, trafficOf } from "./forward-info.ts";
-import type { GatewayPeers, PeersView } from "./peers.ts";
+import { type GatewayPeers, isPeersOwn, type PeersView } from "./peers.ts";
 import type { GatewayTriggers } from "./triggers.ts";
 import { throughInfo, visitsThrough } from "./visit-info.ts";
 import { deviceOf, peerInfo } from "./vpn.ts";
@@ -42,6 +44,10 @@ export function gatewayControl(view: GatewayView): GatewayControl {
     },
     async addMapping(draft) {
       const held = await addMapping(view, draft);
+      return { ...V, forward: forwardInfo(view, held, NO_TRAFFIC) };
+    },
+    async changeForward(nameOrId, patch) {
+      const held = await changeMapping(view, findOne(view, nameOrId), patch);
       return { ...V, forward: forwardInfo(view, held, NO_TRAFFIC) };
     },
     async removeForward(nameOrId) {
@@ -134,6 +140,24 @@ function findOne(view: GatewayView, nameOrId: string): HeldMapping {
   if (second === undefined) return first;
   const ids = named.map((held) => keyOf(held)).join(", ");
   throw new ControlError("usage", `Several forwards are called "${nameOrId}"; name one of them by its id: ${ids}.`);
+}
+
+/** As the API changes it (roles/console/gateway-forwards.ts). */
+async function changeMapping(view: GatewayView, held: HeldMapping, patch: ForwardPatch): Promise<HeldMapping> {
+  const { id, name, origin, requester } = held.spec;
+  if (origin === "config") {
+    throw new ControlError("usage", `The mapping "${name}" is in hatchway.toml: change it there.`);
+  }
+  if (requester !== null) {
+    throw new ControlError("usage", `An app at ${requester} asked for "${name}": change it there, or remove it.`);
+  }
+  if (isPeersOwn(held)) {
+    throw new ControlError("usage", `"${name}" goes by what its VPN peer may have: \`hatchway vpn set\` changes that.`);
+  }
+  const { patchedDraft } = await import("../console/gateway-drafts.ts");
+  const made = await fixedSpec(view, await inWordsOfCommands(() => patchedDraft(held.spec, patch)), "cli");
+  if (!made.ok) throw made.error;
+  return await putFixed(view, { ...made.value, id, origin });
 }
 
 /** Opens a mapping of the operator's, or changes the one of its id: the same name with another client is led elsewhere. */

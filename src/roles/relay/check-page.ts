@@ -1,4 +1,5 @@
 import { NONCE_BYTES } from "../../core/check/probes.ts";
+import type { PortSharing } from "../../dataplanes/io/port-sharing.ts";
 import { type CheckServer, serveCheckPage } from "../../servers/check/server.ts";
 import { compileCidrs } from "../../wire/address.ts";
 import { ControlError, type RelaySettings } from "../control.ts";
@@ -8,6 +9,7 @@ import type { RelayCheck } from "./check.ts";
 export function openCheckPage(
   check: RelayCheck,
   settings: () => RelaySettings,
+  sharing: PortSharing,
   onUnexpected: (error: unknown) => void,
 ): CheckServer | null {
   const { listen } = settings().check;
@@ -15,6 +17,7 @@ export function openCheckPage(
   const server = serveCheckPage({
     bind: listen.host,
     port: listen.port,
+    sharing,
     hosts: () => {
       const { publicHost, check: page } = settings();
       return publicHost === null ? page.hosts : [publicHost.toLowerCase(), ...page.hosts];

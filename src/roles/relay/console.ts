@@ -1,5 +1,6 @@
 import { warningsFor } from "../../core/presets/dangers.ts";
 import { systemResolver } from "../../dataplanes/direct/resolver.ts";
+import type { PortSharing } from "../../dataplanes/io/port-sharing.ts";
 import type { Sweeper } from "../../dataplanes/io/sweeper.ts";
 import { monotonicMs } from "../../os/clock.ts";
 import { areaLogger } from "../../os/log.ts";
@@ -49,7 +50,9 @@ export interface RelayConsoleOptions {
   readonly sweeper: Sweeper;
   /** Another process may be about to have the store: nothing is to change it. */
   isWaiting(): boolean;
-  /** Resolves when its ports are free. */
+  /** With other processes of this relay. */
+  readonly sharing: PortSharing;
+  /** Resolves when it may listen at its ports. */
   beforeListening(): Promise<void>;
   readonly signal: AbortSignal;
   onUnexpected(error: unknown): void;
@@ -57,7 +60,7 @@ export interface RelayConsoleOptions {
 
 /** Opens a relay's console. Rejects with ControlError when the port or the certificate cannot be had. */
 export async function openRelayConsole(options: RelayConsoleOptions): Promise<OpenConsole> {
-  const { relay, beside, place, settings, publicHost, sweeper, signal, onUnexpected } = options;
+  const { relay, beside, place, settings, publicHost, sweeper, sharing, signal, onUnexpected } = options;
   const { store, forwards, wallMs } = relay;
   const log = areaLogger("console");
   const warn = (message: string) => log.warn("{message}", { message });
@@ -125,7 +128,8 @@ export async function openRelayConsole(options: RelayConsoleOptions): Promise<Op
       const { openAcme } = await import("../acme/open.ts");
       const { certificate: fallback } = options;
       const at = options.proofPlace(acme, homeUrl);
-      return openAcme({ settings: acme, fallback, place: at, homeUrl, dataDir: place.dataDir, sweeper, signal });
+      const { dataDir } = place;
+      return openAcme({ settings: acme, fallback, place: at, homeUrl, dataDir, sweeper, sharing, signal });
     },
     endDevice: async (deviceId, actor) => {
       await revoke(relay, deviceId, actor);
@@ -134,6 +138,7 @@ export async function openRelayConsole(options: RelayConsoleOptions): Promise<Op
     metrics: () => options.metrics(),
     onDenied: () => options.onDenied(),
     sweeper,
+    sharing,
     isWaiting: () => options.isWaiting(),
     beforeListening: () => options.beforeListening(),
     signal,

@@ -6,12 +6,14 @@ import type { Store } from "../../store/store.ts";
 import { formatHostPort } from "../../wire/endpoint.ts";
 import { encodeJoinCode } from "../../wire/join-code.ts";
 import { parsePortSet } from "../../wire/port-set.ts";
+import { changed } from "../change.ts";
 import {
   type AddReply,
   type AssignRequest,
   ControlError,
   type DeviceInfo,
   type ForwardInfo,
+  type ForwardPatch,
   type JoinCodeRequest,
   type RelayControl,
   type RelayStatus,
@@ -67,6 +69,7 @@ export function relayControl(relay: RelayView): RelayControl {
     status: () => status(relay),
     listForwards: async () => [...relay.forwards.list()].map((forward) => forwardInfo(relay, forward)),
     addForward: (request) => addForward(relay, request),
+    changeForward: (idOrName, device, patch) => changeForward(relay, idOrName, device, patch),
     removeForward: (idOrName, device) => removeForward(relay, idOrName, device),
     listDevices: () => listDevices(relay),
     revokeDevice: (nameOrId) => revoke(relay, nameOrId, OPERATOR),
@@ -116,8 +119,15 @@ async function addForward(relay: RelayView, { device: nameOrId, spec, to }: Assi
     const message = `Device "${device.name}" has a forward "${held.spec.name}" of its own by that id: choose another name.`;
     throw new ControlError("usage", message);
   }
-  const owner = { account: device.accountId, device: device.id };
-  const assigned = await relay.forwards.assign(owner, { name: device.name, spec, to, actor: OPERATOR });
+  return await assign(relay, { account: device.accountId, device: device.id }, { name: device.name, spec, to });
+}
+
+async function assign(
+  relay: RelayView,
+  owner: HeldForward["owner"],
+  wanted: { readonly name: string } & Pick<AssignRequest, "spec" | "to">,
+): Promise<AddReply> {
+  const assigned = await relay.forwards.assign(owner, { ...wanted, actor: OPERATOR });
   if (!assigned.ok) {
     const { why, message } = assigned.error;
     throw new ControlError(why === "policy" ? "refused" : "failed", message);
@@ -125,19 +135,37 @@ async function addForward(relay: RelayView, { device: nameOrId, spec, to }: Assi
   return { ...V, forward: forwardInfo(relay, assigned.value) };
 }
 
-/** Of assigned forwards: the others are their devices'. */
+async function changeForward(
+  relay: RelayView,
+  idOrName: string,
+  device: string | null,
+  patch: ForwardPatch,
+): Promise<AddReply> {
+  const { held, to, device: owner } = assignedForward(relay, idOrName, device);
+  return await assign(relay, held.owner, { name: owner.name, ...(await changed({ spec: held.spec, to }, patch)) });
+}
+
 async function removeForward(relay: RelayView, idOrName: string, device: string | null): Promise<ForwardInfo> {
-  const named = [...relay.forwards.list()].map((held) => ({
-    held,
-    id: held.spec.id,
-    name: held.spec.name,
-    device: { id: held.owner.device, name: relay.forwards.deviceName(held.owner.device) },
-    isRelays: relay.forwards.assignments.get(held.owner.device, held.spec.id) !== null,
-  }));
-  const { held } = forwardCalled(idOrName, device, named);
+  const { held } = assignedForward(relay, idOrName, device);
   const info = forwardInfo(relay, held);
   await relay.forwards.unassign(held.owner.device, held.spec.id, OPERATOR);
   return info;
+}
+
+/** The one that is meant: those that were not assigned are their devices'. Throws ControlError `usage`. */
+function assignedForward(relay: RelayView, idOrName: string, device: string | null) {
+  const named = [...relay.forwards.list()].map((held) => {
+    const assigned = relay.forwards.assignments.get(held.owner.device, held.spec.id);
+    return {
+      held,
+      id: held.spec.id,
+      name: held.spec.name,
+      device: { id: held.owner.device, name: relay.forwards.deviceName(held.owner.device) },
+      isRelays: assigned !== null,
+      to: assigned?.to ?? "",
+    };
+  });
+  return forwardCalled(idOrName, device, named);
 }
 
 function forwardInfo(relay: RelayView, forward: HeldForward): ForwardInfo {

@@ -8,6 +8,7 @@ import { HANDOVER_FEATURE } from "../../wire/tunnel/control.ts";
 import type { AgentPort } from "./agent-port.ts";
 import type { RelayEntries, SharedEntry } from "./entries.ts";
 import type { RelayForwards } from "./forwards.ts";
+import type { LentServers } from "./lent-servers.ts";
 import type { RelayNames } from "./names.ts";
 import type { HandedOverSsh } from "./ssh/handed-over.ts";
 
@@ -18,8 +19,7 @@ export interface DrainingOptions {
   /** Its ports are all sites': they change hands when every device has. */
   readonly names: Pick<RelayNames, "drain">;
   readonly ssh: Pick<HandedOverSsh, "give" | "letGo" | "isEmpty" | "stopListening">;
-  /** Frees the ports of what has no visitors of forwards. */
-  closeServers(): Promise<void>;
+  readonly servers: Pick<LentServers, "leave" | "retire" | "close">;
   /** Visits that are not a forward's. */
   otherVisits(): number;
   /** The process before this one has ended, or there was none. */
@@ -59,6 +59,10 @@ export class Draining implements Sweepable {
   readonly #retired = new Set<SharedEntry>();
   #isDone = false;
   #isReleased = false;
+  /** The other process has taken the servers' place, or they have ended. */
+  #hasLeftServers = false;
+  /** Its servers have requests of before under way. */
+  #isAnswering = false;
 
   constructor(options: DrainingOptions, link: HandoverLink) {
     this.#options = options;
@@ -77,11 +81,30 @@ export class Draining implements Sweepable {
     sweeper.add(this);
   }
 
-  free(): void {
-    const { closeServers, log } = this.#options;
-    Promise.all([closeServers(), this.#supervised])
+  /** `beside`: the other listens where the servers do; else it waits until they have gone. */
+  free(beside: boolean): void {
+    const { servers, log } = this.#options;
+    const closed = beside ? this.#leaveServers() : servers.close();
+    this.#hasLeftServers = true;
+    Promise.all([closed, this.#supervised])
       .catch((error: unknown) => log.error("a listener could not be closed: {error}", { error: messageOf(error) }))
       .finally(() => this.#link.send({ t: "freed" }));
+  }
+
+  #leaveServers(): void {
+    this.#options.servers.leave();
+    this.#later(() => this.#retireServers());
+  }
+
+  #retireServers(): void {
+    const { servers, log } = this.#options;
+    this.#isAnswering = true;
+    servers
+      .retire()
+      .catch((error: unknown) => log.error("a server could not be ended: {error}", { error: messageOf(error) }))
+      .finally(() => {
+        this.#isAnswering = false;
+      });
   }
 
   #later(close: () => void): void {
@@ -119,6 +142,8 @@ export class Draining implements Sweepable {
   ended(): void {
     // Whoever is the relay next binds these ports alone.
     this.done();
+    if (!this.#hasLeftServers) this.#leaveServers();
+    this.#hasLeftServers = true;
     for (const { close } of this.#retiring.splice(0)) close();
     for (const entry of this.#options.entries.all()) entry.endFlows();
   }
@@ -151,7 +176,8 @@ export class Draining implements Sweepable {
 
   #isEmpty(): boolean {
     const { agentPort, ssh, otherVisits, predecessorEnded } = this.#options;
-    if (!this.#isReleased || !ssh.isEmpty || otherVisits() > 0 || !predecessorEnded()) return false;
+    if (!this.#isReleased || this.#isAnswering || !ssh.isEmpty || otherVisits() > 0 || !predecessorEnded())
+      return false;
     for (const _ of agentPort.sessions()) return false;
     return true;
   }

@@ -36,6 +36,15 @@ class FakeSession {
   }
 }
 
+/** Whose requests end with `answered`. */
+const serversOf = (answered: Promise<void>): HandOverOptions["servers"] => ({
+  openPorts: { tcp: [], udp: [] },
+  setShared: () => true,
+  leave: () => undefined,
+  retire: () => answered,
+  close: () => answered,
+});
+
 /** A relay that hands over, without a network, and the process that comes. */
 async function handOverLab(options: Partial<HandOverOptions> = {}) {
   const directory = await temporaryDirectory();
@@ -75,7 +84,13 @@ async function handOverLab(options: Partial<HandOverOptions> = {}) {
     pause: async () => void did.push("paused"),
     resume: async () => void did.push("resumed"),
     give: () => void did.push("given"),
-    closeServers: async () => void did.push("servers closed"),
+    servers: {
+      openPorts: { tcp: [7_780], udp: [7_744] },
+      setShared: () => true,
+      leave: () => void did.push("servers left"),
+      retire: async () => void did.push("servers retired"),
+      close: async () => void did.push("servers closed"),
+    },
     otherVisits: () => 0,
     predecessorEnded: () => true,
     drained: () => void did.push("drained"),
@@ -102,13 +117,13 @@ async function handOverLab(options: Partial<HandOverOptions> = {}) {
     return link;
   };
   /** Comes, and becomes the relay. */
-  const takeOver = async (): Promise<HandoverLink> => {
+  const takeOver = async (free: HandoverMessage = { t: "free", beside: true }): Promise<HandoverLink> => {
     const yours = arrives("yours");
     const link = await come();
     await yours;
     const freed = arrives("freed");
     link.send({ t: "serving" });
-    link.send({ t: "free" });
+    link.send(free);
     await freed;
     return link;
   };
@@ -125,14 +140,69 @@ describe("a relay that hands over", () => {
     expect(handOver.isGiven).toBe(false);
     await takeOver();
     expect(handOver.isGiven).toBe(true);
-    expect(did).toEqual(["paused", "lent", "given", "supervise 42", "dropped", "ssh given", "servers closed"]);
+    expect(did).toEqual(["paused", "lent", "given", "supervise 42", "dropped", "ssh given", "servers left"]);
+  });
+
+  test("leaves its servers when the other listens beside them, and closes their listeners 2 s later", async () => {
+    const { did, takeOver, later } = await handOverLab();
+    await takeOver();
+    later(1_999);
+    expect(did).not.toContain("servers retired");
+    later(1);
+    expect(did).toContain("servers retired");
+  });
+
+  test("closes its servers at once for a version that was lent none of their ports", async () => {
+    const { did, takeOver, later } = await handOverLab();
+    await takeOver({ t: "free" });
+    later(2_000);
+    expect(did.filter((what) => what.startsWith("servers"))).toEqual(["servers closed"]);
+  });
+
+  test("keeps its servers for connections that have begun, and goes on until their requests have ended", async () => {
+    const requests = Promise.withResolvers<void>();
+    const { did, ssh, sessions, takeOver, arrives, later } = await handOverLab({
+      servers: serversOf(requests.promise),
+    });
+    for (const session of sessions) session.openStreams = 0;
+    ssh.isEmpty = true;
+    const link = await takeOver();
+    const released = arrives("released");
+    link.send({ t: "done" });
+    const sweeping = setInterval(() => later(1_000), 1);
+    ends.push(() => clearInterval(sweeping));
+    await released;
+    later(10_000);
+    expect(did).not.toContain("drained");
+    requests.resolve();
+    await new Promise(setImmediate);
+    later(1_000);
+    expect(did).toContain("drained");
+  });
+
+  test("leaves the ports of its servers when the other ends before it has opened them", async () => {
+    const retired = Promise.withResolvers<void>();
+    const servers = { ...serversOf(Promise.resolve()), retire: async () => retired.resolve() };
+    const { handOver, did, come, arrives } = await handOverLab({ servers });
+    const yours = arrives("yours");
+    const link = await come();
+    await yours;
+    link.send({ t: "serving" });
+    link.close();
+    await retired.promise;
+    expect([handOver.isGiven, did.includes("resumed")]).toEqual([true, false]);
   });
 
   test("lends the port of SSH, and names the devices that are connected by it", async () => {
     const { said, takeOver } = await handOverLab();
     await takeOver();
     expect(said.find(({ t }) => t === "yours")).toMatchObject({
-      ports: [{ protocol: "tcp", first: 2_222, last: 2_222 }],
+      ports: [
+        { protocol: "tcp", first: 2_222, last: 2_222 },
+        { protocol: "tcp", first: 7_780, last: 7_780 },
+        { protocol: "udp", first: 7_744, last: 7_744 },
+      ],
+      servers: true,
       devices: ["old", "new"],
       bySsh: ["by ssh"],
     });

@@ -8,6 +8,7 @@ import { ControlError, type StartSuccessor, type UpgradeReply, type UpgradeReque
 import { V } from "../views.ts";
 import type { AgentPort } from "./agent-port.ts";
 import { Draining, type DrainingOptions } from "./draining.ts";
+import type { LentServers, ServerPorts } from "./lent-servers.ts";
 import type { RelayNames } from "./names.ts";
 import type { HandedOverSsh } from "./ssh/handed-over.ts";
 
@@ -17,6 +18,7 @@ export interface HandOverOptions extends DrainingOptions {
   readonly agentPort: DrainingOptions["agentPort"] & Pick<AgentPort, "port" | "setShared">;
   readonly names: DrainingOptions["names"] & Pick<RelayNames, "ports" | "setShared">;
   readonly ssh: HandedOverSsh;
+  readonly servers: LentServers;
   /** Cuts the sessions of a device that was revoked. */
   cut(device: string): void;
   /** Null: this program does not know how it was started. */
@@ -160,7 +162,7 @@ export class HandOver {
         if (!this.isGiven && this.#isLent) this.#give(link);
         return;
       case "free":
-        this.#draining?.free();
+        this.#draining?.free(message.beside === true);
         return;
       case "opened":
         this.#draining?.opened(message);
@@ -212,15 +214,16 @@ export class HandOver {
   }
 
   async #lend(link: HandoverLink): Promise<void> {
-    const { agentPort, entries, names, ssh, log, pause } = this.#options;
+    const { agentPort, entries, names, ssh, servers, log, pause } = this.#options;
     log.info("process {pid} of version {version} takes over", { pid: this.#hello?.pid, version: this.#hello?.version });
     this.#pausing = pause();
     await this.#pausing;
     if (link.isClosed) return;
-    const holders = [agentPort, names, ssh, ...entries.all()];
+    const holders = [agentPort, names, ssh, servers, ...entries.all()];
     const shared = holders.every((holder) => holder.setShared(true));
     if (!shared) throw new ControlError("failed", "This system shares no ports between processes: restart the relay.");
     const devices = [...agentPort.sessions()].map(({ peer }) => peer.deviceId);
+    const { tcp, udp } = servers.openPorts;
     const agentPortNumber = agentPort.port;
     if (agentPortNumber === null) throw new ControlError("failed", "This relay does not listen for agents.");
     this.#isLent = true;
@@ -231,10 +234,11 @@ export class HandOver {
       agentPort: agentPortNumber,
       ports: runsOf(
         [...entries.all()].flatMap(({ entry }) => entry?.ports ?? []),
-        [...names.ports, ...(ssh.listener === null ? [] : [ssh.listener.port])],
+        { tcp: [...names.ports, ...(ssh.listener === null ? [] : [ssh.listener.port]), ...tcp], udp },
       ),
       devices,
       bySsh: ssh.devices,
+      servers: true,
     });
   }
 
@@ -259,7 +263,7 @@ export class HandOver {
   }
 
   async #takeBack(): Promise<void> {
-    const { agentPort, entries, names, ssh, log, resume } = this.#options;
+    const { agentPort, entries, names, ssh, servers, log, resume } = this.#options;
     if (this.#deadline !== null) clearTimeout(this.#deadline);
     this.#deadline = null;
     const pausing = this.#pausing;
@@ -272,7 +276,7 @@ export class HandOver {
     this.#isLent = false;
     // What it was to have is given back when it has all been laid down; of what failed in that, `#lend` has told the other process.
     await pausing.catch(() => undefined);
-    for (const holder of [agentPort, names, ssh, ...entries.all()]) holder.setShared(false);
+    for (const holder of [agentPort, names, ssh, servers, ...entries.all()]) holder.setShared(false);
     try {
       await resume();
       log.warn("the process that was to take over has ended; this one goes on as it was");
@@ -291,11 +295,11 @@ export class HandOver {
 
 function runsOf(
   open: readonly { readonly protocol: Protocol; readonly endpoint: { readonly port: number } }[],
-  tcp: readonly number[],
+  more: ServerPorts,
 ): HandoverOf<"yours">["ports"] {
   return PROTOCOLS.flatMap((protocol) => {
     const ports = open.filter((port) => port.protocol === protocol).map(({ endpoint: { port } }) => port);
-    if (protocol === "tcp") ports.push(...tcp);
+    ports.push(...more[protocol]);
     return mergeSpans(ports.map((port) => ({ first: port, last: port }))).map((run) => ({ protocol, ...run }));
   });
 }

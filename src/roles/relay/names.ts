@@ -103,6 +103,9 @@ export class RelayNames {
       ways: proofWays(null, this.#configured),
       publish: (proof) => publishProof(proofs, proof),
       canProve: () => this.server.isFound,
+      // They are shared, and left, as the sites' port is.
+      setShared: () => true,
+      retire: () => Promise.resolve(),
       // People find the console where they are sent also when another process has it.
       close: () => Promise.resolve(),
     };

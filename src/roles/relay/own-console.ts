@@ -6,6 +6,7 @@ import type { OpenConsole } from "../console/open.ts";
 import { COUNTRY_KEY, openCountries } from "../console/open-countries.ts";
 import type { ConsoleReady, ConsoleSettings } from "../control.ts";
 import type { RelayConsoleOptions } from "./console.ts";
+import type { LentServers, ServerPorts } from "./lent-servers.ts";
 
 type Made = "beside" | "settings" | "certificate" | "countries" | "beforeListening";
 
@@ -21,7 +22,7 @@ export interface OwnConsoleOptions extends Omit<RelayConsoleOptions, Made> {
 }
 
 /** A relay's console, which many relays do not have: it is loaded by those that do. */
-export class OwnConsole {
+export class OwnConsole implements LentServers {
   readonly #options: OwnConsoleOptions;
   #open: OpenConsole | null = null;
   /** Of a gateway in this process, once the console shows both. */
@@ -75,6 +76,22 @@ export class OwnConsole {
   /** Writes down what was carried until now. */
   async record(): Promise<void> {
     await this.#record?.();
+  }
+
+  get openPorts(): ServerPorts {
+    return { tcp: this.#open?.ports ?? [], udp: [] };
+  }
+
+  setShared(shared: boolean): boolean {
+    return this.#open?.setShared(shared) ?? true;
+  }
+
+  leave(): void {
+    this.#open?.leave();
+  }
+
+  async retire(): Promise<void> {
+    await this.#open?.retire();
   }
 
   async close(): Promise<void> {

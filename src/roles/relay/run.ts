@@ -29,6 +29,7 @@ import { RelayDials } from "./dials.ts";
 import { RelayEntries } from "./entries.ts";
 import { troubleOf } from "./forward-state.ts";
 import { RelayForwards } from "./forwards.ts";
+import { type LentServers, together } from "./lent-servers.ts";
 import { type RefusedCredentials, relayMetrics } from "./metrics.ts";
 import { RelayNames } from "./names.ts";
 import { OwnConsole } from "./own-console.ts";
@@ -261,6 +262,7 @@ export class Relay {
       check: this.#check,
       metrics: this.#metrics,
       ports: parts.ports,
+      sharing: this.#succession.sharing,
       settings: () => this.#settings,
       listenAt: () => this.#listenAt(),
       signal: this.#abort.signal,
@@ -282,6 +284,7 @@ export class Relay {
         this.#refused.people += 1;
       },
       sweeper: this.#sweeper,
+      sharing: this.#succession.sharing,
       isWaiting: () => this.#succession.holdsStill(this.#phase),
       signal: this.#abort.signal,
       onUnexpected: (error) => this.#failed("the console failed", error),
@@ -329,16 +332,16 @@ export class Relay {
       },
       never: () => (this.#parts.gatewayBeside === null ? null : GATEWAY_BESIDE),
       record: () => this.#console.record(),
+      servers: this.#servers,
       openServers: [
-        // It takes longest to make, and asks for the ports when all but listening is done.
-        (free) => this.#console.start(free),
-        (free) => free(),
+        // It takes longest to make, and asks whether it may listen when all else is done.
+        (mayListen) => this.#console.start(mayListen),
+        (mayListen) => mayListen(),
         async () => this.#side.openPage(),
         () => this.#side.openMetrics(),
         () => this.#side.startStun(),
         () => this.#ssh.start(this.#settings.ssh),
       ],
-      closeServers: () => this.#closeServers(),
       otherVisits: () => this.#dialRequests.visits.size,
       drainLimitMs: () => (this.#settings.upgradeDrainSec ?? UPGRADE_DRAIN_SEC) * MS_PER_SEC,
       stop: (drainMs) => void this.stop(drainMs),
@@ -349,8 +352,8 @@ export class Relay {
     };
   }
 
-  async #closeServers(): Promise<void> {
-    await Promise.all([this.#side.close(), this.#console.close()]);
+  get #servers(): LentServers {
+    return together([this.#side, this.#console]);
   }
 
   /** As the agent port is bound, once it is. */
@@ -456,7 +459,7 @@ export class Relay {
     const drained = [...open.map((visits) => visits.drained()), this.#names.drained()];
     await Promise.race([Promise.all(drained), this.#cutShort(drainMs)]);
     this.#abort.abort();
-    await Promise.all([this.#succession.local.close(), this.#closeServers()]);
+    await Promise.all([this.#succession.local.close(), this.#servers.close()]);
     await this.#console.record();
     await this.#names.close();
     this.#entries.closeAll();

@@ -5,6 +5,7 @@ import type { Logger } from "../../os/log.ts";
 import type { AgentPort } from "./agent-port.ts";
 import type { RelayEntries } from "./entries.ts";
 import type { RelayForwards } from "./forwards.ts";
+import type { LentServers } from "./lent-servers.ts";
 import type { RelayNames } from "./names.ts";
 import type { HandedOverSsh } from "./ssh/handed-over.ts";
 import type { TakeOver } from "./take-over.ts";
@@ -16,6 +17,7 @@ export interface SettleOptions {
   readonly agentPort: Pick<AgentPort, "setShared">;
   readonly names: Pick<RelayNames, "listen" | "setShared">;
   readonly ssh: Pick<HandedOverSsh, "listen" | "setShared">;
+  readonly servers: Pick<LentServers, "setShared">;
   readonly sharing: Pick<PortSharing, "forget">;
   readonly sweeper: Pick<Sweeper, "add" | "remove" | "nowMs">;
   readonly log: Logger;
@@ -29,7 +31,7 @@ const DEVICES_WITHIN_MS = 15_000;
  * process listens nowhere any more, the ports are bound alone again.
  */
 export async function settle(options: SettleOptions): Promise<void> {
-  const { takeOver, forwards, entries, agentPort, names, ssh, sharing, log } = options;
+  const { takeOver, forwards, entries, agentPort, names, ssh, servers, sharing, log } = options;
   await devicesCame(options);
   forwards.openRest();
   // Its ports are many devices' together: until all are here, visitors are better off there.
@@ -45,7 +47,7 @@ export async function settle(options: SettleOptions): Promise<void> {
   }
   await takeOver.done();
   sharing.forget();
-  for (const holder of [agentPort, names, ssh, ...entries.all()]) holder.setShared(false);
+  for (const holder of [agentPort, names, ssh, servers, ...entries.all()]) holder.setShared(false);
   log.info("the process before has left every port; its streams go on there until they end");
 }
 

@@ -2,6 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { freePorts } from "../../../test/fixtures/free-ports.ts";
 import { DEFAULT_OPTIONS } from "../../core/forward.ts";
 import { ForwardTable, newEntryPorts } from "../../core/table.ts";
+import { PortSharing } from "../../dataplanes/io/port-sharing.ts";
+import { systemSockets } from "../../dataplanes/io/system-sockets.ts";
 import { bindUdp } from "../../dataplanes/io/udp-socket.ts";
 import { discoverMapped } from "../../router/stun.ts";
 import { RelayStun, type RelayStunOptions } from "./stun.ts";
@@ -26,6 +28,7 @@ function start(host = "0.0.0.0", more: Partial<RelayStunOptions> = {}): Promise<
   return RelayStun.start({
     listen: { host, port },
     ports: newEntryPorts(),
+    sharing: new PortSharing(systemSockets()),
     enabled: () => world.enabled,
     addresses: () => world.addresses,
     nowMs: () => world.nowMs,

@@ -3,6 +3,7 @@ import type { ReservedPort } from "../../core/policy.ts";
 import { alternatePortOf } from "../../core/stun/other-place.ts";
 import { stunSites } from "../../core/stun/sites.ts";
 import type { EntryPorts } from "../../core/table.ts";
+import type { PortSharing } from "../../dataplanes/io/port-sharing.ts";
 import { errorCode } from "../../os/errors.ts";
 import { StunServer } from "../../servers/stun/server.ts";
 import { isIpv6, parseAddress } from "../../wire/address.ts";
@@ -13,6 +14,8 @@ export interface RelayStunOptions {
   readonly listen: HostPort;
   /** Who holds which public port: a forward that has these goes before. */
   readonly ports: EntryPorts;
+  /** With other processes of this relay. */
+  readonly sharing: PortSharing;
   enabled(): boolean;
   /** This machine's addresses now. */
   addresses(): readonly string[];
@@ -47,8 +50,8 @@ export class RelayStun {
     const isHeld = (one: number) => options.ports.at("udp", one).length > 0;
     const alternate = alternatePortOf(port);
     const alternatePort = alternate === null || isHeld(alternate) ? null : alternate;
-    const { nowMs, signal } = options;
-    this.#server = isHeld(port) ? null : new StunServer({ port, alternatePort, nowMs, signal });
+    const { sharing, nowMs, signal } = options;
+    this.#server = isHeld(port) ? null : new StunServer({ port, alternatePort, sharing, nowMs, signal });
     this.refresh();
   }
 
@@ -61,6 +64,11 @@ export class RelayStun {
   get reserved(): readonly ReservedPort[] {
     const open = new Set(this.#server?.endpoints.map(({ port }) => port));
     return [...open].map((port) => ({ protocol: "udp", port, purpose: PURPOSE }));
+  }
+
+  /** Lets another process answer at its ports too, or no more. False: this system cannot. */
+  setShared(shared: boolean): boolean {
+    return this.#server?.setShared(shared) ?? true;
   }
 
   sweep(nowMs: number): void {

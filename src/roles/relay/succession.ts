@@ -13,6 +13,7 @@ import type { RelayEntries } from "./entries.ts";
 import type { RelayForwards } from "./forwards.ts";
 import { Gate } from "./gate.ts";
 import { HandOver } from "./hand-over.ts";
+import type { LentServers } from "./lent-servers.ts";
 import type { RelayNames } from "./names.ts";
 import { settle } from "./settle.ts";
 import type { HandedOverSsh } from "./ssh/handed-over.ts";
@@ -46,10 +47,10 @@ export interface SuccessionOptions {
   never(): string | null;
   /** Writes down what was carried until now. */
   record(): Promise<void>;
-  /** Each opens one server that has no visitors of forwards, in their order. `free`, of the first, makes their ports free. */
-  readonly openServers: readonly ((free: () => Promise<void>) => Promise<void>)[];
-  /** Frees their ports. */
-  closeServers(): Promise<void>;
+  /** What has no visitors of forwards. */
+  readonly servers: LentServers;
+  /** Each opens one of them, in their order, when `mayListen` has resolved. */
+  readonly openServers: readonly ((mayListen: () => Promise<void>) => Promise<void>)[];
   /** Visits that are not a forward's. */
   otherVisits(): number;
   drainLimitMs(): number;
@@ -123,23 +124,24 @@ export class Succession {
     agentPort.listen();
     await forwards.restore((device) => !takeOver.expects(device));
     let isServing = false;
-    const free = async () => {
+    const mayListen = async () => {
       if (!isServing) {
         takeOver.serve();
         isServing = true;
         become("serving");
         this.gate.open();
       }
-      await takeOver.free();
+      if (!takeOver.lendsServers) await takeOver.free();
     };
     for (const open of openServers) {
       try {
-        await open(free);
+        await open(mayListen);
       } catch (error) {
         if (!isServing) throw error;
         failed("a server could not be opened again, restart the relay when the cause is mended", error);
       }
     }
+    await takeOver.free();
     this.#settled = settle({ ...options, takeOver, sharing: this.sharing });
     this.#settled.catch((error: unknown) => failed("the take-over could not be ended", error));
   }

@@ -20,6 +20,7 @@ export class TakeOver implements EntryWatcher {
   readonly #devices = new Set<string>();
   readonly #bySsh = new Set<string>();
   #agentPort = 0;
+  #lendsServers = false;
   #isServing = false;
   #isFreeing = false;
 
@@ -48,7 +49,8 @@ export class TakeOver implements EntryWatcher {
     taken = new TakeOver(link);
     if (link.isClosed) taken.onEnd();
     link.send({ t: "hello", v: HANDOVER_VERSION, pid: process.pid, version: VERSION });
-    const { agentPort, devices, bySsh = [] } = await taken.#yours.promise;
+    const { agentPort, devices, bySsh = [], servers } = await taken.#yours.promise;
+    taken.#lendsServers = servers === true;
     taken.#agentPort = agentPort;
     for (const device of devices) taken.#devices.add(device);
     for (const device of bySsh) taken.#bySsh.add(device);
@@ -84,9 +86,18 @@ export class TakeOver implements EntryWatcher {
     this.#link.send({ t: "serving" });
   }
 
-  /** Resolves when the ports of the other's console and of what else has no visitors of forwards are free. Asked once for all. */
+  /** The ports of the other's console, check page, metrics and STUN are lent as well; else they have to be free first. */
+  get lendsServers(): boolean {
+    return this.#lendsServers;
+  }
+
+  /**
+   * Asked once for all. Where these are lent, when this process has opened its own beside them: resolves when the other one's need
+   * nobody any more. Else resolves when they are free.
+   */
   free(): Promise<void> {
-    if (!this.#isFreeing) this.#link.send({ t: "free" });
+    const beside = this.#lendsServers ? ({ beside: true } as const) : {};
+    if (!this.#isFreeing) this.#link.send({ t: "free", ...beside });
     this.#isFreeing = true;
     return this.#freed.promise;
   }

@@ -1,22 +1,23 @@
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
+import type { PortSharing } from "../../dataplanes/io/port-sharing.ts";
 import { challengeToken } from "../../wire/acme/messages.ts";
 import { ok, type Result } from "../../wire/result.ts";
-import { ALONE, type HttpListener, listenHttp } from "../http-listen.ts";
+import { type HttpListener, listenHttp } from "../http-listen.ts";
 
 export interface ChallengeServerOptions {
   /** An address of this machine, or `*`. */
   readonly bind: string;
   /** 0 = any free one. */
   readonly port: number;
+  /** With other processes of this program; absent = with none. */
+  readonly sharing?: PortSharing;
   /** Where everybody else is sent, whatever they asked for. Asked at each request. */
   homeUrl(): string;
 }
 
-export interface ChallengeServer {
-  readonly port: number;
+export interface ChallengeServer extends Pick<HttpListener, "port" | "setShared" | "retire" | "close"> {
   /** Answers for this token until the returned function is called. */
   publish(token: string, keyAuthorization: string): () => void;
-  close(): Promise<void>;
 }
 
 const MAX_BODY_BYTES = 1_024;
@@ -28,13 +29,11 @@ const HEADERS = { "x-content-type-options": "nosniff", "cache-control": "no-stor
 export function serveChallenges(options: ChallengeServerOptions): Result<ChallengeServer, EntryError> {
   const { bind, port } = options;
   const answers = new Map<string, string>();
-  const listener = listenHttp(bind, port, (hostname) =>
+  const listener = listenHttp(bind, port, options.sharing ?? null, (place) =>
     Bun.serve({
-      hostname,
-      port,
+      ...place,
       maxRequestBodySize: MAX_BODY_BYTES,
       idleTimeout: IDLE_SEC,
-      ...ALONE,
       fetch: (request) => answer(request, answers, options),
     }),
   );
@@ -42,6 +41,8 @@ export function serveChallenges(options: ChallengeServerOptions): Result<Challen
   const http: HttpListener = listener.value;
   return ok({
     port: http.port,
+    setShared: (shared) => http.setShared(shared),
+    retire: () => http.retire(),
     publish(token, keyAuthorization) {
       answers.set(token, keyAuthorization);
       return () => answers.delete(token);

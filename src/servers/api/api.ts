@@ -21,6 +21,8 @@ export interface Api {
   readonly document: OpenApiDocument;
   /** Never rejects. */
   fetch(request: Request, info: RequestInfo): Promise<Response>;
+  /** Ends the event streams, in order, and begins no others: whoever follows is to come again, to another process. */
+  endStreams(): void;
 }
 
 const API_ROOT = /^\/v1(\/|$)/;
@@ -35,7 +37,8 @@ const CONTROL = /%(0|1)[0-9a-f]|%7f/i;
 export function createApi(backend: ApiBackend, options: ApiOptions): Api {
   const limits = { ...API_LIMITS, ...options.limits };
   const document = openApiDocument(OPERATIONS, options.version);
-  const router = newRouter(new OperationRunner(backend, options, limits), document, options);
+  const runner = new OperationRunner(backend, options, limits);
+  const router = newRouter(runner, document, options);
   const atOnce = new AtOnce(limits.maxPerAddress);
 
   async function answer(request: Request, info: RequestInfo): Promise<Response> {
@@ -59,6 +62,7 @@ export function createApi(backend: ApiBackend, options: ApiOptions): Api {
 
   return {
     document,
+    endStreams: () => runner.endStreams(),
     async fetch(request, info) {
       try {
         return secure(await answer(request, info), options.hstsSec);

@@ -21,6 +21,8 @@ export class ApiProblem extends Error {
 
 export interface Reading {
   readonly signal?: AbortSignal;
+  /** The server has begun to answer: what happens from now on is told. */
+  readonly onOpen?: () => void;
 }
 
 interface CallerOptions {
@@ -84,10 +86,11 @@ export class HttpCaller {
   }
 
   /** JSON lines, or the data of server-sent events. */
-  async *stream<T>(path: string, type: string, { signal }: Reading): AsyncGenerator<T, void, void> {
+  async *stream<T>(path: string, type: string, { signal, onOpen }: Reading): AsyncGenerator<T, void, void> {
     const ends = [signal, this.#options.signal].filter((end) => end !== undefined);
     try {
       const response = await this.#send("GET", path, undefined, {}, { accept: type }, ends);
+      onOpen?.();
       if (response.body === null) return;
       for await (const line of lines(response.body)) {
         const text = type === LINES_TYPE ? line : line.startsWith("data:") ? line.slice("data:".length) : "";
@@ -108,6 +111,7 @@ export class HttpCaller {
     file?: Blob | Uint8Array<ArrayBuffer>,
   ): Promise<Response> {
     const { baseUrl, token } = this.#options;
+    const [end, ...others] = signals;
     const response = await this.#fetch(`${baseUrl.replace(/\/$/, "")}${path}`, {
       method,
       headers: {
@@ -124,7 +128,8 @@ export class HttpCaller {
       credentials: "same-origin",
       // No answer of the API is one, and a token is for the server that it was meant for.
       redirect: "error",
-      ...(signals.length === 0 ? {} : { signal: AbortSignal.any([...signals]) }),
+      // Safari has no AbortSignal.any before 17.4: where one signal is enough, none is needed.
+      ...(end === undefined ? {} : { signal: others.length === 0 ? end : AbortSignal.any([end, ...others]) }),
     });
     if (!response.ok) throw await problemOf(response);
     return response;

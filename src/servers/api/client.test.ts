@@ -102,6 +102,26 @@ describe("a client", () => {
     expect(lab.calls).toEqual([]);
   });
 
+  test("tells when a stream is open: what happens from then on comes by it", async () => {
+    const told: string[] = [];
+    const events = tokenClient("uwe").events({
+      onOpen: () => {
+        told.push("open");
+        void lab.backend.forwards
+          .followed(1)
+          .then(() => lab.backend.forwards.emit({ event: "forward-gone", id: "f-9" }));
+      },
+    });
+    for await (const { event } of events) {
+      told.push(event);
+      break;
+    }
+    expect(told).toEqual(["open", "forward-gone"]);
+    const refused = createClient({ baseUrl: lab.url }).events({ onOpen: () => told.push("open again") });
+    expect(await refused.next().catch((error: unknown) => error instanceof ApiProblem)).toBe(true);
+    expect(told).toHaveLength(2);
+  });
+
   test("is small, and without the schemas", async () => {
     const built = await Bun.build({
       entrypoints: [join(import.meta.dir, "client.ts")],

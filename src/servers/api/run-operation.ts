@@ -41,6 +41,7 @@ export class OperationRunner {
   readonly #answers: IdempotentAnswers;
   readonly #streamsOf: AtOnce;
   readonly #streams = new Set<EventStream>();
+  readonly #streamsEnd = new AbortController();
 
   constructor(backend: ApiBackend, options: ApiOptions, limits: ApiLimits) {
     this.#backend = backend;
@@ -154,6 +155,11 @@ export class OperationRunner {
     return new Response(JSON.stringify(operation.reply.parse(value)), { status, headers });
   }
 
+  /** See Api. */
+  endStreams(): void {
+    this.#streamsEnd.abort();
+  }
+
   /** Nobody who was signed out sees one event more. */
   async #recheckStreams(): Promise<void> {
     await Promise.all([...this.#streams].map((stream) => stream.recheck()));
@@ -169,7 +175,13 @@ export class OperationRunner {
   ): Promise<Response> {
     if (asker === null || reply === undefined) throw new Error(`${id} is an event stream for nobody, or of nothing`);
     if (request.method === "HEAD") return new Response(null, { headers: { "content-type": EVENTS_TYPE } });
-    const { after, signal } = this.#options;
+    const { after } = this.#options;
+    const signal = AbortSignal.any([this.#options.signal, this.#streamsEnd.signal]);
+    if (signal.aborted) {
+      throw new Refusal(Status.unavailable, "This process of the server ends: ask again in a second.", {
+        headers: { "retry-after": "1" },
+      });
+    }
     const { who } = asker;
     const leave = this.#streamsOf.enter(who.userId);
     if (leave === null) {
@@ -193,7 +205,7 @@ export class OperationRunner {
         return now !== null && now.who.role === who.role && now.who.accountId === who.accountId;
       },
     });
-    if (!signal.aborted && !request.signal.aborted) this.#streams.add(stream);
+    if (!request.signal.aborted) this.#streams.add(stream);
     // Who has our answer reads the lists next, and must miss nothing that comes after them.
     await stream.opened;
     return stream.response;

@@ -3,13 +3,14 @@ import { CheckReport } from "../local/check-schema.ts";
 import { Counters, Endpoint, ForwardInfo, RelayStatus, VisitInfo } from "../local/schema.ts";
 import { GATEWAY_EVENTS, GatewayOverview } from "./schema-gateway.ts";
 import { id, name, portSet, timeMs } from "./shapes.ts";
-import { SITE_DRAFT, SITE_PATCH, Site, SiteOffer } from "./site-schema.ts";
+import { SITE_DRAFT, Site, SiteOffer } from "./site-schema.ts";
 
 /**
  * What the HTTP API takes and gives, under /v1: JSON, camelCase, times in milliseconds since the epoch (`…Ms`). The server
  * answers by these, its OpenAPI document is made of them, and its client and the console import their types.
  */
 export * from "./checks-schema.ts";
+export { ForwardPatch } from "./forward-patch.ts";
 export { PROBLEM_TYPES } from "./protocol.ts";
 export * from "./router-schema.ts";
 export * from "./schema-gateway.ts";
@@ -79,27 +80,6 @@ export const ForwardDraft = z.strictObject({
   ...SITE_DRAFT,
 });
 export type ForwardDraft = z.infer<typeof ForwardDraft>;
-/** What is absent stays as it is; null takes a setting away. */
-export const ForwardPatch = z.strictObject({
-  ports: portSet.exactOptional(),
-  to: z.string().min(1).max(255).nullable().exactOptional(),
-  protocol: z.enum(["tcp", "udp", "tcp+udp"]).exactOptional(),
-  name: name.exactOptional(),
-  enabled: z.boolean().exactOptional(),
-  allow: z.array(z.string().max(64)).max(1_000).exactOptional(),
-  deny: z.array(z.string().max(64)).max(1_000).exactOptional(),
-  connections: z.int().min(1).nullable().exactOptional(),
-  connectionsPerSource: z.int().min(1).nullable().exactOptional(),
-  newPerSource: z.string().max(32).nullable().exactOptional(),
-  bandwidth: z.string().max(32).nullable().exactOptional(),
-  proxyProtocol: z.enum(["v1", "v2"]).nullable().exactOptional(),
-  healthCheck: z
-    .union([z.boolean(), z.string().max(32)])
-    .nullable()
-    .exactOptional(),
-  ...SITE_PATCH,
-});
-export type ForwardPatch = z.infer<typeof ForwardPatch>;
 
 export const Forward = z.object({
   /** Stable; of the API alone. */

@@ -1,7 +1,8 @@
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
+import type { PortSharing } from "../../dataplanes/io/port-sharing.ts";
 import { ok, type Result } from "../../wire/result.ts";
 import { CARRIED_TO, CarriedPort, type CarriedPortOptions } from "../carried-port.ts";
-import { ALONE, type HttpListener, listenHttp } from "../http-listen.ts";
+import { type HttpListener, listenHttp } from "../http-listen.ts";
 import type { Api } from "./api.ts";
 import { API_LIMITS } from "./options.ts";
 import { Status } from "./problem.ts";
@@ -13,15 +14,12 @@ export interface TlsPair {
   readonly key: string;
 }
 
-export interface ApiServer {
-  readonly port: number;
+export interface ApiServer extends HttpListener {
   /**
    * What new connections are shown from now on. Requests that are under way end as they began, idle connections are
    * closed. An error: nobody listens, and it is to be called again.
    */
   renew(tls: TlsPair): Result<null, EntryError>;
-  /** Ends what is under way, too. */
-  close(): Promise<void>;
 }
 
 export interface ApiServerOptions {
@@ -33,6 +31,8 @@ export interface ApiServerOptions {
   readonly tls: TlsPair | null;
   /** Load balancers before it say who its visitors are; absent = visitors are whom sockets show. */
   readonly balancers?: Pick<CarriedPortOptions, "gate" | "sweeper">;
+  /** With other processes of this program; absent = with none. */
+  readonly sharing?: PortSharing;
   /** The most that is read of a body, at least what the API takes. */
   readonly maxBodyBytes?: number;
   /** Without a byte from either side: between requests, and while one is being sent. */
@@ -58,7 +58,8 @@ const IDLE_SEC = 15;
 /** HTTP/1.1 on Bun.serve. */
 export function serveApi(api: Api, options: ApiServerOptions): Result<ApiServer, EntryError> {
   const { bind, balancers, maxBodyBytes = API_LIMITS.maxBodyBytes, idleSec = IDLE_SEC } = options;
-  const opened = balancers === undefined ? null : CarriedPort.open({ bind, port: options.port, ...balancers });
+  const sharing = options.sharing ?? null;
+  const opened = balancers === undefined ? null : CarriedPort.open({ bind, port: options.port, sharing, ...balancers });
   if (opened?.ok === false) return opened;
   const carried = opened?.value ?? null;
   const clientOf = (peer: Bun.SocketAddress | null): string | null => {
@@ -66,14 +67,12 @@ export function serveApi(api: Api, options: ApiServerOptions): Result<ApiServer,
     return peer === null ? null : carried.clientAt(peer.port);
   };
   const listen = (port: number, tls: TlsPair | null) =>
-    listenHttp(carried === null ? bind : CARRIED_TO, port, (hostname) =>
+    listenHttp(carried === null ? bind : CARRIED_TO, port, carried === null ? sharing : null, (place) =>
       Bun.serve({
-        hostname,
-        port,
+        ...place,
         ...(tls === null ? {} : { tls: { cert: tls.cert, key: tls.key } }),
         maxRequestBodySize: Math.max(maxBodyBytes * BODY_MARGIN, UPLOAD_BYTES + maxBodyBytes),
         idleTimeout: idleSec,
-        ...ALONE,
         fetch: (request, server) => {
           const address = clientOf(server.requestIP(request));
           // By a port of this machine that is no way in.
@@ -91,23 +90,30 @@ export function serveApi(api: Api, options: ApiServerOptions): Result<ApiServer,
   const port = carried?.port ?? first.value.port;
   let current = first.value;
   /** Those before it, while requests of theirs are under way. */
-  const retired = new Set<HttpListener>();
+  const retired = new Map<HttpListener, Promise<unknown>>();
   return ok({
     port,
     renew(tls) {
       // Bun.serve keeps its certificate for life (decision 0026).
       const before = current;
-      retired.add(before);
-      void before.retire().then(() => retired.delete(before));
+      retired.set(
+        before,
+        before.retire().then(() => retired.delete(before)),
+      );
       const next = listen(carried === null ? port : 0, tls);
       if (!next.ok) return next;
       current = next.value;
       carried?.carryTo(current.port);
       return ok(null);
     },
+    setShared: (shared) => (carried ?? current).setShared(shared),
+    endIdle: () => current.endIdle(),
+    async retire() {
+      await Promise.all([carried?.retire(), current.retire(), ...retired.values()]);
+    },
     async close() {
       carried?.close();
-      await Promise.all([current, ...retired].map((listener) => listener.close()));
+      await Promise.all([current, ...retired.keys()].map((listener) => listener.close()));
     },
   });
 }

@@ -140,6 +140,19 @@ describe("events", () => {
     expect(lab.timers.count()).toBe(0);
   });
 
+  test("end in order when another process has the port, and later ones are to be asked for again; what else is asked is answered", async () => {
+    const headers = lab.session("uwe");
+    const stream = await Stream.of(headers);
+    await lab.backend.forwards.followed(1);
+    lab.api.endStreams();
+    expect(await stream.end()).toBe(":\n\n");
+    const later = await lab.fetch("/v1/events", { headers });
+    expect([later.status, later.headers.get("retry-after")]).toEqual([503, "1"]);
+    expect((await lab.fetch("/v1/devices", { headers })).status).toBe(200);
+    await lab.backend.forwards.followed(0);
+    expect(lab.timers.count()).toBe(0);
+  });
+
   test("leave nothing behind when the client goes", async () => {
     const stream = await Stream.of(lab.session("uwe"));
     await lab.backend.forwards.followed(1);

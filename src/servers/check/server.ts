@@ -2,12 +2,13 @@ import type { Saw } from "../../core/check/evidence.ts";
 import { outsideVerdict } from "../../core/check/outside.ts";
 import { PROBE_IDS, udpProbe, usualProbe } from "../../core/check/probes.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
+import type { PortSharing } from "../../dataplanes/io/port-sharing.ts";
 import { messageOf } from "../../os/errors.ts";
 import { type CidrSet, isIpv6, parseAddress } from "../../wire/address.ts";
 import { formatHostPort, parseHostPort, parsePort } from "../../wire/endpoint.ts";
 import type { Protocol } from "../../wire/port-set.ts";
 import type { Result } from "../../wire/result.ts";
-import { ALONE, type HttpListener, listenHttp } from "../http-listen.ts";
+import { type HttpListener, listenHttp } from "../http-listen.ts";
 import { visitorOf } from "../visitor.ts";
 import { type CheckPage, PAGE_POLICY, renderPage } from "./html.ts";
 
@@ -33,6 +34,8 @@ export interface CheckServerOptions {
   readonly bind: string;
   /** 0 = any free one. */
   readonly port: number;
+  /** With other processes of this program; absent = with none. */
+  readonly sharing?: PortSharing;
   /** Names, in lower case, by which visitors may call the page, besides addresses and `localhost`. Asked at each request. */
   hosts(): readonly string[];
   /** Reverse proxies whose X-Forwarded-For is believed. Asked at each request. */
@@ -82,13 +85,11 @@ const HEADERS = {
 /** The relay's page: it shows visitors their address, and looks at a port of it when they send the form. */
 export function serveCheckPage(options: CheckServerOptions): Result<CheckServer, EntryError> {
   const { bind, port } = options;
-  return listenHttp(bind, port, (hostname) =>
+  return listenHttp(bind, port, options.sharing ?? null, (place) =>
     Bun.serve({
-      hostname,
-      port,
+      ...place,
       maxRequestBodySize: MAX_BODY_BYTES,
       idleTimeout: IDLE_SEC,
-      ...ALONE,
       fetch: async (request, own) => {
         try {
           return await answer(request, own.requestIP(request)?.address ?? "", options);

@@ -3,7 +3,7 @@ import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import { parseAddress } from "../../wire/address.ts";
 import { parseHostPort } from "../../wire/endpoint.ts";
 import type { Result } from "../../wire/result.ts";
-import { ALONE, type HttpListener, listenHttp } from "../http-listen.ts";
+import { type HttpListener, listenHttp } from "../http-listen.ts";
 import { isLoopback } from "../loopback.ts";
 
 export interface GluetunServerOptions {
@@ -36,8 +36,8 @@ export function serveGluetun(options: GluetunServerOptions): Result<HttpListener
   const required = options.apiKey === null ? null : digest(options.apiKey);
   const hosts = [LOCALHOST, ...options.hosts];
   const fetch = (request: Request) => answer(request, hosts, required, options.ports);
-  return listenHttp(bind, port, (hostname) =>
-    Bun.serve({ hostname, port, fetch, maxRequestBodySize: MAX_BODY_BYTES, idleTimeout: IDLE_SEC, ...ALONE }),
+  return listenHttp(bind, port, null, (place) =>
+    Bun.serve({ ...place, fetch, maxRequestBodySize: MAX_BODY_BYTES, idleTimeout: IDLE_SEC }),
   );
 }
 

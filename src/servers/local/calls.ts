@@ -1,4 +1,5 @@
 import { z } from "../../wire/zod.ts";
+import { ForwardPatch } from "../api/forward-patch.ts";
 import { AuditEntry, AuditRequest } from "./audit-schema.ts";
 import { CheckReport, CheckRequest } from "./check-schema.ts";
 import {
@@ -78,6 +79,10 @@ export const RELAY_CALLS = {
   status: { input: nothing, output: RelayStatus },
   listForwards: { input: nothing, output: forwards },
   addForward: { input: AssignRequest, output: AddReply },
+  changeForward: {
+    input: z.strictObject({ nameOrId, device: nameOrId.nullable(), patch: ForwardPatch }),
+    output: AddReply,
+  },
   removeForward: { input: z.strictObject({ nameOrId, device: nameOrId.nullable() }), output: ForwardInfo },
   listDevices: { input: nothing, output: z.array(DeviceInfo).readonly() },
   revokeDevice: { input: z.strictObject({ nameOrId }), output: DeviceInfo },
@@ -96,6 +101,7 @@ export const AGENT_CALLS = {
   status: { input: nothing, output: AgentStatus },
   listForwards: { input: nothing, output: forwards },
   addForward: { input: z.strictObject({ spec: ForwardSpec, lasting: z.boolean() }), output: AddReply },
+  changeForward: { input: z.strictObject({ nameOrId, patch: ForwardPatch }), output: AddReply },
   removeForward: { input: z.strictObject({ nameOrId }), output: ForwardInfo },
   check: { input: CheckRequest, output: CheckReport },
   reload: { input: nothing, output: ReloadReport },
@@ -106,6 +112,7 @@ export const GATEWAY_CALLS = {
   status: { input: nothing, output: GatewayStatus },
   listForwards: { input: nothing, output: forwards },
   addMapping: { input: z.strictObject({ draft: MappingDraft }), output: AddReply },
+  changeForward: { input: z.strictObject({ nameOrId, patch: ForwardPatch }), output: AddReply },
   removeForward: { input: z.strictObject({ nameOrId }), output: ForwardInfo },
   listTriggers: { input: nothing, output: z.array(TriggerInfo).readonly() },
   addTrigger: { input: z.strictObject({ draft: TriggerDraft }), output: TriggerInfo },

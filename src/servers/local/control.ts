@@ -1,3 +1,4 @@
+import type { ForwardPatch } from "../api/forward-patch.ts";
 import type { AuditEntry, AuditRequest } from "./audit-schema.ts";
 import type { CheckReport, CheckRequest } from "./check-schema.ts";
 import type {
@@ -45,6 +46,7 @@ import type {
 } from "./vpn-schema.ts";
 
 // Types only: the schemas take longer to make than all else of a start, so whoever checks values imports them.
+export type { ForwardPatch } from "../api/forward-patch.ts";
 export type * from "./audit-schema.ts";
 export type * from "./check-schema.ts";
 export * from "./error.ts";
@@ -97,6 +99,11 @@ export interface RelayControl extends PeopleControl, SshKeysControl {
    */
   addForward(request: AssignRequest): Promise<AddReply>;
   /**
+   * What the patch does not name stays, connections that the new rules allow too. Of those that `removeForward` removes;
+   * rejects as `addForward` does, and with `usage` when the patch makes no sense.
+   */
+  changeForward(nameOrId: string, device: string | null, patch: ForwardPatch): Promise<AddReply>;
+  /**
    * Only forwards that `addForward` made; those that devices made are removed there (`usage`). `device`: its name or id, where
    * several have one of that name; null = whichever has it.
    */
@@ -135,6 +142,8 @@ export interface GatewayControl extends PeopleControl {
   listForwards(): Promise<readonly ForwardInfo[]>;
   /** Opens a mapping and keeps it over restarts. One of the same name is replaced. Rejects with `refused` or `failed`. */
   addMapping(draft: MappingDraft): Promise<AddReply>;
+  /** See RelayControl; of those that people made. */
+  changeForward(nameOrId: string, patch: ForwardPatch): Promise<AddReply>;
   /** Also those that clients asked for. What hatchway.toml lists is changed there (`usage`). */
   removeForward(idOrName: string): Promise<ForwardInfo>;
   listTriggers(): Promise<readonly TriggerInfo[]>;
@@ -175,6 +184,8 @@ export interface AgentControl {
    * forward is kept and reported with state `waiting`.
    */
   addForward(spec: ForwardSpec, options: { readonly lasting: boolean }): Promise<AddReply>;
+  /** See RelayControl; of public ports that `addForward` opened. */
+  changeForward(nameOrId: string, patch: ForwardPatch): Promise<AddReply>;
   /** Only forwards that `addForward` made; what hatchway.toml lists is changed there (`usage`). */
   removeForward(idOrName: string): Promise<ForwardInfo>;
   /**

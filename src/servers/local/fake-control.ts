@@ -14,6 +14,7 @@ import {
   type DeviceInfo,
   type Endpoint,
   type ForwardInfo,
+  type ForwardPatch,
   type ForwardSpec,
   type JoinCodeRequest,
   type PingEvent,
@@ -51,6 +52,8 @@ export function exposeSpec(name: string, port: number): ForwardSpec {
 export class FakeRelay extends FakePeople implements RelayControl {
   readonly codes: JoinCodeRequest[] = [];
   readonly assigned: AssignRequest[] = [];
+  /** Of `changeForward`. */
+  readonly changes: unknown[] = [];
   readonly upgrades: UpgradeRequest[] = [];
   readonly declined: string[] = [];
   private device: DeviceInfo = {
@@ -90,6 +93,13 @@ export class FakeRelay extends FakePeople implements RelayControl {
     if (device !== this.device.name) throw new ControlError("usage", `No device is called ${device}.`);
     this.assigned.push({ device, spec, to });
     return { v: CONTROL_VERSION, forward: forwardInfo({ kind: "remote", remote: spec, to }, device) };
+  }
+  async changeForward(nameOrId: string, device: string | null, patch: ForwardPatch): Promise<AddReply> {
+    const found = this.assigned.find(({ spec }) => spec.name === nameOrId);
+    if (found === undefined) throw new ControlError("usage", `There is no forward "${nameOrId}".`);
+    this.changes.push([nameOrId, device, patch]);
+    const { device: of, spec, to } = found;
+    return { v: CONTROL_VERSION, forward: forwardInfo({ kind: "remote", remote: spec, to }, of) };
   }
   async removeForward(nameOrId: string): Promise<ForwardInfo> {
     const found = this.assigned.find(({ spec }) => spec.name === nameOrId || spec.id === nameOrId);
@@ -138,6 +148,8 @@ export class FakeRelay extends FakePeople implements RelayControl {
 /** An agent for tests: every forward opens at once on `relay.example`; ports below 1024 are refused. */
 export class FakeAgent implements AgentControl {
   attached: string[] = [];
+  /** Of `changeForward`. */
+  readonly changes: unknown[] = [];
   /** What the next `attach` throws. */
   failAttach: ControlError | null = null;
   readonly pings: PingRequest[] = [];
@@ -174,6 +186,12 @@ export class FakeAgent implements AgentControl {
   async addForward(spec: ForwardSpec): Promise<AddReply> {
     if (isPrivileged(spec)) throw new ControlError("refused", "The relay does not give out ports below 1024.");
     this.forwards.set(partOf(spec).id, spec);
+    return { v: CONTROL_VERSION, forward: forwardInfo(spec, null) };
+  }
+  async changeForward(idOrName: string, patch: ForwardPatch): Promise<AddReply> {
+    const spec = [...this.forwards.values()].find((one) => partOf(one).name === idOrName);
+    if (spec === undefined) throw new ControlError("usage", `No forward is called ${idOrName}.`);
+    this.changes.push([idOrName, patch]);
     return { v: CONTROL_VERSION, forward: forwardInfo(spec, null) };
   }
   async removeForward(idOrName: string): Promise<ForwardInfo> {

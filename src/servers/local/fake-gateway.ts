@@ -7,6 +7,7 @@ import {
   type EventsRequest,
   type FollowedEvent,
   type ForwardInfo,
+  type ForwardPatch,
   type GatewayControl,
   type GatewayStatus,
   type MappingDraft,
@@ -30,6 +31,8 @@ import { FAKE_COUNTERS, FAKE_PROCESS, FAKE_RELOADED } from "./fake-process.ts";
 /** A gateway for tests: one mapping `web`, one trigger. */
 export class FakeGateway extends FakePeople implements GatewayControl {
   readonly added: MappingDraft[] = [];
+  /** Of `changeForward`. */
+  readonly changes: unknown[] = [];
   readonly triggers: TriggerInfo[] = [];
   readonly open: VisitInfo[] = [];
   stopped: { readonly clean: boolean } | null = null;
@@ -59,6 +62,12 @@ export class FakeGateway extends FakePeople implements GatewayControl {
   async addMapping(draft: MappingDraft): Promise<AddReply> {
     this.added.push(draft);
     return { v: CONTROL_VERSION, forward: mappingInfo(draft) };
+  }
+  async changeForward(nameOrId: string, patch: ForwardPatch): Promise<AddReply> {
+    const found = this.added.find(({ name }) => name === nameOrId);
+    if (found === undefined) throw new ControlError("usage", `There is no forward "${nameOrId}".`);
+    this.changes.push([nameOrId, patch]);
+    return { v: CONTROL_VERSION, forward: mappingInfo(found) };
   }
   async removeForward(nameOrId: string): Promise<ForwardInfo> {
     const found = this.added.findIndex(({ name }) => name === nameOrId);

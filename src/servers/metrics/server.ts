@@ -1,17 +1,20 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
+import type { PortSharing } from "../../dataplanes/io/port-sharing.ts";
 import { parseAddress } from "../../wire/address.ts";
 import { parseHostPort } from "../../wire/endpoint.ts";
 import { METRICS_TYPE } from "../../wire/prometheus.ts";
 import type { Result } from "../../wire/result.ts";
 import { bearerToken } from "../bearer.ts";
-import { ALONE, type HttpListener, listenHttp } from "../http-listen.ts";
+import { type HttpListener, listenHttp } from "../http-listen.ts";
 
 export interface MetricsServerOptions {
   /** An address of this machine, `localhost`, or `*`. */
   readonly bind: string;
   /** 0 = any free one. */
   readonly port: number;
+  /** With other processes of this program; absent = with none. */
+  readonly sharing?: PortSharing;
   /** What `Authorization: Bearer` must say; null = nothing, for a loopback address. */
   readonly token: string | null;
   /** The page, in the text format of Prometheus. */
@@ -34,13 +37,11 @@ const Status = { unauthorized: 401, forbidden: 403, notFound: 404, methodNotAllo
 export function serveMetrics(options: MetricsServerOptions): Result<HttpListener, EntryError> {
   const { bind, port } = options;
   const required = options.token === null ? null : digest(options.token);
-  return listenHttp(bind, port, (hostname) =>
+  return listenHttp(bind, port, options.sharing ?? null, (place) =>
     Bun.serve({
-      hostname,
-      port,
+      ...place,
       maxRequestBodySize: MAX_BODY_BYTES,
       idleTimeout: IDLE_SEC,
-      ...ALONE,
       async fetch(request) {
         try {
           return refusalOf(request, required) ?? page(await options.text());

@@ -3,17 +3,11 @@ import { KexInit } from "ssh2/lib/protocol/kex.js";
 /**
  * Safe from Terrapin (CVE-2023-48795) with every client, not only with those that have the strict key exchange that ssh2
  * speaks as well: the attack needs chacha20-poly1305, or a CBC or CTR cipher with an encrypt-then-MAC, and none of these is
- * offered. No SHA-1, no CBC, and no compression: it would let a peer send a little that becomes much.
+ * offered. Key exchanges that a stranger may ask for are cheap ones (decision 0055). No SHA-1, no CBC, and no compression: it would let a peer send a little that becomes much.
  */
-const KEX = [
-  "curve25519-sha256",
-  "curve25519-sha256@libssh.org",
-  "ecdh-sha2-nistp256",
-  "ecdh-sha2-nistp384",
-  "ecdh-sha2-nistp521",
-  "diffie-hellman-group16-sha512",
-  "diffie-hellman-group14-sha256",
-];
+const KEX = ["curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256"] as const;
+/** The one that is liked best. */
+export const FIRST_KEX = KEX[0];
 /** RFC 8308 §3.1 knows no such name: the extension is OpenSSH's (PROTOCOL, 1.10). */
 const STRICT_KEX = "kex-strict-s-v00@openssh.com";
 const DIRECTION = {

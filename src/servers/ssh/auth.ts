@@ -58,10 +58,10 @@ export class UserAuth<P> {
     this.#options = options;
   }
 
-  request(login: string, service: string, method: string, data: unknown): void {
+  request(login: string | undefined, service: string | undefined, method: string, data: unknown): void {
     // RFC 4252 §5.1: after success they are to be ignored.
     if (this.#done) return;
-    if (service !== SERVICE || this.#waiting >= MOST_WAITING) {
+    if (login === undefined || service !== SERVICE || this.#waiting >= MOST_WAITING) {
       this.#options.giveUp("it asks for a service that there is none of, or too fast");
       return;
     }
@@ -89,7 +89,11 @@ export class UserAuth<P> {
       await this.#deny(true);
       return;
     }
-    const request = data as PublicKeyRequest;
+    const request = wholeOf(data as PublicKeyRequest);
+    if (request === null) {
+      this.#options.giveUp("its request to log in is cut off");
+      return;
+    }
     const credential = credentialOf(request, login);
     const principal = credential === null ? null : await authority.find(credential, address);
     if (isClosed()) return;
@@ -122,7 +126,14 @@ export class UserAuth<P> {
   }
 }
 
-function credentialOf({ keyAlgo, key }: PublicKeyRequest, login: string): SshCredential | null {
+type WholeRequest = PublicKeyRequest & { readonly keyAlgo: string; readonly key: Buffer };
+
+function wholeOf(request: PublicKeyRequest): WholeRequest | null {
+  const { keyAlgo, key } = request;
+  return keyAlgo === undefined || key === undefined ? null : { ...request, keyAlgo, key };
+}
+
+function credentialOf({ keyAlgo, key }: WholeRequest, login: string): SshCredential | null {
   if (isCertificateType(keyAlgo)) {
     const certificate = decodeUserCertificate(key);
     return certificate.ok ? { kind: "certificate", certificate: certificate.value, login } : null;
@@ -136,7 +147,7 @@ function partsOf(credential: SshCredential) {
 }
 
 /** ssh2 tells the hash of RSA's apart from the name. */
-function algorithmOf({ keyAlgo, hashAlgo }: PublicKeyRequest): string {
+function algorithmOf({ keyAlgo, hashAlgo }: WholeRequest): string {
   switch (hashAlgo) {
     case "sha256":
       return "rsa-sha2-256";
@@ -148,7 +159,7 @@ function algorithmOf({ keyAlgo, hashAlgo }: PublicKeyRequest): string {
 }
 
 /** ssh2 has taken a signature apart, but for a certificate's, whose own name is another than the certificate's. */
-function signatureOf(request: PublicKeyRequest): Signature | null {
+function signatureOf(request: WholeRequest): Signature | null {
   if (request.signature === undefined) return null;
   if (isCertificateType(request.keyAlgo)) return decodeSignature(request.signature);
   return { algorithm: algorithmOf(request), bytes: request.signature, der: true };

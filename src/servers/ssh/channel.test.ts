@@ -13,6 +13,7 @@ function openChannel(windowBytes = MIB) {
     {
       peer: {
         channelData: (_, data) => told.push(`data ${data.length}`),
+        channelExtData: (_, data) => told.push(`words ${data.length}`),
         channelEOF: () => told.push("eof"),
         channelClose: () => told.push("close"),
         channelWindowAdjust: () => told.push("window"),
@@ -25,6 +26,8 @@ function openChannel(windowBytes = MIB) {
       nowMs: () => 0,
       await: () => undefined,
       forget: () => told.push("forget"),
+      abandoned: () => undefined,
+      ended: () => undefined,
       violated: (why) => {
         throw new Error(why);
       },

@@ -7,6 +7,8 @@ import { openFailureOf, reasonOfFailure } from "./open-failure.ts";
 
 /** RFC 4253 §6.1: what every implementation takes. ssh2 takes no packet that is much longer. */
 export const MAX_PACKET_BYTES = 32 * 1024;
+/** RFC 4254 §5.2: the one kind of extended data that there is. */
+const STDERR = 1;
 /** RFC 4254 §5.2 */
 const MAX_WINDOW = 0xffff_ffff;
 /**
@@ -20,6 +22,7 @@ const QUANTUM_BYTES = 64 * 1024;
 /** What a channel sends; all within the one connection. */
 export interface ChannelPeer {
   channelData(remoteId: number, data: Buffer): void;
+  channelExtData(remoteId: number, data: Buffer, type: number): void;
   channelEOF(remoteId: number): void;
   channelClose(remoteId: number): void;
   channelWindowAdjust(remoteId: number, bytes: number): void;
@@ -38,6 +41,9 @@ export interface ChannelHost {
   await(channel: SshChannel): void;
   /** Both sides closed it: its number is free. */
   forget(channel: SshChannel): void;
+  /** The client closed it, but its other side has not ended: until `ended` it is to be cut with the connection. */
+  abandoned(channel: SshChannel): void;
+  ended(channel: SshChannel): void;
   /** The peer broke the protocol. */
   violated(why: string): void;
 }
@@ -118,6 +124,14 @@ export class SshChannel implements ByteEnd {
       this.awaitIfBlocked();
     }
     return this.pendingBytes;
+  }
+
+  /** A few words on the second stream of a session: said at once, or not at all where the client has no room for them. */
+  writeError(words: Uint8Array): void {
+    if (this.remote === null || this.state !== "open" || this.localEnd) return;
+    if (words.length > Math.min(this.credit, this.remote.packetBytes)) return;
+    this.host.peer.channelExtData(this.remote.id, Buffer.from(words), STDERR);
+    this.credit -= words.length;
   }
 
   private get pendingBytes(): number {
@@ -303,6 +317,7 @@ export class SshChannel implements ByteEnd {
   /** What the client sent was all delivered, and its end; what it did not take any more is nobody's. */
   private abandon(): void {
     this.abandoned = true;
+    this.host.abandoned(this);
     this.queue = null;
     this.window.release();
     // Whoever waited to send goes on, and learns by that.
@@ -318,6 +333,7 @@ export class SshChannel implements ByteEnd {
   private finish(reason: ReasonName | null): void {
     if (this.state === "closed") return;
     this.state = "closed";
+    if (this.abandoned) this.host.ended(this);
     this.queue = null;
     this.window.release();
     this.onGone?.();

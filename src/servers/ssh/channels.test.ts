@@ -9,6 +9,7 @@ function channelsOf(refused: () => void): Channels {
   return new Channels({
     peer: {
       channelData: ignore,
+      channelExtData: ignore,
       channelEOF: ignore,
       channelClose: ignore,
       channelWindowAdjust: ignore,
@@ -42,4 +43,19 @@ test("a client that closes none of the channels that ended gets no more at some 
   channels.get(ended[0] ?? 0)?.receiveClose();
   const next = { type: "direct-tcpip", sender: 30_000, window: MIB, packetSize: 32_768, data: {} };
   expect(channels.accept(next)).not.toBeNull();
+});
+
+test("what the client closed and its visitor has not ended goes with the connection", () => {
+  const channels = channelsOf(() => undefined);
+  const gone: number[] = [];
+  for (const sender of [1, 2]) {
+    const channel = channels.accept({ type: "direct-tcpip", sender, window: MIB, packetSize: 32_768, data: {} });
+    channel?.opened();
+    if (channel !== null) channel.onGone = () => void gone.push(sender);
+    channel?.receiveClose();
+    if (sender === 1) channel?.end();
+  }
+  expect({ gone, size: channels.size }).toEqual({ gone: [1], size: 0 });
+  channels.cutAll();
+  expect(gone).toEqual([1, 2]);
 });

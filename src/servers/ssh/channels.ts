@@ -10,7 +10,7 @@ const MOST_OPENED = 20_000;
 /** With those that ended here and that the client has not closed: one that never does gets no more. */
 const MOST_KEPT = MOST_ACCEPTED + MOST_OPENED;
 
-export type ChannelsHost = Omit<ChannelHost, "forget" | "await">;
+export type ChannelsHost = Omit<ChannelHost, "forget" | "await" | "abandoned" | "ended">;
 
 /** The channels of one connection, by this side's numbers. */
 export class Channels implements ChannelHost {
@@ -18,6 +18,8 @@ export class Channels implements ChannelHost {
   readonly budget: WindowBudget;
   readonly #host: ChannelsHost;
   readonly #all = new Map<number, SshChannel>();
+  /** Closed by the client, and have no number any more. */
+  readonly #abandoned = new Set<SshChannel>();
   readonly #waiting: SshChannel[] = [];
   #accepted = 0;
   #nextId = 0;
@@ -50,6 +52,14 @@ export class Channels implements ChannelHost {
 
   forget(channel: SshChannel): void {
     this.#all.delete(channel.id);
+  }
+
+  abandoned(channel: SshChannel): void {
+    this.#abandoned.add(channel);
+  }
+
+  ended(channel: SshChannel): void {
+    this.#abandoned.delete(channel);
   }
 
   get size(): number {
@@ -114,7 +124,7 @@ export class Channels implements ChannelHost {
   }
 
   cutAll(): void {
-    const all = [...this.#all.values()];
+    const all = [...this.#all.values(), ...this.#abandoned];
     this.#all.clear();
     this.#waiting.length = 0;
     for (const channel of all) channel.cut("carrierLost");

@@ -12,6 +12,8 @@ import type { ReasonName } from "../../wire/reason.ts";
 import { type SshAuthority, UserAuth } from "./auth.ts";
 import type { ChannelsHost } from "./channels.ts";
 import type { Gathered } from "./gathered.ts";
+import { guardInbound, heedGuesses } from "./inbound.ts";
+import { sayGoodbye } from "./outbound.ts";
 import { Outbox, type OutboxGroup } from "./outbox.ts";
 import { ConnectionService, type SshHandler, serviceMessages } from "./service.ts";
 
@@ -41,6 +43,9 @@ export interface ConnectionShared<P> {
 
 /** RFC 4253 §11.1 */
 const Disconnect = { protocolError: 2, byApplication: 11 } as const;
+/** RFC 4253 §4.2 */
+const MAX_GREETING_BYTES = 255;
+const NEW_LINE = 0x0a;
 /** What a connection may hold by windows beyond the first: all connections have the server's budget together. */
 const WINDOW_BUDGET_BYTES = 64 * 1024 * 1024;
 /** RFC 4344 §3.2: long before any counter of AES comes round. Clients mostly ask for new keys earlier themselves. */
@@ -66,6 +71,8 @@ export class SshConnection<P> implements Reader, ChannelsHost {
   readonly #auth: UserAuth<P>;
   /** Null until the client has proved who it is. */
   #service: ConnectionService | null = null;
+  /** What came of the client's greeting; null = all of it did. */
+  #greeting: Buffer | null = Buffer.alloc(0);
   #why: string | null = null;
   #lingerUntilMs = Number.POSITIVE_INFINITY;
   /** Its user ended it: most clients leave by themselves before. */
@@ -91,15 +98,23 @@ export class SshConnection<P> implements Reader, ChannelsHost {
       ident: shared.ident,
       offer: shared.offer,
       onWrite: (bytes) => this.#outbox.write(bytes),
-      onError: (error) => this.#fail(error.message),
+      // It has told the client.
+      onError: (error) => this.#leave(error.message),
       onHeader: ({ versions }) => {
         this.software = versions.software;
+        heedGuesses(this.peer, this.peer._decipher, shared.hostKey.type);
       },
       onHandshakeComplete: () => {
         this.#bytesSinceKeys = 0;
         this.#service?.channels.turns();
       },
       messageHandlers: this.#handlers(),
+    });
+    heedGuesses(this.peer, this.peer, shared.hostKey.type);
+    guardInbound(this.peer, {
+      isClosed: () => this.isClosed,
+      isAuthenticated: () => this.isAuthenticated,
+      violated: (why) => this.violated(why),
     });
     this.#auth = new UserAuth({
       authority: shared.authority,
@@ -190,7 +205,8 @@ export class SshConnection<P> implements Reader, ChannelsHost {
     if (this.isClosed) return;
     this.#liveness.heard(this.#shared.nowMs());
     // Before keys are there, ssh2 keeps views of what it was given, and Bun uses its buffer again.
-    const kept = this.isAuthenticated ? bytes : Buffer.from(bytes);
+    const kept = this.isAuthenticated ? bytes : this.#withGreeting(bytes);
+    if (kept === null) return;
     try {
       this.peer.parse(kept, 0, kept.length);
       this.#shared.gathered.flush();
@@ -202,6 +218,16 @@ export class SshConnection<P> implements Reader, ChannelsHost {
     this.#countForKeys(bytes.length);
     this.#shared.turnstile.passed(this, bytes.length);
     if (this.#outbox.overflows) this.#fail("the client does not read what it asks for");
+  }
+
+  /** A copy, from the greeting on; null = the greeting is not whole yet. In three pieces, ssh2 1.17.0 would lose the second. */
+  #withGreeting(bytes: Buffer): Buffer | null {
+    const begun = this.#greeting;
+    if (begun === null) return Buffer.from(bytes);
+    const whole = Buffer.concat([begun, bytes]);
+    const isWhole = whole.includes(NEW_LINE) || whole.length > MAX_GREETING_BYTES;
+    this.#greeting = isWhole ? null : whole;
+    return isWhole ? whole : null;
   }
 
   #countForKeys(bytes: number): void {
@@ -293,14 +319,20 @@ export class SshConnection<P> implements Reader, ChannelsHost {
     };
   }
 
-  /** Tells the client, and lets it read that for a moment. */
+  /** Tells the client. */
   #end(why: string, code: number): void {
     if (this.isClosed) return;
     try {
-      this.peer.disconnect(code);
+      sayGoodbye(this.peer, code, `The relay ends the connection: ${why.replace(/\.$/, "")}.`);
     } catch (error) {
       this.#shared.failed(error);
     }
+    this.#leave(why);
+  }
+
+  /** Lets the client read for a moment what it was told. */
+  #leave(why: string): void {
+    if (this.isClosed) return;
     this.#outbox.flush();
     this.#lingerUntilMs = this.#shared.nowMs() + LINGER_MS;
     const isSent = this.#outbox.isEmpty;

@@ -30,6 +30,7 @@ export interface GlobalRequestsOptions {
 const MOST_WAITING = 256;
 const MAX_PORT = 65_535;
 const PORT_BYTES = 4;
+const CUT_OFF = "The request is cut off.";
 
 /** Answers global requests in their order, as RFC 4254 §4 wants: the answers carry no number. */
 export class GlobalRequests {
@@ -76,14 +77,17 @@ export class GlobalRequests {
     switch (name) {
       case "tcpip-forward": {
         const bind = hostPortOf(data);
+        if (bind === null) return { ok: false, error: CUT_OFF };
         if (bind.port > MAX_PORT) return { ok: false, error: `There is no port ${bind.port}.` };
         const opened = await handler.forward(bind);
         if (!opened.ok) return opened;
         // RFC 4254 §7.1: the port is told where the client left the choice.
         return ok(bind.port === 0 ? portBytes(opened.value) : null);
       }
-      case "cancel-tcpip-forward":
-        return doneOr(await handler.cancelForward(hostPortOf(data)), "There is no such forward to end.");
+      case "cancel-tcpip-forward": {
+        const bind = hostPortOf(data);
+        return doneOr(bind !== null && (await handler.cancelForward(bind)), "There is no such forward to end.");
+      }
       case "streamlocal-forward@openssh.com":
         return handler.forwardSocket(pathOf(data));
       case "cancel-streamlocal-forward@openssh.com":
@@ -98,10 +102,10 @@ function doneOr(done: boolean, message: string): Result<null, string> {
   return done ? ok(null) : { ok: false, error: message };
 }
 
-/** As ssh2 reads these requests. */
-function hostPortOf(data: unknown): HostPort {
-  const { bindAddr, bindPort } = data as { readonly bindAddr: string; readonly bindPort: number };
-  return { host: bindAddr, port: bindPort };
+/** As ssh2 reads these requests; null = the address is cut off. */
+function hostPortOf(data: unknown): HostPort | null {
+  const { bindAddr, bindPort } = data as { readonly bindAddr: string | undefined; readonly bindPort: number };
+  return bindAddr === undefined ? null : { host: bindAddr, port: bindPort };
 }
 
 function pathOf(data: unknown): string {

@@ -174,7 +174,7 @@ describe("what is asked for", () => {
     expect((await collected(none)).reason).not.toBeNull();
   });
 
-  test("a shell shows text; commands, SFTP and sockets of the machine are refused", async () => {
+  test("a shell shows text; sockets of the machine are refused", async () => {
     using one = await login({ strictVendor: false });
     const shown = await new Promise<string>((resolve, reject) =>
       one.client.shell(false, (error, channel) => {
@@ -183,16 +183,8 @@ describe("what is asked for", () => {
       }),
     );
     expect(shown).toContain("what is open");
-    const answers = [
-      await answer((told) => one.client.exec("id", told)),
-      await answer((told) => one.client.sftp(told)),
-      await answer((told) => one.client.openssh_forwardOutStreamLocal("/run/x", told)),
-    ];
-    expect(answers).toEqual([
-      expect.stringContaining("Unable to exec"),
-      expect.stringContaining("Unable to start subsystem"),
-      expect.stringContaining("not allowed"),
-    ]);
+    const socket = await answer((told) => one.client.openssh_forwardOutStreamLocal("/run/x", told));
+    expect(socket).toContain("not allowed");
   });
 });
 

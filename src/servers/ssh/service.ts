@@ -8,6 +8,7 @@ import { MAX_PACKET_BYTES, type SshChannel } from "./channel.ts";
 import { Channels, type ChannelsHost } from "./channels.ts";
 import type { Gathered } from "./gathered.ts";
 import { OpenFailure } from "./open-failure.ts";
+import { sayDebug } from "./outbound.ts";
 import { type ForwardRequests, GlobalRequests } from "./requests.ts";
 import { TextSession, type TextView } from "./text-session.ts";
 
@@ -36,6 +37,7 @@ export interface ServiceOptions {
 }
 
 const MAX_SESSIONS = 10;
+const MOST_UNTOLD = 32;
 
 /** "ssh-connection" (RFC 4254), of one client that proved who it is: its channels, and what it asks for as a whole. */
 export class ConnectionService {
@@ -44,6 +46,8 @@ export class ConnectionService {
   readonly #options: ServiceOptions;
   readonly #requests: GlobalRequests;
   readonly #sessions = new Map<number, TextSession>();
+  /** Refusals that nobody has read yet. */
+  readonly #untold: string[] = [];
   #noMoreSessions = false;
 
   constructor(host: ServiceHost, options: ServiceOptions) {
@@ -55,7 +59,7 @@ export class ConnectionService {
       answers: host.peer,
       isClosed: () => host.isClosed,
       refused: (message) => {
-        if (message !== "") this.say([`Refused: ${message}`]);
+        if (message !== "") this.#refused(`Refused: ${message}`);
       },
       giveUp: (why) => host.violated(why),
       failed: options.failed,
@@ -91,6 +95,13 @@ export class ConnectionService {
     return channel;
   }
 
+  /** SSH's answer has no place for the reason. Clients ask for ports before they open the session that would show it. */
+  #refused(line: string): void {
+    sayDebug(this.#host.peer, line);
+    this.say([line]);
+    if (this.#sessions.size === 0 && this.#untold.length < MOST_UNTOLD) this.#untold.push(line);
+  }
+
   /** Said in every session that shows text. */
   say(lines: readonly string[]): void {
     for (const session of this.#sessions.values()) session.changed(lines);
@@ -115,9 +126,9 @@ export class ConnectionService {
     this.#requests.request(name, wantReply, data);
   }
 
-  channelRequest(channel: SshChannel, type: string, wantReply: boolean): void {
+  channelRequest(channel: SshChannel, type: string, wantReply: boolean, data: unknown): void {
     const session = this.#sessions.get(channel.id);
-    if (session !== undefined) session.request(type, wantReply);
+    if (session !== undefined) session.request(type, wantReply, data);
     else if (wantReply && channel.remoteId !== null) this.#host.peer.channelFailure(channel.remoteId);
   }
 
@@ -162,6 +173,7 @@ export class ConnectionService {
       channel,
       answers: this.#host.peer,
       view: handler.view,
+      untold: () => this.#untold.splice(0),
       quit,
       ended: () => this.#sessions.delete(channel.id),
     });
@@ -209,7 +221,11 @@ export function serviceMessages(options: ServiceMessagesOptions): ServiceMessage
     ),
     REQUEST_SUCCESS: served(() => answered()),
     REQUEST_FAILURE: served(() => answered()),
-    CHANNEL_OPEN: served((service, info: ChannelOpen) => service.channelOpen(info)),
+    CHANNEL_OPEN: served((service, { type, sender, window, packetSize, data }: Partial<ChannelOpen>) => {
+      if (type === undefined || sender === undefined || window === undefined || packetSize === undefined) {
+        violated("its request for a channel is cut off");
+      } else service.channelOpen({ type, sender, window, packetSize, data: data ?? {} });
+    }),
     CHANNEL_OPEN_CONFIRMATION: served((service, info) => service.channels.confirmed(info)),
     CHANNEL_OPEN_FAILURE: onChannel((channel, _service, code: number) => channel.receiveFailure(code)),
     CHANNEL_WINDOW_ADJUST: onChannel((channel, _service, bytes: number) => channel.receiveWindow(bytes)),
@@ -223,8 +239,8 @@ export function serviceMessages(options: ServiceMessagesOptions): ServiceMessage
     CHANNEL_EXTENDED_DATA: onChannel((channel, _service, data: Buffer) => channel.receiveUnwanted(data.length)),
     CHANNEL_EOF: onChannel((channel) => channel.receiveEnd()),
     CHANNEL_CLOSE: onChannel((channel, service) => service.channelClosed(channel)),
-    CHANNEL_REQUEST: onChannel((channel, service, type: string, wantReply: boolean) =>
-      service.channelRequest(channel, type, wantReply),
+    CHANNEL_REQUEST: onChannel((channel, service, type: string, wantReply: boolean, data: unknown) =>
+      service.channelRequest(channel, type, wantReply, data),
     ),
   };
 }

@@ -28,9 +28,9 @@ declare module "ssh2/lib/protocol/Protocol.js" {
   }
 
   export interface PublicKeyRequest {
-    /** Of RSA: `ssh-rsa`, and which hash in `hashAlgo`. */
-    readonly keyAlgo: string;
-    readonly key: Buffer;
+    /** Of RSA: `ssh-rsa`, and which hash in `hashAlgo`. Undefined, as `key`, in a request that is cut off: ssh2 lets it pass. */
+    readonly keyAlgo: string | undefined;
+    readonly key: Buffer | undefined;
     readonly hashAlgo?: "sha256" | "sha512";
     /** ECDSA: DER. Absent = the client only asks whether the key would do. */
     readonly signature?: Buffer;
@@ -41,11 +41,19 @@ declare module "ssh2/lib/protocol/Protocol.js" {
   export interface MessageHandlers {
     DISCONNECT(protocol: Protocol, reason: number, description: string): void;
     SERVICE_REQUEST(protocol: Protocol, name: string): void;
-    USERAUTH_REQUEST(protocol: Protocol, user: string, service: string, method: string, data: unknown): void;
+    /** The names are undefined in a request that is cut off. */
+    USERAUTH_REQUEST(
+      protocol: Protocol,
+      user: string | undefined,
+      service: string | undefined,
+      method: string,
+      data: unknown,
+    ): void;
     GLOBAL_REQUEST(protocol: Protocol, name: string, wantReply: boolean, data: unknown): void;
     REQUEST_SUCCESS(protocol: Protocol): void;
     REQUEST_FAILURE(protocol: Protocol): void;
-    CHANNEL_OPEN(protocol: Protocol, info: ChannelOpen): void;
+    /** What a message that is cut off lacks is undefined. */
+    CHANNEL_OPEN(protocol: Protocol, info: Partial<ChannelOpen>): void;
     CHANNEL_OPEN_CONFIRMATION(protocol: Protocol, info: ChannelConfirmation): void;
     CHANNEL_OPEN_FAILURE(protocol: Protocol, recipient: number, reason: number): void;
     CHANNEL_WINDOW_ADJUST(protocol: Protocol, recipient: number, bytes: number): void;
@@ -73,12 +81,26 @@ declare module "ssh2/lib/protocol/Protocol.js" {
     constructor(options: ProtocolOptions);
     /** Undefined while no key exchange is under way: during one, packets wait in a list. */
     readonly _kexinit: unknown;
+    /** Reads what came in one packet after the first key exchange, but for those that change keys. Each new cipher takes the one that is here. */
+    _onPayload: (payload: Buffer) => number | false | undefined;
+    /** What deciphers now: before the first key exchange is done, with a reader of its own. There when `onHeader` is called. */
+    readonly _decipher: Pick<Protocol, "_onPayload">;
+    /** The client guessed how keys will be exchanged, and guessed wrong. */
+    _skipNextInboundPacket: boolean;
+    /** For messages that have no method of their own, or one that says too little (outbound.ts). */
+    readonly _packetRW: {
+      readonly write: {
+        readonly allocStartKEX: number;
+        alloc(payloadBytes: number, force: true): Buffer;
+        finalize(packet: Buffer, force: true): Buffer;
+      };
+    };
+    readonly _cipher: { encrypt(packet: Buffer): void };
     start(): void;
     /** Throws on what is not SSH, or was forged. */
     parse(bytes: Buffer, from: number, to: number): void;
     /** Every call after it throws. */
     cleanup(): void;
-    disconnect(reason: number): void;
     ping(): void;
     rekey(): void;
     serviceAccept(name: string): void;
@@ -90,6 +112,7 @@ declare module "ssh2/lib/protocol/Protocol.js" {
     channelSuccess(remoteId: number): void;
     channelFailure(remoteId: number): void;
     channelData(remoteId: number, data: Buffer): void;
+    channelExtData(remoteId: number, data: Buffer, type: number): void;
     channelEOF(remoteId: number): void;
     channelClose(remoteId: number): void;
     channelWindowAdjust(remoteId: number, bytes: number): void;

@@ -19,6 +19,8 @@ export interface TextSessionOptions {
   readonly channel: SshChannel;
   readonly answers: SessionAnswers;
   readonly view: TextView;
+  /** What nobody has read yet, told once. */
+  untold(): readonly string[];
   /** `q`, Ctrl-C or Ctrl-D: the connection is to end. The channel has ended, so that the client reads the last words. */
   quit(): void;
   /** The channel is gone. */
@@ -29,6 +31,11 @@ const HELP = [
   "? shows this help, Enter the list, q or Ctrl-C ends the connection.",
   "Forwards are asked for when you connect: ssh -R 8080:localhost:80.",
 ];
+/** To who asks for something else than the list. */
+const NO_COMMANDS =
+  "No commands are run here: leave the command out, or use -N. A machine behind the relay is reached by ssh -J.";
+const NO_FILES = "No files are kept here: a machine behind the relay is reached by scp -J or sftp -J.";
+const FAILED = 1;
 const CTRL_C = 0x03;
 const CTRL_D = 0x04;
 const ENTER = 0x0d;
@@ -41,6 +48,8 @@ const MAX_KEYS = 256;
 export class TextSession implements ByteSink {
   readonly #options: TextSessionOptions;
   #isTerminal = false;
+  /** Of the terminal; 0 = not known. */
+  #columns = 0;
   #started = false;
   #told = "";
 
@@ -51,25 +60,34 @@ export class TextSession implements ByteSink {
   }
 
   /** A request on the channel (RFC 4254 §6). */
-  request(type: string, wantReply: boolean): void {
+  request(type: string, wantReply: boolean, data: unknown): void {
     const { remoteId } = this.#options.channel;
     if (remoteId === null) return;
-    const granted = this.#grant(type);
+    const granted = this.#grant(type, data);
     if (wantReply) {
       if (granted) this.#options.answers.channelSuccess(remoteId);
       else this.#options.answers.channelFailure(remoteId);
     }
-    if (type === "shell" && granted) this.#start();
+    if (!granted) return;
+    if (type === "shell") this.#start();
+    else if (type === "exec") this.#refuse(NO_COMMANDS);
+    else if (type === "subsystem") this.#refuse(NO_FILES);
   }
 
-  #grant(type: string): boolean {
+  #grant(type: string, data: unknown): boolean {
     switch (type) {
       case "pty-req":
         this.#isTerminal = true;
+        this.#columns = columnsOf(data);
         return !this.#started;
       case "shell":
+      // Granted, and then told why not: of what is refused at once, clients say that it failed and nothing else.
+      case "exec":
+      case "subsystem":
         return !this.#started;
       case "window-change":
+        this.#columns = columnsOf(data);
+        return true;
       case "signal":
         return true;
       default:
@@ -79,7 +97,14 @@ export class TextSession implements ByteSink {
 
   #start(): void {
     this.#started = true;
-    this.#say([...this.#options.view.lines(), ...HELP.slice(0, 1)]);
+    const { untold, view } = this.#options;
+    this.#say([...untold(), ...view.lines(), ...HELP.slice(0, 1)]);
+  }
+
+  #refuse(why: string): void {
+    this.#started = true;
+    this.#options.channel.writeError(Buffer.from(`${why}${this.#lineEnd}`));
+    this.#end(FAILED);
   }
 
   /** Something opened or closed. */
@@ -90,17 +115,22 @@ export class TextSession implements ByteSink {
   /** Once a second. On a terminal the line of counters is written over and over; elsewhere nothing is. */
   tick(): void {
     if (!this.#started || !this.#isTerminal) return;
-    const line = this.#options.view.counters();
+    const whole = this.#options.view.counters();
+    // A line that wraps could not be written over. Behind the last column is the cursor.
+    const line = this.#columns > 0 ? whole.slice(0, this.#columns - 1) : whole;
     if (line === this.#told) return;
     this.#told = line;
     this.#write(`${CLEAR_LINE}${line}`);
   }
 
+  get #lineEnd(): string {
+    return this.#isTerminal ? "\r\n" : "\n";
+  }
+
   #say(lines: readonly string[]): void {
-    const end = this.#isTerminal ? "\r\n" : "\n";
     const over = this.#told === "" ? "" : CLEAR_LINE;
     this.#told = "";
-    this.#write(over + lines.map((line) => line + end).join(""));
+    this.#write(over + lines.map((line) => line + this.#lineEnd).join(""));
   }
 
   #write(text: string): void {
@@ -137,23 +167,28 @@ export class TextSession implements ByteSink {
 
   #quit(): void {
     this.#say(["Goodbye."]);
-    this.#end();
+    this.#end(0);
     this.#options.quit();
   }
 
   /** The channel's own end; forwards of the connection go on (`ssh -R … relay < /dev/null`). */
-  #end(): void {
+  #end(status: number): void {
     const { channel, answers } = this.#options;
-    if (channel.isOpen && channel.remoteId !== null) answers.exitStatus(channel.remoteId, 0);
+    if (channel.isOpen && channel.remoteId !== null) answers.exitStatus(channel.remoteId, status);
     channel.close();
   }
 
   onEnd(): void {
     // A client without a terminal has nothing more to type; it reads on until it ends the connection.
-    if (this.#isTerminal) this.#end();
+    if (this.#isTerminal) this.#end(0);
   }
 
   onClose(): void {
     this.#options.ended();
   }
+}
+
+/** As ssh2 reads `pty-req` and `window-change` (RFC 4254 §6.2, §6.7). */
+function columnsOf(data: unknown): number {
+  return (data as { readonly cols: number }).cols;
 }

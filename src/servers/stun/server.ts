@@ -2,8 +2,9 @@ import { type StunPlace, StunResponder, type StunSilence } from "../../core/stun
 import type { StunSite } from "../../core/stun/sites.ts";
 import { canonicalPeer } from "../../dataplanes/io/bind-address.ts";
 import { type EntryError, entryError } from "../../dataplanes/io/entry-error.ts";
+import type { PortSharing } from "../../dataplanes/io/port-sharing.ts";
 import { sendDatagram } from "../../dataplanes/io/send-datagram.ts";
-import { bindUdp, type UdpSocket } from "../../dataplanes/io/udp-socket.ts";
+import { bindBesideUdp, bindUdp, type UdpSocket } from "../../dataplanes/io/udp-socket.ts";
 import { type Endpoint, formatEndpoint } from "../../wire/endpoint.ts";
 import { err, ok, type Result } from "../../wire/result.ts";
 
@@ -11,6 +12,8 @@ export interface StunServerOptions {
   readonly port: number;
   /** The second port of every address; null = none. */
   readonly alternatePort: number | null;
+  /** With other processes of this program; absent = with none. */
+  readonly sharing?: PortSharing;
   /** Monotonic. */
   nowMs(): number;
   /** Ends the server. */
@@ -77,15 +80,24 @@ export class StunServer {
   #open(endpoint: Endpoint): Result<null, EntryError> {
     const { address, port } = endpoint;
     if (this.#socketAt(address, port) !== undefined) return ok(null);
-    const bound = bindUdp(address, port, {
+    const { sharing } = this.#options;
+    const beside = sharing?.isBeside("udp", port) ?? false;
+    const bound = (beside ? bindBesideUdp : bindUdp)(address, port, {
       data: (_socket, datagram, fromPort, from) =>
         this.#received(datagram, { address: canonicalPeer(from), port: fromPort }, endpoint),
       // An ICMP answer to an earlier answer: that client has gone.
       error: () => undefined,
     });
     if (!bound.ok) return err(entryError(bound.error, "udp", address, port));
+    if (beside) sharing?.steerHere(bound.value);
     this.#sockets.set(formatEndpoint(endpoint), { endpoint, socket: bound.value });
     return ok(null);
+  }
+
+  /** Lets another process of this program answer at its ports too, or no more. False: this system cannot. */
+  setShared(shared: boolean): boolean {
+    const { sharing } = this.#options;
+    return [...this.#sockets.values()].every(({ socket }) => sharing?.setSharedUdp(socket, shared) ?? false);
   }
 
   #received(datagram: Uint8Array, from: Endpoint, self: Endpoint): void {

@@ -27,7 +27,7 @@ function TurnOn() {
   const [code, setCode] = useState("");
   const beginning = useAction(async () => setSetup(await api.beginTotp()));
   const confirming = useAction(async () => {
-    await api.confirmTotp(code.replaceAll(/\s/g, ""));
+    await api.confirmTotp({ code: code.replaceAll(/\s/g, "") });
     await refreshMe();
     say({ title: "One-time codes are on" });
   });
@@ -75,7 +75,7 @@ function TurnOff() {
   const say = useSay();
   const [password, setPassword] = useState("");
   const removing = useAction(async () => {
-    await api.removeTotp(password);
+    await api.removeTotp({ password });
     await refreshMe();
     say({ title: "One-time codes are off" });
   });

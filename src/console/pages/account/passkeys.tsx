@@ -3,7 +3,7 @@ import type { Passkey } from "../../api.ts";
 import { formatAgo } from "../../format.ts";
 import { hasPasskeys, makePasskey } from "../../passkey.ts";
 import { useAction } from "../../state/action.ts";
-import { useNow, useResource } from "../../state/resource.ts";
+import { useList, useNow } from "../../state/resource.ts";
 import { useServices } from "../../state/services.tsx";
 import { Card, Failure, Notice } from "../../ui/bits.tsx";
 import { Button } from "../../ui/button.tsx";
@@ -13,7 +13,7 @@ import { TextField } from "../../ui/field.tsx";
 
 export function Passkeys() {
   const { api, refreshMe } = useServices();
-  const passkeys = useResource(api.passkeys);
+  const passkeys = useList(api.listPasskeys);
   const nowMs = useNow();
   const [name, setName] = useState("");
   const [removing, setRemoving] = useState<Passkey | null>(null);

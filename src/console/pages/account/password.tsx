@@ -1,6 +1,7 @@
 import { type FormEvent, useState } from "react";
-import { ApiProblem, MIN_PASSWORD_CHARS } from "../../api.ts";
+import { MIN_PASSWORD_CHARS } from "../../api.ts";
 import { useAction } from "../../state/action.ts";
+import { FormProblem } from "../../state/form-problem.ts";
 import { useServices } from "../../state/services.tsx";
 import { Card, Notice } from "../../ui/bits.tsx";
 import { Button } from "../../ui/button.tsx";
@@ -15,9 +16,9 @@ export function Password() {
   const saving = useAction(async () => {
     if (next.length < MIN_PASSWORD_CHARS) {
       const message = `A password has at least ${MIN_PASSWORD_CHARS} characters.`;
-      throw new ApiProblem(0, "about:blank", message, [{ path: "next", message }]);
+      throw new FormProblem(message, [{ path: "next", message }]);
     }
-    await api.changePassword(current, next);
+    await api.changePassword({ current, next });
     setCurrent("");
     setNext("");
     say({ title: "The password is changed", description: "Every other session of yours has ended." });

@@ -1,6 +1,6 @@
 import { type SignedInSession, sentenceOf } from "../../api.ts";
 import { formatAgo } from "../../format.ts";
-import { useNow, useResource } from "../../state/resource.ts";
+import { useList, useNow } from "../../state/resource.ts";
 import { useServices } from "../../state/services.tsx";
 import { Card, Failure, Pill } from "../../ui/bits.tsx";
 import { Button } from "../../ui/button.tsx";
@@ -9,7 +9,7 @@ import { useSay } from "../../ui/toaster.tsx";
 
 export function Sessions() {
   const { api } = useServices();
-  const sessions = useResource(api.sessions);
+  const sessions = useList(api.listSessions);
   const nowMs = useNow();
   const say = useSay();
   const end = async (session: SignedInSession) => {

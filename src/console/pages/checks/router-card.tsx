@@ -30,7 +30,7 @@ export function RouterCard() {
     useCallback(async () => {
       going.current = new AbortController();
       setReport(null);
-      setReport(await api.askRouter(going.current.signal));
+      setReport(await api.until(going.current.signal).askRouter());
     }, [api]),
   );
   return (

@@ -38,7 +38,7 @@ export function usePing(): Ping {
       const follow = async () => {
         const found: PingSample[] = [];
         try {
-          for await (const event of await api.ping(id, samples, own.signal)) {
+          for await (const event of api.pingForward(id, { samples, signal: own.signal })) {
             if (event.event === "done") change({ state: "done" });
             if (event.event !== "sample") continue;
             found.push(event);

@@ -37,7 +37,7 @@ export function AddPeer({ server, keyFault, onGiven }: AddPeerProps) {
   const isReady = isReachReady(reach) && areKeysReady(settled);
   const adding = useAction(async () => {
     const { made, sent } = await takeKeys(settled);
-    const reply = await api.addPeer({
+    const reply = await api.addVpnPeer({
       name: name.trim(),
       ...sent,
       ...reachOf(reach),

@@ -26,7 +26,7 @@ export function EditPeer({ peer, onClose }: EditPeerProps) {
   const [asked, setAsked] = useState(false);
   const saving = useAction(async () => {
     const patch = patchOf(peer, name.trim(), reach, lifetime);
-    if (Object.keys(patch).length > 0) live.show({ event: "vpn-peer", peer: await api.changePeer(peer.id, patch) });
+    if (Object.keys(patch).length > 0) live.show({ event: "vpn-peer", peer: await api.changeVpnPeer(peer.id, patch) });
     onClose();
   });
   const errorOf = (path: string) => saving.problem?.of(path) ?? null;

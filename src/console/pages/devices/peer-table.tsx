@@ -37,7 +37,7 @@ export function PeerTable({ peers, keyFault, onGiven }: PeerTableProps) {
   const stop = () => setDoing(null);
   const enable = async (peer: VpnPeer, enabled: boolean) => {
     try {
-      live.show({ event: "vpn-peer", peer: await api.changePeer(peer.id, { disabled: !enabled }) });
+      live.show({ event: "vpn-peer", peer: await api.changeVpnPeer(peer.id, { disabled: !enabled }) });
     } catch (error) {
       say({ title: `${peer.name} stays ${enabled ? "off" : "on"}`, description: sentenceOf(error), bad: true });
     }
@@ -171,7 +171,7 @@ export function PeerTable({ peers, keyFault, onGiven }: PeerTableProps) {
         onClose={stop}
         onAct={async () => {
           if (doing === null) return;
-          await api.removePeer(doing.peer.id);
+          await api.removeVpnPeer(doing.peer.id);
           live.show({ event: "vpn-peer-gone", id: doing.peer.id });
           say({ title: `Removed ${doing.peer.name}` });
         }}

@@ -31,7 +31,7 @@ export function RotatePeer({ peer, keyFault, onClose, onGiven }: RotatePeerProps
   const settled = settleKeys(choice, keyFault);
   const rotating = useAction(async () => {
     const { made, sent } = await takeKeys(settled);
-    const reply = await api.rotatePeer(peer.id, sent);
+    const reply = await api.rotateVpnPeer(peer.id, sent);
     live.show({ event: "vpn-peer", peer: reply.peer });
     onClose();
     onGiven(reply, made);

@@ -2,8 +2,7 @@ import { useCallback, useEffect, useRef, useState } from "react";
 import type { Device, SshKey, SshServer } from "../../api.ts";
 import { sshCommand } from "../../ssh/command.ts";
 import { HostKey } from "../../ssh/host-key.tsx";
-import type { Resource } from "../../state/resource.ts";
-import { useResource } from "../../state/resource.ts";
+import { type Resource, useList } from "../../state/resource.ts";
 import { useIsAdmin, useMayChange, useServices } from "../../state/services.tsx";
 import { Card, Failure, Loading, Pill } from "../../ui/bits.tsx";
 import { Button } from "../../ui/button.tsx";
@@ -53,7 +52,7 @@ function NoSsh() {
 function Keys({ server, devices }: { readonly server: SshServer; readonly devices: readonly Device[] }) {
   const { api } = useServices();
   const mayChange = useMayChange();
-  const keys = useResource(api.sshKeys, KEYS_MS);
+  const keys = useList(api.listSshKeys, KEYS_MS);
   useOnChange(connectedIn(devices), keys.reload);
   const [added, setAdded] = useState<SshKey | null>(null);
   const onAdded = useCallback(

@@ -28,7 +28,7 @@ const list = (text: string): string[] => text.split(/[\s,]+/).filter(Boolean);
 export function VpnForm({ server, onSaved }: VpnFormProps) {
   const { api } = useServices();
   const say = useSay();
-  const overview = useResource(api.overview);
+  const overview = useResource(api.getOverview);
   const before: VpnFields = {
     host: null,
     port: server === null ? "" : String(server.listenPort),
@@ -41,7 +41,7 @@ export function VpnForm({ server, onSaved }: VpnFormProps) {
   const usual = overview.value?.publicHost ?? overview.value?.gateway?.externalAddress ?? "";
   const host = fields.host ?? server?.endpointHost ?? usual;
   const saving = useAction(async () => {
-    const saved = await api.changeVpn(changeOf(fields, before, host.trim(), server));
+    const { server: saved } = await api.changeVpn(changeOf(fields, before, host.trim(), server));
     say({ title: server === null ? "The VPN is there" : "The VPN is changed" });
     onSaved(saved);
   });

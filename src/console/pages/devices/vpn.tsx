@@ -1,4 +1,4 @@
-import { useCallback, useState } from "react";
+import { useState } from "react";
 import type { VpnPeer, VpnPeerReply, VpnServer } from "../../api.ts";
 import { useResource } from "../../state/resource.ts";
 import { useIsAdmin, useServices } from "../../state/services.tsx";
@@ -18,7 +18,7 @@ export function VpnPart({ peers }: { readonly peers: readonly VpnPeer[] }) {
   const isAdmin = useIsAdmin();
   const keyFault = useKeyFault();
   const [given, setGiven] = useState<Given | null>(null);
-  const vpn = useResource(useCallback(async () => ({ server: await api.vpn() }), [api]));
+  const vpn = useResource(api.getVpn);
   const onGiven = (reply: VpnPeerReply, keys: PeerKeys | null) => setGiven({ reply, keys });
   if (vpn.value === null) {
     return vpn.failure === null ? (

@@ -2,7 +2,7 @@ import { type FormEvent, useState } from "react";
 import type { Invite, MadeInvite, Role } from "../../api.ts";
 import { formatAge } from "../../format.ts";
 import { useAction } from "../../state/action.ts";
-import { useNow, useResource } from "../../state/resource.ts";
+import { useList, useNow } from "../../state/resource.ts";
 import { useServices } from "../../state/services.tsx";
 import { Card, Failure, Notice } from "../../ui/bits.tsx";
 import { Button } from "../../ui/button.tsx";
@@ -21,7 +21,7 @@ type Lifetime = (typeof LIFETIMES)[number]["value"];
 
 export function Invites() {
   const { api } = useServices();
-  const invites = useResource(api.invites);
+  const invites = useList(api.listInvites);
   const nowMs = useNow();
   const [role, setRole] = useState<Role>("user");
   const [account, setAccount] = useState("");

@@ -2,7 +2,7 @@ import { type FormEvent, useState } from "react";
 import type { MadeToken, Scope, Token } from "../../api.ts";
 import { formatAge, formatAgo } from "../../format.ts";
 import { useAction } from "../../state/action.ts";
-import { useNow, useResource } from "../../state/resource.ts";
+import { useList, useNow } from "../../state/resource.ts";
 import { useServices } from "../../state/services.tsx";
 import { Card, Failure, Notice } from "../../ui/bits.tsx";
 import { Button } from "../../ui/button.tsx";
@@ -36,7 +36,7 @@ function scopeWords(scopes: readonly Scope[]): string {
 
 export function Tokens() {
   const { api } = useServices();
-  const tokens = useResource(api.tokens);
+  const tokens = useList(api.listTokens);
   const nowMs = useNow();
   const [name, setName] = useState("");
   const [scope, setScope] = useState<Scope>("read");

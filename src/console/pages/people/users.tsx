@@ -1,10 +1,11 @@
 import { type FormEvent, useState } from "react";
-import { ApiProblem, sentenceOf, type User } from "../../api.ts";
+import { sentenceOf, type User } from "../../api.ts";
 import { count, formatAgo } from "../../format.ts";
 import { bandwidthText } from "../../forwards/draft.ts";
 import { PortField, readPorts } from "../../forwards/port-field.tsx";
 import { useAction } from "../../state/action.ts";
-import { useNow, useResource } from "../../state/resource.ts";
+import { FormProblem } from "../../state/form-problem.ts";
+import { useList, useNow } from "../../state/resource.ts";
 import { useServices } from "../../state/services.tsx";
 import { Card, Failure, Loading, Notice, Pill } from "../../ui/bits.tsx";
 import { Button } from "../../ui/button.tsx";
@@ -18,7 +19,7 @@ import { ROLE_NAMES, ROLES } from "./roles.ts";
 
 export function Users() {
   const { api, me } = useServices();
-  const users = useResource(api.users);
+  const users = useList(api.listUsers);
   const nowMs = useNow();
   const say = useSay();
   const [editing, setEditing] = useState<User | null>(null);
@@ -169,7 +170,7 @@ function EditUser({ user, onClose, onSaved }: EditUserProps) {
   const numberOf = (text: string, path: string): number | null => {
     if (text.trim() === "") return null;
     const message = "Write a whole number, or nothing for no limit.";
-    if (!/^\d{1,9}$/.test(text.trim())) throw new ApiProblem(0, "about:blank", message, [{ path, message }]);
+    if (!/^\d{1,9}$/.test(text.trim())) throw new FormProblem(message, [{ path, message }]);
     return Number(text);
   };
   const saving = useAction(async () => {

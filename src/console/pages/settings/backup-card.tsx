@@ -16,7 +16,7 @@ export function BackupCard() {
   const backup = useAction(async () => {
     setMade(null);
     const name = nameOf(new Date());
-    save(await api.makeBackup(passphrase), name);
+    save(await new Response(await api.makeBackup({ passphrase })).blob(), name);
     setMade(name);
     setPassphrase("");
     setAgain("");

@@ -15,7 +15,7 @@ const TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle
 /** A backup is taken in and looked at; only a start of the server puts it in the place of what is there. */
 export function RestoreCard() {
   const { api } = useServices();
-  const pending = useResource(useCallback(() => api.pendingRestore().then((info) => ({ info })), [api]));
+  const pending = useResource(api.getRestore);
   const { value, failure, reload } = pending;
   return (
     <Card title="Restore">
@@ -24,10 +24,10 @@ export function RestoreCard() {
         failure === null ? (
           <Loading what="what waits" />
         ) : null
-      ) : value.info === null ? (
-        <Upload onChecked={(info) => pending.set({ info })} />
+      ) : value.restore === null ? (
+        <Upload onChecked={(info) => pending.set({ restore: info })} />
       ) : (
-        <Waiting info={value.info} onInfo={(info) => pending.set({ info })} />
+        <Waiting info={value.restore} onInfo={(info) => pending.set({ restore: info })} />
       )}
     </Card>
   );

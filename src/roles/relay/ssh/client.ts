@@ -4,6 +4,7 @@ import { join } from "../../../dataplanes/io/join.ts";
 import type { TextView } from "../../../servers/ssh/text-session.ts";
 import type { HostPort } from "../../../wire/endpoint.ts";
 import { parseHost } from "../../../wire/endpoint.ts";
+import { printable } from "../../../wire/igd/printable.ts";
 import type { ReasonName } from "../../../wire/reason.ts";
 import { err, ok, type Result } from "../../../wire/result.ts";
 import type { OpenRequest } from "../../../wire/tunnel/open.ts";
@@ -135,7 +136,11 @@ export class SshClient implements Behind, ConnectedClient {
 
   /** No connection of the device serves it by another handle any more. */
   #serves(served: ServedForward): void {
-    for (const client of this.device.clients) client.lose(served.port);
+    for (const client of this.device.clients) {
+      const hadIt = client !== this && client.forwards.has(served.port);
+      client.lose(served.port);
+      if (hadIt) client.connection.say([`Port ${served.port} leads to a newer connection of this device now.`]);
+    }
     this.forwards.set(served.port, served);
   }
 
@@ -161,7 +166,7 @@ export class SshClient implements Behind, ConnectedClient {
       return `The agent of "${name}" is connected and opens its forwards: give the key to a device of its own, with hatchway ssh-key add.`;
     }
     if (!EVERY_ADDRESS.includes(bind.host)) {
-      return `Public ports are open on every address of the relay: leave "${bind.host}" out, as in -R 8080:localhost:80.`;
+      return `Public ports are open on every address of the relay: leave "${printable(bind.host)}" out, as in -R 8080:localhost:80.`;
     }
     if (this.forwards.size + this.claimed.size >= MOST_FORWARDS) {
       return `A connection has ${MOST_FORWARDS} forwards at most.`;

@@ -17,6 +17,8 @@ const LAPTOP: SshPrincipal = {
 /** A hub whose relay grants whatever is asked, and tells what is done to it. */
 function hubLab() {
   const did: string[] = [];
+  /** Of ports, in sessions. */
+  const said: string[] = [];
   const held = new Map<string, HeldForward>();
   /** Who serves which port now, by its handle. */
   const handles = new Map<number, number>();
@@ -61,7 +63,8 @@ function hubLab() {
     },
     openForwardedSocket: () => "serviceRefused",
     lost: (port) => void did.push(`lost at ${name}: ${port}`),
-    say: () => undefined,
+    say: (lines) =>
+      void said.push(...lines.filter((line) => line.startsWith("Port ")).map((line) => `${name}: ${line}`)),
     close: (why) => void did.push(`closed at ${name}: ${why}`),
   });
   const visit = (port: number) => {
@@ -75,14 +78,14 @@ function hubLab() {
     } as const;
     return hub.link("laptop")?.openStream(request, null);
   };
-  return { hub, gate, did, held, connection, visit };
+  return { hub, gate, did, said, held, connection, visit };
 }
 
 const ask = (port: number) => ({ host: "localhost", port });
 
 describe("a device that is connected by SSH more than once", () => {
   test("has a port at the connection that asked last, and the other one is told", async () => {
-    const { hub, did, connection, visit } = hubLab();
+    const { hub, did, said, connection, visit } = hubLab();
     const first = hub.join(LAPTOP, connection("first"));
     expect(await first.forward(ask(8_080))).toEqual(ok(8_080));
     visit(8_080);
@@ -95,6 +98,7 @@ describe("a device that is connected by SSH more than once", () => {
       "lost at first: 8080",
       "visit at second: localhost:8080",
     ]);
+    expect(said).toEqual(["first: Port 8080 leads to a newer connection of this device now."]);
     expect(await first.cancelForward(ask(8_080))).toBe(false);
   });
 
