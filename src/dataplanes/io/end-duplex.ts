@@ -8,8 +8,6 @@ export class EndDuplex extends Duplex implements ByteSink {
   readonly #end: ByteEnd;
   #closed = false;
   #written: ((error?: Error | null) => void) | null = null;
-  /** All that was written to the end. */
-  passedBytes = 0;
 
   constructor(end: ByteEnd) {
     super({ allowHalfOpen: true });
@@ -55,7 +53,6 @@ export class EndDuplex extends Duplex implements ByteSink {
   }
 
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, written: (error?: Error | null) => void): void {
-    this.passedBytes += chunk.length;
     if (this.#end.write(chunk) <= PAUSE_ABOVE_BYTES) written();
     else this.#written = written;
   }

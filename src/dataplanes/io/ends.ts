@@ -1,5 +1,6 @@
 import type { Endpoint, HostPort } from "../../wire/endpoint.ts";
 import type { ReasonName } from "../../wire/reason.ts";
+import type { ServerTls } from "./server-tls.ts";
 
 /** Told to an end as its backlog while it must not deliver: above any queue, so that all is held back. */
 export const HOLD_BYTES = 2 ** 30;
@@ -35,6 +36,15 @@ export interface ByteEnd {
    * calls; other ends leave it out.
    */
   keepAlive?(): void;
+}
+
+/** A visitor's connection, which may go on by TLS. */
+export interface PlainEnd extends ByteEnd {
+  /**
+   * As the server, and once: what is written and delivered from now on is inside. `hello` is what came of it. `sink.onOpen`
+   * says that the handshake is over, and until then nothing is written; when it fails `onClose("protocolError")` comes instead.
+   */
+  beginTls(tls: ServerTls, hello: Uint8Array): void;
 }
 
 export interface ByteSink {

@@ -30,10 +30,10 @@ export interface ProxyGateOptions {
 }
 
 /** One entry at the gate. */
-export interface GateHost {
+export interface GateHost<End extends ByteEnd = ByteEnd> {
   readonly counters: ForwardCounters;
   /** A connection whose visitor is known. It joins `end` or resets it before it returns. */
-  receive(end: ByteEnd, visit: Visit): void;
+  receive(end: End, visit: Visit): void;
 }
 
 /** Whose datagram it is, and what of it is for the service. */
@@ -71,7 +71,7 @@ export class ProxyGate implements Sweepable {
   }
 
   /** A new connection, with the visit as its socket shows it. */
-  receive(end: ByteEnd, visit: Visit, host: GateHost): void {
+  receive<End extends ByteEnd>(end: End, visit: Visit, host: GateHost<End>): void {
     const { address } = visit.visitor;
     if (this.#listed?.contains(address) === true) {
       const waiting = new Waiting(this, end, visit, host);

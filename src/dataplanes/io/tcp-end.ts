@@ -1,10 +1,12 @@
+import { errorCode } from "../../os/errors.ts";
 import type { ReasonName } from "../../wire/reason.ts";
 import { ByteQueue } from "./byte-queue.ts";
-import type { ByteHandlers, ByteSocket } from "./byte-socket.ts";
+import type { ByteHandlers, ByteSocket, TlsHandlers } from "./byte-socket.ts";
 import type { Descriptors } from "./descriptors.ts";
 import { dialReason } from "./dial-error.ts";
-import type { ByteEnd, ByteSink } from "./ends.ts";
+import type { ByteSink, PlainEnd } from "./ends.ts";
 import { PAUSE_ABOVE_BYTES, RESUME_AT_BYTES } from "./paused-reading.ts";
+import { beginServerTls, type ServerTls } from "./server-tls.ts";
 import { SILENT_SINK } from "./silent-sink.ts";
 import { sockets } from "./sockets.ts";
 import type { Reader, Turnstile } from "./turnstile.ts";
@@ -48,7 +50,7 @@ type NewSocket = ByteSocket<TcpEnd | Attempt | Acceptor>;
  * A TCP socket as a ByteEnd. One set of handlers serves every socket (`socket.data` is the end), so a connection
  * costs two small objects and no closure. What Bun 1.4.5 does on real sockets is held by tcp-end.test.ts.
  */
-export class TcpEnd implements ByteEnd, Reader {
+export class TcpEnd implements PlainEnd, Reader {
   sink: ByteSink = SILENT_SINK;
   #socket: TcpSocket | null;
   #attempt: Attempt | null = null;
@@ -104,11 +106,30 @@ export class TcpEnd implements ByteEnd, Reader {
     end.#opened(socket as TcpSocket);
   }) as unknown as ByteHandlers<Attempt>;
 
+  static readonly #TLS_HANDLERS: TlsHandlers<TcpEnd> = {
+    ...(TcpEnd.#handlers(() => undefined) as unknown as ByteHandlers<TcpEnd>),
+    open: (socket) => {
+      socket.data.#socket = socket;
+    },
+    handshake: (socket, success) => {
+      if (success) socket.data.sink.onOpen();
+      // It was sent an alert, and is being closed.
+      else socket.data.#resetReason ??= "protocolError";
+    },
+    error: (socket, error) => {
+      const isPeers = errorCode(error) === "EPROTO";
+      socket.data.reset(isPeers ? "protocolError" : "resources");
+      if (!isPeers) reportError(error);
+    },
+  };
+
   static #handlers(open: (socket: NewSocket) => void): ByteHandlers<TcpEnd | Attempt | Acceptor> {
     return {
       open,
       data: (socket, bytes) => {
-        const end = socket.data as TcpEnd;
+        const end = socket.data;
+        // It is below TLS.
+        if (!(end instanceof TcpEnd)) return;
         end.sink.onData(bytes);
         end.#turnstile?.passed(end, bytes.length);
       },
@@ -221,6 +242,10 @@ export class TcpEnd implements ByteEnd, Reader {
     // Fires the close handler before it returns.
     this.#socket?.terminate();
     this.#finish(this.#resetReason);
+  }
+
+  beginTls(tls: ServerTls, hello: Uint8Array): void {
+    if (this.#socket !== null && !this.#closed) beginServerTls(this.#socket, tls, hello, this, TcpEnd.#TLS_HANDLERS);
   }
 
   keepAlive(): void {

@@ -4,7 +4,7 @@ import { err, ok, type Result } from "../../wire/result.ts";
 import { bindCandidates, isWildcard, unmapped } from "./bind-address.ts";
 import type { ByteListener } from "./byte-socket.ts";
 import type { Descriptors } from "./descriptors.ts";
-import type { ByteEnd, Visit } from "./ends.ts";
+import type { PlainEnd, Visit } from "./ends.ts";
 import { type EntryError, entryError } from "./entry-error.ts";
 import { type Listener, Listeners } from "./listeners.ts";
 import { BESIDE, type PortSharing } from "./port-sharing.ts";
@@ -15,7 +15,7 @@ import type { Turnstile } from "./turnstile.ts";
 import { bindUdp } from "./udp-socket.ts";
 
 /** Hears of each visitor. It joins `end` or resets it before it returns. */
-export type OnTcpVisitor = (end: ByteEnd, visit: Visit) => void;
+export type OnTcpVisitor = (end: PlainEnd, visit: Visit) => void;
 
 /**
  * The TCP listeners of one forward at `bind` (an IP literal, or `*` for every address, dual-stack). The connections

@@ -136,6 +136,11 @@ export class RelayNames {
     this.server.drain();
   }
 
+  /** After that: resolves when all who came by HTTP/2 have what they asked for. */
+  drained(): Promise<void> {
+    return this.server.drained();
+  }
+
   async close(): Promise<void> {
     this.server.close();
     await this.#acme?.idle();

@@ -456,7 +456,8 @@ export class Relay {
       shared.drain();
       if (shared.entry !== null) open.push(shared.entry.visits);
     }
-    await Promise.race([Promise.all(open.map((visits) => visits.drained())), this.#cutShort(drainMs)]);
+    const drained = [...open.map((visits) => visits.drained()), this.#names.drained()];
+    await Promise.race([Promise.all(drained), this.#cutShort(drainMs)]);
     this.#abort.abort();
     await Promise.all([this.#succession.local.close(), this.#servers.close()]);
     await this.#console.record();

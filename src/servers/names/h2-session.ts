@@ -1,8 +1,6 @@
 import { constants, createServer, type Http2Server, type ServerHttp2Session } from "node:http2";
-import type { TLSSocket } from "node:tls";
 import { H2Conduct } from "../../core/names/h2-conduct.ts";
 import { SlowReaders } from "../../core/names/slow-readers.ts";
-import type { EndDuplex } from "../../dataplanes/io/end-duplex.ts";
 import type { Sweepable } from "../../dataplanes/io/sweeper.ts";
 import type { NamesContext } from "./context.ts";
 import { H2Visitor } from "./h2-visitor.ts";
@@ -18,6 +16,8 @@ export class H2Server implements Sweepable {
   readonly #server: Http2Server;
   readonly #visitors = new Set<H2Visitor>();
   readonly #slow = new SlowReaders<H2Visitor>();
+  /** For everybody to have left. */
+  readonly #waiting: (() => void)[] = [];
   /** Whose session is being made: it is told within the call. */
   #arriving: ((session: ServerHttp2Session) => void) | null = null;
 
@@ -31,29 +31,32 @@ export class H2Server implements Sweepable {
     context.sweeper.add(this);
   }
 
-  /** `below`: the stream that its TLS is written to. */
-  receive(secured: TLSSocket, below: EndDuplex, arrival: Arrival, named: Named): void {
-    const { sweeper } = this.context;
+  /** `arrival.client`: inside its TLS. */
+  receive(arrival: Arrival, named: Named): void {
+    const { sweeper, clients } = this.context;
     let visitor: H2Visitor | null = null;
     const conduct = new H2Conduct(sweeper.nowMs());
     const wire = new H2Wire({
-      secured,
-      below,
+      client: arrival.client,
+      clients,
       conduct,
       nowMs: () => sweeper.nowMs(),
       misbehaved: () => visitor?.sendAway("rateLimit", constants.NGHTTP2_ENHANCE_YOUR_CALM),
+      left: () => {
+        named.admission.leave(arrival.visit.visitor.address);
+        if (visitor !== null) this.#forget(visitor);
+      },
     });
     this.#arriving = (session) => {
       visitor = new H2Visitor({ context: this.context, session, wire, conduct, arrival, named });
-      this.#keep(visitor, session);
+      this.#visitors.add(visitor);
     };
     this.#server.emit("connection", wire);
     this.#arriving = null;
     if (visitor !== null) return;
     this.context.unexpected(new Error("HTTP/2 made no session of a connection"));
     arrival.leavePlace();
-    named.admission.leave(arrival.visit.visitor.address);
-    wire.destroy();
+    wire.cut("resources");
   }
 
   sweep(nowMs: number): void {
@@ -68,13 +71,18 @@ export class H2Server implements Sweepable {
     for (const visitor of [...this.#visitors]) visitor.drain();
   }
 
+  /** Resolves when nobody is in. */
+  async drained(): Promise<void> {
+    if (this.#visitors.size > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
   close(): void {
     this.context.sweeper.remove(this);
     for (const visitor of [...this.#visitors]) visitor.closed();
   }
 
-  #keep(visitor: H2Visitor, session: ServerHttp2Session): void {
-    this.#visitors.add(visitor);
-    session.on("close", () => this.#visitors.delete(visitor));
+  #forget(visitor: H2Visitor): void {
+    this.#visitors.delete(visitor);
+    if (this.#visitors.size === 0) for (const resolve of this.#waiting.splice(0)) resolve();
   }
 }

@@ -87,11 +87,13 @@ export class H2Visitor implements Impatient, SlowReader {
   }
 
   sendAway(reason: ReasonName, code: number): void {
-    const { session, named } = this.#options;
-    if (session.destroyed) return;
-    named.site.host.visits.counters.countRefused(reason);
-    session.goaway(code);
-    session.destroy();
+    const { session, named, wire } = this.#options;
+    if (!session.destroyed) {
+      named.site.host.visits.counters.countRefused(reason);
+      session.goaway(code);
+      session.destroy();
+    }
+    wire.cut(reason);
   }
 
   expired(): void {
@@ -103,15 +105,15 @@ export class H2Visitor implements Impatient, SlowReader {
 
   closed(): void {
     this.#options.session.destroy();
+    this.#options.wire.cut("shutdown");
   }
 
   #closed(): void {
-    const { context, wire, named, arrival } = this.#options;
+    const { context, wire } = this.#options;
     context.clients.remove(this);
     this.#places.close();
     this.#h1.drain();
     this.#h2c.close();
-    named.admission.leave(arrival.visit.visitor.address);
     wire.destroy();
   }
 

@@ -1,23 +1,28 @@
 import { Duplex } from "node:stream";
-import type { TLSSocket } from "node:tls";
 import type { H2Conduct, Misconduct } from "../../core/names/h2-conduct.ts";
-import type { EndDuplex } from "../../dataplanes/io/end-duplex.ts";
+import { type ByteEnd, type ByteSink, HOLD_BYTES } from "../../dataplanes/io/ends.ts";
 import { FrameReader } from "../../wire/http2/frames.ts";
+import type { ReasonName } from "../../wire/reason.ts";
+import type { Clients, Impatient } from "../proxy/clients.ts";
 import type { H2Outlet, OutletsWire } from "./h2-outlet.ts";
 import { H2Turn } from "./h2-turn.ts";
 
 /** Of TLS (RFC 8446 §5.1). A record, and a call of the system, for each frame cost a third of the requests a second. */
 const RECORD_BYTES = 16_384;
 
+/** What the system has to send to a visitor when all has left here, takes it no longer. */
+const FAREWELL_MS = 75_000;
+
 export interface H2WireOptions {
-  /** What TLS has decrypted. */
-  readonly secured: TLSSocket;
-  /** Below the TLS: there waits what the visitor has not taken. */
-  readonly below: EndDuplex;
+  /** Inside the visitor's TLS. */
+  readonly client: ByteEnd;
+  readonly clients: Clients;
   readonly conduct: H2Conduct;
   nowMs(): number;
   /** Nothing of what it came with is read. */
   misbehaved(misconduct: Misconduct): void;
+  /** The visitor has gone. */
+  left(): void;
 }
 
 /**
@@ -25,13 +30,17 @@ export interface H2WireOptions {
  * read's work (thousands of requests that are cancelled behind each other: 1.4 s) before anybody else's turn. And it knows
  * what waits for the visitor: Bun 1.4.5 writes on, and takes no notice of a stream that is full.
  */
-export class H2Wire extends Duplex implements OutletsWire {
+export class H2Wire extends Duplex implements OutletsWire, ByteSink {
   /** Of its streams. */
   readonly outlets = new Set<H2Outlet>();
   readonly #options: H2WireOptions;
   readonly #frames = new FrameReader();
   #misbehaves = false;
   #goneBytes = 0;
+  #queuedBytes = 0;
+  #isClosed = false;
+  /** It is over, and the visitor has yet to take the rest. */
+  readonly #leaving: Impatient = { expired: () => this.#overdue(), closed: () => this.cut("shutdown") };
   /** Frames of this turn of the event loop. */
   #held: Uint8Array[] = [];
   #heldBytes = 0;
@@ -40,14 +49,7 @@ export class H2Wire extends Duplex implements OutletsWire {
   constructor(options: H2WireOptions) {
     super({ allowHalfOpen: true });
     this.#options = options;
-    const { secured, below } = options;
-    secured.on("data", (bytes: Uint8Array) => this.#take(bytes));
-    secured.on("end", () => this.push(null));
-    secured.on("error", () => undefined);
-    secured.on("close", () => this.destroy());
-    below.on("drain", () => {
-      for (const outlet of [...this.outlets]) outlet.drained();
-    });
+    options.client.sink = this;
     this.on("error", () => undefined);
   }
 
@@ -65,17 +67,18 @@ export class H2Wire extends Duplex implements OutletsWire {
 
   /** Of all its streams, beside what waits in each for its window. */
   get queuedBytes(): number {
-    const { below } = this.#options;
-    return below.writableNeedDrain ? below.writableLength : 0;
+    return this.#queuedBytes;
   }
 
   wrote(): void {
     this.#turn.wrote();
   }
 
-  #take(bytes: Uint8Array): void {
-    if (this.#misbehaves) return;
-    const { conduct, nowMs, secured } = this.#options;
+  onOpen(): void {}
+
+  onData(bytes: Uint8Array): void {
+    if (this.#misbehaves || this.destroyed) return;
+    const { conduct, nowMs, client } = this.#options;
     const now = nowMs();
     let misconduct: Misconduct | null = null;
     conduct.beginRead();
@@ -86,17 +89,47 @@ export class H2Wire extends Duplex implements OutletsWire {
     if (misconduct !== null) {
       this.#misbehaves = true;
       this.#options.misbehaved(misconduct);
-    } else if (!this.push(bytes)) secured.pause();
+      // A copy: the buffer is reused.
+    } else if (!this.push(Buffer.from(bytes))) client.backlog(HOLD_BYTES);
+  }
+
+  onDrain(queuedBytes: number): void {
+    this.#queuedBytes = queuedBytes;
+    for (const outlet of [...this.outlets]) outlet.drained();
+  }
+
+  onEnd(): void {
+    this.push(null);
+  }
+
+  onClose(_reason: ReasonName | null): void {
+    this.#isClosed = true;
+    this.#queuedBytes = 0;
+    this.#options.clients.remove(this.#leaving);
+    this.destroy();
+    this.#options.left();
+  }
+
+  /** Whoever takes nothing of what waits here is sent away before (SlowReaders). */
+  #overdue(): void {
+    if (this.#queuedBytes > 0) this.#options.clients.add(this.#leaving, FAREWELL_MS);
+    else this.cut("idle");
+  }
+
+  /** What waits for the visitor is for nobody. */
+  cut(reason: ReasonName): void {
+    this.#flush();
+    this.#options.client.reset(reason);
   }
 
   override _read(): void {
-    this.#options.secured.resume();
+    this.#options.client.backlog(0);
   }
 
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, written: (error?: Error | null) => void): void {
     if (this.#heldBytes + chunk.length >= RECORD_BYTES) {
       this.#flush();
-      this.#options.secured.write(chunk);
+      this.#send(chunk);
     } else {
       this.wrote();
       // A copy: it is kept beyond this call.
@@ -110,19 +143,29 @@ export class H2Wire extends Duplex implements OutletsWire {
     const held = this.#held;
     this.#held = [];
     this.#heldBytes = 0;
-    if (held.length > 0) this.#options.secured.write(Buffer.concat(held));
+    if (held.length > 0) this.#send(Buffer.concat(held));
+  }
+
+  #send(bytes: Uint8Array): void {
+    this.#queuedBytes = this.#options.client.write(bytes);
   }
 
   override _final(done: (error?: Error | null) => void): void {
     this.#flush();
-    this.#options.secured.end();
+    this.#options.client.end();
     done();
   }
 
+  /** The session is over: what the visitor has not taken yet it still gets. */
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    // Its last word is why.
+    const { client, clients } = this.#options;
     this.#flush();
-    this.#options.secured.destroy();
+    if (!this.#isClosed) {
+      clients.add(this.#leaving, FAREWELL_MS);
+      client.end();
+      // Reading may be paused; what it still says is read and forgotten.
+      client.backlog(0);
+    }
     done(error);
   }
 }

@@ -1,5 +1,5 @@
 import { type Asker, judgeRequest, originForm, type RequestRefusal, siteOfRequest } from "../../core/names/request.ts";
-import { type ByteEnd, type ByteSink, HOLD_BYTES, type Visit } from "../../dataplanes/io/ends.ts";
+import { type ByteEnd, type ByteSink, HOLD_BYTES, type PlainEnd, type Visit } from "../../dataplanes/io/ends.ts";
 import { join } from "../../dataplanes/io/join.ts";
 import type { Admission } from "../../dataplanes/io/visits.ts";
 import { challengeToken } from "../../wire/acme/messages.ts";
@@ -33,6 +33,11 @@ export interface Arrival {
   readonly named: Named | null;
   /** Gives up its place among those who have not asked yet. */
   readonly leavePlace: () => void;
+}
+
+/** It has yet to say whether it goes on by TLS. */
+export interface PlainArrival extends Omit<Arrival, "named"> {
+  readonly client: PlainEnd;
 }
 
 /** Reads the first request of a connection that speaks HTTP/1, and hands it to the site that it is for. */

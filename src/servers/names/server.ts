@@ -1,7 +1,7 @@
 import type { SecureContext } from "node:tls";
 import { Pending } from "../../core/pending.ts";
 import { ForwardCounters } from "../../dataplanes/io/counters.ts";
-import type { ByteEnd, Visit } from "../../dataplanes/io/ends.ts";
+import type { PlainEnd, Visit } from "../../dataplanes/io/ends.ts";
 import type { EntryError } from "../../dataplanes/io/entry-error.ts";
 import type { Listener, Listeners } from "../../dataplanes/io/listeners.ts";
 import type { PortSharing } from "../../dataplanes/io/port-sharing.ts";
@@ -13,7 +13,7 @@ import { ok, type Result } from "../../wire/result.ts";
 import { Clients } from "../proxy/clients.ts";
 import { type NamesContext, takePlace } from "./context.ts";
 import { H2Server } from "./h2-session.ts";
-import { type Arrival, receiveHttp } from "./http-arrival.ts";
+import { type PlainArrival, receiveHttp } from "./http-arrival.ts";
 import { LoginGuard } from "./logins.ts";
 import { Proofs } from "./proofs.ts";
 import { Sites } from "./sites.ts";
@@ -107,24 +107,26 @@ export class NamesServer {
     this.#h2?.drain();
   }
 
+  /** After that: resolves when all who came by HTTP/2 have what they asked for. */
+  async drained(): Promise<void> {
+    await this.#h2?.drained();
+  }
+
   close(): void {
     this.drain();
     this.#h2?.close();
     this.#clients.close();
   }
 
-  #listen(
-    { host, port }: HostPort,
-    receive: (arrival: Omit<Arrival, "named">) => void,
-  ): Result<Listeners<Listener>, EntryError> {
-    const come = (client: ByteEnd, visit: Visit) => {
+  #listen({ host, port }: HostPort, receive: (arrival: PlainArrival) => void): Result<Listeners<Listener>, EntryError> {
+    const come = (client: PlainEnd, visit: Visit) => {
       const leavePlace = takePlace(this.#context, visit.visitor.address);
       if (leavePlace === null) client.reset("connectionLimit");
       else receive({ client, visit, leavePlace });
     };
     const { gate, sweeper } = this.#options;
-    const atGate: GateHost = { counters: this.#refused, receive: come };
-    const onVisitor = (client: ByteEnd, visit: Visit) => {
+    const atGate: GateHost<PlainEnd> = { counters: this.#refused, receive: come };
+    const onVisitor = (client: PlainEnd, visit: Visit) => {
       if (sweeper.descriptors.scarce) client.reset("resources");
       else if (gate?.active === true) gate.receive(client, visit, atGate);
       else come(client, visit);

@@ -1,7 +1,5 @@
-import { type SecureContext, TLSSocket } from "node:tls";
-import { DuplexEnd } from "../../dataplanes/io/duplex-end.ts";
-import { EndDuplex } from "../../dataplanes/io/end-duplex.ts";
-import type { ByteEnd, ByteSink, Visit } from "../../dataplanes/io/ends.ts";
+import type { SecureContext } from "node:tls";
+import type { ByteSink, Visit } from "../../dataplanes/io/ends.ts";
 import { join } from "../../dataplanes/io/join.ts";
 import type { Admission } from "../../dataplanes/io/visits.ts";
 import type { ReasonName } from "../../wire/reason.ts";
@@ -15,7 +13,7 @@ import {
 import type { Impatient } from "../proxy/clients.ts";
 import type { NamesContext } from "./context.ts";
 import type { H2Server } from "./h2-session.ts";
-import { type Arrival, receiveHttp } from "./http-arrival.ts";
+import { type Arrival, type Named, type PlainArrival, receiveHttp } from "./http-arrival.ts";
 import type { Site } from "./sites.ts";
 import { proveByTls } from "./tls-proof.ts";
 
@@ -23,7 +21,7 @@ const HTTP1 = "http/1.1";
 const HTTP2 = "h2";
 
 /** Reads whom a TLS client wants, and hands it to that site as it is, or ends its TLS here. */
-export function receiveTls(context: NamesContext, h2: H2Server, arrival: Omit<Arrival, "named">): void {
+export function receiveTls(context: NamesContext, h2: H2Server, arrival: PlainArrival): void {
   const reading = new Hello(context, h2, arrival);
   arrival.client.sink = reading;
   context.clients.add(reading);
@@ -36,7 +34,7 @@ class Hello implements ByteSink, Impatient {
   constructor(
     readonly context: NamesContext,
     readonly h2: H2Server,
-    readonly arrival: Omit<Arrival, "named">,
+    readonly arrival: PlainArrival,
   ) {}
 
   onOpen(): void {}
@@ -109,18 +107,17 @@ class Hello implements ByteSink, Impatient {
   }
 
   #end(site: Site, name: string, admission: Admission, context: SecureContext, protocols: readonly string[]): void {
-    const { client } = this.arrival;
     this.#left = true;
     this.context.clients.remove(this);
-    const chosen = [HTTP2, HTTP1].filter((protocol) => protocols.includes(protocol)).slice(0, 1);
+    const protocol = [HTTP2, HTTP1].find((spoken) => protocols.includes(spoken)) ?? null;
     // What the client offers and we do not speak ends the handshake (RFC 7301 §3.2); who offers nothing speaks HTTP/1.
-    if (protocols.length > 0 && chosen.length === 0) {
+    if (protocols.length > 0 && protocol === null) {
       admission.leave(this.arrival.visit.visitor.address);
       this.#say("noApplicationProtocol");
       return;
     }
-    const handshake = new Handshake(this.context, this.h2, this.arrival, { name, site, admission });
-    handshake.begin(context, chosen, this.#reader.bytes, client);
+    const handshake = new Handshake(this.context, this.h2, this.arrival, { name, site, admission }, protocol);
+    handshake.begin(context, this.#reader.bytes);
   }
 
   #refuse(alert: AlertName | null): void {
@@ -141,61 +138,49 @@ class Hello implements ByteSink, Impatient {
 }
 
 /** A handshake that is under way: its time is limited like that of a request. */
-class Handshake implements Impatient {
-  #over = false;
-  #raw: EndDuplex | null = null;
-
+class Handshake implements ByteSink, Impatient {
   constructor(
     readonly context: NamesContext,
     readonly h2: H2Server,
-    readonly arrival: Omit<Arrival, "named">,
-    readonly named: { readonly name: string; readonly site: Site; readonly admission: Admission },
+    readonly arrival: PlainArrival,
+    readonly named: Named,
+    readonly protocol: string | null,
   ) {}
 
-  begin(secureContext: SecureContext, ALPNProtocols: string[], hello: Uint8Array, client: ByteEnd): void {
-    const { clients } = this.context;
-    const raw = new EndDuplex(client);
-    const secured = new TLSSocket(raw, { isServer: true, secureContext, ALPNProtocols });
-    this.#raw = raw;
-    clients.add(this);
-    secured.on("error", () => this.#failed());
-    secured.on("close", () => this.#failed());
-    // Of a client that goes away in the middle nothing else is heard, nor of one that is cut later (Bun 1.4.5).
-    raw.on("end", () => this.#failed());
-    raw.on("error", () => secured.destroy());
-    raw.on("close", () => {
-      if (secured.readableEnded) secured.destroy();
-      else secured.on("end", () => secured.destroy());
-    });
-    secured.once("secure", () => this.#secure(secured, raw));
-    raw.onData(hello);
+  begin(context: SecureContext, hello: Uint8Array): void {
+    const { client } = this.arrival;
+    client.sink = this;
+    this.context.clients.add(this);
+    client.beginTls({ context, protocol: this.protocol }, hello);
   }
 
-  #secure(secured: TLSSocket, raw: EndDuplex): void {
-    if (this.#over) return;
-    this.#over = true;
+  onOpen(): void {
     this.context.clients.remove(this);
     const arrival: Arrival = { ...this.arrival, named: this.named };
-    if (secured.alpnProtocol === HTTP2) this.h2.receive(secured, raw, arrival, this.named);
-    else receiveHttp(this.context, { ...arrival, client: new DuplexEnd(secured, raw) });
+    if (this.protocol === HTTP2) this.h2.receive(arrival, this.named);
+    else receiveHttp(this.context, arrival);
   }
 
-  #failed(): void {
-    if (this.#over) return;
-    this.#over = true;
+  onData(): void {}
+  onDrain(): void {}
+
+  onEnd(): void {
+    this.arrival.client.reset("protocolError");
+  }
+
+  onClose(): void {
     this.context.clients.remove(this);
     this.arrival.leavePlace();
     this.named.admission.leave(this.arrival.visit.visitor.address);
     this.named.site.host.visits.counters.countRefused("protocolError");
-    this.#raw?.destroy();
   }
 
   expired(): void {
-    this.#failed();
+    this.arrival.client.reset("idle");
   }
 
   closed(): void {
-    this.#failed();
+    this.arrival.client.reset("shutdown");
   }
 }
 

@@ -1,32 +1,35 @@
-import { type SecureContext, TLSSocket } from "node:tls";
-import { EndDuplex } from "../../dataplanes/io/end-duplex.ts";
+import type { SecureContext } from "node:tls";
+import type { ByteSink } from "../../dataplanes/io/ends.ts";
 import { ACME_TLS_PROTOCOL } from "../../wire/acme/messages.ts";
 import type { Impatient } from "../proxy/clients.ts";
 import type { NamesContext } from "./context.ts";
-import type { Arrival } from "./http-arrival.ts";
+import type { PlainArrival } from "./http-arrival.ts";
 
 /** A handshake that proves a name (RFC 8737 section 3), and then its end: no other byte passes. `hello`: what came. */
 export function proveByTls(
   { clients }: Pick<NamesContext, "clients">,
-  { client, leavePlace }: Omit<Arrival, "named">,
-  secureContext: SecureContext,
+  { client, leavePlace }: PlainArrival,
+  context: SecureContext,
   hello: Uint8Array,
 ): void {
-  const raw = new EndDuplex(client);
-  const secured = new TLSSocket(raw, { isServer: true, secureContext, ALPNProtocols: [ACME_TLS_PROTOCOL] });
   const over = () => {
     clients.remove(proving);
     leavePlace();
-    raw.destroy();
   };
-  const proving: Impatient = { expired: over, closed: over };
+  const proving: ByteSink & Impatient = {
+    onOpen() {
+      over();
+      // What it says beside the handshake is read and forgotten.
+      clients.bidFarewell(client, null);
+    },
+    onData: () => undefined,
+    onDrain: () => undefined,
+    onEnd: () => client.reset("protocolError"),
+    onClose: over,
+    expired: () => client.reset("idle"),
+    closed: () => client.reset("shutdown"),
+  };
+  client.sink = proving;
   clients.add(proving);
-  secured.on("error", over);
-  secured.on("close", over);
-  // Of a client that goes away in the middle nothing else is heard (Bun 1.4.5).
-  raw.on("end", over);
-  secured.on("secure", () => secured.end());
-  // What it says beside the handshake is read and forgotten.
-  secured.resume();
-  raw.onData(hello);
+  client.beginTls({ context, protocol: ACME_TLS_PROTOCOL }, hello);
 }
