@@ -22,15 +22,18 @@ export interface Sweeper {
   remove(item: Sweepable): void;
 }
 
-/** Sweeps every `intervalMs` until `signal` aborts. The timer does not keep the process alive. */
+/** Sweeps every `intervalMs` until `signal` aborts, and never when it has. The timer does not keep the process alive. */
 export function startSweeper(signal: AbortSignal, intervalMs = 1_000): Sweeper {
   const items = new Set<Sweepable>();
-  const timer = setInterval(() => {
-    const nowMs = performance.now();
-    for (const item of items) item.sweep(nowMs);
-  }, intervalMs);
-  timer.unref();
-  signal.addEventListener("abort", () => clearInterval(timer), { once: true });
+  if (!signal.aborted) {
+    const timer = setInterval(() => {
+      const nowMs = performance.now();
+      for (const item of items) item.sweep(nowMs);
+    }, intervalMs);
+    timer.unref();
+    // Of a signal that was aborted before, nothing would be heard.
+    signal.addEventListener("abort", () => clearInterval(timer), { once: true });
+  }
   return {
     turnstile: new Turnstile(),
     outbox: new UdpOutbox(),
