@@ -167,7 +167,8 @@ test("a UDP visitor's flow is forgotten; its next datagram is a new visit", asyn
   await gone(mine.id);
   expect((await visits()).some(({ forwardName }) => forwardName === "game")).toBe(false);
   await answered(visitor, "two");
-  expect((await only("game")).id).not.toBe(mine.id);
+  // By its bytes, begun anew: the kernel may call it as the one before (nf_ct_get_id: the same addresses, the same place in memory).
+  expect((await only("game")).bytesIn ?? 0).toBeLessThanOrEqual(mine.bytesIn ?? 0);
 });
 
 test("what began before the kernel kept its bytes and its start is shown without them", async () => {

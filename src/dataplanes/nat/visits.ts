@@ -17,13 +17,13 @@ export interface NatVisit extends NatVisitName {
   readonly bytesOut: number | null;
 }
 
-/** What tells a visit from every other, one of the same addresses and ports that came later included. */
+/** What tells a visit from every other, and nearly always from a later one of the same addresses and ports. */
 export interface NatVisitName {
   readonly protocol: Protocol;
   readonly visitor: Endpoint;
   /** What the visitor wrote to. */
   readonly entry: Endpoint;
-  /** The kernel's. */
+  /** The kernel's, of the addresses and its place in memory (nf_ct_get_id): given again when the next one gets the same place. */
   readonly id: number;
 }
 
