@@ -599,6 +599,7 @@ test("ControlErrors of the in-process agent keep their exit code", async () => {
 test("a device that the relay rejects: exit 3, though its link was reported down before", async () => {
   const world = fakeWorld();
   const closed = Promise.withResolvers<void>();
+  // A command that has stopped the agent need not look at it.
   closed.promise.catch(() => {});
   const rejected = Object.assign(new FakeAgent(), {
     closed: closed.promise,

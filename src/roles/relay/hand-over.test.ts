@@ -287,6 +287,7 @@ describe("a relay that hands over", () => {
       startSuccessor: () => ({ exited: new Promise(() => undefined), kill: () => undefined }),
     });
     const upgrade = handOver.upgrade({ program: ["hatchway"] });
+    // It may fail before it is looked at below.
     upgrade.catch(() => undefined);
     const yours = arrives("yours");
     const link = await come();
@@ -379,6 +380,7 @@ describe("a relay that hands over", () => {
       };
       const { handOver, did } = await handOverLab({ startSuccessor });
       const upgrade = handOver.upgrade({ program: ["hatchway"] });
+      // It may fail before it is looked at below.
       upgrade.catch(() => undefined);
       await started.promise;
       jest.advanceTimersByTime(29_999);
